@@ -1,0 +1,136 @@
+"""What can go wrong, and who hears it.
+
+DarkroomError
+├── RequestError                the caller; the HTTP API answers with a problem document
+│   ├── InvalidRequest            422, one message for each field
+│   ├── IdempotencyKeyReused      422, the same key came with another body
+│   ├── InsufficientCredits       402
+│   ├── TooManyJobs               429
+│   ├── NotSignedIn               401
+│   ├── Forbidden                 403
+│   └── NotFound                  404
+├── WorkflowUnavailable         nobody: the job is durable, and recovery starts it
+├── WebhookRejected             whoever called the webhook, 401
+├── WebhookSecretMissing        whoever called the webhook, 503
+├── ProviderBusy                the step that asked; it becomes ComeBackLater
+├── ComeBackLater               the workflow: wait until a time, then ask again
+├── ProviderUnavailable         the workflow: retry
+├── OutputUnavailable           the workflow: retry
+└── GenerationFailed            the workflow: settle what the record holds
+
+Anything else is a bug: it is not caught, the execution fails, and recovery settles the job from its record.
+The workflow knows the last four by their class names, and their messages are codes and times: the execution history is no place for more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from darkroom.domain.failures import Failure
+
+
+class DarkroomError(Exception):
+    """Anything that Darkroom itself raises."""
+
+
+class RequestError(DarkroomError):
+    """The caller asked for what cannot be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request, and what to do about it."""
+
+    field: str
+    message: str
+
+
+class InvalidRequest(RequestError):
+    """Fields of the request are wrong; each is named."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        """Carry one message for each wrong field."""
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = tuple(errors)
+
+
+class IdempotencyKeyReused(RequestError):
+    """The same Idempotency-Key came with another body."""
+
+
+class InsufficientCredits(RequestError):
+    """The account has fewer credits available than the job costs."""
+
+    def __init__(self, *, required: int, available: int) -> None:
+        """Carry both sums, in credits."""
+        super().__init__(f"{required} required, {available} available")
+        self.required = required
+        self.available = available
+
+
+class TooManyJobs(RequestError):
+    """The account has as many jobs in flight as it may have."""
+
+    def __init__(self, in_flight_max: int) -> None:
+        """Carry the limit."""
+        super().__init__(f"{in_flight_max} jobs are in flight")
+        self.in_flight_max = in_flight_max
+
+
+class NotSignedIn(RequestError):
+    """No token, or one that is not an ID token."""
+
+
+class Forbidden(RequestError):
+    """Whoever asks may not do this."""
+
+
+class NotFound(RequestError):
+    """There is no such thing, or it is somebody else's, which is the same to the caller."""
+
+
+class WorkflowUnavailable(DarkroomError):
+    """An execution could not be started just now."""
+
+
+class WebhookRejected(DarkroomError):
+    """A webhook that is unsigned, stale or forged."""
+
+
+class WebhookSecretMissing(DarkroomError):
+    """Webhooks cannot be verified, because no secret has been put in yet."""
+
+
+class ProviderBusy(DarkroomError):
+    """The provider asks for patience, and did nothing of what it was asked for."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        """Carry how long to wait."""
+        super().__init__(str(retry_after_seconds))
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ComeBackLater(DarkroomError):
+    """The workflow is to wait and enter RequestPrediction again; the message is the time, as Step Functions reads it."""
+
+    def __init__(self, at: datetime) -> None:
+        """Carry the time (UTC) to come back at."""
+        super().__init__(at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        self.at = at
+
+
+class ProviderUnavailable(DarkroomError):
+    """The provider did not answer, or answered that it is in trouble: what became of the request is unknown."""
+
+
+class OutputUnavailable(DarkroomError):
+    """An output could not be fetched this time."""
+
+
+class GenerationFailed(DarkroomError):
+    """The job cannot be delivered; why is told by its failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        """Carry the failure, and its code alone as the message."""
+        super().__init__(failure.code)
+        self.failure = failure

@@ -1,0 +1,166 @@
+"""What a job is, how it may move, and what it costs in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.failures import Failure, FailureCode, failure
+
+JOB_ID_PATTERN = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+class JobStatus(StrEnum):
+    """Pending and processing are open; the other three are final."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can change it any more."""
+        return self not in OPEN_STATUSES
+
+
+OPEN_STATUSES = (JobStatus.PENDING, JobStatus.PROCESSING)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateVersion:
+    """The template that a job was made from, pinned."""
+
+    code: str
+    version: int
+    name: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the provider is asked for. It is on the job, so that no later catalog can change or lose it."""
+
+    provider: str
+    model: str
+    input: Mapping[str, Any]
+    outputs_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request to the provider, written down before it is made. The nonce is in the webhook's URL.
+
+    Until `lease_until` whoever wrote it may still be asking. `withdrawn` says that the provider surely created nothing.
+    """
+
+    number: int
+    nonce: str
+    lap: str
+    asked_at: datetime
+    lease_until: datetime
+    asks_count: int = 1
+    withdrawn: bool = False
+    prediction_id: str | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One result in the bucket. `number` is its place among what the provider returned."""
+
+    number: int
+    key: str
+    content_type: str
+    bytes: int
+    width: int
+    height: int
+    seconds: float | None = None
+    thumbnail_key: str | None = None
+    placeholder: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as its record has it. Times are UTC, sums are credits."""
+
+    account: AccountId
+    job_id: str
+    template: TemplateVersion
+    parameters: Mapping[str, Any]
+    work: Work
+    quoted: int
+    created_at: datetime
+    deadline_at: datetime
+    wait_seconds: int
+    status: JobStatus = JobStatus.PENDING
+    held: int = 0
+    charged: int = 0
+    refunded: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    task_token: str | None = None
+    lap: str | None = None
+    started_at: datetime | None = None
+    storing_at: datetime | None = None
+    finished_at: datetime | None = None
+    waiting_since: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    failure: Failure | None = None
+    callback_url: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 0
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The latest attempt, if any was made."""
+        return self.attempts[-1] if self.attempts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How a hold is resolved: what is charged, what goes back, and what the job becomes."""
+
+    status: JobStatus
+    charged: int
+    refunded: int
+    failure: Failure | None
+
+
+def resolution(job: Job, *, reason: Failure | None = None) -> Resolution:
+    """Resolve the hold of an open job from what its record shows, and from nothing else.
+
+    n of m outputs delivered charge floor(held × n / m). Something delivered is a completed job, in part or whole.
+    A reason that is on the record already wins over the one that is passed in.
+    """
+    delivered = min(len(job.outputs), job.work.outputs_count)
+    charged = job.held * delivered // job.work.outputs_count
+    if delivered:
+        return Resolution(JobStatus.COMPLETED, charged, job.held - charged, None)
+    if job.cancel_requested_at:
+        return Resolution(JobStatus.CANCELED, 0, job.held, failure(FailureCode.CANCELED))
+    return Resolution(JobStatus.FAILED, 0, job.held, job.failure or reason or failure(FailureCode.INTERNAL))
+
+
+def lap_seconds(expected_seconds: int) -> int:
+    """How long to sleep before asking the provider oneself: twice what is expected, within 15 to 600 seconds.
+
+    The upper bound keeps a late look well inside the hour for which Replicate keeps its files
+    (replicate.com/docs/topics/predictions/data-retention).
+    """
+    return max(15, min(2 * expected_seconds, 600))
+
+
+def lap_name(entered_at: datetime, retry_count: int) -> str:
+    """Name one try of one entry into RequestPrediction, so that a later one sorts after an earlier one."""
+    return f"{entered_at:%Y-%m-%dT%H:%M:%S.%f}#{retry_count:03}"
+
+
+def same_entry(lap: str, other: str) -> bool:
+    """Tell whether two laps are tries of one and the same entry into the state."""
+    return lap.partition("#")[0] == other.partition("#")[0]

@@ -1,0 +1,54 @@
+"""What recovery does about an open job that it looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from darkroom.domain.jobs import Job
+
+# No sandbox of a stopped execution lives longer than the longest time-out of a function, so nobody writes to the job after it.
+FUNCTION_TIMEOUT_SECONDS_MAX = 120
+# Deadline, one lap, and the time that storing may take, its retries included: then an execution is over or stuck.
+STORING_SECONDS_MAX = 300
+LOOK_AGAIN_SECONDS = 60
+
+
+class Action(Enum):
+    """What to do."""
+
+    START = auto()
+    LOOK_AGAIN = auto()
+    WAKE = auto()
+    END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do now, and when to look again if the job is still open then."""
+
+    action: Action
+    look_at: datetime
+
+
+def over_at(job: Job) -> datetime:
+    """Tell by when a running job should be over."""
+    return job.deadline_at + timedelta(seconds=job.wait_seconds + STORING_SECONDS_MAX)
+
+
+def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | None, now: datetime) -> Decision:
+    """Decide about a job from its record and the state of its execution.
+
+    Final but not announced: end it again, which announces it. Never started: start it. Running past its time: wake it once more.
+    Stopped without resolving: end it from the record, but not before every sandbox of it is surely gone.
+    """
+    soon = now + timedelta(seconds=LOOK_AGAIN_SECONDS)
+    if job.status.is_final:
+        return Decision(Action.END, soon)
+    if not started:
+        return Decision(Action.START, soon)
+    if running:
+        return Decision(Action.WAKE, soon) if now >= over_at(job) else Decision(Action.LOOK_AGAIN, over_at(job))
+    quiet_at = (stopped_at or now) + timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX)
+    return Decision(Action.END, soon) if now >= quiet_at else Decision(Action.LOOK_AGAIN, quiet_at)

@@ -1,0 +1,40 @@
+"""The reference in a webhook's URL: which attempt of which job it is about."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.jobs import JOB_ID_PATTERN
+
+_NONCE = re.compile(r"[0-9a-f]{32}")
+_JOB_ID = re.compile(JOB_ID_PATTERN)
+
+
+def new_nonce() -> str:
+    """Make 128 random bits that only the provider is told."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A job's key and an attempt's nonce. It is opaque to the provider, and no task token is in it."""
+
+    account: AccountId
+    job_id: str
+    nonce: str
+
+    def __str__(self) -> str:
+        """Write it as it stands in the URL's query, before quoting."""
+        return f"{self.account}/{self.job_id}/{self.nonce}"
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read what `str()` wrote; anything else is a ValueError."""
+        account, _, rest = text.rpartition("/")[0].rpartition("/")
+        nonce = text.rpartition("/")[2]
+        if not (_JOB_ID.fullmatch(rest) and _NONCE.fullmatch(nonce)):
+            raise ValueError("not a reference")
+        return cls(AccountId.parse(account), rest, nonce)
