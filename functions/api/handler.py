@@ -1,0 +1,207 @@
+"""HTTP API for people: jobs, templates, credits."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from uuid6 import uuid7
+
+from darkroom import catalog, clock
+from darkroom.adapters import job_store, ledger, media, workflow
+from darkroom.adapters.callers import Caller, caller_of
+from darkroom.adapters.http_api import HttpApi, answer
+from darkroom.adapters.ledger import IdempotencyKey
+from darkroom.adapters.pages import Page
+from darkroom.adapters.requests import GrantRequest, JobRequest
+from darkroom.domain.accounts import AccountId, Entry
+from darkroom.domain.callbacks import is_callable_url
+from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, WorkflowUnavailable
+from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.templates import checked_parameters, new_job
+from darkroom.domain.views import balance_view, entry_view, job_view, template_view
+from darkroom.observability import logger, metrics, tracer
+from darkroom.settings import settings
+
+app = HttpApi(body_bytes_max=settings().body_bytes_max)
+
+_YOUNG_SECONDS = 30
+_PAGE_SIZE = settings().page_size
+
+Limit = Annotated[int, Query(ge=1, le=settings().page_size_max)]
+Cursor = Annotated[str | None, Query(max_length=200)]
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request."""
+    return app.resolve(event, context)
+
+
+@app.post("/jobs")
+def submit_job(
+    request: Annotated[JobRequest, Body()],
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x20-\x7e]{1,255}$")] = None,
+) -> Response[str]:
+    """Hold the credits and accept the job. From then on it is durable, whether or not its start succeeds."""
+    caller, now = _caller(), clock.now()
+    key = IdempotencyKey.of(idempotency_key, app.raw_body()) if idempotency_key else None
+    job = ledger.accepted_before(caller.account, key, now=now) if key else None
+    repeated = job is not None
+    if job is None:
+        job, repeated = ledger.hold(_job_of(request, caller), key=key, now=now)
+    if job.status is JobStatus.PENDING:
+        _start(job)
+    logger.info("job accepted", job_id=job.job_id, template=job.template.code, credits=job.quoted, repeated=repeated)
+    headers = {"Location": f"/jobs/{job.job_id}"} | ({"Idempotency-Replayed": "true"} if repeated else {})
+    return answer(HTTPStatus.ACCEPTED, _shown(job), headers)
+
+
+@app.get("/jobs")
+def list_jobs(limit: Limit = _PAGE_SIZE, cursor: Cursor = None, status: Annotated[JobStatus | None, Query()] = None) -> Response[str]:
+    """List the caller's jobs, newest first."""
+    account = _caller().account
+    page = job_store.page(account, limit=limit, cursor=cursor, status=status)
+    total = ledger.balance(account).jobs_total
+    return answer(HTTPStatus.OK, {"jobs": [_shown(job) for job in page.items], "next_cursor": page.next_cursor, "total": total})
+
+
+@app.get("/jobs/<job_id>")
+def read_job(job_id: str, if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None) -> Response[str]:
+    """Show one of the caller's jobs."""
+    job = job_store.read(_caller().account, job_id)
+    headers = {"ETag": _etag(job), "Cache-Control": "private, no-cache"} | _retry_after(job)
+    if if_none_match and headers["ETag"] in (tag.strip().removeprefix("W/") for tag in if_none_match.split(",")):
+        return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
+    return answer(HTTPStatus.OK, _shown(job), headers)
+
+
+@app.get("/templates")
+def list_templates() -> Response[str]:
+    """Show what can be generated, and with which parameters."""
+    _caller()
+    return answer(HTTPStatus.OK, {"templates": [template_view(template) for template in catalog.templates().values()]})
+
+
+@app.get("/templates/<code>")
+def read_template(code: str) -> Response[str]:
+    """Show one template."""
+    _caller()
+    return answer(HTTPStatus.OK, template_view(catalog.template(code)))
+
+
+@app.get("/credits")
+def read_credits() -> Response[str]:
+    """Show the caller's books."""
+    return answer(HTTPStatus.OK, balance_view(ledger.balance(_caller().account)))
+
+
+@app.get("/credits/entries")
+def list_entries(limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
+    """List the caller's ledger entries, newest first."""
+    return _entries_shown(ledger.entries(_caller().account, limit=limit, cursor=cursor))
+
+
+@app.get("/callbacks/secret")
+def read_callback_secret() -> Response[str]:
+    """Show what the caller's callbacks are signed with."""
+    return answer(HTTPStatus.OK, {"secret": ledger.callback_secret(_caller().account)}, {"Cache-Control": "no-store"})
+
+
+@app.post("/accounts/<platform>/<user>/credits")
+def grant_credits(platform: str, user: str, request: Annotated[GrantRequest, Body()]) -> Response[str]:
+    """Grant credits to an account, or correct them, once for each reference."""
+    _caller().must_be_admin()
+    account = _account_named(platform, user)
+    entry, repeated = ledger.grant(account, request.amount, reason=request.reason, reference=request.reference, now=clock.now())
+    logger.info("credits granted", account=str(account), credits=request.amount, repeated=repeated)
+    return answer(HTTPStatus.OK if repeated else HTTPStatus.CREATED, entry_view(entry))
+
+
+@app.get("/accounts/<platform>/<user>")
+def read_account(platform: str, user: str) -> Response[str]:
+    """Show an administrator the books of an account."""
+    _caller().must_be_admin()
+    return answer(HTTPStatus.OK, balance_view(ledger.balance(_account_named(platform, user))))
+
+
+@app.get("/accounts/<platform>/<user>/entries")
+def list_account_entries(platform: str, user: str, limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
+    """Show an administrator the ledger of an account."""
+    _caller().must_be_admin()
+    return _entries_shown(ledger.entries(_account_named(platform, user), limit=limit, cursor=cursor))
+
+
+@app.get("/health")
+def read_health() -> Response[str]:
+    """Say that the door is open."""
+    return answer(HTTPStatus.OK, {"status": "ok"})
+
+
+def _caller() -> Caller:
+    return caller_of(app.claims())
+
+
+def _account_named(platform: str, user: str) -> AccountId:
+    if platform not in settings().platforms:
+        raise InvalidRequest([FieldError("platform", f"Must be one of {', '.join(settings().platforms)}.")])
+    try:
+        return AccountId(platform, unquote(user))
+    except ValueError:
+        raise InvalidRequest([FieldError("user", "Must be 1 to 128 letters, digits or . _ : @ | -")]) from None
+
+
+def _job_of(request: JobRequest, caller: Caller) -> Job:
+    try:
+        template = catalog.template(request.template)
+    except NotFound:
+        known = ", ".join(catalog.templates())
+        raise InvalidRequest([FieldError("template", f"There is no such template. There are: {known}.")]) from None
+    if request.callback_url is not None and not is_callable_url(request.callback_url, settings().private_hosts):
+        raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
+    parameters = checked_parameters(template, request.parameters, prompt_characters_max=settings().prompt_characters_max)
+    return new_job(
+        template,
+        parameters,
+        account=caller.account,
+        job_id=str(uuid7()),
+        prices=settings().prices,
+        now=clock.now(),
+        callback_url=request.callback_url,
+        metadata=request.metadata,
+    )
+
+
+def _start(job: Job) -> None:
+    try:
+        workflow.start(job)
+    except WorkflowUnavailable as error:
+        logger.warning("job not started yet, recovery will", job_id=job.job_id, cause=str(error))
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    seconds = settings().link_seconds
+    return job_view(job, link=lambda key: media.link(key, seconds=seconds), link_seconds=seconds, now=clock.now())
+
+
+def _etag(job: Job) -> str:
+    # A link that is half its life old is still good, and a client that asks again gets a new one.
+    half_lives = int(clock.now().timestamp() / (settings().link_seconds / 2)) if job.outputs else 0
+    return f'"{job.revision}-{half_lives}"'
+
+
+def _retry_after(job: Job) -> dict[str, str]:
+    if job.status.is_final:
+        return {}
+    age_seconds = (clock.now() - job.created_at).total_seconds()
+    return {"Retry-After": "1" if age_seconds < _YOUNG_SECONDS else "5"}
+
+
+def _entries_shown(page: Page[Entry]) -> Response[str]:
+    return answer(HTTPStatus.OK, {"entries": [entry_view(entry) for entry in page.items], "next_cursor": page.next_cursor})

@@ -1,0 +1,20 @@
+"""Workflow state CompleteJob: charge the held credits for what was delivered, tell the world."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from darkroom import clock
+from darkroom.adapters.ending import end
+from darkroom.adapters.workflow import JobKey, key_of_event
+from darkroom.observability import logger, metrics, tracer
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+    """Settle the job from its record."""
+    job = end(*key_of_event(event), now=clock.now())
+    logger.info("job ended", job_id=job.job_id, status=job.status, charged=job.charged, refunded=job.refunded)
+    metrics.add_metric("JobsCompleted", "Count", 1)

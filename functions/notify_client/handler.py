@@ -1,0 +1,38 @@
+"""The callback queue: call the caller's own URL, signed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from darkroom import clock
+from darkroom.adapters import callbacks, job_store
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import NotFound
+from darkroom.observability import logger, metrics, tracer
+
+_processor = BatchProcessor(event_type=EventType.SQS)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Call for each message; what fails stays in the queue and comes again, until it goes to the dead letters."""
+    return process_partial_response(event=event, record_handler=_notify, processor=_processor, context=context)
+
+
+def _notify(record: SQSRecord) -> None:
+    detail = json.loads(record.body)["detail"]
+    try:
+        job = job_store.read(AccountId.parse(detail["account"]), detail["job_id"])
+    except NotFound:
+        return
+    if job.callback_url:
+        callbacks.send(job, now=clock.now())
+        logger.info("callback sent", job_id=job.job_id)

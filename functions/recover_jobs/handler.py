@@ -1,0 +1,64 @@
+"""Every minute: start the jobs that never started, end the jobs whose execution is gone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from darkroom import clock
+from darkroom.adapters import job_store, workflow
+from darkroom.adapters.ending import end, stop_predictions
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import NotFound
+from darkroom.domain.jobs import Job
+from darkroom.domain.recovery import Action, decide
+from darkroom.observability import logger, metrics, tracer
+from darkroom.settings import settings
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+    """Look at every open job that is due. Running twice at once is running once: each step is bound by the record."""
+    for account, job_id in job_store.due(now=clock.now(), limit=settings().recoveries_per_run_max):
+        try:
+            _recover(account, job_id, clock.now())
+        except Exception:  # noqa: BLE001 (one job in trouble must not keep the others waiting; it stays open and is due again)
+            logger.exception("job not recovered", job_id=job_id)
+            metrics.add_metric("RecoveriesFailed", "Count", 1)
+
+
+def _recover(account: AccountId, job_id: str, now: datetime) -> None:
+    try:
+        job = job_store.read(account, job_id)
+    except NotFound:
+        return
+    execution = workflow.execution(job_id)
+    decision = decide(
+        job,
+        started=execution is not None,
+        running=execution is not None and execution.is_running,
+        stopped_at=execution.stopped_at if execution else None,
+        now=now,
+    )
+    # Put off first: if this sandbox dies now, the next look comes a little later, and another one at the same time does nothing.
+    job_store.look_again(job, decision.look_at)
+    if decision.action is not Action.LOOK_AGAIN:
+        _act(job, decision.action, now)
+        logger.info("job recovered", job_id=job_id, action=decision.action.name)
+        metrics.add_metric("JobsRecovered", "Count", 1)
+
+
+def _act(job: Job, action: Action, now: datetime) -> None:
+    match action:
+        case Action.START:
+            workflow.start(job)
+        case Action.WAKE if job.task_token:
+            workflow.wake(job.task_token)
+        case Action.END:
+            if not job.status.is_final:
+                stop_predictions(job)
+            end(job.account, job.job_id, now=now)

@@ -1,0 +1,41 @@
+"""Workflow state RefundJob: give the held credits back, tell the world."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from darkroom import clock
+from darkroom.adapters import job_store
+from darkroom.adapters.ending import end, stop_predictions
+from darkroom.adapters.workflow import JobKey, key_of_event
+from darkroom.domain.failures import failure_of_error
+from darkroom.domain.jobs import JobStatus
+from darkroom.observability import logger, metrics, tracer
+
+
+class Failed(JobKey):
+    """The state's input: the name of the error that ended the step before."""
+
+    failure: str
+
+
+class Ended(TypedDict):
+    """The state's result: whether the execution should be red."""
+
+    fault: bool
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: Failed, context: LambdaContext) -> Ended:  # noqa: ARG001 (Lambda passes it)
+    """Stop what still runs at the provider, and settle what the record holds."""
+    account, job_id = key_of_event(event)
+    stop_predictions(job_store.read(account, job_id))
+    job = end(account, job_id, reason=failure_of_error(event["failure"]), now=clock.now())
+    fault = job.status is JobStatus.FAILED and (job.failure is None or job.failure.is_fault)
+    logger.info("job ended", job_id=job_id, status=job.status, charged=job.charged, refunded=job.refunded, cause=event["failure"])
+    metrics.add_metric("JobsFailed" if fault else "JobsRefused", "Count", 1)
+    return {"fault": fault}

@@ -1,0 +1,115 @@
+"""Workflow state StoreOutput: copy the outputs into the bucket, a thumbnail beside each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import IO
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from darkroom import clock
+from darkroom.adapters import job_store, media, pictures
+from darkroom.adapters.fetch import fetch_output
+from darkroom.adapters.workflow import JobKey, key_of_event
+from darkroom.domain.errors import ComeBackLater, GenerationFailed, OutputUnavailable, ProviderBusy
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Job, Output
+from darkroom.domain.predictions import Prediction, PredictionStatus
+from darkroom.observability import logger, metrics, tracer
+from darkroom.providers import provider_named
+from darkroom.settings import settings
+
+_NOT_YET_SECONDS = 2
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+    """Read the prediction from the provider itself, store what it returned, and record each output on the job."""
+    job = job_store.read(*key_of_event(event))
+    logger.append_keys(job_id=job.job_id)
+    if job.status.is_final:
+        return
+    with job_store.failures_noted(job):
+        prediction = _finished_prediction(job)
+        job_store.note_storing(job, now=clock.now())
+        _store_all(job, prediction)
+
+
+def _finished_prediction(job: Job) -> Prediction:
+    if job.attempt is None or job.attempt.prediction_id is None:
+        raise ComeBackLater(clock.now())
+    try:
+        prediction = provider_named(job.work.provider).get(job.attempt.prediction_id)
+    except ProviderBusy as busy:
+        raise ComeBackLater(clock.now() + timedelta(seconds=busy.retry_after_seconds)) from busy
+    match prediction.status:
+        case PredictionStatus.RUNNING:
+            raise ComeBackLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS))
+        case PredictionStatus.FAILED:
+            raise GenerationFailed(prediction.failure or failure(FailureCode.PREDICTION_FAILED))
+        case PredictionStatus.SUCCEEDED:
+            return prediction
+
+
+def _store_all(job: Job, prediction: Prediction) -> None:
+    """Store every output that can be stored. One that cannot costs its own share of the credits and not the others'."""
+    stored = {output.number for output in job.outputs}
+    unavailable: OutputUnavailable | None = None
+    rejected: GenerationFailed | None = None
+    for number, url in enumerate(prediction.outputs[: job.work.outputs_count]):
+        if number in stored:
+            continue
+        try:
+            job = _recorded(job, _store(job, number, url))
+        except OutputUnavailable as error:
+            unavailable = error
+        except GenerationFailed as error:
+            logger.warning("output rejected", number=number, code=error.failure.code)
+            rejected = error
+    if unavailable:
+        raise unavailable
+    if rejected and not job.outputs:
+        raise rejected
+
+
+def _store(job: Job, number: int, url: str) -> Output:
+    with fetch_output(url) as file:
+        picture = pictures.look_at(file)
+        key = media.output_key(job, number, picture.extension)
+        file.seek(0, 2)
+        size_bytes = file.tell()
+        file.seek(0)
+        thumbnail = _stored_thumbnail(job, number, file)
+        media.put(key, file, picture.content_type)
+    return Output(
+        number=number,
+        key=key,
+        content_type=picture.content_type,
+        bytes=size_bytes,
+        width=picture.width,
+        height=picture.height,
+        thumbnail_key=media.thumbnail_key(job, number) if thumbnail else None,
+        placeholder=thumbnail.placeholder if thumbnail else None,
+    )
+
+
+def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> pictures.Thumbnail | None:
+    try:
+        thumbnail = pictures.thumbnail(file, pixels_max=settings().image_pixels_max)
+    except pictures.NoThumbnail as error:
+        logger.warning("no thumbnail", number=number, cause=str(error))
+        return None
+    media.put(media.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
+    return thumbnail
+
+
+def _recorded(job: Job, output: Output) -> Job:
+    """Record an output, once, and give the job as it is then; another sandbox may be storing the same job."""
+    while not job_store.note_output(job, output):
+        job = job_store.read(job.account, job.job_id)
+        if job.status.is_final or output.number in {known.number for known in job.outputs}:
+            return job
+    return replace(job, outputs=(*job.outputs, output))

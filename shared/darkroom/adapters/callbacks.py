@@ -1,0 +1,65 @@
+"""Callbacks that go out: the job as its owner would read it, signed by Standard Webhooks."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+
+import requests
+from standardwebhooks.webhooks import Webhook
+
+from darkroom.adapters import media
+from darkroom.adapters.http import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, guarded_session
+from darkroom.adapters.ledger import signing_secret
+from darkroom.domain.callbacks import is_callable_url
+from darkroom.domain.jobs import Job
+from darkroom.domain.views import job_view, time_text
+from darkroom.observability import logger
+from darkroom.settings import settings
+
+
+class CallbackNotTaken(RuntimeError):
+    """The caller's URL did not take the callback; the message says how it answered."""
+
+
+def send(job: Job, *, now: datetime) -> None:
+    """Call the job's callback URL once. A repeat has the same `webhook-id`. Raises CallbackNotTaken unless the answer is 2xx.
+
+    410 means that nobody wants callbacks there any more, and is no failure; a redirect is one, because it is not followed
+    (github.com/standard-webhooks/standard-webhooks, spec, 'Operational considerations').
+    """
+    if not job.callback_url or not is_callable_url(job.callback_url, settings().private_hosts):
+        return
+    seconds = settings().link_seconds
+    data = job_view(job, link=lambda key: media.link(key, seconds=seconds), link_seconds=seconds, now=now)
+    body = json.dumps({"type": f"job.{job.status}", "timestamp": time_text(job.finished_at), "data": data}, ensure_ascii=False)
+    message_id = f"{job.job_id}.{job.status}"
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(signing_secret(job.account)).sign(message_id, now, body),
+    }
+    try:
+        with _session().post(
+            job.callback_url,
+            data=body.encode(),
+            headers=headers,
+            allow_redirects=False,
+            stream=True,
+            timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+        ) as answer:
+            status = answer.status_code
+    except requests.exceptions.RequestException as error:
+        raise CallbackNotTaken(type(error).__name__) from error
+    if status == HTTPStatus.GONE:
+        logger.info("callback no longer wanted", job_id=job.job_id)
+    elif not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        raise CallbackNotTaken(str(status))
+
+
+@cache
+def _session() -> requests.Session:
+    return guarded_session(settings().private_hosts)

@@ -1,0 +1,45 @@
+"""Who is asking: the account and the groups of the token that the authorizer has checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from darkroom.domain.accounts import AccountId, groups_of_claim
+from darkroom.domain.errors import Forbidden, NotSignedIn
+from darkroom.settings import settings
+
+ADMIN_GROUP = "admin"
+_PLATFORM_DEFAULT = "web"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who is signed in."""
+
+    account: AccountId
+    is_admin: bool
+
+    def must_be_admin(self) -> None:
+        """Raise Forbidden for everybody who is not in the group `admin`."""
+        if not self.is_admin:
+            raise Forbidden("Only members of the group admin may do this.")
+
+
+def caller_of(claims: Mapping[str, Any] | None) -> Caller:
+    """Read the caller from the claims. Raises NotSignedIn without claims or for a token of another use, Forbidden for ids that may not come in.
+
+    The authorizer of an HTTP API takes access tokens as well, and custom attributes stand in ID tokens alone
+    (docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-id-token.html).
+    """
+    if not claims or (settings().token_use and claims.get("token_use") != settings().token_use):
+        raise NotSignedIn
+    platform = str(claims.get("custom:platform") or _PLATFORM_DEFAULT)
+    if platform not in settings().platforms:
+        raise Forbidden("Accounts of this platform may not come in.")
+    try:
+        account = AccountId(platform, str(claims.get("sub", "")))
+    except ValueError:
+        raise Forbidden("The token's sub holds characters that are not allowed.") from None
+    return Caller(account, ADMIN_GROUP in groups_of_claim(claims.get("cognito:groups")))

@@ -1,0 +1,31 @@
+"""How a job ends, wherever it ends: resolve, announce, leave the open jobs. Each of the three may be repeated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from darkroom.adapters import events, job_store, ledger
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import DarkroomError
+from darkroom.domain.failures import Failure
+from darkroom.domain.jobs import Job
+from darkroom.observability import logger
+from darkroom.providers import provider_named
+
+
+def end(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
+    """Resolve the job's hold from its record, tell the world, and take it out of the open jobs. A job stays open until it is announced."""
+    job = ledger.resolve(account, job_id, reason=reason, now=now)
+    events.announce(job)
+    job_store.leave_open_jobs(job)
+    return job
+
+
+def stop_predictions(job: Job) -> None:
+    """Stop what may still run at the provider for an open job. It is best effort: what cannot be stopped ends at its deadline by itself."""
+    for attempt in job.attempts:
+        if attempt.prediction_id and not attempt.finished_at:
+            try:
+                provider_named(job.work.provider).cancel(attempt.prediction_id)
+            except DarkroomError as error:
+                logger.warning("prediction not stopped", prediction_id=attempt.prediction_id, cause=str(error))

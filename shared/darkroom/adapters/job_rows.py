@@ -1,0 +1,145 @@
+"""Between a job and its row."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zlib import crc32
+
+from darkroom.adapters.table import AttemptMap, JobRow, OutputMap
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, TemplateVersion, Work
+
+JOB_PREFIX = "JOB#"
+_OPEN_PARTITIONS_COUNT = 4
+OPEN_PARTITIONS = tuple(f"open#{number}" for number in range(_OPEN_PARTITIONS_COUNT))
+
+
+def partition(account: AccountId) -> str:
+    """Name the partition in which everything of an account lies."""
+    return f"ACCOUNT#{account.platform}#{account.user}"
+
+
+def account_of(pk: str) -> AccountId:
+    """Read back whose partition it is."""
+    _, platform, user = pk.split("#")
+    return AccountId(platform, user)
+
+
+def key_of(job: Job) -> JobRow:
+    """Name the row of a job, for an update."""
+    return JobRow(partition(job.account), JOB_PREFIX + job.job_id)
+
+
+def row_of(job: Job, *, look_at: datetime) -> JobRow:
+    """Write down a new job, open, its credits held."""
+    return JobRow(
+        partition(job.account),
+        JOB_PREFIX + job.job_id,
+        status=job.status.value,
+        template_code=job.template.code,
+        template_version=job.template.version,
+        template_name=job.template.name,
+        category=job.template.category,
+        parameters=dict(job.parameters),
+        provider=job.work.provider,
+        model=job.work.model,
+        input=dict(job.work.input),
+        outputs_count=job.work.outputs_count,
+        quoted=job.quoted,
+        held=job.quoted,
+        wait_seconds=job.wait_seconds,
+        created_at=job.created_at,
+        deadline_at=job.deadline_at,
+        callback_url=job.callback_url,
+        metadata=dict(job.metadata),
+        open=OPEN_PARTITIONS[crc32(job.job_id.encode()) % _OPEN_PARTITIONS_COUNT],
+        look_at=look_at,
+    )
+
+
+def to_job(row: JobRow) -> Job:
+    """Read a job from its row."""
+    return Job(
+        account=account_of(row.pk),
+        job_id=row.sk.removeprefix(JOB_PREFIX),
+        template=TemplateVersion(row.template_code, int(row.template_version), row.template_name, row.category),
+        parameters=row.parameters,
+        work=Work(row.provider, row.model, row.input, int(row.outputs_count)),
+        quoted=int(row.quoted),
+        created_at=row.created_at,
+        deadline_at=row.deadline_at,
+        wait_seconds=int(row.wait_seconds),
+        status=JobStatus(row.status),
+        held=int(row.held),
+        charged=int(row.charged),
+        refunded=int(row.refunded),
+        attempts=tuple(_attempt(attempt) for attempt in row.attempts),
+        outputs=tuple(_output(output) for output in row.outputs),
+        task_token=row.task_token,
+        lap=row.lap,
+        started_at=row.started_at,
+        storing_at=row.storing_at,
+        finished_at=row.finished_at,
+        waiting_since=row.waiting_since,
+        cancel_requested_at=row.cancel_requested_at,
+        failure=failure(FailureCode(row.failure_code), row.failure_message) if row.failure_code else None,
+        callback_url=row.callback_url,
+        metadata=row.metadata,
+        revision=int(row.revision),
+    )
+
+
+def attempt_map(attempt: Attempt) -> AttemptMap:
+    """Write down a new attempt."""
+    return AttemptMap(  # type: ignore[no-untyped-call]
+        number=attempt.number,
+        nonce=attempt.nonce,
+        lap=attempt.lap,
+        asked_at=attempt.asked_at,
+        lease_until=attempt.lease_until,
+        asks_count=attempt.asks_count,
+    )
+
+
+def output_map(output: Output) -> OutputMap:
+    """Write down an output."""
+    return OutputMap(  # type: ignore[no-untyped-call]
+        number=output.number,
+        key=output.key,
+        content_type=output.content_type,
+        bytes=output.bytes,
+        width=output.width,
+        height=output.height,
+        seconds=output.seconds,
+        thumbnail_key=output.thumbnail_key,
+        placeholder=output.placeholder,
+    )
+
+
+def _attempt(row: AttemptMap) -> Attempt:
+    return Attempt(
+        number=int(row.number),
+        nonce=row.nonce,
+        lap=row.lap,
+        asked_at=row.asked_at,
+        lease_until=row.lease_until,
+        asks_count=int(row.asks_count),
+        withdrawn=bool(row.withdrawn),
+        prediction_id=row.prediction_id,
+        finished_at=row.finished_at,
+    )
+
+
+def _output(row: OutputMap) -> Output:
+    return Output(
+        number=int(row.number),
+        key=row.key,
+        content_type=row.content_type,
+        bytes=int(row.bytes),
+        width=int(row.width),
+        height=int(row.height),
+        seconds=row.seconds,
+        thumbnail_key=row.thumbnail_key,
+        placeholder=row.placeholder,
+    )

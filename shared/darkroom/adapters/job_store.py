@@ -1,0 +1,175 @@
+"""The record of a job: read it, list it, and write down what was found out.
+
+Each note is one conditional write, so whoever comes late changes nothing. A note answers whether it was taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.update import Action
+
+from darkroom.adapters.job_rows import JOB_PREFIX, OPEN_PARTITIONS, account_of, attempt_map, key_of, output_map, partition, to_job
+from darkroom.adapters.pages import Page, read_page
+from darkroom.adapters.table import JobRow
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import GenerationFailed, NotFound
+from darkroom.domain.failures import Failure
+from darkroom.domain.jobs import OPEN_STATUSES, Attempt, Job, JobStatus, Output
+from darkroom.domain.references import new_nonce
+
+_IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
+
+
+def read(account: AccountId, job_id: str) -> Job:
+    """Read a job as it is now. Raises NotFound, also for somebody else's."""
+    try:
+        return to_job(JobRow.get(partition(account), JOB_PREFIX + job_id, consistent_read=True))
+    except JobRow.DoesNotExist:
+        raise NotFound("job") from None
+
+
+def page(account: AccountId, *, limit: int, cursor: str | None, status: JobStatus | None) -> Page[Job]:
+    """List the jobs of an account, newest first. A page filtered by a status may be short."""
+    only = JobRow.status == status.value if status else None
+    return read_page(JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only)
+
+
+def park_token(job: Job, token: str, lap: str, *, look_at: datetime) -> bool:
+    """Keep the task token of this lap, unless a later lap has parked one already."""
+    return _note(
+        job,
+        [JobRow.task_token.set(token), JobRow.lap.set(lap), JobRow.look_at.set(look_at)],
+        _IS_OPEN & (JobRow.lap.does_not_exist() | (JobRow.lap <= lap)),
+    )
+
+
+def begin_attempt(job: Job, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
+    """Write the first attempt down before it is made. Only one sandbox wins; for the others this is None."""
+    attempt = Attempt(number=1, nonce=new_nonce(), lap=lap, asked_at=now, lease_until=lease_until)
+    added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
+    return attempt if _note(job, [added], _IS_OPEN & (size(JobRow.attempts) == 0)) else None
+
+
+def renew_attempt(job: Job, attempt: Attempt, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
+    """Take an attempt up again that led to no prediction, once its lease is over. Only one sandbox wins; for the others this is None."""
+    row = _attempt_row(attempt)
+    renewed = replace(attempt, lap=lap, asked_at=now, lease_until=lease_until, asks_count=attempt.asks_count + 1, withdrawn=False)
+    taken = _note(
+        job,
+        [
+            row.lap.set(lap),
+            row.asked_at.set(now),
+            row.lease_until.set(lease_until),
+            row.asks_count.set(renewed.asks_count),
+            row.withdrawn.set(False),
+        ],
+        _IS_OPEN & (row.asks_count == attempt.asks_count) & (row.lease_until <= now) & row.prediction_id.does_not_exist(),
+    )
+    return renewed if taken else None
+
+
+def withdraw_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
+    """Note that the provider surely created nothing for this attempt, so that it may be asked again. The job is waiting since now."""
+    row = _attempt_row(attempt)
+    return _note(
+        job,
+        [row.withdrawn.set(True), row.lease_until.set(now), JobRow.waiting_since.set(JobRow.waiting_since | now)],
+        _IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist(),
+    )
+
+
+def end_lease(job: Job, attempt: Attempt, *, until: datetime) -> bool:
+    """Note that whoever asked has given up without an answer, so that after this time others may look and ask again."""
+    row = _attempt_row(attempt)
+    return _note(job, [row.lease_until.set(until)], _IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist())
+
+
+def note_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
+    """Note the id of the attempt's prediction: once, by whoever learns it first. The job is processing from then on."""
+    row = _attempt_row(attempt)
+    return _note(
+        job,
+        [
+            row.prediction_id.set(prediction_id),
+            JobRow.status.set(JobStatus.PROCESSING.value),
+            JobRow.started_at.set(JobRow.started_at | now),
+            JobRow.waiting_since.remove(),
+        ],
+        _IS_OPEN & (row.nonce == attempt.nonce) & row.prediction_id.does_not_exist(),
+    )
+
+
+def note_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
+    """Note when the attempt's prediction was first known to be finished."""
+    row = _attempt_row(attempt)
+    return _note(job, [row.finished_at.set(now)], _IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist())
+
+
+def note_storing(job: Job, *, now: datetime) -> bool:
+    """Note that storing began."""
+    return _note(job, [JobRow.storing_at.set(now)], _IS_OPEN & JobRow.storing_at.does_not_exist())
+
+
+def note_output(job: Job, output: Output) -> bool:
+    """Note one more stored output, if it is the next one after those that the caller knows of."""
+    added = JobRow.outputs.set(JobRow.outputs.append([output_map(output)]))
+    return _note(job, [added], _IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
+
+
+def note_failure(job: Job, failure: Failure) -> bool:
+    """Note why the job cannot be delivered; the first reason stays."""
+    return _note(
+        job,
+        [JobRow.failure_code.set(failure.code.value), JobRow.failure_message.set(failure.message)],
+        _IS_OPEN & JobRow.failure_code.does_not_exist(),
+    )
+
+
+@contextmanager
+def failures_noted(job: Job) -> Iterator[None]:
+    """Put the reason of a GenerationFailed on the job before the error leaves the step."""
+    try:
+        yield
+    except GenerationFailed as error:
+        note_failure(job, error.failure)
+        raise
+
+
+def look_again(job: Job, at: datetime) -> bool:
+    """Have recovery look at this job again at this time, and not before."""
+    return _note(job, [JobRow.look_at.set(at)], JobRow.open.exists())
+
+
+def leave_open_jobs(job: Job) -> bool:
+    """Take a job that is final and announced out of the open ones."""
+    return _note(job, [JobRow.open.remove(), JobRow.look_at.remove()], JobRow.open.exists() & ~_IS_OPEN)
+
+
+def due(*, now: datetime, limit: int) -> Iterator[tuple[AccountId, str]]:
+    """Name the open jobs that recovery should look at by now, the most overdue of each partition first, at most `limit` in all."""
+    for number, open_partition in enumerate(OPEN_PARTITIONS):
+        share = limit // len(OPEN_PARTITIONS) + (number < limit % len(OPEN_PARTITIONS))
+        rows = JobRow.open_jobs.query(open_partition, JobRow.look_at <= now, limit=share, page_size=max(share, 1))
+        for row in rows if share else ():
+            yield account_of(row.pk), row.sk.removeprefix(JOB_PREFIX)
+
+
+def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB gives paths the types of their values)
+    return JobRow.attempts[attempt.number - 1]
+
+
+def _note(job: Job, actions: list[Action], condition: Condition) -> bool:
+    try:
+        key_of(job).update(actions=[*actions, JobRow.revision.add(1)], condition=condition)
+    except UpdateError as error:
+        if error.cause_response_code == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True

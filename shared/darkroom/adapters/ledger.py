@@ -1,0 +1,252 @@
+"""Credits move here and nowhere else: one verb, one transaction, one promise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from uuid6 import uuid7
+
+from darkroom.adapters import job_store
+from darkroom.adapters.job_rows import key_of, partition, row_of
+from darkroom.adapters.pages import Page, read_page
+from darkroom.adapters.table import AccountRow, EntryRow, GrantRow, JobRow, RequestRow
+from darkroom.adapters.transactions import Put, Refused, Update, transact
+from darkroom.domain.accounts import AccountId, Balance, Entry
+from darkroom.domain.callbacks import new_callback_secret
+from darkroom.domain.errors import FieldError, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, TooManyJobs
+from darkroom.domain.failures import Failure
+from darkroom.domain.jobs import Job, resolution
+from darkroom.settings import settings
+
+ENTRY_PREFIX = "ENTRY#"
+_RESOLVE_TRIES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """The caller's name for a request, and the hash of the body that came with it."""
+
+    key: str
+    body_hash: str
+
+    @classmethod
+    def of(cls, key: str, body: bytes) -> IdempotencyKey:
+        """Bind a key to the raw bytes of a body."""
+        return cls(key, sha256(body).hexdigest())
+
+
+def callback_secret(account: AccountId) -> str:
+    """Give what the account's callbacks are signed with; it is made when it is first needed."""
+    row = AccountRow(partition(account))
+    row.update(actions=[AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret())])
+    return row.callback_secret
+
+
+def signing_secret(account: AccountId) -> str:
+    """Read what the account's callbacks are signed with. Every account that has held credits has one."""
+    return AccountRow.get(partition(account), "ACCOUNT", consistent_read=True).callback_secret
+
+
+def balance(account: AccountId) -> Balance:
+    """Read the books of an account. Before its first grant an account has nothing, and that is what this says."""
+    try:
+        row = AccountRow.get(partition(account), "ACCOUNT", consistent_read=True)
+    except AccountRow.DoesNotExist:
+        return Balance()
+    counters = (row.available, row.held, row.spent, row.granted, row.in_flight, row.jobs_total)
+    return Balance(*(int(counter or 0) for counter in counters))
+
+
+def entries(account: AccountId, *, limit: int, cursor: str | None) -> Page[Entry]:
+    """List the entries of an account, newest first."""
+    return read_page(EntryRow, partition(account), ENTRY_PREFIX, _entry, limit=limit, cursor=cursor)
+
+
+def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, bool]:
+    """Hold the job's credits and write the job, both or neither, and say whether it is a repeat of an accepted request.
+
+    The same key with the same body gives the job that was accepted, also when no credits are left. Raises IdempotencyKeyReused,
+    InsufficientCredits or TooManyJobs, decided in this order; then nothing was written.
+    """
+    account = AccountRow(partition(job.account))
+    writes: dict[str, Put | Update] = {
+        "account": Update(
+            account,
+            [
+                AccountRow.available.add(-job.quoted),
+                AccountRow.held.add(job.quoted),
+                AccountRow.in_flight.add(1),
+                AccountRow.jobs_total.add(1),
+                AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret()),
+            ],
+            (AccountRow.available >= job.quoted) & (AccountRow.in_flight < settings().jobs_in_flight_max),
+        ),
+        "job": Put(row_of(job, look_at=now + timedelta(seconds=settings().start_grace_seconds)), JobRow.pk.does_not_exist()),
+        "entry": _put_entry(_entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id)),
+    }
+    if key:
+        writes["request"] = _request_write(job, key, now)
+    try:
+        transact(writes)
+    except Refused as refused:
+        if (request := refused.rows.get("request")) is not None:
+            return _job_of_request(job.account, RequestRow.from_raw_data(dict(request)), key), True
+        if "job" in refused.rows:
+            # The id is new, so only an earlier, unanswered try of this very transaction can have written it.
+            return job_store.read(job.account, job.job_id), False
+        raise _why_not(job, refused.rows.get("account")) from refused
+    return replace(job, held=job.quoted), False
+
+
+def accepted_before(account: AccountId, key: IdempotencyKey, *, now: datetime) -> Job | None:
+    """Find the job that was accepted for this key, whatever has changed since. Raises IdempotencyKeyReused for another body."""
+    try:
+        row = RequestRow.get(partition(account), _request_sk(key), consistent_read=True)
+    except RequestRow.DoesNotExist:
+        return None
+    return _job_of_request(account, row, key) if row.expires_at > int(now.timestamp()) else None
+
+
+def resolve(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
+    """Resolve the hold of a job from what its record shows, once, and give the job as it is then.
+
+    A job that is final already is given back unchanged: who comes second is told the truth of the record. Raises NotFound, and
+    Refused when others kept writing to the job all the while.
+    """
+    for tries_left in reversed(range(_RESOLVE_TRIES_MAX)):
+        job = job_store.read(account, job_id)
+        if job.status.is_final:
+            break
+        try:
+            transact(_resolution_writes(job, reason, now))
+        except Refused:
+            # Somebody wrote to the job since it was read; what the record shows now decides.
+            if not tries_left:
+                raise
+    return job_store.read(account, job_id)
+
+
+def grant(account: AccountId, amount: int, *, reason: str, reference: str, now: datetime) -> tuple[Entry, bool]:
+    """Give credits, or take back available ones with a negative amount; say whether it is a repeat of the same reference.
+
+    Raises InvalidRequest when the reference was used for another amount, or when a correction would take more than is available.
+    """
+    entry = _entry_row(account, "grant" if amount > 0 else "correction", now, granted=amount, available=amount, reference=reference, reason=reason)
+    marker = GrantRow(partition(account), f"GRANT#{sha256(reference.encode()).hexdigest()}", entry_sk=entry.sk, amount=amount)
+    books = Update(
+        AccountRow(partition(account)),
+        [
+            AccountRow.granted.add(amount),
+            AccountRow.available.add(amount),
+            # The other counters start at zero with the account, so that conditions can compare them.
+            *(counter.add(0) for counter in (AccountRow.held, AccountRow.spent, AccountRow.in_flight, AccountRow.jobs_total)),
+        ],
+        AccountRow.available >= -amount if amount < 0 else None,
+    )
+    try:
+        transact({"account": books, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": _put_entry(entry)})
+    except Refused as refused:
+        if "marker" in refused.rows:
+            return _granted_before(account, marker), True
+        raise InvalidRequest([FieldError("amount", "The account has fewer credits available than this takes back.")]) from refused
+    return _entry(entry), False
+
+
+def _entry_row(account: AccountId, kind: str, now: datetime, **changes: Any) -> EntryRow:  # noqa: ANN401 (credits and names)
+    return EntryRow(partition(account), f"{ENTRY_PREFIX}{uuid7()}", kind=kind, created_at=now, **changes)
+
+
+def _put_entry(row: EntryRow) -> Put:
+    return Put(row, EntryRow.pk.does_not_exist())
+
+
+def _request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
+    expires_at = now + timedelta(hours=settings().idempotency_hours)
+    row = RequestRow(
+        partition(job.account),
+        _request_sk(key),
+        job_id=job.job_id,
+        body_hash=key.body_hash,
+        expires_at=int(expires_at.timestamp()),
+    )
+    return Put(row, RequestRow.pk.does_not_exist() | (RequestRow.expires_at <= int(now.timestamp())))
+
+
+def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[str, Put | Update]:
+    decided = resolution(job, reason=reason)
+    actions = [
+        JobRow.status.set(decided.status.value),
+        JobRow.held.set(0),
+        JobRow.charged.set(decided.charged),
+        JobRow.refunded.set(decided.refunded),
+        JobRow.finished_at.set(now),
+        JobRow.task_token.remove(),
+        JobRow.revision.add(1),
+    ]
+    if decided.failure:
+        actions += [JobRow.failure_code.set(decided.failure.code.value), JobRow.failure_message.set(decided.failure.message)]
+    return {
+        "job": Update(key_of(job), actions, JobRow.revision == job.revision),
+        "account": Update(
+            AccountRow(partition(job.account)),
+            [
+                AccountRow.held.add(-job.held),
+                AccountRow.spent.add(decided.charged),
+                AccountRow.available.add(decided.refunded),
+                AccountRow.in_flight.add(-1),
+            ],
+            AccountRow.held >= job.held,
+        ),
+        "entry": _put_entry(
+            _entry_row(
+                job.account,
+                "settle" if decided.charged else "release",
+                now,
+                available=decided.refunded,
+                held=-job.held,
+                spent=decided.charged,
+                job_id=job.job_id,
+            )
+        ),
+    }
+
+
+def _request_sk(key: IdempotencyKey) -> str:
+    return f"REQUEST#{sha256(key.key.encode()).hexdigest()}"
+
+
+def _job_of_request(account: AccountId, row: RequestRow, key: IdempotencyKey | None) -> Job:
+    if key is None or row.body_hash != key.body_hash:
+        raise IdempotencyKeyReused
+    return job_store.read(account, row.job_id)
+
+
+def _granted_before(account: AccountId, marker: GrantRow) -> Entry:
+    earlier = GrantRow.get(marker.pk, marker.sk, consistent_read=True)
+    if earlier.amount != marker.amount:
+        raise InvalidRequest([FieldError("reference", "This reference was used for another amount. Use a new one.")])
+    return _entry(EntryRow.get(partition(account), earlier.entry_sk, consistent_read=True))
+
+
+def _why_not(job: Job, account: Any) -> InsufficientCredits | TooManyJobs:  # noqa: ANN401 (a raw item, or None)
+    available = int(AccountRow.from_raw_data(account).available or 0) if account else 0
+    if available < job.quoted:
+        return InsufficientCredits(required=job.quoted, available=available)
+    return TooManyJobs(settings().jobs_in_flight_max)
+
+
+def _entry(row: EntryRow) -> Entry:
+    return Entry(
+        entry_id=row.sk.removeprefix(ENTRY_PREFIX),
+        kind=row.kind,
+        granted=int(row.granted),
+        available=int(row.available),
+        held=int(row.held),
+        spent=int(row.spent),
+        job_id=row.job_id,
+        reference=row.reference,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,67 @@
+"""Cursor pages over one account's items: newest first, and unmoved by what is written in between."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.models import Model
+
+from darkroom.domain.errors import FieldError, InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Page[Item]:
+    """Some items, and the cursor of the next page while there may be more."""
+
+    items: tuple[Item, ...]
+    next_cursor: str | None
+
+
+def read_page[Row: Model, Item](
+    model: type[Row],
+    pk: str,
+    prefix: str,
+    convert: Callable[[Row], Item],
+    *,
+    limit: int,
+    cursor: str | None,
+    only: Condition | None = None,
+) -> Page[Item]:
+    """Read one page of the items whose sort key starts with the prefix, strongly consistent.
+
+    With `only` a page may be short and still have a next one. Raises InvalidRequest for a cursor that this did not make.
+    """
+    found = model.query(
+        pk,
+        model.sk.startswith(prefix),  # type: ignore[attr-defined]
+        filter_condition=only,
+        consistent_read=True,
+        scan_index_forward=False,
+        # One more than asked for tells whether there is a next page, without a page that turns out to be empty.
+        page_size=limit + 1,
+        last_evaluated_key=_start_key(pk, prefix, cursor),
+    )
+    page = next(found.page_iter)
+    rows = [model.from_raw_data(item) for item in page["Items"]]
+    last = rows[limit - 1].sk if len(rows) > limit else page.get("LastEvaluatedKey", {}).get("sk", {}).get("S")  # type: ignore[attr-defined]
+    return Page(tuple(convert(row) for row in rows[:limit]), _encode(last.removeprefix(prefix)) if last else None)
+
+
+def _encode(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _start_key(pk: str, prefix: str, cursor: str | None) -> dict[str, dict[str, str]] | None:
+    if cursor is None:
+        return None
+    try:
+        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        decoded = ""
+    if not decoded or len(decoded) > 64 or not all(character in "0123456789abcdef-" for character in decoded):  # noqa: PLR2004 (an id is shorter)
+        raise InvalidRequest([FieldError("cursor", "This is not a cursor of this list. Use next_cursor of the page before.")])
+    return {"pk": {"S": pk}, "sk": {"S": prefix + decoded}}

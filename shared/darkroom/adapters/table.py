@@ -1,0 +1,177 @@
+"""The one table and its rows. Which items there are, and what each holds, is all here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    JSONAttribute,
+    ListAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+)
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from darkroom.settings import settings
+
+CONNECT_TIMEOUT_SECONDS = 1
+READ_TIMEOUT_SECONDS = 2
+RETRIES_MAX = 2
+
+
+class _Meta:
+    table_name = settings().table_name
+    connect_timeout_seconds = CONNECT_TIMEOUT_SECONDS
+    read_timeout_seconds = READ_TIMEOUT_SECONDS
+    max_retry_attempts = RETRIES_MAX
+
+
+class AccountRow(Model):
+    """The books of one account: granted = available + held + spent."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default="ACCOUNT")
+    available = NumberAttribute(default=0)
+    held = NumberAttribute(default=0)
+    spent = NumberAttribute(default=0)
+    granted = NumberAttribute(default=0)
+    in_flight = NumberAttribute(default=0)
+    jobs_total = NumberAttribute(default=0)
+    callback_secret = UnicodeAttribute(null=True)
+
+
+class AttemptMap(MapAttribute[str, Any]):
+    """One request to the provider."""
+
+    number = NumberAttribute()
+    nonce = UnicodeAttribute()
+    lap = UnicodeAttribute()
+    asked_at = UTCDateTimeAttribute()
+    lease_until = UTCDateTimeAttribute()
+    asks_count = NumberAttribute(default=1)
+    withdrawn = BooleanAttribute(default=False)
+    prediction_id = UnicodeAttribute(null=True)
+    finished_at = UTCDateTimeAttribute(null=True)
+
+
+class OutputMap(MapAttribute[str, Any]):
+    """One result in the bucket."""
+
+    number = NumberAttribute()
+    key = UnicodeAttribute()
+    content_type = UnicodeAttribute()
+    bytes = NumberAttribute()
+    width = NumberAttribute()
+    height = NumberAttribute()
+    seconds = NumberAttribute(null=True)
+    thumbnail_key = UnicodeAttribute(null=True)
+    placeholder = UnicodeAttribute(null=True)
+
+
+class OpenJobs(GlobalSecondaryIndex[Any]):
+    """The jobs that are not finished and announced, by the time when recovery should next look at them."""
+
+    class Meta:
+        """The index."""
+
+        index_name = "open-jobs"
+        projection = KeysOnlyProjection()
+
+    open = UnicodeAttribute(hash_key=True)
+    look_at = UTCDateTimeAttribute(range_key=True)
+
+
+class JobRow(Model):
+    """A job. Every write adds one to `revision`, so that a decision can be bound to what it was taken from."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    status = UnicodeAttribute()
+    template_code = UnicodeAttribute()
+    template_version = NumberAttribute()
+    template_name = UnicodeAttribute()
+    category = UnicodeAttribute()
+    parameters = JSONAttribute()
+    provider = UnicodeAttribute()
+    model = UnicodeAttribute()
+    input = JSONAttribute()
+    outputs_count = NumberAttribute()
+    quoted = NumberAttribute()
+    held = NumberAttribute(default=0)
+    charged = NumberAttribute(default=0)
+    refunded = NumberAttribute(default=0)
+    attempts: ListAttribute[AttemptMap] = ListAttribute(of=AttemptMap, default=list)
+    outputs: ListAttribute[OutputMap] = ListAttribute(of=OutputMap, default=list)
+    wait_seconds = NumberAttribute()
+    task_token = UnicodeAttribute(null=True)
+    lap = UnicodeAttribute(null=True)
+    created_at = UTCDateTimeAttribute()
+    deadline_at = UTCDateTimeAttribute()
+    started_at = UTCDateTimeAttribute(null=True)
+    storing_at = UTCDateTimeAttribute(null=True)
+    finished_at = UTCDateTimeAttribute(null=True)
+    waiting_since = UTCDateTimeAttribute(null=True)
+    cancel_requested_at = UTCDateTimeAttribute(null=True)
+    failure_code = UnicodeAttribute(null=True)
+    failure_message = UnicodeAttribute(null=True)
+    callback_url = UnicodeAttribute(null=True)
+    metadata = JSONAttribute(default=dict)
+    revision = NumberAttribute(default=0)
+    open = UnicodeAttribute(null=True)
+    look_at = UTCDateTimeAttribute(null=True)
+
+    open_jobs = OpenJobs()
+
+
+class EntryRow(Model):
+    """A ledger entry: the signed changes of one transaction. It is never changed and never expires."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    kind = UnicodeAttribute()
+    granted = NumberAttribute(default=0)
+    available = NumberAttribute(default=0)
+    held = NumberAttribute(default=0)
+    spent = NumberAttribute(default=0)
+    job_id = UnicodeAttribute(null=True)
+    reference = UnicodeAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+    created_at = UTCDateTimeAttribute()
+
+
+class GrantRow(Model):
+    """Says that a grant of this reference was made, and by which entry."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    entry_sk = UnicodeAttribute()
+    amount = NumberAttribute()
+
+
+class RequestRow(Model):
+    """Says that a request of this Idempotency-Key was accepted, and as which job. Conditions compare `expires_at`; TTL only cleans up."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    job_id = UnicodeAttribute()
+    body_hash = UnicodeAttribute()
+    expires_at = NumberAttribute()

@@ -1,0 +1,99 @@
+"""Transactions over the table that are decided, not guessed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pynamodb.connection import Connection
+from pynamodb.constants import ALL_OLD
+from pynamodb.exceptions import TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from darkroom.adapters.table import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, RETRIES_MAX
+from darkroom.domain.errors import DarkroomError
+
+_TRIES_MAX = 6
+_TRYING_SECONDS_MAX = 2.0
+_BACKOFF_SECONDS = 0.025
+_DECIDED = {None, "None", "ConditionalCheckFailed"}
+_PASSING = {
+    "TransactionCanceledException", "TransactionInProgressException", "TransactionConflictException", "ThrottlingException",
+    "ProvisionedThroughputExceededException", "RequestLimitExceeded", "InternalServerError", "ServiceUnavailable",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write this row if the condition holds."""
+
+    row: Model
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change this row if the condition, where there is one, holds."""
+
+    row: Model
+    actions: Sequence[Action]
+    condition: Condition | None
+
+
+class Refused(DarkroomError):
+    """The table decided against a transaction: nothing was written. `rows` has each row whose condition failed, as it was (None: absent)."""
+
+    def __init__(self, rows: Mapping[str, Mapping[str, Any] | None]) -> None:
+        """Carry the rows by the names that the caller gave its writes."""
+        super().__init__(", ".join(sorted(rows)))
+        self.rows = rows
+
+
+def transact(writes: Mapping[str, Put | Update]) -> None:
+    """Do all the writes or none.
+
+    Raises Refused when a condition failed and nothing but conditions did. Conflicts with other transactions and throttling are tried
+    again with full jitter, at most 6 times and 2 seconds, because neither botocore nor PynamoDB does it (pynamodb#1264); then the
+    library's own error comes through. An unknown answer may be repeated: the caller's conditions make the second one a refusal.
+    """
+    # PynamoDB sends puts before updates, and the reasons of a refusal come back in that order.
+    named = sorted(writes.items(), key=lambda item: isinstance(item[1], Update))
+    give_up_at = time.monotonic() + _TRYING_SECONDS_MAX
+    for attempt in range(1, _TRIES_MAX + 1):
+        try:
+            return _send([write for _, write in named])
+        except TransactWriteError as error:
+            reasons = error.cancellation_reasons
+            if reasons and all((reason.code if reason else None) in _DECIDED for reason in reasons):
+                failed = {name: reason.raw_item for (name, _), reason in zip(named, reasons, strict=True) if reason and reason.code != "None"}
+                raise Refused(failed) from error
+            if error.cause_response_code not in _PASSING or attempt == _TRIES_MAX or time.monotonic() > give_up_at:
+                raise
+        time.sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))  # noqa: S311 (jitter is no secret)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _send(writes: Sequence[Put | Update]) -> None:
+    with TransactWrite(connection=_connection()) as transaction:
+        for write in writes:
+            match write:
+                case Put(row, condition):
+                    transaction.save(row, condition=condition, return_values=ALL_OLD)
+                case Update(row, actions, condition):
+                    transaction.update(row, actions=list(actions), condition=condition, return_values=ALL_OLD)
+
+
+@cache
+def _connection() -> Connection:
+    return Connection(
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+        max_retry_attempts=RETRIES_MAX,
+    )

@@ -1,0 +1,39 @@
+"""The providers of models: the same few verbs each, one file each. The catalog names the file."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib import import_module
+from typing import Protocol, cast
+
+from darkroom.domain.jobs import Work
+from darkroom.domain.predictions import Prediction
+
+
+class Provider(Protocol):
+    """What a provider's module can do.
+
+    Every verb may raise ProviderBusy (nothing was done, come back later), ProviderUnavailable (what was done is unknown) and
+    GenerationFailed (it will never be done).
+    """
+
+    def request(self, work: Work, *, webhook_url: str | None, cancel_after_seconds: int) -> Prediction:
+        """Create a prediction that ends by itself after this time. Never creates two."""
+        ...
+
+    def get(self, prediction_id: str) -> Prediction:
+        """Ask how a prediction is doing."""
+        ...
+
+    def cancel(self, prediction_id: str) -> None:
+        """Stop a prediction. Stopping one that is over does nothing."""
+        ...
+
+    def find(self, *, webhook_url: str | None, since: datetime) -> Prediction | None:
+        """Look for a prediction that may have been created since then, by the webhook's URL; None when there is none."""
+        ...
+
+
+def provider_named(name: str) -> Provider:
+    """Load a provider's module. Only who works with a provider pays for its import."""
+    return cast("Provider", import_module(f"{__name__}.{name}"))

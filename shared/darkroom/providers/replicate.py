@@ -1,0 +1,145 @@
+"""Replicate, through its own SDK. Facts are from its HTTP reference (replicate.com/docs/reference/http) and the topics named below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+from itertools import islice
+from typing import Any
+
+import httpx
+import replicate
+from replicate.types import Prediction as ReplicatePrediction
+
+from darkroom.adapters.secrets import secret_values
+from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.failures import Failure, FailureCode, failure
+from darkroom.domain.jobs import Work
+from darkroom.domain.predictions import Prediction, PredictionStatus, is_final_at_replicate, links_in
+from darkroom.observability import logger
+from darkroom.settings import settings
+
+# Shorter than the time-out of any function that asks, so that a step hears of it and can write it down.
+_TIMEOUT = httpx.Timeout(8.0, connect=2.0)
+_CANCEL_AFTER_SECONDS_MIN = 5
+_RETRY_AFTER_SECONDS_DEFAULT = 10.0
+_RETRY_AFTER_SECONDS_MAX = 120.0
+_LOOKED_THROUGH_MAX = 500
+_RESETS_IN = re.compile(r"~?(\d+)s")
+_REFUSED = re.compile(r"\(E005\)|flagged as sensitive|NSFW", re.IGNORECASE)
+_OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN}
+
+
+def request(work: Work, *, webhook_url: str | None, cancel_after_seconds: int) -> Prediction:
+    """Create a prediction; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one."""
+    webhook: dict[str, Any] = {"webhook": webhook_url, "webhook_events_filter": ["start", "completed"]} if webhook_url else {}
+    with _errors_sorted():
+        created = _client().predictions.create(
+            version=work.model,
+            input=dict(work.input),
+            cancel_after=f"{max(cancel_after_seconds, _CANCEL_AFTER_SECONDS_MIN)}s",
+            **webhook,
+        )
+    return _normalised(created)
+
+
+def get(prediction_id: str) -> Prediction:
+    """Ask how a prediction is doing. A 404 right after a create means 'not yet', so it is no answer."""
+    with _errors_sorted():
+        return _normalised(_client().predictions.get(prediction_id=prediction_id))
+
+
+def cancel(prediction_id: str) -> None:
+    """Stop a prediction."""
+    with _errors_sorted():
+        _client().predictions.cancel(prediction_id=prediction_id)
+
+
+def find(*, webhook_url: str | None, since: datetime) -> Prediction | None:
+    """Look through the latest predictions for the one with this webhook, which the list echoes. Inputs alone prove nothing."""
+    if webhook_url is None:
+        return None
+    with _errors_sorted():
+        for prediction in islice(_client().predictions.list(created_after=since), _LOOKED_THROUGH_MAX):
+            if getattr(prediction, "webhook", None) == webhook_url:
+                return _normalised(prediction)
+    return None
+
+
+def _normalised(prediction: ReplicatePrediction) -> Prediction:
+    status: str = prediction.status
+    if not is_final_at_replicate(status):
+        return Prediction(prediction.id, PredictionStatus.RUNNING)
+    outputs = tuple(links_in(getattr(prediction, "output", None)))
+    if status == "succeeded" and outputs:
+        return Prediction(prediction.id, PredictionStatus.SUCCEEDED, outputs)
+    return Prediction(prediction.id, PredictionStatus.FAILED, failure=_failure_of(prediction, status))
+
+
+def _failure_of(prediction: ReplicatePrediction, status: str) -> Failure:
+    if status == "succeeded":
+        return failure(FailureCode.OUTPUT_UNAVAILABLE if getattr(prediction, "data_removed", False) else FailureCode.NO_OUTPUT)
+    if status in ("canceled", "aborted"):
+        return failure(FailureCode.DEADLINE_EXCEEDED)
+    error = str(getattr(prediction, "error", ""))
+    logger.info("prediction failed", prediction_id=prediction.id, provider_error=error[:500])
+    return failure(FailureCode.REFUSED if _REFUSED.search(error) else FailureCode.PREDICTION_FAILED)
+
+
+@contextmanager
+def _errors_sorted() -> Iterator[None]:
+    try:
+        yield
+    except replicate.RateLimitError as error:
+        raise ProviderBusy(_retry_after_seconds(error)) from error
+    except replicate.APIStatusError as error:
+        raise _sorted(error) from error
+    except (replicate.APIError, httpx.HTTPError) as error:
+        raise ProviderUnavailable(type(error).__name__) from error
+
+
+def _sorted(error: replicate.APIStatusError) -> Exception:
+    status = error.status_code
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT):
+        return ProviderUnavailable(str(status))
+    if status in _OUR_ACCOUNT:
+        logger.error("the provider refuses our own account", status=status)
+        return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
+    return GenerationFailed(failure(FailureCode.INVALID_INPUT, _invalid_input_message(error.body)))
+
+
+def _invalid_input_message(body: object) -> str | None:
+    fields = body.get("invalid_fields") if isinstance(body, dict) else None
+    if not isinstance(fields, list):
+        return None
+    described = "; ".join(str(field.get("description", "")) for field in fields if isinstance(field, dict))
+    return f"The model did not accept these parameters: {described[:500]}." if described else None
+
+
+def _retry_after_seconds(error: replicate.RateLimitError) -> float:
+    """Read how long to wait from the header, else from `retry_after`, else from the words 'resets in ~Ns'."""
+    body = error.body if isinstance(error.body, dict) else {}
+    for told in (error.response.headers.get("retry-after"), body.get("retry_after")):
+        try:
+            return min(max(float(str(told)), 1.0), _RETRY_AFTER_SECONDS_MAX)
+        except ValueError:
+            continue
+    words = _RESETS_IN.search(str(body.get("detail", "")))
+    return min(float(words.group(1)), _RETRY_AFTER_SECONDS_MAX) if words else _RETRY_AFTER_SECONDS_DEFAULT
+
+
+def _client() -> replicate.Client:
+    tokens = secret_values(settings().replicate_token_secret)
+    if not tokens:
+        logger.error("no Replicate token has been put in", secret=settings().replicate_token_secret)
+        raise ProviderUnavailable("token")
+    return _client_with(tokens[0], settings().replicate_base_url)
+
+
+@cache
+def _client_with(token: str, base_url: str) -> replicate.Client:
+    return replicate.Client(bearer_token=token, base_url=base_url, timeout=_TIMEOUT, max_retries=0)
