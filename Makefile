@@ -1,0 +1,87 @@
+# Everything is set up by the targets themselves: a virtual environment from uv.lock, and uv itself in .tools.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+# sam build looks for python3.13 on the path; the virtual environment has it.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export AWS_REGION ?= us-east-1
+
+HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+SOURCES := template.yaml $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt)
+STACK ?= darkroom-dev
+CONFIG ?= dev
+COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
+
+.PHONY: help setup demo run test check format lock build deploy secrets bench clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## Make the virtual environment
+
+demo: .aws-sam/local/.ready ## See three jobs go the whole way on this machine
+	python -m local demo
+
+run: .aws-sam/local/.ready ## Keep the whole system up on this machine
+	python -m local run
+
+test: .aws-sam/local/.ready ## Run every test
+	python -m pytest $(PYTEST_OPTIONS)
+
+check: .aws-sam/local/.ready ## The gate: format, lint, types, lock, template, build, tests
+	ruff format --check .
+	ruff check .
+	mypy
+	$(UV) lock --check
+	$(MAKE) --no-print-directory requirements && git diff --exit-code -- layers
+	sam validate --lint
+	$(MAKE) --no-print-directory build
+	$(MAKE) --no-print-directory test
+
+format: .venv/.ready ## Format the code and fix what can be fixed
+	ruff check --fix-only -q .
+	ruff format .
+
+lock: .tools/.ready ## Resolve the dependencies anew and write the layers' requirements
+	$(UV) lock
+	$(MAKE) --no-print-directory requirements
+
+.PHONY: requirements
+requirements: .tools/.ready
+	$(UV) export -q --frozen --no-default-groups --no-emit-project -o layers/dependencies/requirements.txt > /dev/null
+	$(UV) export -q --frozen --only-group media --no-emit-project -o layers/media/requirements.txt > /dev/null
+
+build: .venv/.ready ## Build everything that is deployed, for arm64
+	sam build
+	$(COMPILE) .aws-sam/build
+
+deploy: build ## Deploy (CONFIG=dev or prod)
+	sam deploy --config-env $(CONFIG)
+
+secrets: .venv/.ready ## Put REPLICATE_API_TOKEN and its webhook secret into STACK
+	python -m tools.put_secrets $(STACK)
+
+bench: .aws-sam/local/.ready ## Measure
+	python -m tests.bench
+
+clean: ## Take away everything that was made
+	rm -rf .venv .tools .aws-sam demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.tools/.ready:
+	python3 -m venv .tools
+	.tools/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+.venv/.ready: .tools/.ready uv.lock pyproject.toml
+	$(UV) sync -q --frozen
+	touch $@
+
+# What a deployment would hold, for the processor of this machine.
+.aws-sam/local/.ready: .venv/.ready $(SOURCES)
+	sam build --parameter-overrides Architecture=$(HOST_ARCHITECTURE) --build-dir .aws-sam/local --cache-dir .aws-sam/cache-local --cached --parallel
+	$(COMPILE) .aws-sam/local
+	touch $@

@@ -1,0 +1,53 @@
+"""Put Replicate's token and webhook secret into a deployed stack: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+import replicate
+
+
+def put_secrets(outputs: Mapping[str, str], *, token: str, webhook_secret: str, secrets: Any = None) -> None:  # noqa: ANN401 (a boto3 client)
+    """Put both values into the secrets that the stack's outputs name. Putting the same again changes nothing."""
+    secrets = secrets or boto3.client("secretsmanager")
+    for name, value in (("ReplicateTokenSecretArn", token), ("ReplicateWebhookSecretArn", webhook_secret)):
+        if _current(secrets, outputs[name]) != value:
+            secrets.put_secret_value(SecretId=outputs[name], SecretString=value)
+
+
+def webhook_secret_of(token: str, base_url: str | None = None) -> str:
+    """Ask Replicate what it signs this account's webhooks with (replicate.com/docs/topics/webhooks/verify-webhook)."""
+    return replicate.Client(bearer_token=token, base_url=base_url).webhooks.default.secret.get().key
+
+
+def outputs_of(stack: str) -> dict[str, str]:
+    """Read a stack's outputs."""
+    described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+
+
+def _current(secrets: Any, secret_id: str) -> str | None:  # noqa: ANN401 (a boto3 client)
+    try:
+        value: str = secrets.get_secret_value(SecretId=secret_id)["SecretString"]
+    except secrets.exceptions.ResourceNotFoundException:
+        return None
+    return value
+
+
+def main() -> int:
+    """Run as a command."""
+    token = os.environ.get("REPLICATE_API_TOKEN", "")
+    if len(sys.argv) != 2 or not token.startswith("r8_"):  # noqa: PLR2004 (the command and the stack)
+        sys.stderr.write("usage: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK\n")
+        return 2
+    put_secrets(outputs_of(sys.argv[1]), token=token, webhook_secret=webhook_secret_of(token))
+    sys.stdout.write(f"{sys.argv[1]}: both secrets are in. Functions take them up by themselves.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
