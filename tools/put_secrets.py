@@ -21,7 +21,10 @@ def put_secrets(outputs: Mapping[str, str], *, token: str, webhook_secret: str, 
 
 def webhook_secret_of(token: str, base_url: str | None = None) -> str:
     """Ask Replicate what it signs this account's webhooks with (replicate.com/docs/topics/webhooks/verify-webhook)."""
-    return replicate.Client(bearer_token=token, base_url=base_url).webhooks.default.secret.get().key
+    secret = replicate.Client(bearer_token=token, base_url=base_url).webhooks.default.secret.get().key
+    if not secret:
+        raise ValueError("Replicate has no webhook secret for this account")
+    return secret
 
 
 def outputs_of(stack: str) -> dict[str, str]:

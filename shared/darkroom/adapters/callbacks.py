@@ -11,7 +11,7 @@ import requests
 from standardwebhooks.webhooks import Webhook
 
 from darkroom.adapters import media
-from darkroom.adapters.http import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, guarded_session
+from darkroom.adapters.http import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, AddressRefused, guarded_session
 from darkroom.adapters.ledger import signing_secret
 from darkroom.domain.callbacks import is_callable_url
 from darkroom.domain.jobs import Job
@@ -52,7 +52,7 @@ def send(job: Job, *, now: datetime) -> None:
             timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
         ) as answer:
             status = answer.status_code
-    except requests.exceptions.RequestException as error:
+    except (requests.exceptions.RequestException, AddressRefused) as error:
         raise CallbackNotTaken(type(error).__name__) from error
     if status == HTTPStatus.GONE:
         logger.info("callback no longer wanted", job_id=job.job_id)

@@ -16,8 +16,8 @@ CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 10
 
 
-class AddressRefused(requests.exceptions.ConnectionError):
-    """The connection led to an address that is not public."""
+class AddressRefused(Exception):
+    """The connection led to an address that is not public. It is no OSError, which urllib3 would take for a passing trouble."""
 
 
 def _public_only(connected: socket.socket) -> socket.socket:

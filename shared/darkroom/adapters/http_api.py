@@ -66,7 +66,7 @@ class HttpApi(APIGatewayHttpResolver):
     def _no_such_route(self, _: NotFoundError) -> Response[str]:
         path = self.current_event.path
         routes = (*self._static_routes, *self._dynamic_routes)
-        methods = sorted({method for route in routes if route.rule.match(path) for method in route.method})
+        methods = sorted({route.method for route in routes if route.rule.match(path)})
         if not methods:
             return problem(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here", f"No route leads to {path}.")
         allowed = ", ".join(methods)

@@ -21,7 +21,7 @@ from darkroom.adapters.table import JobRow
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import Failure
-from darkroom.domain.jobs import OPEN_STATUSES, Attempt, Job, JobStatus, Output
+from darkroom.domain.jobs import OPEN_STATUSES, Attempt, Job, JobStatus, Output, is_job_id
 from darkroom.domain.references import new_nonce
 
 _IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
@@ -29,6 +29,8 @@ _IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STAT
 
 def read(account: AccountId, job_id: str) -> Job:
     """Read a job as it is now. Raises NotFound, also for somebody else's."""
+    if not is_job_id(job_id):
+        raise NotFound("job")
     try:
         return to_job(JobRow.get(partition(account), JOB_PREFIX + job_id, consistent_read=True))
     except JobRow.DoesNotExist:

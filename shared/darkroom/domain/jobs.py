@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +12,12 @@ from typing import Any
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import Failure, FailureCode, failure
 
-JOB_ID_PATTERN = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_job_id(text: str) -> bool:
+    """Tell whether a text could be the id of a job at all."""
+    return _JOB_ID.fullmatch(text) is not None
 
 
 class JobStatus(StrEnum):

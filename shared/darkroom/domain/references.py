@@ -7,10 +7,9 @@ import secrets
 from dataclasses import dataclass
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.jobs import JOB_ID_PATTERN
+from darkroom.domain.jobs import is_job_id
 
 _NONCE = re.compile(r"[0-9a-f]{32}")
-_JOB_ID = re.compile(JOB_ID_PATTERN)
 
 
 def new_nonce() -> str:
@@ -33,8 +32,8 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Read what `str()` wrote; anything else is a ValueError."""
-        account, _, rest = text.rpartition("/")[0].rpartition("/")
-        nonce = text.rpartition("/")[2]
-        if not (_JOB_ID.fullmatch(rest) and _NONCE.fullmatch(nonce)):
+        front, _, nonce = text.rpartition("/")
+        account, _, job_id = front.rpartition("/")
+        if not (is_job_id(job_id) and _NONCE.fullmatch(nonce)):
             raise ValueError("not a reference")
-        return cls(AccountId.parse(account), rest, nonce)
+        return cls(AccountId.parse(account), job_id, nonce)

@@ -1,0 +1,46 @@
+"""A small client of the HTTP API, as a user of it would write one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+_TIMEOUT_SECONDS = 30
+
+
+class Client:
+    """Somebody who is signed in."""
+
+    def __init__(self, api_url: str, token: str) -> None:
+        """Call the API at this address with this token."""
+        self._api_url = api_url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 (a JSON document)
+        """Read a document; a problem is an HTTPError that shows it."""
+        return self.call("GET", path)
+
+    def post(self, path: str, body: object) -> Any:  # noqa: ANN401 (a JSON document)
+        """Post a document; a problem is an HTTPError that shows it."""
+        return self.call("POST", path, json=body)
+
+    def pages(self, path: str, name: str) -> Iterator[dict[str, Any]]:
+        """Read a list to its end, page by page."""
+        cursor = None
+        while True:
+            page = self.call("GET", path, params={"limit": 100, "cursor": cursor})
+            yield from page[name]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 (requests' own options, a JSON document)
+        """Call, and give the document of the answer."""
+        answer = self._session.request(method, f"{self._api_url}{path}", timeout=_TIMEOUT_SECONDS, **options)
+        if not answer.ok:
+            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}", response=answer)
+        return answer.json()

@@ -1,0 +1,165 @@
+"""The demo: three jobs the whole way on this machine, and books that balance at the end."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import requests
+from PIL import Image
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from local.client import Client
+from local.stack import LocalStack
+
+OUTPUT_DIRECTORY = Path("demo-output")
+_GRANTED_CREDITS = 100
+_SECONDS_MAX = 90
+_FINAL = ("completed", "failed", "canceled")
+_RECEIPT = ("quoted", "charged", "refunded")
+_SUMS = ("granted", "available", "held", "spent")
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One job of the demo, and how it must end."""
+
+    template: str
+    parameters: dict[str, Any]
+    status: str
+    charged: int
+    refunded: int
+    pictures: int
+
+
+STORIES = (
+    Story("flux-1.1-pro", {"prompt": "a lighthouse at dawn, oil on canvas", "output_format": "png"}, "completed", 15, 0, 1),
+    Story("flux-schnell", {"prompt": "four seasons in the same valley", "num_outputs": 4, "aspect_ratio": "3:2"}, "completed", 40, 0, 4),
+    Story("flux-schnell", {"prompt": "flag me, please"}, "failed", 0, 10, 0),
+)
+
+
+class DemoFailed(Exception):
+    """Something is not as it should be; the message says what."""
+
+
+def main() -> int:
+    """Run the demo, and give 0 only if everything is as it should be."""
+    console = Console()
+    shutil.rmtree(OUTPUT_DIRECTORY, ignore_errors=True)
+    try:
+        with console.status("Starting the stack from template.yaml …"):
+            stack = LocalStack()
+        with stack:
+            _run(stack, console)
+    except DemoFailed as error:
+        console.print(f"[bold red]Not as it should be:[/] {error}")
+        return 1
+    return 0
+
+
+def _run(stack: LocalStack, console: Console) -> None:
+    ann = Client(stack.api_url, stack.token("ann"))
+    admin = Client(stack.api_url, stack.token("grace", groups=["admin"]))
+    admin.post("/accounts/web/ann/credits", {"amount": _GRANTED_CREDITS, "reason": "demo", "reference": "demo"})
+    console.print(f"The API is at {stack.api_url}. ann is signed in and has {_GRANTED_CREDITS} credits.\n")
+    before = ann.get("/credits")
+
+    submitted = [ann.post("/jobs", {"template": story.template, "parameters": story.parameters})["id"] for story in STORIES]
+    jobs = _followed(ann, submitted, console)
+    files = [_saved(job) for job in jobs]
+    console.print(_table(jobs, files))
+
+    after = ann.get("/credits")
+    console.print(_books(before, after))
+    _check_stories(jobs, files)
+    _check_books(after, list(ann.pages("/credits/entries", "entries")))
+    console.print(f"The books balance: {' + '.join(str(after[name]) for name in _SUMS[1:])} = {after['granted']}, and so do the sums of the entries.")
+    console.print(f"The pictures are in {OUTPUT_DIRECTORY}/.")
+
+
+def _followed(ann: Client, job_ids: list[str], console: Console) -> list[dict[str, Any]]:
+    """Show the jobs until all are final."""
+    give_up_at = time.monotonic() + _SECONDS_MAX
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        while True:
+            jobs = [ann.get(f"/jobs/{job_id}") for job_id in job_ids]
+            live.update(_table(jobs, [[] for _ in jobs]))
+            if all(job["status"] in _FINAL for job in jobs):
+                return jobs
+            if time.monotonic() > give_up_at:
+                raise DemoFailed(f"the jobs did not end within {_SECONDS_MAX} seconds")
+            time.sleep(0.2)
+
+
+def _saved(job: dict[str, Any]) -> list[Path]:
+    """Save a job's outputs and thumbnails, each checked to be the picture that the job says it is."""
+    if not job["outputs"]:
+        return []
+    directory = OUTPUT_DIRECTORY / f"{job['template']['code']}-{job['id'][-6:]}"
+    directory.mkdir(parents=True)
+    return list(_downloaded(job, directory))
+
+
+def _downloaded(job: dict[str, Any], directory: Path) -> Iterator[Path]:
+    for number, output in enumerate(job["outputs"]):
+        extension = output["content_type"].rpartition("/")[2].replace("jpeg", "jpg")
+        for url, name, size in (
+            (output["url"], f"{number}.{extension}", (output["width"], output["height"])),
+            (output["thumbnail_url"], f"{number}.thumbnail.jpg", (200, 200)),
+        ):
+            body = requests.get(url, timeout=10).content
+            with Image.open(BytesIO(body)) as picture:
+                picture.load()
+                if picture.size != size:
+                    raise DemoFailed(f"{name} of {job['id']} has {picture.size} pixels, not {size}")
+            (directory / name).write_bytes(body)
+            yield directory / name
+
+
+def _table(jobs: list[dict[str, Any]], files: list[list[Path]]) -> Table:
+    table = Table("job", "template", "status", "seconds", *_RECEIPT, "files", box=SIMPLE_HEAD)
+    for job, saved in zip(jobs, files, strict=True):
+        credits_ = job["credits"]
+        color = {"completed": "green", "failed": "red", "processing": "cyan"}.get(job["status"], "white")
+        seconds = job["processing_seconds"]
+        table.add_row(
+            job["id"][-6:],
+            job["template"]["code"],
+            f"[{color}]{job['status']}[/]" + (f" ({job['error']['code']})" if job["error"] else ""),
+            f"{seconds:.1f}" if seconds is not None else "…",
+            *(str(credits_[name]) for name in _RECEIPT),
+            str(len(saved)),
+        )
+    return table
+
+
+def _books(before: dict[str, int], after: dict[str, int]) -> Table:
+    table = Table("account", *_SUMS, box=SIMPLE_HEAD)
+    table.add_row("before", *(str(before[name]) for name in _SUMS))
+    table.add_row("after", *(str(after[name]) for name in _SUMS))
+    return table
+
+
+def _check_stories(jobs: list[dict[str, Any]], files: list[list[Path]]) -> None:
+    for story, job, saved in zip(STORIES, jobs, files, strict=True):
+        seen = (job["status"], job["credits"]["charged"], job["credits"]["refunded"], len(job["outputs"]), len(saved))
+        expected = (story.status, story.charged, story.refunded, story.pictures, 2 * story.pictures)
+        if seen != expected:
+            raise DemoFailed(f"{story.template} “{story.parameters['prompt']}” ended as {seen}, not as {expected}")
+
+
+def _check_books(account: dict[str, int], entries: list[dict[str, Any]]) -> None:
+    if account["granted"] != account["available"] + account["held"] + account["spent"]:
+        raise DemoFailed(f"the account does not balance: {account}")
+    for name in _SUMS:
+        if account[name] != sum(entry[name] for entry in entries):
+            raise DemoFailed(f"the entries do not add up to what is {name}")

@@ -1,0 +1,133 @@
+"""The HTTP API under `/v1`, with the faults that are met on the way in and out."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Response
+
+from local.replicate import problems
+from local.replicate.clock import Clock
+from local.replicate.creation import parse_create_request
+from local.replicate.fates import decide
+from local.replicate.faults import Faults
+from local.replicate.lifecycle import Lifecycle
+from local.replicate.model_table import find_by_name
+from local.replicate.models import Model, model_document
+from local.replicate.paging import page_of
+from local.replicate.predictions import Prediction, PredictionStore
+from local.replicate.ratelimit import TokenBucket
+from local.replicate.routing import JsonRequest, Router, json_response
+
+# Replicate docs, "Rate limits".
+CREATES_PER_MINUTE = 600
+OTHERS_PER_MINUTE = 3000
+RETRY_AFTER_SECONDS = 2
+
+_TOKEN = re.compile(r"(?:Bearer|Token) r8_\S*")
+
+
+@dataclass(eq=False, kw_only=True)
+class Api:
+    """What clients of the real Replicate see."""
+
+    base_url: str
+    webhook_secret: str
+    store: PredictionStore
+    lifecycle: Lifecycle
+    faults: Faults
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        """Open the routes."""
+        self._creates = TokenBucket(CREATES_PER_MINUTE)
+        self._others = TokenBucket(OTHERS_PER_MINUTE)
+        self._router = Router(
+            [
+                Rule("/v1/predictions", methods=["POST"], endpoint=self._create),
+                Rule("/v1/predictions", methods=["GET"], endpoint=self._list),
+                Rule("/v1/predictions/<prediction_id>", methods=["GET"], endpoint=self._get),
+                Rule("/v1/predictions/<prediction_id>/cancel", methods=["POST"], endpoint=self._cancel),
+                Rule("/v1/models/<owner>/<name>", methods=["GET"], endpoint=self._get_model),
+                Rule("/v1/models/<owner>/<name>/predictions", methods=["POST"], endpoint=self._create_of_model),
+                Rule("/v1/webhooks/default/secret", methods=["GET"], endpoint=self._get_webhook_secret),
+            ]
+        )
+
+    def answer(self, request: JsonRequest) -> Response:
+        """Return the answer, or raise ConnectionAbortedError when the fault is that none arrives."""
+        refusal = self._refusal(request)
+        response = refusal.response() if refusal else self._router.answer(request)
+        creates = request.method == "POST" and request.path.endswith("/predictions")
+        for name, value in (self._creates if creates else self._others).take().items():
+            response.headers.setdefault(name, value)
+        return response
+
+    def _refusal(self, request: JsonRequest) -> problems.Problem | None:
+        if not _TOKEN.fullmatch(request.headers.get("Authorization", "")):
+            return problems.unauthenticated()
+        if self.faults.happens("unavailable"):
+            return problems.unavailable()
+        if self.faults.happens("throttle"):
+            return problems.throttled(RETRY_AFTER_SECONDS)
+        return None
+
+    def _create(self, request: JsonRequest) -> Response:
+        return self._create_prediction(request, None)
+
+    def _create_of_model(self, request: JsonRequest, owner: str, name: str) -> Response:
+        model = find_by_name(f"{owner}/{name}")
+        if model is None or not model.official:
+            raise problems.not_found()
+        return self._create_prediction(request, model)
+
+    def _create_prediction(self, request: JsonRequest, model: Model | None) -> Response:
+        wanted = parse_create_request(request.document(), model=model, cancel_after=request.headers.get("Cancel-After"))
+        now = self.clock()
+        seconds = wanted.cancel_after_seconds
+        prediction = Prediction(
+            model=wanted.model,
+            input=wanted.input,
+            fate=decide(wanted.model, wanted.input, self.faults),
+            created_at=now,
+            deadline=None if seconds is None else now + timedelta(seconds=seconds),
+            webhook=wanted.webhook,
+            webhook_events_filter=wanted.webhook_events_filter,
+        )
+        self.lifecycle.begin(prediction)
+        if self.faults.happens("lost_create_answer"):
+            raise ConnectionAbortedError
+        return json_response(self.lifecycle.document(prediction), HTTPStatus.CREATED)
+
+    def _list(self, request: JsonRequest) -> Response:
+        page = page_of(
+            self.store.all(),
+            request.args.to_dict(),
+            url=f"{self.base_url}/v1/predictions",
+            document=self.lifecycle.document,
+        )
+        return json_response(page)
+
+    def _get(self, _request: JsonRequest, prediction_id: str) -> Response:
+        return json_response(self.lifecycle.document(self._found(prediction_id)))
+
+    def _cancel(self, request: JsonRequest, prediction_id: str) -> Response:
+        self.lifecycle.cancel(self._found(prediction_id).id)
+        return self._get(request, prediction_id)
+
+    def _found(self, prediction_id: str) -> Prediction:
+        prediction = self.store.find(prediction_id)
+        if prediction is None:
+            raise problems.not_found()
+        return prediction
+
+    def _get_model(self, _request: JsonRequest, owner: str, name: str) -> Response:
+        model = find_by_name(f"{owner}/{name}")
+        if model is None:
+            raise problems.not_found()
+        return json_response(model_document(model, self.base_url))
+
+    def _get_webhook_secret(self, _request: JsonRequest) -> Response:
+        return json_response({"key": self.webhook_secret})

@@ -1,0 +1,73 @@
+"""The delivery host: output files, open to everyone who has the URL, gone after the retention."""
+
+import secrets
+import threading
+from collections import deque
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Request, Response
+
+from local.replicate import problems
+from local.replicate.clock import Clock
+from local.replicate.pictures import Picture
+
+REQUESTS_REMEMBERED_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class DeliveryRequest:
+    """What a client did here. No token belongs here, so that one came is told, and the token is not."""
+
+    method: str
+    path: str
+    status: int
+    carried_authorization: bool
+
+
+class Deliveries:
+    """Keeps what a file is drawn from, not the file: a picture is drawn when it is fetched."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin with nothing published."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._files: dict[str, tuple[Picture, datetime]] = {}
+        self._requests: deque[DeliveryRequest] = deque(maxlen=REQUESTS_REMEMBERED_MAX)
+
+    def publish(self, picture: Picture, *, expires_at: datetime) -> str:
+        """Return the path under which the picture can be fetched until it expires."""
+        path = f"/delivery/{secrets.token_urlsafe(32)}/{picture.file_name}"
+        with self._lock:
+            self._forget_expired()
+            self._files[path] = (picture, expires_at)
+        return path
+
+    def rules(self) -> list[Rule]:
+        """Return the routes of the delivery host."""
+        return [Rule("/delivery/<path:_file>", methods=["GET"], endpoint=self._fetch)]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return the last requests, oldest first."""
+        with self._lock:
+            return [asdict(each) for each in self._requests]
+
+    def _fetch(self, request: Request, _file: str) -> Response:
+        with self._lock:
+            self._forget_expired()
+            picture, _ = self._files.get(request.path, (None, None))
+            status = 404 if picture is None else 200
+            self._requests.append(DeliveryRequest(request.method, request.path, status, "Authorization" in request.headers))
+        if picture is None:
+            raise problems.not_found()
+        return Response(picture.render(), content_type=picture.content_type)
+
+    def _forget_expired(self) -> None:
+        now = self._clock()
+        for path, (_, expires_at) in list(self._files.items()):
+            if expires_at > now:
+                # All files live equally long, so the rest is younger.
+                break
+            del self._files[path]

@@ -1,0 +1,128 @@
+"""The life of a prediction: starting, processing, and one of four ends. An end is final."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, Unpack
+
+from local.replicate.clock import Clock
+from local.replicate.deliveries import Deliveries
+from local.replicate.predictions import OPEN, Changes, Prediction, PredictionStore, Status
+from local.replicate.scheduler import Scheduler
+from local.replicate.webhooks import Event, Message, Outbox
+
+# Replicate docs, "Receive webhooks": new outputs and the completion, unless a filter says otherwise.
+EVENTS_BY_DEFAULT = ("output", "completed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """Moves predictions through their lives, and tells their webhooks."""
+
+    store: PredictionStore
+    scheduler: Scheduler
+    outbox: Outbox
+    deliveries: Deliveries
+    clock: Clock
+    base_url: str
+    retention: timedelta
+
+    def begin(self, prediction: Prediction) -> None:
+        """Keep a new prediction, and let it run its course."""
+        self.store.add(prediction)
+        self._later(prediction.fate.queue_seconds, self._start, prediction.id)
+        if prediction.deadline is not None:
+            left = prediction.deadline - prediction.created_at
+            self._later(left.total_seconds(), self._pass_deadline, prediction.id)
+
+    def cancel(self, prediction_id: str) -> None:
+        """End what is still running; what is over stays as it is."""
+        self._end(prediction_id, Status.CANCELED, only_from=OPEN)
+
+    def document(self, prediction: Prediction) -> dict[str, Any]:
+        """Return the prediction as the API shows it now: without its data once the retention is over."""
+        completed_at = prediction.completed_at
+        removed = completed_at is not None and self.clock() >= completed_at + self.retention
+        return prediction.document(self.base_url, data_removed=removed)
+
+    def _later(self, delay_seconds: float, step: Callable[[str], None], prediction_id: str) -> None:
+        self.scheduler.after(delay_seconds, partial(step, prediction_id))
+
+    def _start(self, prediction_id: str) -> None:
+        started = self.store.change(prediction_id, only_from=frozenset({Status.STARTING}), status=Status.PROCESSING, started_at=self.clock())
+        if started is None:
+            return
+        self._tell(started, "start")
+        logged = self._change_running(prediction_id, logs=f"Using seed: {started.fate.seed}\n")
+        if logged is not None:
+            self._tell(logged, "logs")
+        self._later(started.fate.run_seconds, self._finish, prediction_id)
+
+    def _finish(self, prediction_id: str) -> None:
+        prediction = self.store.find(prediction_id)
+        if prediction is None or prediction.status is not Status.PROCESSING:
+            return
+        if prediction.fate.error is not None:
+            self._end(prediction_id, Status.FAILED, error=prediction.fate.error)
+            return
+        succeeded = self._change_running(
+            prediction_id,
+            status=Status.SUCCEEDED,
+            output=self._publish(prediction),
+            completed_at=self.clock(),
+        )
+        if succeeded is None:
+            return
+        if succeeded.output:
+            self._tell(replace(succeeded, status=Status.PROCESSING, completed_at=None), "output")
+        self._tell(succeeded, "completed")
+
+    def _pass_deadline(self, prediction_id: str) -> None:
+        """Replicate docs, "Prediction lifecycle": aborted before it started, canceled after.
+
+        Which webhooks an aborted prediction sends is not documented; here it sends none, so that nobody counts on it.
+        """
+        never_started = frozenset({Status.STARTING})
+        aborted = self.store.change(prediction_id, only_from=never_started, status=Status.ABORTED, completed_at=self.clock())
+        if aborted is None:
+            self._end(prediction_id, Status.CANCELED)
+
+    def _change_running(self, prediction_id: str, **changes: Unpack[Changes]) -> Prediction | None:
+        return self.store.change(prediction_id, only_from=frozenset({Status.PROCESSING}), **changes)
+
+    def _end(
+        self,
+        prediction_id: str,
+        status: Status,
+        *,
+        only_from: frozenset[Status] = frozenset({Status.PROCESSING}),
+        error: str | None = None,
+    ) -> None:
+        ended = self.store.change(prediction_id, only_from=only_from, status=status, error=error, completed_at=self.clock())
+        if ended is not None:
+            self._tell(ended, "completed")
+
+    def _publish(self, prediction: Prediction) -> list[str] | str | None:
+        if prediction.fate.pictures is None:
+            return None
+        expires_at = self.clock() + self.retention
+        urls = [self.base_url + self.deliveries.publish(picture, expires_at=expires_at) for picture in prediction.fate.pictures]
+        if prediction.model.output == "uri[]":
+            return urls
+        return urls[0] if urls else None
+
+    def _tell(self, prediction: Prediction, event: Event) -> None:
+        wanted = prediction.webhook_events_filter or EVENTS_BY_DEFAULT
+        if prediction.webhook is None or event not in wanted:
+            return
+        self.outbox.send(
+            Message(
+                prediction_id=prediction.id,
+                event=event,
+                url=prediction.webhook,
+                body=json.dumps(prediction.document(self.base_url)),
+                completed_follows=event != "completed" and "completed" in wanted,
+            )
+        )

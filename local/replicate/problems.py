@@ -1,0 +1,87 @@
+"""The refusals of the API, worded as the real API words them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from local.replicate.validation import InvalidField
+
+
+@dataclass
+class Problem(Exception):
+    """An answer of the type application/problem+json. `status` is also a member of the body."""
+
+    status: HTTPStatus
+    members: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """Return the problem as it goes over the wire."""
+        body = json.dumps({**self.members, "status": int(self.status)})
+        return Response(body, self.status, self.headers, content_type="application/problem+json")
+
+
+def unauthenticated() -> Problem:
+    """Refuse a missing or a malformed token."""
+    return Problem(
+        HTTPStatus.UNAUTHORIZED,
+        {"title": "Unauthenticated", "detail": "You did not pass a valid authentication token"},
+    )
+
+
+def not_found() -> Problem:
+    """Refuse what does not exist."""
+    return Problem(HTTPStatus.NOT_FOUND, {"detail": "The requested resource could not be found."})
+
+
+def bad_request(detail: str) -> Problem:
+    """Refuse a body that cannot be read."""
+    return Problem(HTTPStatus.BAD_REQUEST, {"title": "Bad request", "detail": detail})
+
+
+def invalid_version() -> Problem:
+    """Refuse a version that is unknown, or the bare name of a model that is not official."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        {
+            "title": "Invalid version or not permitted",
+            "detail": "The specified version does not exist (or perhaps you don't have permission to use it?)",
+        },
+    )
+
+
+def invalid(fields: Sequence[InvalidField], title: str = "Input validation failed") -> Problem:
+    """Refuse a document, and name each wrong field."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        {
+            "title": title,
+            "detail": "".join(f"- {each.field}: {each.description}\n" for each in fields),
+            "invalid_fields": [asdict(each) for each in fields],
+        },
+    )
+
+
+def throttled(retry_after_seconds: int) -> Problem:
+    """Refuse for now. The delay stands in the body only: the real API documents no Retry-After header."""
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        {
+            "title": "Request was throttled",
+            "detail": f"Request was throttled. Your rate limit resets in ~{retry_after_seconds}s.",
+            "retry_after": retry_after_seconds,
+        },
+        {"ratelimit-remaining": "0", "ratelimit-reset": str(retry_after_seconds)},
+    )
+
+
+def unavailable() -> Problem:
+    """Refuse because of an outage; nothing was done."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        {"title": "Service unavailable", "detail": "The service is temporarily unavailable."},
+    )

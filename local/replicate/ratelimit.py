@@ -1,0 +1,27 @@
+"""The rate-limit headers: a bucket that is counted, and never refuses; refusing is a fault."""
+
+import math
+import threading
+import time
+
+
+class TokenBucket:
+    """`per_minute` tokens, filled again at an even pace."""
+
+    def __init__(self, per_minute: int) -> None:
+        """Begin full."""
+        self._size = per_minute
+        self._per_second = per_minute / 60
+        self._lock = threading.Lock()
+        self._tokens = float(per_minute)
+        self._filled_at = time.monotonic()
+
+    def take(self) -> dict[str, str]:
+        """Count one request, and return the headers: how many remain, and the seconds until the bucket is full."""
+        with self._lock:
+            now = time.monotonic()
+            refilled = self._tokens + (now - self._filled_at) * self._per_second
+            self._tokens = max(0.0, min(self._size, refilled) - 1)
+            self._filled_at = now
+            reset_seconds = math.ceil((self._size - self._tokens) / self._per_second)
+            return {"ratelimit-remaining": str(int(self._tokens)), "ratelimit-reset": str(reset_seconds)}

@@ -1,0 +1,145 @@
+"""AWS's stand-in in this process (moto), made from the project's own template and workflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.awslambda_simple.models import LambdaSimpleBackend
+from samcli.yamlhelper import yaml_parse
+
+from darkroom.adapters import aws as aws_adapter
+from darkroom.adapters import callbacks, fetch, secrets, transactions
+from darkroom.adapters.table import AccountRow, EntryRow, GrantRow, JobRow, RequestRow
+from darkroom.settings import settings
+from local.replicate import SimulatedReplicate
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+CONTEXT = SimpleNamespace(
+    function_name="test", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:test",
+    aws_request_id="test", get_remaining_time_in_millis=lambda: 10_000,
+)  # fmt: skip
+_TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+
+
+def forget_settings() -> None:
+    """Have the environment and the secrets read again. A client of AWS is none the wiser, and costs a quarter of a second to make anew."""
+    for cached in (settings, fetch._session, callbacks._session):
+        cached.cache_clear()
+    secrets.forget_secrets()
+
+
+def forget_clients() -> None:
+    """Make every adapter connect anew, to whatever AWS is there now."""
+    forget_settings()
+    for cached in (aws_adapter.client, transactions._connection):
+        cached.cache_clear()
+    for model in (AccountRow, EntryRow, GrantRow, JobRow, RequestRow):
+        model._connection = None
+
+
+@cache
+def client(service: str) -> Any:
+    """Give a client of the AWS that is there now, be it another one than before."""
+    return boto3.client(service)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def aws() -> Iterator[None]:
+    """An empty AWS account that holds what the template keeps: the table, the bucket, the bus, the secrets."""
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}):
+        forget_settings()
+        table = TEMPLATE["Resources"]["Table"]["Properties"]
+        client("dynamodb").create_table(TableName=os.environ["TABLE_NAME"], **{name: table[name] for name in _TABLE_PROPERTIES})
+        client("s3").create_bucket(Bucket=os.environ["MEDIA_BUCKET"])
+        client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
+        client("events").create_event_bus(Name=os.environ["EVENT_BUS_NAME"])
+        client("secretsmanager").create_secret(Name=os.environ["REPLICATE_TOKEN_SECRET"], SecretString="r8_test")
+        client("secretsmanager").create_secret(Name=os.environ["REPLICATE_WEBHOOK_SECRET"])
+        yield
+    forget_settings()
+
+
+@pytest.fixture
+def simulated_replicate(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedReplicate]:
+    """A simulated Replicate that the functions' settings lead to, and whose webhook secret the stack knows."""
+    with SimulatedReplicate() as replicate:
+        monkeypatch.setenv("REPLICATE_BASE_URL", f"{replicate.base_url}/v1")
+        monkeypatch.setenv("DELIVERY_HOSTS", replicate.base_url.removeprefix("http://"))
+        client("secretsmanager").put_secret_value(SecretId=os.environ["REPLICATE_WEBHOOK_SECRET"], SecretString=replicate.webhook_secret)
+        forget_settings()
+        yield replicate
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """The workflow as it will be deployed; its states call the real handlers. Intervals between retries are one second."""
+
+    definition: dict[str, Any]
+    broken: dict[str, Callable[[Any], Any]]
+
+    def break_function(self, name: str, instead: Callable[[Any], Any]) -> None:
+        """Have a function do something else from now on."""
+        self.broken[name] = instead
+
+
+@pytest.fixture
+def workflow(aws: None, monkeypatch: pytest.MonkeyPatch) -> Workflow:
+    """Create the state machine of workflow.asl.yaml, its Lambda tasks calling the handlers in functions/."""
+    broken: dict[str, Callable[[Any], Any]] = {}
+    monkeypatch.setattr(
+        LambdaSimpleBackend, "invoke", lambda _, function, __, body, ___, response_headers: _invoke(function, body, response_headers, broken)
+    )
+    role = client("iam").get_role(RoleName="any")["Role"]["Arn"]
+    substitutions = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
+    arns = {key: _arn_of(value["Ref"].removesuffix(".Alias")) for key, value in substitutions.items()}
+    text = re.sub(r"\$\{(\w+)\}", lambda match: arns[match[1]], (ROOT / "workflow.asl.yaml").read_text())
+    definition = yaml_parse(text)
+    for state in definition["States"].values():
+        for retry in state.get("Retry", []):
+            retry |= {"IntervalSeconds": 1, "BackoffRate": 1}
+    name = os.environ["STATE_MACHINE_ARN"].rpartition(":")[2]
+    client("stepfunctions").create_state_machine(name=name, definition=json.dumps(definition), roleArn=role)
+    return Workflow(definition, broken)
+
+
+def handler_of(function: str) -> Callable[[Any, Any], Any]:
+    """Give the handler of a function's folder."""
+    found: Callable[[Any, Any], Any] = import_module(f"functions.{function}.handler").handler
+    return found
+
+
+def folder_of(logical_id: str) -> str:
+    """Tell in which folder a function of the template lies."""
+    folder: str = TEMPLATE["Resources"][logical_id]["Properties"]["CodeUri"]
+    return Path(folder).name
+
+
+def _arn_of(logical_id: str) -> str:
+    return f"arn:aws:lambda:us-east-1:123456789012:function:{folder_of(logical_id)}"
+
+
+def _invoke(function_arn: str, body: bytes | str, response_headers: dict[str, str], broken: dict[str, Callable[[Any], Any]]) -> bytes:
+    name = function_arn.rpartition(":")[2]
+    event = json.loads(body)
+    try:
+        result = broken[name](event) if name in broken else handler_of(name)(event, CONTEXT)
+    except Exception as error:  # noqa: BLE001 (so does Lambda)
+        # Lambda reports an exception as a document with these names.
+        response_headers["x-amz-function-error"] = "Unhandled"
+        failed = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": traceback.format_exc().splitlines()}
+        return json.dumps(failed).encode()
+    return json.dumps(result).encode()

@@ -1,0 +1,30 @@
+"""What every test may ask for: an environment, AWS's stand-in with the template's own table, and the workflow as it will be deployed."""
+
+import os
+
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "TABLE_NAME": "darkroom-test",
+    "MEDIA_BUCKET": "darkroom-test-media",
+    "EVENT_BUS_NAME": "darkroom-test",
+    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:darkroom-test-generation",
+    "REPLICATE_BASE_URL": "http://127.0.0.1:9/v1",
+    "REPLICATE_TOKEN_SECRET": "replicate-token",
+    "REPLICATE_WEBHOOK_SECRET": "replicate-webhook",
+    "DELIVERY_HOSTS": "127.0.0.1",
+    "PRIVATE_HOSTS": "127.0.0.1",
+    "TOKEN_USE": "id",
+    "POWERTOOLS_SERVICE_NAME": "darkroom",
+    "POWERTOOLS_METRICS_NAMESPACE": "Darkroom",
+    "POWERTOOLS_TRACE_DISABLED": "true",
+    "AWS_XRAY_SDK_ENABLED": "false",
+}
+# Settings are read when a module is first imported, so they must stand before any test module is.
+os.environ.update(ENVIRONMENT)
+for variable in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "PUBLIC_URL"):
+    os.environ.pop(variable, None)
+
+pytest_plugins = ["tests.aws"]

@@ -1,0 +1,39 @@
+"""The whole stack on this machine, started once for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from local.client import Client
+from local.stack import LocalStack
+from tests.e2e.people import Person
+
+BUILD_DIRECTORY = Path(".aws-sam/local")
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    with LocalStack(BUILD_DIRECTORY) as running:
+        yield running
+
+
+@pytest.fixture
+def person(stack: LocalStack, request: pytest.FixtureRequest) -> Person:
+    """Somebody new, with 200 credits."""
+    return Person.arrive(stack, request.node.name, credits=200)
+
+
+@pytest.fixture
+def admin(stack: LocalStack) -> Client:
+    return Client(stack.api_url, stack.token("grace", groups=["admin"]))
+
+
+@pytest.fixture(autouse=True)
+def no_faults(stack: LocalStack) -> Iterator[None]:
+    """Every test starts and ends with a Replicate at its best."""
+    yield
+    requests.put(f"{stack.replicate_url}/faults", json={}, timeout=5).raise_for_status()

@@ -1,0 +1,79 @@
+"""Somebody who uses the API over HTTP."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import requests
+
+from local.client import Client
+from local.stack import LocalStack
+from tests.builders import until
+
+FINAL = ("completed", "failed", "canceled")
+BOOKS = ("granted", "available", "held", "spent")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user of the web platform."""
+
+    stack: LocalStack
+    name: str
+    client: Client
+
+    @classmethod
+    def arrive(cls, stack: LocalStack, name: str, *, credits: int) -> Person:
+        user = f"{re.sub(r'[^A-Za-z0-9._-]', '-', name)[:80]}.{uuid4().hex[:8]}"
+        person = cls(stack, user, Client(stack.api_url, stack.token(user)))
+        if credits:
+            admin = Client(stack.api_url, stack.token("grace", groups=["admin"]))
+            admin.post(f"/accounts/web/{user}/credits", {"amount": credits, "reason": "test", "reference": "arrival"})
+        return person
+
+    def submit(self, template: str = "flux-schnell", *, callback_url: str | None = None, **parameters: Any) -> str:
+        """Submit a job and give its id."""
+        body: dict[str, Any] = {"template": template, "parameters": {"prompt": "a lighthouse at dawn", **parameters}}
+        if callback_url:
+            body["callback_url"] = callback_url
+        job_id: str = self.client.post("/jobs", body)["id"]
+        return job_id
+
+    def ended(self, job_id: str, *, seconds: float = 60) -> dict[str, Any]:
+        """Wait until a job is final, and give it."""
+
+        def look() -> dict[str, Any] | None:
+            job: dict[str, Any] = self.client.get(f"/jobs/{job_id}")
+            return job if job["status"] in FINAL else None
+
+        return until(look, seconds=seconds)
+
+    def refused(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Make a request that is refused, and give the answer."""
+        try:
+            document = self.client.call(method, path, **options)
+        except requests.HTTPError as error:
+            return error.response
+        raise AssertionError(f"{method} {path} was taken: {document}")
+
+    def must_have_balanced_books(self) -> dict[str, int]:
+        """Check the promise of the books: granted = available + held + spent, and each is the sum of its entries."""
+        account: dict[str, int] = self.client.get("/credits")
+        entries = list(self.client.pages("/credits/entries", "entries"))
+        assert account["granted"] == account["available"] + account["held"] + account["spent"]
+        assert {name: account[name] for name in BOOKS} == {name: sum(entry[name] for entry in entries) for name in BOOKS}
+        return account
+
+
+def predictions_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
+    """Every prediction that the simulated Replicate was ever asked for with this prompt."""
+    found = requests.get(f"{stack.replicate_url}/sim/predictions", timeout=10).json()["predictions"]
+    return [prediction for prediction in found if prediction["input"].get("prompt") == prompt]
+
+
+def set_faults(stack: LocalStack, **faults: float) -> None:
+    """Have the simulated Replicate misbehave."""
+    requests.put(f"{stack.replicate_url}/faults", json=faults, timeout=5).raise_for_status()

@@ -1,0 +1,265 @@
+"""The whole way over HTTP: what a user of the running stack sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from threading import Thread
+from uuid import uuid4
+
+import requests
+from PIL import Image
+from standardwebhooks.webhooks import Webhook
+
+from local.client import Client
+from local.stack import LocalStack
+from tests.builders import until
+from tests.e2e.people import Person, predictions_of, set_faults
+
+
+def picture_at(url: str) -> Image.Image:
+    answer = requests.get(url, timeout=10)
+    assert answer.status_code == 200
+    picture = Image.open(BytesIO(answer.content))
+    picture.load()
+    return picture
+
+
+def test_a_prompt_becomes_a_stored_picture_with_a_thumbnail(person: Person) -> None:
+    job = person.ended(person.submit("flux-1.1-pro", aspect_ratio="16:9", output_format="jpg"))
+
+    assert job["status"] == "completed"
+    assert job["credits"] == {"quoted": 15, "held": 0, "charged": 15, "refunded": 0}
+    (output,) = job["outputs"]
+    assert output["content_type"] == "image/jpeg"
+    assert picture_at(output["url"]).size == (output["width"], output["height"])
+    assert picture_at(output["thumbnail_url"]).size == (200, 200)
+    assert output["placeholder"].startswith("data:image/webp;base64,")
+    account = person.must_have_balanced_books()
+    assert (account["available"], account["held"], account["spent"], account["in_flight"]) == (185, 0, 15, 0)
+
+
+def test_four_pictures_are_four_outputs_in_the_order_of_the_provider(person: Person, stack: LocalStack) -> None:
+    prompt = f"four seasons {uuid4().hex}"
+
+    job = person.ended(person.submit(prompt=prompt, num_outputs=4, output_format="png"))
+
+    assert job["credits"]["charged"] == 40
+    (prediction,) = predictions_of(stack, prompt)
+    for output, theirs in zip(job["outputs"], prediction["output"], strict=True):
+        assert requests.get(output["url"], timeout=10).content == requests.get(theirs, timeout=10).content
+
+
+def test_a_refused_prompt_costs_nothing_and_says_why(person: Person) -> None:
+    job = person.ended(person.submit(prompt="please flag me"))
+
+    assert job["status"] == "failed"
+    assert job["error"]["code"] == "refused"
+    assert not job["error"]["retryable"]
+    assert job["credits"] == {"quoted": 10, "held": 0, "charged": 0, "refunded": 10}
+    assert person.must_have_balanced_books()["available"] == 200
+
+
+def test_a_prompt_in_any_script_arrives_whole(person: Person, stack: LocalStack) -> None:
+    prompt = f"灯台 🌅 منارة {uuid4().hex}"
+
+    job = person.ended(person.submit(prompt=prompt))
+
+    assert job["parameters"]["prompt"] == prompt
+    assert len(predictions_of(stack, prompt)) == 1
+
+
+def test_nobody_reads_a_picture_without_a_signed_link(person: Person) -> None:
+    job = person.ended(person.submit())
+
+    unsigned = job["outputs"][0]["url"].partition("?")[0]
+
+    assert requests.get(unsigned, timeout=10).status_code == 403
+
+
+def test_nobody_sees_the_job_of_somebody_else(person: Person, stack: LocalStack) -> None:
+    job_id = person.submit()
+    stranger = Person.arrive(stack, "stranger", credits=0)
+    same_user_elsewhere = Client(stack.api_url, stack.token(person.name, platform="mobile"))
+
+    assert stranger.refused("GET", f"/jobs/{job_id}").status_code == 404
+    assert stranger.client.get("/jobs") == {"jobs": [], "next_cursor": None, "total": 0}
+    assert same_user_elsewhere.get("/credits")["granted"] == 0
+
+
+def test_without_a_good_token_nobody_comes_in(person: Person, stack: LocalStack) -> None:
+    expired = stack.token(person.name, expires_in_seconds=-60)
+    header, payload, signature = stack.token(person.name).split(".")
+    forged = f"{header}.{payload}.{signature[::-1]}"
+    for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Bearer {expired}"}, {"Authorization": f"Bearer {forged}"}):
+        assert requests.get(f"{stack.api_url}/jobs", headers=headers, timeout=10).status_code == 401
+
+    access_token = stack.token(person.name, token_use="access")
+    assert requests.get(f"{stack.api_url}/jobs", headers={"Authorization": f"Bearer {access_token}"}, timeout=10).status_code == 401
+
+
+def test_without_enough_credits_nothing_is_written(stack: LocalStack) -> None:
+    poor = Person.arrive(stack, "poor", credits=14)
+
+    refused = poor.refused("POST", "/jobs", json={"template": "flux-1.1-pro", "parameters": {"prompt": "a palace"}})
+
+    assert refused.status_code == 402
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert "1 are missing" in refused.json()["detail"]
+    assert poor.client.get("/jobs")["total"] == 0
+    assert poor.must_have_balanced_books()["available"] == 14
+
+
+def test_bad_parameters_are_all_named_and_nothing_is_charged(person: Person, stack: LocalStack) -> None:
+    prompt = f"never {uuid4().hex}"
+    body = {"template": "flux-schnell", "parameters": {"prompt": prompt, "num_outputs": 9, "colour": "red"}}
+
+    refused = person.refused("POST", "/jobs", json=body)
+
+    assert refused.status_code == 422
+    assert {error["field"] for error in refused.json()["errors"]} == {"parameters.num_outputs", "parameters.colour"}
+    assert predictions_of(stack, prompt) == []
+    assert person.must_have_balanced_books()["available"] == 200
+
+
+def test_the_same_request_twice_is_one_job(person: Person, stack: LocalStack) -> None:
+    prompt = f"once {uuid4().hex}"
+    body = {"template": "flux-schnell", "parameters": {"prompt": prompt}}
+    headers = {"Authorization": f"Bearer {stack.token(person.name)}", "Idempotency-Key": "once"}
+
+    first, second = (requests.post(f"{stack.api_url}/jobs", json=body, headers=headers, timeout=30) for _ in range(2))
+    person.ended(first.json()["id"])
+
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.json()["id"] == second.json()["id"]
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert len(predictions_of(stack, prompt)) == 1
+
+
+def test_when_every_webhook_is_lost_the_job_ends_all_the_same(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, lose_webhook=1.0)
+    prompt = f"lost {uuid4().hex}"
+
+    job = person.ended(person.submit(prompt=prompt))
+
+    assert job["status"] == "completed"
+    assert len(predictions_of(stack, prompt)) == 1
+
+
+def test_when_every_webhook_comes_twice_the_job_is_charged_once(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, duplicate_webhook=1.0)
+
+    job = person.ended(person.submit())
+
+    assert job["credits"]["charged"] == 10
+    assert person.must_have_balanced_books()["spent"] == 10
+
+
+def test_a_model_that_fails_costs_nothing(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, fail=1.0)
+
+    job = person.ended(person.submit())
+
+    assert (job["status"], job["error"]["code"], job["error"]["retryable"]) == ("failed", "prediction_failed", True)
+    assert person.must_have_balanced_books()["available"] == 200
+
+
+def test_a_model_that_succeeds_with_nothing_costs_nothing(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, no_output=1.0)
+
+    job = person.ended(person.submit())
+
+    assert (job["status"], job["error"]["code"]) == ("failed", "no_output")
+    assert person.must_have_balanced_books()["available"] == 200
+
+
+def test_an_answer_that_got_lost_is_looked_for_and_not_asked_again(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, lost_create_answer=1.0)
+    prompt = f"unheard {uuid4().hex}"
+
+    job = person.ended(person.submit(prompt=prompt))
+
+    assert job["status"] == "completed"
+    assert len(predictions_of(stack, prompt)) == 1
+
+
+def test_a_throttled_request_is_made_later(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, throttle=1.0)
+    job_id = person.submit()
+    waiting = until(lambda: person.client.get(f"/jobs/{job_id}")["waiting_since"])
+    assert waiting
+
+    set_faults(stack)
+
+    job = person.ended(job_id)
+    assert job["status"] == "completed"
+    assert job["waiting_since"] is None
+
+
+def test_the_providers_token_never_travels_to_a_delivery_host(person: Person, stack: LocalStack) -> None:
+    person.ended(person.submit())
+
+    deliveries = requests.get(f"{stack.replicate_url}/sim/deliveries", timeout=10).json()["deliveries"]
+
+    assert deliveries
+    assert not any(delivery["carried_authorization"] for delivery in deliveries)
+
+
+def test_the_callers_own_url_is_called_with_a_signature_that_verifies(person: Person) -> None:
+    with receiver() as (url, received):
+        job_id = person.submit(callback_url=url)
+        until(lambda: received, seconds=60)
+        headers, body = received[0]
+
+    secret = person.client.get("/callbacks/secret")["secret"]
+    event = Webhook(secret).verify(body, headers)
+    assert event["type"] == "job.completed"
+    assert event["data"]["id"] == job_id
+    assert picture_at(event["data"]["outputs"][0]["url"])
+
+
+def test_a_webhook_that_replicate_did_not_sign_changes_nothing(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, run_seconds=5)
+    prompt = f"guarded {uuid4().hex}"
+    job_id = person.submit(prompt=prompt)
+    (prediction,) = until(lambda: predictions_of(stack, prompt))
+    body = f'{{"id": "{prediction["id"]}", "status": "succeeded"}}'
+    stale = {"webhook-id": "m", "webhook-timestamp": "1000000000", "webhook-signature": "v1,AAAA"}
+
+    for headers in ({}, stale, {**stale, "webhook-timestamp": "not a number"}):
+        assert requests.post(prediction["webhook"], data=body, headers=headers, timeout=10).status_code == 401
+
+    assert person.client.get(f"/jobs/{job_id}")["status"] in ("pending", "processing")
+    assert person.ended(job_id)["status"] == "completed"
+
+
+def test_unknown_routes_and_methods_are_problems_too(person: Person) -> None:
+    assert person.refused("GET", "/nothing").status_code == 404
+    refused = person.refused("DELETE", "/credits")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET")
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """A server of the caller's own that takes callbacks."""
+    received: list[tuple[dict[str, str], bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/done", received
+    finally:
+        server.shutdown()
+        server.server_close()
