@@ -81,6 +81,9 @@ clean: ## Take away everything that was made
 	touch $@
 
 # What a deployment would hold, for the processor of this machine.
+.PHONY: build-local
+build-local: .aws-sam/local/.ready ## Build the same for this machine
+
 .aws-sam/local/.ready: .venv/.ready $(SOURCES)
 	sam build --parameter-overrides Architecture=$(HOST_ARCHITECTURE) --build-dir .aws-sam/local --cache-dir .aws-sam/cache-local --cached --parallel
 	$(COMPILE) .aws-sam/local

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from darkroom.adapters import events, job_store, ledger
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import DarkroomError
 from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import Job
 from darkroom.observability import logger
@@ -27,5 +26,5 @@ def stop_predictions(job: Job) -> None:
         if attempt.prediction_id and not attempt.finished_at:
             try:
                 provider_named(job.work.provider).cancel(attempt.prediction_id)
-            except DarkroomError as error:
-                logger.warning("prediction not stopped", prediction_id=attempt.prediction_id, cause=str(error))
+            except Exception as error:  # noqa: BLE001 (whatever it is, it must not stand between a user and a refund)
+                logger.warning("prediction not stopped", prediction_id=attempt.prediction_id, cause=type(error).__name__)
