@@ -1,4 +1,4 @@
-"""The whole stack on this machine, started once for all tests of this folder."""
+"""The whole stack on this machine, started once for all tests of this folder, and gone before another folder's tests want an AWS of their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.e2e.people import Person
 BUILD_DIRECTORY = Path(".aws-sam/local")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[LocalStack]:
     with LocalStack(BUILD_DIRECTORY) as running:
         yield running

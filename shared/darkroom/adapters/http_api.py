@@ -70,6 +70,9 @@ class HttpApi(APIGatewayHttpResolver):
         if not methods:
             return problem(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here", f"No route leads to {path}.")
         allowed = ", ".join(methods)
+        if self.current_event.http_method == "OPTIONS":
+            # A preflight may come through $default; the HTTP API puts the CORS headers on whatever 2xx is answered.
+            return Response(HTTPStatus.NO_CONTENT, headers={"Allow": allowed})
         return problem(HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", f"{path} takes {allowed}.", headers={"Allow": allowed})
 
 

@@ -1,0 +1,75 @@
+"""`python -m local run` keeps the whole system up on this machine; `python -m local demo` shows three jobs going through it."""
+
+import os
+import signal
+import sys
+from threading import Event
+from types import FrameType
+
+from local.sandboxes import CannotRunSandboxes
+from local.servers import PortTaken
+from local.stack import LocalStack
+
+_ADDRESSES = """\
+API         {api}
+AWS         {aws}   (any credentials; AWS_ENDPOINT_URL={aws})
+Replicate   {replicate}   (simulated; PUT {replicate}/faults sets what goes wrong)
+Logs        .aws-sam/logs, one file per function
+
+Sign in as a user and as an administrator, grant credits, submit a job, read the jobs:
+
+  TOKEN=$(curl -s {api}/local/token -d '{{"user": "ann"}}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
+  ADMIN=$(curl -s {api}/local/token -d '{{"user": "grace", "groups": ["admin"]}}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
+  curl -s {api}/accounts/web/ann/credits -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' -d '{{"amount": 100, "reason": "welcome", "reference": "first"}}'
+  curl -s {api}/jobs -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{{"template": "flux-schnell", "parameters": {{"prompt": "a lighthouse at dawn"}}}}'
+  curl -s {api}/jobs -H "Authorization: Bearer $TOKEN"
+
+Ctrl-C stops everything.
+"""  # noqa: E501 (lines to paste)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command that is named. The exit status."""
+    match arguments:
+        case ["run"]:
+            return _run()
+        case ["demo"]:
+            from local.demo import main as demo  # noqa: PLC0415 (what only the demo needs)
+
+            return demo()
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+def _run() -> int:
+    stopping = Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    print("Starting the stack from template.yaml …", flush=True)
+    with LocalStack(api_port=_port("PORT", 3000), aws_port=_port("AWS_PORT", 4566), replicate_port=_port("REPLICATE_PORT", 3001)) as stack:
+        signal.signal(signal.SIGINT, stop)
+        print(_ADDRESSES.format(api=stack.api_url, aws=stack.aws_url, replicate=stack.replicate_url), flush=True)
+        stopping.wait()
+        print("\nStopping …", flush=True)
+    return 0
+
+
+def _port(name: str, default: int) -> int:
+    try:
+        return int(os.environ.get(name, default))
+    except ValueError:
+        raise SystemExit(f"{name} must be a port's number.") from None
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PortTaken as error:
+        sys.exit(f"{error}. PORT, AWS_PORT and REPLICATE_PORT move the API, AWS and Replicate to other ports.")
+    except (CannotRunSandboxes, FileNotFoundError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

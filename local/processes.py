@@ -1,0 +1,91 @@
+"""Child processes that end when this one does, whatever ends it.
+
+Every child leads a session of its own, so a Ctrl-C in the terminal does not reach it and all its descendants can be found by
+the session's id. A watchdog process holds the list of the sessions and ends them when its standard input closes, which the
+operating system does even for a parent that was killed.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+_ENDING_SECONDS_MAX = 5.0
+
+
+def end_session(session_id: int) -> None:
+    """Kill every process of a session. Returns when none is left (a zombie that its parent has yet to collect aside)."""
+    deadline = time.monotonic() + _ENDING_SECONDS_MAX
+    while members := list(_members(session_id)):
+        # Children first: one that outlives its parent for a moment would still complain in the log.
+        for process_id in sorted(members, reverse=True):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"processes {members} of session {session_id} do not end")
+        time.sleep(0.005)
+
+
+def _members(session_id: int) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # "pid (name) state ppid pgrp session …", and the name may hold anything, parentheses too (man 5 proc_pid_stat).
+            state, _, _, session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(session) == session_id and state != "Z":
+                yield int(entry.name)
+
+
+class Watchdog:
+    """Ends the sessions it was told of when this process is gone."""
+
+    def __init__(self) -> None:
+        """Start it, with nothing to watch yet."""
+        self._process = subprocess.Popen([sys.executable, "-S", "-E", __file__], stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
+
+    def watch(self, session_id: int) -> None:
+        """Put a session on the list."""
+        self._tell(f"watch {session_id}")
+
+    def forget(self, session_id: int) -> None:
+        """Take a session off the list, because it has ended."""
+        self._tell(f"forget {session_id}")
+
+    def close(self) -> None:
+        """End it, and with it every session that is still watched."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait(timeout=2 * _ENDING_SECONDS_MAX)
+
+    def _tell(self, line: str) -> None:
+        if self._process.stdin is None:
+            raise RuntimeError("the watchdog has no standard input")
+        self._process.stdin.write(line + "\n")
+
+
+def _watch(orders: TextIO) -> None:
+    sessions: set[int] = set()
+    for line in orders:
+        verb, session_id = line.split()
+        (sessions.add if verb == "watch" else sessions.discard)(int(session_id))
+    for session in sessions:
+        end_session(session)
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports of 127.0.0.1 on which nothing listens now; somebody else may be quicker, so be ready to ask again."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [opened.getsockname()[1] for opened in sockets]
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _watch(sys.stdin)

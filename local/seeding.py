@@ -1,0 +1,31 @@
+"""What a deployment puts in by hand, put in here: the secrets, and the parameters that only this machine can know."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from local.account import Client
+from local.resources import Resources
+
+LOCAL_REPLICATE_TOKEN = "r8_local_token_of_the_simulated_replicate"  # noqa: S105
+
+
+def local_parameters(template: Mapping[str, Any], api_url: str, replicate_url: str) -> dict[str, str]:
+    """Give values for those of these parameters that the template declares."""
+    simulator = urlsplit(replicate_url).netloc
+    known = {
+        "DeliveryHosts": simulator,
+        "PrivateHosts": f"{simulator},127.0.0.1,localhost",
+        "PublicUrl": api_url,
+        "ReplicateBaseUrl": f"{replicate_url}/v1",
+    }
+    return {name: value for name, value in known.items() if name in template.get("Parameters", {})}
+
+
+def fill_secrets(resources: Resources, secretsmanager: Client, webhook_secret: str) -> None:
+    """Fill those of the two secrets that the stack has."""
+    values = {"ReplicateTokenSecret": LOCAL_REPLICATE_TOKEN, "ReplicateWebhookSecret": webhook_secret}
+    existing = resources.of_type("AWS::SecretsManager::Secret")
+    for logical_id, value in values.items():
+        if logical_id in existing:
+            secretsmanager.put_secret_value(SecretId=resources.ref(logical_id), SecretString=value)

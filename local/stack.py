@@ -1,0 +1,159 @@
+"""The whole system on one machine, from the template that `sam build` wrote.
+
+Change the template and this has changed: routes, authorizers, functions, environments, tables, queues, schedules and the workflow are read
+from it and stand nowhere else.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+
+from local.account import Client, client
+from local.aws import LocalAws
+from local.concurrency import Sandboxes
+from local.functions import FunctionSpec, read_functions
+from local.http_api import HttpApi
+from local.queues import Pollers, read_mappings
+from local.replicate import SimulatedReplicate
+from local.resources import Resources
+from local.runtime import lay_out_runtime
+from local.sandboxes import Answer, emulator
+from local.schedules import Clock, read_schedules
+from local.seeding import fill_secrets, local_parameters
+from local.servers import HttpServer, listen
+from local.state_machines import stop_executions
+from local.template import read_template, translate
+from local.tokens import TokenDoor, TokenIssuer, TokenRequest
+
+STACK_NAME = "darkroom"
+_API = "AWS::ApiGatewayV2::Api"
+
+
+class LocalStack:
+    """A running stack; a context manager. One at a time in a process.
+
+    Raises on start: CannotRunSandboxes where AWS's emulator cannot run, PortTaken, FileNotFoundError when nothing was built, and
+    Unresolvable when the template names what is not there.
+    """
+
+    def __init__(
+        self,
+        build_dir: Path = Path(".aws-sam/local"),
+        *,
+        api_port: int = 0,
+        aws_port: int = 0,
+        replicate_port: int = 0,
+        parameters: Mapping[str, str] | None = None,
+        runtime_dir: Path = Path(".aws-sam/runtime"),
+        log_dir: Path = Path(".aws-sam/logs"),
+    ) -> None:
+        """Start everything; a port of 0 is a free one. `parameters` are the template's and win over the local values.
+
+        What the functions print goes to one file per function in `log_dir`.
+        """
+        emulator()
+        self._clients: dict[str, Any] = {}
+        self._clients_lock = Lock()
+        self._ending = ExitStack()
+        with self._ending:
+            self._start(build_dir.resolve(), (api_port, aws_port, replicate_port), parameters or {}, runtime_dir.resolve(), log_dir.resolve())
+            self._ending = self._ending.pop_all()
+
+    def __enter__(self) -> Self:
+        """Give the stack, which runs already."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop it."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End everything that was started, in the reverse order. A second time does nothing."""
+        self._ending.close()
+
+    def client(self, service: str) -> Client:
+        """Give the client of one of the stack's services; every caller shares it."""
+        with self._clients_lock:
+            if service not in self._clients:
+                self._clients[service] = client(service, self.aws_url)
+            return self._clients[service]
+
+    def token(
+        self,
+        user: str,
+        platform: str | None = None,
+        groups: Sequence[str] = (),
+        *,
+        expires_in_seconds: int = 3600,
+        token_use: str = "id",  # noqa: S107
+    ) -> str:
+        """Sign a token of the local user pool, as `POST /local/token` gives it. Raises pydantic's ValidationError."""
+        wanted = {"user": user, "platform": platform, "groups": list(groups), "expires_in_seconds": expires_in_seconds, "token_use": token_use}
+        return self._issuer.issue(TokenRequest.model_validate(wanted))
+
+    def physical_id(self, logical_id: str) -> str:
+        """Tell what Ref says of a resource of the template."""
+        return self._resources.ref(logical_id)
+
+    def invoke(self, logical_id: str, payload: bytes) -> Answer:
+        """Run a function of the template once, by its logical id."""
+        return self._sandboxes.invoke(self._resources.ref(logical_id), payload)
+
+    def fire_schedule(self, logical_id: str) -> Answer:
+        """Call a scheduled function now, by its logical id, and wait for its answer."""
+        return self._clock.fire(self._resources.ref(logical_id))
+
+    def kill_sandboxes(self, logical_id: str) -> int:
+        """Kill all sandboxes of a function, busy or idle; how many there were."""
+        return self._sandboxes.kill(self._resources.ref(logical_id))
+
+    @property
+    def functions(self) -> Mapping[str, FunctionSpec]:
+        """The functions of the stack, by their physical names."""
+        return self._functions
+
+    def _start(self, build_dir: Path, ports: tuple[int, int, int], parameters: Mapping[str, str], runtime_dir: Path, log_dir: Path) -> None:
+        api_port, aws_port, replicate_port = ports
+        template = read_template(build_dir)
+        api_server = self._until_stop(HttpServer(api_port), HttpServer.stop)
+        aws = self._until_stop(LocalAws(aws_port), LocalAws.stop)
+        # The simulator would end the whole process for a port that is taken.
+        listen(replicate_port).close()
+        replicate = SimulatedReplicate(port=replicate_port)
+        replicate.start()
+        self._until_stop(replicate, SimulatedReplicate.stop)
+        self.api_url, self.aws_url, self.replicate_url = api_server.url, aws.url, replicate.base_url
+
+        aws.start()
+        values = {**local_parameters(template, self.api_url, self.replicate_url), **parameters}
+        self._resources = Resources(translate(template, values), values, stack_name=STACK_NAME, build_dir=build_dir, api_url=self.api_url, client=self.client)
+        self._resources.create()
+        fill_secrets(self._resources, self.client("secretsmanager"), replicate.webhook_secret)
+        self._functions = read_functions(self._resources, build_dir, self.aws_url)
+
+        log_dir.mkdir(parents=True, exist_ok=True)
+        self._sandboxes = self._until_stop(Sandboxes(self._functions, runtime_dir=lay_out_runtime(runtime_dir), log_dir=log_dir), Sandboxes.close)
+        self._until_stop(self.client("stepfunctions"), stop_executions)
+        aws.answer_invocations(self._sandboxes)
+        api = self._until_stop(self._read_api(), HttpApi.close)
+        self._issuer = TokenIssuer(next(iter(api.authorizers.values())))
+        api_server.serve(TokenDoor(self._issuer, api))
+
+        mappings = read_mappings(self._resources, self.client("sqs"))
+        pollers = self._until_stop(Pollers(mappings, self._sandboxes, self.client("sqs")), Pollers.stop)
+        self._clock = self._until_stop(Clock(read_schedules(self._resources), self._sandboxes), Clock.stop)
+        pollers.start()
+        self._clock.start()
+
+    def _read_api(self) -> HttpApi:
+        ((logical_id, properties),) = self._resources.of_type(_API).items()
+        stages = self._resources.of_type("AWS::ApiGatewayV2::Stage").values()
+        stage = next((stage["StageName"] for stage in stages if stage["ApiId"] == logical_id), "$default")
+        return HttpApi(logical_id, stage, properties["Body"], self._sandboxes, self.aws_url)
+
+    def _until_stop[Part](self, part: Part, end: Callable[[Part], None]) -> Part:
+        self._ending.callback(end, part)
+        return part

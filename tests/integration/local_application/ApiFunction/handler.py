@@ -1,0 +1,31 @@
+"""HTTP API: show the event and the sandbox, or misbehave as the body asks."""
+
+import importlib.util
+import json
+import os
+import sys
+import time
+from typing import Any
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    if event["routeKey"] == "POST /misbehave":
+        return misbehave(json.loads(event["body"]))
+    sandbox = {
+        "environment": dict(os.environ),
+        "path": sys.path,
+        "process": os.getpid(),
+        "sees_moto": importlib.util.find_spec("moto") is not None,
+    }
+    return {"event": event, "sandbox": sandbox, "function": context.function_name}
+
+
+def misbehave(wish: dict[str, Any]) -> Any:
+    match wish["do"]:
+        case "raise":
+            raise LookupError("as you wish")
+        case "exit":
+            os._exit(3)
+        case "sleep":
+            time.sleep(wish["seconds"])
+    return wish.get("answer")

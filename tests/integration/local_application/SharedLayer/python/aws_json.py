@@ -1,0 +1,18 @@
+"""A call of an AWS service in its JSON protocol, small enough for functions that carry no SDK."""
+
+import json
+import os
+import urllib.request
+from typing import Any
+
+
+def call(service: str, target: str, **arguments: Any) -> Any:
+    region = os.environ["AWS_REGION"]
+    credential = f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/20260101/{region}/{service}/aws4_request"
+    request = urllib.request.Request(
+        os.environ["AWS_ENDPOINT_URL"] + "/",
+        json.dumps(arguments).encode(),
+        {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.0", "Authorization": credential},
+    )
+    with urllib.request.urlopen(request, timeout=5) as response:
+        return json.loads(response.read() or b"null")

@@ -1,0 +1,196 @@
+"""A sandbox runs what is deployed and nothing else, ends when it must, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.concurrency import Sandboxes
+from local.functions import FunctionSpec
+from local.runtime import lay_out_runtime
+
+HANDLER = """
+import importlib.util, os, sys, time
+
+def handler(event, context):
+    if "sleep" in event:
+        time.sleep(event["sleep"])
+    if "raise" in event:
+        raise LookupError(event["raise"])
+    if "exit" in event:
+        os._exit(event["exit"])
+    if "answer" in event:
+        return event["answer"]
+    return {"process": os.getpid(), "variables": sorted(os.environ), "path": sys.path, "sees_moto": importlib.util.find_spec("moto") is not None}
+"""
+PATIENCE_SECONDS = 10
+
+type Start = Callable[..., Sandboxes]
+
+
+@pytest.fixture(scope="module")
+def runtime_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lay_out_runtime(tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.fixture
+def start(tmp_path: Path, runtime_dir: Path) -> Iterator[Start]:
+    """Start the sandboxes of one function; they end with the test."""
+    started = []
+
+    def start_one(code: str = HANDLER, timeout_seconds: int = 5) -> Sandboxes:
+        (tmp_path / "handler.py").write_text(code)
+        environment = {"TABLE_NAME": "books", "PATH": "/usr/bin:/bin", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds), "LAMBDA_TASK_ROOT": str(tmp_path)}
+        function = FunctionSpec("Trial", "trial", "handler.handler", tmp_path, (), environment, timeout_seconds, 128)
+        sandboxes = Sandboxes({"trial": function}, runtime_dir=runtime_dir, log_dir=tmp_path)
+        started.append(sandboxes)
+        return sandboxes
+
+    yield start_one
+    for sandboxes in started:
+        sandboxes.close()
+
+
+def invoke(sandboxes: Sandboxes, **event: Any) -> tuple[bool, Any]:
+    answer = sandboxes.invoke("trial", json.dumps(event).encode())
+    return answer.failed, json.loads(answer.payload)
+
+
+def is_running(process_id: int) -> bool:
+    stat = Path(f"/proc/{process_id}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_function_sees_its_own_variables_and_none_of_this_machines(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAKED", "from this machine")
+    failed, answer = invoke(start())
+
+    assert not failed
+    assert "TABLE_NAME" in answer["variables"]
+    assert "LEAKED" not in answer["variables"]
+    assert not [entry for entry in answer["path"] if entry.endswith("site-packages")]
+    assert not answer["sees_moto"]
+
+
+def test_an_idle_sandbox_is_used_again(start: Start) -> None:
+    sandboxes = start()
+
+    assert invoke(sandboxes)[1]["process"] == invoke(sandboxes)[1]["process"]
+
+
+def test_invocations_at_the_same_time_get_a_sandbox_each(start: Start) -> None:
+    sandboxes = start()
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda _: invoke(sandboxes, sleep=3), range(2)))
+
+    assert len({answer["process"] for _, answer in answers}) == 2
+
+
+def test_an_exception_is_an_error_document_with_its_class_name(start: Start) -> None:
+    failed, document = invoke(start(), **{"raise": "as you wish"})
+
+    assert failed
+    assert (document["errorType"], document["errorMessage"]) == ("LookupError", "as you wish")
+
+
+def test_an_answer_that_only_looks_like_an_error_is_an_answer(start: Start) -> None:
+    answer = {"errorType": "Mine", "errorMessage": "a field of the domain"}
+
+    assert invoke(start(), answer=answer) == (False, answer)
+
+
+def test_a_time_out_kills_and_the_next_invocation_starts_anew(start: Start) -> None:
+    sandboxes = start(timeout_seconds=1)
+    before = invoke(sandboxes)[1]["process"]
+    failed, document = invoke(sandboxes, sleep=30)
+
+    assert failed
+    assert (document["errorType"], document["errorMessage"]) == ("Sandbox.Timedout", "Task timed out after 1.00 seconds")
+    assert invoke(sandboxes)[1]["process"] != before
+
+
+def test_a_crash_is_an_exit_error_and_the_next_invocation_starts_anew(start: Start) -> None:
+    sandboxes = start()
+    failed, document = invoke(sandboxes, exit=3)
+
+    assert failed
+    assert document["errorType"] == "Runtime.ExitError"
+    assert invoke(sandboxes)[0] is False
+
+
+def test_code_that_cannot_be_imported_fails_by_name(start: Start) -> None:
+    failed, document = invoke(start(code="import nowhere"))
+
+    assert failed
+    assert document["errorType"] == "Runtime.ImportModuleError"
+    assert "nowhere" in document["errorMessage"]
+
+
+def test_an_answer_above_lambdas_limit_is_an_error(start: Start) -> None:
+    failed, document = invoke(start(code="def handler(event, context): return 'x' * 6_300_000"))
+
+    assert failed
+    assert document["errorType"] == "Function.ResponseSizeTooLarge"
+
+
+def test_a_sandbox_killed_in_the_middle_fails_its_invocation_and_is_replaced(start: Start) -> None:
+    sandboxes = start()
+    invoke(sandboxes)
+    with ThreadPoolExecutor(1) as threads:
+        invocation = threads.submit(invoke, sandboxes, sleep=4)
+        time.sleep(0.3)
+        assert sandboxes.kill("trial") == 1
+        failed, document = invocation.result(timeout=2)
+
+    assert failed
+    assert document["errorType"] == "Runtime.ExitError"
+    assert invoke(sandboxes)[0] is False
+
+
+def test_nothing_runs_after_the_end(start: Start) -> None:
+    sandboxes = start()
+    process = invoke(sandboxes)[1]["process"]
+    sandboxes.close()
+
+    assert not is_running(process)
+
+
+def test_nothing_runs_after_a_parent_that_was_killed(tmp_path: Path, runtime_dir: Path) -> None:
+    (tmp_path / "handler.py").write_text(HANDLER)
+    program = f"""
+import json, time
+from pathlib import Path
+from local.concurrency import Sandboxes
+from local.functions import FunctionSpec
+here = Path({str(tmp_path)!r})
+environment = {{"AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "LAMBDA_TASK_ROOT": str(here)}}
+function = FunctionSpec("Trial", "trial", "handler.handler", here, (), environment, 60, 128)
+sandboxes = Sandboxes({{"trial": function}}, runtime_dir=Path({str(runtime_dir)!r}), log_dir=here)
+print(json.loads(sandboxes.invoke("trial", b"{{}}").payload)["process"], flush=True)
+sandboxes.invoke("trial", b'{{"sleep": 50}}')
+"""
+    root = Path(__file__).parents[2]
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=root, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert parent.stdout
+    sandbox = int(parent.stdout.readline())
+    assert is_running(sandbox)
+
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait(timeout=PATIENCE_SECONDS)
+
+    wait_until(lambda: not is_running(sandbox))

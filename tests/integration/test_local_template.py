@@ -1,0 +1,150 @@
+"""The template is read as CloudFormation would read it, and what it does not say is refused by name."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.functions import function_name
+from local.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
+from local.runtime import lay_out_runtime
+from local.stack import LocalStack
+from local.state_machines import definition_json
+
+APPLICATION = Path(__file__).parent / "local_application"
+
+
+class KnownNames:
+    def ref(self, logical_id: str) -> str:
+        if logical_id != "Table":
+            raise Unresolvable(logical_id)
+        return "the-table"
+
+    def attribute(self, logical_id: str, attribute: str) -> str:
+        return f"{self.ref(logical_id)}/{attribute}"
+
+
+def resolver(**sections: Any) -> Resolver:
+    values = {**pseudo_parameters("trial"), "Mode": "dev", "Origins": ["a", "b"]}
+    return Resolver(sections, values, KnownNames())
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ({"Ref": "Mode"}, "dev"),
+        ({"Ref": "Table"}, "the-table"),
+        ({"Ref": "AWS::Region"}, "us-east-1"),
+        ({"Ref": "Origins"}, ["a", "b"]),
+        ({"Fn::GetAtt": ["Table", "Arn"]}, "the-table/Arn"),
+        ({"Fn::GetAtt": "Table.Stream.Arn"}, "the-table/Stream.Arn"),
+        ({"Fn::Sub": "${AWS::StackName}-${Table}-${Table.Arn}-${!Literal}"}, "trial-the-table-the-table/Arn-${Literal}"),
+        ({"Fn::Sub": ["${here}/${Mode}", {"here": {"Ref": "Table"}}]}, "the-table/dev"),
+        ({"Fn::Join": ["-", ["a", {"Ref": "Mode"}]]}, "a-dev"),
+        ({"Fn::Select": ["1", {"Fn::Split": [",", "a,b"]}]}, "b"),
+        ({"Fn::If": ["IsDev", "yes", "no"]}, "yes"),
+        ({"Fn::If": ["IsProd", "yes", "no"]}, "no"),
+        ({"Fn::FindInMap": ["Sizes", {"Ref": "Mode"}, "memory"]}, 256),
+        ({"a": {"Ref": "AWS::NoValue"}, "b": [1, {"Fn::If": ["IsProd", 2, {"Ref": "AWS::NoValue"}]}]}, {"b": [1]}),
+        ({"Ref": "Mode", "beside": "another key is no function"}, {"Ref": "Mode", "beside": "another key is no function"}),
+    ],
+)
+def test_intrinsic_functions_give_what_cloudformation_gives(value: Any, plain: Any) -> None:
+    conditions = {
+        "IsDev": {"Fn::Equals": [{"Ref": "Mode"}, "dev"]},
+        "IsProd": {"Fn::And": [{"Fn::Not": [{"Condition": "IsDev"}]}, {"Condition": "IsDev"}]},
+    }
+
+    resolved = resolver(Conditions=conditions, Mappings={"Sizes": {"dev": {"memory": 256}}}).resolve(value)
+
+    assert resolved == plain
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ({"Ref": "Nowhere"}, "Nowhere"),
+        ({"Fn::Sub": "${Nowhere.Arn}"}, "Nowhere"),
+        ({"Fn::If": ["NoCondition", 1, 2]}, "NoCondition"),
+        ({"Fn::ImportValue": "x"}, "Fn::ImportValue"),
+        ({"Fn::FindInMap": ["Sizes", "dev", "memory"]}, "Sizes"),
+        ("{{resolve:ssm:secret}}", "resolve:ssm"),
+    ],
+)
+def test_what_cannot_be_resolved_is_refused_by_name(value: Any, name: str) -> None:
+    with pytest.raises(Unresolvable, match=name):
+        resolver().resolve(value)
+
+
+def test_parameters_come_from_what_is_given_then_from_their_defaults() -> None:
+    template = {
+        "Parameters": {
+            "Url": {"Type": "String", "Default": ""},
+            "Cost": {"Type": "Number", "Default": 10},
+            "Origins": {"Type": "CommaDelimitedList", "Default": "a, b"},
+        }
+    }
+
+    assert parameter_values(template, {"Url": "http://here"}) == {"Url": "http://here", "Cost": "10", "Origins": ["a", "b"]}
+
+
+def test_a_parameter_nobody_declared_or_valued_is_refused_by_name() -> None:
+    with pytest.raises(Unresolvable, match="Typo"):
+        parameter_values({"Parameters": {}}, {"Typo": "x"})
+    with pytest.raises(Unresolvable, match="Needed"):
+        parameter_values({"Parameters": {"Needed": {"Type": "String"}}}, {})
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "api",
+        "api:live",
+        "function:api",
+        "123456789012:function:api:live",
+        "arn:aws:lambda:us-east-1:123456789012:function:api",
+        "arn:aws:lambda:us-east-1:123456789012:function:api:live",
+        "arn:aws:lambda:us-east-1:123456789012:function:api:$LATEST",
+    ],
+)
+def test_a_function_is_found_by_its_name_its_alias_and_its_arn(reference: str) -> None:
+    assert function_name(reference) == "api"
+
+
+def test_substitutions_fill_the_definition_and_leave_the_context_object_alone() -> None:
+    properties = {"DefinitionString": "Token: $$.Task.Token\nName: ${Arn}", "DefinitionSubstitutions": {"Arn": "arn:1"}}
+
+    assert json.loads(definition_json(properties, APPLICATION)) == {"Token": "$$.Task.Token", "Name": "arn:1"}
+
+    with pytest.raises(KeyError, match="Arn"):
+        definition_json({**properties, "DefinitionSubstitutions": {}}, APPLICATION)
+
+
+def test_a_changed_template_is_a_changed_stack(tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(APPLICATION, build)
+    template = build / "template.yaml"
+    changed = template.read_text().replace("Path: /echo/self", "Path: /renamed/self").replace("RETRIES:", "ADDED: new\n        RETRIES:")
+    template.write_text(changed)
+
+    with LocalStack(build, runtime_dir=tmp_path / "runtime", log_dir=tmp_path / "logs") as stack:
+        headers = {"Authorization": f"Bearer {stack.token('ann')}"}
+        renamed = requests.get(f"{stack.api_url}/renamed/self", headers=headers, timeout=10)
+        former = requests.get(f"{stack.api_url}/echo/self", headers=headers, timeout=10)
+
+    assert renamed.json()["sandbox"]["environment"]["ADDED"] == "new"
+    assert former.json()["event"]["routeKey"] == "GET /echo/{id}"
+
+
+def test_the_runtime_directory_holds_the_client_and_its_requirements_and_is_made_once(tmp_path: Path) -> None:
+    directory = lay_out_runtime(tmp_path)
+    made_at = directory.stat().st_mtime_ns
+
+    assert (directory / "awslambdaric" / "__main__.py").is_file()
+    assert (directory / "simplejson").is_dir()
+    assert not (directory / "moto").exists()
+    assert lay_out_runtime(tmp_path) == directory
+    assert directory.stat().st_mtime_ns == made_at
