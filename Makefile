@@ -8,12 +8,11 @@ UV := .tools/bin/uv
 # sam build looks for python3.13 on the path; the virtual environment has it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
-export AWS_REGION ?= us-east-1
 
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 SOURCES := template.yaml $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt)
-STACK ?= darkroom-dev
 CONFIG ?= dev
+STACK ?= darkroom-$(CONFIG)
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 
 .PHONY: help setup demo run test check format lock build deploy secrets bench clean
@@ -38,7 +37,7 @@ check: .aws-sam/local/.ready ## The gate: format, lint, types, lock, template, b
 	mypy
 	$(UV) lock --check
 	$(MAKE) --no-print-directory requirements && git diff --exit-code -- layers
-	sam validate --lint
+	sam validate --lint --region us-east-1
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory test
 
@@ -55,14 +54,14 @@ requirements: .tools/.ready
 	$(UV) export -q --frozen --no-default-groups --no-emit-project -o layers/dependencies/requirements.txt > /dev/null
 	$(UV) export -q --frozen --only-group media --no-emit-project -o layers/media/requirements.txt > /dev/null
 
-build: .venv/.ready ## Build everything that is deployed, for arm64
-	sam build
+build: .venv/.ready ## Build everything that is deployed (CONFIG=dev or prod), for arm64
+	sam build --config-env $(CONFIG)
 	$(COMPILE) .aws-sam/build
 
 deploy: build ## Deploy (CONFIG=dev or prod)
 	sam deploy --config-env $(CONFIG)
 
-secrets: .venv/.ready ## Put REPLICATE_API_TOKEN and its webhook secret into STACK
+secrets: .venv/.ready ## Put REPLICATE_API_TOKEN and its webhook secret into the deployed stack
 	python -m tools.put_secrets $(STACK)
 
 bench: .aws-sam/local/.ready ## Measure

@@ -12,17 +12,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from uuid6 import uuid7
 
 from darkroom import catalog, clock
-from darkroom.adapters import job_store, ledger, media, workflow
+from darkroom.adapters import callbacks, job_store, ledger, media, workflow
 from darkroom.adapters.callers import Caller, caller_of
 from darkroom.adapters.http_api import HttpApi, answer
 from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.adapters.pages import Page
 from darkroom.adapters.requests import GrantRequest, JobRequest
 from darkroom.domain.accounts import AccountId, Entry
-from darkroom.domain.callbacks import is_callable_url
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, WorkflowUnavailable
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.templates import checked_parameters, new_job
+from darkroom.domain.urls import is_safe_url
 from darkroom.domain.views import balance_view, entry_view, job_view, template_view
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
@@ -111,7 +111,7 @@ def list_entries(limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[s
 @app.get("/callbacks/secret")
 def read_callback_secret() -> Response[str]:
     """Show what the caller's callbacks are signed with."""
-    return answer(HTTPStatus.OK, {"secret": ledger.callback_secret(_caller().account)}, {"Cache-Control": "no-store"})
+    return answer(HTTPStatus.OK, {"secret": callbacks.callback_secret(_caller().account)}, {"Cache-Control": "no-store"})
 
 
 @app.post("/accounts/<platform>/<user>/credits")
@@ -163,7 +163,7 @@ def _job_of(request: JobRequest, caller: Caller) -> Job:
     except NotFound:
         known = ", ".join(catalog.templates())
         raise InvalidRequest([FieldError("template", f"There is no such template. There are: {known}.")]) from None
-    if request.callback_url is not None and not is_callable_url(request.callback_url, settings().private_hosts):
+    if request.callback_url is not None and not is_safe_url(request.callback_url, settings().private_hosts):
         raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
     parameters = checked_parameters(template, request.parameters, prompt_characters_max=settings().prompt_characters_max)
     return new_job(

@@ -17,4 +17,4 @@ def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lam
     """Settle the job from its record."""
     job = end(*key_of_event(event), now=clock.now())
     logger.info("job ended", job_id=job.job_id, status=job.status, charged=job.charged, refunded=job.refunded)
-    metrics.add_metric("JobsCompleted", "Count", 1)
+    metrics.add_metric(f"Jobs{job.status.title()}", "Count", 1)

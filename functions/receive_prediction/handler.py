@@ -12,13 +12,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.adapters import job_store, webhooks, workflow
+from darkroom.adapters.ending import stop_stray
 from darkroom.adapters.http_api import HttpApi, answer
-from darkroom.domain.errors import DarkroomError, FieldError, InvalidRequest, NotFound, WebhookRejected
+from darkroom.domain.accounts import is_safe_id
+from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, WebhookRejected
 from darkroom.domain.jobs import Attempt, Job
 from darkroom.domain.predictions import is_final_at_replicate
 from darkroom.domain.references import Reference
 from darkroom.observability import logger, metrics, tracer
-from darkroom.providers import provider_named
 from darkroom.settings import settings
 
 app = HttpApi(body_bytes_max=settings().webhook_body_bytes_max)
@@ -61,33 +62,22 @@ def _what_it_says(body: bytes) -> tuple[str, str]:
         prediction_id, status = document["id"], document["status"]
     except (ValueError, KeyError, TypeError, RecursionError):
         prediction_id = status = None
-    if not (isinstance(prediction_id, str) and prediction_id and isinstance(status, str)):
+    if not (isinstance(prediction_id, str) and is_safe_id(prediction_id) and isinstance(status, str)):
         raise InvalidRequest([FieldError("body", "Must be a prediction with an id and a status.")])
     return prediction_id, status
 
 
 def _note(job: Job, attempt: Attempt, prediction_id: str, status: str) -> str:
-    if job.status.is_final:
-        return "late"
     now = clock.now()
     if not job_store.note_prediction(job, attempt, prediction_id, now=now):
         job = job_store.read(job.account, job.job_id)
-        known = job.attempts[attempt.number - 1].prediction_id
-        if known and known != prediction_id:
-            _stop_stray(job, prediction_id)
+        if job.attempts[attempt.number - 1].prediction_id != prediction_id:
+            stop_stray(job, prediction_id)
             return "stray"
+    if job.status.is_final:
+        return "late"
     if not is_final_at_replicate(status):
         return "started"
     job_store.note_finished(job, attempt, now=now)
     token = job_store.read(job.account, job.job_id).task_token
     return "finished" if token and workflow.wake(token) else "late"
-
-
-def _stop_stray(job: Job, prediction_id: str) -> None:
-    logger.warning("stray prediction", prediction_id=prediction_id)
-    metrics.add_metric("StrayPredictions", "Count", 1)
-    try:
-        provider_named(job.work.provider).cancel(prediction_id)
-    except DarkroomError as error:
-        # It ends by itself at its deadline; the webhook must be answered all the same.
-        logger.warning("stray prediction not stopped", prediction_id=prediction_id, cause=str(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -11,9 +11,8 @@ from darkroom import clock
 from darkroom.adapters import job_store, workflow
 from darkroom.adapters.ending import end, stop_predictions
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job
-from darkroom.domain.recovery import Action, decide
+from darkroom.domain.recovery import LOOK_AGAIN_SECONDS, Action, decide
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
 
@@ -32,10 +31,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
 
 
 def _recover(account: AccountId, job_id: str, now: datetime) -> None:
-    try:
-        job = job_store.read(account, job_id)
-    except NotFound:
+    # Put off first: whatever goes wrong with this job, the next look comes later, and the others have their turn.
+    if not job_store.look_again(account, job_id, now + timedelta(seconds=LOOK_AGAIN_SECONDS)):
         return
+    job = job_store.read(account, job_id)
     execution = workflow.execution(job_id)
     decision = decide(
         job,
@@ -44,9 +43,9 @@ def _recover(account: AccountId, job_id: str, now: datetime) -> None:
         stopped_at=execution.stopped_at if execution else None,
         now=now,
     )
-    # Put off first: if this sandbox dies now, the next look comes a little later, and another one at the same time does nothing.
-    job_store.look_again(job, decision.look_at)
-    if decision.action is not Action.LOOK_AGAIN:
+    if decision.action is Action.LOOK_AGAIN:
+        job_store.look_again(account, job_id, decision.look_at)
+    else:
         _act(job, decision.action, now)
         logger.info("job recovered", job_id=job_id, action=decision.action.name)
         metrics.add_metric("JobsRecovered", "Count", 1)
@@ -59,6 +58,5 @@ def _act(job: Job, action: Action, now: datetime) -> None:
         case Action.WAKE if job.task_token:
             workflow.wake(job.task_token)
         case Action.END:
-            if not job.status.is_final:
-                stop_predictions(job)
+            stop_predictions(job)
             end(job.account, job.job_id, now=now)

@@ -37,5 +37,5 @@ def handler(event: Failed, context: LambdaContext) -> Ended:  # noqa: ARG001 (La
     job = end(account, job_id, reason=failure_of_error(event["failure"]), now=clock.now())
     fault = job.status is JobStatus.FAILED and (job.failure is None or job.failure.is_fault)
     logger.info("job ended", job_id=job_id, status=job.status, charged=job.charged, refunded=job.refunded, cause=event["failure"])
-    metrics.add_metric("JobsFailed" if fault else "JobsRefused", "Count", 1)
+    metrics.add_metric(f"Jobs{job.status.title()}", "Count", 1)
     return {"fault": fault}

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.adapters import job_store, workflow
+from darkroom.adapters.ending import stop_stray
 from darkroom.adapters.workflow import JobKey, key_of_event
 from darkroom.domain.errors import ComeBackLater, GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
@@ -23,9 +24,10 @@ from darkroom.providers import Provider, provider_named
 from darkroom.settings import settings
 
 # Longer than this function's own time-out: when it is over, nobody is asking any more.
-_LEASE_SECONDS = 35
-_UNANSWERED_SECONDS = 3
-_ASKS_MAX = 5
+_LEASE_SECONDS = 70
+# A prediction may show up this long after an answer that got lost; until then it is looked for, and nothing is asked again.
+_UNANSWERED_SECONDS = 60
+_LOOK_AGAIN_SECONDS = 5
 
 
 class Lap(JobKey):
@@ -49,8 +51,6 @@ def handler(event: Lap, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda
         _step_aside(job, event["task_token"])
         return
     with job_store.failures_noted(job):
-        if now >= job.deadline_at:
-            raise GenerationFailed(failure(FailureCode.DEADLINE_EXCEEDED))
         prediction = _prediction_of(job, lap, now)
     if prediction and prediction.status is not PredictionStatus.RUNNING:
         workflow.wake(event["task_token"])
@@ -63,60 +63,81 @@ def _step_aside(job: Job, task_token: str) -> None:
 
 
 def _prediction_of(job: Job, lap: str, now: datetime) -> Prediction | None:
-    """Make sure that there is a prediction, and say how it is doing; None when another sandbox is asking for it."""
+    """Make sure that there is a prediction, and say how it is doing; None when another sandbox is asking for it.
+
+    The deadline ends what still runs, and forbids asking; what finished before it is never thrown away.
+    """
     provider = provider_named(job.work.provider)
-    attempt = job.attempt
     try:
-        if attempt is None:
-            lease_until = now + timedelta(seconds=_LEASE_SECONDS)
-            attempt = job_store.begin_attempt(job, lap, lease_until=lease_until, now=now)
-            return _ask(provider, job, attempt, now) if attempt else None
-        if attempt.prediction_id:
-            return provider.get(attempt.prediction_id)
-        return _look_for(provider, job, attempt, lap, now)
+        prediction = _known_prediction(provider, job, lap, now) or _ask(provider, job, lap, now)
     except ProviderBusy as busy:
-        _come_back_after(busy.retry_after_seconds * random.uniform(1, 1.5), now)  # noqa: S311 (jitter is no secret)
+        _come_back_after(busy.retry_after_seconds * random.uniform(1, 1.5), job)  # noqa: S311 (jitter is no secret)
+    if prediction and prediction.status is PredictionStatus.RUNNING and now >= job.deadline_at:
+        raise GenerationFailed(failure(FailureCode.DEADLINE_EXCEEDED))
+    return prediction
 
 
-def _look_for(provider: Provider, job: Job, attempt: Attempt, lap: str, now: datetime) -> Prediction | None:
-    """After an answer that nobody knows: look for the prediction, and ask again only in a later lap, when nobody can be asking any more."""
-    if not attempt.withdrawn:
-        found = provider.find(webhook_url=_webhook_url(job, attempt), since=attempt.asked_at - timedelta(minutes=1))
-        if found:
-            return _noted(provider, job, attempt, found, now)
-        if same_entry(attempt.lap, lap) or now < attempt.lease_until:
-            _come_back_after(max(_UNANSWERED_SECONDS, (attempt.lease_until - now).total_seconds()), now)
-        if attempt.asks_count >= _ASKS_MAX:
-            raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
-    renewed = job_store.renew_attempt(job, attempt, lap, lease_until=now + timedelta(seconds=_LEASE_SECONDS), now=now)
-    return _ask(provider, job, renewed, now) if renewed else None
+def _known_prediction(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | None:
+    """Give the prediction that the job has, or that an unanswered request may have made; None when it is sure that there is none."""
+    attempt = job.attempt
+    if attempt is None or attempt.withdrawn:
+        return None
+    if attempt.prediction_id:
+        return _poll(provider, job, attempt.prediction_id, now)
+    webhook_url = _webhook_url(job, attempt)
+    found = provider.find(webhook_url=webhook_url, since=job.created_at - timedelta(minutes=1))
+    if found:
+        return _noted(provider, job, attempt, found)
+    if same_entry(attempt.lap, lap) or now < attempt.lease_until:
+        _come_back_after(_LOOK_AGAIN_SECONDS, job)
+    if webhook_url is None:
+        # Nothing marks a prediction without a webhook as ours, so asking again could be paying twice.
+        raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
+    return None
 
 
-def _ask(provider: Provider, job: Job, attempt: Attempt, now: datetime) -> Prediction:
+def _poll(provider: Provider, job: Job, prediction_id: str, now: datetime) -> Prediction:
     try:
-        created = provider.request(job.work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=int((job.deadline_at - now).total_seconds()))
+        return provider.get(prediction_id)
+    except ProviderUnavailable as error:
+        if now >= job.deadline_at:
+            raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE)) from error
+        _come_back_after(_LOOK_AGAIN_SECONDS, job)
+
+
+def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | None:
+    """Write the attempt down under a lease, then ask. None when another sandbox holds the lease."""
+    if now >= job.deadline_at:
+        raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED))
+    lease_until = now + timedelta(seconds=_LEASE_SECONDS)
+    if job.attempt:
+        attempt = job_store.renew_attempt(job, job.attempt, lap, lease_until=lease_until, now=now)
+    else:
+        attempt = job_store.begin_attempt(job, lap, lease_until=lease_until, now=now)
+    if attempt is None:
+        return None
+    remaining_seconds = int((job.deadline_at - now).total_seconds())
+    try:
+        created = provider.request(job.work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
     except ProviderBusy:
-        job_store.withdraw_attempt(job, attempt, now=now)
+        job_store.withdraw_attempt(job, attempt, now=clock.now())
         raise
     except ProviderUnavailable as error:
         logger.warning("the provider gave no answer", cause=str(error), asks=attempt.asks_count)
-        patience = _UNANSWERED_SECONDS * 2 ** (attempt.asks_count - 1)
-        until = clock.now() + timedelta(seconds=patience)
-        job_store.end_lease(job, attempt, until=until)
-        _come_back_after(patience, clock.now())
-    return _noted(provider, job, attempt, created, now)
+        job_store.end_lease(job, attempt, until=clock.now() + timedelta(seconds=_UNANSWERED_SECONDS))
+        _come_back_after(1, job)
+    return _noted(provider, job, attempt, created)
 
 
-def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Prediction, now: datetime) -> Prediction:
-    """Note the prediction's id, once. If another one is on the record already, this one is a stray, and is stopped."""
-    if not job_store.note_prediction(job, attempt, prediction.prediction_id, now=now):
-        known = job_store.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
-        if known and known != prediction.prediction_id:
-            logger.warning("stray prediction", prediction_id=prediction.prediction_id)
-            metrics.add_metric("StrayPredictions", "Count", 1)
-            provider.cancel(prediction.prediction_id)
-            return provider.get(known)
-    return prediction
+def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Prediction) -> Prediction:
+    """Note the prediction's id, once. If another one is on the record, or the job has ended without it, this one is a stray."""
+    if job_store.note_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
+        return prediction
+    known = job_store.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
+    if known == prediction.prediction_id:
+        return prediction
+    stop_stray(job, prediction.prediction_id)
+    return provider.get(known) if known else prediction
 
 
 def _webhook_url(job: Job, attempt: Attempt) -> str | None:
@@ -126,6 +147,8 @@ def _webhook_url(job: Job, attempt: Attempt) -> str | None:
     return f"{settings().public_url}/webhooks/{job.work.provider}?job={quote(str(reference), safe='')}"
 
 
-def _come_back_after(seconds: float, now: datetime) -> NoReturn:
-    # Step Functions waits until a whole second, so a part of one is rounded up.
-    raise ComeBackLater(now + timedelta(seconds=seconds + 1))
+def _come_back_after(seconds: float, job: Job) -> NoReturn:
+    """Have the workflow wait, but not past the deadline. Step Functions waits until a whole second, so a part of one is rounded up."""
+    now = clock.now()
+    latest = max(job.deadline_at, now + timedelta(seconds=_LOOK_AGAIN_SECONDS))
+    raise ComeBackLater(min(now + timedelta(seconds=seconds), latest) + timedelta(seconds=1))

@@ -12,9 +12,9 @@ from darkroom import clock
 from darkroom.adapters import job_store, media, pictures
 from darkroom.adapters.fetch import fetch_output
 from darkroom.adapters.workflow import JobKey, key_of_event
-from darkroom.domain.errors import ComeBackLater, GenerationFailed, OutputUnavailable, ProviderBusy
+from darkroom.domain.errors import ComeBackLater, GenerationFailed, OutputUnavailable, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Job, Output
+from darkroom.domain.jobs import STORING_SECONDS_MAX, Job, Output
 from darkroom.domain.predictions import Prediction, PredictionStatus
 from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import provider_named
@@ -35,7 +35,12 @@ def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lam
     with job_store.failures_noted(job):
         prediction = _finished_prediction(job)
         job_store.note_storing(job, now=clock.now())
-        _store_all(job, prediction)
+        try:
+            _store_all(job, prediction)
+        except OutputUnavailable as error:
+            if job.storing_at and clock.now() >= job.storing_at + timedelta(seconds=STORING_SECONDS_MAX):
+                raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE)) from error
+            raise
 
 
 def _finished_prediction(job: Job) -> Prediction:
@@ -43,8 +48,9 @@ def _finished_prediction(job: Job) -> Prediction:
         raise ComeBackLater(clock.now())
     try:
         prediction = provider_named(job.work.provider).get(job.attempt.prediction_id)
-    except ProviderBusy as busy:
-        raise ComeBackLater(clock.now() + timedelta(seconds=busy.retry_after_seconds)) from busy
+    except (ProviderBusy, ProviderUnavailable) as error:
+        # RequestPrediction asks again, and knows when to give up.
+        raise ComeBackLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS)) from error
     match prediction.status:
         case PredictionStatus.RUNNING:
             raise ComeBackLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS))
@@ -99,10 +105,10 @@ def _store(job: Job, number: int, url: str) -> Output:
 def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> pictures.Thumbnail | None:
     try:
         thumbnail = pictures.thumbnail(file, pixels_max=settings().image_pixels_max)
-    except pictures.NoThumbnail as error:
+        media.put(media.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
+    except Exception as error:  # noqa: BLE001 (a thumbnail that fails never fails a paid job)
         logger.warning("no thumbnail", number=number, cause=str(error))
         return None
-    media.put(media.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
     return thumbnail
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -14,6 +14,10 @@ from darkroom.domain.pricing import Prices
 
 class SettingMissing(RuntimeError):
     """A variable that the function cannot do without is not in its environment; the message is its name."""
+
+
+class SettingInvalid(RuntimeError):
+    """A variable is not of its setting's type; the message names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,7 @@ class Settings:
     prompt_characters_max: int = 5_000
     jobs_in_flight_max: int = 20
     output_bytes_max: int = 100_000_000
+    output_seconds_max: int = 25
     image_pixels_max: int = 40_000_000
     webhook_age_seconds_max: int = 300
     webhook_body_bytes_max: int = 5_000_000
@@ -59,13 +64,16 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the settings. Raises SettingMissing with the variable's name."""
+    """Read the settings. Raises SettingMissing and SettingInvalid with the variable's name."""
     types = get_type_hints(Settings)
     values: dict[str, Any] = {}
     for setting in fields(Settings):
         variable = setting.name.upper()
         if variable in environment:
-            values[setting.name] = _converted(types[setting.name], environment[variable])
+            try:
+                values[setting.name] = _converted(types[setting.name], environment[variable])
+            except (ValueError, InvalidOperation) as error:
+                raise SettingInvalid(f"{variable} must be a number") from error
         elif setting.default is MISSING:
             raise SettingMissing(variable)
     return Settings(**values)

@@ -6,9 +6,16 @@ from typing import Any, cast
 import boto3
 from botocore.config import Config
 
-_BRIEF = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 3, "mode": "standard"})
-# A put of a large film takes longer than an answer should; S3 addresses are signed for the bucket's own region.
-_BULKY = Config(connect_timeout=1, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"}, signature_version="s3v4")
+_BRIEF = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+_BULKY = Config(
+    connect_timeout=1,
+    # A put of a large film takes longer than an answer should.
+    read_timeout=30,
+    retries={"total_max_attempts": 3, "mode": "standard"},
+    signature_version="s3v4",
+    # A link to the global address is redirected while a bucket of another region is new, and its signature does not survive that.
+    s3={"addressing_style": "virtual"},
+)
 
 
 @cache

@@ -12,9 +12,13 @@ from standardwebhooks.webhooks import Webhook
 
 from darkroom.adapters import media
 from darkroom.adapters.http import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, AddressRefused, guarded_session
-from darkroom.adapters.ledger import signing_secret
-from darkroom.domain.callbacks import is_callable_url
+from darkroom.adapters.job_rows import partition
+from darkroom.adapters.table import AccountRow
+from darkroom.adapters.transactions import update
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.callbacks import new_callback_secret
 from darkroom.domain.jobs import Job
+from darkroom.domain.urls import is_safe_url
 from darkroom.domain.views import job_view, time_text
 from darkroom.observability import logger
 from darkroom.settings import settings
@@ -24,13 +28,25 @@ class CallbackNotTaken(RuntimeError):
     """The caller's URL did not take the callback; the message says how it answered."""
 
 
+def callback_secret(account: AccountId) -> str:
+    """Give what the account's callbacks are signed with. It is made with the account's first hold, or when its owner asks for it before."""
+    row = AccountRow(partition(account))
+    try:
+        row.refresh(consistent_read=True)
+    except AccountRow.DoesNotExist:
+        row.callback_secret = None
+    if row.callback_secret is None:
+        update(row, [AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret())])
+    return str(row.callback_secret)
+
+
 def send(job: Job, *, now: datetime) -> None:
     """Call the job's callback URL once. A repeat has the same `webhook-id`. Raises CallbackNotTaken unless the answer is 2xx.
 
     410 means that nobody wants callbacks there any more, and is no failure; a redirect is one, because it is not followed
     (github.com/standard-webhooks/standard-webhooks, spec, 'Operational considerations').
     """
-    if not job.callback_url or not is_callable_url(job.callback_url, settings().private_hosts):
+    if not job.callback_url or not is_safe_url(job.callback_url, settings().private_hosts):
         return
     seconds = settings().link_seconds
     data = job_view(job, link=lambda key: media.link(key, seconds=seconds), link_seconds=seconds, now=now)
@@ -40,7 +56,7 @@ def send(job: Job, *, now: datetime) -> None:
         "Content-Type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(signing_secret(job.account)).sign(message_id, now, body),
+        "webhook-signature": Webhook(callback_secret(job.account)).sign(message_id, now, body),
     }
     try:
         with _session().post(

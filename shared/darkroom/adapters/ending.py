@@ -8,7 +8,7 @@ from darkroom.adapters import events, job_store, ledger
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import Job
-from darkroom.observability import logger
+from darkroom.observability import logger, metrics
 from darkroom.providers import provider_named
 
 
@@ -21,10 +21,21 @@ def end(account: AccountId, job_id: str, *, reason: Failure | None = None, now: 
 
 
 def stop_predictions(job: Job) -> None:
-    """Stop what may still run at the provider for an open job. It is best effort: what cannot be stopped ends at its deadline by itself."""
+    """Stop what may still run at the provider for a job that is about to end without it."""
     for attempt in job.attempts:
-        if attempt.prediction_id and not attempt.finished_at:
-            try:
-                provider_named(job.work.provider).cancel(attempt.prediction_id)
-            except Exception as error:  # noqa: BLE001 (whatever it is, it must not stand between a user and a refund)
-                logger.warning("prediction not stopped", prediction_id=attempt.prediction_id, cause=type(error).__name__)
+        if attempt.prediction_id and not attempt.finished_at and not job.status.is_final:
+            _stop(job, attempt.prediction_id)
+
+
+def stop_stray(job: Job, prediction_id: str) -> None:
+    """Stop a prediction that is not the job's own, and count it."""
+    logger.warning("stray prediction", job_id=job.job_id, prediction_id=prediction_id)
+    metrics.add_metric("StrayPredictions", "Count", 1)
+    _stop(job, prediction_id)
+
+
+def _stop(job: Job, prediction_id: str) -> None:
+    try:
+        provider_named(job.work.provider).cancel(prediction_id)
+    except Exception as error:  # noqa: BLE001 (it ends at its deadline by itself, and nothing may stand between a user and a refund)
+        logger.warning("prediction not stopped", prediction_id=prediction_id, cause=type(error).__name__)

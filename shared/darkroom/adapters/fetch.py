@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection
+import time
 from contextlib import ExitStack
 from functools import cache
 from http import HTTPStatus
 from typing import IO
-from urllib.parse import urlsplit
 
 import requests
 
 from darkroom.adapters.http import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, AddressRefused, guarded_session
-from darkroom.domain.callbacks import is_callable_url
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable
 from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.urls import is_delivery_url
 from darkroom.settings import settings
 
 _CHUNK_BYTES = 1 << 16
@@ -45,29 +44,25 @@ def fetch_output(url: str) -> IO[bytes]:
         raise OutputUnavailable(type(error).__name__) from error
 
 
-def is_delivery_url(url: str, delivery_hosts: Collection[str], private_hosts: Collection[str]) -> bool:
-    """Tell whether a link leads to one of the provider's delivery hosts. `*.` stands for every subdomain, and a port must be named."""
-    if not is_callable_url(url, private_hosts):
-        return False
-    host = urlsplit(url).netloc.lower()
-    return any(host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed for allowed in delivery_hosts)
-
-
 def _kept(answer: requests.Response) -> IO[bytes]:
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES_MAX))
+        give_up_at = time.monotonic() + settings().output_seconds_max
         for chunk in answer.iter_content(_CHUNK_BYTES):
             file.write(chunk)
-            _check_bytes(file.tell())
+            _check(file.tell(), give_up_at)
         file.seek(0)
         # Whole: from here on the caller closes it.
         stack.pop_all()
         return file
 
 
-def _check_bytes(count: int) -> None:
-    if count > settings().output_bytes_max:
+def _check(bytes_count: int, give_up_at: float) -> None:
+    if bytes_count > settings().output_bytes_max:
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
+    # A read's own time-out begins anew with each byte that drips in.
+    if time.monotonic() > give_up_at:
+        raise OutputUnavailable("slow")
 
 
 @cache

@@ -26,9 +26,9 @@ def account_of(pk: str) -> AccountId:
     return AccountId(platform, user)
 
 
-def key_of(job: Job) -> JobRow:
+def key_of(account: AccountId, job_id: str) -> JobRow:
     """Name the row of a job, for an update."""
-    return JobRow(partition(job.account), JOB_PREFIX + job.job_id)
+    return JobRow(partition(account), JOB_PREFIX + job_id)
 
 
 def row_of(job: Job, *, look_at: datetime) -> JobRow:

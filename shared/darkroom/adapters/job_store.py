@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 
 from darkroom.adapters.job_rows import JOB_PREFIX, OPEN_PARTITIONS, account_of, attempt_map, key_of, output_map, partition, to_job
 from darkroom.adapters.pages import Page, read_page
 from darkroom.adapters.table import JobRow
+from darkroom.adapters.transactions import update
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import Failure
@@ -60,7 +60,10 @@ def begin_attempt(job: Job, lap: str, *, lease_until: datetime, now: datetime) -
 
 
 def renew_attempt(job: Job, attempt: Attempt, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
-    """Take an attempt up again that led to no prediction, once its lease is over. Only one sandbox wins; for the others this is None."""
+    """Take an attempt up again that led to no prediction, once its lease is over. Only one sandbox wins; for the others this is None.
+
+    The nonce stays, so that whatever the earlier asking may still bring is known for what it is.
+    """
     row = _attempt_row(attempt)
     renewed = replace(attempt, lap=lap, asked_at=now, lease_until=lease_until, asks_count=attempt.asks_count + 1, withdrawn=False)
     taken = _note(
@@ -144,9 +147,9 @@ def failures_noted(job: Job) -> Iterator[None]:
         raise
 
 
-def look_again(job: Job, at: datetime) -> bool:
-    """Have recovery look at this job again at this time, and not before."""
-    return _note(job, [JobRow.look_at.set(at)], JobRow.open.exists())
+def look_again(account: AccountId, job_id: str, at: datetime) -> bool:
+    """Have recovery look at this job again at this time, and not before. It changes nothing that a user sees."""
+    return update(key_of(account, job_id), [JobRow.look_at.set(at)], JobRow.open.exists())
 
 
 def leave_open_jobs(job: Job) -> bool:
@@ -168,10 +171,4 @@ def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB gives paths
 
 
 def _note(job: Job, actions: list[Action], condition: Condition) -> bool:
-    try:
-        key_of(job).update(actions=[*actions, JobRow.revision.add(1)], condition=condition)
-    except UpdateError as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
-            return False
-        raise
-    return True
+    return update(key_of(job.account, job.job_id), [*actions, JobRow.revision.add(1)], condition)

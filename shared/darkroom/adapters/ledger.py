@@ -38,18 +38,6 @@ class IdempotencyKey:
         return cls(key, sha256(body).hexdigest())
 
 
-def callback_secret(account: AccountId) -> str:
-    """Give what the account's callbacks are signed with; it is made when it is first needed."""
-    row = AccountRow(partition(account))
-    row.update(actions=[AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret())])
-    return row.callback_secret
-
-
-def signing_secret(account: AccountId) -> str:
-    """Read what the account's callbacks are signed with. Every account that has held credits has one."""
-    return AccountRow.get(partition(account), "ACCOUNT", consistent_read=True).callback_secret
-
-
 def balance(account: AccountId) -> Balance:
     """Read the books of an account. Before its first grant an account has nothing, and that is what this says."""
     try:
@@ -93,9 +81,10 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
         transact(writes)
     except Refused as refused:
         if (request := refused.rows.get("request")) is not None:
-            return _job_of_request(job.account, RequestRow.from_raw_data(dict(request)), key), True
+            accepted = _job_of_request(job.account, RequestRow.from_raw_data(dict(request)), key)
+            # The id is new, so a record of this very job was written by an earlier, unanswered try of this transaction.
+            return accepted, accepted.job_id != job.job_id
         if "job" in refused.rows:
-            # The id is new, so only an earlier, unanswered try of this very transaction can have written it.
             return job_store.read(job.account, job.job_id), False
         raise _why_not(job, refused.rows.get("account")) from refused
     return replace(job, held=job.quoted), False
@@ -188,8 +177,10 @@ def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[
     ]
     if decided.failure:
         actions += [JobRow.failure_code.set(decided.failure.code.value), JobRow.failure_message.set(decided.failure.message)]
+    else:
+        actions += [JobRow.failure_code.remove(), JobRow.failure_message.remove()]
     return {
-        "job": Update(key_of(job), actions, JobRow.revision == job.revision),
+        "job": Update(key_of(job.account, job.job_id), actions, JobRow.revision == job.revision),
         "account": Update(
             AccountRow(partition(job.account)),
             [

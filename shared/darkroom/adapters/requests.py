@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from darkroom.settings import settings
 
 _METADATA_KEYS_MAX = 20
-_ZERO = 0
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Text = Annotated[str, StringConstraints(max_length=500)]
@@ -37,6 +36,6 @@ class GrantRequest(BaseModel):
     @classmethod
     def must_change_something(cls, amount: int) -> int:
         """Refuse zero, which would be an entry that says nothing."""
-        if amount == _ZERO:
+        if not amount:
             raise ValueError("must not be zero")
         return amount

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from darkroom.adapters.aws import client
 
 AGE_SECONDS_MAX = 300.0
+# A secret may have been rotated since it was fetched. Nobody can make us ask for it more often than this.
+REFETCH_SECONDS_MIN = 30.0
 _STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
 

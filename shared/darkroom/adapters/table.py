@@ -20,7 +20,7 @@ from darkroom.settings import settings
 
 CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 2
-RETRIES_MAX = 2
+RETRIES_MAX = 1
 
 
 class _Meta:

@@ -1,17 +1,17 @@
-"""Transactions over the table that are decided, not guessed."""
+"""Writes to the table that are decided, not guessed."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pynamodb.connection import Connection
 from pynamodb.constants import ALL_OLD
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
@@ -59,25 +59,54 @@ class Refused(DarkroomError):
 def transact(writes: Mapping[str, Put | Update]) -> None:
     """Do all the writes or none.
 
-    Raises Refused when a condition failed and nothing but conditions did. Conflicts with other transactions and throttling are tried
-    again with full jitter, at most 6 times and 2 seconds, because neither botocore nor PynamoDB does it (pynamodb#1264); then the
-    library's own error comes through. An unknown answer may be repeated: the caller's conditions make the second one a refusal.
+    Raises Refused when a condition failed and nothing but conditions did. An unknown answer may be repeated: the caller's conditions make
+    the second one a refusal.
     """
     # PynamoDB sends puts before updates, and the reasons of a refusal come back in that order.
     named = sorted(writes.items(), key=lambda item: isinstance(item[1], Update))
-    give_up_at = time.monotonic() + _TRYING_SECONDS_MAX
-    for attempt in range(1, _TRIES_MAX + 1):
+
+    def send() -> None:
         try:
-            return _send([write for _, write in named])
+            _send([write for _, write in named])
         except TransactWriteError as error:
             reasons = error.cancellation_reasons
             if reasons and all((reason.code if reason else None) in _DECIDED for reason in reasons):
                 failed = {name: reason.raw_item for (name, _), reason in zip(named, reasons, strict=True) if reason and reason.code != "None"}
                 raise Refused(failed) from error
-            if error.cause_response_code not in _PASSING or attempt == _TRIES_MAX or time.monotonic() > give_up_at:
+            raise
+
+    _persisting(send)
+
+
+def update(row: Model, actions: Sequence[Action], condition: Condition | None = None) -> bool:
+    """Change one row if the condition holds, and say whether it did. The row is then as the table has it."""
+
+    def send() -> bool:
+        try:
+            row.update(actions=list(actions), condition=condition)
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    return _persisting(send)
+
+
+def _persisting[Answer](send: Callable[[], Answer]) -> Answer:
+    """Try again, with full jitter, at most 6 times and 2 seconds, what met another transaction or was throttled.
+
+    Neither botocore nor PynamoDB does it for conflicts (pynamodb#1264). After that the library's own error comes through.
+    """
+    give_up_at = time.monotonic() + _TRYING_SECONDS_MAX
+    for attempt in range(1, _TRIES_MAX):
+        try:
+            return send()
+        except (TransactWriteError, UpdateError) as error:
+            if error.cause_response_code not in _PASSING or time.monotonic() > give_up_at:
                 raise
         time.sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))  # noqa: S311 (jitter is no secret)
-    raise AssertionError("unreachable: the last try returns or raises")
+    return send()
 
 
 def _send(writes: Sequence[Put | Update]) -> None:

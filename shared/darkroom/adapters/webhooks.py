@@ -7,11 +7,8 @@ from collections.abc import Mapping
 
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
-from darkroom.adapters.secrets import AGE_SECONDS_MAX, secret_values
+from darkroom.adapters.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
 from darkroom.domain.errors import WebhookRejected, WebhookSecretMissing
-
-# A secret may have been rotated since it was fetched. Nobody can make us ask for it more often than this.
-_REFETCH_SECONDS_MIN = 30.0
 
 
 def verify(secret_id: str, headers: Mapping[str, str], body: bytes, *, age_seconds_max: int) -> None:
@@ -20,7 +17,7 @@ def verify(secret_id: str, headers: Mapping[str, str], body: bytes, *, age_secon
     Raises WebhookRejected, and WebhookSecretMissing while there is no secret to check with. The library refuses more than 300 seconds
     in either direction by itself (github.com/standard-webhooks/standard-webhooks, libraries/python).
     """
-    for age in (AGE_SECONDS_MAX, _REFETCH_SECONDS_MIN):
+    for age in (AGE_SECONDS_MAX, REFETCH_SECONDS_MIN):
         secrets = secret_values(secret_id, age_seconds_max=age)
         if not secrets:
             raise WebhookSecretMissing

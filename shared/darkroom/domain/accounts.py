@@ -70,7 +70,7 @@ def groups_of_claim(claim: object) -> frozenset[str]:
     A group is matched as a whole word, so `[not-admin]` does not make anybody an admin.
     """
     if isinstance(claim, str):
-        return frozenset(claim.removeprefix("[").removesuffix("]").replace(",", " ").split())
+        return frozenset(claim.removeprefix("[").removesuffix("]").split())
     if isinstance(claim, list):
         return frozenset(str(group) for group in claim)
     return frozenset()

@@ -18,7 +18,7 @@ DarkroomError
 ├── OutputUnavailable           the workflow: retry
 └── GenerationFailed            the workflow: settle what the record holds
 
-Anything else is a bug: it is not caught, the execution fails, and recovery settles the job from its record.
+Anything else is trouble of AWS's, which the workflow retries, or a bug, which it retries in vain; then it settles what the record holds.
 The workflow knows the last four by their class names, and their messages are codes and times: the execution history is no place for more.
 """
 

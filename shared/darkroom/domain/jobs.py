@@ -35,6 +35,10 @@ class JobStatus(StrEnum):
         return self not in OPEN_STATUSES
 
 
+# How long an output that cannot be fetched is asked for again.
+STORING_SECONDS_MAX = 300
+LAP_SECONDS_MIN = 15
+LAP_SECONDS_MAX = 600
 OPEN_STATUSES = (JobStatus.PENDING, JobStatus.PROCESSING)
 
 
@@ -159,7 +163,7 @@ def lap_seconds(expected_seconds: int) -> int:
     The upper bound keeps a late look well inside the hour for which Replicate keeps its files
     (replicate.com/docs/topics/predictions/data-retention).
     """
-    return max(15, min(2 * expected_seconds, 600))
+    return max(LAP_SECONDS_MIN, min(2 * expected_seconds, LAP_SECONDS_MAX))
 
 
 def lap_name(entered_at: datetime, retry_count: int) -> str:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from darkroom.domain.jobs import Job
+from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 
 # No sandbox of a stopped execution lives longer than the longest time-out of a function, so nobody writes to the job after it.
 FUNCTION_TIMEOUT_SECONDS_MAX = 120
-# Deadline, one lap, and the time that storing may take, its retries included: then an execution is over or stuck.
-STORING_SECONDS_MAX = 300
 LOOK_AGAIN_SECONDS = 60
 
 
@@ -33,8 +31,8 @@ class Decision:
 
 
 def over_at(job: Job) -> datetime:
-    """Tell by when a running job should be over."""
-    return job.deadline_at + timedelta(seconds=job.wait_seconds + STORING_SECONDS_MAX)
+    """Tell by when a running job should be over: its deadline, one lap, and storing with its last try."""
+    return job.deadline_at + timedelta(seconds=job.wait_seconds + STORING_SECONDS_MAX + FUNCTION_TIMEOUT_SECONDS_MAX)
 
 
 def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | None, now: datetime) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -84,6 +85,8 @@ def parse_template(document: Mapping[str, Any]) -> Template:
             continue
         if not isinstance(document.get(key), kind) or isinstance(document.get(key), bool):
             raise BrokenTemplate(f"{key}: must be given, as {kind.__name__}")
+        if isinstance(document[key], int) and document[key] < 1:
+            raise BrokenTemplate(f"{key}: must be at least 1")
     if document["category"] not in CATEGORIES:
         raise BrokenTemplate(f"category: must be one of {', '.join(CATEGORIES)}")
     template = Template(**{**document, "required": tuple(document["required"])})
@@ -109,15 +112,18 @@ def checked_parameters(template: Template, given: Mapping[str, Any], *, prompt_c
 
     Raises InvalidRequest naming every field that is wrong. Unknown ones are refused, because Replicate ignores them silently and bills anyway.
     """
-    errors = [*_schema_errors(template, given), *_text_errors(given, prompt_characters_max)]
+    found = [*_value_errors(given, prompt_characters_max), *_schema_errors(template, given)]
+    # One message for each field: the first, and a wrong type comes before whatever follows from it.
+    errors = {error.field: error for error in reversed(found)}
     if errors:
-        raise InvalidRequest(sorted(errors, key=lambda error: error.field))
+        raise InvalidRequest(sorted(errors.values(), key=lambda error: error.field))
     defaults = {name: schema["default"] for name, schema in template.parameters.items() if "default" in schema}
     return {name: _whole(template.parameters[name], value) for name, value in (defaults | dict(given)).items()}
 
 
 def _schema_errors(template: Template, given: Mapping[str, Any]) -> Iterator[FieldError]:
-    for error in Draft202012Validator(template.schema).iter_errors(given):
+    errors = Draft202012Validator(template.schema).iter_errors(given)
+    for error in sorted(errors, key=lambda error: error.validator != "type"):
         yield from _field_errors(template, given, error)
 
 
@@ -150,10 +156,12 @@ def _sentence(error: ValidationError) -> str:
             return f"{error.message[:200]}."
 
 
-def _text_errors(given: Mapping[str, Any], prompt_characters_max: int) -> Iterator[FieldError]:
+def _value_errors(given: Mapping[str, Any], prompt_characters_max: int) -> Iterator[FieldError]:
     for name, value in given.items():
         if isinstance(value, str) and len(value) > prompt_characters_max:
             yield FieldError(f"parameters.{name}", f"The maximum is {prompt_characters_max} characters.")
+        if isinstance(value, float) and not math.isfinite(value):
+            yield FieldError(f"parameters.{name}", "Must be a finite number.")
 
 
 def _whole(schema: Mapping[str, Any], value: object) -> object:

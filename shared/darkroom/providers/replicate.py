@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -15,7 +15,7 @@ import httpx
 import replicate
 from replicate.types import Prediction as ReplicatePrediction
 
-from darkroom.adapters.secrets import secret_values
+from darkroom.adapters.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
 from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.jobs import Work
@@ -28,6 +28,7 @@ _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _CANCEL_AFTER_SECONDS_MIN = 5
 _RETRY_AFTER_SECONDS_DEFAULT = 10.0
 _RETRY_AFTER_SECONDS_MAX = 120.0
+_UNREACHABLE_SECONDS = 5.0
 _LOOKED_THROUGH_MAX = 500
 _RESETS_IN = re.compile(r"~?(\d+)s")
 _REFUSED = re.compile(r"\(E005\)|flagged as sensitive|NSFW", re.IGNORECASE)
@@ -37,37 +38,40 @@ _OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus
 def request(work: Work, *, webhook_url: str | None, cancel_after_seconds: int) -> Prediction:
     """Create a prediction; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one."""
     webhook: dict[str, Any] = {"webhook": webhook_url, "webhook_events_filter": ["start", "completed"]} if webhook_url else {}
-    with _errors_sorted():
-        created = _client().predictions.create(
-            version=work.model,
-            input=dict(work.input),
-            cancel_after=f"{max(cancel_after_seconds, _CANCEL_AFTER_SECONDS_MIN)}s",
-            **webhook,
+    try:
+        return _normalised(
+            _calling(
+                lambda client: client.predictions.create(
+                    version=work.model,
+                    input=dict(work.input),
+                    cancel_after=f"{max(cancel_after_seconds, _CANCEL_AFTER_SECONDS_MIN)}s",
+                    **webhook,
+                )
+            )
         )
-    return _normalised(created)
+    except replicate.APIStatusError as error:
+        raise _refusal(error) from error
 
 
 def get(prediction_id: str) -> Prediction:
     """Ask how a prediction is doing. A 404 right after a create means 'not yet', so it is no answer."""
-    with _errors_sorted():
-        return _normalised(_client().predictions.get(prediction_id=prediction_id))
+    with _unanswered():
+        return _normalised(_calling(lambda client: client.predictions.get(prediction_id=prediction_id)))
 
 
 def cancel(prediction_id: str) -> None:
     """Stop a prediction."""
-    with _errors_sorted():
-        _client().predictions.cancel(prediction_id=prediction_id)
+    with _unanswered():
+        _calling(lambda client: client.predictions.cancel(prediction_id=prediction_id))
 
 
 def find(*, webhook_url: str | None, since: datetime) -> Prediction | None:
     """Look through the latest predictions for the one with this webhook, which the list echoes. Inputs alone prove nothing."""
     if webhook_url is None:
         return None
-    with _errors_sorted():
-        for prediction in islice(_client().predictions.list(created_after=since), _LOOKED_THROUGH_MAX):
-            if getattr(prediction, "webhook", None) == webhook_url:
-                return _normalised(prediction)
-    return None
+    with _unanswered():
+        listed = _calling(lambda client: list(islice(client.predictions.list(created_after=since), _LOOKED_THROUGH_MAX)))
+    return next((_normalised(prediction) for prediction in listed if getattr(prediction, "webhook", None) == webhook_url), None)
 
 
 def _normalised(prediction: ReplicatePrediction) -> Prediction:
@@ -90,21 +94,35 @@ def _failure_of(prediction: ReplicatePrediction, status: str) -> Failure:
     return failure(FailureCode.REFUSED if _REFUSED.search(error) else FailureCode.PREDICTION_FAILED)
 
 
-@contextmanager
-def _errors_sorted() -> Iterator[None]:
+def _calling[Answer](call: Callable[[replicate.Client], Answer]) -> Answer:
+    """Call Replicate, and sort what went wrong on the way. Whatever it answered and was not about patience comes through as it is."""
     try:
-        yield
+        try:
+            return call(_client())
+        except replicate.AuthenticationError:
+            # The token may have been rotated since it was fetched; a 401 has done nothing, so it may be asked again.
+            return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
     except replicate.RateLimitError as error:
         raise ProviderBusy(_retry_after_seconds(error)) from error
-    except replicate.APIStatusError as error:
-        raise _sorted(error) from error
-    except (replicate.APIError, httpx.HTTPError) as error:
+    except replicate.APIConnectionError as error:
+        if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+            raise ProviderBusy(_UNREACHABLE_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__) from error
 
 
-def _sorted(error: replicate.APIStatusError) -> Exception:
+@contextmanager
+def _unanswered() -> Iterator[None]:
+    """Take every refusal for no answer: what is known of a prediction that exists is not undone by it."""
+    try:
+        yield
+    except replicate.APIError as error:
+        raise ProviderUnavailable(type(error).__name__) from error
+
+
+def _refusal(error: replicate.APIStatusError) -> Exception:
+    """Sort why nothing was created, or why that is not known."""
     status = error.status_code
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT):
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT):
         return ProviderUnavailable(str(status))
     if status in _OUR_ACCOUNT:
         logger.error("the provider refuses our own account", status=status)
@@ -132,11 +150,11 @@ def _retry_after_seconds(error: replicate.RateLimitError) -> float:
     return min(float(words.group(1)), _RETRY_AFTER_SECONDS_MAX) if words else _RETRY_AFTER_SECONDS_DEFAULT
 
 
-def _client() -> replicate.Client:
-    tokens = secret_values(settings().replicate_token_secret)
+def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> replicate.Client:
+    tokens = secret_values(settings().replicate_token_secret, age_seconds_max=age_seconds_max)
     if not tokens:
         logger.error("no Replicate token has been put in", secret=settings().replicate_token_secret)
-        raise ProviderUnavailable("token")
+        raise ProviderBusy(_UNREACHABLE_SECONDS)
     return _client_with(tokens[0], settings().replicate_base_url)
 
 
