@@ -76,10 +76,8 @@ def _run(stack: LocalStack, console: Console) -> None:
     submitted = [ann.post("/jobs", {"template": story.template, "parameters": story.parameters})["id"] for story in STORIES]
     jobs = _followed(ann, submitted, console)
     files = [_saved(job) for job in jobs]
-    console.print(_table(jobs, files))
-
     after = ann.get("/credits")
-    console.print(_books(before, after))
+    console.print(_table(jobs, files), "", _books(before, after), "", sep="\n")
     _check_stories(jobs, files)
     _check_books(after, list(ann.pages("/credits/entries", "entries")))
     console.print(f"The books balance: {' + '.join(str(after[name]) for name in _SUMS[1:])} = {after['granted']}, and so do the sums of the entries.")
@@ -126,7 +124,7 @@ def _downloaded(job: dict[str, Any], directory: Path) -> Iterator[Path]:
 
 
 def _table(jobs: list[dict[str, Any]], files: list[list[Path]]) -> Table:
-    table = Table("job", "template", "status", "seconds", *_RECEIPT, "files", box=SIMPLE_HEAD)
+    table = _narrow_table("job", "template", "status", "seconds", *_RECEIPT, "files")
     for job, saved in zip(jobs, files, strict=True):
         credits_ = job["credits"]
         color = {"completed": "green", "failed": "red", "processing": "cyan"}.get(job["status"], "white")
@@ -134,7 +132,7 @@ def _table(jobs: list[dict[str, Any]], files: list[list[Path]]) -> Table:
         table.add_row(
             job["id"][-6:],
             job["template"]["code"],
-            f"[{color}]{job['status']}[/]" + (f" ({job['error']['code']})" if job["error"] else ""),
+            f"[{color}]{job['status']}{': ' + job['error']['code'] if job['error'] else ''}[/]",
             f"{seconds:.1f}" if seconds is not None else "…",
             *(str(credits_[name]) for name in _RECEIPT),
             str(len(saved)),
@@ -143,9 +141,17 @@ def _table(jobs: list[dict[str, Any]], files: list[list[Path]]) -> Table:
 
 
 def _books(before: dict[str, int], after: dict[str, int]) -> Table:
-    table = Table("account", *_SUMS, box=SIMPLE_HEAD)
+    table = _narrow_table("account", *_SUMS)
     table.add_row("before", *(str(before[name]) for name in _SUMS))
     table.add_row("after", *(str(after[name]) for name in _SUMS))
+    return table
+
+
+def _narrow_table(*names: str) -> Table:
+    """Begin a table that fits into a terminal of 80 characters."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for name in names:
+        table.add_column(name, no_wrap=True)
     return table
 
 
