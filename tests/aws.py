@@ -100,9 +100,7 @@ class Workflow:
 def workflow(aws: None, monkeypatch: pytest.MonkeyPatch) -> Workflow:
     """Create the state machine of workflow.asl.yaml, its Lambda tasks calling the handlers in functions/."""
     broken: dict[str, Callable[[Any], Any]] = {}
-    monkeypatch.setattr(
-        LambdaSimpleBackend, "invoke", lambda _, function, __, body, ___, response_headers: _invoke(function, body, response_headers, broken)
-    )
+    monkeypatch.setattr(LambdaSimpleBackend, "invoke", lambda _, function, __, body, ___, response_headers: _invoke(function, body, response_headers, broken))
     role = client("iam").get_role(RoleName="any")["Role"]["Arn"]
     substitutions = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
     arns = {key: _arn_of(value["Ref"].removesuffix(".Alias")) for key, value in substitutions.items()}

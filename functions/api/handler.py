@@ -78,7 +78,7 @@ def read_job(job_id: str, if_none_match: Annotated[str | None, Header(alias="If-
     job = job_store.read(_caller().account, job_id)
     headers = {"ETag": _etag(job), "Cache-Control": "private, no-cache"} | _retry_after(job)
     if if_none_match and headers["ETag"] in (tag.strip().removeprefix("W/") for tag in if_none_match.split(",")):
-        return Response(HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(HTTPStatus.NOT_MODIFIED, body="", headers=headers)
     return answer(HTTPStatus.OK, _shown(job), headers)
 
 

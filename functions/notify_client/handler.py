@@ -16,7 +16,8 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.observability import logger, metrics, tracer
 
-_processor = BatchProcessor(event_type=EventType.SQS)
+# A caller's dead URL is no failure of this function; the message alone is told to have failed.
+_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -40,5 +40,8 @@ def look(stack: LocalStack) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(dir=BUILD_DIRECTORY.parent) as temporary, LocalStack(changed_build(Path(temporary)), log_dir=Path(temporary) / "logs") as running:
+    with (
+        tempfile.TemporaryDirectory(dir=BUILD_DIRECTORY.parent) as temporary,
+        LocalStack(changed_build(Path(temporary)), log_dir=Path(temporary) / "logs") as running,
+    ):
         sys.stdout.write(json.dumps(look(running)))

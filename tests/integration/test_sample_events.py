@@ -20,7 +20,7 @@ from samcli.yamlhelper import yaml_parse
 from standardwebhooks import Webhook
 
 from darkroom import catalog
-from darkroom.adapters import job_store, ledger
+from darkroom.adapters import callbacks, job_store, ledger
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Attempt, Job, JobStatus
@@ -316,7 +316,7 @@ def test_the_sample_message_calls_the_callers_url(aws: None, calls: tuple[str, l
     answer = take("notify_client/job_ended")
 
     [(headers, body)] = received
-    told = Webhook(ledger.callback_secret(ACCOUNT)).verify(body, headers)
+    told = Webhook(callbacks.callback_secret(ACCOUNT)).verify(body, headers)
     assert answer == {"batchItemFailures": []}
     assert (told["type"], told["data"]["id"]) == ("job.failed", JOB_ID)
 

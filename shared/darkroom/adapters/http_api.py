@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
+from aws_lambda_powertools.event_handler.middlewares.openapi_validation import OpenAPIRequestValidationMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from darkroom.domain import errors
 from darkroom.domain.errors import FieldError
@@ -27,17 +28,31 @@ class BodyTooLarge(errors.RequestError):
         self.bytes_max = bytes_max
 
 
+class NotJson(errors.RequestError):
+    """The body is announced as something else than JSON."""
+
+
+class _StrictBodies(OpenAPIRequestValidationMiddleware):
+    """Takes JSON objects and nothing else, where Powertools takes forms too, and the first object of a list."""
+
+    def _get_body(self, app: Any) -> dict[str, Any]:  # noqa: ANN401 (Powertools' own signature)
+        content_type = app.current_event.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type not in ("", "application/json"):
+            raise NotJson
+        return _json_object(app.raw_body())
+
+
 class HttpApi(APIGatewayHttpResolver):
     """Powertools' resolver, with our problem documents for everything that is refused."""
 
     def __init__(self, *, body_bytes_max: int) -> None:
         """Take bodies up to this size."""
-        super().__init__(enable_validation=True, json_body_deserializer=self._strict_json, serializer=_json_text)
+        super().__init__(enable_validation=True, serializer=_json_text)
         self.body_bytes_max = body_bytes_max
+        self._request_validation_middleware = _StrictBodies()  # type: ignore[no-untyped-call]
         self.exception_handler(NotFoundError)(self._no_such_route)
         self.exception_handler(list(_ANSWERS))(_refused)
         self.exception_handler(RequestValidationError)(_invalid)
-        self.exception_handler(RequestUnsupportedContentType)(_unsupported)
 
     def raw_body(self) -> bytes:
         """Give the body's bytes as they came. Raises BodyTooLarge."""
@@ -53,15 +68,6 @@ class HttpApi(APIGatewayHttpResolver):
         authorizer = self.current_event.raw_event.get("requestContext", {}).get("authorizer") or {}
         claims: dict[str, Any] | None = (authorizer.get("jwt") or {}).get("claims")
         return claims
-
-    def _strict_json(self, _: str | bytes) -> dict[str, Any]:
-        """Read the body as RFC 8259 has JSON: UTF-8, no NaN, and only text that can be written as UTF-8 again."""
-        try:
-            document: dict[str, Any] = json.loads(self.raw_body(), parse_constant=_no_such_number)
-            _json_text(document).encode()
-        except (RecursionError, UnicodeError):
-            raise errors.InvalidRequest([FieldError("body", "Must be UTF-8 text without lone surrogates, and not nested deeply.")]) from None
-        return document
 
     def _no_such_route(self, _: NotFoundError) -> Response[str]:
         path = self.current_event.path
@@ -149,6 +155,7 @@ _ANSWERS: dict[type[errors.DarkroomError], tuple[HTTPStatus, str, str, str]] = {
         "Webhooks cannot be verified yet",
         "The stack has no webhook secret yet.",
     ),
+    NotJson: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not JSON", "Send the body as Content-Type: application/json."),
     BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large", ""),
 }
 
@@ -158,12 +165,23 @@ def _invalid(error: RequestValidationError) -> Response[str]:
     return _refused(errors.InvalidRequest(field_errors))
 
 
-def _unsupported(_: RequestUnsupportedContentType) -> Response[str]:
-    return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not JSON", "Send the body as Content-Type: application/json.")
-
-
 def _field_name(location: Sequence[str | int]) -> str:
     return ".".join(str(step) for step in location[1:]) or str(location[0])
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    """Read a body as RFC 8259 has JSON: UTF-8, no NaN, and only text that can be written as UTF-8 again. Raises InvalidRequest."""
+    try:
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_such_number)
+        _json_text(document).encode()
+    except json.JSONDecodeError as error:
+        raise errors.InvalidRequest([FieldError("body", f"Is not JSON: {error.msg} at character {error.pos}.")]) from None
+    except (RecursionError, ValueError):
+        # A lone surrogate, a number of thousands of digits, bytes that are no UTF-8.
+        raise errors.InvalidRequest([FieldError("body", "Must be UTF-8 text without lone surrogates, huge numbers or deep nesting.")]) from None
+    if not isinstance(document, dict):
+        raise errors.InvalidRequest([FieldError("body", "Must be a JSON object.")])
+    return document
 
 
 def _no_such_number(name: str) -> NoReturn:

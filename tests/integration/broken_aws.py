@@ -1,0 +1,51 @@
+"""AWS that answers with an error: before it did anything, or after it did what it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One error answer. With `after_effect` the call is carried out, and only its answer is lost."""
+
+    code: str
+    reasons: Sequence[str] = ()
+    after_effect: bool = False
+
+    def error(self, operation: str) -> ClientError:
+        response: Any = {"Error": {"Code": self.code, "Message": self.code}, "CancellationReasons": [{"Code": reason} for reason in self.reasons]}
+        return ClientError(response, operation)
+
+
+# Each transaction here has three items, and a reason for each stands in the answer.
+CONFLICT = Trouble("TransactionCanceledException", reasons=("None", "TransactionConflict", "None"))
+THROTTLED = Trouble("TransactionCanceledException", reasons=("ThrottlingError", "None", "None"))
+LOST_ANSWER = Trouble("InternalServerError", after_effect=True)
+
+
+@contextmanager
+def troubled(client: Any, operation: str, *troubles: Trouble) -> Iterator[list[str]]:
+    """Have a client's next calls of one operation meet these troubles; gives how each call went, as they come."""
+    left, seen, call = list(troubles), list[str](), client._make_api_call
+
+    def call_in_trouble(name: str, arguments: Any) -> Any:
+        if name != operation or not left:
+            seen.append("sent")
+            return call(name, arguments)
+        trouble = left.pop(0)
+        seen.append(trouble.code)
+        if trouble.after_effect:
+            call(name, arguments)
+        raise trouble.error(name)
+
+    client._make_api_call = call_in_trouble
+    try:
+        yield seen
+    finally:
+        client._make_api_call = call

@@ -1,0 +1,334 @@
+"""The record of a job: each note is taken once, and who comes late or from another time changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from darkroom.adapters import job_store, ledger
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import GenerationFailed, NotFound
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, lap_name
+from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+LATER = NOON + timedelta(seconds=35)
+OUTPUT = Output(number=0, key="media/k", content_type="image/png", bytes=1, width=2, height=3, seconds=1.5, thumbnail_key="t", placeholder="data:")
+
+
+def attempted(job: Job, *, lease_until: datetime = LATER) -> Attempt:
+    attempt = job_store.begin_attempt(job, "lap", lease_until=lease_until, now=NOON)
+    assert attempt
+    return attempt
+
+
+class TestARecord:
+    def test_is_read_as_it_was_written(self) -> None:
+        open_account(100)
+        job = replace(image_job(prompt="灯塔 🏮", num_outputs=2, now=NOON), callback_url="https://example.com/", metadata={"a": "é"})
+
+        held, _ = ledger.hold(job, key=None, now=NOON)
+
+        assert stored(job) == held == replace(job, held=20)
+
+    def test_keeps_everything_that_was_noted(self) -> None:
+        job = held_job()
+        attempt = attempted(job)
+        job_store.note_prediction(job, attempt, "p1", now=NOON)
+        job_store.note_output(job, OUTPUT)
+        job_store.note_storing(job, now=NOON)
+
+        now = stored(job)
+
+        assert now.attempts == (replace(attempt, prediction_id="p1"),)
+        assert now.outputs == (OUTPUT,)
+        assert (now.storing_at, now.started_at, now.status) == (NOON, NOON, JobStatus.PROCESSING)
+
+    def test_of_somebody_else_is_not_there(self) -> None:
+        with pytest.raises(NotFound):
+            job_store.read(AccountId("web", "bob"), held_job().job_id)
+
+
+NOTES: dict[str, Callable[[Job], object]] = {
+    "park_token": lambda job: job_store.park_token(job, "token", "9999", look_at=LATER),
+    "begin_attempt": lambda job: job_store.begin_attempt(job, "lap", lease_until=LATER, now=NOON),
+    "note_storing": lambda job: job_store.note_storing(job, now=NOON),
+    "note_output": lambda job: job_store.note_output(job, OUTPUT),
+    "note_failure": lambda job: job_store.note_failure(job, failure(FailureCode.REFUSED)),
+}
+NOTES_OF_AN_ATTEMPT: dict[str, Callable[[Job, Attempt], object]] = {
+    "renew_attempt": lambda job, attempt: job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=LATER),
+    "withdraw_attempt": lambda job, attempt: job_store.withdraw_attempt(job, attempt, now=NOON),
+    "end_lease": lambda job, attempt: job_store.end_lease(job, attempt, until=NOON),
+    "note_prediction": lambda job, attempt: job_store.note_prediction(job, attempt, "p1", now=NOON),
+    "note_finished": lambda job, attempt: job_store.note_finished(job, attempt, now=NOON),
+}
+
+
+class TestNotes:
+    @pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
+    def test_are_taken_while_the_job_is_open_and_raise_its_revision(self, note: Callable[[Job], object]) -> None:
+        job = held_job()
+
+        assert note(job)
+        assert stored(job).revision == job.revision + 1
+
+    @pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
+    def test_are_refused_once_the_job_is_final(self, note: Callable[[Job], object]) -> None:
+        ended = ledger.resolve(ANN, held_job().job_id, now=NOON)
+
+        assert not note(ended)
+        assert stored(ended) == ended
+
+    @pytest.mark.parametrize("name", ["begin_attempt", "note_storing", "note_output", "note_failure"])
+    def test_are_taken_once(self, name: str) -> None:
+        job = held_job()
+        NOTES[name](job)
+        before = stored(job)
+
+        assert not NOTES[name](job)
+        assert stored(job) == before
+
+    @pytest.mark.parametrize("note", NOTES_OF_AN_ATTEMPT.values(), ids=NOTES_OF_AN_ATTEMPT)
+    def test_of_an_attempt_are_taken_while_the_job_is_open(self, note: Callable[[Job, Attempt], object]) -> None:
+        job = held_job()
+
+        assert note(job, attempted(job))
+        assert stored(job).revision == job.revision + 2
+
+    @pytest.mark.parametrize("note", NOTES_OF_AN_ATTEMPT.values(), ids=NOTES_OF_AN_ATTEMPT)
+    def test_of_an_attempt_are_refused_once_the_job_is_final(self, note: Callable[[Job, Attempt], object]) -> None:
+        job = held_job()
+        attempt = attempted(job)
+        ended = ledger.resolve(ANN, job.job_id, now=NOON)
+
+        assert not note(ended, attempt)
+        assert stored(job) == ended
+
+    @pytest.mark.parametrize("name", ["renew_attempt", "note_prediction", "note_finished"])
+    def test_of_an_attempt_are_taken_once(self, name: str) -> None:
+        job = held_job()
+        attempt = attempted(job)
+        NOTES_OF_AN_ATTEMPT[name](job, attempt)
+        before = stored(job)
+
+        assert not NOTES_OF_AN_ATTEMPT[name](job, attempt)
+        assert stored(job) == before
+
+
+class TestToken:
+    def test_of_a_later_lap_replaces_the_earlier_and_never_the_other_way_round(self) -> None:
+        job = held_job()
+        laps = [lap_name(NOON, 0), lap_name(NOON, 1), lap_name(NOON + timedelta(milliseconds=1), 0), lap_name(NOON + timedelta(days=1), 0)]
+
+        for lap in laps:
+            assert job_store.park_token(job, lap, lap, look_at=LATER)
+        for lap in laps[:-1]:
+            assert not job_store.park_token(job, "old", lap, look_at=LATER)
+
+        assert (stored(job).task_token, stored(job).lap) == (laps[-1], laps[-1])
+
+    def test_of_the_same_try_may_be_parked_again(self) -> None:
+        job = held_job()
+
+        assert job_store.park_token(job, "token", "lap", look_at=LATER)
+        assert job_store.park_token(job, "token", "lap", look_at=LATER)
+
+
+class TestAttempt:
+    def test_has_a_nonce_of_its_own(self) -> None:
+        first, second = held_job(), image_job()
+        ledger.hold(second, key=None, now=NOON)
+
+        assert attempted(first).nonce != attempted(second).nonce
+
+    def test_is_renewed_only_after_its_lease(self) -> None:
+        job = held_job()
+        attempt = attempted(job, lease_until=LATER)
+
+        assert not job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=LATER - timedelta(microseconds=1))
+        renewed = job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+
+        assert renewed
+        assert (renewed.nonce, renewed.asks_count, renewed.lap, renewed.number) == (attempt.nonce, 2, "lap 2", 1)
+        assert stored(job).attempts == (renewed,)
+
+    def test_is_not_renewed_once_its_prediction_is_known(self) -> None:
+        job = held_job()
+        attempt = attempted(job)
+        job_store.note_prediction(job, attempt, "p1", now=NOON)
+
+        assert not job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=LATER)
+
+    def test_who_was_overtaken_can_neither_withdraw_nor_end_the_lease_of_the_other(self) -> None:
+        job = held_job()
+        attempt = attempted(job)
+        job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+        before = stored(job)
+
+        assert not job_store.withdraw_attempt(job, attempt, now=LATER)
+        assert not job_store.end_lease(job, attempt, until=LATER)
+        assert stored(job) == before
+
+    def test_that_was_withdrawn_may_be_made_again_at_once(self) -> None:
+        job = held_job()
+        attempt = attempted(job)
+        job_store.withdraw_attempt(job, attempt, now=NOON)
+        assert stored(job).waiting_since == NOON
+        assert stored(job).attempts[0].withdrawn
+
+        renewed = job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=NOON)
+
+        assert renewed
+        assert not renewed.withdrawn
+        assert stored(job).attempts == (renewed,)
+
+    def test_waits_since_the_first_refusal(self) -> None:
+        job = held_job()
+        attempt = attempted(job)
+        job_store.withdraw_attempt(job, attempt, now=NOON)
+        renewed = job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=NOON)
+        assert renewed
+
+        job_store.withdraw_attempt(job, renewed, now=LATER)
+
+        assert stored(job).waiting_since == NOON
+
+    def test_has_one_prediction_and_no_other(self) -> None:
+        job = held_job()
+        attempt = attempted(job)
+
+        assert job_store.note_prediction(job, attempt, "p1", now=NOON)
+        assert not job_store.note_prediction(job, attempt, "p2", now=LATER)
+        assert stored(job).attempts[0].prediction_id == "p1"
+
+    def test_with_another_nonce_is_another_attempt(self) -> None:
+        job = held_job()
+        attempt = replace(attempted(job), nonce="0" * 32)
+
+        assert not job_store.note_prediction(job, attempt, "p1", now=NOON)
+        assert not job_store.note_finished(job, attempt, now=NOON)
+
+
+class TestFailure:
+    def test_the_first_reason_stays(self) -> None:
+        job = held_job()
+        job_store.note_failure(job, failure(FailureCode.INVALID_INPUT, "its own words"))
+        job_store.note_failure(job, failure(FailureCode.INTERNAL))
+
+        assert stored(job).failure == failure(FailureCode.INVALID_INPUT, "its own words")
+
+    def test_is_on_the_job_before_the_error_leaves_the_step(self) -> None:
+        job = held_job()
+
+        with pytest.raises(GenerationFailed), job_store.failures_noted(job):
+            raise GenerationFailed(failure(FailureCode.NO_OUTPUT))
+        assert stored(job).failure == failure(FailureCode.NO_OUTPUT)
+
+    def test_no_other_error_is_taken_for_one(self) -> None:
+        job = held_job()
+
+        with pytest.raises(KeyError), job_store.failures_noted(job):
+            raise KeyError
+        assert stored(job).failure is None
+
+
+class TestOutputs:
+    def test_come_one_after_the_other(self) -> None:
+        job = held_job()
+        second = replace(OUTPUT, number=1)
+
+        assert job_store.note_output(job, OUTPUT)
+        assert not job_store.note_output(job, second), "it does not know of the first"
+        assert job_store.note_output(stored(job), second)
+        assert stored(job).outputs == (OUTPUT, second)
+
+
+class TestOpenJobs:
+    def due(self, now: datetime, limit: int = 100) -> list[str]:
+        return [job_id for _, job_id in job_store.due(now=now, limit=limit)]
+
+    def test_are_due_when_recovery_should_look(self) -> None:
+        job = held_job(now=NOON)
+
+        assert self.due(NOON + timedelta(seconds=29)) == []
+        assert list(job_store.due(now=NOON + timedelta(seconds=30), limit=100)) == [(ANN, job.job_id)]
+        job_store.look_again(job.account, job.job_id, NOON + timedelta(hours=1))
+        assert self.due(NOON + timedelta(minutes=59)) == []
+        assert self.due(NOON + timedelta(hours=1)) == [job.job_id]
+
+    def test_a_lap_puts_the_look_off(self) -> None:
+        job = held_job(now=NOON)
+
+        job_store.park_token(job, "token", "lap", look_at=NOON + timedelta(minutes=10))
+
+        assert self.due(NOON + timedelta(minutes=9)) == []
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 5, 40])
+    def test_no_more_than_the_limit_are_named_each_once(self, limit: int) -> None:
+        open_account(1_000)
+        for _ in range(12):
+            ledger.hold(image_job(now=NOON), key=None, now=NOON)
+
+        named = self.due(NOON + timedelta(days=1), limit)
+
+        assert len(named) == len(set(named)) <= min(limit, 12)
+        if limit == 40:
+            assert len(named) == 12
+
+    def test_leave_only_when_they_are_final(self) -> None:
+        job = held_job(now=NOON)
+        assert not job_store.leave_open_jobs(job)
+        assert self.due(NOON + timedelta(days=1)) == [job.job_id]
+        ended = ledger.resolve(ANN, job.job_id, now=NOON)
+        assert self.due(NOON + timedelta(days=1)) == [job.job_id], "final is not yet announced"
+
+        assert job_store.leave_open_jobs(ended)
+
+        assert self.due(NOON + timedelta(days=1)) == []
+        assert not job_store.leave_open_jobs(ended)
+
+    def test_who_has_left_is_not_looked_at_again(self) -> None:
+        ended = ledger.resolve(ANN, held_job(now=NOON).job_id, now=NOON)
+        job_store.leave_open_jobs(ended)
+
+        assert not job_store.look_again(ended.account, ended.job_id, NOON)
+        assert self.due(NOON + timedelta(days=1)) == []
+
+
+class TestPages:
+    def held(self) -> str:
+        return ledger.hold(image_job(), key=None, now=NOON)[0].job_id
+
+    def test_survive_what_is_written_in_between(self) -> None:
+        open_account(1_000)
+        ids = [self.held() for _ in range(5)]
+        first = job_store.page(ANN, limit=2, cursor=None, status=None)
+        self.held()
+        ledger.resolve(ANN, ids[2], now=NOON)
+
+        second = job_store.page(ANN, limit=2, cursor=first.next_cursor, status=None)
+        third = job_store.page(ANN, limit=2, cursor=second.next_cursor, status=None)
+
+        assert [job.job_id for page in (first, second, third) for job in page.items] == ids[::-1]
+        assert third.next_cursor is None
+
+    def test_of_one_status_reach_every_job_of_it(self) -> None:
+        open_account(1_000)
+        ids = [self.held() for _ in range(6)]
+        for job_id in ids[::3]:
+            ledger.resolve(ANN, job_id, now=NOON)
+
+        found, cursor, pages = list[str](), None, 0
+        while pages == 0 or cursor:
+            page = job_store.page(ANN, limit=1, cursor=cursor, status=JobStatus.FAILED)
+            assert len(page.items) <= 1
+            found += [job.job_id for job in page.items]
+            cursor, pages = page.next_cursor, pages + 1
+
+        assert found == ids[::3][::-1]

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Job, JobStatus, Output, lap_name, lap_seconds, resolution, same_entry
+from tests.builders import NOON, image_job
+
+PROVIDER = failure(FailureCode.PROVIDER_UNAVAILABLE)
+
+
+def job(*, held: int = 40, asked: int = 4, delivered: int = 0, **more: object) -> Job:
+    made = image_job()
+    outputs = tuple(Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1) for number in range(delivered))
+    return replace(made, held=held, work=replace(made.work, outputs_count=asked), outputs=outputs, **more)  # type: ignore[arg-type]
+
+
+class TestResolution:
+    @pytest.mark.parametrize(
+        ("held", "asked", "delivered", "charged"),
+        [(40, 4, 4, 40), (40, 4, 3, 30), (40, 4, 1, 10), (92, 3, 1, 30), (92, 3, 2, 61), (10, 1, 1, 10), (1, 4, 3, 0), (23, 4, 5, 23)],
+    )
+    def test_a_delivery_is_charged_by_its_share_rounded_down(self, held: int, asked: int, delivered: int, charged: int) -> None:
+        resolved = resolution(job(held=held, asked=asked, delivered=delivered))
+
+        assert (resolved.status, resolved.charged, resolved.refunded, resolved.failure) == (JobStatus.COMPLETED, charged, held - charged, None)
+
+    def test_nothing_delivered_gives_everything_back(self) -> None:
+        resolved = resolution(job(), reason=PROVIDER)
+
+        assert (resolved.status, resolved.charged, resolved.refunded, resolved.failure) == (JobStatus.FAILED, 0, 40, PROVIDER)
+
+    @given(st.integers(0, 10_000), st.integers(1, 10), st.integers(0, 12), st.booleans())
+    def test_what_is_held_is_divided_and_nothing_else(self, held: int, asked: int, delivered: int, canceled: bool) -> None:  # noqa: FBT001
+        resolved = resolution(job(held=held, asked=asked, delivered=delivered, cancel_requested_at=NOON if canceled else None))
+
+        assert resolved.charged + resolved.refunded == held
+        assert 0 <= resolved.charged <= held
+        assert resolved.status.is_final
+        assert (resolved.charged == held) or delivered < asked
+        assert (resolved.status is JobStatus.COMPLETED) == (delivered > 0)
+        assert (resolved.failure is None) == (resolved.status is JobStatus.COMPLETED)
+
+    def test_the_reasons_in_their_order(self) -> None:
+        noted, canceled = failure(FailureCode.REFUSED), failure(FailureCode.CANCELED)
+
+        assert resolution(job()).failure == failure(FailureCode.INTERNAL)
+        assert resolution(job(), reason=PROVIDER).failure == PROVIDER
+        assert resolution(job(failure=noted), reason=PROVIDER).failure == noted
+        asked_to_stop = job(failure=noted, cancel_requested_at=NOON)
+        assert (resolution(asked_to_stop, reason=PROVIDER).status, resolution(asked_to_stop, reason=PROVIDER).failure) == (JobStatus.CANCELED, canceled)
+        delivered = job(failure=noted, cancel_requested_at=NOON, delivered=1)
+        assert (resolution(delivered, reason=PROVIDER).status, resolution(delivered).failure) == (JobStatus.COMPLETED, None)
+
+
+class TestLaps:
+    @pytest.mark.parametrize(("expected", "lap"), [(0, 15), (5, 15), (7, 15), (8, 16), (60, 120), (300, 600), (301, 600), (10_000, 600)])
+    def test_last_twice_what_is_expected_within_limits(self, expected: int, lap: int) -> None:
+        assert lap_seconds(expected) == lap
+
+    @pytest.mark.parametrize(
+        ("earlier", "later"),
+        [
+            (("2026-01-02T12:00:00Z", 0), ("2026-01-02T12:00:00Z", 1)),
+            (("2026-01-02T12:00:00.999Z", 0), ("2026-01-02T12:00:01Z", 0)),
+            (("2026-01-02T12:00:00Z", 0), ("2026-01-02T12:00:00.001Z", 0)),
+            (("2026-01-02T12:00:00.5Z", 99), ("2026-01-02T12:00:00.501Z", 0)),
+            (("2026-01-02T12:00:00Z", 9), ("2026-01-02T12:00:00Z", 10)),
+            (("2026-12-31T23:59:59.999Z", 0), ("2027-01-01T00:00:00Z", 0)),
+            (("2026-01-02T12:00:00.123456+00:00", 0), ("2026-01-02T12:00:00.124+00:00", 0)),
+        ],
+    )
+    def test_a_later_one_sorts_after_an_earlier_one(self, earlier: tuple[str, int], later: tuple[str, int]) -> None:
+        first, second = (lap_name(datetime.fromisoformat(text), count) for text, count in (earlier, later))
+
+        assert first < second
+
+    def test_aws_and_its_stand_in_write_the_same_time_differently_and_mean_the_same_lap(self) -> None:
+        assert lap_name(datetime.fromisoformat("2026-01-02T12:00:00.120Z"), 0) == lap_name(datetime.fromisoformat("2026-01-02T12:00:00.12+00:00"), 0)
+
+    @given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)), st.integers(0, 999), st.integers(0, 999))  # noqa: DTZ001
+    def test_tries_of_one_entry_belong_together_and_others_do_not(self, entered_at: datetime, count: int, other_count: int) -> None:
+        assert same_entry(lap_name(entered_at, count), lap_name(entered_at, other_count))
+        assert not same_entry(lap_name(entered_at, count), lap_name(entered_at + timedelta(milliseconds=1), count))
+
+
+def test_three_statuses_are_final() -> None:
+    assert {status.value for status in JobStatus if status.is_final} == {"completed", "failed", "canceled"}
+    assert {status.value for status in JobStatus if not status.is_final} == {"pending", "processing"}

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkroom import catalog
+from darkroom.domain.pricing import Prices, cost_in_credits
+
+SEEDS = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
+BASES = st.integers(min_value=1, max_value=10_000)
+PARAMETERS = st.fixed_dictionaries({}, optional={"quality": st.sampled_from(["low", "high"]), "resolution": st.sampled_from(["hd", "4k"])})
+MULTIPLIERS = st.decimals(min_value=1, max_value=10, places=2)
+
+
+def cost(base: int, *, outputs_count: int = 1, multiplier: str = "1.5", **parameters: object) -> int:
+    prices = Prices(image=10, video=50, high_quality_multiplier=Decimal(multiplier))
+    return cost_in_credits(base, parameters, outputs_count=outputs_count, prices=prices)
+
+
+@pytest.mark.parametrize(
+    ("base", "parameters", "outputs_count", "multiplier", "expected"),
+    [
+        (10, {}, 1, "1.5", 10),
+        (10, {"quality": "high"}, 1, "1.5", 15),
+        (10, {"quality": "low"}, 1, "1.5", 10),
+        (50, {}, 1, "1.5", 50),
+        (50, {"quality": "high"}, 1, "1.5", 75),
+        (10, {"resolution": "4k"}, 1, "1.5", 15),
+        (15, {"resolution": "4k"}, 1, "1.5", 23),
+        (10, {"quality": "high", "resolution": "4k"}, 1, "1.5", 23),
+        (10, {"quality": "high", "resolution": "4k"}, 4, "1.5", 92),
+        (50, {"quality": "high", "resolution": "4k"}, 1, "1.5", 113),
+        (10, {}, 4, "1.5", 40),
+        (10, {"quality": "high"}, 1, "1.25", 13),
+        (10, {"quality": "high", "resolution": "4k"}, 1, "1.25", 20),
+        (10, {"quality": "high"}, 3, "1.25", 39),
+        (10, {"quality": "high"}, 1, "1", 10),
+        (10, {"quality": "high"}, 1, "1.1", 11),
+        (7, {"quality": "high"}, 1, "1.01", 8),
+        (1, {"resolution": "4k"}, 1, "1.5", 2),
+        (1, {"quality": True, "resolution": 4}, 1, "1.5", 1),
+    ],
+)
+def test_the_price_list(base: int, parameters: dict[str, object], outputs_count: int, multiplier: str, expected: int) -> None:
+    assert cost(base, outputs_count=outputs_count, multiplier=multiplier, **parameters) == expected
+
+
+@given(BASES, PARAMETERS, st.integers(min_value=1, max_value=10), MULTIPLIERS)
+def test_more_never_costs_less_and_a_price_is_whole(base: int, parameters: dict[str, str], outputs_count: int, multiplier: Decimal) -> None:
+    prices = Prices(image=10, video=50, high_quality_multiplier=multiplier)
+
+    def price(base: int = base, outputs_count: int = outputs_count, **more: str) -> int:
+        return cost_in_credits(base, parameters | more, outputs_count=outputs_count, prices=prices)
+
+    assert type(price()) is int
+    assert price() >= base * outputs_count > 0
+    assert price(base + 1) >= price()
+    assert price(outputs_count=outputs_count + 1) > price()
+    assert price(quality="high") >= price(quality="low")
+    assert price(resolution="4k") > price(resolution="hd")
+
+
+@given(BASES, PARAMETERS, st.integers(min_value=1, max_value=10))
+def test_several_outputs_cost_exactly_so_many_times_one(base: int, parameters: dict[str, Any], outputs_count: int) -> None:
+    assert cost(base, outputs_count=outputs_count, **parameters) == outputs_count * cost(base, **parameters)
+
+
+@pytest.mark.parametrize(
+    ("code", "parameters", "expected"), [("flux-schnell", {"num_outputs": 1}, 10), ("flux-schnell", {"num_outputs": 4}, 40), ("flux-1.1-pro", {}, 15)]
+)
+def test_the_templates_on_the_shelf_cost_what_they_say(code: str, parameters: dict[str, object], expected: int) -> None:
+    assert catalog.template(code).cost(parameters, SEEDS) == expected
+
+
+def test_a_template_without_a_price_of_its_own_costs_what_the_deployment_says() -> None:
+    prices = Prices(image=7, video=50, high_quality_multiplier=Decimal(1))
+
+    assert catalog.template("flux-schnell").cost({"num_outputs": 2}, prices) == 14
+    assert catalog.template("flux-1.1-pro").cost({}, prices) == 15

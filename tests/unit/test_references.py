@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from urllib.parse import parse_qs, quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from uuid6 import uuid7
+
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.references import Reference, new_nonce
+
+IDS = st.text("abcXYZ0189._:@|-", min_size=1, max_size=20)
+JOB_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+NONCE = "0123456789abcdef" * 2
+
+
+@given(IDS, IDS)
+def test_a_reference_is_read_as_it_was_written_also_through_a_url(platform: str, user: str) -> None:
+    reference = Reference(AccountId(platform, user), str(uuid7()), new_nonce())
+
+    assert Reference.parse(str(reference)) == reference
+    assert parse_qs(f"job={quote(str(reference), safe='')}")["job"] == [str(reference)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "/", "///", "web/ann", f"web/ann/{JOB_ID}", f"web/ann/{NONCE}/{JOB_ID}", f"web/{JOB_ID}/{NONCE}", f"web/ann/x/{JOB_ID}/{NONCE}",
+        f"web/ann/{JOB_ID}/{NONCE}/", f"/web/ann/{JOB_ID}/{NONCE}", f"web/ann/{JOB_ID.upper()}/{NONCE}", f"web/ann/{JOB_ID}/{NONCE.upper()}",
+        f"web/ann/{JOB_ID}/{NONCE}\n", f"web/ann/{JOB_ID}\n/{NONCE}", f"web/ann/{JOB_ID}/{NONCE}0", f"web/ann/{JOB_ID}/{NONCE[:-1]}",
+        f"web/ann#x/{JOB_ID}/{NONCE}", f"web//{JOB_ID}/{NONCE}", f"/ann/{JOB_ID}/{NONCE}", f"web/ann/{JOB_ID}/{NONCE[:-1]}٣", f"web%2Fann%2F{JOB_ID}%2F{NONCE}",
+    ],
+)  # fmt: skip
+def test_what_is_no_reference_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Reference.parse(text)
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(["web", "ann", JOB_ID, NONCE, "/", "#", "é", "\n", ""]), max_size=9).map("".join)))
+def test_nothing_but_what_was_written_is_read(text: str) -> None:
+    try:
+        reference = Reference.parse(text)
+    except ValueError:
+        return
+    assert str(reference) == text
+
+
+def test_nonces_are_128_bits_and_never_twice_the_same() -> None:
+    nonces = {new_nonce() for _ in range(200)}
+
+    assert len(nonces) == 200
+    assert all(len(bytes.fromhex(nonce)) == 16 for nonce in nonces)

@@ -1,0 +1,112 @@
+"""What is shown is an explicit list of fields: nothing more comes out, whatever a record holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+from darkroom import catalog
+from darkroom.domain.accounts import Balance, Entry
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
+from darkroom.domain.views import balance_view, entry_view, job_view, template_view, time_text
+from tests.builders import NOON, image_job
+
+OUTPUT = Output(
+    number=1, key="media/1.png", content_type="image/png", bytes=5, width=6, height=7, seconds=None, thumbnail_key="media/1.jpg", placeholder="data:,"
+)
+ATTEMPT = Attempt(number=1, nonce="secret-nonce", lap="lap", asked_at=NOON, lease_until=NOON, prediction_id="secret-prediction")
+
+
+def view(job: Job) -> dict[str, object]:
+    return job_view(job, link=lambda key: f"signed:{key}", link_seconds=3_600, now=NOON)
+
+
+def full_job() -> Job:
+    return replace(
+        image_job(now=NOON),
+        status=JobStatus.COMPLETED,
+        attempts=(ATTEMPT,),
+        outputs=(OUTPUT, replace(OUTPUT, number=0, key="media/0.png", thumbnail_key=None, placeholder=None)),
+        task_token="secret-token",
+        started_at=NOON + timedelta(seconds=1),
+        finished_at=NOON + timedelta(seconds=3.5),
+        charged=10,
+        callback_url="https://example.com/secret-hook",
+        metadata={"a": "b"},
+    )
+
+
+def test_a_job_is_shown_by_the_fields_of_the_contract() -> None:
+    assert view(full_job()).keys() == {
+        "id", "status", "template", "parameters", "credits", "outputs", "links_expire_at", "error", "metadata", "deadline_at", "attempts", "waiting_since",
+        "cancel_requested_at", "created_at", "started_at", "finished_at", "processing_seconds",
+    }  # fmt: skip
+
+
+def test_what_is_inside_stays_inside() -> None:
+    assert "secret" not in json.dumps(view(full_job()))
+
+
+def test_the_parts_of_a_job() -> None:
+    job = full_job()
+    shown = view(job)
+
+    assert shown["template"] == {"code": "flux-schnell", "version": 1, "name": "FLUX schnell", "category": "image"}
+    assert shown["credits"] == {"quoted": 10, "held": 0, "charged": 10, "refunded": 0}
+    assert shown["outputs"] == [
+        {
+            "url": f"signed:media/{number}.png",
+            "thumbnail_url": thumbnail,
+            "placeholder": placeholder,
+            "content_type": "image/png",
+            "bytes": 5,
+            "width": 6,
+            "height": 7,
+            "seconds": None,
+        }
+        for number, thumbnail, placeholder in ((0, None, None), (1, "signed:media/1.jpg", "data:,"))
+    ]
+    assert (shown["attempts"], shown["processing_seconds"]) == (1, 2.5)
+    assert (shown["links_expire_at"], shown["finished_at"]) == ("2026-01-02T13:00:00.000Z", "2026-01-02T12:00:03.500Z")
+    assert (shown["error"], shown["waiting_since"], shown["cancel_requested_at"]) == (None, None, None)
+
+
+def test_a_reason_is_shown_once_it_is_final() -> None:
+    job = replace(image_job(), failure=failure(FailureCode.REFUSED))
+
+    assert view(job)["error"] is None
+    assert view(replace(job, status=JobStatus.FAILED))["error"] == {"code": "refused", "message": failure(FailureCode.REFUSED).message, "retryable": False}
+
+
+def test_a_job_without_outputs_has_no_links_to_expire() -> None:
+    shown = view(image_job())
+
+    assert (shown["outputs"], shown["links_expire_at"], shown["processing_seconds"]) == ([], None, None)
+
+
+def test_the_books_are_shown_by_the_fields_of_the_contract() -> None:
+    assert balance_view(Balance(1, 2, 3, 6, 5, 9)) == {"available": 1, "held": 2, "spent": 3, "granted": 6, "in_flight": 5}
+
+
+def test_an_entry_is_shown_by_the_fields_of_the_contract() -> None:
+    entry = Entry("e1", "grant", 1, 1, 0, 0, None, "order 1", NOON)
+
+    assert entry_view(entry) == {
+        "id": "e1", "kind": "grant", "granted": 1, "available": 1, "held": 0, "spent": 0, "job_id": None,
+        "reference": "order 1", "created_at": "2026-01-02T12:00:00.000Z",
+    }  # fmt: skip
+
+
+def test_a_template_is_shown_with_the_schema_of_its_parameters_and_without_its_provider() -> None:
+    shown = template_view(catalog.template("flux-schnell"))
+
+    assert shown.keys() == {"code", "version", "name", "description", "category", "expected_seconds", "seconds_max", "parameters"}
+    assert shown["parameters"]["required"] == ["prompt"]
+    assert "black-forest-labs" not in json.dumps(shown)
+
+
+def test_times_are_utc_to_the_millisecond() -> None:
+    assert time_text(datetime(2026, 1, 2, 14, 0, 0, 1_999, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-02T12:00:00.001Z"
+    assert time_text(None) is None
