@@ -6,8 +6,8 @@ import sys
 from threading import Event
 from types import FrameType
 
-from local.sandboxes import CannotRunSandboxes
-from local.servers import PortTaken
+from local.front.servers import PortTaken
+from local.sandboxes.sandbox import CannotRunSandboxes
 from local.stack import LocalStack
 
 _ADDRESSES = """\

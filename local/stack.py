@@ -11,22 +11,22 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-from local.account import Client, client
-from local.aws import LocalAws
-from local.concurrency import Sandboxes
-from local.functions import FunctionSpec, read_functions
-from local.http_api import HttpApi
-from local.queues import Pollers, read_mappings
+from local.cloud.account import Client, client
+from local.cloud.aws import LocalAws
+from local.cloud.queues import Pollers, read_mappings
+from local.cloud.resources import Resources
+from local.cloud.schedules import Clock, read_schedules
+from local.cloud.seeding import fill_secrets, local_parameters
+from local.cloud.state_machines import stop_executions
+from local.cloud.template import read_template, translate
+from local.front.http_api import HttpApi
+from local.front.servers import HttpServer, listen
+from local.front.tokens import TokenDoor, TokenIssuer, TokenRequest
 from local.replicate import SimulatedReplicate
-from local.resources import Resources
-from local.runtime import lay_out_runtime
-from local.sandboxes import Answer, emulator
-from local.schedules import Clock, read_schedules
-from local.seeding import fill_secrets, local_parameters
-from local.servers import HttpServer, listen
-from local.state_machines import stop_executions
-from local.template import read_template, translate
-from local.tokens import TokenDoor, TokenIssuer, TokenRequest
+from local.sandboxes.concurrency import Sandboxes
+from local.sandboxes.functions import FunctionSpec, read_functions
+from local.sandboxes.runtime import lay_out_runtime
+from local.sandboxes.sandbox import Answer, emulator
 
 STACK_NAME = "darkroom"
 _API = "AWS::ApiGatewayV2::Api"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import requests
 
-from local.functions import function_name
-from local.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
-from local.runtime import lay_out_runtime
+from local.cloud.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
+from local.cloud.state_machines import definition_json
+from local.sandboxes.functions import function_name
+from local.sandboxes.runtime import lay_out_runtime
 from local.stack import LocalStack
-from local.state_machines import definition_json
 
 APPLICATION = Path(__file__).parent / "local_application"
 

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 from werkzeug.wrappers import Request, Response
 
-from local.concurrency import Sandboxes, TooManyRequests
-from local.functions import function_name
+from local.sandboxes.concurrency import Sandboxes, TooManyRequests
+from local.sandboxes.functions import function_name
 
 logger = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Any
 
-from local.account import ACCOUNT_ID, REGION
-from local.concurrency import Sandboxes, TooManyRequests
-from local.functions import function_name
-from local.resources import Resources
-from local.sandboxes import Answer
+from local.cloud.account import ACCOUNT_ID, REGION
+from local.cloud.resources import Resources
+from local.sandboxes.concurrency import Sandboxes, TooManyRequests
+from local.sandboxes.functions import function_name
+from local.sandboxes.sandbox import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Condition
 
-from local.functions import FunctionSpec
-from local.processes import Watchdog
-from local.sandboxes import Answer, Sandbox
+from local.sandboxes.functions import FunctionSpec
+from local.sandboxes.processes import Watchdog
+from local.sandboxes.sandbox import Answer, Sandbox
 
 SANDBOXES_PER_FUNCTION_MAX = 10
 SANDBOXES_MAX = 32

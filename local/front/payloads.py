@@ -19,9 +19,9 @@ from urllib.parse import parse_qsl, urlsplit
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request, Response
 
-from local.account import ACCOUNT_ID
-from local.authorizer import Identity
-from local.routes import Match
+from local.cloud.account import ACCOUNT_ID
+from local.front.authorizer import Identity
+from local.front.routes import Match
 
 _TEXT_TYPES = ("application/json", "application/javascript", "application/xml")
 _TEXT_SUFFIXES = ("+json", "+xml")

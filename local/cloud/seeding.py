@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.account import Client
-from local.resources import Resources
+from local.cloud.account import Client
+from local.cloud.resources import Resources
 
 LOCAL_REPLICATE_TOKEN = "r8_local_token_of_the_simulated_replicate"  # noqa: S105
 

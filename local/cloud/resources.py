@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.account import ACCOUNT_ID, PARTITION, Client, arn
-from local.creation import CREATORS, Created, Order
-from local.intrinsics import Resolver, Unresolvable, Value, parameter_values, pseudo_parameters
+from local.cloud.account import ACCOUNT_ID, PARTITION, Client, arn
+from local.cloud.creation import CREATORS, Created, Order
+from local.cloud.intrinsics import Resolver, Unresolvable, Value, parameter_values, pseudo_parameters
 
 logger = logging.getLogger(__name__)
 

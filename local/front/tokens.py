@@ -12,9 +12,9 @@ from moto.cognitoidp.models import cognitoidp_backends
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.wrappers import Request, Response
 
-from local.account import ACCOUNT_ID, REGION
-from local.authorizer import JwtAuthorizer, pool_id_of
-from local.servers import Application, Environ, StartResponse
+from local.cloud.account import ACCOUNT_ID, REGION
+from local.front.authorizer import JwtAuthorizer, pool_id_of
+from local.front.servers import Application, Environ, StartResponse
 
 PATH = "/local/token"
 _SECONDS_MAX = 10 * 365 * 24 * 3600

@@ -17,11 +17,11 @@ from moto.core.model_instances import reset_model_data
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
-from local import s3_access
-from local.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
-from local.concurrency import Sandboxes
-from local.invocations import answer_invocation, is_invocation
-from local.servers import Environ, HttpServer, StartResponse
+from local.cloud import s3_access
+from local.cloud.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+from local.front.servers import Environ, HttpServer, StartResponse
+from local.sandboxes.concurrency import Sandboxes
+from local.sandboxes.invocations import answer_invocation, is_invocation
 
 _ONE_AT_A_TIME = Lock()
 

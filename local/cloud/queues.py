@@ -11,10 +11,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.account import REGION, Client
-from local.concurrency import Sandboxes, TooManyRequests
-from local.functions import function_name
-from local.resources import Resources
+from local.cloud.account import REGION, Client
+from local.cloud.resources import Resources
+from local.sandboxes.concurrency import Sandboxes, TooManyRequests
+from local.sandboxes.functions import function_name
 
 logger = logging.getLogger(__name__)
 

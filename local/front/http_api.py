@@ -13,14 +13,14 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from local.authorizer import Forbidden, Identity, JwtAuthorizer, Unauthorized
-from local.concurrency import Sandboxes, TooManyRequests
-from local.cors import Cors
-from local.invocations import PAYLOAD_BYTES_MAX
-from local.payloads import MalformedAnswer, event_of, response_of
-from local.routes import Match, Route, read_routes
-from local.sandboxes import Answer
-from local.servers import Environ, StartResponse
+from local.front.authorizer import Forbidden, Identity, JwtAuthorizer, Unauthorized
+from local.front.cors import Cors
+from local.front.payloads import MalformedAnswer, event_of, response_of
+from local.front.routes import Match, Route, read_routes
+from local.front.servers import Environ, StartResponse
+from local.sandboxes.concurrency import Sandboxes, TooManyRequests
+from local.sandboxes.invocations import PAYLOAD_BYTES_MAX
+from local.sandboxes.sandbox import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
-from local.resources import Resources
-from local.template import built_path
+from local.cloud.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+from local.cloud.resources import Resources
+from local.cloud.template import built_path
 
 # Lambda API Reference, "Invoke": a name, name:qualifier, a partial ARN or a full one.
 _NAME_IN_REFERENCE = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]*:)?\d{12}:function:|function:)?(?P<name>[A-Za-z0-9_-]+)(?::[^:/]+)?")

@@ -14,7 +14,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from local.account import REGION
+from local.cloud.account import REGION
 
 BUILD_BUCKET = "sam-build"
 _PATHS = ("CodeUri", "ContentUri", "DefinitionUri")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from local.account import ACCOUNT_ID, PARTITION, REGION, URL_SUFFIX
+from local.cloud.account import ACCOUNT_ID, PARTITION, REGION, URL_SUFFIX
 
 # Whatever a template may hold.
 type Value = Any

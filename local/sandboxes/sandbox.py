@@ -20,8 +20,8 @@ from threading import Lock
 
 import samcli
 
-from local.functions import FunctionSpec
-from local.processes import Watchdog, end_session, free_ports
+from local.sandboxes.functions import FunctionSpec
+from local.sandboxes.processes import Watchdog, end_session, free_ports
 
 _BINARIES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _STARTING_SECONDS_MAX = 10.0

@@ -8,8 +8,8 @@ from typing import Any
 
 from samcli.yamlhelper import yaml_parse
 
-from local.account import Client
-from local.template import built_path
+from local.cloud.account import Client
+from local.cloud.template import built_path
 
 # Not string.Template: it would also take the $$ of the context object ($$.Task.Token) for an escape.
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_:.-]+)\}")

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from werkzeug.wrappers import Request, Response
 
-from local.account import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from local.cloud.account import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
 _DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 _SIGNATURE = "X-Amz-Signature"

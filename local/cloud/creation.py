@@ -12,9 +12,9 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from local.account import REGION, URL_SUFFIX, Client, arn
-from local.intrinsics import Value
-from local.state_machines import definition_json
+from local.cloud.account import REGION, URL_SUFFIX, Client, arn
+from local.cloud.intrinsics import Value
+from local.cloud.state_machines import definition_json
 
 
 @dataclass(frozen=True)
