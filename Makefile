@@ -12,6 +12,7 @@ export SAM_CLI_TELEMETRY := 0
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 SOURCES := template.yaml $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt)
 CONFIG ?= dev
+ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 
@@ -57,6 +58,7 @@ requirements: .tools/.ready
 build: .venv/.ready ## Build everything that is deployed (CONFIG=dev or prod), for arm64
 	sam build --config-env $(CONFIG)
 	$(COMPILE) .aws-sam/build
+	python -m tools.check_build .aws-sam/build $(ARCHITECTURE)
 
 deploy: build ## Deploy (CONFIG=dev or prod)
 	sam deploy --config-env $(CONFIG)
@@ -86,4 +88,5 @@ build-local: .aws-sam/local/.ready ## Build the same for this machine
 .aws-sam/local/.ready: .venv/.ready $(SOURCES)
 	sam build --parameter-overrides Architecture=$(HOST_ARCHITECTURE) --build-dir .aws-sam/local --cache-dir .aws-sam/cache-local --cached --parallel
 	$(COMPILE) .aws-sam/local
+	python -m tools.check_build .aws-sam/local $(HOST_ARCHITECTURE)
 	touch $@
