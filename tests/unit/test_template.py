@@ -11,11 +11,10 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 import pytest
-from samcli.yamlhelper import yaml_parse
-from samtranslator.translator.transform import transform
 
 from functions.api import handler as api
 from functions.receive_prediction import handler as receive_prediction
+from local.cloud.template import translate
 from tests.aws import ROOT, TEMPLATE, folder_of
 
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
@@ -23,23 +22,10 @@ FUNCTIONS = {name: resource["Properties"] for name, resource in RESOURCES.items(
 OPEN_TO_EVERYBODY = {("GET", "/health"), ("POST", "/webhooks/replicate"), ("ANY", "$default")}
 
 
-class _NoManagedPolicies:
-    def load(self) -> dict[str, str]:
-        return {}
-
-
 @pytest.fixture(scope="module")
 def translated() -> dict[str, Any]:
     """What CloudFormation is given."""
-    template = copy.deepcopy(TEMPLATE)
-    for resource in template["Resources"].values():
-        for where in ("CodeUri", "ContentUri"):
-            if where in resource.get("Properties", {}):
-                resource["Properties"][where] = {"Bucket": "any", "Key": "any"}
-        if resource["Properties"].pop("DefinitionUri", None):
-            resource["Properties"]["Definition"] = yaml_parse((ROOT / "workflow.asl.yaml").read_text())
-    result: dict[str, Any] = transform(template, {"AWS::Region": "us-east-1"}, _NoManagedPolicies())
-    return result
+    return translate(copy.deepcopy(TEMPLATE), {})
 
 
 def routes_of(function: str) -> dict[tuple[str, str], dict[str, Any]]:
