@@ -10,6 +10,7 @@ from local.front.servers import PortTaken
 from local.sandboxes.sandbox import CannotRunSandboxes
 from local.stack import LocalStack
 
+_PORT_MAX = 65_535
 _ADDRESSES = """\
 API         {api}
 AWS         {aws}   (any credentials; AWS_ENDPOINT_URL={aws})
@@ -59,9 +60,12 @@ def _run() -> int:
 
 def _port(name: str, default: int) -> int:
     try:
-        return int(os.environ.get(name, default))
+        port = int(os.environ.get(name, default))
     except ValueError:
-        raise SystemExit(f"{name} must be a port's number.") from None
+        port = -1
+    if not 0 <= port <= _PORT_MAX:
+        raise SystemExit(f"{name} must be a port's number, from 0 to {_PORT_MAX}.")
+    return port
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def read_job(job_id: str, if_none_match: Annotated[str | None, Header(alias="If-
     """Show one of the caller's jobs."""
     job = job_store.read(_caller().account, job_id)
     headers = {"ETag": _etag(job), "Cache-Control": "private, no-cache"} | _retry_after(job)
-    if if_none_match and headers["ETag"] in (tag.strip().removeprefix("W/") for tag in if_none_match.split(",")):
+    if if_none_match and {headers["ETag"], headers["ETag"].removeprefix("W/"), "*"} & {tag.strip() for tag in if_none_match.split(",")}:
         return Response(HTTPStatus.NOT_MODIFIED, body="", headers=headers)
     return answer(HTTPStatus.OK, _shown(job), headers)
 
@@ -174,7 +174,7 @@ def _job_of(request: JobRequest, caller: Caller) -> Job:
         prices=settings().prices,
         now=clock.now(),
         callback_url=request.callback_url,
-        metadata=request.metadata,
+        metadata=request.metadata or {},
     )
 
 
@@ -191,9 +191,9 @@ def _shown(job: Job) -> dict[str, Any]:
 
 
 def _etag(job: Job) -> str:
-    # A link that is half its life old is still good, and a client that asks again gets a new one.
+    # Weak, because each answer signs its links anew. One that is half its life old is still good, and who asks then gets a new one.
     half_lives = int(clock.now().timestamp() / (settings().link_seconds / 2)) if job.outputs else 0
-    return f'"{job.revision}-{half_lives}"'
+    return f'W/"{job.revision}-{half_lives}"'
 
 
 def _retry_after(job: Job) -> dict[str, str]:

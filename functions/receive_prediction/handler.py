@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
@@ -34,11 +33,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 @app.post("/webhooks/replicate")
-def receive_prediction(job: Annotated[str | None, Query()] = None) -> Response[str]:
+def receive_prediction() -> Response[str]:
     """Believe nothing that is not signed; note the prediction's id and its end; wake whoever sleeps on the job."""
     body = app.raw_body()
     webhooks.verify(settings().replicate_webhook_secret, app.current_event.headers, body, age_seconds_max=settings().webhook_age_seconds_max)
-    record, attempt = _attempt_of(job)
+    record, attempt = _attempt_of(app.current_event.query_string_parameters.get("job"))
     prediction_id, status = _what_it_says(body)
     logger.append_keys(job_id=record.job_id)
     return answer(HTTPStatus.OK, {"noted": _note(record, attempt, prediction_id, status)})

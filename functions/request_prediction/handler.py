@@ -17,7 +17,7 @@ from darkroom.domain.errors import ComeBackLater, GenerationFailed, ProviderBusy
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, lap_name, same_entry
 from darkroom.domain.predictions import Prediction, PredictionStatus
-from darkroom.domain.recovery import over_at
+from darkroom.domain.recovery import look_at_running
 from darkroom.domain.references import Reference
 from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import Provider, provider_named
@@ -25,8 +25,6 @@ from darkroom.settings import settings
 
 # Longer than this function's own time-out: when it is over, nobody is asking any more.
 _LEASE_SECONDS = 70
-# A prediction may show up this long after an answer that got lost; until then it is looked for, and nothing is asked again.
-_UNANSWERED_SECONDS = 60
 _LOOK_AGAIN_SECONDS = 5
 
 
@@ -47,7 +45,7 @@ def handler(event: Lap, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda
     job = job_store.read(*key_of_event(event))
     logger.append_keys(job_id=job.job_id)
     lap = lap_name(datetime.fromisoformat(event["entered_at"]), event["retry_count"])
-    if not job_store.park_token(job, event["task_token"], lap, look_at=over_at(job)):
+    if not job_store.park_token(job, event["task_token"], lap, look_at=look_at_running(job, now)):
         _step_aside(job, event["task_token"])
         return
     with job_store.failures_noted(job):
@@ -124,7 +122,8 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
         raise
     except ProviderUnavailable as error:
         logger.warning("the provider gave no answer", cause=str(error), asks=attempt.asks_count)
-        job_store.end_lease(job, attempt, until=clock.now() + timedelta(seconds=_UNANSWERED_SECONDS))
+        now = clock.now()
+        job_store.end_lease(job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
         _come_back_after(1, job)
     return _noted(provider, job, attempt, created)
 

@@ -43,6 +43,7 @@ class Settings:
 
     body_bytes_max: int = 65_536
     prompt_characters_max: int = 5_000
+    metadata_bytes_max: int = 4_096
     jobs_in_flight_max: int = 20
     output_bytes_max: int = 100_000_000
     output_seconds_max: int = 25

@@ -107,7 +107,7 @@ def test_without_enough_credits_nothing_is_written(stack: LocalStack) -> None:
 
     assert refused.status_code == 402
     assert refused.headers["Content-Type"] == "application/problem+json"
-    assert "1 are missing" in refused.json()["detail"]
+    assert {name: refused.json()[name] for name in ("required", "available", "missing")} == {"required": 15, "available": 14, "missing": 1}
     assert poor.client.get("/jobs")["total"] == 0
     assert poor.must_have_balanced_books()["available"] == 14
 
@@ -239,6 +239,8 @@ def test_unknown_routes_and_methods_are_problems_too(person: Person) -> None:
     assert person.refused("GET", "/nothing").status_code == 404
     refused = person.refused("DELETE", "/credits")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "GET")
+    refused = person.refused("GET", "/webhooks/replicate")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
 
 
 @contextmanager

@@ -64,7 +64,7 @@ NOTES: dict[str, Callable[[Job], object]] = {
 NOTES_OF_AN_ATTEMPT: dict[str, Callable[[Job, Attempt], object]] = {
     "renew_attempt": lambda job, attempt: job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=LATER),
     "withdraw_attempt": lambda job, attempt: job_store.withdraw_attempt(job, attempt, now=NOON),
-    "end_lease": lambda job, attempt: job_store.end_lease(job, attempt, until=NOON),
+    "end_lease": lambda job, attempt: job_store.end_lease(job, attempt, until=NOON, now=NOON),
     "note_prediction": lambda job, attempt: job_store.note_prediction(job, attempt, "p1", now=NOON),
     "note_finished": lambda job, attempt: job_store.note_finished(job, attempt, now=NOON),
 }
@@ -172,7 +172,7 @@ class TestAttempt:
         before = stored(job)
 
         assert not job_store.withdraw_attempt(job, attempt, now=LATER)
-        assert not job_store.end_lease(job, attempt, until=LATER)
+        assert not job_store.end_lease(job, attempt, until=LATER, now=LATER)
         assert stored(job) == before
 
     def test_that_was_withdrawn_may_be_made_again_at_once(self) -> None:

@@ -282,6 +282,14 @@ class TestResolve:
         assert books() == (80, 0, 20, 100, 0, 1)
         assert changes(all_entries()[0]) == ("settle", 0, 0, -20, 20)
 
+    def test_who_has_ended_waits_no_more(self) -> None:
+        job = held_job()
+        attempt = job_store.begin_attempt(job, "lap", lease_until=NOON, now=NOON)
+        assert attempt
+        assert job_store.withdraw_attempt(job, attempt, now=NOON)
+
+        assert ledger.resolve(ANN, job.job_id, now=NOON).waiting_since is None
+
     def test_nothing_delivered_gives_everything_back(self) -> None:
         job = held_job(num_outputs=2)
 

@@ -11,8 +11,9 @@ from darkroom.domain.recovery import Action, Decision, decide, over_at
 from tests.builders import NOON, image_job
 
 JOB = image_job(now=NOON)
-OVER_AT = NOON + timedelta(seconds=300 + 15 + 300 + 120)
+OVER_AT = NOON + timedelta(seconds=300 + 15 + 120 + 120)
 SOON = timedelta(seconds=60)
+NOW_AND_THEN = timedelta(seconds=120)
 QUIET = timedelta(seconds=120)
 MOMENT = timedelta(microseconds=1)
 
@@ -39,7 +40,7 @@ def test_what_is_final_is_announced_whatever_its_execution_does(status: JobStatu
     ("execution", "now", "expected"),
     [
         ({"started": False, "running": False}, NOON, Decision(Action.START, NOON + SOON)),
-        ({}, NOON, Decision(Action.LOOK_AGAIN, OVER_AT)),
+        ({}, NOON, Decision(Action.LOOK_AGAIN, NOON + NOW_AND_THEN)),
         ({}, OVER_AT - MOMENT, Decision(Action.LOOK_AGAIN, OVER_AT)),
         ({}, OVER_AT, Decision(Action.WAKE, OVER_AT + SOON)),
         ({"running": False, "stopped_at": NOON}, NOON, Decision(Action.LOOK_AGAIN, NOON + QUIET)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -95,9 +95,10 @@ def problem(
     *,
     field_errors: Sequence[FieldError] = (),
     retry_after_seconds: int | None = None,
+    members: Mapping[str, Any] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response[str]:
-    """Answer with a problem document. Whatever is refused here charges nothing, and says so."""
+    """Answer with a problem document, and with members of its own where numbers say it best. Whatever is refused here charges nothing, and says so."""
     document: dict[str, Any] = {
         "type": f"/problems/{slug}",
         "title": title,
@@ -105,6 +106,7 @@ def problem(
         "detail": detail,
         "retryable": retry_after_seconds is not None,
         "charged": 0,
+        **(members or {}),
     }
     if field_errors:
         document["errors"] = [{"field": error.field, "message": error.message} for error in field_errors]
@@ -120,7 +122,9 @@ def _refused(error: errors.DarkroomError) -> Response[str]:
         case errors.InvalidRequest():
             return problem(status, slug, title, str(error), field_errors=error.errors)
         case errors.InsufficientCredits():
-            detail = f"The job costs {error.required} credits and {error.available} are available: {error.required - error.available} are missing."
+            missing = error.required - error.available
+            detail = f"The job costs {error.required} credits and {error.available} are available: {missing} are missing."
+            return problem(status, slug, title, detail, members={"required": error.required, "available": error.available, "missing": missing})
         case errors.TooManyJobs():
             detail = f"{error.in_flight_max} jobs of this account are in flight, which is the limit. Submit again when one has ended."
             return problem(status, slug, title, detail, retry_after_seconds=BUSY_RETRY_AFTER_SECONDS)

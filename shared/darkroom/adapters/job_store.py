@@ -90,10 +90,14 @@ def withdraw_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     )
 
 
-def end_lease(job: Job, attempt: Attempt, *, until: datetime) -> bool:
-    """Note that whoever asked has given up without an answer, so that after this time others may look and ask again."""
+def end_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
+    """Note that whoever asked has given up without an answer, so that after this time others may ask again. The job is waiting since now."""
     row = _attempt_row(attempt)
-    return _note(job, [row.lease_until.set(until)], _IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist())
+    return _note(
+        job,
+        [row.lease_until.set(until), JobRow.waiting_since.set(JobRow.waiting_since | now)],
+        _IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist(),
+    )
 
 
 def note_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
@@ -153,8 +157,8 @@ def look_again(account: AccountId, job_id: str, at: datetime) -> bool:
 
 
 def leave_open_jobs(job: Job) -> bool:
-    """Take a job that is final and announced out of the open ones."""
-    return _note(job, [JobRow.open.remove(), JobRow.look_at.remove()], JobRow.open.exists() & ~_IS_OPEN)
+    """Take a job that is final and announced out of the open ones. It changes nothing that a user sees."""
+    return update(key_of(job.account, job.job_id), [JobRow.open.remove(), JobRow.look_at.remove()], JobRow.open.exists() & ~_IS_OPEN)
 
 
 def due(*, now: datetime, limit: int) -> Iterator[tuple[AccountId, str]]:

@@ -173,6 +173,7 @@ def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[
         JobRow.refunded.set(decided.refunded),
         JobRow.finished_at.set(now),
         JobRow.task_token.remove(),
+        JobRow.waiting_since.remove(),
         JobRow.revision.add(1),
     ]
     if decided.failure:

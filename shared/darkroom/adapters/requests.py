@@ -1,15 +1,13 @@
 """What may come in at the HTTP door."""
 
+import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
 from darkroom.settings import settings
 
-_METADATA_KEYS_MAX = 20
-
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Text = Annotated[str, StringConstraints(max_length=500)]
 
 
 class JobRequest(BaseModel):
@@ -20,7 +18,15 @@ class JobRequest(BaseModel):
     template: Name
     parameters: dict[str, Any]
     callback_url: str | None = None
-    metadata: dict[Name, Text] = Field(default_factory=dict, max_length=_METADATA_KEYS_MAX)
+    metadata: dict[str, JsonValue] | None = None
+
+    @field_validator("metadata")
+    @classmethod
+    def must_be_small(cls, metadata: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        """Refuse what is too much to carry along with every job."""
+        if len(json.dumps(metadata, ensure_ascii=False).encode()) > settings().metadata_bytes_max:
+            raise ValueError(f"must have at most {settings().metadata_bytes_max} bytes as JSON")
+        return metadata
 
 
 class GrantRequest(BaseModel):

@@ -28,6 +28,9 @@ from datetime import datetime
 
 from darkroom.domain.failures import Failure
 
+# A prediction may show up this long after an answer that got lost; until then it is looked for, and nothing is asked again.
+UNKNOWN_SECONDS = 60.0
+
 
 class DarkroomError(Exception):
     """Anything that Darkroom itself raises."""
@@ -121,6 +124,11 @@ class ComeBackLater(DarkroomError):
 
 class ProviderUnavailable(DarkroomError):
     """The provider did not answer, or answered that it is in trouble: what became of the request is unknown."""
+
+    def __init__(self, cause: str, *, unknown_seconds: float = UNKNOWN_SECONDS) -> None:
+        """Carry the cause, and how long it stays unknown whether something was created."""
+        super().__init__(cause)
+        self.unknown_seconds = unknown_seconds
 
 
 class OutputUnavailable(DarkroomError):

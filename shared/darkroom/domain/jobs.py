@@ -36,7 +36,7 @@ class JobStatus(StrEnum):
 
 
 # How long an output that cannot be fetched is asked for again.
-STORING_SECONDS_MAX = 300
+STORING_SECONDS_MAX = 120
 LAP_SECONDS_MIN = 15
 LAP_SECONDS_MAX = 600
 OPEN_STATUSES = (JobStatus.PENDING, JobStatus.PROCESSING)
@@ -123,7 +123,7 @@ class Job:
     cancel_requested_at: datetime | None = None
     failure: Failure | None = None
     callback_url: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     revision: int = 0
 
     @property

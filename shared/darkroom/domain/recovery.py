@@ -11,6 +11,8 @@ from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 # No sandbox of a stopped execution lives longer than the longest time-out of a function, so nobody writes to the job after it.
 FUNCTION_TIMEOUT_SECONDS_MAX = 120
 LOOK_AGAIN_SECONDS = 60
+# An execution that was stopped by hand tells nobody, so running ones are looked at now and then.
+LOOK_AT_RUNNING_SECONDS = 120
 
 
 class Action(Enum):
@@ -35,6 +37,11 @@ def over_at(job: Job) -> datetime:
     return job.deadline_at + timedelta(seconds=job.wait_seconds + STORING_SECONDS_MAX + FUNCTION_TIMEOUT_SECONDS_MAX)
 
 
+def look_at_running(job: Job, now: datetime) -> datetime:
+    """Tell when to look next at a job whose execution runs."""
+    return min(over_at(job), now + timedelta(seconds=LOOK_AT_RUNNING_SECONDS))
+
+
 def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | None, now: datetime) -> Decision:
     """Decide about a job from its record and the state of its execution.
 
@@ -47,6 +54,6 @@ def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | Non
     if not started:
         return Decision(Action.START, soon)
     if running:
-        return Decision(Action.WAKE, soon) if now >= over_at(job) else Decision(Action.LOOK_AGAIN, over_at(job))
+        return Decision(Action.WAKE, soon) if now >= over_at(job) else Decision(Action.LOOK_AGAIN, look_at_running(job, now))
     quiet_at = (stopped_at or now) + timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX)
     return Decision(Action.END, soon) if now >= quiet_at else Decision(Action.LOOK_AGAIN, quiet_at)

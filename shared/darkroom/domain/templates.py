@@ -178,7 +178,7 @@ def new_job(
     prices: Prices,
     now: datetime,
     callback_url: str | None = None,
-    metadata: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Job:
     """Make a job of checked parameters. What it costs, what is asked for, and by when it must be over are fixed from here on."""
     return Job(

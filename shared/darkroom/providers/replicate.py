@@ -29,6 +29,7 @@ _CANCEL_AFTER_SECONDS_MIN = 5
 _RETRY_AFTER_SECONDS_DEFAULT = 10.0
 _RETRY_AFTER_SECONDS_MAX = 120.0
 _UNREACHABLE_SECONDS = 5.0
+_UNHANDLED_SECONDS = 10.0
 _LOOKED_THROUGH_MAX = 500
 _RESETS_IN = re.compile(r"~?(\d+)s")
 _REFUSED = re.compile(r"\(E005\)|flagged as sensitive|NSFW", re.IGNORECASE)
@@ -88,10 +89,15 @@ def _failure_of(prediction: ReplicatePrediction, status: str) -> Failure:
     if status == "succeeded":
         return failure(FailureCode.OUTPUT_UNAVAILABLE if getattr(prediction, "data_removed", False) else FailureCode.NO_OUTPUT)
     if status in ("canceled", "aborted"):
-        return failure(FailureCode.DEADLINE_EXCEEDED)
+        return failure(FailureCode.DEADLINE_EXCEEDED if status == "aborted" or _reached_deadline(prediction) else FailureCode.PREDICTION_FAILED)
     error = str(getattr(prediction, "error", ""))
     logger.info("prediction failed", prediction_id=prediction.id, provider_error=error[:500])
     return failure(FailureCode.REFUSED if _REFUSED.search(error) else FailureCode.PREDICTION_FAILED)
+
+
+def _reached_deadline(prediction: ReplicatePrediction) -> bool:
+    deadline, completed_at = getattr(prediction, "deadline", None), getattr(prediction, "completed_at", None)
+    return deadline is not None and (completed_at is None or completed_at >= deadline)
 
 
 def _calling[Answer](call: Callable[[replicate.Client], Answer]) -> Answer:
@@ -122,6 +128,9 @@ def _unanswered() -> Iterator[None]:
 def _refusal(error: replicate.APIStatusError) -> Exception:
     """Sort why nothing was created, or why that is not known."""
     status = error.status_code
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        # By its meaning (RFC 9110) the request was not handled, so what it may have made shows up soon or never.
+        return ProviderUnavailable(str(status), unknown_seconds=_UNHANDLED_SECONDS)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT):
         return ProviderUnavailable(str(status))
     if status in _OUR_ACCOUNT:
