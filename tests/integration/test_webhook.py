@@ -7,6 +7,7 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -20,7 +21,7 @@ from darkroom.domain.jobs import Attempt, Job, JobStatus
 from darkroom.domain.references import Reference, new_nonce
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, client, forget_settings, handler_of
-from tests.builders import ANN, held_job, http_event, image_job, stored
+from tests.builders import ANN, held_job, http_event, image_job, stored, until
 from tests.integration.broken_aws import troubled
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -65,6 +66,28 @@ def call(reference: str | None, body: bytes, headers: dict[str, str]) -> tuple[i
     event["queryStringParameters"] = None if reference is None else {"job": reference}
     answer = handler_of("receive_prediction")(event, CONTEXT)
     return int(answer["statusCode"]), json.loads(answer["body"])
+
+
+def ask_replicate(replicate: SimulatedReplicate, reference: str | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"input": {"prompt": "x"}}
+    if reference:
+        # Nobody listens there.
+        body |= {"webhook": f"http://127.0.0.1:9/webhooks/replicate?job={quote(reference, safe='')}"}
+    answer = requests.post(
+        f"{replicate.base_url}/v1/models/black-forest-labs/flux-schnell/predictions",
+        json=body,
+        headers={"Authorization": "Bearer r8_test"},
+        timeout=5,
+    )
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+def seen_at(replicate: SimulatedReplicate, prediction_id: str) -> str:
+    predictions = requests.get(f"{replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+    (seen,) = (prediction for prediction in predictions if prediction["id"] == prediction_id)
+    status: str = seen["status"]
+    return status
 
 
 def prediction(status: str = "succeeded", prediction_id: str = "prediction1", **more: Any) -> bytes:
@@ -299,27 +322,23 @@ class TestWhatItSays:
         assert call(reference_of(job), body, signed(body))[0] == 200
         assert (stored(job).outputs, stored(job).failure) == ((), None)
 
-    def test_another_predictions_end_is_a_stray_that_is_stopped(self, simulated_replicate: SimulatedReplicate) -> None:
+    @pytest.mark.parametrize(("whose", "status"), [("nobody's", "canceled"), ("the job's own", "canceled"), ("another job's", "processing")])
+    def test_a_stray_is_stopped_unless_it_is_another_jobs_own(self, simulated_replicate: SimulatedReplicate, whose: str, status: str) -> None:
         put_secret(SECRET)
         job, now = held_job(), datetime.now(UTC)
         attempt = job_store.begin_attempt(job, "lap", lease_until=now + LATER, now=now)
         assert attempt
         assert job_store.note_prediction(job, attempt, "prediction1", now=now)
         before = stored(job)
-        requests.put(f"{simulated_replicate.base_url}/faults", json={"run_seconds": 60}, timeout=5).raise_for_status()
-        created = requests.post(
-            f"{simulated_replicate.base_url}/v1/models/black-forest-labs/flux-schnell/predictions",
-            json={"input": {"prompt": "x"}},
-            headers={"Authorization": "Bearer r8_test"},
-            timeout=5,
-        ).json()
+        webhooks = {"nobody's": None, "the job's own": reference_of(before), "another job's": str(Reference(ANN, image_job().job_id, attempt.nonce))}
+        requests.put(f"{simulated_replicate.base_url}/faults", json={"run_seconds": 60, "queue_seconds": 0}, timeout=5).raise_for_status()
+        created = ask_replicate(simulated_replicate, webhooks[whose])
 
         answered = tell(before, "processing", created["id"])
 
         assert answered == (200, {"noted": "stray"})
         assert stored(job) == before
-        (seen,) = requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
-        assert seen["status"] == "canceled"
+        assert until(lambda: seen_at(simulated_replicate, created["id"]) == status)
 
     def test_a_stray_that_cannot_be_stopped_is_answered_all_the_same(self, job: Job) -> None:
         tell(job)

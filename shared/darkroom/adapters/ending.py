@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from urllib.parse import unquote
 
 from darkroom.adapters import events, job_store, ledger
 from darkroom.domain.accounts import AccountId
@@ -24,18 +27,24 @@ def stop_predictions(job: Job) -> None:
     """Stop what may still run at the provider for a job that is about to end without it."""
     for attempt in job.attempts:
         if attempt.prediction_id and not attempt.finished_at and not job.status.is_final:
-            _stop(job, attempt.prediction_id)
+            with _trouble_noted(attempt.prediction_id):
+                provider_named(job.work.provider).cancel(attempt.prediction_id)
 
 
 def stop_stray(job: Job, prediction_id: str) -> None:
-    """Stop a prediction that is not the job's own, and count it."""
+    """Count a prediction that came for this job and is not its own, and stop it, unless it is the prediction of another job."""
     logger.warning("stray prediction", job_id=job.job_id, prediction_id=prediction_id)
     metrics.add_metric("StrayPredictions", "Count", 1)
-    _stop(job, prediction_id)
+    with _trouble_noted(prediction_id):
+        provider = provider_named(job.work.provider)
+        webhook_url = provider.get(prediction_id).webhook_url
+        if webhook_url is None or f"{job.account}/{job.job_id}/" in unquote(webhook_url):
+            provider.cancel(prediction_id)
 
 
-def _stop(job: Job, prediction_id: str) -> None:
+@contextmanager
+def _trouble_noted(prediction_id: str) -> Iterator[None]:
     try:
-        provider_named(job.work.provider).cancel(prediction_id)
+        yield
     except Exception as error:  # noqa: BLE001 (it ends at its deadline by itself, and nothing may stand between a user and a refund)
         logger.warning("prediction not stopped", prediction_id=prediction_id, cause=type(error).__name__)

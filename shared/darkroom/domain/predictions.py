@@ -19,12 +19,13 @@ class PredictionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One piece of work at a provider. `outputs` are links that die within the hour."""
+    """One piece of work at a provider. `outputs` are links that die within the hour; `webhook_url` says whom it is for, where it is told."""
 
     prediction_id: str
     status: PredictionStatus
     outputs: tuple[str, ...] = ()
     failure: Failure | None = None
+    webhook_url: str | None = None
 
 
 def is_final_at_replicate(status: object) -> bool:

@@ -77,12 +77,13 @@ def find(*, webhook_url: str | None, since: datetime) -> Prediction | None:
 
 def _normalised(prediction: ReplicatePrediction) -> Prediction:
     status: str = prediction.status
+    webhook_url = getattr(prediction, "webhook", None)
     if not is_final_at_replicate(status):
-        return Prediction(prediction.id, PredictionStatus.RUNNING)
+        return Prediction(prediction.id, PredictionStatus.RUNNING, webhook_url=webhook_url)
     outputs = tuple(links_in(getattr(prediction, "output", None)))
     if status == "succeeded" and outputs:
-        return Prediction(prediction.id, PredictionStatus.SUCCEEDED, outputs)
-    return Prediction(prediction.id, PredictionStatus.FAILED, failure=_failure_of(prediction, status))
+        return Prediction(prediction.id, PredictionStatus.SUCCEEDED, outputs, webhook_url=webhook_url)
+    return Prediction(prediction.id, PredictionStatus.FAILED, failure=_failure_of(prediction, status), webhook_url=webhook_url)
 
 
 def _failure_of(prediction: ReplicatePrediction, status: str) -> Failure:
