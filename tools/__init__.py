@@ -1,1 +1,1 @@
-"""Commands for a deployed stack."""
+"""Commands for a build and for a deployed stack."""
