@@ -20,9 +20,7 @@ from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from samcli.yamlhelper import yaml_parse
 
-from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import callbacks, fetch, secrets, transactions
-from darkroom.adapters.table import AccountRow, EntryRow, GrantRow, JobRow, RequestRow
+from darkroom.adapters import callbacks, fetch, secrets
 from darkroom.settings import settings
 from local.replicate import SimulatedReplicate
 
@@ -39,16 +37,7 @@ def forget_settings() -> None:
     """Have the environment and the secrets read again. A client of AWS is none the wiser, and costs a quarter of a second to make anew."""
     for cached in (settings, fetch._session, callbacks._session):
         cached.cache_clear()
-    secrets.forget_secrets()
-
-
-def forget_clients() -> None:
-    """Make every adapter connect anew, to whatever AWS is there now."""
-    forget_settings()
-    for cached in (aws_adapter.client, transactions._connection):
-        cached.cache_clear()
-    for model in (AccountRow, EntryRow, GrantRow, JobRow, RequestRow):
-        model._connection = None
+    secrets._kept.clear()
 
 
 @cache

@@ -36,35 +36,13 @@ def event_of(request: Request, match: Match, identity: Identity | None, *, api_i
     """Make the event for a request. The path comes percent-decoded and the query string raw, as HTTP APIs give them."""
     headers = _headers(request)
     query = request.query_string.decode("latin-1")
-    now = time.time()
-    host = headers.get("host", "")
-    context: dict[str, Any] = {
-        "accountId": ACCOUNT_ID,
-        "apiId": api_id,
-        "domainName": host.partition(":")[0],
-        "domainPrefix": host.partition(".")[0],
-        "http": {
-            "method": request.method,
-            "path": request.path,
-            "protocol": request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
-            "sourceIp": request.remote_addr or "",
-            "userAgent": headers.get("user-agent", ""),
-        },
-        "requestId": str(uuid.uuid4()),
-        "routeKey": match.route.key,
-        "stage": stage,
-        "time": datetime.fromtimestamp(now, UTC).strftime("%d/%b/%Y:%H:%M:%S %z"),
-        "timeEpoch": int(now * 1000),
-    }
-    if identity:
-        context["authorizer"] = {"jwt": {"claims": dict(identity.claims), "scopes": identity.scopes}}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": match.route.key,
         "rawPath": request.path,
         "rawQueryString": query,
         "headers": headers,
-        "requestContext": context,
+        "requestContext": _context(request, match, identity, api_id=api_id, stage=stage),
         "isBase64Encoded": False,
     }
     if cookies := request.headers.get("Cookie"):
@@ -76,6 +54,32 @@ def event_of(request: Request, match: Match, identity: Identity | None, *, api_i
     if body := request.get_data():
         event |= _body(body, headers.get("content-type", ""))
     return event
+
+
+def _context(request: Request, match: Match, identity: Identity | None, *, api_id: str, stage: str) -> dict[str, Any]:
+    now = time.time()
+    host = request.headers.get("Host", "")
+    context: dict[str, Any] = {
+        "accountId": ACCOUNT_ID,
+        "apiId": api_id,
+        "domainName": host.partition(":")[0],
+        "domainPrefix": host.partition(".")[0],
+        "http": {
+            "method": request.method,
+            "path": request.path,
+            "protocol": request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
+            "sourceIp": request.remote_addr or "",
+            "userAgent": request.headers.get("User-Agent", ""),
+        },
+        "requestId": str(uuid.uuid4()),
+        "routeKey": match.route.key,
+        "stage": stage,
+        "time": datetime.fromtimestamp(now, UTC).strftime("%d/%b/%Y:%H:%M:%S %z"),
+        "timeEpoch": int(now * 1000),
+    }
+    if identity:
+        context["authorizer"] = {"jwt": {"claims": dict(identity.claims), "scopes": identity.scopes}}
+    return context
 
 
 def response_of(payload: bytes) -> Response:

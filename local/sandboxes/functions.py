@@ -14,6 +14,24 @@ from local.cloud.template import built_path
 _NAME_IN_REFERENCE = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]*:)?\d{12}:function:|function:)?(?P<name>[A-Za-z0-9_-]+)(?::[^:/]+)?")
 
 
+_ALIKE_EVERYWHERE = {
+    "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_LAMBDA_FUNCTION_VERSION": "1",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "AWS_REGION": REGION,
+    # What SAM CLI says of its own sandboxes; the tracer takes it to mean that no X-Ray daemon is there.
+    "AWS_SAM_LOCAL": "true",
+    "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+    "AWS_SESSION_TOKEN": "local-session-token",
+    # Lambda's user has no home; without this one the SDK would read the configuration of this machine's user.
+    "HOME": "/nonexistent",
+    "LANG": "en_US.UTF-8",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "TZ": ":UTC",
+}
+
+
 @dataclass(frozen=True)
 class FunctionSpec:
     """One function; `environment` holds the template's variables and those that Lambda reserves, nothing of this machine's."""
@@ -61,29 +79,16 @@ def _spec(
     task_root = built_path(build_dir, properties["Code"])
     timeout_seconds = int(properties.get("Timeout", 3))
     memory_mb = int(properties.get("MemorySize", 128))
-    variables = properties.get("Environment", {}).get("Variables", {})
+    variables = {key: str(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
     reserved = {
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_DEFAULT_REGION": REGION,
+        **_ALIKE_EVERYWHERE,
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{properties.get('Runtime', '')}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
         "AWS_LAMBDA_FUNCTION_NAME": name,
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
-        "AWS_LAMBDA_FUNCTION_VERSION": "1",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
-        "AWS_REGION": REGION,
-        # What SAM CLI says of its own sandboxes; the tracer takes it to mean that no X-Ray daemon is there.
-        "AWS_SAM_LOCAL": "true",
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_SESSION_TOKEN": "local-session-token",
-        # Lambda's user has no home; without this one the SDK would read the configuration of this machine's user.
-        "HOME": "/nonexistent",
         "LAMBDA_TASK_ROOT": str(task_root),
-        "LANG": "en_US.UTF-8",
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "TZ": ":UTC",
         "_HANDLER": properties["Handler"],
     }
     return FunctionSpec(
@@ -92,7 +97,7 @@ def _spec(
         handler=properties["Handler"],
         task_root=task_root,
         layers=tuple(layers[layer] for layer in properties.get("Layers", [])),
-        environment={**{key: str(value) for key, value in variables.items()}, **reserved},
+        environment={**variables, **reserved},
         timeout_seconds=timeout_seconds,
         memory_mb=memory_mb,
     )

@@ -188,7 +188,7 @@ class TestSubmit:
             (BODY | {"callback_url": "javascript:alert(1)"}, ["callback_url"]),
             (BODY | {"callback_url": 7}, ["callback_url"]),
             (BODY | {"metadata": ["a"]}, ["metadata"]),
-            (BODY | {"metadata": {"a": "x" * 4_096}}, ["metadata"]),
+            (BODY | {"metadata": {"a": "x" * 4_088}}, ["metadata"]),
         ],
         ids=lambda value: str(value)[:40],
     )
@@ -304,6 +304,11 @@ class TestSubmit:
         assert job["parameters"]["prompt"] == prompt
         assert call_api("GET", f"/jobs/{job['id']}")[1]["parameters"]["prompt"] == prompt
         assert job_store.read(ANN, job["id"]).work.input["prompt"] == prompt
+
+    def test_metadata_of_four_kilobytes_is_taken(self) -> None:
+        open_account(100)
+
+        assert submit(body=BODY | {"metadata": {"a": "x" * 4_087}})[0] == 202
 
     def test_metadata_and_callback_come_through(self) -> None:
         open_account(100)

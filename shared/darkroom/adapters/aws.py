@@ -9,7 +9,7 @@ from botocore.config import Config
 _BRIEF = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
 _BULKY = Config(
     connect_timeout=1,
-    # A put of a large film takes longer than an answer should.
+    # A put of a large output takes longer than an answer should.
     read_timeout=30,
     retries={"total_max_attempts": 3, "mode": "standard"},
     signature_version="s3v4",

@@ -36,11 +36,6 @@ def secret_values(secret_id: str, *, age_seconds_max: float = AGE_SECONDS_MAX) -
     return kept.values
 
 
-def forget_secrets() -> None:
-    """Fetch every secret anew when it is next asked for."""
-    _kept.clear()
-
-
 def _fetch(secret_id: str, stage: str) -> str | None:
     secrets = client("secretsmanager")
     try:

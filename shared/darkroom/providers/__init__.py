@@ -13,8 +13,8 @@ from darkroom.domain.predictions import Prediction
 class Provider(Protocol):
     """What a provider's module can do.
 
-    Every verb may raise ProviderBusy (nothing was done, come back later), ProviderUnavailable (what was done is unknown) and
-    GenerationFailed (it will never be done).
+    Every verb may raise ProviderBusy (nothing was done, come back later) and ProviderUnavailable (what was done is unknown). Only `request`
+    raises GenerationFailed (it will never be done): what exists already is not undone by a refusal.
     """
 
     def request(self, work: Work, *, webhook_url: str | None, cancel_after_seconds: int) -> Prediction:

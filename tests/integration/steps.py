@@ -1,0 +1,33 @@
+"""What the tests of single workflow steps share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from darkroom import clock
+from darkroom.adapters import job_store
+from darkroom.domain.jobs import Job
+from tests.aws import forget_settings
+
+BUCKET = "darkroom-test-media"
+
+
+def key(job: Job, **more: Any) -> dict[str, Any]:
+    return {"account": str(job.account), "job_id": job.job_id, **more}
+
+
+def at(monkeypatch: pytest.MonkeyPatch, time: datetime) -> None:
+    monkeypatch.setattr(clock, "now", lambda: time)
+
+
+def with_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+    monkeypatch.setenv(name, str(value))
+    forget_settings()
+
+
+def is_open(job: Job) -> bool:
+    """Whether recovery would ever look at the job."""
+    return (job.account, job.job_id) in list(job_store.due(now=datetime.now(UTC) + timedelta(days=1), limit=100))

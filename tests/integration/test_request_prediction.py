@@ -1,0 +1,302 @@
+"""The step RequestPrediction, with the real provider adapter over HTTP."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from darkroom.adapters import job_store, ledger, secrets
+from darkroom.domain.errors import ComeBackLater, GenerationFailed, ProviderUnavailable
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Job, JobStatus
+from local.replicate import SimulatedReplicate
+from tests.aws import CONTEXT, client, forget_settings, handler_of
+from tests.builders import ANN, NOON, held_job, image_job, open_account, stored, until
+from tests.integration.steps import at, key, with_setting
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+class TestRequestPrediction:
+    @pytest.fixture(autouse=True)
+    def public(self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.replicate = simulated_replicate
+        # Nobody listens there: whatever happens here happens without webhooks.
+        with_setting(monkeypatch, "PUBLIC_URL", "http://127.0.0.1:9")
+        self.faults(run_seconds=30)
+
+    def faults(self, **faults: float) -> None:
+        requests.put(f"{self.replicate.base_url}/faults", json=faults, timeout=5).raise_for_status()
+
+    def predictions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = requests.get(f"{self.replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+        return found
+
+    def enter(self, job: Job, *, token: str = "token", entered_at: datetime = NOON, retry_count: int = 0) -> None:
+        handler_of("request_prediction")(key(job, task_token=token, entered_at=entered_at.isoformat(), retry_count=retry_count), CONTEXT)
+
+    def test_parks_the_token_and_asks_for_what_is_on_the_job(self) -> None:
+        job = held_job(num_outputs=2)
+
+        self.enter(job)
+
+        now = stored(job)
+        (created,) = self.predictions()
+        assert now.attempt
+        assert (now.status, now.task_token, len(now.attempts)) == (JobStatus.PROCESSING, "token", 1)
+        assert now.attempt.prediction_id == created["id"]
+        assert created["input"] == job.work.input
+        assert created["webhook_events_filter"] == ["start", "completed"]
+        assert created["webhook"] == f"http://127.0.0.1:9/webhooks/replicate?job=web%2Fann%2F{job.job_id}%2F{now.attempt.nonce}"
+        deadline = datetime.fromisoformat(created["deadline"])
+        assert timedelta(seconds=-2) < deadline - job.deadline_at <= timedelta(seconds=1)
+        assert "token" not in created["webhook"].replace("webhooks", "")
+
+    def test_a_later_lap_asks_how_it_is_doing_and_makes_no_second_prediction(self, woken: list[str]) -> None:
+        job = held_job()
+        self.enter(job)
+
+        self.enter(job, token="second", entered_at=NOON + timedelta(seconds=15))
+
+        assert stored(job).task_token == "second"
+        assert len(self.predictions()) == 1
+        assert woken == []
+
+    def test_a_lap_that_finds_the_prediction_finished_wakes_itself(self, woken: list[str]) -> None:
+        self.faults(run_seconds=0, queue_seconds=0)
+        job = held_job()
+        self.enter(job)
+        until(lambda: self.predictions()[0]["status"] == "succeeded")
+
+        self.enter(job, token="second", entered_at=NOON + timedelta(seconds=15))
+
+        assert woken == ["second"]
+
+    def test_a_crash_after_asking_is_found_again_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = held_job()
+        with monkeypatch.context() as crashing:
+            crashing.setattr(job_store, "note_prediction", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                self.enter(job)
+        assert stored(job).status is JobStatus.PENDING
+
+        self.enter(job, retry_count=1)
+
+        (created,) = self.predictions()
+        now = stored(job)
+        assert now.attempt
+        assert (now.attempt.prediction_id, now.status) == (created["id"], JobStatus.PROCESSING)
+
+    def test_a_crash_before_asking_is_not_asked_for_again_while_the_other_may_be_asking(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job, now = held_job(), datetime.now(UTC)
+        assert job_store.begin_attempt(job, "lap", lease_until=now + timedelta(seconds=35), now=now)
+
+        for seconds in (0, 34):
+            at(monkeypatch, now + timedelta(seconds=seconds))
+            with pytest.raises(ComeBackLater):
+                self.enter(job, entered_at=NOON + timedelta(seconds=seconds))
+        assert self.predictions() == []
+        at(monkeypatch, now + timedelta(seconds=36))
+        self.enter(job, entered_at=NOON + timedelta(seconds=36))
+
+        assert len(self.predictions()) == 1
+        assert len(stored(job).attempts) == 1
+
+    def test_an_answer_that_was_lost_is_looked_for_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = held_job()
+        self.faults(lost_create_answer=1, run_seconds=30)
+        with pytest.raises(ComeBackLater) as pause:
+            self.enter(job)
+        self.faults(run_seconds=30)
+        at(monkeypatch, pause.value.at)
+
+        self.enter(job, entered_at=NOON + timedelta(seconds=5))
+
+        (created,) = self.predictions()
+        now = stored(job)
+        assert now.attempt
+        assert now.attempt.prediction_id == created["id"]
+
+    def test_without_a_public_url_it_is_not_asked_again_in_the_same_lap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_setting(monkeypatch, "PUBLIC_URL", "")
+        job = held_job()
+        self.faults(lost_create_answer=1, run_seconds=30)
+        with pytest.raises(ComeBackLater) as pause:
+            self.enter(job)
+        self.faults(run_seconds=30)
+        at(monkeypatch, pause.value.at)
+
+        with pytest.raises(ComeBackLater):
+            self.enter(job, retry_count=1)
+
+        assert len(self.predictions()) == 1
+
+    def test_without_a_public_url_nobody_pays_twice_for_an_answer_that_was_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_setting(monkeypatch, "PUBLIC_URL", "")
+        job, now = held_job(), datetime.now(UTC)
+        self.faults(lost_create_answer=1, run_seconds=30)
+        with pytest.raises(ComeBackLater):
+            self.enter(job)
+        self.faults(run_seconds=30)
+        at(monkeypatch, now + timedelta(seconds=90))
+
+        with pytest.raises(GenerationFailed):
+            self.enter(job, entered_at=NOON + timedelta(seconds=90))
+
+        assert stored(job).failure == failure(FailureCode.PROVIDER_UNAVAILABLE)
+        assert len(self.predictions()) == 1
+
+    def test_a_provider_in_trouble_is_asked_again_when_nothing_can_have_come_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job, now = held_job(), datetime.now(UTC)
+        self.faults(unavailable=1)
+        with pytest.raises(ComeBackLater):
+            self.enter(job)
+        with pytest.raises(ProviderUnavailable):
+            self.enter(job, entered_at=NOON + timedelta(seconds=5))
+        self.faults(run_seconds=30)
+        with pytest.raises(ComeBackLater):
+            self.enter(job, entered_at=NOON + timedelta(seconds=10))
+        assert self.predictions() == []
+        at(monkeypatch, now + timedelta(seconds=90))
+
+        self.enter(job, entered_at=NOON + timedelta(seconds=90))
+
+        assert len(self.predictions()) == 1
+        asked = stored(job)
+        assert asked.attempt
+        assert (asked.attempt.asks_count, asked.failure) == (2, None)
+
+    def test_a_provider_that_stays_in_trouble_is_given_up_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = held_job()
+        self.faults(unavailable=1)
+        with pytest.raises(ComeBackLater):
+            self.enter(job)
+        self.faults(run_seconds=30)
+        at(monkeypatch, job.deadline_at)
+
+        with pytest.raises(GenerationFailed):
+            self.enter(job, entered_at=NOON + timedelta(minutes=9))
+
+        assert (stored(job).failure, self.predictions()) == (failure(FailureCode.PROVIDER_UNAVAILABLE), [])
+
+    def test_what_still_runs_at_the_deadline_has_failed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = held_job()
+        self.enter(job)
+        at(monkeypatch, job.deadline_at)
+
+        with pytest.raises(GenerationFailed):
+            self.enter(job, entered_at=NOON + timedelta(minutes=5))
+
+        assert stored(job).failure == failure(FailureCode.DEADLINE_EXCEEDED)
+
+    def test_what_finished_before_the_deadline_is_not_thrown_away_after_it(self, monkeypatch: pytest.MonkeyPatch, woken: list[str]) -> None:
+        self.faults(run_seconds=0, queue_seconds=0)
+        job = held_job()
+        self.enter(job)
+        until(lambda: self.predictions()[0]["status"] == "succeeded")
+        at(monkeypatch, job.deadline_at + timedelta(seconds=30))
+
+        self.enter(job, token="late", entered_at=NOON + timedelta(minutes=6))
+
+        assert woken == ["late"]
+        assert stored(job).failure is None
+
+    def test_a_throttled_ask_is_made_when_the_provider_says(self) -> None:
+        job, now = held_job(), datetime.now(UTC)
+        self.faults(throttle=1)
+
+        with pytest.raises(ComeBackLater) as pause:
+            self.enter(job)
+
+        waiting = stored(job)
+        assert waiting.waiting_since
+        assert timedelta(seconds=2) <= pause.value.at - now <= timedelta(seconds=6)
+        assert datetime.fromisoformat(str(pause.value)) == pause.value.at.replace(microsecond=0)
+        assert (waiting.status, self.predictions()) == (JobStatus.PENDING, [])
+        self.faults(run_seconds=30)
+        self.enter(job, entered_at=NOON + timedelta(seconds=5))
+
+        assert len(self.predictions()) == 1
+        assert (stored(job).status, stored(job).waiting_since) == (JobStatus.PROCESSING, None)
+
+    def test_what_the_provider_refuses_fails_the_job_with_its_words(self) -> None:
+        job = image_job()
+        open_account(100)
+        job, _ = ledger.hold(replace(job, work=replace(job.work, input={"prompt": 7})), key=None, now=NOON)
+
+        with pytest.raises(GenerationFailed) as failed:
+            self.enter(job)
+
+        noted = stored(job).failure
+        assert noted
+        assert noted.code is FailureCode.INVALID_INPUT
+        assert "Expected: string" in noted.message
+        assert str(failed.value) == "invalid_input"
+
+    @pytest.mark.parametrize(("fault", "unknown_seconds"), [("unavailable", 10), ("lost_create_answer", 60)])
+    def test_nothing_is_asked_again_while_it_is_unknown_what_was_made(self, fault: str, unknown_seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        job, now = held_job(), datetime.now(UTC)
+        at(monkeypatch, now)
+        self.faults(**{fault: 1})
+
+        with pytest.raises(ComeBackLater):
+            self.enter(job)
+
+        asked = stored(job)
+        assert asked.attempt
+        assert (asked.attempt.lease_until, asked.waiting_since) == (now + timedelta(seconds=unknown_seconds), now)
+
+    def test_a_token_that_was_rotated_meanwhile_is_fetched_anew(self) -> None:
+        secret_id = os.environ["REPLICATE_TOKEN_SECRET"]
+        client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString="revoked")
+        forget_settings()
+        secrets.secret_values(secret_id)
+        client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString="r8_new")
+        kept = secrets._kept[secret_id]
+        secrets._kept[secret_id] = replace(kept, fetched_at=kept.fetched_at - secrets.REFETCH_SECONDS_MIN - 1)
+
+        self.enter(held_job())
+
+        assert len(self.predictions()) == 1
+
+    def test_a_token_that_the_provider_refuses_is_our_fault(self) -> None:
+        client("secretsmanager").put_secret_value(SecretId=os.environ["REPLICATE_TOKEN_SECRET"], SecretString="wrong")
+        forget_settings()
+        job = held_job()
+
+        with pytest.raises(GenerationFailed):
+            self.enter(job)
+
+        noted = stored(job).failure
+        assert noted
+        assert (noted.code, noted.is_fault) == (FailureCode.PROVIDER_UNAVAILABLE, True)
+
+    def test_after_the_deadline_nothing_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = held_job()
+        at(monkeypatch, job.deadline_at)
+
+        with pytest.raises(GenerationFailed):
+            self.enter(job)
+
+        assert (stored(job).failure, self.predictions()) == (failure(FailureCode.DEADLINE_EXCEEDED), [])
+
+    def test_an_older_lap_steps_aside(self, woken: list[str]) -> None:
+        job = held_job()
+        job_store.park_token(job, "new", "2026-01-02T12:00:30.000000#000", look_at=NOON)
+
+        self.enter(job, token="old")
+
+        assert (stored(job).task_token, self.predictions(), woken) == ("new", [], [])
+
+    def test_a_final_job_goes_on_at_once(self, woken: list[str]) -> None:
+        job = held_job()
+        ended = ledger.resolve(ANN, job.job_id, now=NOON)
+
+        self.enter(job)
+
+        assert (stored(job), self.predictions(), woken) == (ended, [], ["token"])
