@@ -143,7 +143,7 @@ class Sandboxes:
     def _release(self, name: str, sandbox: Sandbox) -> None:
         with self._changed:
             self._busy[name].remove(sandbox)
-            if sandbox.is_alive and not self._closed:
+            if sandbox.is_alive and not sandbox.is_spent and not self._closed:
                 self._idle[name].append(sandbox)
             else:
                 sandbox.end()

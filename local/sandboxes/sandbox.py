@@ -59,6 +59,8 @@ class Sandbox:
         """Start it; its output goes to the end of `log`. Raises TimeoutError when it does not listen in time."""
         self.started_at = time.monotonic()
         self.has_answered = False
+        # After a time-out or a crash the emulator may refuse the next invocation (Sandbox.Failure), so it is not to be used again.
+        self.is_spent = False
         self._function = function
         self._watchdog = watchdog
         self._ending = Lock()
@@ -83,6 +85,7 @@ class Sandbox:
         finally:
             connection.close()
             self.has_answered = True
+        self.is_spent = status != http.client.OK or _TIMED_OUT.fullmatch(body) is not None
         return read_answer(status, body)
 
     def end(self) -> None:
