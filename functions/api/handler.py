@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -9,20 +10,17 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from uuid6 import uuid7
 
 from darkroom import catalog, clock
-from darkroom.adapters import callbacks, job_store, ledger, media, workflow
+from darkroom.adapters import callbacks, deletion, job_store, ledger, media, submissions, switches, workflow
 from darkroom.adapters.callers import Caller, caller_of
 from darkroom.adapters.http_api import HttpApi, answer
 from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.adapters.pages import Page
-from darkroom.adapters.requests import GrantRequest, JobRequest
+from darkroom.adapters.requests import GrantRequest, JobRequest, PauseRequest
 from darkroom.domain.accounts import AccountId, Entry
-from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, WorkflowUnavailable
+from darkroom.domain.errors import FieldError, InvalidRequest, JobIsFinal, Paused, WorkflowUnavailable
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.domain.templates import checked_parameters, new_job
-from darkroom.domain.urls import is_safe_url
 from darkroom.domain.views import balance_view, entry_view, job_view, template_view
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
@@ -50,12 +48,14 @@ def submit_job(
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x20-\x7e]{1,255}$")] = None,
 ) -> Response[str]:
     """Hold the credits and accept the job. From then on it is durable, whether or not its start succeeds."""
-    caller, now = _caller(), clock.now()
+    account, now = _welcomed(), clock.now()
     key = IdempotencyKey.of(idempotency_key, app.raw_body()) if idempotency_key else None
-    job = ledger.accepted_before(caller.account, key, now=now) if key else None
+    job = ledger.accepted_before(account, key, now=now) if key else None
     repeated = job is not None
     if job is None:
-        job, repeated = ledger.hold(_job_of(request, caller), key=key, now=now)
+        if switches.is_paused():
+            raise Paused
+        job, repeated = ledger.hold(submissions.job_of(request, account, now=now), key=key, now=now)
     if job.status is JobStatus.PENDING:
         _start(job)
     logger.info("job accepted", job_id=job.job_id, template=job.template.code, credits=job.quoted, repeated=repeated)
@@ -82,6 +82,26 @@ def read_job(job_id: str, if_none_match: Annotated[str | None, Header(alias="If-
     return answer(HTTPStatus.OK, _shown(job), headers)
 
 
+@app.post("/jobs/<job_id>/cancel")
+def cancel_job(job_id: str) -> Response[str]:
+    """Ask for the end of a job. It wins if it was asked before storing began; only the workflow ends the job, and its end shows which."""
+    job, now = job_store.read(_caller().account, job_id), clock.now()
+    asked = job_store.request_cancel(job, look_at=now + timedelta(seconds=settings().start_grace_seconds), now=now)
+    if asked is None:
+        raise JobIsFinal(job_store.read(job.account, job_id).status)
+    _wake_or_start(asked)
+    logger.info("cancel asked", job_id=job_id, in_time=asked.cancel_wins)
+    return answer(HTTPStatus.ACCEPTED, _shown(asked))
+
+
+@app.delete("/jobs/<job_id>")
+def delete_job(job_id: str) -> Response[str]:
+    """Delete a job that has ended: its record and its media. Its ledger entries stay."""
+    deletion.delete(_caller().account, job_id, now=clock.now())
+    logger.info("job deleted", job_id=job_id)
+    return Response(HTTPStatus.NO_CONTENT, body="")
+
+
 @app.get("/templates")
 def list_templates() -> Response[str]:
     """Show what can be generated, and with which parameters."""
@@ -99,13 +119,13 @@ def read_template(code: str) -> Response[str]:
 @app.get("/credits")
 def read_credits() -> Response[str]:
     """Show the caller's books."""
-    return answer(HTTPStatus.OK, balance_view(ledger.balance(_caller().account)))
+    return answer(HTTPStatus.OK, balance_view(ledger.balance(_welcomed())))
 
 
 @app.get("/credits/entries")
 def list_entries(limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
     """List the caller's ledger entries, newest first."""
-    return _entries_shown(ledger.entries(_caller().account, limit=limit, cursor=cursor))
+    return _entries_shown(ledger.entries(_welcomed(), limit=limit, cursor=cursor))
 
 
 @app.get("/callbacks/secret")
@@ -138,6 +158,16 @@ def list_account_entries(platform: str, user: str, limit: Limit = _PAGE_SIZE, cu
     return _entries_shown(ledger.entries(_account_named(platform, user), limit=limit, cursor=cursor))
 
 
+@app.put("/admin/paused")
+def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
+    """Take no jobs from now on, or take them again."""
+    caller = _caller()
+    caller.must_be_admin()
+    switches.pause(paused=request.paused, by=caller.account, now=clock.now())
+    logger.warning("jobs are paused" if request.paused else "jobs are taken again", by=str(caller.account))
+    return answer(HTTPStatus.OK, {"paused": request.paused})
+
+
 @app.get("/health")
 def read_health() -> Response[str]:
     """Say that the door is open."""
@@ -146,6 +176,14 @@ def read_health() -> Response[str]:
 
 def _caller() -> Caller:
     return caller_of(app.claims())
+
+
+def _welcomed() -> AccountId:
+    """Give the caller's account, which has had its welcome credits."""
+    account = _caller().account
+    if ledger.welcome(account, now=clock.now()):
+        logger.info("welcome credits granted", account=str(account), credits=settings().welcome_credits)
+    return account
 
 
 def _account_named(platform: str, user: str) -> AccountId:
@@ -157,32 +195,21 @@ def _account_named(platform: str, user: str) -> AccountId:
         raise InvalidRequest([FieldError("user", "Must be 1 to 128 letters, digits or . _ : @ | -")]) from None
 
 
-def _job_of(request: JobRequest, caller: Caller) -> Job:
-    try:
-        template = catalog.template(request.template)
-    except NotFound:
-        known = ", ".join(catalog.templates())
-        raise InvalidRequest([FieldError("template", f"There is no such template. There are: {known}.")]) from None
-    if request.callback_url is not None and not is_safe_url(request.callback_url, settings().private_hosts):
-        raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
-    parameters = checked_parameters(template, request.parameters, prompt_characters_max=settings().prompt_characters_max)
-    return new_job(
-        template,
-        parameters,
-        account=caller.account,
-        job_id=str(uuid7()),
-        prices=settings().prices,
-        now=clock.now(),
-        callback_url=request.callback_url,
-        metadata=request.metadata or {},
-    )
-
-
 def _start(job: Job) -> None:
     try:
         workflow.start(job)
     except WorkflowUnavailable as error:
         logger.warning("job not started yet, recovery will", job_id=job.job_id, cause=str(error))
+
+
+def _wake_or_start(job: Job) -> None:
+    if job.task_token is None:
+        _start(job)
+        return
+    try:
+        workflow.wake(job.task_token)
+    except WorkflowUnavailable as error:
+        logger.warning("nobody woken yet, recovery will", job_id=job.job_id, cause=str(error))
 
 
 def _shown(job: Job) -> dict[str, Any]:

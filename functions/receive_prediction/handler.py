@@ -78,5 +78,7 @@ def _note(job: Job, attempt: Attempt, prediction_id: str, status: str) -> str:
     if not is_final_at_replicate(status):
         return "started"
     job_store.note_finished(job, attempt, now=now)
-    token = job_store.read(job.account, job.job_id).task_token
-    return "finished" if token and workflow.wake(token) else "late"
+    job = job_store.read(job.account, job.job_id)
+    if attempt.number < len(job.attempts) or job.task_token is None:
+        return "late"
+    return "finished" if workflow.wake(job.task_token) else "late"

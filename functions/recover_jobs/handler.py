@@ -1,4 +1,4 @@
-"""Every minute: start the jobs that never started, end the jobs whose execution is gone."""
+"""Every minute: start the jobs that never started, end the jobs whose execution is gone, throw away what was kept long enough."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from darkroom import clock
-from darkroom.adapters import job_store, workflow
-from darkroom.adapters.ending import end, stop_predictions
+from darkroom import catalog, clock
+from darkroom.adapters import deletion, job_store, slots, workflow
+from darkroom.adapters.ending import end
+from darkroom.adapters.job_rows import Queue
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
 from darkroom.domain.recovery import LOOK_AGAIN_SECONDS, Action, decide
@@ -21,13 +22,15 @@ from darkroom.settings import settings
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Look at every open job that is due. Running twice at once is running once: each step is bound by the record."""
-    for account, job_id in job_store.due(now=clock.now(), limit=settings().recoveries_per_run_max):
-        try:
-            _recover(account, job_id, clock.now())
-        except Exception:  # noqa: BLE001 (one job in trouble must not keep the others waiting; it stays open and is due again)
-            logger.exception("job not recovered", job_id=job_id)
-            metrics.add_metric("RecoveriesFailed", "Count", 1)
+    """Look at every job that is due. Running twice at once is running once: each step is bound by the record."""
+    for queue, look_at in _LOOKS.items():
+        for account, job_id in job_store.due(now=clock.now(), limit=settings().recoveries_per_run_max, queue=queue):
+            try:
+                look_at(account, job_id, clock.now())
+            except Exception:  # noqa: BLE001 (one job in trouble must not keep the others waiting; it stays where it is and is due again)
+                logger.exception("job not recovered", job_id=job_id, queue=queue)
+                metrics.add_metric("RecoveriesFailed", "Count", 1)
+    _free_leaked_slots()
 
 
 def _recover(account: AccountId, job_id: str, now: datetime) -> None:
@@ -57,6 +60,29 @@ def _act(job: Job, action: Action, now: datetime) -> None:
             workflow.start(job)
         case Action.WAKE if job.task_token:
             workflow.wake(job.task_token)
+        case Action.STOP:
+            workflow.stop(job.job_id)
         case Action.END:
-            stop_predictions(job)
-            end(job.account, job.job_id, now=now)
+            ended = end(job.account, job.job_id, now=now)
+            logger.warning("job ended by recovery", job_id=job.job_id, status=ended.status, charged=ended.charged, refunded=ended.refunded)
+            metrics.add_metric("JobsEndedByRecovery", "Count", 1)
+
+
+def _throw_away(account: AccountId, job_id: str, now: datetime) -> None:
+    if deletion.delete_if_kept_long_enough(account, job_id, now=now):
+        logger.info("job deleted after its retention", job_id=job_id)
+        metrics.add_metric("JobsThrownAway", "Count", 1)
+
+
+def _sweep_up(account: AccountId, job_id: str, _: datetime) -> None:
+    deletion.sweep_up(account, job_id)
+
+
+def _free_leaked_slots() -> None:
+    for provider in {template.provider for template in catalog.templates().values()}:
+        for holder in slots.free_leaked(provider):
+            logger.error("slot leaked and freed", provider=provider, holder=holder)
+            metrics.add_metric("SlotsLeaked", "Count", 1)
+
+
+_LOOKS = {Queue.OPEN: _recover, Queue.KEPT: _throw_away, Queue.DELETED: _sweep_up}

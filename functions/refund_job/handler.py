@@ -7,8 +7,7 @@ from typing import TypedDict
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import job_store
-from darkroom.adapters.ending import end, stop_predictions
+from darkroom.adapters.ending import end
 from darkroom.adapters.workflow import JobKey, key_of_event
 from darkroom.domain.failures import failure_of_error
 from darkroom.domain.jobs import JobStatus
@@ -31,9 +30,8 @@ class Ended(TypedDict):
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: Failed, context: LambdaContext) -> Ended:  # noqa: ARG001 (Lambda passes it)
-    """Stop what still runs at the provider, and settle what the record holds."""
+    """Settle what the record holds, and stop what still runs at the provider."""
     account, job_id = key_of_event(event)
-    stop_predictions(job_store.read(account, job_id))
     job = end(account, job_id, reason=failure_of_error(event["failure"]), now=clock.now())
     fault = job.status is JobStatus.FAILED and (job.failure is None or job.failure.is_fault)
     logger.info("job ended", job_id=job_id, status=job.status, charged=job.charged, refunded=job.refunded, cause=event["failure"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NoReturn
 from urllib.parse import quote
@@ -10,13 +11,13 @@ from urllib.parse import quote
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import job_store, workflow
+from darkroom.adapters import job_store, slots, workflow
 from darkroom.adapters.ending import stop_stray
 from darkroom.adapters.workflow import JobKey, key_of_event
 from darkroom.domain.errors import ComeBackLater, GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, lap_name, same_entry
-from darkroom.domain.predictions import Prediction, PredictionStatus
+from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
 from darkroom.domain.recovery import look_at_running
 from darkroom.domain.references import Reference
 from darkroom.observability import logger, metrics, tracer
@@ -26,6 +27,7 @@ from darkroom.settings import settings
 # Longer than this function's own time-out: when it is over, nobody is asking any more.
 _LEASE_SECONDS = 70
 _LOOK_AGAIN_SECONDS = 5
+_NO_SLOT_SECONDS = 2.0
 
 
 class Lap(JobKey):
@@ -45,11 +47,14 @@ def handler(event: Lap, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda
     job = job_store.read(*key_of_event(event))
     logger.append_keys(job_id=job.job_id)
     lap = lap_name(datetime.fromisoformat(event["entered_at"]), event["retry_count"])
-    if not job_store.park_token(job, event["task_token"], lap, look_at=look_at_running(job, now)):
+    parked = job_store.park_token(job, event["task_token"], lap, look_at=look_at_running(job, now))
+    if parked is None:
         _step_aside(job, event["task_token"])
         return
-    with job_store.failures_noted(job):
-        prediction = _prediction_of(job, lap, now)
+    with job_store.failures_noted(parked):
+        if parked.cancel_wins:
+            raise GenerationFailed(failure(FailureCode.CANCELED))
+        prediction = _prediction_of(parked, lap, now)
     if prediction and prediction.status is not PredictionStatus.RUNNING:
         workflow.wake(event["task_token"])
 
@@ -67,7 +72,10 @@ def _prediction_of(job: Job, lap: str, now: datetime) -> Prediction | None:
     """
     provider = provider_named(job.work.provider)
     try:
-        prediction = _known_prediction(provider, job, lap, now) or _ask(provider, job, lap, now)
+        prediction = _known_prediction(provider, job, lap, now)
+        if prediction and may_ask_again(job, prediction, now=now):
+            job, prediction = _closed(job, prediction, now), None
+        prediction = prediction or _ask(provider, job, lap, now)
     except ProviderBusy as busy:
         _come_back_after(busy.retry_after_seconds * random.uniform(1, 1.5), job)  # noqa: S311 (jitter is no secret)
     if prediction and prediction.status is PredictionStatus.RUNNING and now >= job.deadline_at:
@@ -94,6 +102,14 @@ def _known_prediction(provider: Provider, job: Job, lap: str, now: datetime) -> 
     return None
 
 
+def _closed(job: Job, prediction: Prediction, now: datetime) -> Job:
+    """Close the latest attempt, whose prediction was interrupted, so that the next one is the second."""
+    *earlier, latest = job.attempts
+    logger.warning("prediction interrupted, asking once more", prediction_id=prediction.prediction_id)
+    job_store.note_finished(job, latest, now=now)
+    return replace(job, attempts=(*earlier, replace(latest, prediction_id=prediction.prediction_id, finished_at=now)))
+
+
 def _poll(provider: Provider, job: Job, prediction_id: str, now: datetime) -> Prediction:
     try:
         return provider.get(prediction_id)
@@ -107,8 +123,11 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
     """Write the attempt down under a lease, then ask. None when another sandbox holds the lease."""
     if now >= job.deadline_at:
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED))
+    if not slots.take(job, now=now):
+        job_store.note_waiting(job, now=now)
+        raise ProviderBusy(_NO_SLOT_SECONDS)
     lease_until = now + timedelta(seconds=_LEASE_SECONDS)
-    if job.attempt:
+    if job.attempt and job.attempt.prediction_id is None:
         attempt = job_store.renew_attempt(job, job.attempt, lap, lease_until=lease_until, now=now)
     else:
         attempt = job_store.begin_attempt(job, lap, lease_until=lease_until, now=now)

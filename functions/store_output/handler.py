@@ -15,7 +15,7 @@ from darkroom.adapters.workflow import JobKey, key_of_event
 from darkroom.domain.errors import ComeBackLater, GenerationFailed, OutputUnavailable, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job, Output
-from darkroom.domain.predictions import Prediction, PredictionStatus
+from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
 from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import provider_named
 from darkroom.settings import settings
@@ -33,8 +33,11 @@ def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lam
     if job.status.is_final:
         return
     with job_store.failures_noted(job):
+        if job.cancel_wins:
+            raise GenerationFailed(failure(FailureCode.CANCELED))
         prediction = _finished_prediction(job)
-        job_store.note_storing(job, now=clock.now())
+        if not job_store.note_storing(job, now=clock.now()) and job_store.read(job.account, job.job_id).cancel_wins:
+            raise GenerationFailed(failure(FailureCode.CANCELED))
         try:
             _store_all(job, prediction)
         except OutputUnavailable as error:
@@ -54,6 +57,8 @@ def _finished_prediction(job: Job) -> Prediction:
     match prediction.status:
         case PredictionStatus.RUNNING:
             raise ComeBackLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS))
+        case PredictionStatus.FAILED if may_ask_again(job, prediction, now=clock.now()):
+            raise ComeBackLater(clock.now())
         case PredictionStatus.FAILED:
             raise GenerationFailed(prediction.failure or failure(FailureCode.PREDICTION_FAILED))
         case PredictionStatus.SUCCEEDED:

@@ -45,6 +45,9 @@ class Settings:
     prompt_characters_max: int = 5_000
     metadata_bytes_max: int = 4_096
     jobs_in_flight_max: int = 20
+    predictions_in_flight_max: int = 5
+    welcome_credits: int = 0
+    retention_days: int = 0
     output_bytes_max: int = 100_000_000
     output_seconds_max: int = 25
     image_pixels_max: int = 40_000_000

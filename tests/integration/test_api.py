@@ -353,7 +353,7 @@ class TestStart:
         handler_of("recover_jobs")({}, CONTEXT)
 
         assert workflow_adapter.execution(job["id"]) is not None
-        until(lambda: call_api("GET", f"/jobs/{job['id']}")[1]["status"] == "failed")
+        until(lambda: call_api("GET", f"/jobs/{job['id']}")[1]["status"] == "failed", seconds=60)
         assert ledger.balance(ANN).available == 100
 
     def test_a_repeated_request_starts_what_was_not_started(self, workflow: Workflow) -> None:
@@ -454,7 +454,14 @@ class TestRoutes:
 
     @pytest.mark.parametrize(
         ("method", "path", "allowed"),
-        [("DELETE", "/jobs", "GET, POST"), ("POST", "/credits", "GET"), ("PATCH", "/jobs/x", "GET"), ("PUT", "/accounts/web/ann/credits", "POST")],
+        [
+            ("DELETE", "/jobs", "GET, POST"),
+            ("POST", "/credits", "GET"),
+            ("PATCH", "/jobs/x", "DELETE, GET"),
+            ("GET", "/jobs/x/cancel", "POST"),
+            ("GET", "/admin/paused", "PUT"),
+            ("PUT", "/accounts/web/ann/credits", "POST"),
+        ],
     )
     def test_another_method_is_told_which_are_allowed(self, method: str, path: str, allowed: str) -> None:
         status, problem, headers = call_api(method, path)

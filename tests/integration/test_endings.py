@@ -18,6 +18,7 @@ from darkroom.adapters import callbacks, job_store, ledger
 from darkroom.adapters import workflow as workflow_adapter
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
+from darkroom.domain.recovery import over_at
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
@@ -196,20 +197,40 @@ class TestRecoverJobs:
 
         assert (stored(job).status, stored(job).charged, stored(job).refunded) == (JobStatus.COMPLETED, 10, 10)
 
-    def test_a_running_job_past_its_time_is_woken_and_not_settled(self, monkeypatch: pytest.MonkeyPatch, woken: list[str]) -> None:
+    def test_a_job_that_runs_past_its_time_is_stopped_once_and_settled_when_it_is_quiet(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
-        job_store.park_token(job, "token", "lap", look_at=job.created_at)
-        monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=True, stopped_at=None))
-        at(monkeypatch, job.deadline_at)
+        execution, stopped = workflow_adapter.Execution(is_running=True, stopped_at=None), list[str]()
+        monkeypatch.setattr(workflow_adapter, "execution", lambda _: execution)
+        monkeypatch.setattr(aws_adapter.client("stepfunctions"), "stop_execution", lambda **given: stopped.append(given["executionArn"]))
+        at(monkeypatch, over_at(job) - timedelta(milliseconds=1))
         self.recover()
-        assert woken == []
-        at(monkeypatch, job.deadline_at + timedelta(hours=1))
+        assert stopped == []
+
+        at(monkeypatch, over_at(job))
+        self.recover()
+
+        (arn,) = stopped
+        assert arn.endswith(f":execution:darkroom-test-generation:{job.job_id}")
+        assert stored(job).status is JobStatus.PENDING
+        execution = workflow_adapter.Execution(is_running=False, stopped_at=over_at(job))
+        for seconds in (60, 120):
+            assert is_open(job)
+            at(monkeypatch, over_at(job) + timedelta(seconds=seconds))
+            self.recover()
+        assert (stored(job).status, stored(job).refunded) == (JobStatus.FAILED, 10)
+        assert len(stopped) == 1
+
+    def test_a_cancel_that_woke_nobody_is_heard_by_recovery(self, monkeypatch: pytest.MonkeyPatch, woken: list[str]) -> None:
+        job = held_job()
+        job_store.park_token(job, "token", "lap", look_at=job.created_at + timedelta(minutes=2))
+        monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=True, stopped_at=None))
+        job_store.request_cancel(job, look_at=job.created_at + timedelta(seconds=30), now=job.created_at)
+        at(monkeypatch, job.created_at + timedelta(seconds=30))
 
         self.recover()
 
         assert woken == ["token"]
         assert stored(job).status is JobStatus.PENDING
-        assert is_open(job)
 
     def test_one_job_in_trouble_does_not_keep_the_others_waiting(self, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
         open_account(100)

@@ -42,7 +42,7 @@ def test_what_is_final_is_announced_whatever_its_execution_does(status: JobStatu
         ({"started": False, "running": False}, NOON, Decision(Action.START, NOON + SOON)),
         ({}, NOON, Decision(Action.LOOK_AGAIN, NOON + NOW_AND_THEN)),
         ({}, OVER_AT - MOMENT, Decision(Action.LOOK_AGAIN, OVER_AT)),
-        ({}, OVER_AT, Decision(Action.WAKE, OVER_AT + SOON)),
+        ({}, OVER_AT, Decision(Action.STOP, OVER_AT + SOON)),
         ({"running": False, "stopped_at": NOON}, NOON, Decision(Action.LOOK_AGAIN, NOON + QUIET)),
         ({"running": False, "stopped_at": NOON}, NOON + QUIET - MOMENT, Decision(Action.LOOK_AGAIN, NOON + QUIET)),
         ({"running": False, "stopped_at": NOON}, NOON + QUIET, Decision(Action.END, NOON + QUIET + SOON)),

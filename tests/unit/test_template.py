@@ -146,8 +146,14 @@ def test_only_steps_that_need_it_may_read_secrets() -> None:
     assert readers == {"RequestPredictionFunction", "ReceivePredictionFunction", "StoreOutputFunction", "RefundJobFunction", "RecoverJobsFunction"}
 
 
-def test_nobody_may_delete() -> None:
-    assert not re.search(r'"\w+:(Delete|BatchWrite|Scan)', json.dumps([statement for _, statement in statements()]))
+def test_only_the_users_delete_and_the_retention_reach_stored_media() -> None:
+    deleters = {function for function, statement in statements() if "s3:DeleteObject" in json.dumps(statement)}
+
+    assert deleters == {"ApiFunction", "RecoverJobsFunction"}
+
+
+def test_nobody_may_delete_what_is_kept_in_bulk() -> None:
+    assert not re.search(r'"\w+:(DeleteTable|DeleteBucket|BatchWrite|DeleteObjectVersion)', json.dumps([statement for _, statement in statements()]))
 
 
 @pytest.mark.parametrize("resource", ["Table", "MediaBucket", "UserPool"])

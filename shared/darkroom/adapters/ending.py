@@ -10,23 +10,28 @@ from urllib.parse import unquote
 from darkroom.adapters import events, job_store, ledger
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import Failure
-from darkroom.domain.jobs import Job
+from darkroom.domain.jobs import Job, JobStatus
 from darkroom.observability import logger, metrics
 from darkroom.providers import provider_named
 
 
 def end(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
-    """Resolve the job's hold from its record, tell the world, and take it out of the open jobs. A job stays open until it is announced."""
+    """Resolve the job's hold from its record, tell the world, and take it out of the open jobs. A job stays open until it is announced.
+
+    What may still run at the provider for a job that ended without it is stopped. That comes after the resolution: the credits do not wait for
+    the provider, and no prediction is noted on a job that is final, so none is overlooked.
+    """
     job = ledger.resolve(account, job_id, reason=reason, now=now)
+    if job.status is not JobStatus.COMPLETED:
+        _stop_predictions(job)
     events.announce(job)
     job_store.leave_open_jobs(job)
     return job
 
 
-def stop_predictions(job: Job) -> None:
-    """Stop what may still run at the provider for a job that is about to end without it."""
+def _stop_predictions(job: Job) -> None:
     for attempt in job.attempts:
-        if attempt.prediction_id and not attempt.finished_at and not job.status.is_final:
+        if attempt.prediction_id and not attempt.finished_at:
             with _trouble_noted(attempt.prediction_id):
                 provider_named(job.work.provider).cancel(attempt.prediction_id)
 

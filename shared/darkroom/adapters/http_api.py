@@ -17,6 +17,7 @@ from darkroom.domain import errors
 from darkroom.domain.errors import FieldError
 
 BUSY_RETRY_AFTER_SECONDS = 5
+PAUSED_RETRY_AFTER_SECONDS = 60
 
 
 class BodyTooLarge(errors.RequestError):
@@ -118,27 +119,47 @@ def problem(
 
 def _refused(error: errors.DarkroomError) -> Response[str]:
     status, slug, title, detail = _ANSWERS[type(error)]
+    return problem(
+        status,
+        slug,
+        title,
+        detail or _detail(error),
+        field_errors=error.errors if isinstance(error, errors.InvalidRequest) else (),
+        retry_after_seconds=_RETRY_AFTER_SECONDS.get(type(error)),
+        members=_members(error),
+    )
+
+
+def _detail(error: errors.DarkroomError) -> str:
     match error:
-        case errors.InvalidRequest():
-            return problem(status, slug, title, str(error), field_errors=error.errors)
-        case errors.InsufficientCredits():
-            missing = error.required - error.available
-            detail = f"The job costs {error.required} credits and {error.available} are available: {missing} are missing."
-            return problem(status, slug, title, detail, members={"required": error.required, "available": error.available, "missing": missing})
+        case errors.InsufficientCredits(required=required, available=available):
+            return f"The job costs {required} credits and {available} are available: {required - available} are missing."
         case errors.TooManyJobs():
-            detail = f"{error.in_flight_max} jobs of this account are in flight, which is the limit. Submit again when one has ended."
-            return problem(status, slug, title, detail, retry_after_seconds=BUSY_RETRY_AFTER_SECONDS)
-        case errors.WebhookSecretMissing():
-            return problem(status, slug, title, detail, retry_after_seconds=BUSY_RETRY_AFTER_SECONDS)
-        case errors.Forbidden():
-            detail = str(error)
+            return f"{error.in_flight_max} jobs of this account are in flight, which is the limit. Submit again when one has ended."
+        case errors.JobIsFinal():
+            return f"The job is {error} already."
         case errors.NotFound():
-            detail = f"There is no such {error}."
+            return f"There is no such {error}."
         case BodyTooLarge():
-            detail = f"The body may have at most {error.bytes_max} bytes."
-    return problem(status, slug, title, detail)
+            return f"The body may have at most {error.bytes_max} bytes."
+        case _:
+            return str(error)
 
 
+def _members(error: errors.DarkroomError) -> dict[str, int]:
+    match error:
+        case errors.InsufficientCredits(required=required, available=available):
+            return {"required": required, "available": available, "missing": required - available}
+        case _:
+            return {}
+
+
+_RETRY_AFTER_SECONDS: dict[type[errors.DarkroomError], int] = {
+    errors.TooManyJobs: BUSY_RETRY_AFTER_SECONDS,
+    errors.Paused: PAUSED_RETRY_AFTER_SECONDS,
+    errors.JobIsOpen: BUSY_RETRY_AFTER_SECONDS,
+    errors.WebhookSecretMissing: BUSY_RETRY_AFTER_SECONDS,
+}
 _ANSWERS: dict[type[errors.DarkroomError], tuple[HTTPStatus, str, str, str]] = {
     errors.InvalidRequest: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "The request is not valid", ""),
     errors.IdempotencyKeyReused: (
@@ -149,6 +170,9 @@ _ANSWERS: dict[type[errors.DarkroomError], tuple[HTTPStatus, str, str, str]] = {
     ),
     errors.InsufficientCredits: (HTTPStatus.PAYMENT_REQUIRED, "insufficient-credits", "Not enough credits", ""),
     errors.TooManyJobs: (HTTPStatus.TOO_MANY_REQUESTS, "too-many-jobs", "Too many jobs in flight", ""),
+    errors.Paused: (HTTPStatus.SERVICE_UNAVAILABLE, "paused", "No jobs are taken at the moment", "Jobs that were accepted go on. Submit again later."),
+    errors.JobIsFinal: (HTTPStatus.CONFLICT, "job-is-final", "The job has ended", ""),
+    errors.JobIsOpen: (HTTPStatus.CONFLICT, "job-is-open", "The job has not ended", "Cancel it, or wait for its end, and delete it then."),
     errors.NotSignedIn: (HTTPStatus.UNAUTHORIZED, "not-signed-in", "Not signed in", "Send an ID token as Authorization: Bearer <token>."),
     errors.Forbidden: (HTTPStatus.FORBIDDEN, "forbidden", "Not allowed", ""),
     errors.NotFound: (HTTPStatus.NOT_FOUND, "not-found", "There is nothing here", ""),

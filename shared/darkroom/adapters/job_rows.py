@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from zlib import crc32
 
 from darkroom.adapters.table import AttemptMap, JobRow, OutputMap
@@ -11,8 +12,24 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, TemplateVersion, Work
 
 JOB_PREFIX = "JOB#"
-_OPEN_PARTITIONS_COUNT = 4
-OPEN_PARTITIONS = tuple(f"open#{number}" for number in range(_OPEN_PARTITIONS_COUNT))
+_QUEUE_PARTITIONS_COUNT = 4
+
+
+class Queue(StrEnum):
+    """What recovery looks at: open jobs, kept ones whose time may be over, and what deleted ones left behind."""
+
+    OPEN = "open"
+    KEPT = "kept"
+    DELETED = "deleted"
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """The queue's hash keys in the index. There are a few, so that none is hot."""
+        return tuple(f"{self}#{number}" for number in range(_QUEUE_PARTITIONS_COUNT))
+
+    def partition_of(self, job_id: str) -> str:
+        """Name the one in which a job waits."""
+        return self.partitions[crc32(job_id.encode()) % _QUEUE_PARTITIONS_COUNT]
 
 
 def partition(account: AccountId) -> str:
@@ -53,7 +70,7 @@ def row_of(job: Job, *, look_at: datetime) -> JobRow:
         deadline_at=job.deadline_at,
         callback_url=job.callback_url,
         metadata=dict(job.metadata),
-        open=OPEN_PARTITIONS[crc32(job.job_id.encode()) % _OPEN_PARTITIONS_COUNT],
+        open=Queue.OPEN.partition_of(job.job_id),
         look_at=look_at,
     )
 
@@ -86,6 +103,7 @@ def to_job(row: JobRow) -> Job:
         failure=failure(FailureCode(row.failure_code), row.failure_message) if row.failure_code else None,
         callback_url=row.callback_url,
         metadata=row.metadata,
+        slot=row.slot,
         revision=int(row.revision),
     )
 

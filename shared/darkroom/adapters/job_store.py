@@ -14,7 +14,7 @@ from typing import Any
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 
-from darkroom.adapters.job_rows import JOB_PREFIX, OPEN_PARTITIONS, account_of, attempt_map, key_of, output_map, partition, to_job
+from darkroom.adapters.job_rows import JOB_PREFIX, Queue, account_of, attempt_map, key_of, output_map, partition, to_job
 from darkroom.adapters.pages import Page, read_page
 from darkroom.adapters.table import JobRow
 from darkroom.adapters.transactions import update
@@ -23,8 +23,11 @@ from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import OPEN_STATUSES, Attempt, Job, JobStatus, Output, is_job_id
 from darkroom.domain.references import new_nonce
+from darkroom.settings import settings
 
+IN_OPEN_JOBS: Condition = JobRow.open.startswith(Queue.OPEN)
 _IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
+MAY_BE_DELETED: Condition = JobRow.status.exists() & ~IN_OPEN_JOBS & ~_IS_OPEN
 
 
 def read(account: AccountId, job_id: str) -> Job:
@@ -43,20 +46,32 @@ def page(account: AccountId, *, limit: int, cursor: str | None, status: JobStatu
     return read_page(JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only)
 
 
-def park_token(job: Job, token: str, lap: str, *, look_at: datetime) -> bool:
-    """Keep the task token of this lap, unless a later lap has parked one already."""
-    return _note(
+def park_token(job: Job, token: str, lap: str, *, look_at: datetime) -> Job | None:
+    """Keep the task token of this lap, unless a later lap has parked one already; gives the job as it is then, or None.
+
+    A cancel that was asked for before stands in what this gives; one that comes later finds the token.
+    """
+    return _noted(
         job,
         [JobRow.task_token.set(token), JobRow.lap.set(lap), JobRow.look_at.set(look_at)],
         _IS_OPEN & (JobRow.lap.does_not_exist() | (JobRow.lap <= lap)),
     )
 
 
+def request_cancel(job: Job, *, look_at: datetime, now: datetime) -> Job | None:
+    """Ask for the end of an open job, once; gives the job as it is then, or None when it is final. Only the workflow ends it.
+
+    Recovery looks at it by then, should nobody have been woken.
+    """
+    asked = JobRow.cancel_requested_at.set(JobRow.cancel_requested_at | now)
+    return _noted(job, [asked, JobRow.look_at.set(look_at)], _IS_OPEN)
+
+
 def begin_attempt(job: Job, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
-    """Write the first attempt down before it is made. Only one sandbox wins; for the others this is None."""
-    attempt = Attempt(number=1, nonce=new_nonce(), lap=lap, asked_at=now, lease_until=lease_until)
+    """Write the next attempt down before it is made. Only one sandbox wins; for the others this is None."""
+    attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), lap=lap, asked_at=now, lease_until=lease_until)
     added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
-    return attempt if _note(job, [added], _IS_OPEN & (size(JobRow.attempts) == 0)) else None
+    return attempt if _note(job, [added], _IS_OPEN & (size(JobRow.attempts) == len(job.attempts))) else None
 
 
 def renew_attempt(job: Job, attempt: Attempt, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
@@ -100,6 +115,11 @@ def end_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> 
     )
 
 
+def note_waiting(job: Job, *, now: datetime) -> bool:
+    """Note that the job waits for its turn, since now unless it did before."""
+    return _note(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], _IS_OPEN)
+
+
 def note_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
     """Note the id of the attempt's prediction: once, by whoever learns it first. The job is processing from then on."""
     row = _attempt_row(attempt)
@@ -122,8 +142,8 @@ def note_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
 
 
 def note_storing(job: Job, *, now: datetime) -> bool:
-    """Note that storing began."""
-    return _note(job, [JobRow.storing_at.set(now)], _IS_OPEN & JobRow.storing_at.does_not_exist())
+    """Note that storing began, unless it did before or a cancel was asked for before. From then on a cancel comes too late."""
+    return _note(job, [JobRow.storing_at.set(now)], _IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist())
 
 
 def note_output(job: Job, output: Output) -> bool:
@@ -153,21 +173,36 @@ def failures_noted(job: Job) -> Iterator[None]:
 
 def look_again(account: AccountId, job_id: str, at: datetime) -> bool:
     """Have recovery look at this job again at this time, and not before. It changes nothing that a user sees."""
-    return update(key_of(account, job_id), [JobRow.look_at.set(at)], JobRow.open.exists())
+    return update(key_of(account, job_id), [JobRow.look_at.set(at)], IN_OPEN_JOBS)
 
 
 def leave_open_jobs(job: Job) -> bool:
-    """Take a job that is final and announced out of the open ones. It changes nothing that a user sees."""
-    return update(key_of(job.account, job.job_id), [JobRow.open.remove(), JobRow.look_at.remove()], JobRow.open.exists() & ~_IS_OPEN)
+    """Take a job that is final and announced out of the open ones, and keep it for the days of retention, for ever when there are none.
+
+    It changes nothing that a user sees.
+    """
+    return update(key_of(job.account, job.job_id), _kept(job), IN_OPEN_JOBS & ~_IS_OPEN)
 
 
-def due(*, now: datetime, limit: int) -> Iterator[tuple[AccountId, str]]:
-    """Name the open jobs that recovery should look at by now, the most overdue of each partition first, at most `limit` in all."""
-    for number, open_partition in enumerate(OPEN_PARTITIONS):
-        share = limit // len(OPEN_PARTITIONS) + (number < limit % len(OPEN_PARTITIONS))
-        rows = JobRow.open_jobs.query(open_partition, JobRow.look_at <= now, limit=share, page_size=max(share, 1))
+def keep_on(job: Job) -> bool:
+    """Keep a kept job as long as the retention of today has it."""
+    return update(key_of(job.account, job.job_id), _kept(job), JobRow.open.startswith(Queue.KEPT))
+
+
+def due(*, now: datetime, limit: int, queue: Queue = Queue.OPEN) -> Iterator[tuple[AccountId, str]]:
+    """Name the jobs of a queue that recovery should look at by now, the most overdue of each partition first, at most `limit` in all."""
+    for number, hash_key in enumerate(queue.partitions):
+        share = limit // len(queue.partitions) + (number < limit % len(queue.partitions))
+        rows = JobRow.open_jobs.query(hash_key, JobRow.look_at <= now, limit=share, page_size=max(share, 1))
         for row in rows if share else ():
-            yield account_of(row.pk), row.sk.removeprefix(JOB_PREFIX)
+            yield account_of(row.pk), row.sk.partition("#")[2]
+
+
+def _kept(job: Job) -> list[Action]:
+    kept_until = job.kept_until(retention_days=settings().retention_days)
+    if kept_until is None:
+        return [JobRow.open.remove(), JobRow.look_at.remove()]
+    return [JobRow.open.set(Queue.KEPT.partition_of(job.job_id)), JobRow.look_at.set(kept_until)]
 
 
 def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB gives paths the types of their values)
@@ -175,4 +210,9 @@ def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB gives paths
 
 
 def _note(job: Job, actions: list[Action], condition: Condition) -> bool:
-    return update(key_of(job.account, job.job_id), [*actions, JobRow.revision.add(1)], condition)
+    return _noted(job, actions, condition) is not None
+
+
+def _noted(job: Job, actions: list[Action], condition: Condition) -> Job | None:
+    row = key_of(job.account, job.job_id)
+    return to_job(row) if update(row, [*actions, JobRow.revision.add(1)], condition) else None

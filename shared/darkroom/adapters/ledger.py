@@ -7,21 +7,22 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from uuid6 import uuid7
+from pynamodb.expressions.update import Action
 
-from darkroom.adapters import job_store
+from darkroom.adapters import job_store, slots
 from darkroom.adapters.job_rows import key_of, partition, row_of
+from darkroom.adapters.ledger_rows import ENTRY_PREFIX, entry_row, put_entry, to_balance, to_entry
 from darkroom.adapters.pages import Page, read_page
-from darkroom.adapters.table import AccountRow, EntryRow, GrantRow, JobRow, RequestRow
-from darkroom.adapters.transactions import Put, Refused, Update, transact
+from darkroom.adapters.table import AccountRow, EntryRow, GrantRow, JobRow, RequestRow, WelcomeRow
+from darkroom.adapters.transactions import Put, Refused, Update, Write, transact, update
 from darkroom.domain.accounts import AccountId, Balance, Entry
 from darkroom.domain.callbacks import new_callback_secret
-from darkroom.domain.errors import FieldError, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, TooManyJobs
+from darkroom.domain.errors import FieldError, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs
 from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import Job, resolution
 from darkroom.settings import settings
 
-ENTRY_PREFIX = "ENTRY#"
+WELCOME_REFERENCE = "welcome"
 _RESOLVE_TRIES_MAX = 8
 
 
@@ -41,16 +42,14 @@ class IdempotencyKey:
 def balance(account: AccountId) -> Balance:
     """Read the books of an account. Before its first grant an account has nothing, and that is what this says."""
     try:
-        row = AccountRow.get(partition(account), "ACCOUNT", consistent_read=True)
+        return to_balance(AccountRow.get(partition(account), "ACCOUNT", consistent_read=True))
     except AccountRow.DoesNotExist:
         return Balance()
-    counters = (row.available, row.held, row.spent, row.granted, row.in_flight, row.jobs_total)
-    return Balance(*(int(counter or 0) for counter in counters))
 
 
 def entries(account: AccountId, *, limit: int, cursor: str | None) -> Page[Entry]:
     """List the entries of an account, newest first."""
-    return read_page(EntryRow, partition(account), ENTRY_PREFIX, _entry, limit=limit, cursor=cursor)
+    return read_page(EntryRow, partition(account), ENTRY_PREFIX, to_entry, limit=limit, cursor=cursor)
 
 
 def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, bool]:
@@ -60,7 +59,7 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
     InsufficientCredits or TooManyJobs, decided in this order; then nothing was written.
     """
     account = AccountRow(partition(job.account))
-    writes: dict[str, Put | Update] = {
+    writes: dict[str, Write] = {
         "account": Update(
             account,
             [
@@ -68,12 +67,13 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
                 AccountRow.held.add(job.quoted),
                 AccountRow.in_flight.add(1),
                 AccountRow.jobs_total.add(1),
+                AccountRow.revision.add(1),
                 AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret()),
             ],
             (AccountRow.available >= job.quoted) & (AccountRow.in_flight < settings().jobs_in_flight_max),
         ),
         "job": Put(row_of(job, look_at=now + timedelta(seconds=settings().start_grace_seconds)), JobRow.pk.does_not_exist()),
-        "entry": _put_entry(_entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id)),
+        "entry": put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id)),
     }
     if key:
         writes["request"] = _request_write(job, key, now)
@@ -105,14 +105,17 @@ def resolve(account: AccountId, job_id: str, *, reason: Failure | None = None, n
     A job that is final already is given back unchanged: who comes second is told the truth of the record. Raises NotFound, and
     Refused when others kept writing to the job all the while.
     """
+    slot_is_its_own = True
     for tries_left in reversed(range(_RESOLVE_TRIES_MAX)):
         job = job_store.read(account, job_id)
         if job.status.is_final:
             break
+        freeing = slots.freeing(job) if slot_is_its_own else None
         try:
-            transact(_resolution_writes(job, reason, now))
-        except Refused:
-            # Somebody wrote to the job since it was read; what the record shows now decides.
+            transact(_resolution_writes(job, reason, now) | ({"slot": freeing} if freeing else {}))
+        except Refused as refused:
+            # Somebody wrote to the job since it was read; what the record shows now decides. No slot stands between a user and her credits.
+            slot_is_its_own = slot_is_its_own and "slot" not in refused.rows
             if not tries_left:
                 raise
     return job_store.read(account, job_id)
@@ -123,33 +126,56 @@ def grant(account: AccountId, amount: int, *, reason: str, reference: str, now: 
 
     Raises InvalidRequest when the reference was used for another amount, or when a correction would take more than is available.
     """
-    entry = _entry_row(account, "grant" if amount > 0 else "correction", now, granted=amount, available=amount, reference=reference, reason=reason)
+    kind = "grant" if amount > 0 else "correction"
+    entry = entry_row(account, kind, now, granted=amount, available=amount, reference=reference, reason=reason)
     marker = GrantRow(partition(account), f"GRANT#{sha256(reference.encode()).hexdigest()}", entry_sk=entry.sk, amount=amount)
-    books = Update(
-        AccountRow(partition(account)),
-        [
-            AccountRow.granted.add(amount),
-            AccountRow.available.add(amount),
-            # The other counters start at zero with the account, so that conditions can compare them.
-            *(counter.add(0) for counter in (AccountRow.held, AccountRow.spent, AccountRow.in_flight, AccountRow.jobs_total)),
-        ],
-        AccountRow.available >= -amount if amount < 0 else None,
-    )
+    books = Update(AccountRow(partition(account)), _given(amount), AccountRow.available >= -amount if amount < 0 else None)
     try:
-        transact({"account": books, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": _put_entry(entry)})
+        transact({"account": books, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": put_entry(entry)})
     except Refused as refused:
         if "marker" in refused.rows:
             return _granted_before(account, marker), True
         raise InvalidRequest([FieldError("amount", "The account has fewer credits available than this takes back.")]) from refused
-    return _entry(entry), False
+    return to_entry(entry), False
 
 
-def _entry_row(account: AccountId, kind: str, now: datetime, **changes: Any) -> EntryRow:  # noqa: ANN401 (credits and names)
-    return EntryRow(partition(account), f"{ENTRY_PREFIX}{uuid7()}", kind=kind, created_at=now, **changes)
+def welcome(account: AccountId, *, now: datetime) -> bool:
+    """Give a new user the welcome credits of this deployment, and say whether they were given now.
+
+    They are given once for each `sub`: another platform of the same user gets none.
+    """
+    credits_given, row = settings().welcome_credits, AccountRow(partition(account))
+    if not credits_given or _is_welcomed(account):
+        return False
+    entry = entry_row(account, "grant", now, granted=credits_given, available=credits_given, reference=WELCOME_REFERENCE)
+    marker = WelcomeRow(f"WELCOME#{account.user}", account=str(account), entry_sk=entry.sk, amount=credits_given)
+    welcomed = AccountRow.welcomed_at.set(AccountRow.welcomed_at | now)
+    try:
+        transact(
+            {
+                "account": Update(row, [*_given(credits_given), welcomed], None),
+                "marker": Put(marker, WelcomeRow.pk.does_not_exist()),
+                "entry": put_entry(entry),
+            }
+        )
+    except Refused:
+        # Somebody else was quicker, or the user came from another platform before. Either way nobody need ask again.
+        update(row, [welcomed])
+        return False
+    return True
 
 
-def _put_entry(row: EntryRow) -> Put:
-    return Put(row, EntryRow.pk.does_not_exist())
+def _given(amount: int) -> list[Action]:
+    # The other counters start at zero with the account, so that conditions can compare them.
+    others = [counter.add(0) for counter in (AccountRow.held, AccountRow.spent, AccountRow.in_flight, AccountRow.jobs_total)]
+    return [AccountRow.granted.add(amount), AccountRow.available.add(amount), *others, AccountRow.revision.add(1)]
+
+
+def _is_welcomed(account: AccountId) -> bool:
+    try:
+        return AccountRow.get(partition(account), "ACCOUNT", consistent_read=True).welcomed_at is not None
+    except AccountRow.DoesNotExist:
+        return False
 
 
 def _request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
@@ -164,7 +190,7 @@ def _request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
     return Put(row, RequestRow.pk.does_not_exist() | (RequestRow.expires_at <= int(now.timestamp())))
 
 
-def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[str, Put | Update]:
+def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[str, Write]:
     decided = resolution(job, reason=reason)
     actions = [
         JobRow.status.set(decided.status.value),
@@ -174,6 +200,7 @@ def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[
         JobRow.finished_at.set(now),
         JobRow.task_token.remove(),
         JobRow.waiting_since.remove(),
+        JobRow.slot.remove(),
         JobRow.revision.add(1),
     ]
     if decided.failure:
@@ -189,11 +216,12 @@ def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[
                 AccountRow.spent.add(decided.charged),
                 AccountRow.available.add(decided.refunded),
                 AccountRow.in_flight.add(-1),
+                AccountRow.revision.add(1),
             ],
             AccountRow.held >= job.held,
         ),
-        "entry": _put_entry(
-            _entry_row(
+        "entry": put_entry(
+            entry_row(
                 job.account,
                 "settle" if decided.charged else "release",
                 now,
@@ -213,14 +241,17 @@ def _request_sk(key: IdempotencyKey) -> str:
 def _job_of_request(account: AccountId, row: RequestRow, key: IdempotencyKey | None) -> Job:
     if key is None or row.body_hash != key.body_hash:
         raise IdempotencyKeyReused
-    return job_store.read(account, row.job_id)
+    try:
+        return job_store.read(account, row.job_id)
+    except NotFound:
+        raise NotFound("job any more: the one of this Idempotency-Key was deleted") from None
 
 
 def _granted_before(account: AccountId, marker: GrantRow) -> Entry:
     earlier = GrantRow.get(marker.pk, marker.sk, consistent_read=True)
     if earlier.amount != marker.amount:
         raise InvalidRequest([FieldError("reference", "This reference was used for another amount. Use a new one.")])
-    return _entry(EntryRow.get(partition(account), earlier.entry_sk, consistent_read=True))
+    return to_entry(EntryRow.get(partition(account), earlier.entry_sk, consistent_read=True))
 
 
 def _why_not(job: Job, account: Any) -> InsufficientCredits | TooManyJobs:  # noqa: ANN401 (a raw item, or None)
@@ -228,17 +259,3 @@ def _why_not(job: Job, account: Any) -> InsufficientCredits | TooManyJobs:  # no
     if available < job.quoted:
         return InsufficientCredits(required=job.quoted, available=available)
     return TooManyJobs(settings().jobs_in_flight_max)
-
-
-def _entry(row: EntryRow) -> Entry:
-    return Entry(
-        entry_id=row.sk.removeprefix(ENTRY_PREFIX),
-        kind=row.kind,
-        granted=int(row.granted),
-        available=int(row.available),
-        held=int(row.held),
-        spent=int(row.spent),
-        job_id=row.job_id,
-        reference=row.reference,
-        created_at=row.created_at,
-    )

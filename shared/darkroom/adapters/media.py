@@ -5,15 +5,25 @@ from __future__ import annotations
 from typing import IO
 
 from darkroom.adapters.aws import client
+from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
 from darkroom.settings import settings
 
 MEDIA_PREFIX = "media/"
 
 
+class MediaNotDeleted(RuntimeError):
+    """The bucket did not delete everything; the message is its code."""
+
+
+def prefix_of(account: AccountId, job_id: str) -> str:
+    """Name the prefix under which everything of a job lies."""
+    return f"{MEDIA_PREFIX}{account}/{job_id}/"
+
+
 def output_key(job: Job, number: int, extension: str) -> str:
-    """Name the object of an output. Everything of a job lies under one prefix."""
-    return f"{MEDIA_PREFIX}{job.account}/{job.job_id}/{number}.{extension}"
+    """Name the object of an output."""
+    return f"{prefix_of(job.account, job.job_id)}{number}.{extension}"
 
 
 def thumbnail_key(job: Job, number: int) -> str:
@@ -24,6 +34,16 @@ def thumbnail_key(job: Job, number: int) -> str:
 def put(key: str, body: IO[bytes] | bytes, content_type: str) -> None:
     """Store an object; storing it again is storing it once."""
     client("s3").put_object(Bucket=settings().media_bucket, Key=key, Body=body, ContentType=content_type, CacheControl="private, max-age=3600, immutable")
+
+
+def delete_all(account: AccountId, job_id: str) -> None:
+    """Delete everything of a job, also what no record knows of. Raises MediaNotDeleted when the bucket refuses; it may be repeated."""
+    s3 = client("s3")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=settings().media_bucket, Prefix=prefix_of(account, job_id)):
+        if found := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
+            answer = s3.delete_objects(Bucket=settings().media_bucket, Delete={"Objects": found, "Quiet": True})
+            if answer.get("Errors"):
+                raise MediaNotDeleted(answer["Errors"][0].get("Code", "unknown"))
 
 
 def link(key: str, *, seconds: int) -> str:

@@ -11,12 +11,13 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class JobRequest(BaseModel):
-    """The body of POST /jobs."""
+    """The body of POST /jobs: a template and parameters, or a job to run again."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    template: Name
-    parameters: dict[str, Any]
+    template: Name | None = None
+    parameters: dict[str, Any] | None = None
+    rerun_of: str | None = None
     callback_url: str | None = None
     metadata: dict[str, JsonValue] | None = None
 
@@ -27,6 +28,14 @@ class JobRequest(BaseModel):
         if len(json.dumps(metadata, ensure_ascii=False).encode()) > settings().metadata_bytes_max:
             raise ValueError(f"must have at most {settings().metadata_bytes_max} bytes as JSON")
         return metadata
+
+
+class PauseRequest(BaseModel):
+    """The body of PUT /admin/paused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    paused: bool
 
 
 class GrantRequest(BaseModel):

@@ -31,7 +31,7 @@ class _Meta:
 
 
 class AccountRow(Model):
-    """The books of one account: granted = available + held + spent."""
+    """The books of one account: granted = available + held + spent. Every write that moves credits or counts jobs adds one to `revision`."""
 
     class Meta(_Meta):
         """The table."""
@@ -44,6 +44,8 @@ class AccountRow(Model):
     granted = NumberAttribute(default=0)
     in_flight = NumberAttribute(default=0)
     jobs_total = NumberAttribute(default=0)
+    revision = NumberAttribute(default=0)
+    welcomed_at = UTCDateTimeAttribute(null=True)
     callback_secret = UnicodeAttribute(null=True)
 
 
@@ -76,7 +78,7 @@ class OutputMap(MapAttribute[str, Any]):
 
 
 class OpenJobs(GlobalSecondaryIndex[Any]):
-    """The jobs that are not finished and announced, by the time when recovery should next look at them."""
+    """What recovery has to look at, by the time when it should. `open` names the queue: open jobs, kept ones, and what deleted ones left behind."""
 
     class Meta:
         """The index."""
@@ -126,6 +128,7 @@ class JobRow(Model):
     failure_message = UnicodeAttribute(null=True)
     callback_url = UnicodeAttribute(null=True)
     metadata = JSONAttribute(default=dict)
+    slot = UnicodeAttribute(null=True)
     revision = NumberAttribute(default=0)
     open = UnicodeAttribute(null=True)
     look_at = UTCDateTimeAttribute(null=True)
@@ -175,3 +178,53 @@ class RequestRow(Model):
     job_id = UnicodeAttribute()
     body_hash = UnicodeAttribute()
     expires_at = NumberAttribute()
+
+
+class WelcomeRow(Model):
+    """Says that a user has had the welcome credits, and on which account. It lies outside of every account, because a user may have several."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default="WELCOME")
+    account = UnicodeAttribute()
+    entry_sk = UnicodeAttribute()
+    amount = NumberAttribute()
+
+
+class DeletedRow(Model):
+    """Says that a job was deleted, until recovery has swept up what a late sandbox may have written for it."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    open = UnicodeAttribute()
+    look_at = UTCDateTimeAttribute()
+
+
+class SlotRow(Model):
+    """One prediction that may be in flight at a provider. The item is there while a job holds the slot."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    holder = UnicodeAttribute()
+    taken_at = UTCDateTimeAttribute()
+
+
+class SwitchRow(Model):
+    """A switch of the whole deployment."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True, default="SWITCH")
+    sk = UnicodeAttribute(range_key=True)
+    is_on = BooleanAttribute()
+    changed_at = UTCDateTimeAttribute()
+    changed_by = UnicodeAttribute()

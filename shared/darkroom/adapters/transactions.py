@@ -47,8 +47,22 @@ class Update:
     condition: Condition | None
 
 
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Take this row away if the condition holds."""
+
+    row: Model
+    condition: Condition
+
+
+type Write = Put | Update | Delete
+
+
 class Refused(DarkroomError):
-    """The table decided against a transaction: nothing was written. `rows` has each row whose condition failed, as it was (None: absent)."""
+    """The table decided against a transaction: nothing was written.
+
+    `rows` has each row whose condition failed, as it was; None when it was absent, and for deletions, of which it is not told.
+    """
 
     def __init__(self, rows: Mapping[str, Mapping[str, Any] | None]) -> None:
         """Carry the rows by the names that the caller gave its writes."""
@@ -56,14 +70,14 @@ class Refused(DarkroomError):
         self.rows = rows
 
 
-def transact(writes: Mapping[str, Put | Update]) -> None:
+def transact(writes: Mapping[str, Write]) -> None:
     """Do all the writes or none.
 
     Raises Refused when a condition failed and nothing but conditions did. An unknown answer may be repeated: the caller's conditions make
     the second one a refusal.
     """
-    # PynamoDB sends puts before updates, and the reasons of a refusal come back in that order.
-    named = sorted(writes.items(), key=lambda item: isinstance(item[1], Update))
+    # PynamoDB sends deletes, puts, updates, and the reasons of a refusal come back in that order.
+    named = sorted(writes.items(), key=lambda item: (Delete, Put, Update).index(type(item[1])))
 
     def send() -> None:
         try:
@@ -109,10 +123,12 @@ def _persisting[Answer](send: Callable[[], Answer]) -> Answer:
     return send()
 
 
-def _send(writes: Sequence[Put | Update]) -> None:
+def _send(writes: Sequence[Write]) -> None:
     with TransactWrite(connection=_connection()) as transaction:
         for write in writes:
             match write:
+                case Delete(row, condition):
+                    transaction.delete(row, condition=condition)
                 case Put(row, condition):
                     transaction.save(row, condition=condition, return_values=ALL_OLD)
                 case Update(row, actions, condition):

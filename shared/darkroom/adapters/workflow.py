@@ -53,12 +53,14 @@ def start(job: Job) -> None:
 
 
 def wake(task_token: str) -> bool:
-    """Tell the workflow to go and look. False when nobody sleeps on this token any more, which is no error."""
+    """Tell the workflow to go and look. False when nobody sleeps on this token any more, which is no error. Raises WorkflowUnavailable."""
     states = client("stepfunctions")
     try:
         states.send_task_success(taskToken=task_token, output="{}")
     except (states.exceptions.TaskTimedOut, states.exceptions.TaskDoesNotExist, states.exceptions.InvalidToken):
         return False
+    except (BotoCoreError, ClientError) as error:
+        raise WorkflowUnavailable(type(error).__name__) from error
     return True
 
 
@@ -70,6 +72,11 @@ def execution(job_id: str) -> Execution | None:
     except states.exceptions.ExecutionDoesNotExist:
         return None
     return Execution(is_running=found["status"] in ("RUNNING", "PENDING_REDRIVE"), stopped_at=found.get("stopDate"))
+
+
+def stop(job_id: str) -> None:
+    """Stop the job's execution. Its sandboxes may live on until their time-outs."""
+    client("stepfunctions").stop_execution(executionArn=_execution_arn(job_id), error="Overdue", cause="The job's record says the rest.")
 
 
 def _execution_arn(job_id: str) -> str:

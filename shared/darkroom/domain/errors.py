@@ -6,10 +6,13 @@ DarkroomError
 │   ├── IdempotencyKeyReused      422, the same key came with another body
 │   ├── InsufficientCredits       402
 │   ├── TooManyJobs               429
+│   ├── Paused                    503
+│   ├── JobIsFinal                409, there is nothing to cancel any more
+│   ├── JobIsOpen                 409, it cannot be deleted yet
 │   ├── NotSignedIn               401
 │   ├── Forbidden                 403
 │   └── NotFound                  404
-├── WorkflowUnavailable         nobody: the job is durable, and recovery starts it
+├── WorkflowUnavailable         nobody: the job is durable, and recovery starts or wakes it
 ├── WebhookRejected             whoever called the webhook, 401
 ├── WebhookSecretMissing        whoever called the webhook, 503
 ├── ProviderBusy                the step that asked; it becomes ComeBackLater
@@ -80,6 +83,18 @@ class TooManyJobs(RequestError):
         self.in_flight_max = in_flight_max
 
 
+class Paused(RequestError):
+    """No jobs are taken at the moment."""
+
+
+class JobIsFinal(RequestError):
+    """The job has ended, and there is nothing to cancel any more; the message is its status."""
+
+
+class JobIsOpen(RequestError):
+    """The job has not ended, or its end is not announced yet, so it cannot be deleted."""
+
+
 class NotSignedIn(RequestError):
     """No token, or one that is not an ID token."""
 
@@ -93,7 +108,7 @@ class NotFound(RequestError):
 
 
 class WorkflowUnavailable(DarkroomError):
-    """An execution could not be started just now."""
+    """An execution could not be started or woken just now."""
 
 
 class WebhookRejected(DarkroomError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +39,8 @@ class JobStatus(StrEnum):
 STORING_SECONDS_MAX = 120
 LAP_SECONDS_MIN = 15
 LAP_SECONDS_MAX = 600
+# One retry of a prediction that was interrupted; each is paid for at the provider.
+ATTEMPTS_MAX = 2
 OPEN_STATUSES = (JobStatus.PENDING, JobStatus.PROCESSING)
 
 
@@ -124,12 +126,22 @@ class Job:
     failure: Failure | None = None
     callback_url: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    slot: str | None = None
     revision: int = 0
 
     @property
     def attempt(self) -> Attempt | None:
         """The latest attempt, if any was made."""
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def cancel_wins(self) -> bool:
+        """Whether a cancel was asked for before storing began. One that came later changes nothing: the delivery wins, and is charged."""
+        return self.cancel_requested_at is not None and self.storing_at is None
+
+    def kept_until(self, *, retention_days: int) -> datetime | None:
+        """Tell until when a final job is kept; None while it is open, and when nothing is ever thrown away (0 days)."""
+        return self.finished_at + timedelta(days=retention_days) if self.finished_at and retention_days else None
 
 
 @dataclass(frozen=True, slots=True)

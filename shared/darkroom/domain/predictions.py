@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from darkroom.domain.failures import Failure
+from darkroom.domain.jobs import ATTEMPTS_MAX, Job
 
 
 class PredictionStatus(StrEnum):
@@ -19,13 +21,27 @@ class PredictionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One piece of work at a provider. `outputs` are links that die within the hour; `webhook_url` says whom it is for, where it is told."""
+    """One piece of work at a provider.
+
+    `outputs` are links that die within the hour; `webhook_url` says whom it is for, where it is told. `retryable` says that it was interrupted
+    by no fault of what was asked for, so that asking once more may help.
+    """
 
     prediction_id: str
     status: PredictionStatus
     outputs: tuple[str, ...] = ()
     failure: Failure | None = None
     webhook_url: str | None = None
+    retryable: bool = False
+
+
+# Less than this is no time for another prediction.
+_RETRY_SECONDS_MIN = 5
+
+
+def may_ask_again(job: Job, prediction: Prediction, *, now: datetime) -> bool:
+    """Tell whether an interrupted prediction may be asked for once more: each is paid for, so there is one retry, while there is time for it."""
+    return prediction.retryable and len(job.attempts) < ATTEMPTS_MAX and now + timedelta(seconds=_RETRY_SECONDS_MIN) <= job.deadline_at
 
 
 def is_final_at_replicate(status: object) -> bool:

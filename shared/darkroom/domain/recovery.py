@@ -21,6 +21,7 @@ class Action(Enum):
     START = auto()
     LOOK_AGAIN = auto()
     WAKE = auto()
+    STOP = auto()
     END = auto()
 
 
@@ -45,8 +46,9 @@ def look_at_running(job: Job, now: datetime) -> datetime:
 def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | None, now: datetime) -> Decision:
     """Decide about a job from its record and the state of its execution.
 
-    Final but not announced: end it again, which announces it. Never started: start it. Running past its time: wake it once more.
-    Stopped without resolving: end it from the record, but not before every sandbox of it is surely gone.
+    Final but not announced: end it again, which announces it. Never started: start it. Running past its time: stop it, once, because it does
+    not run afterwards. Asleep although a cancel was asked for: wake it. Stopped without resolving: end it from the record, but not before every
+    sandbox of it is surely gone.
     """
     soon = now + timedelta(seconds=LOOK_AGAIN_SECONDS)
     if job.status.is_final:
@@ -54,6 +56,8 @@ def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | Non
     if not started:
         return Decision(Action.START, soon)
     if running:
-        return Decision(Action.WAKE, soon) if now >= over_at(job) else Decision(Action.LOOK_AGAIN, look_at_running(job, now))
+        if now >= over_at(job):
+            return Decision(Action.STOP, soon)
+        return Decision(Action.WAKE, soon) if job.cancel_wins else Decision(Action.LOOK_AGAIN, look_at_running(job, now))
     quiet_at = (stopped_at or now) + timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX)
     return Decision(Action.END, soon) if now >= quiet_at else Decision(Action.LOOK_AGAIN, quiet_at)

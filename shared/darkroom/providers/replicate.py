@@ -33,6 +33,9 @@ _UNHANDLED_SECONDS = 10.0
 _LOOKED_THROUGH_MAX = 500
 _RESETS_IN = re.compile(r"~?(\d+)s")
 _REFUSED = re.compile(r"\(E005\)|flagged as sensitive|NSFW", re.IGNORECASE)
+# Interrupted or not started by no fault of the input. The E#### are Replicate's (replicate.com/docs/reference/error-codes), except for E9828 and E004,
+# which like PA are in no list of its and have been reported by its users.
+_INTERRUPTED = re.compile(r"\((code: PA|E1000|E6716|E8367|E8765|E9828|E004)\)")
 _OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN}
 
 
@@ -83,7 +86,9 @@ def _normalised(prediction: ReplicatePrediction) -> Prediction:
     outputs = tuple(links_in(getattr(prediction, "output", None)))
     if status == "succeeded" and outputs:
         return Prediction(prediction.id, PredictionStatus.SUCCEEDED, outputs, webhook_url=webhook_url)
-    return Prediction(prediction.id, PredictionStatus.FAILED, failure=_failure_of(prediction, status), webhook_url=webhook_url)
+    failed = _failure_of(prediction, status)
+    interrupted = failed.code is FailureCode.PREDICTION_FAILED and _INTERRUPTED.search(str(getattr(prediction, "error", ""))) is not None
+    return Prediction(prediction.id, PredictionStatus.FAILED, failure=failed, webhook_url=webhook_url, retryable=interrupted)
 
 
 def _failure_of(prediction: ReplicatePrediction, status: str) -> Failure:

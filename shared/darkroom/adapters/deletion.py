@@ -1,0 +1,60 @@
+"""How a job is deleted: its record, and everything under its prefix in the bucket. Its ledger entries stay."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from darkroom.adapters import job_store, media
+from darkroom.adapters.job_rows import Queue, key_of, partition
+from darkroom.adapters.table import AccountRow, DeletedRow
+from darkroom.adapters.transactions import Delete, Put, Refused, Update, transact
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import JobIsOpen
+from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
+from darkroom.settings import settings
+
+_DELETED_PREFIX = "DELETED#"
+_SWEEP_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 30)
+
+
+def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
+    """Delete a final job and its media. Raises NotFound, and JobIsOpen while it has not ended and been announced.
+
+    The record goes first, and leaves a mark by which recovery sweeps the media up once more when no sandbox can write any: neither a crash
+    in between nor a late sandbox leaves something behind.
+    """
+    job = job_store.read(account, job_id)
+    if not job.status.is_final:
+        raise JobIsOpen
+    mark = DeletedRow(partition(account), _DELETED_PREFIX + job_id, open=Queue.DELETED.partition_of(job_id), look_at=now + _SWEEP_AFTER)
+    try:
+        transact(
+            {
+                "job": Delete(key_of(account, job_id), job_store.MAY_BE_DELETED),
+                "mark": Put(mark, DeletedRow.pk.does_not_exist()),
+                "account": Update(AccountRow(partition(account)), [AccountRow.jobs_total.add(-1), AccountRow.revision.add(1)], None),
+            }
+        )
+    except Refused as refused:
+        # A mark that is there already was made by an earlier, unanswered try.
+        if "mark" not in refused.rows:
+            job_store.read(account, job_id)
+            raise JobIsOpen from refused
+    media.delete_all(account, job_id)
+
+
+def sweep_up(account: AccountId, job_id: str) -> None:
+    """Delete what may still be in the bucket of a deleted job, and forget the job."""
+    media.delete_all(account, job_id)
+    DeletedRow(partition(account), _DELETED_PREFIX + job_id).delete()
+
+
+def delete_if_kept_long_enough(account: AccountId, job_id: str, *, now: datetime) -> bool:
+    """Delete a kept job whose retention is over, and say whether it was; the days of today count, not those of when it ended."""
+    job = job_store.read(account, job_id)
+    kept_until = job.kept_until(retention_days=settings().retention_days)
+    if kept_until is None or now < kept_until:
+        job_store.keep_on(job)
+        return False
+    delete(account, job_id, now=now)
+    return True

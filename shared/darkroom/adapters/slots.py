@@ -1,0 +1,66 @@
+"""Slots: so many predictions may be in flight at a provider. Each is one item, so none is hot, and one that leaks can be seen and freed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import datetime
+
+from darkroom.adapters import job_store
+from darkroom.adapters.job_rows import key_of
+from darkroom.adapters.table import JobRow, SlotRow
+from darkroom.adapters.transactions import Delete, Put, Refused, Update, transact
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import NotFound
+from darkroom.domain.jobs import OPEN_STATUSES, Job
+from darkroom.settings import settings
+
+_TRIES_MAX = 3
+
+
+def take(job: Job, *, now: datetime) -> bool:
+    """Take a slot for an open job, unless it has one; False when all are taken, or others were quicker. Slot and job are written in one transaction."""
+    if job.slot:
+        return True
+    taken = {row.sk for row in SlotRow.query(_partition(job.work.provider), consistent_read=True)}
+    free = [name for number in range(settings().predictions_in_flight_max) if (name := f"{number:03}") not in taken]
+    for name in random.sample(free, min(len(free), _TRIES_MAX)):
+        slot = SlotRow(_partition(job.work.provider), name, holder=_holder(job), taken_at=now)
+        holding = [JobRow.slot.set(name), JobRow.revision.add(1)]
+        is_free_to_take = JobRow.slot.does_not_exist() & JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
+        try:
+            transact({"slot": Put(slot, SlotRow.pk.does_not_exist()), "job": Update(key_of(job.account, job.job_id), holding, is_free_to_take)})
+        except Refused as refused:
+            if "job" in refused.rows:
+                return job_store.read(job.account, job.job_id).slot is not None
+        else:
+            return True
+    return False
+
+
+def freeing(job: Job) -> Delete | None:
+    """Give the write that frees the job's slot, for the transaction that ends the job; None when it holds none."""
+    if job.slot is None:
+        return None
+    return Delete(SlotRow(_partition(job.work.provider), job.slot), SlotRow.holder == _holder(job))
+
+
+def free_leaked(provider: str) -> Iterator[str]:
+    """Free the slots whose job is final, gone, or knows nothing of it; yields their holders. It should never find any."""
+    for row in SlotRow.query(_partition(provider), consistent_read=True):
+        account, _, job_id = row.holder.rpartition("/")
+        try:
+            job = job_store.read(AccountId.parse(account), job_id)
+        except NotFound:
+            job = None
+        if job is None or job.slot != row.sk or job.status.is_final:
+            row.delete(condition=(SlotRow.holder == row.holder) & (SlotRow.taken_at == row.taken_at))
+            yield row.holder
+
+
+def _partition(provider: str) -> str:
+    return f"SLOT#{provider}"
+
+
+def _holder(job: Job) -> str:
+    return f"{job.account}/{job.job_id}"

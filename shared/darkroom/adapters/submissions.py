@@ -1,0 +1,61 @@
+"""From a request to a job: which template, which parameters, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from uuid6 import uuid7
+
+from darkroom import catalog
+from darkroom.adapters import job_store
+from darkroom.adapters.requests import JobRequest
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
+from darkroom.domain.jobs import Job
+from darkroom.domain.templates import checked_parameters, new_job
+from darkroom.domain.urls import is_safe_url
+from darkroom.settings import settings
+
+
+def job_of(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
+    """Make the job that a request asks for, with a new id, not written anywhere yet. Raises InvalidRequest naming what is wrong."""
+    if request.callback_url is not None and not is_safe_url(request.callback_url, settings().private_hosts):
+        raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
+    code, given = _asked_for(request, account)
+    try:
+        template = catalog.template(code)
+    except NotFound:
+        known = ", ".join(catalog.templates())
+        field = "rerun_of" if request.rerun_of else "template"
+        raise InvalidRequest([FieldError(field, f"There is no template {code}. There are: {known}.")]) from None
+    parameters = checked_parameters(template, given, prompt_characters_max=settings().prompt_characters_max)
+    return new_job(
+        template,
+        parameters,
+        account=account,
+        job_id=str(uuid7()),
+        prices=settings().prices,
+        now=now,
+        callback_url=request.callback_url,
+        metadata=request.metadata or {},
+    )
+
+
+def _asked_for(request: JobRequest, account: AccountId) -> tuple[str, Mapping[str, Any]]:
+    """Tell the template's code and the parameters: those of the request, or those of the job that is to run again."""
+    given = {"template": request.template, "parameters": request.parameters}
+    if request.rerun_of is None:
+        if missing := [name for name, value in given.items() if value is None]:
+            raise InvalidRequest([FieldError(name, "Is required, unless rerun_of names a job to run again.") for name in missing])
+        return str(request.template), request.parameters or {}
+    if superfluous := [name for name, value in given.items() if value is not None]:
+        raise InvalidRequest([FieldError(name, "Must not be given together with rerun_of.") for name in superfluous])
+    try:
+        job = job_store.read(account, request.rerun_of)
+    except NotFound:
+        raise InvalidRequest([FieldError("rerun_of", "There is no such job.")]) from None
+    if not job.status.is_final:
+        raise InvalidRequest([FieldError("rerun_of", f"The job is {job.status}. Only a job that has ended can run again.")])
+    return job.template.code, job.parameters

@@ -1,0 +1,182 @@
+"""Deleting: the record and all media go, the entries stay, and nothing comes back."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from darkroom.adapters import aws as aws_adapter
+from darkroom.adapters import job_store, ledger, media
+from darkroom.adapters.job_rows import Queue
+from darkroom.domain.errors import NotFound
+from darkroom.domain.jobs import Job, JobStatus, Output
+from tests.aws import CONTEXT, client, handler_of
+from tests.builders import ANN, NOON, call_api, held_job, stored
+from tests.integration.broken_aws import Trouble, troubled
+from tests.integration.steps import at, with_setting
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+def delete(job: Job, user: str = "ann") -> tuple[int, Any, dict[str, str]]:
+    return call_api("DELETE", f"/jobs/{job.job_id}", user=user)
+
+
+def recover() -> None:
+    handler_of("recover_jobs")({}, CONTEXT)
+
+
+def delivered_job(*, now: datetime | None = None) -> Job:
+    """A completed and announced job, with a picture and its thumbnail in the bucket."""
+    job = held_job(now=now)
+    for name in (media.output_key(job, 0, "png"), media.thumbnail_key(job, 0)):
+        media.put(name, b"pixels", "image/png")
+    job_store.note_output(job, Output(number=0, key=media.output_key(job, 0, "png"), content_type="image/png", bytes=6, width=1, height=1))
+    ended = ledger.resolve(ANN, job.job_id, now=now or datetime.now(UTC))
+    job_store.leave_open_jobs(ended)
+    return stored(job)
+
+
+def objects() -> list[str]:
+    return [item["Key"] for item in client("s3").list_objects_v2(Bucket=os.environ["MEDIA_BUCKET"]).get("Contents", [])]
+
+
+def test_the_record_and_all_its_media_are_gone_and_the_entries_stay() -> None:
+    job, other = delivered_job(), delivered_job()
+    media.put(media.output_key(job, 7, "png"), b"of a sandbox that no record knows of", "image/png")
+    before = ledger.entries(ANN, limit=100, cursor=None).items
+
+    assert delete(job)[:2] == (204, None)
+
+    assert call_api("GET", f"/jobs/{job.job_id}")[0] == 404
+    assert objects() == [media.output_key(other, 0, "png"), media.thumbnail_key(other, 0)]
+    assert ledger.entries(ANN, limit=100, cursor=None).items == before
+    assert call_api("GET", "/jobs")[1]["total"] == 1
+    assert ledger.balance(ANN).spent == 20
+
+
+def test_deleting_twice_says_that_it_is_gone_and_counts_once() -> None:
+    job = delivered_job()
+    delete(job)
+
+    assert delete(job)[0] == 404
+    assert ledger.balance(ANN).jobs_total == 0
+
+
+def test_an_open_job_is_not_deleted() -> None:
+    job = held_job()
+
+    status, problem, headers = delete(job)
+
+    assert (status, problem["type"]) == (409, "/problems/job-is-open")
+    assert headers["Retry-After"]
+    assert stored(job).status is JobStatus.PENDING
+
+
+def test_a_job_is_open_until_its_end_is_announced() -> None:
+    job = held_job()
+    ended = ledger.resolve(ANN, job.job_id, now=NOON)
+    assert delete(job)[0] == 409
+
+    job_store.leave_open_jobs(ended)
+
+    assert delete(job)[0] == 204
+
+
+def test_nobody_deletes_the_job_of_somebody_else() -> None:
+    job = delivered_job()
+
+    assert delete(job, user="bob")[0] == 404
+    assert stored(job).status is JobStatus.COMPLETED
+
+
+def test_what_a_late_sandbox_wrote_is_swept_up_when_none_can_write_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, now = delivered_job(), datetime.now(UTC)
+    at(monkeypatch, now)
+    delete(job)
+    media.put(media.output_key(job, 1, "png"), b"too late", "image/png")
+
+    at(monkeypatch, now + timedelta(seconds=149))
+    recover()
+    assert objects() == [media.output_key(job, 1, "png")]
+    at(monkeypatch, now + timedelta(seconds=150))
+    recover()
+
+    assert objects() == []
+    assert list(job_store.due(now=now + timedelta(days=1), limit=10, queue=Queue.DELETED)) == []
+
+
+@pytest.mark.parametrize("operation", ["ListObjectsV2", "DeleteObjects"])
+def test_a_bucket_in_trouble_leaves_the_media_to_recovery(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, now = delivered_job(), datetime.now(UTC)
+    with troubled(aws_adapter.client("s3"), operation, Trouble("SlowDown")), pytest.raises(Exception, match="SlowDown"):
+        delete(job)
+    assert objects()
+
+    at(monkeypatch, now + timedelta(seconds=151))
+    recover()
+
+    assert objects() == []
+    with pytest.raises(NotFound):
+        stored(job)
+
+
+def test_a_late_note_does_not_bring_the_record_back() -> None:
+    job = delivered_job()
+    delete(job)
+
+    assert not job_store.note_output(job, Output(number=1, key="k", content_type="image/png", bytes=1, width=1, height=1))
+    assert not job_store.look_again(ANN, job.job_id, NOON)
+    assert not job_store.leave_open_jobs(job)
+    assert not job_store.keep_on(job)
+
+    with pytest.raises(NotFound):
+        stored(job)
+
+
+class TestRetention:
+    def test_a_job_is_deleted_when_its_days_are_over_and_not_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_setting(monkeypatch, "RETENTION_DAYS", 30)
+        job = delivered_job(now=NOON)
+
+        at(monkeypatch, NOON + timedelta(days=30, milliseconds=-1))
+        recover()
+        assert stored(job).status is JobStatus.COMPLETED
+        at(monkeypatch, NOON + timedelta(days=30))
+        recover()
+
+        with pytest.raises(NotFound):
+            stored(job)
+        assert objects() == []
+        assert ledger.balance(ANN).spent == 10
+
+    def test_without_retention_everything_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = delivered_job(now=NOON)
+
+        at(monkeypatch, NOON + timedelta(days=36_500))
+        recover()
+
+        assert stored(job).status is JobStatus.COMPLETED
+
+    def test_the_days_of_today_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_setting(monkeypatch, "RETENTION_DAYS", 1)
+        longer, for_ever = delivered_job(now=NOON), delivered_job(now=NOON)
+        with_setting(monkeypatch, "RETENTION_DAYS", 3)
+        at(monkeypatch, NOON + timedelta(days=2))
+        recover()
+        assert stored(longer)
+
+        at(monkeypatch, NOON + timedelta(days=3))
+        with_setting(monkeypatch, "RETENTION_DAYS", 0)
+        recover()
+
+        assert stored(for_ever)
+        assert list(job_store.due(now=NOON + timedelta(days=99), limit=10, queue=Queue.KEPT)) == []
+
+    def test_a_kept_job_can_be_deleted_by_its_owner(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_setting(monkeypatch, "RETENTION_DAYS", 30)
+
+        assert delete(delivered_job())[0] == 204

@@ -1,0 +1,154 @@
+"""An interrupted prediction is asked for once more, as a second attempt that is written down; never a third time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from darkroom.adapters import job_store, ledger
+from darkroom.adapters import workflow as workflow_adapter
+from darkroom.domain.errors import ComeBackLater, GenerationFailed
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Job, JobStatus
+from local.replicate import SimulatedReplicate
+from tests.aws import CONTEXT, Workflow, handler_of
+from tests.builders import NOON, held_job, image_job, open_account, stored, until
+from tests.integration.servers import webhook_door
+from tests.integration.steps import at, key, with_setting
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+class TestSecondAttempt:
+    @pytest.fixture(autouse=True)
+    def interrupted(self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.replicate = simulated_replicate
+        with_setting(monkeypatch, "PUBLIC_URL", "http://127.0.0.1:9")
+        self.faults(fail=1)
+
+    def faults(self, **named: float) -> None:
+        given = {"run_seconds": 0, "queue_seconds": 0, **named}
+        requests.put(f"{self.replicate.base_url}/faults", json=given, timeout=5).raise_for_status()
+
+    def predictions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = requests.get(f"{self.replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+        return found
+
+    def enter(self, job: Job, *, lap: int = 0) -> None:
+        entered_at = NOON + timedelta(seconds=lap)
+        handler_of("request_prediction")(key(job, task_token=f"token {lap}", entered_at=entered_at.isoformat(), retry_count=0), CONTEXT)
+
+    def ended_predictions(self, count: int) -> None:
+        until(lambda: [each["status"] for each in self.predictions()].count("failed") == count)
+
+    def interrupted_job(self) -> Job:
+        job = held_job()
+        self.enter(job)
+        self.ended_predictions(1)
+        return job
+
+    def test_is_written_down_before_it_is_made_under_a_nonce_of_its_own(self) -> None:
+        job = self.interrupted_job()
+        with pytest.raises(ComeBackLater):
+            handler_of("store_output")(key(job), CONTEXT)
+        self.faults(run_seconds=30)
+
+        self.enter(job, lap=1)
+
+        first, second = stored(job).attempts
+        assert first.nonce != second.nonce
+        assert first.finished_at
+        assert [first.prediction_id, second.prediction_id] == [each["id"] for each in self.predictions()]
+        assert (second.number, stored(job).status) == (2, JobStatus.PROCESSING)
+
+    def test_there_is_never_a_third(self) -> None:
+        job = self.interrupted_job()
+        self.enter(job, lap=1)
+        self.ended_predictions(2)
+
+        self.enter(job, lap=2)
+        with pytest.raises(GenerationFailed):
+            handler_of("store_output")(key(job), CONTEXT)
+
+        assert len(self.predictions()) == 2
+        assert stored(job).failure == failure(FailureCode.PREDICTION_FAILED)
+
+    def test_a_refused_prompt_is_not_asked_again(self) -> None:
+        self.faults(flag_sensitive=1)
+        job = held_job()
+        self.enter(job)
+        self.ended_predictions(1)
+
+        with pytest.raises(GenerationFailed):
+            handler_of("store_output")(key(job), CONTEXT)
+        self.enter(job, lap=1)
+
+        assert len(self.predictions()) == 1
+        assert len(stored(job).attempts) == 1
+
+    def test_nothing_is_asked_again_when_no_time_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = self.interrupted_job()
+        at(monkeypatch, job.deadline_at - timedelta(seconds=4))
+
+        with pytest.raises(GenerationFailed):
+            handler_of("store_output")(key(job), CONTEXT)
+        self.enter(job, lap=1)
+
+        assert len(self.predictions()) == 1
+
+    def test_of_two_sandboxes_that_see_the_interruption_one_asks(self) -> None:
+        job = self.interrupted_job()
+        now, known = datetime.now(UTC), stored(job)
+
+        first, second = (job_store.begin_attempt(known, "lap", lease_until=now, now=now) for _ in range(2))
+
+        assert first
+        assert second is None
+        assert len(stored(job).attempts) == 2
+
+    def test_a_late_webhook_of_the_first_wakes_nobody(self, woken: list[str]) -> None:
+        job = self.interrupted_job()
+        self.faults(run_seconds=30)
+        self.enter(job, lap=1)
+        (first, _), webhooks = stored(job).attempts, self.predictions()
+        assert first.prediction_id == webhooks[0]["id"]
+
+        assert self.receive(job, first.nonce, webhooks[0]) == "late"
+
+        assert woken == []
+        assert stored(job).attempts[1].finished_at is None
+
+    def receive(self, job: Job, nonce: str, prediction: dict[str, Any]) -> str:
+        """What receive_prediction notes of a webhook, past its signature."""
+        from functions.receive_prediction import handler as receiver  # noqa: PLC0415 (settings must stand first)
+
+        record = stored(job)
+        (attempt,) = [attempt for attempt in record.attempts if attempt.nonce == nonce]
+        noted: str = receiver._note(record, attempt, prediction["id"], prediction["status"])
+        return noted
+
+
+def test_on_the_whole_way_it_delivers_and_is_charged_once(workflow: Workflow, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(probability: float) -> None:
+        faults = {"fail": probability, "run_seconds": 0.2, "queue_seconds": 0}
+        requests.put(f"{simulated_replicate.base_url}/faults", json=faults, timeout=5).raise_for_status()
+
+    def predictions() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+        return found
+
+    with webhook_door() as public_url:
+        with_setting(monkeypatch, "PUBLIC_URL", public_url)
+        fail(1)
+        open_account(100)
+        job, _ = ledger.hold(image_job(), key=None, now=datetime.now(UTC))
+        workflow_adapter.start(job)
+        until(predictions)
+        fail(0)
+        ended = until(lambda: now if (now := stored(job)).status.is_final else None)
+
+    assert (ended.status, ended.charged, len(ended.attempts)) == (JobStatus.COMPLETED, 10, 2)
+    assert [each["status"] for each in predictions()] == ["failed", "succeeded"]

@@ -1,0 +1,140 @@
+"""Slots: never more predictions in flight at a provider than there may be, and every slot comes back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from darkroom.adapters import ledger, slots
+from darkroom.adapters.table import SlotRow
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import ComeBackLater
+from darkroom.domain.jobs import Job, JobStatus
+from local.replicate import SimulatedReplicate
+from tests.aws import CONTEXT, handler_of
+from tests.builders import NOON, held_job, stored
+from tests.integration.steps import at, key, with_setting
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+@pytest.fixture(autouse=True)
+def two_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 2)
+
+
+def job_of(user: str) -> Job:
+    return held_job(account=AccountId("web", user))
+
+
+def holders() -> set[str]:
+    return {row.holder for row in SlotRow.query("SLOT#replicate")}
+
+
+def holder(job: Job) -> str:
+    return f"{job.account}/{job.job_id}"
+
+
+def enter(job: Job) -> None:
+    handler_of("request_prediction")(key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT)
+
+
+def test_there_are_so_many_and_no_more() -> None:
+    first, second, third = job_of("a"), job_of("b"), job_of("c")
+
+    assert slots.take(first, now=NOON)
+    assert slots.take(second, now=NOON)
+    assert not slots.take(third, now=NOON)
+
+    assert holders() == {holder(first), holder(second)}
+    assert {stored(first).slot, stored(second).slot} == {"000", "001"}
+    assert stored(third).slot is None
+
+
+def test_a_job_takes_one_however_often_it_asks() -> None:
+    job = job_of("a")
+
+    assert slots.take(job, now=NOON)
+    assert slots.take(job, now=NOON), "also from a record that does not know it yet"
+    assert slots.take(stored(job), now=NOON)
+
+    assert holders() == {holder(job)}
+
+
+def test_a_final_job_takes_none() -> None:
+    job = job_of("a")
+    ledger.resolve(job.account, job.job_id, now=NOON)
+
+    assert not slots.take(job, now=NOON)
+    assert holders() == set()
+
+
+def test_whoever_ends_a_job_frees_its_slot_in_the_same_transaction() -> None:
+    job, other = job_of("a"), job_of("b")
+    for each in (job, other):
+        slots.take(each, now=NOON)
+
+    ledger.resolve(job.account, job.job_id, now=NOON)
+
+    assert holders() == {holder(other)}
+    assert stored(job).slot is None
+    assert slots.take(job_of("c"), now=NOON)
+
+
+def test_a_slot_that_somebody_else_holds_by_now_stands_in_nobodys_way() -> None:
+    job, thief = job_of("a"), job_of("b")
+    slots.take(job, now=NOON)
+    (row,) = SlotRow.query("SLOT#replicate")
+    row.holder = holder(thief)
+    row.save()
+
+    ended = ledger.resolve(job.account, job.job_id, now=NOON)
+
+    assert (ended.status, ended.refunded) == (JobStatus.FAILED, 10)
+    assert holders() == {holder(thief)}
+
+
+def test_a_leaked_slot_is_freed_by_recovery_and_no_other() -> None:
+    job, final, gone = job_of("a"), job_of("b"), job_of("c")
+    slots.take(job, now=NOON)
+    ledger.resolve(final.account, final.job_id, now=NOON)
+    for number, leaked in enumerate((final, gone)):
+        holding = holder(leaked) if leaked is final else f"web/c/{final.job_id}"
+        SlotRow("SLOT#replicate", f"1{number:02}", holder=holding, taken_at=NOON).save()
+
+    handler_of("recover_jobs")({}, CONTEXT)
+
+    assert holders() == {holder(job)}
+
+
+def test_without_a_free_slot_nothing_is_asked_and_the_job_comes_back(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job_of(user) for user in "abc"]
+    now = datetime.now(UTC)
+    at(monkeypatch, now)
+    for job in jobs[:2]:
+        enter(job)
+
+    with pytest.raises(ComeBackLater) as pause:
+        enter(jobs[2])
+
+    assert now + timedelta(seconds=2) <= pause.value.at <= now + timedelta(seconds=5)
+    assert stored(jobs[2]).waiting_since == now
+    assert stored(jobs[2]).attempts == ()
+    assert len(requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]) == 2
+    ledger.resolve(jobs[0].account, jobs[0].job_id, now=now)
+    enter(jobs[2])
+    assert stored(jobs[2]).status is JobStatus.PROCESSING
+    assert stored(jobs[2]).waiting_since is None
+
+
+def test_who_only_looks_needs_no_slot(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_of("a")
+    enter(job)
+    with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 0)
+
+    handler_of("request_prediction")(key(job, task_token="u", entered_at=(NOON + timedelta(seconds=15)).isoformat(), retry_count=0), CONTEXT)
+
+    assert stored(job).task_token == "u"
+    assert holders() == {holder(job)}
