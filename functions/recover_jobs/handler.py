@@ -80,7 +80,7 @@ def _sweep_up(account: AccountId, job_id: str, _: datetime) -> None:
 
 def _free_leaked_slots() -> None:
     for provider in {template.provider for template in catalog.templates().values()}:
-        for holder in slots.free_leaked(provider):
+        for holder in slots.free_leaked(provider, now=clock.now()):
             logger.error("slot leaked and freed", provider=provider, holder=holder)
             metrics.add_metric("SlotsLeaked", "Count", 1)
 

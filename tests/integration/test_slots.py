@@ -109,6 +109,20 @@ def test_a_leaked_slot_is_freed_by_recovery_and_no_other() -> None:
     assert holders() == {holder(job)}
 
 
+def test_a_slot_that_was_taken_a_moment_ago_is_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    final = job_of("a")
+    ledger.resolve(final.account, final.job_id, now=NOON)
+    SlotRow("SLOT#replicate", "000", holder=holder(final), taken_at=NOON).save()
+
+    at(monkeypatch, NOON + timedelta(seconds=59))
+    handler_of("recover_jobs")({}, CONTEXT)
+    assert holders() == {holder(final)}
+    at(monkeypatch, NOON + timedelta(seconds=60))
+    handler_of("recover_jobs")({}, CONTEXT)
+
+    assert holders() == set()
+
+
 def test_without_a_free_slot_nothing_is_asked_and_the_job_comes_back(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [job_of(user) for user in "abc"]
     now = datetime.now(UTC)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Job, JobStatus, Output, lap_name, lap_seconds, resolution, same_entry
+from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, lap_name, lap_seconds, resolution, same_entry
+from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
 from tests.builders import NOON, image_job
 
 PROVIDER = failure(FailureCode.PROVIDER_UNAVAILABLE)
@@ -54,8 +55,29 @@ class TestResolution:
         assert resolution(job(failure=noted), reason=PROVIDER).failure == noted
         asked_to_stop = job(failure=noted, cancel_requested_at=NOON)
         assert (resolution(asked_to_stop, reason=PROVIDER).status, resolution(asked_to_stop, reason=PROVIDER).failure) == (JobStatus.CANCELED, canceled)
-        delivered = job(failure=noted, cancel_requested_at=NOON, delivered=1)
+        too_late = job(failure=noted, cancel_requested_at=NOON, storing_at=NOON)
+        assert (resolution(too_late, reason=PROVIDER).status, resolution(too_late, reason=PROVIDER).failure) == (JobStatus.FAILED, noted)
+        delivered = job(failure=noted, cancel_requested_at=NOON, storing_at=NOON, delivered=1)
         assert (resolution(delivered, reason=PROVIDER).status, resolution(delivered).failure) == (JobStatus.COMPLETED, None)
+
+
+class TestSecondAttempt:
+    ATTEMPT = Attempt(number=1, nonce="n", lap="l", asked_at=NOON, lease_until=NOON, prediction_id="p")
+    INTERRUPTED = Prediction("p", PredictionStatus.FAILED, retryable=True)
+
+    @pytest.mark.parametrize(("attempts_count", "may"), [(1, True), (2, False)])
+    def test_there_is_one_retry(self, attempts_count: int, may: bool) -> None:  # noqa: FBT001 (a column of the table)
+        assert may_ask_again(job(attempts=(self.ATTEMPT,) * attempts_count), self.INTERRUPTED, now=NOON) is may
+
+    @pytest.mark.parametrize(("seconds_left", "may"), [(5, True), (4.999, False), (0, False), (-1, False)])
+    def test_there_is_time_for_it(self, seconds_left: float, may: bool) -> None:  # noqa: FBT001 (a column of the table)
+        asked = job(attempts=(self.ATTEMPT,))
+
+        assert may_ask_again(asked, self.INTERRUPTED, now=asked.deadline_at - timedelta(seconds=seconds_left)) is may
+
+    @pytest.mark.parametrize("status", [PredictionStatus.FAILED, PredictionStatus.RUNNING, PredictionStatus.SUCCEEDED])
+    def test_only_what_was_interrupted_is_asked_again(self, status: PredictionStatus) -> None:
+        assert not may_ask_again(job(attempts=(self.ATTEMPT,)), Prediction("p", status), now=NOON)
 
 
 class TestLaps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from darkroom.adapters import job_store
 from darkroom.adapters.job_rows import key_of
@@ -16,6 +16,7 @@ from darkroom.domain.jobs import OPEN_STATUSES, Job
 from darkroom.settings import settings
 
 _TRIES_MAX = 3
+_YOUNG = timedelta(seconds=60)
 
 
 def take(job: Job, *, now: datetime) -> bool:
@@ -45,9 +46,13 @@ def freeing(job: Job) -> Delete | None:
     return Delete(SlotRow(_partition(job.work.provider), job.slot), SlotRow.holder == _holder(job))
 
 
-def free_leaked(provider: str) -> Iterator[str]:
-    """Free the slots whose job is final, gone, or knows nothing of it; yields their holders. It should never find any."""
-    for row in SlotRow.query(_partition(provider), consistent_read=True):
+def free_leaked(provider: str, *, now: datetime) -> Iterator[str]:
+    """Free the slots whose job is final, gone, or knows nothing of it; yields their holders. It should never find any.
+
+    A slot may be seen a moment before the job that took it in the same transaction (docs.aws.amazon.com/amazondynamodb/latest/developerguide/
+    transaction-apis.html, "Isolation levels"), so young ones are left alone.
+    """
+    for row in SlotRow.query(_partition(provider), filter_condition=SlotRow.taken_at <= now - _YOUNG, consistent_read=True):
         account, _, job_id = row.holder.rpartition("/")
         try:
             job = job_store.read(AccountId.parse(account), job_id)

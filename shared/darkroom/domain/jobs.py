@@ -164,7 +164,7 @@ def resolution(job: Job, *, reason: Failure | None = None) -> Resolution:
     charged = job.held * delivered // job.work.outputs_count
     if delivered:
         return Resolution(JobStatus.COMPLETED, charged, job.held - charged, None)
-    if job.cancel_requested_at:
+    if job.cancel_wins:
         return Resolution(JobStatus.CANCELED, 0, job.held, failure(FailureCode.CANCELED))
     return Resolution(JobStatus.FAILED, 0, job.held, job.failure or reason or failure(FailureCode.INTERNAL))
 
