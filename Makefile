@@ -16,7 +16,7 @@ ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 
-.PHONY: help setup demo run test check format lock build deploy secrets bench clean
+.PHONY: help setup demo run test check format lock build deploy audit secrets soak bench clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,8 +63,14 @@ build: .venv/.ready ## Build everything that is deployed (CONFIG=dev or prod), f
 deploy: build ## Deploy (CONFIG=dev or prod)
 	sam deploy --config-env $(CONFIG)
 
+audit: .venv/.ready ## Audit the books: of `make run`, or of a deployed stack (STACK=darkroom-prod)
+	PYTHONPATH=shared python -m tools.audit $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
+
 secrets: .venv/.ready ## Put REPLICATE_API_TOKEN and its webhook secret into the deployed stack
 	python -m tools.put_secrets $(STACK)
+
+soak: .venv/.ready ## Run 100,000 steps of random schedules and crashes
+	PYTHONPATH=shared python -m tests.simulation.soak
 
 bench: .aws-sam/local/.ready ## Measure
 	python -m tests.bench

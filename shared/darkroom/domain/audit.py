@@ -1,0 +1,181 @@
+"""The audit of an account: recompute its books from its entries and its jobs, and list each difference."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import chain
+
+from darkroom.domain.accounts import Balance, Entry
+from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX, LOOK_AGAIN_SECONDS, over_at
+
+_CREDITS = ("granted", "available", "held", "spent")
+_GIVING = ("grant", "correction")
+# What an entry of a kind leaves alone.
+_UNMOVED = {"grant": ("held", "spent"), "correction": ("held", "spent"), "hold": ("spent",)}
+# A job that runs past its time is stopped, is quiet for a while, and is ended by the next recovery.
+_OVERDUE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 2 * LOOK_AGAIN_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantMarker:
+    """What keeps a reference from being granted twice. The marker of welcome credits has no hash, because it is of a user and not of a reference."""
+
+    entry_id: str
+    amount: int
+    reference_hash: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """Everything of an account that the audit compares. `deleted` are the jobs whose record was deleted a moment ago."""
+
+    account: str
+    balance: Balance | None
+    entries: tuple[Entry, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    markers: tuple[GrantMarker, ...] = ()
+    deleted: frozenset[str] = frozenset()
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is not as the rest of the account says. `concerns` is the job's id, the entry's or the row's, where there is one."""
+
+    account: str
+    what: str
+    expected: int | str
+    found: int | str
+    concerns: str | None = None
+
+
+type _Check = tuple[str, int | str, int | str, str | None]
+
+
+def differences(books: Books, *, now: datetime) -> list[Difference]:
+    """List everything in which the account's rows contradict each other; of books that are right, nothing."""
+    checks = chain(_rows(books), _counters(books), _entries(books), _markers(books), _jobs(books, now))
+    return [Difference(books.account, what, expected, found, concerns) for what, expected, found, concerns in checks if expected != found]
+
+
+def _rows(books: Books) -> Iterator[_Check]:
+    yield from (("row", "readable", "unreadable", sort_key) for sort_key in books.unreadable)
+    if books.balance is None and not books.unreadable and (books.entries or books.jobs or books.markers):
+        yield "row of the account", "present", "missing", None
+
+
+def _counters(books: Books) -> Iterator[_Check]:
+    balance = books.balance
+    if balance is None:
+        return
+    for name in _CREDITS:
+        counter = getattr(balance, name)
+        yield f"{name}, which is never negative", max(counter, 0), counter, None
+        yield f"{name} by the entries", sum(getattr(entry, name) for entry in books.entries), counter, None
+    yield "granted by available + held + spent", balance.available + balance.held + balance.spent, balance.granted, None
+    yield "jobs in flight by the open jobs", sum(not job.status.is_final for job in books.jobs), balance.in_flight, None
+    yield "jobs in total by the records", len(books.jobs), balance.jobs_total, None
+
+
+def _entries(books: Books) -> Iterator[_Check]:
+    for entry in books.entries:
+        kind = _kind_of(entry)
+        yield "kind of an entry", kind, entry.kind, entry.entry_id
+        yield "granted of an entry by its available + held + spent", entry.available + entry.held + entry.spent, entry.granted, entry.entry_id
+        for name in _UNMOVED.get(kind, ()):
+            yield f"{name} of a {kind}", 0, getattr(entry, name), entry.entry_id
+
+
+def _kind_of(entry: Entry) -> str:
+    """Tell from what an entry changed which kind it is, whatever it says of itself."""
+    if entry.granted:
+        return "grant" if entry.granted > 0 else "correction"
+    if entry.held > 0:
+        return "hold"
+    return "settle" if entry.spent else "release"
+
+
+def _markers(books: Books) -> Iterator[_Check]:
+    marked = Counter(marker.entry_id for marker in books.markers)
+    given = {entry.entry_id: entry for entry in books.entries if _kind_of(entry) in _GIVING}
+    for entry_id in given:
+        yield "markers of a grant", 1, marked[entry_id], entry_id
+    for marker in books.markers:
+        entry = given.get(marker.entry_id)
+        yield "entry of a grant marker", "present", "present" if entry else "missing", marker.entry_id
+        if entry:
+            yield "amount of a grant marker", entry.granted, marker.amount, marker.entry_id
+        if entry and marker.reference_hash:
+            yield "reference of a grant marker", sha256((entry.reference or "").encode()).hexdigest(), marker.reference_hash, marker.entry_id
+
+
+def _jobs(books: Books, now: datetime) -> Iterator[_Check]:
+    by_job: defaultdict[str | None, list[Entry]] = defaultdict(list)
+    for entry in books.entries:
+        if _kind_of(entry) not in _GIVING:
+            by_job[entry.job_id].append(entry)
+    for job in books.jobs:
+        entries = by_job.pop(job.job_id, [])
+        yield from _final_job(job, entries) if job.status.is_final else _open_job(job, entries, now)
+        yield "record of a deleted job", "missing", "present" if job.job_id in books.deleted else "missing", job.job_id
+    for job_id, entries in by_job.items():
+        yield from _gone_job(job_id, entries)
+
+
+def _open_job(job: Job, entries: Sequence[Entry], now: datetime) -> Iterator[_Check]:
+    holds, resolutions = _parted(entries)
+    yield from _receipt(job, held=job.quoted, charged=0, refunded=0)
+    yield from _hold(job, holds)
+    yield "resolutions of an open job", 0, len(resolutions), job.job_id
+    over_by = over_at(job) + _OVERDUE_AFTER
+    if now > over_by:
+        yield "overdue: end of an open job", f"by {over_by:%Y-%m-%dT%H:%M:%SZ}", "open", job.job_id
+
+
+def _final_job(job: Job, entries: Sequence[Entry]) -> Iterator[_Check]:
+    holds, resolutions = _parted(entries)
+    delivered = min(len(job.outputs), job.work.outputs_count)
+    charged = job.quoted * delivered // job.work.outputs_count if delivered else 0
+    refunded = job.quoted - charged
+    undelivered = "failed or canceled" if job.status is JobStatus.COMPLETED else job.status
+    yield f"status of a job with {delivered} outputs", JobStatus.COMPLETED if delivered else undelivered, job.status, job.job_id
+    yield from _receipt(job, held=0, charged=charged, refunded=refunded)
+    yield from _hold(job, holds)
+    yield "resolutions of a final job", 1, len(resolutions), job.job_id
+    if len(resolutions) == 1:
+        yield "held of the job's resolution", -job.quoted, resolutions[0].held, job.job_id
+        yield "spent of the job's resolution", charged, resolutions[0].spent, job.job_id
+        yield "available of the job's resolution", refunded, resolutions[0].available, job.job_id
+
+
+def _gone_job(job_id: str | None, entries: Sequence[Entry]) -> Iterator[_Check]:
+    holds, resolutions = _parted(entries)
+    yield "holds of a job without a record", 1, len(holds), job_id
+    yield "resolutions of a job without a record", 1, len(resolutions), job_id
+    if len(holds) == len(resolutions) == 1:
+        held, spent = holds[0].held, resolutions[0].spent
+        yield "held of the resolution of a job without a record", -held, resolutions[0].held, job_id
+        yield "spent by a job without a record, of what it held", min(max(spent, 0), held), spent, job_id
+
+
+def _receipt(job: Job, *, held: int, charged: int, refunded: int) -> Iterator[_Check]:
+    yield "held on the job", held, job.held, job.job_id
+    yield "charged on the job", charged, job.charged, job.job_id
+    yield "refunded on the job", refunded, job.refunded, job.job_id
+
+
+def _hold(job: Job, holds: Sequence[Entry]) -> Iterator[_Check]:
+    yield "holds of a job", 1, len(holds), job.job_id
+    if len(holds) == 1:
+        yield "held of the job's hold", job.quoted, holds[0].held, job.job_id
+
+
+def _parted(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Part the entries of a job into those that hold and those that resolve."""
+    holds = [entry for entry in entries if _kind_of(entry) == "hold"]
+    return holds, [entry for entry in entries if _kind_of(entry) != "hold"]
