@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import chain, repeat
 from threading import Lock
 from types import SimpleNamespace
@@ -125,6 +126,12 @@ class TestReading:
             (lambda _: WelcomeRow("WELCOME#ann").update([WelcomeRow.amount.set(8)]), {("amount of a grant marker", 7, 8)}),
             (lambda _: next(GrantRow.query(PK, GrantRow.sk.startswith("GRANT#"))).delete(), {("markers of a grant", 1, 0)}),
             (
+                lambda _: next(EntryRow.query(PK, EntryRow.sk.startswith("ENTRY#"), EntryRow.reference == "order 1")).update(
+                    [EntryRow.reference.set("order 9")]
+                ),
+                {("reference of a grant marker", sha256(b"order 9").hexdigest(), sha256(b"order 1").hexdigest())},
+            ),
+            (
                 lambda jobs: next(EntryRow.query(PK, EntryRow.sk.startswith("ENTRY#"), EntryRow.job_id == jobs["open"].job_id)).delete(),
                 {("holds of a job", 1, 0), ("available by the entries", 434, 404), ("held by the entries", 0, 30)},
             ),
@@ -158,7 +165,7 @@ class TestReading:
 
     def test_a_job_that_nobody_ended_in_time_is_overdue(self) -> None:
         job = held_job(now=now())
-        over_by = job.deadline_at + timedelta(seconds=job.wait_seconds + 120 + 120 + 120 + 2 * 60)
+        over_by = job.deadline_at + timedelta(seconds=job.wait_seconds + 120 + 120 + 120 + 3 * 60)
 
         assert differences(at=over_by) == []
         assert [difference.what for difference in differences(at=over_by + timedelta(seconds=1))] == ["overdue: end of an open job"]
@@ -396,12 +403,12 @@ class TestTheDailyRun:
         environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
         assert environment["POWERTOOLS_METRICS_NAMESPACE"] == directive["Namespace"]
-        assert environment["POWERTOOLS_SERVICE_NAME"] == metrics["service"]
+        assert environment["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}, "which is the value of the dimension"
         for alarm in alarms:
             assert alarm["Namespace"] == directive["Namespace"]
             assert alarm["MetricName"] in metrics
             assert [[dimension["Name"] for dimension in alarm["Dimensions"]]] == directive["Dimensions"]
-            assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {"service": metrics["service"]}
+            assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {"service": {"Ref": "AWS::StackName"}}
 
 
 class TestTheCommand:

@@ -10,12 +10,9 @@ from datetime import datetime
 from itertools import chain, groupby
 from typing import Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.models import Model
-
 from darkroom.adapters.job_rows import to_job
 from darkroom.adapters.ledger_rows import ENTRY_PREFIX, to_balance, to_entry
-from darkroom.adapters.table import AccountRow, EntryRow, GrantRow, JobRow, WelcomeRow
+from darkroom.adapters.table import AccountRow, AuditRow, EntryRow, GrantRow, JobRow, WelcomeRow
 from darkroom.domain.audit import Books, Difference, GrantMarker, differences
 from darkroom.domain.errors import DarkroomError
 
@@ -46,19 +43,6 @@ class Progress:
 
     after: Key | None = None
     differences: int = 0
-
-
-class ProgressRow(Model):
-    """How far the audit has come in its round through all accounts."""
-
-    class Meta(AccountRow.Meta):
-        """The table."""
-
-    pk = UnicodeAttribute(hash_key=True, default="AUDIT")
-    sk = UnicodeAttribute(range_key=True, default="PROGRESS")
-    after_pk = UnicodeAttribute(null=True)
-    after_sk = UnicodeAttribute(null=True)
-    differences = NumberAttribute(default=0)
 
 
 def accounts(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
@@ -92,8 +76,8 @@ def audit(pk: str, *, now: datetime) -> Audit:
 def progress() -> Progress:
     """Tell how far the audit had come when it stopped."""
     try:
-        row = ProgressRow.get("AUDIT", "PROGRESS", consistent_read=True)
-    except ProgressRow.DoesNotExist:
+        row = AuditRow.get("AUDIT", "PROGRESS", consistent_read=True)
+    except AuditRow.DoesNotExist:
         return Progress()
     return Progress((row.after_pk, row.after_sk) if row.after_pk else None, int(row.differences))
 
@@ -101,7 +85,7 @@ def progress() -> Progress:
 def note_progress(made: Progress) -> None:
     """Remember how far the audit has come."""
     after_pk, after_sk = made.after or (None, None)
-    ProgressRow(after_pk=after_pk, after_sk=after_sk, differences=made.differences).save()
+    AuditRow(after_pk=after_pk, after_sk=after_sk, differences=made.differences).save()
 
 
 def _settled(pk: str) -> Books:

@@ -59,7 +59,11 @@ def free_leaked(provider: str, *, now: datetime) -> Iterator[str]:
         except NotFound:
             job = None
         if job is None or job.slot != row.sk or job.status.is_final:
-            row.delete(condition=(SlotRow.holder == row.holder) & (SlotRow.taken_at == row.taken_at))
+            try:
+                transact({"slot": Delete(row, (SlotRow.holder == row.holder) & (SlotRow.taken_at == row.taken_at))})
+            except Refused:
+                # It was freed meanwhile, by its job or by another recovery.
+                continue
             yield row.holder
 
 

@@ -228,3 +228,16 @@ class SwitchRow(Model):
     is_on = BooleanAttribute()
     changed_at = UTCDateTimeAttribute()
     changed_by = UnicodeAttribute()
+
+
+class AuditRow(Model):
+    """How far the audit has come in its round through all accounts."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True, default="AUDIT")
+    sk = UnicodeAttribute(range_key=True, default="PROGRESS")
+    after_pk = UnicodeAttribute(null=True)
+    after_sk = UnicodeAttribute(null=True)
+    differences = NumberAttribute(default=0)

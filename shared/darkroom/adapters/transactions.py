@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from botocore.exceptions import ClientError
 from pynamodb.connection import Connection
 from pynamodb.constants import ALL_OLD
 from pynamodb.exceptions import TransactWriteError, UpdateError
@@ -99,7 +100,7 @@ def update(row: Model, actions: Sequence[Action], condition: Condition | None = 
         try:
             row.update(actions=list(actions), condition=condition)
         except UpdateError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
+            if _code_of(error) == "ConditionalCheckFailedException":
                 return False
             raise
         return True
@@ -117,7 +118,7 @@ def _persisting[Answer](send: Callable[[], Answer]) -> Answer:
         try:
             return send()
         except (TransactWriteError, UpdateError) as error:
-            if error.cause_response_code not in _PASSING or time.monotonic() > give_up_at:
+            if _code_of(error) not in _PASSING or time.monotonic() > give_up_at:
                 raise
         time.sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))  # noqa: S311 (jitter is no secret)
     return send()
@@ -133,6 +134,11 @@ def _send(writes: Sequence[Write]) -> None:
                     transaction.save(row, condition=condition, return_values=ALL_OLD)
                 case Update(row, actions, condition):
                     transaction.update(row, actions=list(actions), condition=condition, return_values=ALL_OLD)
+
+
+def _code_of(error: TransactWriteError | UpdateError) -> str | None:
+    """Tell the code of DynamoDB's answer; None when there was no answer, over which PynamoDB's own property stumbles."""
+    return error.cause.response["Error"]["Code"] if isinstance(error.cause, ClientError) else None
 
 
 @cache

@@ -17,8 +17,8 @@ _CREDITS = ("granted", "available", "held", "spent")
 _GIVING = ("grant", "correction")
 # What an entry of a kind leaves alone.
 _UNMOVED = {"grant": ("held", "spent"), "correction": ("held", "spent"), "hold": ("spent",)}
-# A job that runs past its time is stopped, is quiet for a while, and is ended by the next recovery.
-_OVERDUE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 2 * LOOK_AGAIN_SECONDS)
+# A job that runs past its time is stopped, is quiet for a while, and is ended by the next recovery; a minute more for a schedule that comes late.
+_OVERDUE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 3 * LOOK_AGAIN_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
