@@ -1,0 +1,90 @@
+"""What goes wrong in the chaos: the provider's faults, sandboxes that are killed, and recovery that comes often."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+from unittest import mock
+
+import requests
+
+from local.replicate.faults import Faults, Mishap
+from local.sandboxes.concurrency import TooManyRequests
+from local.stack import LocalStack
+
+FAULTS = {
+    "lose_webhook": 0.2,
+    "duplicate_webhook": 0.2,
+    "delay_webhook_seconds": 0.2,
+    "reorder": 0.2,
+    "throttle": 0.1,
+    "unavailable": 0.05,
+    "lost_create_answer": 0.05,
+    "queue_seconds": 0.05,
+    "run_seconds": 0.3,
+}
+_UNTOUCHED = {"AuditBooksFunction"}
+_RECOVERY = "RecoverJobsFunction"
+
+
+class Weather:
+    """Kills the sandboxes of some function every now and then until it is told to clear up, and has recovery come every few seconds."""
+
+    def __init__(self, stack: LocalStack, *, seed: int, kill_seconds: float, recovery_seconds: float = 10.0) -> None:
+        self._stack = stack
+        self._dice = random.Random(seed)
+        self._functions = sorted({function.logical_id for function in stack.functions.values()} - _UNTOUCHED)
+        self._kill_seconds, self._recovery_seconds = kill_seconds, recovery_seconds
+        self._cleared, self._over = threading.Event(), threading.Event()
+        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._kill, self._recover)]
+        self.kills: Counter[str] = Counter()
+        self.recoveries_count = 0
+
+    def __enter__(self) -> Self:
+        requests.put(f"{self._stack.replicate_url}/faults", json=FAULTS | {"seed": self._dice.randrange(2**31)}, timeout=5).raise_for_status()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._cleared.set()
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def clear_up(self) -> None:
+        """Kill no more. The provider stays as it is."""
+        self._cleared.set()
+
+    def _kill(self) -> None:
+        while not self._cleared.wait(self._dice.uniform(0.5, 1.5) * self._kill_seconds):
+            function = self._dice.choice(self._functions)
+            self.kills[function] += self._stack.kill_sandboxes(function)
+
+    def _recover(self) -> None:
+        while not self._over.wait(self._recovery_seconds):
+            try:
+                self._stack.fire_schedule(_RECOVERY)
+            except TooManyRequests:
+                continue
+            self.recoveries_count += 1
+
+
+@contextmanager
+def counted_faults() -> Iterator[Counter[str]]:
+    """Count what the simulated Replicate of this process does wrong, by the names of its faults."""
+    counts: Counter[str] = Counter()
+    happens = Faults.happens
+
+    def counted(faults: Faults, mishap: Mishap) -> bool:
+        has_happened = happens(faults, mishap)
+        counts[mishap] += has_happened
+        return has_happened
+
+    with mock.patch.object(Faults, "happens", counted):
+        yield counts

@@ -1,0 +1,81 @@
+"""AWS in memory: the table, the bucket, the secrets and the bus. Step Functions has its own module."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from tests.aws import TEMPLATE
+from tests.simulation.agenda import Agenda
+from tests.simulation.interpreter import StepFunctions
+from tests.simulation.memory_table import MemoryTable, TableError
+
+type Service = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+
+VISIBILITY_SECONDS = TEMPLATE["Resources"]["CallbackQueue"]["Properties"]["VisibilityTimeout"]
+RECEIVES_MAX = TEMPLATE["Resources"]["CallbackQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+
+
+class Cloud:
+    """What the stack keeps. `queued` is told of each message that the bus hands on to the callback queue."""
+
+    def __init__(self, agenda: Agenda, states: StepFunctions, secrets: Mapping[str, str], queued: Callable[[dict[str, Any]], None]) -> None:
+        indexes = {
+            index["IndexName"]: (index["KeySchema"][0]["AttributeName"], index["KeySchema"][1]["AttributeName"])
+            for index in TEMPLATE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]
+        }
+        self.table = MemoryTable(os.environ["TABLE_NAME"], indexes)
+        self.objects: dict[str, bytes] = {}
+        self.secrets = dict(secrets)
+        self.events: list[dict[str, Any]] = []
+        self.metrics: list[dict[str, Any]] = []
+        self._agenda = agenda
+        self._queued = queued
+        self._services: dict[str, Service] = {
+            "dynamodb": self.table.call,
+            "stepfunctions": states.call,
+            "s3": self._s3,
+            "secretsmanager": self._secrets_manager,
+            "events": self._events_bus,
+        }
+
+    def call(self, service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one call. Raises TableError with the service's code, and NotImplementedError for a call that is not known here."""
+        try:
+            perform = self._services[service]
+            return perform(operation, request)
+        except KeyError as unknown:
+            raise NotImplementedError(f"{service}.{operation}: {unknown}") from unknown
+
+    def _s3(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        match operation:
+            case "PutObject":
+                body = request["Body"]
+                self.objects[request["Key"]] = body if isinstance(body, bytes) else body.read()
+            case "ListObjectsV2":
+                return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(request["Prefix"])], "IsTruncated": False}
+            case "DeleteObjects":
+                for each in request["Delete"]["Objects"]:
+                    self.objects.pop(each["Key"], None)
+            case _:
+                raise KeyError(operation)
+        return {}
+
+    def _secrets_manager(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        if operation != "GetSecretValue":
+            raise KeyError(operation)
+        if request.get("VersionStage", "AWSCURRENT") != "AWSCURRENT":
+            raise TableError("ResourceNotFoundException")
+        return {"SecretString": self.secrets[request["SecretId"]]}
+
+    def _events_bus(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        if operation != "PutEvents":
+            raise KeyError(operation)
+        for entry in request["Entries"]:
+            event = {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
+            self.events.append(event)
+            self._agenda.at(self._agenda.now + timedelta(seconds=1), "callback queue", lambda event=event: self._queued(event))  # type: ignore[misc]
+        return {"FailedEntryCount": 0, "Entries": [{} for _ in request["Entries"]]}

@@ -1,0 +1,179 @@
+"""A world in the place of the real one: time, chance, AWS, the provider, HTTP. Everything of the project's own stays as it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from io import BytesIO
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import botocore.client
+import httpx
+import requests
+import standardwebhooks.webhooks
+import urllib3
+import uuid6
+from botocore.exceptions import ClientError
+
+from darkroom import clock
+from tests.aws import TEMPLATE, folder_of, forget_settings, handler_of
+from tests.simulation.calls import Fault, Request
+from tests.simulation.memory_table import TableError
+from tests.simulation.replicate_model import BASE_URL, DELIVERY_HOST
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+FUNCTIONS = {folder_of(name): name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"}
+PUBLIC_URL = "https://darkroom.test"
+_ENVIRONMENT = {
+    "PUBLIC_URL": PUBLIC_URL,
+    "REPLICATE_BASE_URL": BASE_URL,
+    "DELIVERY_HOSTS": DELIVERY_HOST,
+    "PRIVATE_HOSTS": f"{DELIVERY_HOST},callback.test",
+    "POWERTOOLS_METRICS_DISABLED": "true",
+}
+
+
+class _Stage:
+    """Where the world stands that the handlers live in."""
+
+    world: World
+
+
+class _Chance:
+    """The chance of whatever world is on the stage, in the place of the module `random`."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_Stage.world.rng, name)
+
+
+@contextmanager
+def on_stage(world: World, **environment: str) -> Iterator[None]:
+    """Have the handlers live in this world, with these variables in their environment."""
+    _install()
+    _Stage.world = world
+    with mock.patch.dict(os.environ, _ENVIRONMENT | environment):
+        forget_settings()
+        with ExitStack() as stack:
+            for target, name, instead in _replacements():
+                stack.callback(setattr, target, name, getattr(target, name))
+                setattr(target, name, instead)
+            logging.disable(logging.CRITICAL)
+            stack.callback(logging.disable, logging.NOTSET)
+            yield
+    forget_settings()
+
+
+@cache
+def _install() -> None:
+    """Import every handler, so that what is to be replaced is there."""
+    for function in FUNCTIONS:
+        handler_of(function)
+
+
+@cache
+def _virtual_modules() -> dict[ModuleType, Any]:
+    """Give what stands in the place of the modules that know the time and chance."""
+    draw: Any = _Chance()
+
+    def bits(count: int) -> int:
+        number: int = draw.getrandbits(count)
+        return number
+
+    def some_bytes(count: int) -> bytes:
+        found: bytes = draw.randbytes(count)
+        return found
+
+    virtual_time = SimpleNamespace(time=_seconds, monotonic=_seconds, time_ns=lambda: int(_seconds() * 1e9), sleep=lambda _: None)
+    secret = SimpleNamespace(token_hex=lambda count: some_bytes(count).hex(), token_bytes=some_bytes, randbits=bits)
+    return {time: virtual_time, random: draw, secrets: secret}
+
+
+@cache
+def _replaced_modules() -> tuple[tuple[ModuleType, str, Any], ...]:
+    ours = [module for name, module in list(sys.modules.items()) if name.startswith(("darkroom.", "functions."))]
+    return tuple(
+        (module, name, _virtual_modules()[value])
+        for module in (*ours, uuid6)
+        for name, value in list(vars(module).items())
+        if isinstance(value, ModuleType) and value in _virtual_modules()
+    )
+
+
+def _seconds() -> float:
+    return _Stage.world.agenda.now.timestamp()
+
+
+def _replacements() -> Iterator[tuple[Any, str, Any]]:
+    yield clock, "now", lambda: _Stage.world.agenda.now
+    yield standardwebhooks.webhooks, "datetime", _VirtualDatetime
+    yield botocore.client.BaseClient, "_make_api_call", lambda client, operation, request: _aws(_Stage.world, client, operation, request)
+    yield httpx.HTTPTransport, "handle_request", lambda _, request: _provider(_Stage.world, request)
+    yield requests.adapters.HTTPAdapter, "send", lambda _, request, **__: _http(_Stage.world, request)
+    yield uuid6, "_last_v7_timestamp", None
+    yield from _replaced_modules()
+
+
+class _VirtualDatetime(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return _Stage.world.agenda.now.astimezone(tz or UTC)
+
+
+def _aws(world: World, client: Any, operation: str, request: Any) -> Any:
+    service = client.meta.service_model.service_name
+
+    def error(code: str, members: Any) -> ClientError:
+        details = {"Error": {"Code": code, "Message": members.pop("Message", code)}, **members}
+        made: ClientError = client.exceptions.from_code(code)(details, operation)
+        return made
+
+    def perform() -> Any:
+        try:
+            return world.cloud.call(service, operation, request)
+        except TableError as refused:
+            raise error(refused.code, dict(refused.members)) from None
+
+    def failed(fault: Fault) -> Exception:
+        if not fault.reasons:
+            return error(fault.code, {})
+        if operation != "TransactWriteItems":
+            return error("ThrottlingException", {})
+        others = [{"Code": "None"} for _ in request["TransactItems"][len(fault.reasons) :]]
+        return error(fault.code, {"CancellationReasons": [*({"Code": reason} for reason in fault.reasons), *others]})
+
+    return world.external(Request(f"{service}.{operation}", perform, failed))
+
+
+def _provider(world: World, request: httpx.Request) -> httpx.Response:
+    def failed(fault: Fault) -> Exception:
+        return httpx.ReadTimeout("no answer", request=request) if fault.after else httpx.ConnectError("refused", request=request)
+
+    name = f"provider {request.method} {'/'.join(part for part in request.url.path.split('/')[2:] if not part.startswith('p0'))}"
+    return world.external(Request(name, lambda: world.replicate.answer(request), failed))
+
+
+def _http(world: World, request: requests.PreparedRequest) -> requests.Response:
+    def perform() -> requests.Response:
+        status, body = world.replicate.file(str(request.url)) if DELIVERY_HOST in str(request.url) else world.called_back(request)
+        return _response(request, status, body)
+
+    return world.external(Request(f"http {request.method}", perform, lambda _: requests.exceptions.ConnectionError("no answer")))
+
+
+def _response(request: requests.PreparedRequest, status: int, body: bytes) -> requests.Response:
+    response = requests.Response()
+    response.status_code, response.url, response.request = status, str(request.url), request
+    response.raw = urllib3.HTTPResponse(BytesIO(body), status=status, preload_content=False)
+    return response

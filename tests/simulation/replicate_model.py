@@ -1,0 +1,231 @@
+"""Replicate in memory, by the virtual clock: predictions, their lives, their webhooks, their files. No sockets.
+
+Its API is that of the HTTP reference (replicate.com/docs/reference/http), its refusals are worded as the real ones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cache
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from PIL import Image
+
+from tests.simulation.agenda import Agenda, Due
+
+BASE_URL = "http://replicate.test/v1"
+DELIVERY_HOST = "delivery.test"
+RETENTION = timedelta(hours=1)
+SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
+OPEN = ("starting", "processing")
+FATES = ("succeeds", "fails", "is flagged", "is interrupted", "gives nothing", "gives fewer", "gives no picture")
+_ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupted": INTERRUPTED}
+
+
+@dataclass
+class Weather:
+    """How the provider is doing. `fates` are those of the next predictions, before `fate` is everybody's."""
+
+    answers: str = "well"
+    fate: str = "succeeds"
+    fates: list[str] = field(default_factory=list)
+    queue_seconds: float = 1
+    run_seconds: float = 3
+    shows_after_seconds: float = 0
+    files: str = "well"
+
+
+@dataclass
+class Prediction:
+    """One prediction. Another is never made of it, so whoever holds it sees how it is doing."""
+
+    id: str
+    input: dict[str, Any]
+    webhook: str | None
+    created_at: datetime
+    deadline: datetime | None
+    fate: str
+    shows_at: datetime
+    status: str = "starting"
+    output: list[str] | None = None
+    error: str | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    time_is_up: Due | None = None
+
+
+@dataclass(frozen=True)
+class Message:
+    """A webhook on its way: its id and body never change."""
+
+    id: str
+    url: str
+    body: str
+    event: str
+    sent_at: datetime
+
+    def addressed_to(self, url: str) -> Message:
+        """Give the same message on its way to somewhere else."""
+        return replace(self, url=url)
+
+
+class Replicate:
+    """The provider. `post` is given each webhook, and `created` is told of each prediction before anybody else."""
+
+    def __init__(self, agenda: Agenda, post: Callable[[Message], None], created: Callable[[Prediction], None]) -> None:
+        self.weather = Weather()
+        self.predictions: dict[str, Prediction] = {}
+        self.asked: Counter[str] = Counter()
+        self._agenda = agenda
+        self._post = post
+        self._created = created
+        self._messages = 0
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request of the SDK. Raises httpx's own errors for an answer that is lost."""
+        path = urlsplit(str(request.url)).path.removeprefix("/v1/predictions").strip("/")
+        verb = f"{request.method} {'create' if request.method == 'POST' and not path else path.partition('/')[2] or ('get' if path else 'list')}"
+        self.asked[verb] += 1
+        match self.weather.answers:
+            case "throttled":
+                detail = "Request was throttled. Your rate limit resets in ~7s."
+                return _json(429, {"title": "Request was throttled", "detail": detail, "retry_after": 7})
+            case "unavailable":
+                return _json(503, {"title": "Service unavailable", "detail": "The service is temporarily unavailable."})
+            case "refused":
+                raise httpx.ConnectError("refused", request=request)
+        if verb == "POST create":
+            return self._create(request)
+        if verb == "GET list":
+            return self._list(request)
+        prediction = self.predictions.get(path.partition("/")[0])
+        if prediction is None or prediction.shows_at > self._agenda.now:
+            return _json(404, {"detail": "The requested resource could not be found."})
+        if verb == "POST cancel":
+            self._end(prediction, "canceled", only_from=OPEN)
+        return _json(200, self.document(prediction))
+
+    def file(self, url: str) -> tuple[int, bytes]:
+        """Give what the delivery host answers: a status, and the file."""
+        prediction_id, _, name = urlsplit(url).path.strip("/").partition("/")
+        prediction = self.predictions.get(prediction_id)
+        if self.weather.files == "unavailable":
+            return 503, b""
+        if prediction is None or self._is_removed(prediction) or not prediction.output or url not in prediction.output:
+            return 404, b""
+        return 200, b"no picture" if prediction.fate == "gives no picture" and name == "0.png" else small_picture()
+
+    def document(self, prediction: Prediction) -> dict[str, Any]:
+        """Give the prediction object of the API, without its data once the retention is over."""
+        removed = self._is_removed(prediction)
+        document = {
+            "id": prediction.id,
+            "model": "black-forest-labs/flux-schnell",
+            "version": "hidden",
+            "status": prediction.status,
+            "input": {} if removed else prediction.input,
+            "output": None if removed else prediction.output,
+            "logs": "",
+            "error": prediction.error,
+            "metrics": {},
+            "created_at": _time(prediction.created_at),
+            "started_at": _time(prediction.started_at),
+            "completed_at": _time(prediction.completed_at),
+            "source": "api",
+            "data_removed": removed,
+            "urls": {"get": f"{BASE_URL}/predictions/{prediction.id}", "cancel": f"{BASE_URL}/predictions/{prediction.id}/cancel"},
+        }
+        optional = {"deadline": _time(prediction.deadline), "webhook": prediction.webhook}
+        return document | {name: value for name, value in optional.items() if value is not None}
+
+    def _create(self, request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        cancel_after = re.fullmatch(r"(\d+)s", request.headers.get("cancel-after", ""))
+        now, weather = self._agenda.now, self.weather
+        prediction = Prediction(
+            id=f"p{len(self.predictions):025}",
+            input=asked["input"],
+            webhook=asked.get("webhook"),
+            created_at=now,
+            deadline=now + timedelta(seconds=int(cancel_after[1])) if cancel_after else None,
+            fate=weather.fates.pop(0) if weather.fates else weather.fate,
+            shows_at=now + timedelta(seconds=weather.shows_after_seconds),
+        )
+        self._created(prediction)
+        self.predictions[prediction.id] = prediction
+        self._agenda.after(weather.queue_seconds, f"{prediction.id[-3:]} starts", lambda: self._start(prediction, weather.run_seconds))
+        if prediction.deadline:
+            prediction.time_is_up = self._agenda.at(prediction.deadline, f"{prediction.id[-3:]} has had its time", lambda: self._pass_deadline(prediction))
+        if weather.answers == "lost":
+            raise httpx.ReadTimeout("no answer", request=request)
+        return _json(201, self.document(prediction))
+
+    def _list(self, request: httpx.Request) -> httpx.Response:
+        query = parse_qs(urlsplit(str(request.url)).query)
+        since = datetime.fromisoformat(query["created_after"][0])
+        shown = [each for each in self.predictions.values() if each.created_at >= since and each.shows_at <= self._agenda.now]
+        return _json(200, {"next": None, "previous": None, "results": [self.document(each) for each in reversed(shown)]})
+
+    def _start(self, prediction: Prediction, run_seconds: float) -> None:
+        if prediction.status == "starting":
+            prediction.status, prediction.started_at = "processing", self._agenda.now
+            self._tell(prediction, "start")
+            self._agenda.after(run_seconds, f"{prediction.id[-3:]} is done", lambda: self._finish(prediction))
+
+    def _finish(self, prediction: Prediction) -> None:
+        if prediction.status != "processing":
+            return
+        if prediction.fate in _ERRORS:
+            self._end(prediction, "failed", error=_ERRORS[prediction.fate])
+            return
+        count = int(prediction.input.get("num_outputs", 1))
+        count = {"gives nothing": 0, "gives fewer": count // 2}.get(prediction.fate, count)
+        prediction.output = [f"http://{DELIVERY_HOST}/{prediction.id}/{number}.png" for number in range(count)] or None
+        self._end(prediction, "succeeded")
+
+    def _pass_deadline(self, prediction: Prediction) -> None:
+        # replicate.com/docs/topics/predictions/lifecycle: aborted before it started, canceled after. That an aborted one tells nobody is a guess.
+        if prediction.status == "starting":
+            prediction.status, prediction.completed_at = "aborted", self._agenda.now
+        else:
+            self._end(prediction, "canceled")
+
+    def _end(self, prediction: Prediction, status: str, *, error: str | None = None, only_from: tuple[str, ...] = ("processing",)) -> None:
+        if prediction.status in only_from:
+            prediction.status, prediction.error, prediction.completed_at = status, error, self._agenda.now
+            self._agenda.call_off(prediction.time_is_up)
+            self._tell(prediction, "completed")
+
+    def _tell(self, prediction: Prediction, event: str) -> None:
+        if prediction.webhook:
+            self._messages += 1
+            body = json.dumps(self.document(prediction))
+            self._post(Message(f"msg_{self._messages}", prediction.webhook, body, event, self._agenda.now))
+
+    def _is_removed(self, prediction: Prediction) -> bool:
+        return prediction.completed_at is not None and self._agenda.now >= prediction.completed_at + RETENTION
+
+
+@cache
+def small_picture() -> bytes:
+    """Draw a real PNG, small enough to be quick."""
+    file = BytesIO()
+    Image.new("RGB", (4, 3), "teal").save(file, "PNG")
+    return file.getvalue()
+
+
+def _json(status: int, document: object) -> httpx.Response:
+    return httpx.Response(status, json=document)
+
+
+def _time(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z") if time else None

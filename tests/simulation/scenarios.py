@@ -1,0 +1,141 @@
+"""Stories of one job or two, each told from its first request until nothing is coming any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from tests.simulation.world import Answer, World
+
+type Play = Callable[[World], None]
+
+CALLBACK_URL = "http://callback.test/ended"
+CREDITS = 100
+TRIES_MAX = 3
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A story. `ends` are the ends of its jobs, which no single crash may change; None when a crash may decide who comes first."""
+
+    name: str
+    play: Play
+    ends: tuple[str, ...] | None
+    weather: Mapping[str, Any] = field(default_factory=dict)
+    webhooks: str = "sent"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def tell(self, world: World) -> None:
+        """Play the story in a world, until it is quiet."""
+        for name, value in self.weather.items():
+            setattr(world.replicate.weather, name, list(value) if isinstance(value, tuple) else value)
+        world.webhooks = self.webhooks
+        world.open_account("ann", CREDITS)
+        self.play(world)
+        world.settle()
+
+
+def asked(world: World, method: str, path: str, **event: Any) -> Answer:
+    """Call the API as a patient client does: what dies on the way is asked again, with the same bytes and the same key."""
+    answers: list[Answer] = []
+    for _ in range(TRIES_MAX):
+        world.api(method, path, over=answers.append, **event)
+        if not answers or answers[-1].status == 500:
+            world.agenda.pass_seconds(2)
+        if answers and answers[-1].status != 500:
+            return answers[-1]
+    raise AssertionError(f"{method} {path} was never answered")
+
+
+def submission(*, outputs: int = 1, key: str | None = None) -> dict[str, Any]:
+    """Write the request for a job."""
+    body = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse", "num_outputs": outputs}, "callback_url": CALLBACK_URL}
+    return {"body": body, "headers": {"idempotency-key": key} if key else {}}
+
+
+def _submit_once(world: World) -> None:
+    world.api("POST", "/jobs", **submission())
+
+
+def _submit(world: World, *, outputs: int = 1, key: str = "first") -> str:
+    answer = asked(world, "POST", "/jobs", **submission(outputs=outputs, key=key))
+    assert answer.status == 202, answer
+    job_id: str = answer.document["id"]
+    return job_id
+
+
+def _submit_and_repeat(world: World) -> None:
+    job_id = _submit(world)
+    for _ in range(2):
+        assert _submit(world) == job_id
+        world.settle()
+
+
+def _submit_four(world: World) -> None:
+    _submit(world, outputs=4)
+
+
+def _submit_two(world: World) -> None:
+    _submit(world)
+    _submit(world, key="second")
+
+
+def _cancel_after(seconds: float) -> Play:
+    def play(world: World) -> None:
+        job_id = _submit(world)
+        world.agenda.pass_seconds(seconds)
+        assert asked(world, "POST", f"/jobs/{job_id}/cancel").status in (202, 409)
+
+    return play
+
+
+def _delete(world: World) -> None:
+    job_id = _submit(world)
+    world.settle()
+    assert asked(world, "DELETE", f"/jobs/{job_id}").status in (204, 404)
+    assert asked(world, "GET", f"/jobs/{job_id}").status == 404
+    world.settle()
+    assert not world.cloud.objects
+
+
+def _stop_by_hand(world: World) -> None:
+    job_id = _submit(world)
+    world.agenda.pass_seconds(2)
+    world.states.call("StopExecution", {"executionArn": f"execution:{job_id}"})
+
+
+def _outlive_retention(world: World) -> None:
+    _submit(world)
+    world.settle()
+    world.agenda.jump(timedelta(days=1).total_seconds())
+    world.agenda.pass_seconds(120)
+    world.settle()
+    assert not world.cloud.objects
+
+
+def _provider_recovers(**before: Any) -> Play:
+    def play(world: World) -> None:
+        _submit(world)
+        world.agenda.pass_seconds(1)
+        world.replicate.weather.answers = "well"
+
+    return play
+
+
+SCENARIOS = (
+    Scenario("without a key", _submit_once, ends=None),
+    Scenario("with a key, repeated", _submit_and_repeat, ends=("completed",)),
+    Scenario("refused by the model", _submit_four, ends=("failed",), weather={"fate": "is flagged"}),
+    Scenario("all webhooks lost", _submit_four, ends=("completed",), webhooks="lost", weather={"run_seconds": 20}),
+    Scenario("delivered in part", _submit_four, ends=("completed",), weather={"fate": "gives fewer"}),
+    Scenario("interrupted once", _submit_four, ends=("completed",), weather={"fates": ("is interrupted",)}),
+    Scenario("the create's answer lost", _provider_recovers(), ends=("completed",), weather={"answers": "lost"}),
+    Scenario("two jobs and one slot", _submit_two, ends=("completed", "completed"), environment={"PREDICTIONS_IN_FLIGHT_MAX": "1"}),
+    Scenario("canceled before it runs", _cancel_after(0), ends=None),
+    Scenario("canceled while it runs", _cancel_after(2), ends=None),
+    Scenario("deleted", _delete, ends=()),
+    Scenario("stopped by hand", _stop_by_hand, ends=None),
+    Scenario("kept for a day", _outlive_retention, ends=(), environment={"RETENTION_DAYS": "1"}),
+)

@@ -1,0 +1,42 @@
+"""A sandbox dies, at every call that any function is seen to make; then retries and recovery have their way.
+
+A dead sandbox leaves nothing behind but what its calls did, and knows nothing that the next one knows. So to die before a call is to die after
+the one before it took effect, and each of these moments is tried once: before the first call, and after every one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.simulation.calls import KILL_AFTER, KILL_BEFORE
+from tests.simulation.figures import REPORTED
+from tests.simulation.installation import FUNCTIONS
+from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.simulation.telling import points_of, told
+
+crash_points_seen: Counter[str] = Counter()
+scenarios_told: set[str] = set()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_crash_at_any_call_breaks_no_promise(scenario: Scenario) -> None:
+    for point in points_of(scenario):
+        for fault in (KILL_BEFORE, KILL_AFTER) if point.number == 0 else (KILL_AFTER,):
+            try:
+                told(scenario, point, fault)
+            except AssertionError as error:
+                raise AssertionError(f"{fault} {point}: {error}") from error
+        # Before it, and after it.
+        crash_points_seen[point.function] += 2
+    scenarios_told.add(scenario.name)
+
+
+def test_every_function_that_a_job_meets_was_killed() -> None:
+    if len(scenarios_told) < len(SCENARIOS):
+        pytest.skip("only some of the scenarios were told")
+    by_function = ", ".join(f"{name} {count}" for name, count in sorted(crash_points_seen.items()))
+    REPORTED.append(f"crashes: {crash_points_seen.total():,} crash points in {len(scenarios_told)} scenarios ({by_function})")
+
+    assert crash_points_seen.keys() == FUNCTIONS.keys() - {"audit_books"}

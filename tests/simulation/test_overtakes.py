@@ -1,0 +1,33 @@
+"""Everything that invokes a function may do so twice. A sandbox is held up after every call that it is seen to make, and a second one with the
+same event overtakes it; then the first goes on with what it had read before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.simulation.calls import Fault, Kind
+from tests.simulation.figures import REPORTED
+from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.simulation.telling import points_of, told
+
+HELD_UP = Fault(Kind.PAUSE, after=True, seconds=1)
+overtakes_seen: Counter[str] = Counter()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_who_is_overtaken_at_any_call_breaks_no_promise(scenario: Scenario) -> None:
+    for point in points_of(scenario):
+        try:
+            told(scenario, point, HELD_UP, overtaken=True)
+        except AssertionError as error:
+            raise AssertionError(f"{point} was overtaken: {error}") from error
+        overtakes_seen[point.function] += 1
+
+
+def test_overtakes_were_seen() -> None:
+    REPORTED.append(f"overtakes: {overtakes_seen.total():,} ({', '.join(f'{name} {count}' for name, count in sorted(overtakes_seen.items()))})")
+
+    assert overtakes_seen

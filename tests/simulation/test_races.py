@@ -1,0 +1,135 @@
+"""Credits under 32 threads: nothing is spent, given or taken twice, and nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from darkroom.adapters import ledger
+from darkroom.adapters.ledger import IdempotencyKey
+from darkroom.domain.accounts import AccountId, Entry
+from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, TooManyJobs
+from darkroom.domain.jobs import Job
+from tests.aws import forget_settings
+from tests.builders import ANN, NOON, image_job, open_account
+from tests.simulation.race import THREADS, Race, answered, told
+from tests.simulation.race_books import checked_books
+
+pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
+
+KEY = IdempotencyKey.of("key", b"body")
+
+
+def submit(key: IdempotencyKey | None = None) -> tuple[Job, bool]:
+    """Submit a job for 10 credits, a new one each time."""
+    return ledger.hold(image_job(), key=key, now=datetime.now(UTC))
+
+
+def grant(amount: int, reference: str) -> tuple[Entry, bool]:
+    return ledger.grant(ANN, amount, reason="gift", reference=reference, now=NOON)
+
+
+def test_the_last_credits_are_spent_once(race: Race) -> None:
+    open_account(75)
+
+    outcomes = race.run(lambda _: submit())
+
+    assert len(answered(outcomes)) == 7
+    assert {type(error) for error in told(outcomes)} == {InsufficientCredits}
+    books = checked_books(ANN)
+    assert (books.account.available, books.account.held) == (5, 70)
+
+
+def test_no_more_jobs_are_in_flight_than_may_be(race: Race) -> None:
+    open_account(1_000)
+
+    outcomes = race.run(lambda _: submit())
+
+    assert len(answered(outcomes)) == 20
+    assert {type(error) for error in told(outcomes)} == {TooManyJobs}
+    assert checked_books(ANN).account.in_flight == 20
+
+
+def test_a_job_that_ends_makes_room_for_one(race: Race) -> None:
+    open_account(1_000)
+    running = [submit()[0] for _ in range(18)]
+
+    def end_or_submit(place: int) -> object:
+        return ledger.resolve(ANN, running[place].job_id, now=NOON) if place < 10 else submit()
+
+    outcomes = race.run(end_or_submit)
+
+    assert {type(error) for error in told(outcomes)} <= {TooManyJobs}
+    submitted = answered(outcomes[10:])
+    assert 2 <= len(submitted) <= 12
+    assert checked_books(ANN).account.in_flight == 8 + len(submitted)
+
+
+def test_the_same_key_is_one_job_for_everybody(race: Race) -> None:
+    # The last credits, so that whoever comes second could not pay.
+    open_account(10)
+
+    outcomes = race.run(lambda _: submit(KEY))
+
+    assert told(outcomes) == []
+    (job,) = checked_books(ANN).jobs
+    assert {accepted.job_id for accepted, _ in answered(outcomes)} == {job.job_id}
+    assert sum(not repeated for _, repeated in answered(outcomes)) == 1
+
+
+def test_the_same_key_with_two_bodies_is_a_job_of_one_of_them(race: Race) -> None:
+    open_account(100)
+    keys = [IdempotencyKey.of("key", body) for body in (b"this", b"that")]
+
+    outcomes = race.run(lambda place: submit(keys[place % 2]))
+
+    of_one, of_the_other = sorted([outcomes[0::2], outcomes[1::2]], key=lambda half: len(told(half)))
+    (job,) = checked_books(ANN).jobs
+    assert told(of_one) == []
+    assert {accepted.job_id for accepted, _ in answered(of_one)} == {job.job_id}
+    assert answered(of_the_other) == []
+    assert {type(error) for error in told(of_the_other)} == {IdempotencyKeyReused}
+
+
+def test_the_same_reference_is_one_grant_for_everybody(race: Race) -> None:
+    outcomes = race.run(lambda _: grant(10, "gift"))
+
+    assert told(outcomes) == []
+    (entry,) = checked_books(ANN).entries
+    assert {granted.entry_id for granted, _ in answered(outcomes)} == {entry.sk.removeprefix("ENTRY#")}
+    assert sum(not repeated for _, repeated in answered(outcomes)) == 1
+
+
+def test_the_same_reference_with_two_amounts_is_a_grant_of_one_of_them(race: Race) -> None:
+    outcomes = race.run(lambda place: grant(10 + place % 2, "gift"))
+
+    granted = checked_books(ANN).account.granted
+    assert {entry.granted for entry, _ in answered(outcomes)} == {granted}
+    assert len(answered(outcomes)) == THREADS / 2
+    assert {type(error) for error in told(outcomes)} == {InvalidRequest}
+
+
+def test_a_correction_and_a_hold_never_take_the_same_credits(race: Race) -> None:
+    open_account(105)
+
+    def correct_or_submit(place: int) -> object:
+        return grant(-10, f"mistake {place}") if place % 2 else submit()
+
+    outcomes = race.run(correct_or_submit)
+
+    assert len(answered(outcomes)) == 10
+    assert {type(error) for error in told(outcomes)} == {InsufficientCredits, InvalidRequest}
+    assert checked_books(ANN).account.available == 5
+
+
+def test_a_user_is_welcomed_once_on_whichever_platform(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WELCOME_CREDITS", "25")
+    forget_settings()
+    platforms = [AccountId(platform, "ann") for platform in ("web", "mobile")]
+
+    outcomes = race.run(lambda place: ledger.welcome(platforms[place % 2], now=NOON))
+
+    assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
+    assert checked_books(platforms[outcomes.index(True) % 2]).account.granted == 25
+    assert sum(ledger.balance(account).granted for account in platforms) == 25

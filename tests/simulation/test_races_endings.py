@@ -1,0 +1,189 @@
+"""The ends of a job under 32 threads: it ends once, a cancel that was accepted in time wins, and what is deleted stays deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Barrier, current_thread, local, main_thread
+
+import pytest
+
+from darkroom.adapters import deletion, job_store, ledger, media
+from darkroom.adapters.ledger import IdempotencyKey
+from darkroom.adapters.table import DeletedRow
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import JobIsOpen, NotFound
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Job, JobStatus, Output
+from tests.builders import ANN, NOON, held_job, image_job, stored
+from tests.simulation.race import THREADS, Race, answered, told
+from tests.simulation.race_books import checked_books
+
+pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
+
+KEY = IdempotencyKey.of("key", b"body")
+
+
+@pytest.fixture
+def emptied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The jobs whose media were deleted."""
+    job_ids: list[str] = []
+    monkeypatch.setattr(media, "delete_all", lambda _, job_id: job_ids.append(job_id))
+    return job_ids
+
+
+@pytest.fixture
+def read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nobody in the race go on from its first look at the job before all have looked, so that each decides by what is old."""
+    line, thread, read = Barrier(THREADS, timeout=60), local(), job_store.read
+
+    def read_in_line(account: AccountId, job_id: str) -> Job:
+        job = read(account, job_id)
+        if current_thread() is not main_thread() and not hasattr(thread, "has_read"):
+            thread.has_read = True
+            line.wait()
+        return job
+
+    monkeypatch.setattr(job_store, "read", read_in_line)
+
+
+def processing_job() -> Job:
+    """A job of 4 outputs, which cost 40 credits, whose prediction is known."""
+    job = held_job(num_outputs=4)
+    attempt = job_store.begin_attempt(job, "lap", lease_until=NOON, now=NOON)
+    assert attempt
+    assert job_store.note_prediction(job, attempt, "prediction", now=NOON)
+    return stored(job)
+
+
+def output(number: int) -> Output:
+    return Output(number=number, key=f"media/{number}.webp", content_type="image/webp", bytes=1, width=1, height=1)
+
+
+def deliver(job: Job) -> None:
+    """Store all outputs, unless others have."""
+    for number in range(job.work.outputs_count):
+        seen = stored(job)
+        while number not in {known.number for known in seen.outputs} and not seen.status.is_final and not job_store.note_output(seen, output(number)):
+            seen = stored(job)
+
+
+def resolve(job: Job) -> Job:
+    return ledger.resolve(job.account, job.job_id, now=NOON)
+
+
+def refund(job: Job) -> Job:
+    return ledger.resolve(job.account, job.job_id, reason=failure(FailureCode.PREDICTION_FAILED), now=NOON)
+
+
+def cancel(job: Job) -> Job | None:
+    """Read the job and ask for its end, as the door does."""
+    return job_store.request_cancel(stored(job), look_at=NOON, now=NOON)
+
+
+def store_and_complete(job: Job) -> Job:
+    """What StoreOutput and the step after it do once the prediction has succeeded."""
+    if not job_store.note_storing(job, now=NOON) and stored(job).cancel_wins:
+        return refund(job)
+    deliver(job)
+    return resolve(job)
+
+
+def leave_open_jobs(job: Job) -> bool:
+    return job_store.leave_open_jobs(resolve(job))
+
+
+def delete(job: Job) -> bool:
+    deletion.delete(job.account, job.job_id, now=NOON + timedelta(minutes=1))
+    return True
+
+
+def receipt(job: Job) -> tuple[JobStatus, int, int]:
+    return job.status, job.charged, job.refunded
+
+
+@pytest.mark.parametrize("delivered", [False, True], ids=["nothing delivered", "all delivered"])
+def test_a_job_ends_once_by_complete_cancel_or_refund(race: Race, read_together: None, *, delivered: bool) -> None:
+    job = processing_job()
+    if delivered:
+        assert job_store.note_storing(job, now=NOON)
+        deliver(job)
+
+    outcomes = race.run(lambda place: (cancel, resolve, refund)[place % 3](job))
+
+    ended = stored(job)
+    accepted = [asked for asked in answered(outcomes[0::3]) if asked]
+    expected = JobStatus.COMPLETED if delivered else JobStatus.CANCELED if accepted else JobStatus.FAILED
+    assert told(outcomes) == []
+    assert receipt(ended) == (expected, *((40, 0) if delivered else (0, 40)))
+    assert all(known == ended for known in answered([*outcomes[1::3], *outcomes[2::3]]))
+    checked_books(job.account)
+
+
+def test_a_cancel_wins_if_and_only_if_it_was_accepted_before_storing_began(race: Race) -> None:
+    job = processing_job()
+
+    outcomes = race.run(lambda place: cancel(job) if place % 2 else store_and_complete(job))
+
+    ended = resolve(job)
+    in_time = any(asked and asked.cancel_wins for asked in answered(outcomes[1::2]))
+    assert receipt(ended) == ((JobStatus.CANCELED, 0, 40) if in_time else (JobStatus.COMPLETED, 40, 0))
+    assert all(known == ended for known in answered(outcomes[0::2]))
+    assert (ended.storing_at is None) == in_time
+    checked_books(job.account)
+
+
+def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[str]) -> None:
+    job = processing_job()
+    assert leave_open_jobs(job)
+
+    disturbances: list[Callable[[], object]] = [
+        partial(resolve, job),
+        partial(cancel, job),
+        partial(job_store.note_output, job, output(0)),
+        partial(job_store.note_storing, job, now=NOON),
+        partial(job_store.note_prediction, job, job.attempts[0], "stray", now=NOON),
+        partial(job_store.leave_open_jobs, job),
+        partial(job_store.look_again, job.account, job.job_id, NOON),
+    ]
+
+    outcomes = race.run(lambda place: delete(job) if place % 2 else disturbances[place % len(disturbances)]())
+
+    assert True in outcomes
+    assert {type(error) for error in told(outcomes)} <= {NotFound}
+    with pytest.raises(NotFound):
+        stored(job)
+    books = checked_books(ANN)
+    assert (books.account.jobs_total, books.account.in_flight, len(books.entries)) == (0, 0, 3)
+    (mark,) = DeletedRow.query(books.account.pk, DeletedRow.sk.startswith("DELETED#"), consistent_read=True)
+    assert mark.sk == f"DELETED#{job.job_id}"
+    assert set(emptied) == {job.job_id}
+
+
+def test_no_job_is_deleted_before_its_end_is_announced(race: Race, emptied: list[str]) -> None:
+    job = processing_job()
+
+    outcomes = race.run(lambda place: delete(job) if place % 2 else leave_open_jobs(job))
+
+    assert {type(error) for error in told(outcomes)} <= {JobIsOpen, NotFound}
+    gone = True in outcomes[1::2]
+    assert gone == bool(emptied)
+    assert [left.job_id for left in checked_books(ANN).jobs] == ([] if gone else [job.job_id])
+    assert outcomes[0::2].count(True) == 1
+
+
+def test_the_key_of_a_deleted_job_makes_no_second_one(race: Race, emptied: list[str]) -> None:
+    held_job()
+    job, _ = ledger.hold(image_job(), key=KEY, now=datetime.now(UTC))
+    assert leave_open_jobs(job)
+
+    def delete_or_submit(place: int) -> object:
+        return delete(job) if place % 2 else ledger.hold(image_job(), key=KEY, now=datetime.now(UTC))[0].job_id
+
+    outcomes = race.run(delete_or_submit)
+
+    assert {type(error) for error in told(outcomes)} <= {NotFound}
+    assert set(answered(outcomes[0::2])) <= {job.job_id}
+    assert len(checked_books(ANN).entries_of("hold")) == 2
+    assert set(emptied) == {job.job_id}

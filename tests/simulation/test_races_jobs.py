@@ -1,0 +1,158 @@
+"""The record of a job under 32 threads: one sandbox wins, and nothing that was noted is lost or doubled."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from darkroom.adapters import job_store, ledger
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
+from tests.builders import NOON, held_job, stored
+from tests.simulation.race import THREADS, Race, answered, told
+from tests.simulation.race_books import checked_books
+
+pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
+
+LEASE = timedelta(seconds=70)
+LATER = NOON + LEASE
+
+
+def begin(job: Job) -> Attempt | None:
+    return job_store.begin_attempt(job, "lap", lease_until=LATER, now=NOON)
+
+
+def renew(job: Job, attempt: Attempt) -> Attempt | None:
+    """Take the attempt up again as soon as its lease is over."""
+    return job_store.renew_attempt(job, attempt, "next lap", lease_until=LATER + LEASE, now=LATER)
+
+
+def asked_job() -> tuple[Job, Attempt]:
+    """A job whose first attempt is written down."""
+    job = held_job(num_outputs=4)
+    attempt = begin(job)
+    assert attempt
+    return job, attempt
+
+
+def output(number: int, name: str = "") -> Output:
+    return Output(number=number, key=f"media/{number}{name}.webp", content_type="image/webp", bytes=1, width=1, height=1)
+
+
+def test_the_token_of_the_latest_lap_stays(race: Race) -> None:
+    job = held_job()
+
+    outcomes = race.run(lambda place: job_store.park_token(job, f"token {place:02}", f"lap {place:02}", look_at=NOON))
+
+    assert stored(job).task_token == f"token {THREADS - 1}"
+    assert stored(job).revision == sum(parked is not None for parked in answered(outcomes))
+
+
+def test_an_attempt_is_written_down_by_one(race: Race) -> None:
+    job = held_job()
+
+    outcomes = race.run(lambda _: begin(job))
+
+    (attempt,) = filter(None, answered(outcomes))
+    assert stored(job).attempts == (attempt,)
+
+
+def test_an_attempt_is_taken_up_again_by_one(race: Race) -> None:
+    job, attempt = asked_job()
+
+    outcomes = race.run(lambda _: renew(job, attempt))
+
+    (renewed,) = filter(None, answered(outcomes))
+    assert stored(job).attempts == (renewed,)
+    assert (renewed.nonce, renewed.asks_count) == (attempt.nonce, 2)
+
+
+def test_a_second_attempt_is_written_down_by_one(race: Race) -> None:
+    job, first = asked_job()
+    assert job_store.note_prediction(job, first, "interrupted", now=NOON)
+    seen = stored(job)
+
+    outcomes = race.run(lambda _: begin(seen))
+
+    (second,) = filter(None, answered(outcomes))
+    assert second.number == 2
+    assert [attempt.nonce for attempt in stored(job).attempts] == [first.nonce, second.nonce]
+
+
+def test_a_prediction_is_noted_by_whoever_learns_it_first(race: Race) -> None:
+    job, attempt = asked_job()
+
+    outcomes = race.run(lambda place: job_store.note_prediction(job, attempt, f"prediction {place}", now=NOON))
+
+    assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
+    noted = stored(job)
+    assert noted.attempts[0].prediction_id == f"prediction {outcomes.index(True)}"
+    assert noted.status is JobStatus.PROCESSING
+
+
+def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
+    job, attempt = asked_job()
+
+    def learn_or_renew(place: int) -> object:
+        return job_store.note_prediction(job, attempt, "prediction", now=LATER) if place % 2 else renew(job, attempt)
+
+    outcomes = race.run(learn_or_renew)
+
+    # The nonce stays, so the prediction is noted whether or not the attempt was taken up again before.
+    assert answered(outcomes[1::2]).count(True) == 1
+    noted = stored(job).attempts[0]
+    assert noted.prediction_id == "prediction"
+    assert noted.asks_count == 1 + sum(renewed is not None for renewed in answered(outcomes[0::2])) <= 2
+    assert renew(job, noted) is None
+
+
+def test_no_output_is_lost_or_doubled(race: Race) -> None:
+    job = held_job(num_outputs=4)
+
+    def store(place: int) -> bool:
+        """Store one of the four until it is on the record, as a step does."""
+        seen = stored(job)
+        while place % 4 not in {known.number for known in seen.outputs}:
+            if job_store.note_output(seen, output(place % 4, f" of {place}")):
+                return True
+            seen = stored(job)
+        return False
+
+    outcomes = race.run(store)
+
+    noted = stored(job).outputs
+    assert sorted(known.number for known in noted) == [0, 1, 2, 3]
+    assert {known.key for known in noted} == {output(place % 4, f" of {place}").key for place in range(THREADS) if outcomes[place] is True}
+
+
+def test_the_first_reason_stays(race: Race) -> None:
+    job = held_job()
+    reasons = [failure(code) for code in (FailureCode.REFUSED, FailureCode.DEADLINE_EXCEEDED, FailureCode.NO_OUTPUT, FailureCode.INTERNAL)]
+
+    outcomes = race.run(lambda place: job_store.note_failure(job, reasons[place % 4]))
+
+    assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
+    assert stored(job).failure == reasons[outcomes.index(True) % 4]
+
+
+@pytest.mark.parametrize("outputs_count", [0, 3])
+def test_an_output_that_is_noted_while_a_job_ends_is_charged_or_refused(race: Race, outputs_count: int) -> None:
+    job = held_job(num_outputs=4)
+    for number in range(outputs_count):
+        assert job_store.note_output(stored(job), output(number))
+    seen = stored(job)
+
+    def note_or_end(place: int) -> object:
+        if place % 2:
+            return ledger.resolve(job.account, job.job_id, now=NOON)
+        return job_store.note_output(seen, output(outputs_count, f" of {place}"))
+
+    outcomes = race.run(note_or_end)
+
+    ended = stored(job)
+    assert told(outcomes) == []
+    assert len(ended.outputs) == outputs_count + outcomes[0::2].count(True)
+    assert (ended.charged, ended.refunded) == (10 * len(ended.outputs), 40 - 10 * len(ended.outputs))
+    assert all(known == ended for known in answered(outcomes[1::2]))
+    checked_books(job.account)

@@ -1,0 +1,172 @@
+"""Many recoveries at once are one recovery: each job is started, stopped, ended or deleted as if nobody else had looked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib import import_module
+from threading import Lock
+from typing import Any
+
+import pytest
+
+from darkroom import clock
+from darkroom.adapters import aws, deletion, job_store, ledger, media
+from darkroom.adapters.ending import end
+from darkroom.adapters.job_rows import Queue
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import NotFound
+from darkroom.domain.jobs import Job, JobStatus, Output
+from darkroom.observability import metrics
+from tests.aws import forget_settings
+from tests.builders import NOON, held_job, stored
+from tests.simulation.race import Race, told
+from tests.simulation.race_books import checked_books
+
+pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
+
+LATER = NOON + timedelta(hours=1)
+
+
+@dataclass
+class Services:
+    """What recovery asks of Step Functions and the bus. Any thread may call, as anybody may call AWS."""
+
+    executions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    announced: set[str] = field(default_factory=set)
+    lock: Lock = field(default_factory=Lock)
+
+    def start_execution(self, *, name: str, **_: object) -> None:
+        with self.lock:
+            if name in self.executions:
+                raise aws.client("stepfunctions").exceptions.ExecutionAlreadyExists({"Error": {}}, "StartExecution")
+            self.executions[name] = {"status": "RUNNING"}
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 (AWS's own name)
+        with self.lock:
+            name = executionArn.rpartition(":")[2]
+            if name not in self.executions:
+                raise aws.client("stepfunctions").exceptions.ExecutionDoesNotExist({"Error": {}}, "DescribeExecution")
+            return dict(self.executions[name])
+
+    def stop_execution(self, *, executionArn: str, **_: object) -> None:  # noqa: N803 (AWS's own name)
+        with self.lock:
+            self.executions[executionArn.rpartition(":")[2]] = {"status": "ABORTED", "stopDate": clock.now()}
+
+    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, int]:  # noqa: N803 (AWS's own name)
+        with self.lock:
+            self.announced |= {json.loads(entry["Detail"])["id"] for entry in Entries}
+            return {"FailedEntryCount": 0}
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> Services:
+    """Step Functions and the bus, and one hour past noon."""
+    services = Services()
+    for service, operations in {"stepfunctions": ("start_execution", "describe_execution", "stop_execution"), "events": ("put_events",)}.items():
+        for operation in operations:
+            monkeypatch.setattr(aws.client(service), operation, getattr(services, operation))
+    monkeypatch.setattr(clock, "now", lambda: LATER)
+    # A sandbox, and so its metrics, serves one invocation at a time.
+    monkeypatch.setattr(metrics, "add_metric", lambda *_: None)
+    return services
+
+
+def job_of(user: str, *, outputs_count: int = 0, now: datetime = NOON) -> Job:
+    """A job of 4 outputs, which cost 40 credits, with some of them stored."""
+    job = held_job(account=AccountId("web", user), num_outputs=4, now=now)
+    for number in range(outputs_count):
+        output = Output(number=number, key=f"media/{number}.webp", content_type="image/webp", bytes=1, width=1, height=1)
+        assert job_store.note_output(stored(job), output)
+    return stored(job)
+
+
+def resolve(job: Job) -> Job:
+    return ledger.resolve(job.account, job.job_id, now=NOON)
+
+
+def recover(queue: Queue) -> None:
+    """Look at what is due in a queue, as one recovery does, and have every error come through."""
+    looks: dict[Queue, Callable[..., None]] = import_module("functions.recover_jobs.handler")._LOOKS
+    for account, job_id in job_store.due(now=LATER, limit=200, queue=queue):
+        looks[queue](account, job_id, LATER)
+
+
+def is_due(job: Job, queue: Queue, *, by: datetime) -> bool:
+    return (job.account, job.job_id) in list(job_store.due(now=by, limit=200, queue=queue))
+
+
+def receipt(job: Job) -> tuple[JobStatus, int, int]:
+    ended = stored(job)
+    return ended.status, ended.charged, ended.refunded
+
+
+def test_many_recoveries_are_one(race: Race, services: Services) -> None:
+    never_started, overdue = job_of("ann", now=LATER - timedelta(minutes=2)), job_of("bea")
+    stopped, half_delivered, unannounced = job_of("cleo"), job_of("dora", outputs_count=2), resolve(job_of("eve", outputs_count=4))
+    services.executions |= {overdue.job_id: {"status": "RUNNING"}, unannounced.job_id: {"status": "SUCCEEDED", "stopDate": NOON}}
+    services.executions |= {job.job_id: {"status": "ABORTED", "stopDate": NOON} for job in (stopped, half_delivered)}
+
+    outcomes = race.run(lambda _: recover(Queue.OPEN))
+
+    assert told(outcomes) == []
+    assert services.executions[never_started.job_id]["status"] == "RUNNING"
+    assert services.executions[overdue.job_id]["status"] == "ABORTED"
+    assert receipt(never_started) == receipt(overdue) == (JobStatus.PENDING, 0, 0)
+    assert receipt(stopped) == (JobStatus.FAILED, 0, 40)
+    assert receipt(half_delivered) == (JobStatus.COMPLETED, 20, 20)
+    assert receipt(unannounced) == (JobStatus.COMPLETED, 40, 0)
+    ended = [stopped, half_delivered, unannounced]
+    assert services.announced == {f"{job.job_id}.{stored(job).status}" for job in ended}
+    assert not any(is_due(job, Queue.OPEN, by=LATER + timedelta(days=1)) for job in ended)
+    for job in (never_started, overdue):
+        assert not is_due(job, Queue.OPEN, by=LATER)
+        assert is_due(job, Queue.OPEN, by=LATER + timedelta(days=1))
+    for job in (never_started, overdue, *ended):
+        checked_books(job.account)
+
+
+def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services) -> None:
+    job = job_of("ann", outputs_count=3)
+    services.executions[job.job_id] = {"status": "ABORTED", "stopDate": NOON}
+
+    outcomes = race.run(lambda place: recover(Queue.OPEN) if place % 2 else end(job.account, job.job_id, now=NOON))
+
+    assert told(outcomes) == []
+    assert receipt(job) == (JobStatus.COMPLETED, 30, 10)
+    assert services.announced == {f"{job.job_id}.completed"}
+    assert not is_due(job, Queue.OPEN, by=LATER + timedelta(days=1))
+    checked_books(job.account)
+
+
+def test_many_recoveries_sweep_up_after_a_deleted_job(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[str] = []
+    monkeypatch.setattr(media, "delete_all", lambda _, job_id: emptied.append(job_id))
+    job = job_of("ann")
+    assert job_store.leave_open_jobs(resolve(job))
+    deletion.delete(job.account, job.job_id, now=NOON)
+    emptied.clear()
+
+    outcomes = race.run(lambda _: recover(Queue.DELETED))
+
+    assert told(outcomes) == []
+    assert set(emptied) == {job.job_id}
+    assert not is_due(job, Queue.DELETED, by=LATER + timedelta(days=1))
+    assert checked_books(job.account).account.jobs_total == 0
+
+
+def test_many_recoveries_throw_a_kept_job_away_once(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media, "delete_all", lambda *_: None)
+    monkeypatch.setenv("RETENTION_DAYS", "1")
+    forget_settings()
+    job = job_of("ann", now=NOON - timedelta(days=2))
+    assert job_store.leave_open_jobs(ledger.resolve(job.account, job.job_id, now=NOON - timedelta(days=2)))
+
+    outcomes = race.run(lambda _: recover(Queue.KEPT))
+
+    # Whoever is late finds it gone, which the handler notes and leaves at that.
+    assert {type(error) for error in told(outcomes)} <= {NotFound}
+    books = checked_books(job.account)
+    assert (books.jobs, books.account.jobs_total, len(books.entries)) == ((), 0, 3)

@@ -1,0 +1,101 @@
+"""Slots under 32 threads: never more holders than slots, no job with two, and none that leaks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from darkroom.adapters import ledger, slots
+from darkroom.adapters.table import SlotRow
+from darkroom.domain.jobs import Job
+from tests.builders import ANN, NOON, image_job, open_account, stored
+from tests.simulation.race import THREADS, Race, told
+from tests.simulation.race_books import checked_books
+
+pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
+
+SLOTS = 5
+LATER = NOON + timedelta(hours=1)
+
+
+def held_jobs(count: int) -> list[Job]:
+    open_account(10 * count)
+    return [ledger.hold(image_job(now=NOON), key=None, now=NOON)[0] for _ in range(count)]
+
+
+def take(job: Job) -> bool:
+    return slots.take(stored(job), now=NOON)
+
+
+def resolve(job: Job) -> Job:
+    return ledger.resolve(job.account, job.job_id, now=NOON)
+
+
+def holders() -> dict[str, str]:
+    """Who holds which slot, as the slots have it."""
+    return {row.sk: row.holder for row in SlotRow.query("SLOT#replicate", consistent_read=True)}
+
+
+def held_slots(jobs: list[Job]) -> dict[str, str]:
+    """Who holds which slot, as the jobs have it. Two jobs of one slot fail the test."""
+    held = [(job.slot, f"{job.account}/{job.job_id}") for job in map(stored, jobs) if job.slot]
+    assert len(dict(held)) == len(held)
+    return dict(held)
+
+
+def test_a_slot_has_one_holder_and_a_job_one_slot(race: Race) -> None:
+    jobs = held_jobs(12)
+
+    race.run(lambda place: take(jobs[place % 12]))
+    race.run(lambda place: take(jobs[place % 12]))
+
+    assert len(holders()) == SLOTS
+    assert holders() == held_slots(jobs)
+    race.run(lambda place: resolve(jobs[place % 12]))
+    assert holders() == {}
+    checked_books(ANN)
+
+
+def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
+    jobs = held_jobs(12)
+    assert [take(job) for job in jobs[: SLOTS + 1]] == [True] * SLOTS + [False]
+
+    def end_or_take(place: int) -> object:
+        return resolve(jobs[place]) if place < SLOTS else take(jobs[SLOTS + place % 7])
+
+    race.run(end_or_take)
+
+    assert len(holders()) <= SLOTS
+    assert holders() == held_slots(jobs)
+    assert not any(stored(job).slot for job in jobs[:SLOTS])
+    checked_books(ANN)
+
+
+def test_a_leaked_slot_is_freed_once_and_no_other(race: Race) -> None:
+    leaking, holding = held_jobs(2)
+    assert take(holding)
+    (held,) = holders()
+    leaked = next(name for name in ("000", "001") if name != held)
+    SlotRow("SLOT#replicate", leaked, holder=f"{leaking.account}/{leaking.job_id}", taken_at=NOON).save()
+
+    outcomes = race.run(lambda _: list(slots.free_leaked("replicate", now=LATER)))
+
+    assert sorted(map(str, outcomes)) == [str([f"{leaking.account}/{leaking.job_id}"]), *["[]"] * (THREADS - 1)]
+    assert holders() == held_slots([leaking, holding])
+
+
+def test_a_slot_that_its_job_frees_is_no_leak(race: Race) -> None:
+    jobs = held_jobs(SLOTS)
+    assert all(take(job) for job in jobs)
+
+    def end_or_look(place: int) -> list[str]:
+        if place < SLOTS:
+            resolve(jobs[place])
+            return []
+        return [leak for _ in range(3) for leak in slots.free_leaked("replicate", now=LATER)]
+
+    outcomes = race.run(end_or_look)
+
+    assert told(outcomes) == []
+    assert outcomes == [[]] * THREADS
+    assert holders() == {}
+    checked_books(ANN)

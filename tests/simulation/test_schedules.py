@@ -1,0 +1,24 @@
+"""Thousands of schedules' steps, the same ones in each run; `python -m tests.simulation.soak` runs new ones."""
+
+from __future__ import annotations
+
+import time
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.simulation.figures import REPORTED
+from tests.simulation.schedules import FIGURES, Schedule
+
+STEPS_MIN = 10_000
+_REPEATABLE = settings(
+    max_examples=145, stateful_step_count=80, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), print_blob=False
+)
+
+
+def test_no_schedule_breaks_a_promise() -> None:
+    began = time.monotonic()
+    run_state_machine_as_test(Schedule, settings=_REPEATABLE)
+    REPORTED.append(f"schedules: {FIGURES.told()}, in {time.monotonic() - began:.0f} s")
+
+    assert FIGURES["steps"] >= STEPS_MIN
