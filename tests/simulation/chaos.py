@@ -41,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.chaos")
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kill-seconds", type=float, default=4.0, help="from one killing of sandboxes to the next, on average")
+    parser.add_argument("--kill-seconds", type=float, default=5.0, help="from one killing of sandboxes to the next, on average")
     given = parser.parse_args()
     began_at = time.monotonic()
     with tempfile.TemporaryDirectory() as logs, quick_moto(), counted_faults() as faults, the_stack(logs) as stack:
@@ -104,7 +104,7 @@ def told(stack: LocalStack, customers: Sequence[Customer], weather: Weather, fau
     predictions = Counter(each["status"] for found in predictions_by_job(stack).values() for each in found)
     sent = [each for each in requests.get(f"{stack.replicate_url}/sim/webhooks", timeout=30).json()["webhooks"] if each["number"]]
     taken = Counter(str(each["status_code"] or each["error"]) for each in sent)
-    yield f"jobs: {len(outcomes)} of {len(customers)} accounts; {listed(ends)}; {sum(outcome.is_deleted for outcome in outcomes)} deleted"
+    yield f"jobs: {len(outcomes)} of {len(customers)} accounts; {listed(ends)}; {sum(outcome.deletion is not None for outcome in outcomes)} deleted"
     yield f"predictions: {predictions.total()}; {listed(predictions)}; {sum(outcome.asks_count for outcome in outcomes)} asks written down"
     yield f"webhooks: {len(sent)} sent, answered {listed(taken)}"
     yield f"webhooks: {faults['lose_webhook']} lost, {faults['duplicate_webhook']} repeated, {faults['reorder']} held back until the end"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,12 +35,21 @@ class Table:
 
     def left_over(self) -> Iterator[str]:
         """Name the slots that are taken and the jobs that are open, which at the end should be none."""
+        for item in self._items():
+            if item["pk"]["S"].startswith("SLOT#"):
+                yield f"the slot {item['sk']['S']} is taken by {item['holder']['S']}"
+            if item.get("open", {}).get("S", "").startswith("open#"):
+                yield f"{item['pk']['S']} {item['sk']['S']} is open"
+
+    def to_sweep(self) -> Iterator[str]:
+        """Name the deleted jobs whose media recovery is going to sweep up once more."""
+        for item in self._items():
+            if item["sk"]["S"].startswith("DELETED#"):
+                yield item["sk"]["S"].removeprefix("DELETED#")
+
+    def _items(self) -> Iterator[dict[str, Any]]:
         for page in self._client.get_paginator("scan").paginate(TableName=self._name):
-            for item in page["Items"]:
-                if item["pk"]["S"].startswith("SLOT#"):
-                    yield f"the slot {item['sk']['S']} is taken by {item['holder']['S']}"
-                if item.get("open", {}).get("S", "").startswith("open#"):
-                    yield f"{item['pk']['S']} {item['sk']['S']} is open"
+            yield from page["Items"]
 
 
 def predictions_by_job(stack: LocalStack) -> Mapping[str, Sequence[dict[str, Any]]]:
@@ -65,7 +75,7 @@ def broken_promises(stack: LocalStack, customers: Sequence[Customer], table: Tab
     known = {job_id for customer in customers for job_id in customer.outcomes}
     yield from (f"{job_id}: somebody was charged for a job that nobody submitted" for job_id in predictions.keys() - known)
     yield from table.left_over()
-    yield from _of_the_bucket(stack, customers)
+    yield from _of_the_bucket(stack, customers, table)
 
 
 def _of_the_books(customer: Customer) -> Iterator[str]:
@@ -124,10 +134,12 @@ def _of_the_provider(outcome: Outcome, predictions: Sequence[Mapping[str, Any]])
         yield f"{job_id}: a prediction still runs after its end"
 
 
-def _of_the_bucket(stack: LocalStack, customers: Sequence[Customer]) -> Iterator[str]:
-    """The bucket holds nothing of a job that was deleted."""
-    deleted = {job_id for customer in customers for job_id, outcome in customer.outcomes.items() if outcome.is_deleted}
+def _of_the_bucket(stack: LocalStack, customers: Sequence[Customer], table: Table) -> Iterator[str]:
+    """The bucket holds nothing of a job whose deletion was answered, and nothing that recovery will not sweep up of one whose sandbox was killed."""
+    deletions = {job_id: outcome.deletion for customer in customers for job_id, outcome in customer.outcomes.items() if outcome.deletion}
+    to_sweep = set(table.to_sweep())
     for page in stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=stack.physical_id("MediaBucket")):
         for item in page.get("Contents", []):
-            if item["Key"].split("/")[3] in deleted:
+            job_id = item["Key"].split("/")[3]
+            if deletions.get(job_id) == HTTPStatus.NO_CONTENT or (job_id in deletions and job_id not in to_sweep):
                 yield f"{item['Key']} was left behind by a deleted job"

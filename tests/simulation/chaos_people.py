@@ -52,12 +52,12 @@ class _Open:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job as its owner saw it last, and what was found of its files and in its record then."""
+    """A job as its owner saw it last, what was found of its files and in its record then, and what its deletion was answered."""
 
     job: dict[str, Any]
     missing_files: tuple[str, ...]
     asks_count: int
-    is_deleted: bool
+    deletion: HTTPStatus | None
 
 
 @dataclass
@@ -135,8 +135,7 @@ class Customer:
     def _note(self, job: dict[str, Any], plan: Plan) -> None:
         missing = tuple(self._missing_files(job))
         asks_count = self.look_up(self.user, job["id"])
-        is_deleted = plan.is_deleted and self._deleted(job)
-        self.outcomes[job["id"]] = Outcome(job, missing, asks_count, is_deleted)
+        self.outcomes[job["id"]] = Outcome(job, missing, asks_count, self._delete(job) if plan.is_deleted else None)
 
     def _missing_files(self, job: dict[str, Any]) -> list[str]:
         missing = []
@@ -147,19 +146,15 @@ class Customer:
                     missing.append(f"{job['id']} {number} {name}: {answer and answer.status_code}")
         return missing
 
-    def _deleted(self, job: dict[str, Any]) -> bool:
-        """Delete a job; it is refused for as long as its end is not announced."""
+    def _delete(self, job: dict[str, Any]) -> HTTPStatus:
+        """Delete a job, which is refused for as long as its end is not announced; 404 when an earlier try, whose answer was lost, has deleted it."""
         while (answer := self.ask("DELETE", f"/jobs/{job['id']}")).status_code == HTTPStatus.CONFLICT:
             time.sleep(min(float(answer.headers["Retry-After"]), _LOOK_SECONDS))
-        # A first try whose answer was lost has deleted it.
         if answer.status_code not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
-            self.complaints.append(f"{self.user}: a deletion was answered {answer.status_code} {answer.text}")
+            self.complaints.append(f"{job['id']}: its deletion was answered {answer.status_code} {answer.text}")
         if self.ask("GET", f"/jobs/{job['id']}").status_code != HTTPStatus.NOT_FOUND:
-            self.complaints.append(f"{self.user}: {job['id']} is there after its deletion")
-        for output in job["outputs"]:
-            if requests.get(output["url"], timeout=30).status_code != HTTPStatus.NOT_FOUND:
-                self.complaints.append(f"{self.user}: a file of {job['id']} is there after its deletion")
-        return True
+            self.complaints.append(f"{job['id']}: there after its deletion")
+        return HTTPStatus(answer.status_code)
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
         """Call the API, and again for as long as it breaks; raises GaveUp."""

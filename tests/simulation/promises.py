@@ -149,14 +149,14 @@ class Promises:
         for attempt in attempts:
             made = predictions.get(attempt["nonce"], [])
             noted = attempt.get("prediction_id")
-            if len(made) > attempt["asks_count"] or len(made) > 1:
-                yield f"{len(made)} predictions were made for one attempt that was asked {attempt['asks_count']} times"
+            if (count := sum(not prediction.is_double for prediction in made)) > 1:
+                yield f"{count} predictions were made for one attempt that was asked {attempt['asks_count']} times"
             if noted and noted not in [prediction.id for prediction in made]:
                 yield f"has {noted} for its own, and that was made for somebody else"
             if noted and self._prediction_ids.setdefault(attempt["nonce"], noted) != noted:
                 yield f"had the prediction {self._prediction_ids[attempt['nonce']]}, and now has {noted}"
         if len(attempts) > 1:
-            first = predictions.get(attempts[0]["nonce"], [])
+            first = [prediction for prediction in predictions.get(attempts[0]["nonce"], []) if prediction.id == attempts[0].get("prediction_id")]
             if len(attempts) > 2 or [prediction.error for prediction in first] != [INTERRUPTED]:
                 yield f"has {len(attempts)} attempts, the first with {first}"
 

@@ -33,7 +33,10 @@ _ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupt
 
 @dataclass
 class Weather:
-    """How the provider is doing. `fates` are those of the next predictions, before `fate` is everybody's."""
+    """How the provider is doing. `fates` are those of the next predictions, before `fate` is everybody's.
+
+    `doubles` is how many of the next creates make two predictions: something on the way there has sent the request twice.
+    """
 
     answers: str = "well"
     fate: str = "succeeds"
@@ -42,6 +45,7 @@ class Weather:
     run_seconds: float = 3
     shows_after_seconds: float = 0
     files: str = "well"
+    doubles: int = 0
 
 
 @dataclass
@@ -61,6 +65,7 @@ class Prediction:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     time_is_up: Due | None = None
+    is_double: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,15 @@ class Replicate:
         return document | {name: value for name, value in optional.items() if value is not None}
 
     def _create(self, request: httpx.Request) -> httpx.Response:
+        prediction = self._made(request, is_double=False)
+        if self.weather.doubles:
+            self.weather.doubles -= 1
+            self._made(request, is_double=True)
+        if self.weather.answers == "lost":
+            raise httpx.ReadTimeout("no answer", request=request)
+        return _json(201, self.document(prediction))
+
+    def _made(self, request: httpx.Request, *, is_double: bool) -> Prediction:
         asked = json.loads(request.content)
         cancel_after = re.fullmatch(r"(\d+)s", request.headers.get("cancel-after", ""))
         now, weather = self._agenda.now, self.weather
@@ -159,15 +173,14 @@ class Replicate:
             deadline=now + timedelta(seconds=int(cancel_after[1])) if cancel_after else None,
             fate=weather.fates.pop(0) if weather.fates else weather.fate,
             shows_at=now + timedelta(seconds=weather.shows_after_seconds),
+            is_double=is_double,
         )
         self._created(prediction)
         self.predictions[prediction.id] = prediction
         self._agenda.after(weather.queue_seconds, f"{prediction.id[-3:]} starts", lambda: self._start(prediction, weather.run_seconds))
         if prediction.deadline:
             prediction.time_is_up = self._agenda.at(prediction.deadline, f"{prediction.id[-3:]} has had its time", lambda: self._pass_deadline(prediction))
-        if weather.answers == "lost":
-            raise httpx.ReadTimeout("no answer", request=request)
-        return _json(201, self.document(prediction))
+        return prediction
 
     def _list(self, request: httpx.Request) -> httpx.Response:
         query = parse_qs(urlsplit(str(request.url)).query)

@@ -91,6 +91,12 @@ def _cancel_after(seconds: float) -> Play:
     return play
 
 
+def _cancel_the_first_of_two(world: World) -> None:
+    job_id = _submit(world)
+    asked(world, "POST", f"/jobs/{job_id}/cancel")
+    _submit(world, key="second")
+
+
 def _delete(world: World) -> None:
     job_id = _submit(world)
     world.settle()
@@ -132,9 +138,11 @@ SCENARIOS = (
     Scenario("delivered in part", _submit_four, ends=("completed",), weather={"fate": "gives fewer"}),
     Scenario("interrupted once", _submit_four, ends=("completed",), weather={"fates": ("is interrupted",)}),
     Scenario("the create's answer lost", _provider_recovers(), ends=("completed",), weather={"answers": "lost"}),
+    Scenario("the provider makes two of one", _submit_four, ends=("completed",), weather={"doubles": 1}),
     Scenario("two jobs and one slot", _submit_two, ends=("completed", "completed"), environment={"PREDICTIONS_IN_FLIGHT_MAX": "1"}),
     Scenario("canceled before it runs", _cancel_after(0), ends=None),
     Scenario("canceled while it runs", _cancel_after(2), ends=None),
+    Scenario("two jobs, the first canceled before it runs", _cancel_the_first_of_two, ends=None),
     Scenario("deleted", _delete, ends=()),
     Scenario("stopped by hand", _stop_by_hand, ends=None),
     Scenario("kept for a day", _outlive_retention, ends=(), environment={"RETENTION_DAYS": "1"}),

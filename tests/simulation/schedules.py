@@ -176,6 +176,10 @@ class Schedule(RuleBasedStateMachine):
         weather = self.world.replicate.weather
         weather.fates, weather.queue_seconds, weather.run_seconds = fates, queue, run
 
+    @step(count=st.integers(1, 2))
+    def let_the_provider_make_two_of_one(self, count: int) -> None:
+        self.world.replicate.weather.doubles = count
+
     @step(files=st.sampled_from(("well", "unavailable")), shows_after=st.sampled_from((0, 0, 3)))
     def change_what_the_provider_shows(self, files: str, shows_after: float) -> None:
         self.world.replicate.weather.files = files

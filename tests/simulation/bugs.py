@@ -1,0 +1,183 @@
+"""What the tests of the common bugs share: a whole studio, single steps, and a call at which something happens."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+from botocore.client import BaseClient
+from standardwebhooks import Webhook
+
+from darkroom.adapters import job_store, ledger
+from darkroom.adapters import workflow as workflow_adapter
+from darkroom.domain.accounts import AccountId, Balance, Entry
+from darkroom.domain.jobs import Job, Output
+from darkroom.domain.recovery import over_at
+from darkroom.domain.references import Reference
+from local.replicate import SimulatedReplicate
+from local.replicate.predictions import OPEN, Status
+from tests.aws import CONTEXT, TEMPLATE, Workflow, client, handler_of
+from tests.builders import ANN, call_api, held_job, http_event, stored, until
+from tests.integration.steps import at, key
+
+BOB = AccountId("web", "bob")
+OUTPUT = Output(number=0, key="media/k", content_type="image/png", bytes=1, width=1, height=1)
+LATER = timedelta(minutes=1)
+SUMS = ("granted", "available", "held", "spent")
+ROUTES = [
+    (properties["Method"], properties["Path"])
+    for event in TEMPLATE["Resources"]["ApiFunction"]["Properties"]["Events"].values()
+    if "Path" in (properties := event["Properties"])
+]
+
+
+class Killed(BaseException):
+    """The sandbox is gone. No handler catches it."""
+
+
+def killed() -> None:
+    raise Killed
+
+
+def body(**parameters: Any) -> dict[str, Any]:
+    return {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse", **parameters}}
+
+
+def entries(account: AccountId = ANN) -> list[Entry]:
+    return list(ledger.entries(account, limit=100, cursor=None).items)
+
+
+def resolutions(job: Job) -> list[Entry]:
+    """The entries that resolved the hold of a job."""
+    return [entry for entry in entries(job.account) if entry.job_id == job.job_id and entry.kind != "hold"]
+
+
+def balanced(account: AccountId = ANN) -> Balance:
+    """The books of an account, which are checked: granted = available + held + spent, and each is the sum of its entries."""
+    balance, found = ledger.balance(account), entries(account)
+    assert {name: getattr(balance, name) for name in SUMS} == {name: sum(getattr(entry, name) for entry in found) for name in SUMS}
+    assert balance.granted == balance.available + balance.held + balance.spent
+    assert min(balance.available, balance.held, balance.spent) >= 0
+    return balance
+
+
+@contextmanager
+def at_call(number: int, *, before: Callable[[], object] | None = None, after: Callable[[], object] | None = None) -> Iterator[list[str]]:
+    """Have something else happen just before or after the nth call of AWS that is no query, counted from 0; gives these calls as they come."""
+    calls: list[str] = []
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def call(aws: BaseClient, operation: str, arguments: Any) -> Any:
+        is_the_one = operation != "Query" and len(calls) == number
+        calls.extend([operation] if operation != "Query" else [])
+        if is_the_one and before:
+            before()
+        answer = original(aws, operation, arguments)
+        if is_the_one and after:
+            after()
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", call)
+        yield calls
+
+
+def job_of_user(number: int, **parameters: Any) -> Job:
+    """A held job of somebody new, who has 100 credits."""
+    return held_job(account=AccountId("web", f"user{number}"), **parameters)
+
+
+def refund(job: Job) -> None:
+    handler_of("refund_job")(key(job, failure="RuntimeError"), CONTEXT)
+
+
+def complete(job: Job) -> None:
+    handler_of("complete_job")(key(job), CONTEXT)
+
+
+def recover(job: Job) -> None:
+    """Recovery, long after the execution of this job was stopped."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=False, stopped_at=job.created_at))
+        at(patch, over_at(job) + timedelta(hours=1))
+        handler_of("recover_jobs")({}, CONTEXT)
+
+
+@dataclass(frozen=True)
+class Studio:
+    """The deployed workflow with the real handlers and the simulated Replicate, whose webhooks come in through the real door."""
+
+    replicate: SimulatedReplicate
+    workflow: Workflow
+
+    def faults(self, **named: float) -> None:
+        quick = {"run_seconds": 0.1, "queue_seconds": 0}
+        requests.put(f"{self.replicate.base_url}/faults", json=quick | named, timeout=5).raise_for_status()
+
+    def seen(self, what: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = requests.get(f"{self.replicate.base_url}/sim/{what}", timeout=5).json()[what]
+        return found
+
+    def submit(self, **parameters: Any) -> str:
+        status, job, _ = call_api("POST", "/jobs", body=body(**parameters))
+        assert status == 202, job
+        job_id: str = job["id"]
+        return job_id
+
+    def prediction(self) -> dict[str, Any]:
+        """The only prediction, when there is one and the job knows it."""
+        (prediction,) = until(lambda: self.seen("predictions"))
+        job_id = prediction["webhook"].split("%2F")[-2]
+        until(lambda: (attempt := job_store.read(ANN, job_id).attempt) and attempt.prediction_id)
+        return prediction
+
+    def become(self, prediction: dict[str, Any], status: Status) -> None:
+        """Have the prediction end at the provider without a word to anybody."""
+        self.replicate._api.store.change(prediction["id"], only_from=OPEN, status=status, completed_at=datetime.now(UTC))
+
+    def execution(self, job_id: str) -> str:
+        arn = os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{job_id}"
+        status: str = client("stepfunctions").describe_execution(executionArn=arn)["status"]
+        return status
+
+    def ended(self, job_id: str) -> Job:
+        """The job when its execution is over."""
+        until(lambda: self.execution(job_id) != "RUNNING", seconds=60)
+        return job_store.read(ANN, job_id)
+
+
+def asked_job() -> Job:
+    """A job with a parked token and an attempt, whose prediction nobody knows yet."""
+    job, now = held_job(), datetime.now(UTC)
+    job_store.park_token(job, "token", "lap", look_at=now)
+    assert job_store.begin_attempt(job, "lap", lease_until=now + LATER, now=now)
+    return stored(job)
+
+
+def reference_of(job: Job) -> str:
+    assert job.attempt
+    return str(Reference(job.account, job.job_id, job.attempt.nonce))
+
+
+def message(status: str = "succeeded", prediction_id: str = "prediction1", **more: Any) -> bytes:
+    return json.dumps({"id": prediction_id, "status": status, **more}).encode()
+
+
+def signed(replicate: SimulatedReplicate, content: bytes, *, sent_at: datetime | None = None) -> dict[str, str]:
+    at_time = sent_at or datetime.now(UTC)
+    signature = Webhook(replicate.webhook_secret).sign("msg_1", at_time, content.decode())
+    return {"webhook-id": "msg_1", "webhook-timestamp": str(int(at_time.timestamp())), "webhook-signature": signature}
+
+
+def knock(reference: str, content: bytes, headers: dict[str, str]) -> int:
+    """Call the webhook's door, and give the status of its answer."""
+    event = http_event("POST", "/webhooks/replicate", body=content.decode(), user=None, headers=headers)
+    event["queryStringParameters"] = {"job": reference}
+    return int(handler_of("receive_prediction")(event, CONTEXT)["statusCode"])

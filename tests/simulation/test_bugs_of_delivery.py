@@ -1,0 +1,196 @@
+"""The bugs by which services of this kind pay twice for one job, deliver a link that dies, or show somebody else's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from darkroom.adapters import aws as aws_adapter
+from darkroom.adapters import job_store
+from darkroom.domain.accounts import AccountId, Balance
+from darkroom.domain.jobs import Job, JobStatus
+from local.replicate import SimulatedReplicate
+from tests.aws import CONTEXT, handler_of
+from tests.builders import NOON, call_api, held_job, image_job, open_account, stored, until
+from tests.integration.broken_aws import Trouble, troubled
+from tests.integration.steps import key
+from tests.simulation.bugs import OUTPUT, ROUTES, Studio, balanced, body, complete, refund
+
+pytest_plugins = ["tests.simulation.bugs_fixtures"]
+pytestmark = pytest.mark.usefixtures("aws", "settings_of_this_test")
+
+
+class TestPaidTwice:
+    """10. What was paid for is asked for again after a crash, a time-out or a lost answer, or its id is lost."""
+
+    @pytest.mark.parametrize("error", ["Runtime.ExitError", "Sandbox.Timedout"])
+    def test_a_crash_between_the_request_and_its_note_pays_once(self, studio: Studio, error: str) -> None:
+        def crash(*_: Any, **__: Any) -> None:
+            raise type(error, (Exception,), {})("exit status 137")
+
+        def ask(event: Any) -> None:
+            with pytest.MonkeyPatch.context() as patch:
+                if event["job_id"] not in crashed:
+                    crashed.append(event["job_id"])
+                    patch.setattr(job_store, "note_prediction", crash)
+                handler_of("request_prediction")(event, CONTEXT)
+
+        crashed: list[str] = []
+        studio.faults(lose_webhook=1, run_seconds=1)
+        studio.workflow.break_function("request_prediction", ask)
+
+        job_id = studio.submit()
+        job = studio.ended(job_id)
+
+        (prediction,) = studio.seen("predictions")
+        assert crashed == [job_id]
+        assert job.attempt
+        assert (job.status, job.attempt.prediction_id, len(job.attempts)) == (JobStatus.COMPLETED, prediction["id"], 1)
+
+    def test_an_answer_that_is_lost_pays_once(self, studio: Studio) -> None:
+        studio.faults(lost_create_answer=1, lose_webhook=1, run_seconds=1)
+
+        jobs = [studio.ended(job_id) for job_id in [studio.submit() for _ in range(3)]]
+
+        assert [job.status for job in jobs] == [JobStatus.COMPLETED] * 3
+        assert {job.attempt.prediction_id for job in jobs if job.attempt} == {prediction["id"] for prediction in studio.seen("predictions")}
+        assert len(studio.seen("predictions")) == 3
+
+    def test_a_retry_after_a_failed_store_asks_for_nothing_again(self, studio: Studio) -> None:
+        def fail_after_work(event: Any) -> None:
+            tries.append(event["job_id"])
+            handler_of("store_output")(event, CONTEXT)
+            if len(tries) <= 2:
+                raise RuntimeError("the upload failed")
+
+        tries: list[str] = []
+        studio.workflow.break_function("store_output", fail_after_work)
+
+        job = studio.ended(studio.submit())
+
+        assert (job.status, len(tries), len(studio.seen("predictions"))) == (JobStatus.COMPLETED, 3, 1)
+        assert (len(job.outputs), balanced().spent) == (1, 10)
+
+    def test_the_same_request_sent_again_is_one_job_and_one_payment(self, studio: Studio) -> None:
+        sent = [call_api("POST", "/jobs", body=body(), headers={"idempotency-key": "order 1"})[1]["id"] for _ in range(3)]
+
+        studio.ended(sent[0])
+
+        assert len(set(sent)) == len(studio.seen("predictions")) == 1
+        assert balanced() == Balance(available=90, spent=10, granted=100, jobs_total=1)
+
+
+class TestTemporaryOutputs:
+    """12. The provider's link is delivered as the result, and dies within the hour."""
+
+    def test_what_was_delivered_outlives_the_provider(self, studio: Studio) -> None:
+        job_id = studio.submit(num_outputs=2)
+        studio.ended(job_id)
+        (prediction,) = studio.seen("predictions")
+        theirs = [requests.get(url, timeout=5).content for url in prediction["output"]]
+
+        studio.replicate.stop()
+
+        _, shown, _ = call_api("GET", f"/jobs/{job_id}")
+        with pytest.raises(requests.ConnectionError):
+            requests.get(prediction["output"][0], timeout=5)
+        assert shown["status"] == "completed"
+        assert urlsplit(studio.replicate.base_url).netloc not in json.dumps(shown)
+        assert [requests.get(output["url"], timeout=5).content for output in shown["outputs"]] == theirs
+        assert all(requests.get(output["thumbnail_url"], timeout=5).ok for output in shown["outputs"])
+
+    def test_an_output_that_cannot_be_fetched_any_more_is_not_delivered(self, studio: Studio) -> None:
+        def fetch_too_late(event: Any) -> Any:
+            studio.replicate._api.lifecycle.deliveries._files.clear()
+            return handler_of("store_output")(event, CONTEXT)
+
+        studio.workflow.break_function("store_output", fetch_too_late)
+
+        job = studio.ended(studio.submit())
+
+        assert job.failure
+        assert (job.status, job.failure.code, job.outputs) == (JobStatus.FAILED, "output_unavailable", ())
+        assert balanced() == Balance(available=100, granted=100, jobs_total=1)
+
+    def test_a_job_whose_storing_fails_is_never_completed(self, simulated_replicate: SimulatedReplicate) -> None:
+        requests.put(f"{simulated_replicate.base_url}/faults", json={"run_seconds": 0, "queue_seconds": 0}, timeout=5).raise_for_status()
+        job = held_job()
+        handler_of("request_prediction")(key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT)
+        attempt = stored(job).attempt
+        assert attempt
+        until(lambda: requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"][0]["status"] == "succeeded")
+
+        # Neither the thumbnail nor the output can be put.
+        with (
+            troubled(aws_adapter.client("s3"), "PutObject", *[Trouble("InternalError")] * 2),
+            pytest.raises(Exception, match="InternalError"),
+        ):
+            handler_of("store_output")(key(job), CONTEXT)
+
+        assert (stored(job).outputs, stored(job).status) == ((), JobStatus.PROCESSING)
+        complete(job)
+        assert (stored(job).status, stored(job).charged, balanced().available) == (JobStatus.FAILED, 0, 100)
+
+
+class TestSomebodyElses:
+    """Also seen elsewhere: jobs that anybody reads or stops by their ids, and open doors to what costs money."""
+
+    def job_of_ann(self) -> Job:
+        job = held_job(num_outputs=2)
+        job_store.note_output(job, OUTPUT)
+        refund(job)
+        return stored(job)
+
+    def test_every_route_with_an_id_is_tried_here(self) -> None:
+        tried = {"/jobs/{job_id}", "/jobs/{job_id}/cancel", "/accounts/{platform}/{user}", "/accounts/{platform}/{user}/credits"}
+        public = {"/templates/{code}"}
+
+        assert {path for _, path in ROUTES if "{" in path} == tried | public | {"/accounts/{platform}/{user}/entries"}
+
+    @pytest.mark.parametrize("claims", [{"user": "bob"}, {"user": "ann", "custom:platform": "mobile"}], ids=str)
+    @pytest.mark.parametrize("ended", [True, False])
+    def test_somebody_elses_job_is_not_there(self, claims: dict[str, Any], ended: bool) -> None:  # noqa: FBT001 (a column of the table)
+        open_account(100, AccountId(claims.get("custom:platform", "web"), claims["user"]))
+        job = self.job_of_ann() if ended else held_job()
+        before = stored(job)
+
+        for method, path in (route for route in ROUTES if "{job_id}" in route[1]):
+            seen = [call_api(method, path.format(job_id=job_id), **claims) for job_id in (job.job_id, image_job().job_id)]
+            assert seen[0][0] == 404
+            assert seen[0] == seen[1]
+        seen = [call_api("POST", "/jobs", body={"rerun_of": job_id}, **claims) for job_id in (job.job_id, image_job().job_id)]
+        assert seen[0][0] == 422
+        assert seen[0] == seen[1]
+
+        assert stored(job) == before
+        assert call_api("GET", "/jobs", **claims)[1] == {"jobs": [], "next_cursor": None, "total": 0}
+        assert call_api("GET", f"/jobs/{job.job_id}")[0] == 200
+
+    @pytest.mark.parametrize("user", ["bob#JOB", "ann#JOB#1", "../ann", "web/ann", "a b", "", "x" * 129])
+    def test_an_id_that_reaches_into_another_partition_does_not_come_in(self, user: str) -> None:
+        job = self.job_of_ann()
+
+        assert call_api("GET", f"/jobs/{job.job_id}", user=user)[0] == 403
+
+    def test_nobody_but_an_administrator_reads_another_account(self) -> None:
+        open_account(100)
+
+        for method, path in (route for route in ROUTES if "{user}" in route[1]):
+            sent = {"amount": 1, "reason": "r", "reference": "r"} if method == "POST" else None
+            assert call_api(method, path.format(platform="web", user="ann"), body=sent, user="bob")[0] == 403
+
+        assert balanced().granted == 100
+
+    def test_without_a_token_nothing_can_be_asked_for(self) -> None:
+        job = held_job()
+
+        for method, path in ROUTES:
+            sent = {"amount": 1, "reason": "r", "reference": "r"} if "credits" in path else {"paused": True} if "paused" in path else body()
+            status, _, _ = call_api(method, path.format(platform="web", user="ann", job_id=job.job_id, code="flux-schnell"), body=sent, user=None)
+            assert status == (200 if path == "/health" else 401)
+
+        assert (stored(job), balanced().held) == (job, 10)

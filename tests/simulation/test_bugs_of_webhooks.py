@@ -1,0 +1,251 @@
+"""The bugs by which services of this kind believe anybody's webhook, wait for a lost one for ever, or take a late one for the truth."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+from standardwebhooks import Webhook
+
+from darkroom.adapters import events, job_store, ledger
+from darkroom.domain.accounts import Balance
+from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.references import Reference, new_nonce
+from local.replicate import SimulatedReplicate
+from local.replicate.predictions import Status
+from tests.aws import client
+from tests.builders import ANN, NOON, call_api, image_job, open_account, stored, until
+from tests.integration.servers import Received, Reply, server
+from tests.integration.steps import with_setting
+from tests.simulation.bugs import (
+    BOB,
+    LATER,
+    OUTPUT,
+    Studio,
+    asked_job,
+    balanced,
+    complete,
+    entries,
+    knock,
+    message,
+    recover,
+    reference_of,
+    refund,
+    signed,
+)
+
+pytest_plugins = ["tests.simulation.bugs_fixtures"]
+pytestmark = pytest.mark.usefixtures("aws", "settings_of_this_test")
+
+
+class TestWebhookFromAnybody:
+    """7. The webhook is open to everybody, or lets a bad signature pass."""
+
+    FORGERIES = (
+        "unsigned", "no id", "no time", "no signature", "another secret", "another body", "moved in time", "stale", "from the future",
+        "guessed nonce", "another account's reference", "another job's reference",
+    )  # fmt: skip
+
+    @staticmethod
+    def forged(forgery: str, job: Job, replicate: SimulatedReplicate) -> tuple[str, bytes, dict[str, str]]:
+        """A webhook that says that the job has succeeded, and has one thing wrong with it."""
+        content = message(output=["https://replicate.delivery/evil.png"])
+        reference, headers, now = reference_of(job), signed(replicate, content), datetime.now(UTC)
+        match forgery:
+            case "unsigned":
+                headers = {}
+            case "no id" | "no time" | "no signature":
+                name = {"no id": "webhook-id", "no time": "webhook-timestamp", "no signature": "webhook-signature"}[forgery]
+                del headers[name]
+            case "another secret":
+                headers["webhook-signature"] = Webhook("whsec_" + "A" * 32).sign("msg_1", now, content.decode())
+            case "another body":
+                content = content.replace(b"succeeded", b"processed")
+            case "moved in time":
+                headers["webhook-timestamp"] = str(int(headers["webhook-timestamp"]) - 1)
+            case "stale" | "from the future":
+                headers = signed(replicate, content, sent_at=now + timedelta(seconds=310 if forgery == "from the future" else -310))
+            case "guessed nonce":
+                reference = str(Reference(job.account, job.job_id, new_nonce()))
+            case "another account's reference":
+                reference = reference.replace("web/ann", "web/bob")
+            case "another job's reference":
+                reference = reference.replace(job.job_id, image_job().job_id)
+        return reference, content, headers
+
+    @pytest.mark.parametrize("forgery", FORGERIES)
+    def test_a_webhook_that_is_not_replicates_own_changes_nothing(self, forgery: str, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+        job = asked_job()
+
+        assert knock(*self.forged(forgery, job, simulated_replicate)) == (404 if forgery.endswith("reference") else 401)
+
+        assert (stored(job), woken) == (job, [])
+        assert (balanced().held, balanced().spent) == (10, 0)
+        content = message()
+        assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
+        assert woken == ["token"]
+
+    def test_without_a_secret_nobody_is_let_in(self, woken: list[str]) -> None:
+        job = asked_job()
+
+        assert knock(reference_of(job), message(), {"webhook-id": "m", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"}) == 503
+
+        assert (stored(job), woken) == (job, [])
+
+    def test_a_replayed_webhook_charges_nothing_again(self, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+        job, content = asked_job(), message()
+        headers = signed(simulated_replicate, content)
+        assert knock(reference_of(job), content, headers) == 200
+        job_store.note_output(job := stored(job), OUTPUT)
+        complete(job)
+        before, ended = balanced(), stored(job)
+
+        for _ in range(3):
+            assert knock(reference_of(job), content, headers) == 200
+
+        assert (balanced(), stored(job), woken) == (before, ended, ["token"])
+
+    def test_a_webhook_of_ones_own_job_does_not_open_somebody_elses(self, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+        mine, content = asked_job(), message()
+        headers = signed(simulated_replicate, content)
+        open_account(100, BOB)
+        theirs, _ = ledger.hold(image_job(account=BOB), key=None, now=NOON)
+        now = datetime.now(UTC)
+        assert job_store.begin_attempt(theirs, "lap", lease_until=now + LATER, now=now)
+        before = stored(theirs)
+        assert mine.attempt
+
+        # The signature is Replicate's own, and the URL that it came to is not part of what is signed.
+        assert knock(str(Reference(BOB, theirs.job_id, mine.attempt.nonce)), content, headers) == 401
+
+        assert (stored(theirs), woken) == (before, [])
+
+    def test_what_a_signed_body_claims_is_never_the_result(self, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+        job = asked_job()
+        content = message(output=["https://replicate.delivery/evil.png"], error="E005", status_code=200)
+
+        assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
+
+        assert (stored(job).outputs, stored(job).failure, stored(job).held) == ((), None, 10)
+        assert woken == ["token"]
+
+
+class TestLostWebhook:
+    """8. A webhook that is lost leaves the job, and the credits, where they are for ever."""
+
+    @pytest.mark.parametrize(
+        ("fault", "end"),
+        [({}, "completed"), ({"fail": 1}, "failed"), ({"flag_sensitive": 1}, "failed"), ({"no_output": 1}, "failed")],
+        ids=str,
+    )
+    def test_a_job_ends_when_every_webhook_is_lost(self, studio: Studio, fault: dict[str, float], end: str) -> None:
+        studio.faults(lose_webhook=1, **fault)
+
+        job = studio.ended(studio.submit())
+
+        assert {each["status_code"] for each in studio.seen("webhooks")} == {None}
+        assert (job.status, job.charged) == (end, 10 if end == "completed" else 0)
+        assert balanced().held == 0
+
+    @pytest.mark.parametrize("status", [Status.CANCELED, Status.ABORTED, Status.FAILED])
+    def test_a_job_ends_when_the_provider_ends_it_and_tells_nobody(self, studio: Studio, status: Status) -> None:
+        studio.faults(run_seconds=60)
+        job_id = studio.submit()
+
+        studio.become(studio.prediction(), status)
+
+        assert studio.ended(job_id).status is JobStatus.FAILED
+        assert balanced() == Balance(available=100, granted=100, jobs_total=1)
+
+    def test_a_job_ends_when_its_execution_is_stopped_and_tells_nobody(self, studio: Studio) -> None:
+        studio.faults(run_seconds=60)
+        job_id = studio.submit()
+        studio.prediction()
+        arn = os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{job_id}"
+        client("stepfunctions").stop_execution(executionArn=arn)
+        job = studio.ended(job_id)
+        assert not job.status.is_final
+
+        recover(job)
+
+        assert (stored(job).status, balanced().available) == (JobStatus.FAILED, 100)
+        assert studio.seen("predictions")[0]["status"] == "canceled"
+
+
+class TestCallbackBeforeRecord:
+    """9. The webhook is quicker than the answer that brings the prediction's id."""
+
+    def test_a_webhook_that_comes_before_the_answer_is_not_lost(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+        def answer_after_the_webhook(request: Received) -> Reply:
+            headers: dict[str, str] = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
+            answer = requests.request(request.method, studio.replicate.base_url + request.path, data=request.body, headers=headers, timeout=5)
+            if request.method == "POST":
+                until(lambda: [each for each in studio.seen("webhooks") if each["event"] == "completed" and each["status_code"] == 200])
+                attempt = job_store.read(ANN, str(entries()[0].job_id)).attempt
+                known.append((answer.json()["id"], attempt.prediction_id if attempt else None))
+            return Reply(answer.status_code, answer.content, {"Content-Type": "application/json"})
+
+        known: list[tuple[str, str | None]] = []
+        with server(answer_after_the_webhook) as slow:
+            with_setting(monkeypatch, "REPLICATE_BASE_URL", f"{slow}/v1")
+            job = studio.ended(studio.submit())
+
+        ((prediction_id, known_id),) = known
+        assert prediction_id == known_id
+        assert (job.status, len(job.attempts), job.charged) == (JobStatus.COMPLETED, 1, 10)
+        assert len(studio.seen("predictions")) == 1
+
+    def test_a_webhook_that_cannot_be_recorded_is_asked_for_again(self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+        job, content = asked_job(), message()
+        nowhere = reference_of(job).replace(job.job_id, image_job().job_id)
+
+        # Replicate comes again for whatever is not 2xx or 3xx.
+        assert knock(nowhere, content, signed(simulated_replicate, content)) == 404
+        with monkeypatch.context() as broken:
+            broken.setattr(job_store, "note_prediction", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                knock(reference_of(job), content, signed(simulated_replicate, content))
+        assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
+
+
+class TestLateEvents:
+    """11. Events that are late, repeated or out of order overwrite what is true."""
+
+    @pytest.mark.parametrize(
+        "faults", [{"duplicate_webhook": 1}, {"reorder": 1}, {"duplicate_webhook": 1, "reorder": 1, "delay_webhook_seconds": 0.3}], ids=str
+    )
+    def test_events_in_any_order_are_one_delivery(self, studio: Studio, faults: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+        announced: list[str] = []
+        monkeypatch.setattr(events, "announce", lambda job: announced.append(job.job_id))
+        studio.faults(**faults)
+
+        job = studio.ended(studio.submit())
+
+        # A start that was overtaken comes after the completion.
+        until(lambda: {each["event"] for each in studio.seen("webhooks")} == {"start", "completed"})
+        assert {each["status_code"] for each in studio.seen("webhooks")} == {200}
+        assert (stored(job), job.status, announced) == (job, JobStatus.COMPLETED, [job.job_id])
+        assert balanced() == Balance(available=90, spent=10, granted=100, jobs_total=1)
+
+    @pytest.mark.parametrize("end", ["completed", "failed", "canceled"])
+    def test_a_job_that_has_ended_stays_as_it_is(self, end: str, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+        job = asked_job()
+        assert job.attempt
+        job_store.note_prediction(job, job.attempt, "prediction1", now=NOON)
+        match end:
+            case "completed":
+                job_store.note_output(stored(job), OUTPUT)
+            case "canceled":
+                job_store.request_cancel(job, look_at=NOON, now=NOON)
+        refund(job)
+        ended, before, etag = stored(job), balanced(), call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"]
+        assert ended.status == end
+
+        for status in ("starting", "processing", "succeeded", "failed", "canceled", "aborted", "succeeded", "processing"):
+            content = message(status)
+            assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
+
+        assert (stored(job), balanced(), woken) == (ended, before, [])
+        assert call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"] == etag
