@@ -27,4 +27,4 @@ os.environ.update(ENVIRONMENT)
 for variable in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "PUBLIC_URL"):
     os.environ.pop(variable, None)
 
-pytest_plugins = ["tests.aws"]
+pytest_plugins = ["tests.aws", "tests.reports"]

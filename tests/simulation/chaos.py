@@ -83,8 +83,9 @@ def live(customers: Sequence[Customer], weather: Weather) -> None:
         while sum(customer.submitted_count for customer in customers) < KILLING_SHARE * jobs_count and not any(future.done() for future in futures):
             time.sleep(_PAUSE_SECONDS)
         weather.clear_up()
-    for future in futures:
-        future.result()
+    for customer, future in zip(customers, futures, strict=True):
+        if error := future.exception():
+            customer.complaints.append(f"{customer.user}: {type(error).__name__} {error}")
 
 
 def fair_weather(customers: Sequence[Customer], weather: Weather, faults: Counter[str]) -> Iterator[str]:

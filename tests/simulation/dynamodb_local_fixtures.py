@@ -14,6 +14,7 @@ from pynamodb.models import Model
 
 from darkroom.adapters import table, transactions
 from tests.aws import _TABLE_PROPERTIES, TEMPLATE, forget_settings
+from tests.reports import REPORTED
 from tests.simulation.dynamodb_local import NotHere, fetched, running
 from tests.simulation.race import THREADS, Race, Tally, answers_counted
 
@@ -65,16 +66,14 @@ def race(request: pytest.FixtureRequest, dynamodb_table: Connection) -> Iterator
         yield Race(tally, threads)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what the races came to, or that there were none."""
-    if missing := config.stash.get(_MISSING, None):
-        terminalreporter.section("RACES SKIPPED", red=True)
-        terminalreporter.line(f"No race was run against DynamoDB Local: {missing}", red=True)
-    if tallies := [*config.stash.get(_TALLIES, {}).values()]:
-        terminalreporter.section(f"races of {THREADS} threads against AWS's DynamoDB Local")
-        for tally in tallies:
-            terminalreporter.line(str(tally))
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Report what the races came to, or that there were none."""
+    if missing := session.config.stash.get(_MISSING, None):
+        REPORTED.append(f"RACES SKIPPED, none was run against DynamoDB Local: {missing}")
+    if tallies := [*session.config.stash.get(_TALLIES, {}).values()]:
+        REPORTED.append(f"races of {THREADS} threads against AWS's DynamoDB Local:")
+        REPORTED.extend(f"  {tally}" for tally in tallies)
         rounds = sum(tally.rounds_count for tally in tallies)
         attempts = sum(tally.outcomes.total() for tally in tallies)
         refused, conflicts, calls = (sum(tally.answers[answer] for tally in tallies) for answer in ("refused", "conflict", "done"))
-        terminalreporter.line(f"in all: {rounds} rounds, {attempts} attempts; DynamoDB did {calls} calls, refused {refused}, and had {conflicts} conflicts")
+        REPORTED.append(f"  in all: {rounds} rounds, {attempts} attempts; {calls} calls done, {refused} refused, {conflicts} conflicts")

@@ -7,9 +7,6 @@ from collections import Counter
 from tests.simulation.calls import Kind
 from tests.simulation.world import World
 
-# Lines for the end of the test run.
-REPORTED: list[str] = []
-
 
 class Figures(Counter[str]):
     """Counts by name. Those of several runs add up."""

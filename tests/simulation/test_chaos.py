@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.simulation.figures import REPORTED
+from tests.reports import REPORTED
 
 JOBS_COUNT = 300
 SECONDS_MAX = 1_500

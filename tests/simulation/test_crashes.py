@@ -10,8 +10,8 @@ from collections import Counter
 
 import pytest
 
+from tests.reports import REPORTED
 from tests.simulation.calls import KILL_AFTER, KILL_BEFORE
-from tests.simulation.figures import REPORTED
 from tests.simulation.installation import FUNCTIONS
 from tests.simulation.scenarios import SCENARIOS, Scenario
 from tests.simulation.telling import points_of, told

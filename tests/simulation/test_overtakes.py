@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
+from tests.reports import REPORTED
 from tests.simulation.calls import Fault, Kind
-from tests.simulation.figures import REPORTED
 from tests.simulation.scenarios import SCENARIOS, Scenario
 from tests.simulation.telling import points_of, told
 

@@ -7,7 +7,7 @@ import time
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.simulation.figures import REPORTED
+from tests.reports import REPORTED
 from tests.simulation.schedules import FIGURES, Schedule
 
 STEPS_MIN = 10_000
