@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
 CONTEXT = SimpleNamespace(
     function_name="test", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:test",
-    aws_request_id="test", get_remaining_time_in_millis=lambda: 10_000,
+    aws_request_id="test", get_remaining_time_in_millis=lambda: 60_000,
 )  # fmt: skip
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 

@@ -21,7 +21,7 @@ _MARGIN_MILLISECONDS = 120_000
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Audit account after account while there is time. The next run goes on from there; after the last account a new round begins."""
-    progress, audited_count = audit.progress(), 0
+    progress, audited_count, failed_count = audit.progress(), 0, 0
     differences_count = progress.differences
     try:
         for pk, key in audit.accounts(after=progress.after):
@@ -29,6 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
                 break
             audited, found = _audited(pk)
             audited_count += audited
+            failed_count += not audited
             differences_count += found
             progress = Progress(after=key, differences=differences_count)
         else:
@@ -38,6 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
         # Of the whole round, so that a run over the second half does not call off the alarm of the first.
         metrics.add_metric("BooksDifferences", "Count", differences_count)
     metrics.add_metric("AccountsAudited", "Count", audited_count)
+    metrics.add_metric("AuditsFailed", "Count", failed_count)
     logger.info("books audited", accounts=audited_count, differences=differences_count, finished=progress == Progress())
 
 
@@ -47,7 +49,6 @@ def _audited(pk: str) -> tuple[bool, int]:
         found = audit.audit(pk, now=clock.now()).differences
     except Exception:  # noqa: BLE001 (one account in trouble must not keep the others unaudited; it has its turn again in the next round)
         logger.exception("account not audited", account=pk)
-        metrics.add_metric("AuditsFailed", "Count", 1)
         return False, 0
     for difference in found:
         logger.error("books differ", **asdict(difference))

@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from darkroom import clock
 from darkroom.adapters.ending import end
 from darkroom.adapters.workflow import JobKey, key_of_event
+from darkroom.domain.errors import NotFound
 from darkroom.observability import logger, metrics, tracer
 
 
@@ -15,6 +16,10 @@ from darkroom.observability import logger, metrics, tracer
 @metrics.log_metrics
 def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Settle the job from its record."""
-    job = end(*key_of_event(event), now=clock.now())
+    try:
+        job = end(*key_of_event(event), now=clock.now())
+    except NotFound:
+        logger.info("job ended and was deleted before")
+        return
     logger.info("job ended", job_id=job.job_id, status=job.status, charged=job.charged, refunded=job.refunded)
     metrics.add_metric(f"Jobs{job.status.title()}", "Count", 1)

@@ -17,25 +17,31 @@ from darkroom.domain.recovery import LOOK_AGAIN_SECONDS, Action, decide
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
 
+_LOOK_AGAIN = timedelta(seconds=LOOK_AGAIN_SECONDS)
+# What the calls for one job may take at the worst that is not beyond all measure.
+_ONE_JOB_MILLISECONDS = 15_000
+
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Look at every job that is due. Running twice at once is running once: each step is bound by the record."""
+    """Look at every job that is due, while there is time. Running twice at once is running once: each step is bound by the record."""
+    _free_leaked_slots()
     for queue, look_at in _LOOKS.items():
         for account, job_id in job_store.due(now=clock.now(), limit=settings().recoveries_per_run_max, queue=queue):
+            if context.get_remaining_time_in_millis() < _ONE_JOB_MILLISECONDS:
+                logger.warning("no time left, the next run goes on", queue=queue)
+                return
             try:
                 look_at(account, job_id, clock.now())
             except Exception:  # noqa: BLE001 (one job in trouble must not keep the others waiting; it stays where it is and is due again)
                 logger.exception("job not recovered", job_id=job_id, queue=queue)
                 metrics.add_metric("RecoveriesFailed", "Count", 1)
-    _free_leaked_slots()
 
 
 def _recover(account: AccountId, job_id: str, now: datetime) -> None:
-    # Put off first: whatever goes wrong with this job, the next look comes later, and the others have their turn.
-    if not job_store.look_again(account, job_id, now + timedelta(seconds=LOOK_AGAIN_SECONDS)):
+    if not job_store.look_again(account, job_id, now + _LOOK_AGAIN):
         return
     job = job_store.read(account, job_id)
     execution = workflow.execution(job_id)
@@ -69,13 +75,13 @@ def _act(job: Job, action: Action, now: datetime) -> None:
 
 
 def _throw_away(account: AccountId, job_id: str, now: datetime) -> None:
-    if deletion.delete_if_kept_long_enough(account, job_id, now=now):
+    if deletion.delete_if_kept_long_enough(account, job_id, look_again_at=now + _LOOK_AGAIN, now=now):
         logger.info("job deleted after its retention", job_id=job_id)
         metrics.add_metric("JobsThrownAway", "Count", 1)
 
 
-def _sweep_up(account: AccountId, job_id: str, _: datetime) -> None:
-    deletion.sweep_up(account, job_id)
+def _sweep_up(account: AccountId, job_id: str, now: datetime) -> None:
+    deletion.sweep_up(account, job_id, look_again_at=now + _LOOK_AGAIN)
 
 
 def _free_leaked_slots() -> None:
@@ -85,4 +91,5 @@ def _free_leaked_slots() -> None:
             metrics.add_metric("SlotsLeaked", "Count", 1)
 
 
+# Each puts its job off first: whatever goes wrong with it, the next look comes later, and the others have their turn.
 _LOOKS = {Queue.OPEN: _recover, Queue.KEPT: _throw_away, Queue.DELETED: _sweep_up}

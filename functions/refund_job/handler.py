@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from darkroom import clock
 from darkroom.adapters.ending import end
 from darkroom.adapters.workflow import JobKey, key_of_event
+from darkroom.domain.errors import NotFound
 from darkroom.domain.failures import failure_of_error
 from darkroom.domain.jobs import JobStatus
 from darkroom.observability import logger, metrics, tracer
@@ -32,7 +33,11 @@ class Ended(TypedDict):
 def handler(event: Failed, context: LambdaContext) -> Ended:  # noqa: ARG001 (Lambda passes it)
     """Settle what the record holds, and stop what still runs at the provider."""
     account, job_id = key_of_event(event)
-    job = end(account, job_id, reason=failure_of_error(event["failure"]), now=clock.now())
+    try:
+        job = end(account, job_id, reason=failure_of_error(event["failure"]), now=clock.now())
+    except NotFound:
+        logger.info("job ended and was deleted before", job_id=job_id)
+        return {"fault": False}
     fault = job.status is JobStatus.FAILED and (job.failure is None or job.failure.is_fault)
     logger.info("job ended", job_id=job_id, status=job.status, charged=job.charged, refunded=job.refunded, cause=event["failure"])
     metrics.add_metric(f"Jobs{job.status.title()}", "Count", 1)

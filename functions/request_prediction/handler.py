@@ -14,7 +14,7 @@ from darkroom import clock
 from darkroom.adapters import job_store, slots, workflow
 from darkroom.adapters.ending import stop_stray
 from darkroom.adapters.workflow import JobKey, key_of_event
-from darkroom.domain.errors import ComeBackLater, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import ComeBackLater, GenerationFailed, NotFound, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, lap_name, same_entry
 from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
@@ -133,7 +133,7 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
         attempt = job_store.begin_attempt(job, lap, lease_until=lease_until, now=now)
     if attempt is None:
         return None
-    remaining_seconds = int((job.deadline_at - now).total_seconds())
+    remaining_seconds = int((job.deadline_at - clock.now()).total_seconds())
     try:
         created = provider.request(job.work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
     except ProviderBusy:
@@ -151,7 +151,11 @@ def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Predictio
     """Note the prediction's id, once. If another one is on the record, or the job has ended without it, this one is a stray."""
     if job_store.note_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
         return prediction
-    known = job_store.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
+    try:
+        known = job_store.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
+    except NotFound:
+        # It ended without this prediction, and was deleted.
+        known = None
     if known == prediction.prediction_id:
         return prediction
     stop_stray(job, prediction.prediction_id)

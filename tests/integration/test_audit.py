@@ -323,7 +323,7 @@ class TestTheDailyRun:
         for account in (ANN, BOB):
             held_job_of(account)
 
-        assert counts(run()) == {"AccountsAudited": 2, "BooksDifferences": 0}
+        assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "BooksDifferences": 0}
 
     def test_names_each_difference_with_ids_alone(self, run: Run, caplog: pytest.LogCaptureFixture) -> None:
         names = [field.name for field in fields(Difference)]
@@ -332,7 +332,7 @@ class TestTheDailyRun:
         job_row(job).update([JobRow.held.set(9)])
         account_row().update([AccountRow.jobs_total.set(3)])
 
-        assert counts(run()) == {"AccountsAudited": 2, "BooksDifferences": 2}
+        assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "BooksDifferences": 2}
         assert [{name: vars(record)[name] for name in names} for record in caplog.records if record.levelname == "ERROR"] == [
             dict(zip(names, ("web/ann", "jobs in total by the records", 1, 3, None), strict=True)),
             dict(zip(names, ("web/ann", "held on the job", 10, 9, job.job_id), strict=True)),
@@ -348,10 +348,10 @@ class TestTheDailyRun:
 
         # The difference of the first run stands until its round is over, and the next round finds it anew.
         assert runs == [
-            {"AccountsAudited": 2, "BooksDifferences": 1},
-            {"AccountsAudited": 2, "BooksDifferences": 1},
-            {"AccountsAudited": 1, "BooksDifferences": 1},
-            {"AccountsAudited": 2, "BooksDifferences": 1},
+            {"AccountsAudited": 2, "AuditsFailed": 0, "BooksDifferences": 1},
+            {"AccountsAudited": 2, "AuditsFailed": 0, "BooksDifferences": 1},
+            {"AccountsAudited": 1, "AuditsFailed": 0, "BooksDifferences": 1},
+            {"AccountsAudited": 2, "AuditsFailed": 0, "BooksDifferences": 1},
         ]
         assert audit.progress() == audit.Progress((partition(people[1]), f"JOB#{jobs[1].job_id}"), differences=1)
 
@@ -362,7 +362,7 @@ class TestTheDailyRun:
 
         job_row(job).delete()
 
-        assert counts(run()) == {"AccountsAudited": 1, "BooksDifferences": 0}
+        assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "BooksDifferences": 0}
         assert audit.progress() == audit.Progress()
 
     def test_one_account_in_trouble_does_not_keep_the_others_unaudited(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,12 +394,12 @@ class TestTheDailyRun:
             with pytest.raises(ConnectionError):
                 run()
 
-        assert counts(run()) == {"AccountsAudited": 1, "BooksDifferences": 0}
+        assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "BooksDifferences": 0}
 
     def test_writes_the_metrics_that_the_alarms_look_at(self, run: Run) -> None:
         metrics = run()
         (directive,) = metrics["_aws"]["CloudWatchMetrics"]
-        alarms = [TEMPLATE["Resources"][name]["Properties"] for name in ("BooksDifferAlarm", "BooksNotAuditedAlarm")]
+        alarms = [TEMPLATE["Resources"][name]["Properties"] for name in ("BooksDifferAlarm", "BooksUnreadableAlarm", "BooksNotAuditedAlarm")]
         environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
         assert environment["POWERTOOLS_METRICS_NAMESPACE"] == directive["Namespace"]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
 
 from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import job_store, ledger
+from darkroom.adapters import deletion, job_store, ledger
 from darkroom.adapters import workflow as workflow_adapter
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.predictions import Prediction
+from darkroom.providers import replicate
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
@@ -81,6 +83,15 @@ class TestTheRoute:
 
         assert stored(job).cancel_requested_at
 
+    def test_asking_again_and_again_does_not_put_recovery_off(self) -> None:
+        job = held_job()
+        job_store.park_token(job, "token", "lap", look_at=NOON)
+        first = job_store.request_cancel(job, look_at=NOON + timedelta(seconds=30), now=NOON)
+        again = job_store.request_cancel(job, look_at=NOON + timedelta(days=1), now=NOON + timedelta(minutes=1))
+
+        assert first == again
+        assert list(job_store.due(now=NOON + timedelta(seconds=30), limit=10)) == [(ANN, job.job_id)]
+
     def test_a_final_job_cannot_be_canceled(self) -> None:
         job = held_job()
         ledger.resolve(ANN, job.job_id, now=NOON)
@@ -110,6 +121,24 @@ class TestTheSteps:
 
         assert predictions(simulated_replicate) == []
         assert stored(job).failure == failure(FailureCode.CANCELED)
+
+    def test_what_is_created_for_a_job_that_was_canceled_and_deleted_meanwhile_is_stopped(
+        self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        faults(simulated_replicate, run_seconds=60)
+        job = held_job()
+        ask = replicate.request
+
+        def asked_in_vain(*work: Any, **options: Any) -> Prediction:
+            job_store.request_cancel(job, look_at=NOON, now=NOON)
+            handler_of("refund_job")(key(job, failure="GenerationFailed"), CONTEXT)
+            deletion.delete(ANN, job.job_id, now=NOON)
+            return ask(*work, **options)
+
+        monkeypatch.setattr(replicate, "request", asked_in_vain)
+        self.enter(job)
+
+        assert until(lambda: [each["status"] for each in predictions(simulated_replicate)] == ["canceled"])
 
     def test_a_finished_prediction_is_not_stored_when_the_cancel_came_first(self, simulated_replicate: SimulatedReplicate) -> None:
         faults(simulated_replicate, run_seconds=0, queue_seconds=0)

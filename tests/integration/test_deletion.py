@@ -11,10 +11,12 @@ import pytest
 from darkroom.adapters import aws as aws_adapter
 from darkroom.adapters import job_store, ledger, media
 from darkroom.adapters.job_rows import Queue
+from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job, JobStatus, Output
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, stored
+from tests.integration import steps
 from tests.integration.broken_aws import Trouble, troubled
 from tests.integration.steps import at, with_setting
 
@@ -122,6 +124,38 @@ def test_a_bucket_in_trouble_leaves_the_media_to_recovery(operation: str, monkey
     assert objects() == []
     with pytest.raises(NotFound):
         stored(job)
+
+
+def test_what_cannot_be_swept_up_does_not_keep_the_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_setting(monkeypatch, "RECOVERIES_PER_RUN_MAX", 4)
+    now = datetime.now(UTC)
+    at(monkeypatch, now)
+    jobs = [delivered_job() for _ in range(8)]
+    for job in jobs:
+        delete(job)
+        media.put(media.output_key(job, 1, "png"), b"too late", "image/png")
+    refused = media.prefix_of(ANN, jobs[0].job_id)
+    delete_all = media.delete_all
+
+    def deleted(account: AccountId, job_id: str) -> None:
+        if media.prefix_of(account, job_id) == refused:
+            raise media.MediaNotDeleted("AccessDenied")
+        delete_all(account, job_id)
+
+    monkeypatch.setattr(media, "delete_all", deleted)
+    for minutes in range(3, 12):
+        at(monkeypatch, now + timedelta(minutes=minutes))
+        recover()
+
+    assert objects() == [media.output_key(jobs[0], 1, "png")]
+
+
+@pytest.mark.parametrize("function", ["complete_job", "refund_job"])
+def test_a_step_that_is_repeated_after_the_deletion_is_no_fault(function: str) -> None:
+    job = delivered_job()
+    delete(job)
+
+    assert handler_of(function)(steps.key(job, failure="Lambda.Unknown"), CONTEXT) in (None, {"fault": False})
 
 
 def test_a_late_note_does_not_bring_the_record_back() -> None:

@@ -143,7 +143,7 @@ class Customer:
             for name, bytes_count in (("url", output["bytes"]), ("thumbnail_url", None)):
                 answer = requests.get(output[name], timeout=30) if output[name] else None
                 if answer is None or not answer.ok or bytes_count not in (None, len(answer.content)):
-                    missing.append(f"{job['id']} {number} {name}: {answer and answer.status_code}")
+                    missing.append(f"{job['id']} {number} {name}: {'no link' if answer is None else answer.status_code}")
         return missing
 
     def _delete(self, job: dict[str, Any]) -> HTTPStatus:

@@ -131,5 +131,5 @@ class Lives:
         # Whoever calls again may be told that it is gone.
         with suppress(NotFound):
             self._surely(lambda: deletion.delete(job.account, job.job_id, now=NOON))
-        self._surely(lambda: deletion.sweep_up(job.account, job.job_id))
+        self._surely(lambda: deletion.sweep_up(job.account, job.job_id, look_again_at=datetime.now(UTC)))
         self._expected[job.account].jobs.remove(job.job_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
@@ -19,7 +20,7 @@ _EVENT_OF_ROUTER = ("current_event", "lambda_context")
 class Sandbox:
     """One invocation. It is cold: it knows no secret yet."""
 
-    def __init__(self, function: str, event: Any, number: int, fault_at: Callable[[Call], Fault | None]) -> None:
+    def __init__(self, function: str, event: Any, number: int, fault_at: Callable[[Call], Fault | None], seconds_left: Callable[[], float]) -> None:
         self.function = function
         self.event = event
         self.number = number
@@ -30,6 +31,7 @@ class Sandbox:
         self.is_over = False
         self.pause_seconds = 0.0
         self._fault_at = fault_at
+        self._context = SimpleNamespace(**vars(CONTEXT) | {"get_remaining_time_in_millis": lambda: int(seconds_left() * 1000)})
         self._is_dead = False
         self._router: dict[str, Any] = {}
         self._may_go = threading.Semaphore(0)
@@ -96,7 +98,7 @@ class Sandbox:
 
     def _live(self) -> None:
         try:
-            self.result = handler_of(self.function)(self.event, CONTEXT)
+            self.result = handler_of(self.function)(self.event, self._context)
         except BaseException as error:  # noqa: BLE001 (whatever ends a handler is what it ended with)
             self.error = error
         if self._is_dead:

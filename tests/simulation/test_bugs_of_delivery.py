@@ -126,7 +126,7 @@ class TestTemporaryOutputs:
 
         # Neither the thumbnail nor the output can be put.
         with (
-            troubled(aws_adapter.client("s3"), "PutObject", *[Trouble("InternalError")] * 2),
+            troubled(aws_adapter.client("s3", bulky=True), "PutObject", *[Trouble("InternalError")] * 2),
             pytest.raises(Exception, match="InternalError"),
         ):
             handler_of("store_output")(key(job), CONTEXT)

@@ -100,9 +100,9 @@ class World:
 
     def invoke(self, function: str, event: Any, over: Callable[[Sandbox], None] = lambda _: None) -> Sandbox:
         """Start an invocation, and let it run until its end or its first pause. `over` is told of the end, which may be later."""
-        sandbox = Sandbox(function, event, len(self.sandboxes), self.fault_at)
-        self.sandboxes.append(sandbox)
         dies_at = self.agenda.now + timedelta(seconds=TIMEOUTS[function])
+        sandbox = Sandbox(function, event, len(self.sandboxes), self.fault_at, lambda: (dies_at - self.agenda.now).total_seconds())
+        self.sandboxes.append(sandbox)
         self._let_go(sandbox, dies_at, over)
         return sandbox
 

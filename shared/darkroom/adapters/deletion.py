@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from darkroom.adapters import job_store, media
 from darkroom.adapters.job_rows import Queue, key_of, partition
 from darkroom.adapters.table import AccountRow, DeletedRow
-from darkroom.adapters.transactions import Delete, Put, Refused, Update, transact
+from darkroom.adapters.transactions import Delete, Put, Refused, Update, transact, update
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import JobIsOpen
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
@@ -43,14 +43,21 @@ def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
     media.delete_all(account, job_id)
 
 
-def sweep_up(account: AccountId, job_id: str) -> None:
-    """Delete what may still be in the bucket of a deleted job, and forget the job."""
-    media.delete_all(account, job_id)
-    DeletedRow(partition(account), _DELETED_PREFIX + job_id).delete()
+def sweep_up(account: AccountId, job_id: str, *, look_again_at: datetime) -> None:
+    """Delete what may still be in the bucket of a deleted job, and forget the job. If that fails, it is looked at again at this time."""
+    mark = DeletedRow(partition(account), _DELETED_PREFIX + job_id)
+    if update(mark, [DeletedRow.look_at.set(look_again_at)], DeletedRow.pk.exists()):
+        media.delete_all(account, job_id)
+        mark.delete()
 
 
-def delete_if_kept_long_enough(account: AccountId, job_id: str, *, now: datetime) -> bool:
-    """Delete a kept job whose retention is over, and say whether it was; the days of today count, not those of when it ended."""
+def delete_if_kept_long_enough(account: AccountId, job_id: str, *, look_again_at: datetime, now: datetime) -> bool:
+    """Delete a kept job whose retention is over, and say whether it was. If that fails, it is looked at again at this time.
+
+    A retention that has become longer since the job ended keeps it longer; one that has become shorter counts for jobs that end from now on.
+    """
+    if not job_store.look_at_kept_again(account, job_id, look_again_at):
+        return False
     job = job_store.read(account, job_id)
     kept_until = job.kept_until(retention_days=settings().retention_days)
     if kept_until is None or now < kept_until:

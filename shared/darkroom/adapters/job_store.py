@@ -26,6 +26,7 @@ from darkroom.domain.references import new_nonce
 from darkroom.settings import settings
 
 IN_OPEN_JOBS: Condition = JobRow.open.startswith(Queue.OPEN)
+_IN_KEPT_JOBS: Condition = JobRow.open.startswith(Queue.KEPT)
 _IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
 MAY_BE_DELETED: Condition = JobRow.status.exists() & ~IN_OPEN_JOBS & ~_IS_OPEN
 
@@ -63,8 +64,12 @@ def request_cancel(job: Job, *, look_at: datetime, now: datetime) -> Job | None:
 
     Recovery looks at it by then, should nobody have been woken.
     """
-    asked = JobRow.cancel_requested_at.set(JobRow.cancel_requested_at | now)
-    return _noted(job, [asked, JobRow.look_at.set(look_at)], _IS_OPEN)
+    asking: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.look_at.set(look_at)]
+    # A repeat must not put recovery off, or somebody who keeps asking would keep the job open.
+    if asked := _noted(job, asking, _IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
+        return asked
+    known = read(job.account, job.job_id)
+    return None if known.status.is_final else known
 
 
 def begin_attempt(job: Job, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
@@ -186,7 +191,12 @@ def leave_open_jobs(job: Job) -> bool:
 
 def keep_on(job: Job) -> bool:
     """Keep a kept job as long as the retention of today has it."""
-    return update(key_of(job.account, job.job_id), _kept(job), JobRow.open.startswith(Queue.KEPT))
+    return update(key_of(job.account, job.job_id), _kept(job), _IN_KEPT_JOBS)
+
+
+def look_at_kept_again(account: AccountId, job_id: str, at: datetime) -> bool:
+    """Have recovery look at this kept job again at this time, and not before."""
+    return update(key_of(account, job_id), [JobRow.look_at.set(at)], _IN_KEPT_JOBS)
 
 
 def due(*, now: datetime, limit: int, queue: Queue = Queue.OPEN) -> Iterator[tuple[AccountId, str]]:

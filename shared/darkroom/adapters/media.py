@@ -33,7 +33,9 @@ def thumbnail_key(job: Job, number: int) -> str:
 
 def put(key: str, body: IO[bytes] | bytes, content_type: str) -> None:
     """Store an object; storing it again is storing it once."""
-    client("s3").put_object(Bucket=settings().media_bucket, Key=key, Body=body, ContentType=content_type, CacheControl="private, max-age=3600, immutable")
+    client("s3", bulky=True).put_object(
+        Bucket=settings().media_bucket, Key=key, Body=body, ContentType=content_type, CacheControl="private, max-age=3600, immutable"
+    )
 
 
 def delete_all(account: AccountId, job_id: str) -> None:
