@@ -101,10 +101,13 @@ class World:
     def invoke(self, function: str, event: Any, over: Callable[[Sandbox], None] = lambda _: None) -> Sandbox:
         """Start an invocation, and let it run until its end or its first pause. `over` is told of the end, which may be later."""
         dies_at = self.agenda.now + timedelta(seconds=TIMEOUTS[function])
-        sandbox = Sandbox(function, event, len(self.sandboxes), self.fault_at, lambda: (dies_at - self.agenda.now).total_seconds())
+        sandbox = Sandbox(function, event, len(self.sandboxes), self.fault_at, lambda: self._seconds_until(dies_at))
         self.sandboxes.append(sandbox)
         self._let_go(sandbox, dies_at, over)
         return sandbox
+
+    def _seconds_until(self, time: datetime) -> float:
+        return (time - self.agenda.now).total_seconds()
 
     def _let_go(self, sandbox: Sandbox, dies_at: datetime, over: Callable[[Sandbox], None]) -> None:
         self._running.append(sandbox)
