@@ -67,11 +67,11 @@ def _finished_prediction(job: Job) -> Prediction:
 
 def _store_all(job: Job, prediction: Prediction) -> None:
     """Store every output that can be stored. One that cannot costs its own share of the credits and not the others'."""
-    stored = {output.number for output in job.outputs}
     unavailable: OutputUnavailable | None = None
     rejected: GenerationFailed | None = None
     for number, url in enumerate(prediction.outputs[: job.work.outputs_count]):
-        if number in stored:
+        # Of the job as it is by now: while this sandbox was at one output, another may have stored the next.
+        if number in {output.number for output in job.outputs}:
             continue
         try:
             job = _recorded(job, _store(job, number, url))

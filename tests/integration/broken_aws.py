@@ -33,6 +33,7 @@ LOST_ANSWER = Trouble("InternalServerError", after_effect=True)
 def troubled(client: Any, operation: str, *troubles: Trouble) -> Iterator[list[str]]:
     """Have a client's next calls of one operation meet these troubles; gives how each call went, as they come."""
     left, seen, call = list(troubles), list[str](), client._make_api_call
+    had_one = "_make_api_call" in vars(client)
 
     def call_in_trouble(name: str, arguments: Any) -> Any:
         if name != operation or not left:
@@ -48,5 +49,8 @@ def troubled(client: Any, operation: str, *troubles: Trouble) -> Iterator[list[s
     try:
         yield seen
     finally:
-        # Not put back but taken away: a method of its own would hide from whoever patches the class later.
-        del client._make_api_call
+        # The client's own method is the class's: one that is put back on the client would hide what patches the class later.
+        if had_one:
+            client._make_api_call = call
+        else:
+            del client._make_api_call

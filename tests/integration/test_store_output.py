@@ -227,6 +227,25 @@ class TestStoreOutput:
         assert [request.path for request in self.fetched] == ["/a", "/b", "/c", "/b"]
         assert sorted(output.number for output in stored(job).outputs) == [0, 1, 2]
 
+    def test_what_another_sandbox_stored_meanwhile_is_not_counted_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        files = {"/a": Reply(200, picture()), "/b": Reply(200, picture())}
+        with self.returning(["/a", "/b"], files):
+            job = self.processing(num_outputs=3)
+            note, is_first = job_store.note_storing, iter([True])
+
+            def overtaken(known: Job, *, now: datetime) -> bool:
+                noted = note(known, now=now)
+                if next(is_first, False):
+                    self.store(job)
+                return noted
+
+            monkeypatch.setattr(job_store, "note_storing", overtaken)
+            self.store(job)
+
+        assert [output.number for output in stored(job).outputs] == [0, 1]
+        ended = ledger.resolve(ANN, job.job_id, now=NOON)
+        assert (ended.charged, ended.refunded) == (20, 10)
+
     def test_a_crash_between_storing_and_noting_stores_the_same_object_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with self.returning("/a", {"/a": Reply(200, picture())}):
             job = self.processing()

@@ -126,15 +126,11 @@ class Promises:
         lasting = {name: value for name, value in job.items() if name not in _MARKS_OF_RECOVERY}
         if self._final.setdefault(job_id, lasting) != lasting:
             yield f"was final and changed from {self._final[job_id]} to {lasting}"
-        delivered = min(len(job["outputs"]), job["outputs_count"])
-        charged = job["quoted"] * delivered // job["outputs_count"]
-        if (job["held"], job["charged"], job["refunded"]) != (0, charged, job["quoted"] - charged):
-            yield f"delivered {delivered} of {job['outputs_count']} for {job['quoted']}, and the receipt is {job}"
-        if (job["status"] == "completed") is not bool(delivered) or (job["status"] == "completed") is ("failure_code" in job):
-            yield f"is {job['status']} with {delivered} outputs and the reason {job.get('failure_code')}"
-        if "cancel_requested_at" in job and "storing_at" not in job and job["status"] != "canceled":
-            yield f"was canceled before storing began, and is {job['status']}"
-        if job["status"] == "canceled" and "cancel_requested_at" not in job:
+        yield from self._in_receipt(job)
+        storing_at, canceled_at = moment(job.get("storing_at")), moment(job.get("cancel_requested_at"))
+        if canceled_at and (storing_at is None or canceled_at < storing_at) and job["status"] != "canceled":
+            yield f"was canceled at {canceled_at}, before storing began ({storing_at}), and is {job['status']}"
+        if job["status"] == "canceled" and canceled_at is None:
             yield "is canceled, and nobody asked for it"
         for output in job["outputs"]:
             if missing := {output["key"], output.get("thumbnail_key", output["key"])} - self._world.cloud.objects.keys():
@@ -143,6 +139,16 @@ class Promises:
             yield "has ended and left the open jobs, and nobody was told"
         if self._announced[job_id] - {job["status"]}:
             yield f"is {job['status']} and was announced as {self._announced[job_id]}"
+
+    def _in_receipt(self, job: Mapping[str, Any]) -> Iterator[str]:
+        delivered = len({output["number"] for output in job["outputs"]} & set(range(job["outputs_count"])))
+        if delivered < len(job["outputs"]):
+            yield f"has an output twice, or one that was not asked for: {job['outputs']}"
+        charged = job["quoted"] * delivered // job["outputs_count"]
+        if (job["held"], job["charged"], job["refunded"]) != (0, charged, job["quoted"] - charged):
+            yield f"delivered {delivered} of {job['outputs_count']} for {job['quoted']}, and the receipt is {job}"
+        if (job["status"] == "completed") is not bool(delivered) or (job["status"] == "completed") is ("failure_code" in job):
+            yield f"is {job['status']} with {delivered} outputs and the reason {job.get('failure_code')}"
 
     def _in_attempts(self, job: Mapping[str, Any], predictions: Mapping[str, list[Prediction]]) -> Iterator[str]:
         attempts = job["attempts"]
