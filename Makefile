@@ -30,7 +30,7 @@ run: .aws-sam/local/.ready ## Keep the whole system up on this machine
 	python -m local run
 
 test: .aws-sam/local/.ready ## Run every test
-	python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_OPTIONS)
+	python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 check: .aws-sam/local/.ready ## The gate: format, lint, types, lock, template, build, tests
 	ruff format --check .

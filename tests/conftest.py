@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_REGION": "us-east-1",
@@ -28,3 +30,10 @@ for variable in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "PUBLIC_URL"):
     os.environ.pop(variable, None)
 
 pytest_plugins = ["tests.aws", "tests.reports"]
+
+LONGEST = "test_chaos.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest and mostly waits, so that nobody has to wait for it at the end."""
+    items.sort(key=lambda item: item.path.name != LONGEST)

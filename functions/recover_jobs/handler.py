@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,17 +29,25 @@ _ONE_JOB_MILLISECONDS = 15_000
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Look at every job that is due, while there is time. Running twice at once is running once: each step is bound by the record."""
-    _free_leaked_slots()
+    with _trouble_noted("slots not looked at"):
+        _free_leaked_slots()
     for queue, look_at in _LOOKS.items():
         for account, job_id in job_store.due(now=clock.now(), limit=settings().recoveries_per_run_max, queue=queue):
             if context.get_remaining_time_in_millis() < _ONE_JOB_MILLISECONDS:
                 logger.warning("no time left, the next run goes on", queue=queue)
                 return
-            try:
+            with _trouble_noted("job not recovered", job_id=job_id, queue=queue):
                 look_at(account, job_id, clock.now())
-            except Exception:  # noqa: BLE001 (one job in trouble must not keep the others waiting; it stays where it is and is due again)
-                logger.exception("job not recovered", job_id=job_id, queue=queue)
-                metrics.add_metric("RecoveriesFailed", "Count", 1)
+
+
+@contextmanager
+def _trouble_noted(message: str, **about: Any) -> Iterator[None]:  # noqa: ANN401 (whatever a log may hold)
+    """Keep trouble with one thing from the others, which wait for their turn; what is in trouble stays where it is and is due again."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 (whatever it is, it is of this one thing)
+        logger.exception(message, **about)
+        metrics.add_metric("RecoveriesFailed", "Count", 1)
 
 
 def _recover(account: AccountId, job_id: str, now: datetime) -> None:

@@ -15,7 +15,7 @@ from darkroom.domain.jobs import Job, JobStatus
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import NOON, held_job, stored
-from tests.integration.steps import at, key, with_setting
+from tests.integration.steps import at, is_open, key, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -107,6 +107,18 @@ def test_a_leaked_slot_is_freed_by_recovery_and_no_other() -> None:
     handler_of("recover_jobs")({}, CONTEXT)
 
     assert holders() == {holder(job)}
+
+
+def test_slots_in_trouble_keep_no_job_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    final = job_of("a")
+    ledger.resolve(final.account, final.job_id, now=NOON)
+    assert is_open(final)
+    SlotRow("SLOT#replicate", "000", holder="nobody can read this", taken_at=NOON).save()
+    at(monkeypatch, final.created_at + timedelta(minutes=1))
+
+    handler_of("recover_jobs")({}, CONTEXT)
+
+    assert not is_open(final)
 
 
 def test_a_slot_that_was_taken_a_moment_ago_is_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:

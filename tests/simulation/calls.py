@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
 
 class Killed(BaseException):
@@ -48,12 +49,13 @@ LOST_ANSWER = Fault(Kind.ERROR, after=True, code="InternalServerError")
 
 @dataclass(frozen=True)
 class Call:
-    """One external call of one invocation; `number` counts the invocation's calls from zero."""
+    """One external call of one invocation; `number` counts the invocation's calls from zero. `document` is what AWS was asked with."""
 
     function: str
     invocation: int
     number: int
     name: str
+    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_of_aws(self) -> bool:
@@ -68,3 +70,4 @@ class Request[Answer]:
     name: str
     perform: Callable[[], Answer]
     error: Callable[[Fault], Exception]
+    document: Mapping[str, Any] = field(default_factory=dict)

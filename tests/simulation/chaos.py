@@ -26,7 +26,7 @@ from tests.simulation.chaos_moto import quick_moto
 from tests.simulation.chaos_people import CREDITS_PER_JOB_MAX, Customer, Plan
 from tests.simulation.chaos_weather import FAULTS, Weather, counted_faults
 
-ACCOUNTS_COUNT = 6
+ACCOUNTS_COUNT = 10
 BUILD_DIRECTORY = Path(".aws-sam/local")
 PARAMETERS = {"PredictionsInFlightMax": "20", "JobsInFlightMax": "3"}
 KILLING_SHARE = 0.7
@@ -41,14 +41,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.chaos")
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kill-seconds", type=float, default=5.0, help="from one killing of sandboxes to the next, on average")
+    parser.add_argument("--jobs-per-kill", type=int, default=6, help="jobs from one killing of sandboxes to the next, on average")
     given = parser.parse_args()
     began_at = time.monotonic()
     with tempfile.TemporaryDirectory() as logs, quick_moto(), counted_faults() as faults, the_stack(logs) as stack:
         table = Table(stack)
         customers = arrived(stack, table, jobs_count=given.jobs, seed=given.seed)
-        with Weather(stack, seed=given.seed, kill_seconds=given.kill_seconds) as weather:
-            live(customers, weather)
+        with Weather(stack, seed=given.seed) as weather:
+            live(customers, weather, killing_at(given.jobs, given.jobs_per_kill, seed=given.seed))
         wait_until(lambda: not list(table.left_over()), seconds=60)
         for line in told(stack, customers, weather, faults, Path(logs)):
             sys.stdout.write(f"{line}\n")
@@ -75,14 +75,20 @@ def arrived(stack: LocalStack, table: Table, *, jobs_count: int, seed: int) -> l
     return customers
 
 
-def live(customers: Sequence[Customer], weather: Weather) -> None:
-    """Have all customers live at once. The killing ends when most jobs were taken, so that there is an end."""
-    jobs_count = sum(len(customer.plans) for customer in customers)
+def killing_at(jobs_count: int, jobs_per_kill: int, *, seed: int) -> list[int]:
+    """Choose after how many taken jobs there is a killing. The last comes when most were taken, so that there is an end."""
+    taken = range(1, int(KILLING_SHARE * jobs_count))
+    return sorted(random.Random(seed).sample(taken, len(taken) // jobs_per_kill))
+
+
+def live(customers: Sequence[Customer], weather: Weather, killing: Sequence[int]) -> None:
+    """Have all customers live at once, and sandboxes killed after so many jobs."""
     with ThreadPoolExecutor(len(customers)) as lives:
         futures = [lives.submit(customer.live, ending_seconds_max=ENDING_SECONDS_MAX) for customer in customers]
-        while sum(customer.submitted_count for customer in customers) < KILLING_SHARE * jobs_count and not any(future.done() for future in futures):
-            time.sleep(_PAUSE_SECONDS)
-        weather.clear_up()
+        for jobs_count in killing:
+            while sum(customer.submitted_count for customer in customers) < jobs_count and not any(future.done() for future in futures):
+                time.sleep(_PAUSE_SECONDS)
+            weather.kill()
     for customer, future in zip(customers, futures, strict=True):
         if error := future.exception():
             customer.complaints.append(f"{customer.user}: {type(error).__name__} {error}")

@@ -1,4 +1,4 @@
-"""moto, quick enough for hundreds of jobs: it answers what it always does, with less copying."""
+"""moto, quick enough for hundreds of jobs: it answers what it always does, with less copying, parsing and walking."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb import models
 from moto.dynamodb.models import DynamoDBBackend, Table
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.utils import json_path
+
+_SCALARS = ({"S"}, {"N"}, {"BOOL"}, {"NULL"})
 
 
 @contextmanager
 def quick_moto() -> Iterator[None]:
-    """Have a transaction copy the items that it names, where moto copies the whole table for each of its writes, and a workflow keep its client of Lambda."""
+    """Have a transaction copy the items that it names, where moto copies the whole table for each of its writes, and answers walk no further than they need.
+
+    A workflow keeps its client of Lambda, and the paths that it has parsed.
+    """
     named: list[Mapping[str, Any]] = []
     transact, client_for = DynamoDBBackend.transact_write_items, lambda_eval_utils.boto_client_for
+    walked = BaseJSONSerializer._serialize_type_structure
 
     def transact_named(backend: Any, transact_items: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
         # One request at a time comes to the table.
@@ -31,6 +39,12 @@ def quick_moto() -> Iterator[None]:
     def copied(original: Any) -> Any:
         return _copied_table(original, named) if isinstance(original, Table) else copy.deepcopy(original)
 
+    def written(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
+        if shape.name == "AttributeValue" and isinstance(value, dict) and value.keys() in _SCALARS:
+            serialized[key] = value
+        else:
+            walked(serializer, serialized, value, shape, key)
+
     @cache
     def kept_client(region: str, service: str) -> Any:
         return client_for(region=region, service=service)
@@ -38,6 +52,8 @@ def quick_moto() -> Iterator[None]:
     with (
         mock.patch.object(DynamoDBBackend, "transact_write_items", transact_named),
         mock.patch.object(models, "copy", SimpleNamespace(deepcopy=copied)),
+        mock.patch.object(BaseJSONSerializer, "_serialize_type_structure", written),
+        mock.patch.object(json_path, "parse", cache(json_path.parse)),
         mock.patch.object(lambda_eval_utils, "boto_client_for", lambda *, region, service, **_: kept_client(region, service)),
     ):
         yield

@@ -33,38 +33,31 @@ _RECOVERY = "RecoverJobsFunction"
 
 
 class Weather:
-    """Kills the sandboxes of some function every now and then until it is told to clear up, and has recovery come every few seconds."""
+    """Has the provider be as bad as may be and recovery come every few seconds, and kills the sandboxes of some function when it is told to."""
 
-    def __init__(self, stack: LocalStack, *, seed: int, kill_seconds: float, recovery_seconds: float = 10.0) -> None:
+    def __init__(self, stack: LocalStack, *, seed: int, recovery_seconds: float = 10.0) -> None:
         self._stack = stack
         self._dice = random.Random(seed)
         self._functions = sorted({function.logical_id for function in stack.functions.values()} - _UNTOUCHED)
-        self._kill_seconds, self._recovery_seconds = kill_seconds, recovery_seconds
-        self._cleared, self._over = threading.Event(), threading.Event()
-        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._kill, self._recover)]
+        self._recovery_seconds = recovery_seconds
+        self._over = threading.Event()
+        self._recovery = threading.Thread(target=self._recover, daemon=True)
         self.kills: Counter[str] = Counter()
         self.recoveries_count = 0
 
     def __enter__(self) -> Self:
         requests.put(f"{self._stack.replicate_url}/faults", json=FAULTS | {"seed": self._dice.randrange(2**31)}, timeout=5).raise_for_status()
-        for thread in self._threads:
-            thread.start()
+        self._recovery.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleared.set()
         self._over.set()
-        for thread in self._threads:
-            thread.join()
+        self._recovery.join()
 
-    def clear_up(self) -> None:
-        """Kill no more. The provider stays as it is."""
-        self._cleared.set()
-
-    def _kill(self) -> None:
-        while not self._cleared.wait(self._dice.uniform(0.5, 1.5) * self._kill_seconds):
-            function = self._dice.choice(self._functions)
-            self.kills[function] += self._stack.kill_sandboxes(function)
+    def kill(self) -> None:
+        """Kill the sandboxes of some function, busy ones in the middle of their work."""
+        function = self._dice.choice(self._functions)
+        self.kills[function] += self._stack.kill_sandboxes(function)
 
     def _recover(self) -> None:
         while not self._over.wait(self._recovery_seconds):

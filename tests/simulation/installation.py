@@ -153,7 +153,7 @@ def _aws(world: World, client: Any, operation: str, request: Any) -> Any:
         others = [{"Code": "None"} for _ in request["TransactItems"][len(fault.reasons) :]]
         return error(fault.code, {"CancellationReasons": [*({"Code": reason} for reason in fault.reasons), *others]})
 
-    return world.external(Request(f"{service}.{operation}", perform, failed))
+    return world.external(Request(f"{service}.{operation}", perform, failed, request))
 
 
 def _provider(world: World, request: httpx.Request) -> httpx.Response:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.records import FINAL
-from tests.simulation.scenarios import CALLBACK_URL
+from tests.simulation.scenarios import ADMIN, CALLBACK_URL
 from tests.simulation.world import Answer, World
 
 TRIES_MAX = 4
@@ -22,16 +23,44 @@ class Submission:
     body: str
 
 
+@dataclass(frozen=True)
+class Gift:
+    """Credits that the administrator gives, or takes back, as she can repeat it."""
+
+    user: str
+    reference: str
+    amount: int
+
+
 class People:
     """Some people, who remember what was promised to them. What they were told wrong goes to the world's broken promises."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, welcome_credits: int = 0) -> None:
         self._world = world
+        self._welcome_credits = welcome_credits
+        self._opened: dict[str, int] = {}
+        self._gifts: list[Gift] = []
+        self._given: dict[tuple[str, str], tuple[str, int]] = {}
         self._submissions: list[Submission] = []
         self._accepted: dict[tuple[str, str], tuple[str, str]] = {}
         self._jobs: dict[str, str] = {}
         self._canceled: set[str] = set()
         self._deletions: set[str] = set()
+
+    def open_account(self, user: str, credits: int) -> None:
+        """Start with these credits."""
+        self._opened[user] = credits
+        self._world.open_account(user, credits)
+
+    def give(self, user: str, reference: str, amount: int) -> None:
+        """Have the administrator give credits, or take them back."""
+        gift = Gift(user, reference, amount)
+        self._gifts.append(gift)
+        self._give(gift)
+
+    def pause(self, *, paused: bool) -> None:
+        """Have the administrator turn the switch."""
+        self._world.api("PUT", "/admin/paused", body={"paused": paused}, over=lambda answer: self._must_be(answer, (200, 500), "pause"), **ADMIN)
 
     def submit(self, user: str, *, key: str | None, outputs: int, callback: bool) -> None:
         """Ask for a job."""
@@ -44,6 +73,18 @@ class People:
         """Repeat a request byte by byte."""
         if self._submissions:
             self._send(self._submissions[place % len(self._submissions)])
+
+    def run_again(self, place: int) -> None:
+        """Ask for a job like an earlier one, which may be open still, or gone."""
+        if job_id := self._job(place):
+            user = self._jobs[job_id]
+
+            def over(answer: Answer) -> None:
+                self._must_be(answer, (202, 402, 422, 429, 500, 503), "run again")
+                if answer.status == 202:
+                    self._jobs[answer.document["id"]] = user
+
+            self._world.api("POST", "/jobs", body={"rerun_of": job_id}, user=user, over=over)
 
     def cancel(self, place: int) -> None:
         """Ask for the end of a job."""
@@ -91,10 +132,12 @@ class People:
         self._must_be(answer, (401, 500), "stale or forged webhook")
 
     def repeat_all(self) -> None:
-        """Repeat every request that had a key, as a client does who never heard the answer, until there is one."""
+        """Repeat every request that had a key, and every gift, as a client does who never heard the answer, until there is one."""
         for submission in self._submissions:
             if submission.key:
                 self._send(submission)
+        for gift in self._gifts:
+            self._give(gift)
 
     def check_quiet(self) -> None:
         """Look at what was promised, when nothing is coming any more."""
@@ -102,7 +145,34 @@ class People:
         rows = {sk.partition("#")[2]: item for (_, sk), item in self._world.cloud.table.items.items() if sk.startswith("JOB#")}
         broken += [f"{job_id} was accepted and is not there" for job_id in self._jobs.keys() - rows.keys() - self._deletions]
         broken += [f"{job_id} was accepted and never ended" for job_id, row in rows.items() if row["status"]["S"] not in FINAL]
+        broken += self._in_what_was_given()
         assert not broken, "\n".join(broken)
+
+    def _in_what_was_given(self) -> Iterator[str]:
+        users = {*self._opened, *self._jobs.values(), *(user for user, _ in self._given)}
+        for user in users:
+            gifts = sum(amount for (given_to, _), (_, amount) in self._given.items() if given_to == user)
+            expected = self._opened.get(user, 0) + self._welcome_credits + gifts
+            answer = self._world.api("GET", "/credits", user=user)
+            assert answer
+            if answer.document["granted"] != expected:
+                yield f"{user} was given {expected} in all, and the books say {answer.document}"
+
+    def _give(self, gift: Gift) -> None:
+        body = {"amount": gift.amount, "reason": "a gift", "reference": gift.reference}
+        self._world.api("POST", f"/accounts/web/{gift.user}/credits", body=body, over=lambda answer: self._thanked(gift, answer), **ADMIN)
+
+    def _thanked(self, gift: Gift, answer: Answer) -> None:
+        self._must_be(answer, (200, 201, 422, 500), "give")
+        before = self._given.get((gift.user, gift.reference))
+        if answer.status == 422 and before and before[1] == gift.amount:
+            self._world.broken.append(f"{gift} was given as {before[0]}, and then refused: {answer.document}")
+        if answer.status not in (200, 201):
+            return
+        given = answer.document["id"], answer.document["granted"]
+        if given[1] != gift.amount or (before and (before != given or answer.status == 201)):
+            self._world.broken.append(f"{gift} was given as {before}, and then as {given} with {answer.status}")
+        self._given[gift.user, gift.reference] = given
 
     def _send(self, submission: Submission) -> None:
         headers = {"idempotency-key": submission.key} if submission.key else {}
@@ -110,7 +180,7 @@ class People:
 
     def _heard(self, submission: Submission, answer: Answer) -> None:
         gone = (404,) if self._deletions else ()
-        self._must_be(answer, (202, 402, 422, 429, 500, *gone), "submit")
+        self._must_be(answer, (202, 402, 422, 429, 500, 503, *gone), "submit")
         accepted = self._accepted.get((submission.user, submission.key)) if submission.key else None
         if answer.status == 422 and not (submission.key and self._used_for_another_body(submission)):
             self._world.broken.append(f"{submission} was refused: {answer.document}")

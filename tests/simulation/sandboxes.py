@@ -66,7 +66,7 @@ class Sandbox:
     def call[Answer](self, request: Request[Answer]) -> Answer:
         """Make an external call, with whatever fault it meets."""
         self._refuse_the_dead()
-        call = Call(self.function, self.number, len(self.calls), request.name)
+        call = Call(self.function, self.number, len(self.calls), request.name, request.document)
         self.calls.append(call)
         fault = self._fault_at(call)
         if fault is None:

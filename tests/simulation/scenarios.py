@@ -13,6 +13,8 @@ type Play = Callable[[World], None]
 
 CALLBACK_URL = "http://callback.test/ended"
 CREDITS = 100
+WELCOME_CREDITS = 30
+ADMIN = {"user": "admin", "cognito:groups": "[admin]"}
 TRIES_MAX = 3
 
 
@@ -106,6 +108,42 @@ def _delete(world: World) -> None:
     assert not world.cloud.objects
 
 
+def _run_again(world: World) -> None:
+    job_id = _submit(world)
+    world.settle()
+    answer = asked(world, "POST", "/jobs", body={"rerun_of": job_id}, headers={"idempotency-key": "again"})
+    assert (answer.status, answer.document["id"] != job_id) == (202, True), answer
+
+
+def _welcome(world: World) -> None:
+    for _ in range(2):
+        assert asked(world, "GET", "/credits", user="new").document["granted"] == WELCOME_CREDITS
+    answer = asked(world, "POST", "/jobs", user="new", **submission(key="first"))
+    assert answer.status == 202, answer
+
+
+def _give_and_take_back(world: World) -> None:
+    for amount, reference in ((50, "gift"), (-30, "mistake"), (50, "gift"), (-30, "mistake")):
+        body = {"amount": amount, "reason": "a present", "reference": reference}
+        answer = asked(world, "POST", "/accounts/web/ann/credits", body=body, **ADMIN)
+        assert answer.status in (200, 201), answer
+    assert asked(world, "GET", "/accounts/web/ann", **ADMIN).document["granted"] == CREDITS + 50 - 30
+
+
+def _pause(world: World) -> None:
+    for paused, status in ((True, 503), (False, 202)):
+        assert asked(world, "PUT", "/admin/paused", body={"paused": paused}, **ADMIN).status == 200
+        assert asked(world, "POST", "/jobs", **submission(key="first")).status == status
+
+
+def _audit(world: World) -> None:
+    _submit(world)
+    world.settle()
+    days = [world.invoke("audit_books", {}) for _ in range(3)]
+    # A day's run may have died; the next one goes on from where it came to.
+    assert sum(run.error is None for run in days) >= len(days) - 1
+
+
 def _stop_by_hand(world: World) -> None:
     job_id = _submit(world)
     world.agenda.pass_seconds(2)
@@ -144,6 +182,11 @@ SCENARIOS = (
     Scenario("canceled while it runs", _cancel_after(2), ends=None),
     Scenario("two jobs, the first canceled before it runs", _cancel_the_first_of_two, ends=None),
     Scenario("deleted", _delete, ends=()),
+    Scenario("run again", _run_again, ends=("completed", "completed")),
+    Scenario("welcomed", _welcome, ends=("completed",), environment={"WELCOME_CREDITS": str(WELCOME_CREDITS)}),
+    Scenario("given and taken back", _give_and_take_back, ends=()),
+    Scenario("paused", _pause, ends=("completed",)),
+    Scenario("audited", _audit, ends=("completed",)),
     Scenario("stopped by hand", _stop_by_hand, ends=None),
     Scenario("kept for a day", _outlive_retention, ends=(), environment={"RETENTION_DAYS": "1"}),
 )

@@ -22,7 +22,7 @@ from tests.simulation.world import World
 FIGURES = Figures()
 ENVIRONMENT = {"JOBS_IN_FLIGHT_MAX": "4", "PREDICTIONS_IN_FLIGHT_MAX": "2"}
 STEPS = ("request_prediction", "store_output", "complete_job", "refund_job")
-FUNCTIONS = ("api", "receive_prediction", *STEPS, "recover_jobs", "notify_client")
+FUNCTIONS = ("api", "receive_prediction", *STEPS, "recover_jobs", "notify_client", "audit_books")
 _WRITES = ("dynamodb.UpdateItem", "dynamodb.TransactWriteItems")
 _CREATE = "provider POST predictions"
 # Of a function that was not invoked yet.
@@ -57,8 +57,8 @@ def step(**given: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any
 class Schedule(RuleBasedStateMachine):
     """One world, and one schedule of what happens in it."""
 
-    @initialize(seed=st.integers(0, 2**16), webhooks=st.sampled_from(("sent", "kept", "kept", "lost")))
-    def begin(self, seed: int, webhooks: str) -> None:
+    @initialize(seed=st.integers(0, 2**16), webhooks=st.sampled_from(("sent", "kept", "kept", "lost")), welcome_credits=st.sampled_from((0, 0, 30)))
+    def begin(self, seed: int, webhooks: str, welcome_credits: int) -> None:
         self.world = World(seed=seed, fault_at=self._fault_at)
         self.world.webhooks = webhooks
         self.armed: list[tuple[str, int, Fault]] = []
@@ -66,11 +66,11 @@ class Schedule(RuleBasedStateMachine):
         self.trouble = 0.0
         self.promises = Promises(self.world)
         self.world.agenda.watch = self.look
-        self.stage = self.world.lives(**ENVIRONMENT)
+        self.stage = self.world.lives(**ENVIRONMENT, WELCOME_CREDITS=str(welcome_credits))
         self.stage.__enter__()
-        self.people = People(self.world)
-        for user, granted in (("ann", 60), ("bob", 200)):
-            self.world.open_account(user, granted)
+        self.people = People(self.world, welcome_credits=welcome_credits)
+        for user, opening in (("ann", 60), ("bob", 200)):
+            self.people.open_account(user, opening)
         self.people.submit("ann", key="one", outputs=2, callback=True)
 
     @step(user=users, key=keys, outputs=st.sampled_from((1, 1, 2, 3)), callback=st.booleans())
@@ -80,6 +80,22 @@ class Schedule(RuleBasedStateMachine):
     @step(place=places)
     def submit_again(self, place: int) -> None:
         self.people.submit_again(place)
+
+    @step(place=places)
+    def run_again(self, place: int) -> None:
+        self.people.run_again(place)
+
+    @step(user=users, reference=st.sampled_from(("gift", "present", "mistake")), amount=st.sampled_from((20, 40, -30)))
+    def give_or_take_back(self, user: str, reference: str, amount: int) -> None:
+        self.people.give(user, reference, amount)
+
+    @step(paused=st.sampled_from((False, False, True)))
+    def pause_or_go_on(self, *, paused: bool) -> None:
+        self.people.pause(paused=paused)
+
+    @step()
+    def audit(self) -> None:
+        self.world.invoke("audit_books", {})
 
     @step(place=places)
     def cancel(self, place: int) -> None:
@@ -222,6 +238,7 @@ class Schedule(RuleBasedStateMachine):
             self.armed, self.slow_creates, self.trouble = [], [], 0.0
             self.world.lambda_faults, self.world.webhooks, self.world.replicate.weather = {}, "sent", Weather()
             self.world.settle()
+            self.people.pause(paused=False)
             self.people.repeat_all()
             self.world.settle()
             self.promises.check_quiet()
