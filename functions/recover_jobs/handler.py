@@ -29,19 +29,23 @@ _ONE_JOB_MILLISECONDS = 15_000
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Look at every job that is due, while there is time. Running twice at once is running once: each step is bound by the record."""
-    with _trouble_noted("slots not looked at"):
-        _free_leaked_slots()
     for queue, look_at in _LOOKS.items():
         for account, job_id in job_store.due(now=clock.now(), limit=settings().recoveries_per_run_max, queue=queue):
-            if context.get_remaining_time_in_millis() < _ONE_JOB_MILLISECONDS:
+            if _is_late(context):
                 logger.warning("no time left, the next run goes on", queue=queue)
                 return
-            with _trouble_noted("job not recovered", job_id=job_id, queue=queue):
+            with _keeping_apart("job not recovered", job_id=job_id, queue=queue):
                 look_at(account, job_id, clock.now())
+    with _keeping_apart("slots not looked at"):
+        _free_leaked_slots(context)
+
+
+def _is_late(context: LambdaContext) -> bool:
+    return context.get_remaining_time_in_millis() < _ONE_JOB_MILLISECONDS
 
 
 @contextmanager
-def _trouble_noted(message: str, **about: Any) -> Iterator[None]:  # noqa: ANN401 (whatever a log may hold)
+def _keeping_apart(message: str, **about: Any) -> Iterator[None]:  # noqa: ANN401 (whatever a log may hold)
     """Keep trouble with one thing from the others, which wait for their turn; what is in trouble stays where it is and is due again."""
     try:
         yield
@@ -94,11 +98,14 @@ def _sweep_up(account: AccountId, job_id: str, now: datetime) -> None:
     deletion.sweep_up(account, job_id, look_again_at=now + _LOOK_AGAIN)
 
 
-def _free_leaked_slots() -> None:
+def _free_leaked_slots(context: LambdaContext) -> None:
     for provider in {template.provider for template in catalog.templates().values()}:
-        for holder in slots.free_leaked(provider, now=clock.now()):
-            logger.error("slot leaked and freed", provider=provider, holder=holder)
-            metrics.add_metric("SlotsLeaked", "Count", 1)
+        for slot in slots.taken_for_long(provider, now=clock.now()):
+            if _is_late(context):
+                return
+            if slots.free_if_leaked(slot):
+                logger.error("slot leaked and freed", provider=provider, holder=slot.holder)
+                metrics.add_metric("SlotsLeaked", "Count", 1)
 
 
 # Each puts its job off first: whatever goes wrong with it, the next look comes later, and the others have their turn.

@@ -14,7 +14,7 @@ from darkroom import clock
 from darkroom.adapters import job_store, slots, workflow
 from darkroom.adapters.ending import stop_stray
 from darkroom.adapters.workflow import JobKey, key_of_event
-from darkroom.domain.errors import ComeBackLater, GenerationFailed, NotFound, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import UNKNOWN_SECONDS, ComeBackLater, GenerationFailed, NotFound, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, lap_name, same_entry
 from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
@@ -24,8 +24,12 @@ from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import Provider, provider_named
 from darkroom.settings import settings
 
-# Longer than this function's own time-out: when it is over, nobody is asking any more.
-_LEASE_SECONDS = 70
+# Who was held up for longer than this after writing the attempt down does not ask any more.
+_HELD_UP_SECONDS_MAX = 10
+# A token that was rotated, and two creates with the SDK's own time-outs.
+_CREATE_SECONDS_MAX = 20
+# When it is over, whatever the last one to ask may have made can be found.
+_LEASE = timedelta(seconds=_HELD_UP_SECONDS_MAX + _CREATE_SECONDS_MAX + UNKNOWN_SECONDS)
 _LOOK_AGAIN_SECONDS = 5
 _NO_SLOT_SECONDS = 2.0
 
@@ -77,6 +81,8 @@ def _prediction_of(job: Job, lap: str, now: datetime) -> Prediction | None:
             job, prediction = _closed(job, prediction, now), None
         prediction = prediction or _ask(provider, job, lap, now)
     except ProviderBusy as busy:
+        if now >= job.deadline_at:
+            raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE)) from busy
         _come_back_after(busy.retry_after_seconds * random.uniform(1, 1.5), job)  # noqa: S311 (jitter is no secret)
     if prediction and prediction.status is PredictionStatus.RUNNING and now >= job.deadline_at:
         raise GenerationFailed(failure(FailureCode.DEADLINE_EXCEEDED))
@@ -86,10 +92,10 @@ def _prediction_of(job: Job, lap: str, now: datetime) -> Prediction | None:
 def _known_prediction(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | None:
     """Give the prediction that the job has, or that an unanswered request may have made; None when it is sure that there is none."""
     attempt = job.attempt
+    if attempt and attempt.prediction_id:
+        return _poll(provider, job, attempt.prediction_id, now)
     if attempt is None or attempt.withdrawn:
         return None
-    if attempt.prediction_id:
-        return _poll(provider, job, attempt.prediction_id, now)
     webhook_url = _webhook_url(job, attempt)
     found = provider.find(webhook_url=webhook_url, since=job.created_at - timedelta(minutes=1))
     if found:
@@ -126,18 +132,18 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
     if not slots.take(job, now=now):
         job_store.note_waiting(job, now=now)
         raise ProviderBusy(_NO_SLOT_SECONDS)
-    lease_until = now + timedelta(seconds=_LEASE_SECONDS)
-    if job.attempt and job.attempt.prediction_id is None:
-        attempt = job_store.renew_attempt(job, job.attempt, lap, lease_until=lease_until, now=now)
-    else:
-        attempt = job_store.begin_attempt(job, lap, lease_until=lease_until, now=now)
+    attempt = _written_down(job, lap)
     if attempt is None:
         return None
-    remaining_seconds = int((job.deadline_at - clock.now()).total_seconds())
     try:
-        created = provider.request(job.work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
+        created = _request(provider, job, attempt)
     except ProviderBusy:
-        job_store.withdraw_attempt(job, attempt, now=clock.now())
+        now = clock.now()
+        if attempt.asks_count == 1 or (job.attempt and job.attempt.withdrawn):
+            job_store.withdraw_attempt(job, attempt, now=now)
+        else:
+            # This asking made nothing, but an earlier one may have, so the next lap looks for it before it asks.
+            job_store.end_lease(job, attempt, until=now, now=now)
         raise
     except ProviderUnavailable as error:
         logger.warning("the provider gave no answer", cause=str(error), asks=attempt.asks_count)
@@ -145,6 +151,22 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
         job_store.end_lease(job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
         _come_back_after(1, job)
     return _noted(provider, job, attempt, created)
+
+
+def _written_down(job: Job, lap: str) -> Attempt | None:
+    """Begin the next attempt, or take up again the one that led to no prediction. None when another sandbox was quicker."""
+    now = clock.now()
+    if job.attempt and job.attempt.prediction_id is None:
+        return job_store.renew_attempt(job, job.attempt, lap, lease_until=now + _LEASE, now=now)
+    return job_store.begin_attempt(job, lap, lease_until=now + _LEASE, now=now)
+
+
+def _request(provider: Provider, job: Job, attempt: Attempt) -> Prediction:
+    now = clock.now()
+    if now > attempt.asked_at + timedelta(seconds=_HELD_UP_SECONDS_MAX):
+        raise ProviderBusy(0)
+    remaining_seconds = int((job.deadline_at - now).total_seconds())
+    return provider.request(job.work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
 
 
 def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Prediction) -> Prediction:

@@ -36,8 +36,12 @@ def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lam
         if job.cancel_wins:
             raise GenerationFailed(failure(FailureCode.CANCELED))
         prediction = _finished_prediction(job)
-        if not job_store.note_storing(job, now=clock.now()) and job_store.read(job.account, job.job_id).cancel_wins:
-            raise GenerationFailed(failure(FailureCode.CANCELED))
+        if not job_store.note_storing(job, now=clock.now()):
+            job = job_store.read(job.account, job.job_id)
+            if job.status.is_final:
+                return
+            if job.cancel_wins:
+                raise GenerationFailed(failure(FailureCode.CANCELED))
         try:
             _store_all(job, prediction)
         except OutputUnavailable as error:

@@ -40,6 +40,8 @@ def test_what_is_final_is_announced_whatever_its_execution_does(status: JobStatu
     ("execution", "now", "expected"),
     [
         ({"started": False, "running": False}, NOON, Decision(Action.START, NOON + SOON)),
+        ({"started": False, "running": False}, OVER_AT - MOMENT, Decision(Action.START, OVER_AT - MOMENT + SOON)),
+        ({"started": False, "running": False}, OVER_AT, Decision(Action.END, OVER_AT + SOON)),
         ({}, NOON, Decision(Action.LOOK_AGAIN, NOON + NOW_AND_THEN)),
         ({}, OVER_AT - MOMENT, Decision(Action.LOOK_AGAIN, OVER_AT)),
         ({}, OVER_AT, Decision(Action.STOP, OVER_AT + SOON)),
@@ -51,6 +53,13 @@ def test_what_is_final_is_announced_whatever_its_execution_does(status: JobStatu
 )
 def test_an_open_job_is_decided_by_its_execution(status: JobStatus, execution: dict[str, object], now: datetime, expected: Decision) -> None:
     assert decision(status, now=now, **execution) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("token", "action"), [("token", Action.WAKE), (None, Action.LOOK_AGAIN)])
+def test_only_who_sleeps_is_woken_for_a_cancel(token: str | None, action: Action) -> None:
+    canceled = replace(JOB, cancel_requested_at=NOON, task_token=token)
+
+    assert decide(canceled, started=True, running=True, stopped_at=None, now=NOON).action is action
 
 
 class TestFailures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -140,7 +141,7 @@ def test_a_state_outlasts_its_function(state: str) -> None:
 
 
 def test_a_lease_outlasts_whoever_asks() -> None:
-    assert function_of("RequestPrediction")["Timeout"] < request_prediction._LEASE_SECONDS
+    assert timedelta(seconds=function_of("RequestPrediction")["Timeout"]) < request_prediction._LEASE
 
 
 def test_recovery_waits_until_every_sandbox_of_the_workflow_is_gone() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, groupby
 from typing import Any
@@ -39,10 +39,34 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a round through all accounts has come: behind which row, and with how many differences so far."""
+    """How far a round through all accounts has come, what it has found so far, and what the round before it had found.
+
+    `failed` counts the accounts that could not be audited.
+    """
 
     after: Key | None = None
     differences: int = 0
+    failed: int = 0
+    differences_before: int = 0
+    failed_before: int = 0
+
+    def behind(self, key: Key, differences: int | None) -> Progress:
+        """Go on behind this row, in whose account so many differences were found; None when that could not be told."""
+        return replace(self, after=key, differences=self.differences + (differences or 0), failed=self.failed + (differences is None))
+
+    def finished(self) -> Progress:
+        """Begin a new round."""
+        return Progress(differences_before=self.differences, failed_before=self.failed)
+
+    @property
+    def differences_known(self) -> int:
+        """How many differences stand. What a round has found stands until a whole round has found nothing."""
+        return max(self.differences, self.differences_before)
+
+    @property
+    def failed_known(self) -> int:
+        """How many accounts nothing can be said of, in the same sense."""
+        return max(self.failed, self.failed_before)
 
 
 def accounts(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
@@ -79,13 +103,21 @@ def progress() -> Progress:
         row = AuditRow.get("AUDIT", "PROGRESS", consistent_read=True)
     except AuditRow.DoesNotExist:
         return Progress()
-    return Progress((row.after_pk, row.after_sk) if row.after_pk else None, int(row.differences))
+    counts = (row.differences, row.failed, row.differences_before, row.failed_before)
+    return Progress((row.after_pk, row.after_sk) if row.after_pk else None, *(int(count) for count in counts))
 
 
 def note_progress(made: Progress) -> None:
     """Remember how far the audit has come."""
     after_pk, after_sk = made.after or (None, None)
-    AuditRow(after_pk=after_pk, after_sk=after_sk, differences=made.differences).save()
+    AuditRow(
+        after_pk=after_pk,
+        after_sk=after_sk,
+        differences=made.differences,
+        failed=made.failed,
+        differences_before=made.differences_before,
+        failed_before=made.failed_before,
+    ).save()
 
 
 def _settled(pk: str) -> Books:

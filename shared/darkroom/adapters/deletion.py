@@ -25,7 +25,7 @@ def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
     """
     job = job_store.read(account, job_id)
     if not job.status.is_final:
-        raise JobIsOpen
+        raise JobIsOpen("The job has not ended. Cancel it, or wait for its end, and delete it then.")
     mark = DeletedRow(partition(account), _DELETED_PREFIX + job_id, open=Queue.DELETED.partition_of(job_id), look_at=now + _SWEEP_AFTER)
     try:
         transact(
@@ -39,7 +39,7 @@ def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
         # A mark that is there already was made by an earlier, unanswered try.
         if "mark" not in refused.rows:
             job_store.read(account, job_id)
-            raise JobIsOpen from refused
+            raise JobIsOpen("The job has ended, and that is being announced. Delete it in a moment.") from refused
     media.delete_all(account, job_id)
 
 

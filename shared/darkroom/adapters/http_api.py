@@ -172,7 +172,7 @@ _ANSWERS: dict[type[errors.DarkroomError], tuple[HTTPStatus, str, str, str]] = {
     errors.TooManyJobs: (HTTPStatus.TOO_MANY_REQUESTS, "too-many-jobs", "Too many jobs in flight", ""),
     errors.Paused: (HTTPStatus.SERVICE_UNAVAILABLE, "paused", "No jobs are taken at the moment", "Jobs that were accepted go on. Submit again later."),
     errors.JobIsFinal: (HTTPStatus.CONFLICT, "job-is-final", "The job has ended", ""),
-    errors.JobIsOpen: (HTTPStatus.CONFLICT, "job-is-open", "The job has not ended", "Cancel it, or wait for its end, and delete it then."),
+    errors.JobIsOpen: (HTTPStatus.CONFLICT, "job-is-open", "The job is still open", ""),
     errors.NotSignedIn: (HTTPStatus.UNAUTHORIZED, "not-signed-in", "Not signed in", "Send an ID token as Authorization: Bearer <token>."),
     errors.Forbidden: (HTTPStatus.FORBIDDEN, "forbidden", "Not allowed", ""),
     errors.NotFound: (HTTPStatus.NOT_FOUND, "not-found", "There is nothing here", ""),

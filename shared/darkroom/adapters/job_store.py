@@ -21,14 +21,14 @@ from darkroom.adapters.transactions import update
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import Failure
-from darkroom.domain.jobs import OPEN_STATUSES, Attempt, Job, JobStatus, Output, is_job_id
+from darkroom.domain.jobs import ATTEMPTS_MAX, OPEN_STATUSES, Attempt, Job, JobStatus, Output, is_job_id
 from darkroom.domain.references import new_nonce
 from darkroom.settings import settings
 
+IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
 IN_OPEN_JOBS: Condition = JobRow.open.startswith(Queue.OPEN)
 _IN_KEPT_JOBS: Condition = JobRow.open.startswith(Queue.KEPT)
-_IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
-MAY_BE_DELETED: Condition = JobRow.status.exists() & ~IN_OPEN_JOBS & ~_IS_OPEN
+MAY_BE_DELETED: Condition = JobRow.status.exists() & ~IN_OPEN_JOBS & ~IS_OPEN
 
 
 def read(account: AccountId, job_id: str) -> Job:
@@ -55,7 +55,7 @@ def park_token(job: Job, token: str, lap: str, *, look_at: datetime) -> Job | No
     return _noted(
         job,
         [JobRow.task_token.set(token), JobRow.lap.set(lap), JobRow.look_at.set(look_at)],
-        _IS_OPEN & (JobRow.lap.does_not_exist() | (JobRow.lap <= lap)),
+        IS_OPEN & (JobRow.lap.does_not_exist() | (JobRow.lap <= lap)),
     )
 
 
@@ -66,17 +66,19 @@ def request_cancel(job: Job, *, look_at: datetime, now: datetime) -> Job | None:
     """
     asking: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.look_at.set(look_at)]
     # A repeat must not put recovery off, or somebody who keeps asking would keep the job open.
-    if asked := _noted(job, asking, _IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
+    if asked := _noted(job, asking, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
         return asked
     known = read(job.account, job.job_id)
     return None if known.status.is_final else known
 
 
 def begin_attempt(job: Job, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
-    """Write the next attempt down before it is made. Only one sandbox wins; for the others this is None."""
+    """Write the next attempt down before it is made. Only one sandbox wins; for the others this is None, and for everybody when there were enough."""
+    if len(job.attempts) >= ATTEMPTS_MAX:
+        return None
     attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), lap=lap, asked_at=now, lease_until=lease_until)
     added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
-    return attempt if _note(job, [added], _IS_OPEN & (size(JobRow.attempts) == len(job.attempts))) else None
+    return attempt if _note(job, [added], IS_OPEN & (size(JobRow.attempts) == len(job.attempts))) else None
 
 
 def renew_attempt(job: Job, attempt: Attempt, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
@@ -95,7 +97,7 @@ def renew_attempt(job: Job, attempt: Attempt, lap: str, *, lease_until: datetime
             row.asks_count.set(renewed.asks_count),
             row.withdrawn.set(False),
         ],
-        _IS_OPEN & (row.asks_count == attempt.asks_count) & (row.lease_until <= now) & row.prediction_id.does_not_exist(),
+        IS_OPEN & (row.asks_count == attempt.asks_count) & (row.lease_until <= now) & row.prediction_id.does_not_exist(),
     )
     return renewed if taken else None
 
@@ -106,7 +108,7 @@ def withdraw_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     return _note(
         job,
         [row.withdrawn.set(True), row.lease_until.set(now), JobRow.waiting_since.set(JobRow.waiting_since | now)],
-        _IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist(),
+        IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist(),
     )
 
 
@@ -116,13 +118,13 @@ def end_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> 
     return _note(
         job,
         [row.lease_until.set(until), JobRow.waiting_since.set(JobRow.waiting_since | now)],
-        _IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist(),
+        IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist(),
     )
 
 
 def note_waiting(job: Job, *, now: datetime) -> bool:
     """Note that the job waits for its turn, since now unless it did before."""
-    return _note(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], _IS_OPEN)
+    return _note(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], IS_OPEN)
 
 
 def note_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
@@ -136,25 +138,25 @@ def note_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: date
             JobRow.started_at.set(JobRow.started_at | now),
             JobRow.waiting_since.remove(),
         ],
-        _IS_OPEN & (row.nonce == attempt.nonce) & row.prediction_id.does_not_exist(),
+        IS_OPEN & (row.nonce == attempt.nonce) & row.prediction_id.does_not_exist(),
     )
 
 
 def note_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     """Note when the attempt's prediction was first known to be finished."""
     row = _attempt_row(attempt)
-    return _note(job, [row.finished_at.set(now)], _IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist())
+    return _note(job, [row.finished_at.set(now)], IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist())
 
 
 def note_storing(job: Job, *, now: datetime) -> bool:
     """Note that storing began, unless it did before or a cancel was asked for before. From then on a cancel comes too late."""
-    return _note(job, [JobRow.storing_at.set(now)], _IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist())
+    return _note(job, [JobRow.storing_at.set(now)], IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist())
 
 
 def note_output(job: Job, output: Output) -> bool:
     """Note one more stored output, if it is the next one after those that the caller knows of."""
     added = JobRow.outputs.set(JobRow.outputs.append([output_map(output)]))
-    return _note(job, [added], _IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
+    return _note(job, [added], IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
 
 
 def note_failure(job: Job, failure: Failure) -> bool:
@@ -162,7 +164,7 @@ def note_failure(job: Job, failure: Failure) -> bool:
     return _note(
         job,
         [JobRow.failure_code.set(failure.code.value), JobRow.failure_message.set(failure.message)],
-        _IS_OPEN & JobRow.failure_code.does_not_exist(),
+        IS_OPEN & JobRow.failure_code.does_not_exist(),
     )
 
 
@@ -186,7 +188,7 @@ def leave_open_jobs(job: Job) -> bool:
 
     It changes nothing that a user sees.
     """
-    return update(key_of(job.account, job.job_id), _kept(job), IN_OPEN_JOBS & ~_IS_OPEN)
+    return update(key_of(job.account, job.job_id), _kept(job), IN_OPEN_JOBS & ~IS_OPEN)
 
 
 def keep_on(job: Job) -> bool:

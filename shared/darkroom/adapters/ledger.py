@@ -19,7 +19,7 @@ from darkroom.domain.accounts import AccountId, Balance, Entry
 from darkroom.domain.callbacks import new_callback_secret
 from darkroom.domain.errors import FieldError, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs
 from darkroom.domain.failures import Failure
-from darkroom.domain.jobs import Job, resolution
+from darkroom.domain.jobs import Job, Resolution, resolution
 from darkroom.settings import settings
 
 WELCOME_REFERENCE = "welcome"
@@ -192,7 +192,24 @@ def _request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
 
 def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[str, Write]:
     decided = resolution(job, reason=reason)
-    actions = [
+    moved = [
+        AccountRow.held.add(-job.held),
+        AccountRow.spent.add(decided.charged),
+        AccountRow.available.add(decided.refunded),
+        AccountRow.in_flight.add(-1),
+        AccountRow.revision.add(1),
+    ]
+    changes = {"available": decided.refunded, "held": -job.held, "spent": decided.charged}
+    entry = entry_row(job.account, "settle" if decided.charged else "release", now, job_id=job.job_id, **changes)
+    return {
+        "job": Update(key_of(job.account, job.job_id), _ended(decided, now), JobRow.revision == job.revision),
+        "account": Update(AccountRow(partition(job.account)), moved, AccountRow.held >= job.held),
+        "entry": put_entry(entry),
+    }
+
+
+def _ended(decided: Resolution, now: datetime) -> list[Action]:
+    actions: list[Action] = [
         JobRow.status.set(decided.status.value),
         JobRow.held.set(0),
         JobRow.charged.set(decided.charged),
@@ -207,31 +224,7 @@ def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[
         actions += [JobRow.failure_code.set(decided.failure.code.value), JobRow.failure_message.set(decided.failure.message)]
     else:
         actions += [JobRow.failure_code.remove(), JobRow.failure_message.remove()]
-    return {
-        "job": Update(key_of(job.account, job.job_id), actions, JobRow.revision == job.revision),
-        "account": Update(
-            AccountRow(partition(job.account)),
-            [
-                AccountRow.held.add(-job.held),
-                AccountRow.spent.add(decided.charged),
-                AccountRow.available.add(decided.refunded),
-                AccountRow.in_flight.add(-1),
-                AccountRow.revision.add(1),
-            ],
-            AccountRow.held >= job.held,
-        ),
-        "entry": put_entry(
-            entry_row(
-                job.account,
-                "settle" if decided.charged else "release",
-                now,
-                available=decided.refunded,
-                held=-job.held,
-                spent=decided.charged,
-                job_id=job.job_id,
-            )
-        ),
-    }
+    return actions
 
 
 def _request_sk(key: IdempotencyKey) -> str:

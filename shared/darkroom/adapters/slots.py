@@ -12,7 +12,7 @@ from darkroom.adapters.table import JobRow, SlotRow
 from darkroom.adapters.transactions import Delete, Put, Refused, Update, transact
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
-from darkroom.domain.jobs import OPEN_STATUSES, Job
+from darkroom.domain.jobs import Job
 from darkroom.settings import settings
 
 _TRIES_MAX = 3
@@ -28,7 +28,7 @@ def take(job: Job, *, now: datetime) -> bool:
     for name in random.sample(free, min(len(free), _TRIES_MAX)):
         slot = SlotRow(_partition(job.work.provider), name, holder=_holder(job), taken_at=now)
         holding = [JobRow.slot.set(name), JobRow.revision.add(1)]
-        is_free_to_take = JobRow.slot.does_not_exist() & JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
+        is_free_to_take = JobRow.slot.does_not_exist() & job_store.IS_OPEN
         try:
             transact({"slot": Put(slot, SlotRow.pk.does_not_exist()), "job": Update(key_of(job.account, job.job_id), holding, is_free_to_take)})
         except Refused as refused:
@@ -46,25 +46,30 @@ def freeing(job: Job) -> Delete | None:
     return Delete(SlotRow(_partition(job.work.provider), job.slot), SlotRow.holder == _holder(job))
 
 
-def free_leaked(provider: str, *, now: datetime) -> Iterator[str]:
-    """Free the slots whose job is final, gone, or knows nothing of it; yields their holders. It should never find any.
+def taken_for_long(provider: str, *, now: datetime) -> Iterator[SlotRow]:
+    """Name the slots that may have leaked.
 
     A slot may be seen a moment before the job that took it in the same transaction (docs.aws.amazon.com/amazondynamodb/latest/developerguide/
     transaction-apis.html, "Isolation levels"), so young ones are left alone.
     """
-    for row in SlotRow.query(_partition(provider), filter_condition=SlotRow.taken_at <= now - _YOUNG, consistent_read=True):
-        account, _, job_id = row.holder.rpartition("/")
-        try:
-            job = job_store.read(AccountId.parse(account), job_id)
-        except NotFound:
-            job = None
-        if job is None or job.slot != row.sk or job.status.is_final:
-            try:
-                transact({"slot": Delete(row, (SlotRow.holder == row.holder) & (SlotRow.taken_at == row.taken_at))})
-            except Refused:
-                # It was freed meanwhile, by its job or by another recovery.
-                continue
-            yield row.holder
+    return iter(SlotRow.query(_partition(provider), filter_condition=SlotRow.taken_at <= now - _YOUNG, consistent_read=True))
+
+
+def free_if_leaked(slot: SlotRow) -> bool:
+    """Free a slot whose job is final, gone, or knows nothing of it, and say whether that was so. It never should be."""
+    account, _, job_id = slot.holder.rpartition("/")
+    try:
+        job = job_store.read(AccountId.parse(account), job_id)
+    except NotFound:
+        job = None
+    if job and job.slot == slot.sk and not job.status.is_final:
+        return False
+    try:
+        transact({"slot": Delete(slot, (SlotRow.holder == slot.holder) & (SlotRow.taken_at == slot.taken_at))})
+    except Refused:
+        # It was freed meanwhile, by its job or by another recovery, and somebody else may hold it by now.
+        return False
+    return True
 
 
 def _partition(provider: str) -> str:

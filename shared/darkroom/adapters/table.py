@@ -231,7 +231,7 @@ class SwitchRow(Model):
 
 
 class AuditRow(Model):
-    """How far the audit has come in its round through all accounts."""
+    """How far the audit has come in its round through all accounts, and what that round and the one before have found."""
 
     class Meta(_Meta):
         """The table."""
@@ -241,3 +241,6 @@ class AuditRow(Model):
     after_pk = UnicodeAttribute(null=True)
     after_sk = UnicodeAttribute(null=True)
     differences = NumberAttribute(default=0)
+    failed = NumberAttribute(default=0)
+    differences_before = NumberAttribute(default=0)
+    failed_before = NumberAttribute(default=0)

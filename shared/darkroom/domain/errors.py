@@ -92,7 +92,7 @@ class JobIsFinal(RequestError):
 
 
 class JobIsOpen(RequestError):
-    """The job has not ended, or its end is not announced yet, so it cannot be deleted."""
+    """The job has not ended, or its end is not announced yet, so it cannot be deleted; the message says which."""
 
 
 class NotSignedIn(RequestError):

@@ -68,7 +68,8 @@ class Work:
 class Attempt:
     """One request to the provider, written down before it is made. The nonce is in the webhook's URL.
 
-    Until `lease_until` whoever wrote it may still be asking. `withdrawn` says that the provider surely created nothing.
+    Until `lease_until` whoever wrote it may still be asking, or what was asked for may not show yet. `withdrawn` says that none of the
+    askings made anything.
     """
 
     number: int
