@@ -24,12 +24,10 @@ from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import Provider, provider_named
 from darkroom.settings import settings
 
-# Who was held up for longer than this after writing the attempt down does not ask any more.
-_HELD_UP_SECONDS_MAX = 10
-# A token that was rotated, and two creates with the SDK's own time-outs.
-_CREATE_SECONDS_MAX = 20
-# When it is over, whatever the last one to ask may have made can be found.
-_LEASE = timedelta(seconds=_HELD_UP_SECONDS_MAX + _CREATE_SECONDS_MAX + UNKNOWN_SECONDS)
+# Of this function. Whoever has written an attempt down may be held up for so long, and ask at the last moment.
+_TIMEOUT_SECONDS = 60
+# When it is over, nobody is asking any more, and what was asked for shows.
+_LEASE = timedelta(seconds=_TIMEOUT_SECONDS + UNKNOWN_SECONDS)
 _LOOK_AGAIN_SECONDS = 5
 _NO_SLOT_SECONDS = 2.0
 
@@ -136,7 +134,8 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
     if attempt is None:
         return None
     try:
-        created = _request(provider, job, attempt)
+        remaining_seconds = int((job.deadline_at - clock.now()).total_seconds())
+        created = provider.request(job.work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
     except ProviderBusy:
         now = clock.now()
         if attempt.asks_count == 1 or (job.attempt and job.attempt.withdrawn):
@@ -159,14 +158,6 @@ def _written_down(job: Job, lap: str) -> Attempt | None:
     if job.attempt and job.attempt.prediction_id is None:
         return job_store.renew_attempt(job, job.attempt, lap, lease_until=now + _LEASE, now=now)
     return job_store.begin_attempt(job, lap, lease_until=now + _LEASE, now=now)
-
-
-def _request(provider: Provider, job: Job, attempt: Attempt) -> Prediction:
-    now = clock.now()
-    if now > attempt.asked_at + timedelta(seconds=_HELD_UP_SECONDS_MAX):
-        raise ProviderBusy(0)
-    remaining_seconds = int((job.deadline_at - now).total_seconds())
-    return provider.request(job.work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
 
 
 def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Prediction) -> Prediction:

@@ -28,6 +28,7 @@ SENSITIVE = "The input or output was flagged as sensitive. Please try again with
 INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
 OPEN = ("starting", "processing")
 FATES = ("succeeds", "fails", "is flagged", "is interrupted", "gives nothing", "gives fewer", "gives no picture")
+_UNHANDLED_SHOWS_SECONDS_MAX = 9
 _ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupted": INTERRUPTED}
 
 
@@ -35,6 +36,8 @@ _ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupt
 class Weather:
     """How the provider is doing. `fates` are those of the next predictions, before `fate` is everybody's.
 
+    `answers` are those to every request; "creates throttled", "unavailable, but made" and "lost" to creates alone. What was made shows in
+    the list and by its id after `shows_after_seconds`, and within nine when a 503 has said that the request was not handled.
     `doubles` is how many of the next creates make two predictions: something on the way there has sent the request twice.
     """
 
@@ -105,7 +108,7 @@ class Replicate:
                 detail = "Request was throttled. Your rate limit resets in ~7s."
                 return _json(429, {"title": "Request was throttled", "detail": detail, "retry_after": 7})
             case "unavailable":
-                return _json(503, {"title": "Service unavailable", "detail": "The service is temporarily unavailable."})
+                return _unavailable()
             case "refused":
                 raise httpx.ConnectError("refused", request=request)
         if verb == "POST create":
@@ -153,12 +156,18 @@ class Replicate:
         return document | {name: value for name, value in optional.items() if value is not None}
 
     def _create(self, request: httpx.Request) -> httpx.Response:
+        if self.weather.answers == "creates throttled":
+            return _json(429, {"title": "Request was throttled", "detail": "Request was throttled.", "retry_after": 7})
         prediction = self._made(request, is_double=False)
         if self.weather.doubles:
             self.weather.doubles -= 1
             self._made(request, is_double=True)
-        if self.weather.answers == "lost":
-            raise httpx.ReadTimeout("no answer", request=request)
+        match self.weather.answers:
+            case "lost":
+                raise httpx.ReadTimeout("no answer", request=request)
+            case "unavailable, but made":
+                prediction.shows_at = min(prediction.shows_at, self._agenda.now + timedelta(seconds=_UNHANDLED_SHOWS_SECONDS_MAX))
+                return _unavailable()
         return _json(201, self.document(prediction))
 
     def _made(self, request: httpx.Request, *, is_double: bool) -> Prediction:
@@ -234,6 +243,10 @@ def small_picture() -> bytes:
     file = BytesIO()
     Image.new("RGB", (4, 3), "teal").save(file, "PNG")
     return file.getvalue()
+
+
+def _unavailable() -> httpx.Response:
+    return _json(503, {"title": "Service unavailable", "detail": "The service is temporarily unavailable."})
 
 
 def _json(status: int, document: object) -> httpx.Response:

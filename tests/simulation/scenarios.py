@@ -176,6 +176,7 @@ SCENARIOS = (
     Scenario("delivered in part", _submit_four, ends=("completed",), weather={"fate": "gives fewer"}),
     Scenario("interrupted once", _submit_four, ends=("completed",), weather={"fates": ("is interrupted",)}),
     Scenario("the create's answer lost", _provider_recovers(), ends=("completed",), weather={"answers": "lost"}),
+    Scenario("an unavailable provider that made it", _provider_recovers(), ends=("completed",), weather={"answers": "unavailable, but made"}),
     Scenario("the provider makes two of one", _submit_four, ends=("completed",), weather={"doubles": 1}),
     Scenario("two jobs and one slot", _submit_two, ends=("completed", "completed"), environment={"PREDICTIONS_IN_FLIGHT_MAX": "1"}),
     Scenario("canceled before it runs", _cancel_after(0), ends=None),

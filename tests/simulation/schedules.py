@@ -23,6 +23,7 @@ FIGURES = Figures()
 ENVIRONMENT = {"JOBS_IN_FLIGHT_MAX": "4", "PREDICTIONS_IN_FLIGHT_MAX": "2"}
 STEPS = ("request_prediction", "store_output", "complete_job", "refund_job")
 FUNCTIONS = ("api", "receive_prediction", *STEPS, "recover_jobs", "notify_client", "audit_books")
+ANSWERS = ("well", "well", "well", "throttled", "creates throttled", "unavailable", "unavailable, but made", "refused", "lost")
 _WRITES = ("dynamodb.UpdateItem", "dynamodb.TransactWriteItems")
 _CREATE = "provider POST predictions"
 # Of a function that was not invoked yet.
@@ -183,7 +184,7 @@ class Schedule(RuleBasedStateMachine):
             self.world.agenda.pass_seconds(FUNCTION_TIMEOUT_SECONDS_MAX + 1)
             self._recover_twice(first, second, seconds)
 
-    @step(answers=st.sampled_from(("well", "well", "well", "throttled", "unavailable", "refused", "lost")))
+    @step(answers=st.sampled_from(ANSWERS))
     def change_how_the_provider_answers(self, answers: str) -> None:
         self.world.replicate.weather.answers = answers
 
@@ -196,7 +197,7 @@ class Schedule(RuleBasedStateMachine):
     def let_the_provider_make_two_of_one(self, count: int) -> None:
         self.world.replicate.weather.doubles = count
 
-    @step(files=st.sampled_from(("well", "unavailable")), shows_after=st.sampled_from((0, 0, 3)))
+    @step(files=st.sampled_from(("well", "unavailable")), shows_after=st.sampled_from((0, 0, 3, 20)))
     def change_what_the_provider_shows(self, files: str, shows_after: float) -> None:
         self.world.replicate.weather.files = files
         self.world.replicate.weather.shows_after_seconds = shows_after
