@@ -7,6 +7,7 @@ service at `http://localhost:$MOTO_PORT`, which is this endpoint: that is how a 
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import ExitStack
 from http import HTTPStatus
 from threading import Lock
 
@@ -19,6 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from local.cloud import s3_access
 from local.cloud.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+from local.cloud.lean_moto import lean_moto
 from local.front.servers import Environ, HttpServer, StartResponse
 from local.sandboxes.concurrency import Sandboxes
 from local.sandboxes.invocations import answer_invocation, is_invocation
@@ -77,6 +79,7 @@ class LocalAws:
         self.url = self._server.url
         self._endpoint = AwsEndpoint()
         self._environment_before: dict[str, str | None] = {}
+        self._lean = ExitStack()
 
     def start(self) -> None:
         """Serve, with nothing in the account."""
@@ -89,6 +92,7 @@ class LocalAws:
         # A state that fails is the workflow's business, not an error of the interpreter's.
         logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
         _forget_everything()
+        self._lean.enter_context(lean_moto())
         # The interpreter makes its clients from boto3's shared session in many threads at once; the session's first client
         # builds the parts that they share, which is not safe between threads.
         boto3.client("lambda", region_name=REGION, aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY)
@@ -101,6 +105,7 @@ class LocalAws:
     def stop(self) -> None:
         """Give the port back and forget the account."""
         self._server.stop()
+        self._lean.close()
         _forget_everything()
         for name, value in self._environment_before.items():
             if value is None:

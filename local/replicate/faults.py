@@ -11,6 +11,7 @@ from local.replicate.validation import Schema, invalid_fields
 type Mishap = Literal[
     "lose_webhook",
     "duplicate_webhook",
+    "delay_webhook",
     "reorder",
     "throttle",
     "unavailable",
@@ -31,8 +32,8 @@ class FaultSettings:
     """Probabilities are from 0 to 1.
 
     - lose_webhook: a message is never sent; duplicate_webhook: it is sent twice at the same time, under one id;
-      delay_webhook_seconds: before the first try of each message; reorder: a message of a running prediction
-      comes after the one that says that the prediction is done.
+      delay_webhook_seconds: before the first try of each message, or of the share that delay_webhook names; reorder: a message
+      of a running prediction comes after the one that says that the prediction is done.
     - throttle: 429; unavailable: 503; both before anything is done. lost_create_answer: the prediction is
       created, and the connection closed without an answer.
     - fail: the run is interrupted; flag_sensitive: refused with E005; no_output: succeeded with null;
@@ -43,6 +44,7 @@ class FaultSettings:
 
     lose_webhook: float = 0.0
     duplicate_webhook: float = 0.0
+    delay_webhook: float = 1.0
     delay_webhook_seconds: float = 0.0
     reorder: float = 0.0
     throttle: float = 0.0

@@ -95,7 +95,7 @@ class Outbox:
             self._note(message, number=0, status_code=None, error="lost on purpose")
             self._release(message)
         else:
-            delay_seconds = self.faults.settings.delay_webhook_seconds
+            delay_seconds = self.faults.settings.delay_webhook_seconds if self.faults.happens("delay_webhook") else 0
             copies = 2 if self.faults.happens("duplicate_webhook") else 1
             for _ in range(copies):
                 self.scheduler.after(delay_seconds, partial(self._submit, message, 1))

@@ -209,6 +209,8 @@ class TestSubmit:
             None, "", " ", "{", "nothing", "null", "1", '"text"', "[]", json.dumps([BODY]), "{'template': 1}", json.dumps(BODY) + "x",
             '{"template": "flux-schnell", "parameters": {"prompt": "x", "seed": NaN}}',
             '{"template": "flux-schnell", "parameters": {"prompt": "x", "seed": Infinity}}',
+            '{"template": "flux-schnell", "parameters": {"prompt": "x", "prompt": "y"}}',
+            '{"template": "flux-1.1-pro", "parameters": {"prompt": "x"}, "template": "flux-schnell"}',
             '{"template": "flux-schnell", "parameters": {"prompt": "x", "seed": 1e999}}',
             '{"template": "flux-schnell", "parameters": {"prompt": "\\ud800"}}',
             '{"template": "flux-schnell", "parameters": {"prompt": "x"}, "metadata": {"\\udfff": "x"}}',

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from standardwebhooks import Webhook
 from darkroom.adapters import aws as aws_adapter
 from darkroom.adapters import callbacks, job_store, ledger
 from darkroom.adapters import workflow as workflow_adapter
+from darkroom.adapters.table import SlotRow
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.domain.recovery import over_at
@@ -246,6 +248,21 @@ class TestRecoverJobs:
         at(monkeypatch, datetime.now(UTC) + timedelta(minutes=2))
         self.recover()
         assert len(announced()) == 3
+
+    def test_what_there_is_no_time_for_is_left_to_the_next_run(self) -> None:
+        open_account(100)
+        jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
+        for job in jobs:
+            ledger.resolve(ANN, job.job_id, now=NOON)
+        SlotRow("SLOT#replicate", "000", holder=f"web/ann/{jobs[0].job_id}", taken_at=NOON).save()
+        remaining = iter((50_000, 15_000, 14_999))
+
+        handler_of("recover_jobs")({}, SimpleNamespace(**vars(CONTEXT) | {"get_remaining_time_in_millis": lambda: next(remaining)}))
+
+        assert sum(is_open(job) for job in jobs) == 1
+        self.recover()
+        assert not any(is_open(job) for job in jobs)
+        assert list(SlotRow.query("SLOT#replicate")) == []
 
     def test_a_workflow_that_cannot_be_started_is_tried_again_a_minute_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()

@@ -15,7 +15,8 @@ from pynamodb.exceptions import TransactWriteError
 
 from darkroom.adapters import callbacks, job_store, ledger, transactions
 from darkroom.adapters.ledger import IdempotencyKey
-from darkroom.adapters.table import JobRow, RequestRow
+from darkroom.adapters.table import AccountRow, JobRow, RequestRow
+from darkroom.adapters.transactions import Refused
 from darkroom.domain.accounts import AccountId, Balance, Entry
 from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs
 from darkroom.domain.failures import FailureCode, failure
@@ -367,6 +368,16 @@ class TestResolve:
         assert (ended.status, ended.charged, len(ended.outputs)) == (JobStatus.COMPLETED, 10, 1)
         assert books() == (90, 0, 10, 100, 0, 1)
 
+    def test_what_is_not_held_is_not_given_back(self) -> None:
+        job = held_job()
+        AccountRow("ACCOUNT#web#ann").update([AccountRow.held.set(9)])
+
+        with pytest.raises(Refused):
+            ledger.resolve(ANN, job.job_id, now=NOON)
+
+        assert books() == (90, 9, 0, 100, 1, 1)
+        assert (stored(job).status, len(all_entries())) == (JobStatus.PENDING, 2)
+
     def test_the_task_token_is_forgotten(self) -> None:
         job = held_job()
         job_store.park_token(job, "token", "lap", look_at=NOON)
@@ -543,10 +554,11 @@ class TestTransactions:
         assert len(all_entries()) == 3
 
     @pytest.mark.parametrize("trouble", [CONFLICT, LOST_ANSWER])
-    def test_a_grant_is_not_given_twice_either(self, trouble: Trouble) -> None:
+    def test_a_grant_is_not_given_twice_either_and_is_no_repeat(self, trouble: Trouble) -> None:
         with troubled(transactions._connection().client, "TransactWriteItems", trouble):
-            ledger.grant(ANN, 25, reason="a reason", reference="order 1", now=NOON)
+            _, repeated = ledger.grant(ANN, 25, reason="a reason", reference="order 1", now=NOON)
 
+        assert not repeated
         assert books() == (25, 0, 0, 25, 0, 0)
         assert len(all_entries()) == 1
 

@@ -17,6 +17,8 @@ from darkroom.adapters import job_store, ledger
 from darkroom.domain.errors import ComeBackLater, GenerationFailed, OutputUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.predictions import Prediction
+from functions.store_output import handler as store_output
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, stored
 from tests.integration.servers import Received, Reply, answering, server
@@ -368,6 +370,21 @@ class TestStoreOutput:
     def test_a_prediction_that_came_to_nothing_says_why(self, prediction: dict[str, Any], code: FailureCode) -> None:
         with self.returning(prediction.pop("output", None), **prediction):
             assert self.refused(self.processing()) is code
+
+    def test_a_job_that_ended_while_the_provider_was_asked_is_left_alone(self) -> None:
+        finished = store_output._finished_prediction
+
+        def ended_meanwhile(job: Job) -> Prediction:
+            prediction = finished(job)
+            ledger.resolve(job.account, job.job_id, now=NOON)
+            return prediction
+
+        self.monkeypatch.setattr(store_output, "_finished_prediction", ended_meanwhile)
+        with self.returning(["/a"], {"/a": Reply(200, picture())}):
+            job = self.store(self.processing())
+
+        assert (job.status, job.outputs, job.storing_at) == (JobStatus.FAILED, (), None)
+        assert (self.fetched, self.objects()) == ([], {})
 
     def test_a_final_job_is_left_alone(self) -> None:
         job = self.processing()

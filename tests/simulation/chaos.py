@@ -22,7 +22,6 @@ import requests
 from local.client import Client
 from local.stack import LocalStack
 from tests.simulation.chaos_checks import Table, broken_promises, predictions_by_job
-from tests.simulation.chaos_moto import quick_moto
 from tests.simulation.chaos_people import CREDITS_PER_JOB_MAX, Customer, Plan
 from tests.simulation.chaos_weather import FAULTS, Weather, counted_faults
 
@@ -44,7 +43,7 @@ def main() -> int:
     parser.add_argument("--jobs-per-kill", type=int, default=6, help="jobs from one killing of sandboxes to the next, on average")
     given = parser.parse_args()
     began_at = time.monotonic()
-    with tempfile.TemporaryDirectory() as logs, quick_moto(), counted_faults() as faults, the_stack(logs) as stack:
+    with tempfile.TemporaryDirectory() as logs, counted_faults() as faults, the_stack(logs) as stack:
         table = Table(stack)
         customers = arrived(stack, table, jobs_count=given.jobs, seed=given.seed)
         with Weather(stack, seed=given.seed) as weather:
@@ -114,7 +113,8 @@ def told(stack: LocalStack, customers: Sequence[Customer], weather: Weather, fau
     yield f"jobs: {len(outcomes)} of {len(customers)} accounts; {listed(ends)}; {sum(outcome.deletion is not None for outcome in outcomes)} deleted"
     yield f"predictions: {predictions.total()}; {listed(predictions)}; {sum(outcome.asks_count for outcome in outcomes)} asks written down"
     yield f"webhooks: {len(sent)} sent, answered {listed(taken)}"
-    yield f"webhooks: {faults['lose_webhook']} lost, {faults['duplicate_webhook']} repeated, {faults['reorder']} held back until the end"
+    yield f"webhooks: {faults['lose_webhook']} lost, {faults['duplicate_webhook']} repeated, {faults['delay_webhook']} late by more than a lap"
+    yield f"webhooks: {faults['reorder']} held back until the end"
     yield f"the provider: {faults['throttle']} throttled, {faults['unavailable']} unavailable, {faults['lost_create_answer']} answers to creates lost"
     seconds = sorted(lasted_seconds(outcome.job) for outcome in outcomes)
     yield f"a job took {seconds[len(seconds) // 2]:.0f} seconds (median), {seconds[-1]:.0f} at most"

@@ -20,7 +20,9 @@ from local.stack import LocalStack
 FAULTS = {
     "lose_webhook": 0.2,
     "duplicate_webhook": 0.2,
-    "delay_webhook_seconds": 0.2,
+    "delay_webhook": 0.1,
+    # Longer than a lap.
+    "delay_webhook_seconds": 20,
     "reorder": 0.2,
     "throttle": 0.1,
     "unavailable": 0.05,

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from darkroom.adapters import audit
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX, LOOK_AGAIN_SECONDS
+from tests.simulation.permissions import forbidden
 from tests.simulation.records import BOOKS, FINAL, Partition, Records, moment
 from tests.simulation.replicate_model import INTERRUPTED, Prediction
 from tests.simulation.world import TIMEOUTS, World
@@ -68,6 +69,7 @@ class Promises:
         broken += [f"slot {slot['sk']} is held by {slot['holder']}" for slot in self._records.slots()]
         broken += [f"{each.id} runs still" for each in world.replicate.predictions.values() if each.completed_at is None]
         broken += [f"{each.name} runs still" for each in world.states.executions.values() if each.is_running]
+        broken += forbidden(call for sandbox in world.sandboxes for call in sandbox.calls)
         called_back = {json.loads(request.body or "")["data"]["id"]: json.loads(request.body or "")["data"]["status"] for request in world.callbacks}
         broken += (
             f"{job_id} is {job['status']}, and its owner was told {called_back.get(job_id)}"

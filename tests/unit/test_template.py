@@ -130,6 +130,13 @@ def test_the_translated_api_asks_for_a_token_everywhere_else(translated: dict[st
     }
 
 
+def test_a_recovery_that_failed_or_waits_is_not_tried_again_beside_the_next_one() -> None:
+    recovery = FUNCTIONS["RecoverJobsFunction"]
+
+    assert recovery["EventInvokeConfig"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+    assert recovery["Events"]["EveryMinute"]["Properties"]["RetryPolicy"] == {"MaximumRetryAttempts": 0}
+
+
 def test_nobody_may_do_everything() -> None:
     granted = list(statements())
     assert granted

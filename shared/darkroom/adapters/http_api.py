@@ -200,7 +200,7 @@ def _field_name(location: Sequence[str | int]) -> str:
 def _json_object(body: bytes) -> dict[str, Any]:
     """Read a body as RFC 8259 has JSON: UTF-8, no NaN, and only text that can be written as UTF-8 again. Raises InvalidRequest."""
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_no_such_number)
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_such_number, object_pairs_hook=_each_once)
         _json_text(document).encode()
     except json.JSONDecodeError as error:
         raise errors.InvalidRequest([FieldError("body", f"Is not JSON: {error.msg} at character {error.pos}.")]) from None
@@ -209,6 +209,15 @@ def _json_object(body: bytes) -> dict[str, Any]:
         raise errors.InvalidRequest([FieldError("body", "Must be UTF-8 text without lone surrogates, huge numbers or deep nesting.")]) from None
     if not isinstance(document, dict):
         raise errors.InvalidRequest([FieldError("body", "Must be a JSON object.")])
+    return document
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that comes twice: whoever reads the other value has been told something else (RFC 8259, section 4)."""
+    document = dict(members)
+    if len(document) < len(members):
+        names = [name for name, _ in members]
+        raise errors.InvalidRequest([FieldError(name, "Comes more than once.") for name in document if names.count(name) > 1])
     return document
 
 

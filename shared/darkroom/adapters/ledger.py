@@ -134,7 +134,9 @@ def grant(account: AccountId, amount: int, *, reason: str, reference: str, now: 
         transact({"account": books, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": put_entry(entry)})
     except Refused as refused:
         if "marker" in refused.rows:
-            return _granted_before(account, marker), True
+            granted = _granted_before(account, marker)
+            # The entry is new, so a marker that names this very one was written by an earlier, unanswered try of this transaction.
+            return granted, ENTRY_PREFIX + granted.entry_id != entry.sk
         raise InvalidRequest([FieldError("amount", "The account has fewer credits available than this takes back.")]) from refused
     return to_entry(entry), False
 

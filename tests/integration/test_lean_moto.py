@@ -1,0 +1,79 @@
+"""What the local stack mends in moto changes no answer, and lets go of what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from moto.core.model_instances import model_data
+
+from local.cloud.lean_moto import lean_moto
+from tests.aws import client
+
+TABLE = "darkroom-test"
+PEOPLE = [f"person-{number}" for number in range(3)]
+
+
+@pytest.fixture
+def lean() -> Iterator[None]:
+    with lean_moto():
+        yield
+
+
+def put(pk: str, sk: str = "it", *, only_new: bool = False, **attributes: Any) -> dict[str, Any]:
+    condition = {"ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if only_new else {}
+    return {"Put": {"TableName": TABLE, "Item": {"pk": {"S": pk}, "sk": {"S": sk}, **attributes}, **condition}}
+
+
+def add(pk: str, amount: int, *, at_least: int) -> dict[str, Any]:
+    values = {":amount": {"N": str(amount)}, ":least": {"N": str(at_least)}}
+    update = {"UpdateExpression": "ADD credits :amount", "ConditionExpression": "credits >= :least", "ExpressionAttributeValues": values}
+    return {"Update": {"TableName": TABLE, "Key": {"pk": {"S": pk}, "sk": {"S": "it"}}, **update}}
+
+
+def delete(pk: str) -> dict[str, Any]:
+    return {"Delete": {"TableName": TABLE, "Key": {"pk": {"S": pk}, "sk": {"S": "it"}}}}
+
+
+def everything() -> list[Any]:
+    return sorted(client("dynamodb").scan(TableName=TABLE)["Items"], key=str)
+
+
+def lived() -> list[object]:
+    """Make transactions that are taken and refused, and give every answer and what is there in the end."""
+    nested = {"L": [{"M": {"a": {"N": "1"}, "b": {"BOOL": True}, "c": {"NULL": True}}}, {"S": "é"}]}
+    answers: list[object] = []
+    for writes in (
+        [put(person, credits={"N": "10"}, nested=nested) for person in PEOPLE],
+        [add("person-0", -7, at_least=7), put("person-0", "entry")],
+        [add("person-1", -1, at_least=1), add("person-0", -7, at_least=7), put("person-0", "another entry")],
+        [delete("person-1"), put("person-2", only_new=True, credits={"N": "0"}), put("new", only_new=True)],
+        [delete("person-1"), put("new", only_new=True)],
+    ):
+        try:
+            client("dynamodb").transact_write_items(TransactItems=writes)
+            answers.append("taken")
+        except ClientError as refused:
+            answers.append(refused.response["CancellationReasons"])
+    return [*answers, everything(), client("dynamodb").get_item(TableName=TABLE, Key={"pk": {"S": "person-2"}, "sk": {"S": "it"}})["Item"]]
+
+
+def test_transactions_answer_and_leave_what_they_always_do(aws: None) -> None:
+    as_always = lived()
+    for item in everything():
+        client("dynamodb").delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
+
+    with lean_moto():
+        assert lived() == as_always
+
+    assert [answer == "taken" for answer in as_always[:5]] == [True, True, False, False, True]
+
+
+def test_no_copy_is_kept(aws: None, lean: None) -> None:
+    for number in range(20):
+        client("dynamodb").transact_write_items(TransactItems=[put(f"{number} {place}") for place in range(4)])
+
+    assert sum(len(model.instances_tracked) for model in model_data["dynamodb"].values()) == 0
+    assert len(everything()) == 80

@@ -1,0 +1,71 @@
+"""What each function is seen to ask AWS for, held against what its policy lets it do: no stand-in for AWS looks at policies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from tests.aws import TEMPLATE
+from tests.simulation.calls import Call
+from tests.simulation.installation import FUNCTIONS
+
+_SECRETS = {"replicate-token": "ReplicateTokenSecret", "replicate-webhook": "ReplicateWebhookSecret"}
+_OF_EXECUTIONS = ("DescribeExecution", "StopExecution")
+
+# An action, what stands in the resource's name, and the partition key where a policy may ask for it.
+type Request = tuple[str, str, str | None]
+
+
+def forbidden(calls: Iterable[Call]) -> Iterator[str]:
+    """Name the calls that AWS would refuse."""
+    for call in calls:
+        for request in requests_of(call):
+            if not is_allowed(call.function, request):
+                yield f"{call.function} called {call.name}, and may not ask for {request}"
+
+
+def requests_of(call: Call) -> Iterator[Request]:
+    """Name what IAM is asked for by a call. A call of the provider's, or of somebody's URL, asks it for nothing."""
+    match call.name.split("."):
+        case ["dynamodb", "TransactWriteItems"]:
+            yield from ((f"dynamodb:{kind}Item", '"Table"', None) for write in call.document["TransactItems"] for kind in write)
+        case ["dynamodb", "Query"] if "IndexName" in call.document:
+            yield "dynamodb:Query", f"${{Table.Arn}}/index/{call.document['IndexName']}", None
+        case ["dynamodb", operation]:
+            yield f"dynamodb:{operation}", '"Table"', call.document["Item"]["pk"]["S"] if "Item" in call.document else None
+        case ["s3", "ListObjectsV2"]:
+            yield "s3:ListBucket", '"MediaBucket"', None
+        case ["s3", "PutObject" | "DeleteObjects" as operation]:
+            yield f"s3:{operation.removesuffix('s')}", "${MediaBucket.Arn}/", None
+        case ["secretsmanager", operation]:
+            yield f"secretsmanager:{operation}", _SECRETS[call.document["SecretId"]], None
+        case ["stepfunctions", operation]:
+            yield f"states:{operation}", ":execution:" if operation in _OF_EXECUTIONS else ":stateMachine:", None
+        case ["events", operation]:
+            yield f"events:{operation}", "EventBus", None
+        case _:
+            assert not call.is_of_aws, call
+
+
+@cache
+def is_allowed(function: str, request: Request) -> bool:
+    """Tell whether a function's policy names what is asked for."""
+    action, resource, partition_key = request
+    statements = (statement for policy in TEMPLATE["Resources"][FUNCTIONS[function]]["Properties"]["Policies"] for statement in policy["Statement"])
+    return any(
+        action in _listed(statement["Action"])
+        and resource in json.dumps(statement["Resource"])
+        and (not (keys := _leading_keys(statement)) or partition_key in keys)
+        for statement in statements
+    )
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _leading_keys(statement: Mapping[str, Any]) -> list[str]:
+    keys: list[str] = statement.get("Condition", {}).get("ForAllValues:StringEquals", {}).get("dynamodb:LeadingKeys", [])
+    return keys
