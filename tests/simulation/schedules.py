@@ -20,7 +20,7 @@ from tests.simulation.replicate_model import FATES, Weather
 from tests.simulation.world import World
 
 FIGURES = Figures()
-ENVIRONMENT = {"JOBS_IN_FLIGHT_MAX": "4", "PREDICTIONS_IN_FLIGHT_MAX": "2"}
+ENVIRONMENT = {"JOBS_IN_FLIGHT_MAX": "4", "PREDICTIONS_IN_FLIGHT_MAX": "3"}
 STEPS = ("request_prediction", "store_output", "complete_job", "refund_job")
 FUNCTIONS = ("api", "receive_prediction", *STEPS, "recover_jobs", "notify_client", "audit_books")
 ANSWERS = ("well", "well", "well", "throttled", "creates throttled", "unavailable", "unavailable, but made", "refused", "lost")
