@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -37,45 +39,66 @@ def receive_prediction() -> Response[str]:
     """Believe nothing that is not signed; note the prediction's id and its end; wake whoever sleeps on the job."""
     body = app.raw_body()
     webhooks.verify(settings().replicate_webhook_secret, app.current_event.headers, body, age_seconds_max=settings().webhook_age_seconds_max)
-    record, attempt = _attempt_of(app.current_event.query_string_parameters.get("job"))
-    prediction_id, status = _what_it_says(body)
+    reference = _reference(app.current_event.query_string_parameters.get("job"))
+    record, attempt = _attempt_of(reference)
+    said = _what_it_says(body)
     logger.append_keys(job_id=record.job_id)
-    return answer(HTTPStatus.OK, {"noted": _note(record, attempt, prediction_id, status)})
+    return answer(HTTPStatus.OK, {"noted": _note(record, attempt, said) if said.is_for(reference) else _stray(record, said)})
 
 
-def _attempt_of(reference: str | None) -> tuple[Job, Attempt]:
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a webhook says of a prediction. Replicate echoes the address that it was asked to call."""
+
+    prediction_id: str
+    status: str
+    webhook_url: str | None
+
+    def is_for(self, reference: Reference) -> bool:
+        """Whether it was meant for whom it came to. A prediction that came to another job must not become that job's own."""
+        return self.webhook_url is None or str(reference) in unquote(self.webhook_url)
+
+
+def _reference(text: str | None) -> Reference:
     try:
-        known = Reference.parse(reference or "")
+        return Reference.parse(text or "")
     except ValueError:
         raise NotFound("job") from None
-    record = job_store.read(known.account, known.job_id)
+
+
+def _attempt_of(reference: Reference) -> tuple[Job, Attempt]:
+    record = job_store.read(reference.account, reference.job_id)
     for attempt in record.attempts:
-        if attempt.nonce == known.nonce:
+        if attempt.nonce == reference.nonce:
             return record, attempt
     raise WebhookRejected("nonce")
 
 
-def _what_it_says(body: bytes) -> tuple[str, str]:
+def _what_it_says(body: bytes) -> _Said:
     try:
         document = json.loads(body)
-        prediction_id, status = document["id"], document["status"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        prediction_id = status = None
+        prediction_id, status, webhook_url = document["id"], document["status"], document.get("webhook")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        prediction_id = status = webhook_url = None
     if not (isinstance(prediction_id, str) and is_safe_id(prediction_id) and isinstance(status, str)):
         raise InvalidRequest([FieldError("body", "Must be a prediction with an id and a status.")])
-    return prediction_id, status
+    return _Said(prediction_id, status, webhook_url if isinstance(webhook_url, str) else None)
 
 
-def _note(job: Job, attempt: Attempt, prediction_id: str, status: str) -> str:
+def _stray(job: Job, said: _Said) -> str:
+    stop_stray(job, said.prediction_id)
+    return "stray"
+
+
+def _note(job: Job, attempt: Attempt, said: _Said) -> str:
     now = clock.now()
-    if not job_store.note_prediction(job, attempt, prediction_id, now=now):
+    if not job_store.note_prediction(job, attempt, said.prediction_id, now=now):
         job = job_store.read(job.account, job.job_id)
-        if job.attempts[attempt.number - 1].prediction_id != prediction_id:
-            stop_stray(job, prediction_id)
-            return "stray"
+        if job.attempts[attempt.number - 1].prediction_id != said.prediction_id:
+            return _stray(job, said)
     if job.status.is_final:
         return "late"
-    if not is_final_at_replicate(status):
+    if not is_final_at_replicate(said.status):
         return "started"
     job_store.note_finished(job, attempt, now=now)
     job = job_store.read(job.account, job.job_id)

@@ -247,9 +247,11 @@ def sent_now(event: dict[str, Any], attempt: Attempt, secret: str) -> dict[str, 
     """The event as if Replicate had just sent it, signed with this secret, to the URL that was made for this attempt."""
     now = datetime.now(UTC)
     reference = str(Reference(ACCOUNT, JOB_ID, attempt.nonce))
-    signature = Webhook(secret).sign(event["headers"]["webhook-id"], now, event["body"])
+    url = f"https://{event['requestContext']['domainName']}{event['rawPath']}?job={quote(reference, safe='')}"
+    body = json.dumps(json.loads(event["body"]) | {"webhook": url})
+    signature = Webhook(secret).sign(event["headers"]["webhook-id"], now, body)
     headers = event["headers"] | {"webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
-    return event | {"headers": headers, "rawQueryString": f"job={quote(reference, safe='')}", "queryStringParameters": {"job": reference}}
+    return event | {"body": body, "headers": headers, "rawQueryString": f"job={quote(reference, safe='')}", "queryStringParameters": {"job": reference}}
 
 
 def test_the_sample_webhook_is_not_believed_because_its_signature_is_not_ours(simulated_replicate: SimulatedReplicate) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -127,7 +128,7 @@ class TestSecondAttempt:
 
         record = stored(job)
         (attempt,) = [attempt for attempt in record.attempts if attempt.nonce == nonce]
-        noted: str = receiver._note(record, attempt, prediction["id"], prediction["status"])
+        noted: str = receiver._note(record, attempt, receiver._what_it_says(json.dumps(prediction).encode()))
         return noted
 
 

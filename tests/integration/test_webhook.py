@@ -322,6 +322,22 @@ class TestWhatItSays:
         assert call(reference_of(job), body, signed(body))[0] == 200
         assert (stored(job).outputs, stored(job).failure) == ((), None)
 
+    @pytest.mark.parametrize("status", ["starting", "succeeded"])
+    def test_what_was_meant_for_another_job_or_another_attempt_is_not_taken_for_this_ones_own(self, job: Job, status: str) -> None:
+        another = Reference(ANN, image_job().job_id, attempt_of(job).nonce), Reference(job.account, job.job_id, "0" * 32)
+        for meant_for in another:
+            body = prediction(status, webhook=f"https://darkroom.test/webhooks/replicate?job={quote(str(meant_for), safe='')}")
+
+            assert call(reference_of(job), body, signed(body)) == (200, {"noted": "stray"})
+            assert stored(job) == job
+
+    @pytest.mark.parametrize("safe", ["", "/"])
+    def test_what_was_meant_for_this_attempt_is_its_own(self, job: Job, safe: str) -> None:
+        body = prediction("starting", webhook=f"https://darkroom.test/webhooks/replicate?job={quote(reference_of(job), safe=safe)}")
+
+        assert call(reference_of(job), body, signed(body)) == (200, {"noted": "started"})
+        assert attempt_of(stored(job)).prediction_id == "prediction1"
+
     @pytest.mark.parametrize(("whose", "status"), [("nobody's", "canceled"), ("the job's own", "canceled"), ("another job's", "processing")])
     def test_a_stray_is_stopped_unless_it_is_another_jobs_own(self, simulated_replicate: SimulatedReplicate, whose: str, status: str) -> None:
         put_secret(SECRET)

@@ -205,9 +205,12 @@ def broken_by_creation(world: World, prediction: Prediction) -> Iterator[str]:
     """Say which promises the making of this prediction breaks: it is written down before, is the only one of its attempt, and ends by itself."""
     account, job_id, nonce = _reference(prediction)
     platform, user = account.split("/")
-    item = world.cloud.table.items.get((f"ACCOUNT#{platform}#{user}", f"JOB#{job_id}"))
+    partition = f"ACCOUNT#{platform}#{user}"
+    item = world.cloud.table.items.get((partition, f"JOB#{job_id}"))
     if item is None:
-        yield f"{prediction.id} was made for a job that is not there"
+        # A request that was on its way may arrive when its job has been canceled and deleted; whoever sent it stops what it made.
+        if (partition, f"DELETED#{job_id}") not in world.cloud.table.items:
+            yield f"{prediction.id} was made for a job that is not there"
         return
     job = next(iter(Records().accounts({("ACCOUNT#of#it", f"JOB#{job_id}"): item}).values())).jobs[job_id]
     attempt = next((attempt for attempt in job["attempts"] if attempt["nonce"] == nonce), None)

@@ -145,7 +145,7 @@ class Schedule(RuleBasedStateMachine):
         self.world.lost_webhooks += 1
 
     @precondition(lambda self: self.world.pool)
-    @step(place=places, age_seconds=st.sampled_from((301, -301, 0)))
+    @step(place=places, age_seconds=st.sampled_from((301, -600, 0)))
     def deliver_stale_or_forged(self, place: int, age_seconds: int) -> None:
         message = self.world.pool[place % len(self.world.pool)]
         FIGURES["webhooks stale or forged"] += 1

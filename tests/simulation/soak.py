@@ -1,4 +1,4 @@
-"""Many new schedules: `python -m tests.simulation.soak --steps 100000`. It says its seed and what it did, and ends with 1 on a broken promise."""
+"""Many new schedules: `make soak`, or `SOAK_STEPS=1000 SOAK_SEED=7 make soak`. It says its seed and what it did, and ends with 1 on a broken promise."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def main() -> int:
             failures += [batch] if batch.failure else []
             _say(f"{time.monotonic() - began:6.0f} s  {total['steps']:,} steps, {total['schedules']:,} schedules")
     for batch in failures:
-        _say(f"Broken by the schedules of seed {batch.seed} (python -m tests.simulation.soak --steps 1 --processes 1 --seed {batch.seed}):\n{batch.failure}")
+        _say(f"Broken by the schedules of seed {batch.seed} (SOAK_STEPS=1 SOAK_SEED={batch.seed} make soak):\n{batch.failure}")
     _say(f"soak: {', '.join(f'{number:,} {name}' for name, number in total.items())}, in {time.monotonic() - began:.0f} s, seed {wanted.seed}")
     _say("soak: a promise was broken" if failures else "soak: every promise held")
     return int(bool(failures))
