@@ -50,10 +50,12 @@ def submit_job(
     """Hold the credits and accept the job. From then on it is durable, whether or not its start succeeds."""
     account, now = _welcomed(), clock.now()
     key = IdempotencyKey.of(idempotency_key, app.raw_body()) if idempotency_key else None
+    # The switch is read first: whoever finds it on has then seen every request that was accepted before it was turned.
+    paused = switches.is_paused()
     job = ledger.accepted_before(account, key, now=now) if key else None
     repeated = job is not None
     if job is None:
-        if switches.is_paused():
+        if paused:
             raise Paused
         job, repeated = ledger.hold(submissions.job_of(request, account, now=now), key=key, now=now)
     if job.status is JobStatus.PENDING:
