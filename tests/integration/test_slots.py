@@ -110,11 +110,11 @@ def test_a_leaked_slot_is_freed_by_recovery_and_no_other() -> None:
 
 
 def test_a_slot_that_was_freed_and_taken_while_recovery_looked_is_left_to_its_new_holder(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     ended, other = job_of("a"), job_of("b")
     slots.take(ended, now=NOON)
     (seen,) = slots.taken_for_long("replicate", now=NOON + timedelta(minutes=2))
     ledger.resolve(ended.account, ended.job_id, now=NOON)
-    with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     assert slots.take(other, now=NOON + timedelta(minutes=2))
 
     assert not slots.free_if_leaked(seen)
