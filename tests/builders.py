@@ -14,8 +14,9 @@ from darkroom import catalog
 from darkroom.adapters import job_store, ledger
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
+from darkroom.domain.parameters import checked_parameters
 from darkroom.domain.pricing import Prices
-from darkroom.domain.templates import checked_parameters, new_job
+from darkroom.domain.templates import new_job
 from darkroom.settings import settings
 from tests.aws import CONTEXT, handler_of
 

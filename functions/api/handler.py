@@ -12,12 +12,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Que
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import catalog, clock
-from darkroom.adapters import callbacks, deletion, job_store, ledger, media, submissions, switches, workflow
+from darkroom.adapters import callbacks, deletion, job_store, ledger, media, submissions, switches, uploads, workflow
 from darkroom.adapters.callers import Caller, caller_of
 from darkroom.adapters.http_api import HttpApi, answer
 from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.adapters.pages import Page
-from darkroom.adapters.requests import GrantRequest, JobRequest, PauseRequest
+from darkroom.adapters.requests import GrantRequest, JobRequest, PauseRequest, QuoteRequest, UploadRequest
 from darkroom.domain.accounts import AccountId, Entry
 from darkroom.domain.errors import FieldError, InvalidRequest, JobIsFinal, Paused, WorkflowUnavailable
 from darkroom.domain.jobs import Job, JobStatus
@@ -112,10 +112,24 @@ def list_templates() -> Response[str]:
 
 
 @app.get("/templates/<code>")
-def read_template(code: str) -> Response[str]:
-    """Show one template."""
+def read_template(code: str, version: Annotated[int | None, Query(ge=1)] = None) -> Response[str]:
+    """Show one template, as it is sold, or as it was in the version that an old job was made from."""
     _caller()
-    return answer(HTTPStatus.OK, template_view(catalog.template(code)))
+    return answer(HTTPStatus.OK, template_view(catalog.template(code, version)))
+
+
+@app.post("/templates/<code>/quote")
+def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
+    """Say what a job would cost, or why it would be refused, without taking it."""
+    account = _caller().account
+    return answer(HTTPStatus.OK, {"credits": submissions.quote(catalog.template(code), request.parameters, account, now=clock.now())})
+
+
+@app.post("/uploads")
+def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
+    """Sign a form by which a picture goes straight to the bucket. Complete the upload to use it as an input."""
+    upload, form = uploads.announce(_caller().account, request.content_type, bytes_max=request.bytes, now=clock.now())
+    return answer(HTTPStatus.CREATED, {"upload_id": upload.upload_id, **form})
 
 
 @app.get("/credits")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import job_store, slots, workflow
+from darkroom.adapters import job_store, media, slots, workflow
 from darkroom.adapters.ending import stop_stray
 from darkroom.adapters.workflow import JobKey, key_of_event
 from darkroom.domain.errors import UNKNOWN_SECONDS, ComeBackLater, GenerationFailed, NotFound, ProviderBusy, ProviderUnavailable
@@ -135,7 +135,7 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
         return None
     try:
         remaining_seconds = int((job.deadline_at - clock.now()).total_seconds())
-        created = provider.request(job.work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
+        created = provider.request(media.linked(job.work), webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
     except ProviderBusy:
         now = clock.now()
         if attempt.asks_count == 1 or (job.attempt and job.attempt.withdrawn):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from http import HTTPStatus
+from io import BytesIO
 from threading import Lock
 
 import boto3
@@ -21,6 +22,7 @@ from werkzeug.wrappers import Request, Response
 from local.cloud import s3_access
 from local.cloud.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from local.cloud.lean_moto import lean_moto
+from local.cloud.s3_forms import is_form_upload
 from local.front.servers import Environ, HttpServer, StartResponse
 from local.sandboxes.concurrency import Sandboxes
 from local.sandboxes.invocations import answer_invocation, is_invocation
@@ -42,8 +44,12 @@ class AwsEndpoint:
         request = Request(environ)
         if is_invocation(request.path):
             return self._invoke(request)(environ, start_response)
-        if self._is_for_s3(environ, request.path) and (refused := s3_access.refusal(request)):
-            return refused(environ, start_response)
+        if self._is_for_s3(environ, request.path):
+            if is_form_upload(request):
+                # Its policy is looked at here, and then moto reads it again.
+                environ["wsgi.input"] = BytesIO(request.get_data())
+            if refused := s3_access.refusal(request):
+                return refused(environ, start_response)
         if request.headers.get("X-Amz-Target", "").startswith("DynamoDB"):
             # moto does not promise that a condition and its write are one between threads; DynamoDB does.
             with self._dynamodb:

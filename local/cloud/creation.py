@@ -84,8 +84,15 @@ def _bucket(order: Order) -> Created:
     s3.create_bucket(Bucket=name)
     if versioning := order.properties.get("VersioningConfiguration"):
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
+    if cors := order.properties.get("CorsConfiguration"):
+        s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_cors_rule(rule) for rule in cors["CorsRules"]]})
     domains = {"DomainName": f"{name}.s3.{URL_SUFFIX}", "RegionalDomainName": f"{name}.s3.{REGION}.{URL_SUFFIX}"}
     return Created(name, {"Arn": f"arn:aws:s3:::{name}", **domains})
+
+
+def _cors_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds", "Id": "ID"}
+    return {names.get(name, name): value for name, value in rule.items()}
 
 
 def _queue(order: Order) -> Created:

@@ -1,4 +1,4 @@
-"""Who may reach an object by a plain URL: moto lets nearly everybody, S3 only the bearer of a valid presigned one.
+"""Who may reach an object by a plain URL or send one by a form: moto lets nearly everybody, S3 only the bearer of a valid signature.
 
 Every bucket counts as private, whatever its policy says. Requests with an Authorization header are the SDKs' and pass.
 Source: Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)".
@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 from werkzeug.wrappers import Request, Response
 
 from local.cloud.account import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from local.cloud.s3_forms import FormRefused, check_form, is_form_upload
 
 _DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 _SIGNATURE = "X-Amz-Signature"
@@ -26,15 +27,23 @@ class _Refused(Exception):
 
 def refusal(request: Request) -> Response | None:
     """Give S3's answer to a request that it would not let through; None for one that it would."""
-    if "Authorization" in request.headers or _is_form_upload(request):
+    if "Authorization" in request.headers or _is_preflight(request):
         return None
     try:
-        _check({name: values[0] for name, values in parse_qs(request.query_string.decode()).items()}, request)
+        if is_form_upload(request):
+            check_form(request)
+        else:
+            _check({name: values[0] for name, values in parse_qs(request.query_string.decode()).items()}, request)
+    except FormRefused as refused:
+        return _error(*refused.args)
     except _Refused as refused:
-        code, message = refused.args
-        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
-        return Response(body, HTTPStatus.FORBIDDEN, content_type="application/xml")
+        return _error(HTTPStatus.FORBIDDEN, *refused.args)
     return None
+
+
+def _error(status: HTTPStatus, code: str, message: str) -> Response:
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
+    return Response(body, status, content_type="application/xml")
 
 
 def _check(query: dict[str, str], request: Request) -> None:
@@ -56,9 +65,9 @@ def _check(query: dict[str, str], request: Request) -> None:
         raise _Refused("AccessDenied", "Request has expired")
 
 
-def _is_form_upload(request: Request) -> bool:
-    """Recognise a presigned POST, which carries its policy and its signature in the form."""
-    return request.method == "POST" and request.mimetype == "multipart/form-data"
+def _is_preflight(request: Request) -> bool:
+    """Recognise a browser's question whether it may ask at all, which S3 answers by the bucket's CORS rules."""
+    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
 def _signature(request: Request, query: dict[str, str], region: str, seconds: int) -> str:

@@ -51,6 +51,10 @@ class Settings:
     output_bytes_max: int = 100_000_000
     output_seconds_max: int = 25
     image_pixels_max: int = 40_000_000
+    upload_bytes_max: int = 20_000_000
+    upload_link_seconds: int = 900
+    upload_hours: int = 24
+    input_side_pixels_max: int = 1_024
     webhook_age_seconds_max: int = 300
     webhook_body_bytes_max: int = 5_000_000
     page_size: int = 20

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from darkroom import clock
+from darkroom import catalog, clock
 from darkroom.adapters import aws as aws_adapter
 from darkroom.adapters import job_store, ledger
 from darkroom.adapters import workflow as workflow_adapter
@@ -88,7 +88,7 @@ class TestSubmit:
         assert job.keys() == JOB_KEYS
         assert job["status"] == "pending"
         assert job["credits"] == {"quoted": 20, "held": 20, "charged": 0, "refunded": 0}
-        assert job["template"] == {"code": "flux-schnell", "version": 1, "name": "FLUX schnell", "category": "image"}
+        assert job["template"] == {"code": "flux-schnell", "version": 2, "name": "FLUX schnell", "category": "image"}
         assert job["parameters"]["prompt"] == "a lighthouse"
         assert job["parameters"]["aspect_ratio"] == "1:1"
         assert (job["outputs"], job["error"], job["attempts"], job["metadata"]) == ([], None, 0, {})
@@ -644,7 +644,7 @@ class TestTemplates:
         status, document, _ = call_api("GET", "/templates")
 
         assert status == 200
-        assert [template["code"] for template in document["templates"]] == ["flux-1.1-pro", "flux-schnell"]
+        assert [template["code"] for template in document["templates"]] == list(catalog.codes())
         for template in document["templates"]:
             assert template["parameters"]["additionalProperties"] is False
             assert call_api("GET", f"/templates/{template['code']}")[1] == template

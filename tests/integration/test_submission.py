@@ -102,8 +102,8 @@ class TestRerun:
     def test_a_template_that_is_sold_no_more_does_not_run_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         ended(job)
-        others = {code: template for code, template in catalog.templates().items() if code != "flux-schnell"}
-        monkeypatch.setattr(catalog, "templates", lambda: others)
+        others = tuple(code for code in catalog.codes() if code != "flux-schnell")
+        monkeypatch.setattr(catalog, "codes", lambda: others)
 
         status, problem, _ = submit({"rerun_of": job.job_id})
 
@@ -114,7 +114,7 @@ class TestTheSameRequestTwice:
     def test_is_one_job_also_when_the_catalog_has_changed_since(self, monkeypatch: pytest.MonkeyPatch) -> None:
         open_account(100)
         first = submit(**with_key("k"))[1]
-        monkeypatch.setattr(catalog, "templates", dict)
+        monkeypatch.setattr(catalog, "codes", tuple)
 
         status, second, headers = submit(**with_key("k"))
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom import catalog
-from darkroom.domain.pricing import Prices, cost_in_credits
+from darkroom.domain.pricing import Multiplier, Price, Prices, cost_in_credits
 
 SEEDS = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 BASES = st.integers(min_value=1, max_value=10_000)
@@ -69,15 +68,37 @@ def test_several_outputs_cost_exactly_so_many_times_one(base: int, parameters: d
     assert cost(base, outputs_count=outputs_count, **parameters) == outputs_count * cost(base, **parameters)
 
 
-@pytest.mark.parametrize(
-    ("code", "parameters", "expected"), [("flux-schnell", {"num_outputs": 1}, 10), ("flux-schnell", {"num_outputs": 4}, 40), ("flux-1.1-pro", {}, 15)]
-)
-def test_the_templates_on_the_shelf_cost_what_they_say(code: str, parameters: dict[str, object], expected: int) -> None:
-    assert catalog.template(code).cost(parameters, SEEDS) == expected
+class TestPricesOfATemplate:
+    def test_credits_of_its_own_take_the_place_of_the_deployments(self) -> None:
+        assert priced({}, credits=15) == 15
+        assert priced({"quality": "high"}, credits=15) == 23
+
+    @pytest.mark.parametrize(("seconds", "expected"), [(1, 15), (8, 120), (2.5, 38)])
+    def test_a_film_may_be_priced_by_the_second(self, seconds: float, expected: int) -> None:
+        assert priced({"duration": seconds}, credits_per_second=15, seconds_parameter="duration") == expected
+
+    def test_what_is_high_quality_in_the_models_own_words_counts_once(self) -> None:
+        when = {"mode": {"const": "pro"}}
+
+        assert priced({"mode": "pro"}, high_quality_when=when) == 15
+        assert priced({"mode": "pro", "quality": "high"}, high_quality_when=when) == 15
+        assert priced({"mode": "standard"}, high_quality_when=when) == 10
+        assert priced({}, high_quality_when=when) == 10
+
+    def test_what_is_4k_in_the_models_own_words_counts_once(self) -> None:
+        when = {"scale": {"exclusiveMinimum": 2}}
+
+        assert priced({"scale": 4}, resolution_4k_when=when) == 15
+        assert priced({"scale": 4, "resolution": "4k"}, resolution_4k_when=when) == 15
+        assert priced({"scale": 2}, resolution_4k_when=when) == 10
+
+    def test_multipliers_of_its_own_come_last_and_each_rounds_up(self) -> None:
+        multipliers = (Multiplier({"duration": {"const": 10}}, Decimal("1.1")), Multiplier({"sound": {"const": True}}, Decimal("1.1")))
+
+        assert priced({"duration": 10}, multipliers=multipliers) == 11
+        assert priced({"duration": 10, "sound": True}, multipliers=multipliers) == 13
+        assert priced({"duration": 6, "sound": False}, multipliers=multipliers) == 10
 
 
-def test_a_template_without_a_price_of_its_own_costs_what_the_deployment_says() -> None:
-    prices = Prices(image=7, video=50, high_quality_multiplier=Decimal(1))
-
-    assert catalog.template("flux-schnell").cost({"num_outputs": 2}, prices) == 14
-    assert catalog.template("flux-1.1-pro").cost({}, prices) == 15
+def priced(parameters: dict[str, object], **price: Any) -> int:
+    return cost_in_credits(10, parameters, outputs_count=1, prices=SEEDS, price=Price(**price))

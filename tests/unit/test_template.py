@@ -154,9 +154,10 @@ def test_only_steps_that_need_it_may_read_secrets() -> None:
 
 
 def test_only_the_users_delete_and_the_retention_reach_stored_media() -> None:
-    deleters = {function for function, statement in statements() if "s3:DeleteObject" in json.dumps(statement)}
+    deleters = {(function, json.dumps(statement["Resource"])) for function, statement in statements() if "s3:DeleteObject" in json.dumps(statement["Action"])}
+    media, inputs = ('{"Fn::Sub": "${MediaBucket.Arn}/media/*"}', '{"Fn::Sub": "${MediaBucket.Arn}/uploads/*"}')
 
-    assert deleters == {"ApiFunction", "RecoverJobsFunction"}
+    assert deleters == {("ApiFunction", media), ("RecoverJobsFunction", media), ("PrepareUploadFunction", inputs)}
 
 
 def test_nobody_may_delete_what_is_kept_in_bulk() -> None:
@@ -209,4 +210,7 @@ def test_a_user_cannot_choose_a_platform() -> None:
 
 
 def test_only_who_needs_pixels_carries_them() -> None:
-    assert [name for name, properties in FUNCTIONS.items() if {"Ref": "MediaLayer"} in properties.get("Layers", [])] == ["StoreOutputFunction"]
+    assert [name for name, properties in FUNCTIONS.items() if {"Ref": "MediaLayer"} in properties.get("Layers", [])] == [
+        "PrepareUploadFunction",
+        "StoreOutputFunction",
+    ]

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom import catalog
-from darkroom.domain.errors import InvalidRequest, NotFound
-from darkroom.domain.templates import BrokenTemplate, Template, checked_parameters, parse_template
-from darkroom.providers import provider_named
+from darkroom.catalog.parsing import BrokenTemplate, parse_template
+from darkroom.domain.errors import InvalidRequest
+from darkroom.domain.parameters import checked_parameters
 from tests.builders import NOON, image_job
 
 DOCUMENT: dict[str, Any] = {
@@ -38,27 +38,6 @@ def fields(**given: Any) -> list[str]:
     return [error.field.removeprefix("parameters.") for error in refused.value.errors]
 
 
-class TestCatalog:
-    @pytest.mark.parametrize("template", catalog.templates().values(), ids=lambda template: template.code)
-    def test_every_template_can_be_sold(self, template: Template) -> None:
-        parameters = checked_parameters(template, {"prompt": "a lighthouse"}, prompt_characters_max=5_000)
-
-        assert template.outputs_count(parameters) == 1
-        assert template.work(parameters).input == parameters
-        assert 0 < template.expected_seconds < template.seconds_max
-        assert callable(provider_named(template.provider).request)
-        assert all("description" in schema for schema in template.parameters.values())
-
-    def test_holds_the_templates_of_its_folder(self) -> None:
-        assert list(catalog.templates()) == ["flux-1.1-pro", "flux-schnell"]
-        assert catalog.template("flux-schnell").outputs_parameter == "num_outputs"
-
-    @pytest.mark.parametrize("code", ["", "flux", "FLUX-SCHNELL", "../x", "flux-schnell.toml"])
-    def test_another_code_is_not_found(self, code: str) -> None:
-        with pytest.raises(NotFound):
-            catalog.template(code)
-
-
 class TestBrokenTemplates:
     @pytest.mark.parametrize("key", DOCUMENT)
     def test_a_missing_key_is_named(self, key: str) -> None:
@@ -70,7 +49,7 @@ class TestBrokenTemplates:
         [
             ("version", "1"), ("version", True), ("version", 1.0), ("code", 7), ("category", "sound"),
             ("required", "prompt"), ("parameters", []), ("seconds_max", None),
-            ("credits", "10"), ("credits", True), ("outputs_parameter", 4), ("colour", "red"),
+            ("outputs_parameter", 4), ("commercial_use", 1), ("rules", {}), ("colour", "red"),
         ],
     )  # fmt: skip
     def test_a_wrong_value_or_an_unknown_key_is_named(self, key: str, value: object) -> None:
@@ -93,10 +72,64 @@ class TestBrokenTemplates:
         with pytest.raises(BrokenTemplate, match=r"^parameters"):
             parse_template(DOCUMENT | change)
 
-    @pytest.mark.parametrize("change", [{"credits": 0}, {"credits": -5}, {"seconds_max": 0}, {"expected_seconds": -1}, {"version": 0}])
+    @pytest.mark.parametrize(
+        "change",
+        [{"price": {"credits": 0}}, {"price": {"credits": -5}}, {"seconds_max": 0}, {"expected_seconds": -1}, {"version": 0}, {"expected_seconds": 61}],
+    )
     def test_a_number_that_would_break_a_job_is_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(BrokenTemplate):
             parse_template(DOCUMENT | change)
+
+
+class TestBrokenConditions:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"price": {"credits": 5, "colour": "red"}},
+            {"price": {"credits_per_second": 5}},
+            {"price": {"seconds_parameter": "n"}},
+            {"price": {"credits": 5, "credits_per_second": 5, "seconds_parameter": "n"}},
+            {"price": {"credits_per_second": 5, "seconds_parameter": "strength"}},
+            {"price": {"credits_per_second": 5, "seconds_parameter": "wings"}},
+            {"price": {"high_quality_when": {"wings": {"const": 2}}}},
+            {"price": {"resolution_4k_when": {"n": {"minimum": "two"}}}},
+            {"price": {"multipliers": [{"when": {}, "multiplier": 2}]}},
+            {"price": {"multipliers": [{"when": {"n": {"const": 2}}, "multiplier": 0}]}},
+            {"price": {"multipliers": [{"when": {"n": {"const": 2}}}]}},
+            {"presets": [{"when": {"size": {"const": "l"}}, "sets": {"n": 5}}]},
+            {"presets": [{"when": {"size": {"const": "l"}}, "sets": {"wings": 2}}]},
+            {"presets": [{"when": {"wings": {}}, "sets": {"n": 2}}]},
+            {"rules": [{"when": {}, "message": "No."}]},
+            {"rules": [{"when": {"n": {"const": 1}}, "excludes": ["size"], "message": "No."}]},
+            {"rules": [{"when": {"n": {"const": 4}}, "requires": ["wings"], "message": "No."}]},
+            {"rules": [{"when": {"n": {"const": 4}}, "then": {"size": {"type": "large"}}, "message": "No."}]},
+            {"rules": [{"when": {"n": {"const": 4}}}]},
+            {
+                "rules": [{"when": {"n": {"const": 4}}, "requires": ["fast"], "message": "No."}],
+                "presets": [{"when": {"size": {"const": "l"}}, "sets": {"n": 4}}],
+            },
+            {"own_parameters": ["wings"]},
+            {"code": "Two words"},
+        ],
+    )
+    def test_what_could_not_be_kept_is_refused(self, change: dict[str, Any]) -> None:
+        with pytest.raises(BrokenTemplate):
+            parse_template(DOCUMENT | change)
+
+    def test_what_can_be_kept_is_taken(self) -> None:
+        template = parse_template(
+            DOCUMENT
+            | {
+                "price": {"multipliers": [{"when": {"n": {"const": 2}}, "multiplier": 1.5}], "high_quality_when": {"size": {"const": "l"}}},
+                "rules": [{"when": {"strength": {}}, "requires": ["fast"], "message": "No."}],
+                "presets": [{"when": {"size": {"const": "l"}}, "sets": {"n": 2}}],
+                "own_parameters": ["size"],
+            }
+        )
+
+        assert template.price.multipliers[0].multiplier == Decimal("1.5")
+        assert checked_parameters(template, {"prompt": "a", "size": "l"}, prompt_characters_max=20)["n"] == 2
+        assert "size" not in template.work({"prompt": "a", "size": "l", "n": 2}).input
 
 
 class TestParameters:
@@ -154,6 +187,7 @@ class TestParameters:
 def test_a_job_pins_what_it_was_made_from() -> None:
     job = image_job(num_outputs=3, now=NOON)
 
-    assert (job.template.code, job.template.version, job.template.name, job.template.category) == ("flux-schnell", 1, "FLUX schnell", "image")
-    assert (job.work.model, job.work.outputs_count, job.work.input) == ("black-forest-labs/flux-schnell", 3, job.parameters)
+    assert (job.template.code, job.template.version, job.template.name, job.template.category) == ("flux-schnell", 2, "FLUX schnell", "image")
+    assert (job.work.model, job.work.outputs_count, job.work.images) == ("black-forest-labs/flux-schnell", 3, ())
+    assert job.work.input == {name: value for name, value in job.parameters.items() if name != "quality"}
     assert (job.quoted, job.deadline_at, job.wait_seconds) == (30, NOON + timedelta(seconds=300), 15)

@@ -40,4 +40,4 @@ def test_a_new_layer_alone_publishes_a_new_version_of_every_function(layer: str)
 def test_a_new_media_layer_publishes_a_new_version_of_who_uses_it_alone() -> None:
     before, after = versions(), versions(media="new")
 
-    assert {name for name in before if before[name] != after[name]} == {"StoreOutputFunction"}
+    assert {name for name in before if before[name] != after[name]} == {"PrepareUploadFunction", "StoreOutputFunction"}

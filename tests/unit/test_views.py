@@ -53,7 +53,7 @@ def test_the_parts_of_a_job() -> None:
     job = full_job()
     shown = view(job)
 
-    assert shown["template"] == {"code": "flux-schnell", "version": 1, "name": "FLUX schnell", "category": "image"}
+    assert shown["template"] == {"code": "flux-schnell", "version": 2, "name": "FLUX schnell", "category": "image"}
     assert shown["credits"] == {"quoted": 10, "held": 0, "charged": 10, "refunded": 0}
     assert shown["outputs"] == [
         {
@@ -102,7 +102,7 @@ def test_an_entry_is_shown_by_the_fields_of_the_contract() -> None:
 def test_a_template_is_shown_with_the_schema_of_its_parameters_and_without_its_provider() -> None:
     shown = template_view(catalog.template("flux-schnell"))
 
-    assert shown.keys() == {"code", "version", "name", "description", "category", "expected_seconds", "seconds_max", "parameters"}
+    assert shown.keys() == {"code", "version", "name", "description", "category", "expected_seconds", "seconds_max", "commercial_use", "parameters"}
     assert shown["parameters"]["required"] == ["prompt"]
     assert "black-forest-labs" not in json.dumps(shown)
 

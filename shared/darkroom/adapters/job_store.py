@@ -21,7 +21,8 @@ from darkroom.adapters.transactions import update
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import Failure
-from darkroom.domain.jobs import ATTEMPTS_MAX, OPEN_STATUSES, Attempt, Job, JobStatus, Output, is_job_id
+from darkroom.domain.ids import is_id
+from darkroom.domain.jobs import ATTEMPTS_MAX, OPEN_STATUSES, Attempt, Job, JobStatus, Output
 from darkroom.domain.references import new_nonce
 from darkroom.settings import settings
 
@@ -33,7 +34,7 @@ MAY_BE_DELETED: Condition = JobRow.status.exists() & ~IN_OPEN_JOBS & ~IS_OPEN
 
 def read(account: AccountId, job_id: str) -> Job:
     """Read a job as it is now. Raises NotFound, also for somebody else's."""
-    if not is_job_id(job_id):
+    if not is_id(job_id):
         raise NotFound("job")
     try:
         return to_job(JobRow.get(partition(account), JOB_PREFIX + job_id, consistent_read=True))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import IO
 
 from darkroom.adapters.aws import client
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.jobs import Job
+from darkroom.domain.jobs import Job, Work
 from darkroom.settings import settings
 
 MEDIA_PREFIX = "media/"
@@ -48,7 +49,18 @@ def delete_all(account: AccountId, job_id: str) -> None:
                 raise MediaNotDeleted(answer["Errors"][0].get("Code", "unknown"))
 
 
+def linked(work: Work) -> Work:
+    """Put a signed link in the place of each picture of ours, for the provider to fetch; it is signed only when the provider is asked."""
+    return replace(work, input={**work.input, **{name: _linked(work.input[name]) for name in work.images}})
+
+
 def link(key: str, *, seconds: int) -> str:
     """Sign a link to an object that is good for this long, and no longer than the credentials it was signed with."""
     url: str = client("s3").generate_presigned_url("get_object", Params={"Bucket": settings().media_bucket, "Key": key}, ExpiresIn=seconds)
     return url
+
+
+def _linked(image: object) -> object:
+    if isinstance(image, list):
+        return [_linked(item) for item in image]
+    return image if str(image).startswith("https://") else link(str(image), seconds=settings().link_seconds)

@@ -1,7 +1,7 @@
 """What may come in at the HTTP door."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
@@ -28,6 +28,23 @@ class JobRequest(BaseModel):
         if len(json.dumps(metadata, ensure_ascii=False).encode()) > settings().metadata_bytes_max:
             raise ValueError(f"must have at most {settings().metadata_bytes_max} bytes as JSON")
         return metadata
+
+
+class QuoteRequest(BaseModel):
+    """The body of POST /templates/{code}/quote."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    parameters: dict[str, Any]
+
+
+class UploadRequest(BaseModel):
+    """The body of POST /uploads. `bytes` is the size of the file, or more."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    content_type: Literal["image/jpeg", "image/png", "image/webp", "image/gif"]
+    bytes: int = Field(ge=1, le=settings().upload_bytes_max)
 
 
 class PauseRequest(BaseModel):

@@ -9,12 +9,14 @@ from typing import Any
 from uuid6 import uuid7
 
 from darkroom import catalog
-from darkroom.adapters import job_store
+from darkroom.adapters import job_store, uploads
 from darkroom.adapters.requests import JobRequest
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
+from darkroom.domain.ids import is_id
 from darkroom.domain.jobs import Job
-from darkroom.domain.templates import checked_parameters, new_job
+from darkroom.domain.parameters import checked_parameters, named_images
+from darkroom.domain.templates import Template, new_job
 from darkroom.domain.urls import is_safe_url
 from darkroom.settings import settings
 
@@ -27,10 +29,10 @@ def job_of(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
     try:
         template = catalog.template(code)
     except NotFound:
-        known = ", ".join(catalog.templates())
+        known = ", ".join(catalog.codes())
         field = "rerun_of" if request.rerun_of else "template"
         raise InvalidRequest([FieldError(field, f"There is no template {code}. There are: {known}.")]) from None
-    parameters = checked_parameters(template, given, prompt_characters_max=settings().prompt_characters_max)
+    parameters, uploads_named = _checked(template, given, account, now=now)
     return new_job(
         template,
         parameters,
@@ -38,9 +40,33 @@ def job_of(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
         job_id=str(uuid7()),
         prices=settings().prices,
         now=now,
+        uploads=uploads_named,
         callback_url=request.callback_url,
         metadata=request.metadata or {},
     )
+
+
+def quote(template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime) -> int:
+    """Tell what a job of these parameters would cost, in credits. Raises InvalidRequest where the job would be refused."""
+    parameters, _ = _checked(template, given, account, now=now)
+    return template.cost(parameters, settings().prices)
+
+
+def _checked(template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime) -> tuple[dict[str, Any], dict[str, str]]:
+    """Check the parameters, and give with them the key of each upload that they name."""
+    parameters = checked_parameters(template, given, prompt_characters_max=settings().prompt_characters_max)
+    keys: dict[str, str] = {}
+    missing: list[FieldError] = []
+    for field, image in named_images(template, parameters).items():
+        if not is_id(image):
+            continue
+        try:
+            keys[image] = uploads.prepared_key(account, image, now=now)
+        except NotFound:
+            missing.append(FieldError(field, "There is no such upload of yours, or it is not complete, or too old. Upload the picture again."))
+    if missing:
+        raise InvalidRequest(missing)
+    return parameters, keys
 
 
 def _asked_for(request: JobRequest, account: AccountId) -> tuple[str, Mapping[str, Any]]:

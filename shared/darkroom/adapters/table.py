@@ -108,6 +108,7 @@ class JobRow(Model):
     model = UnicodeAttribute()
     input = JSONAttribute()
     outputs_count = NumberAttribute()
+    images = JSONAttribute(null=True)
     quoted = NumberAttribute()
     held = NumberAttribute(default=0)
     charged = NumberAttribute(default=0)
@@ -177,6 +178,21 @@ class RequestRow(Model):
     sk = UnicodeAttribute(range_key=True)
     job_id = UnicodeAttribute()
     body_hash = UnicodeAttribute()
+    expires_at = NumberAttribute()
+
+
+class UploadRow(Model):
+    """A picture that a user brings along. Its type and size are there once it is fit to be an input. TTL only cleans up."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    bytes_max = NumberAttribute()
+    content_type = UnicodeAttribute(null=True)
+    width = NumberAttribute(null=True)
+    height = NumberAttribute(null=True)
     expires_at = NumberAttribute()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,13 +10,6 @@ from typing import Any
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import Failure, FailureCode, failure
-
-_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def is_job_id(text: str) -> bool:
-    """Tell whether a text could be the id of a job at all."""
-    return _JOB_ID.fullmatch(text) is not None
 
 
 class JobStatus(StrEnum):
@@ -56,12 +48,16 @@ class TemplateVersion:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the provider is asked for. It is on the job, so that no later catalog can change or lose it."""
+    """What the provider is asked for. It is on the job, so that no later catalog can change or lose it.
+
+    `images` names the inputs that are pictures: each is an https URL, or the key of an object in our bucket, or a list of these.
+    """
 
     provider: str
     model: str
     input: Mapping[str, Any]
     outputs_count: int
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

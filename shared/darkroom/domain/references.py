@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.jobs import is_job_id
+from darkroom.domain.ids import is_id
 
 _NONCE = re.compile(r"[0-9a-f]{32}")
 
@@ -34,6 +34,6 @@ class Reference:
         """Read what `str()` wrote; anything else is a ValueError."""
         front, _, nonce = text.rpartition("/")
         account, _, job_id = front.rpartition("/")
-        if not (is_job_id(job_id) and _NONCE.fullmatch(nonce)):
+        if not (is_id(job_id) and _NONCE.fullmatch(nonce)):
             raise ValueError("not a reference")
         return cls(AccountId.parse(account), job_id, nonce)

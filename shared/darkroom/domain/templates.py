@@ -1,50 +1,48 @@
-"""Generation templates: what a user may ask for, checked before anything is paid."""
+"""Generation templates: what a user may ask for, what the model is then asked for, and what it costs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from typing import Any, Literal
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.conditions import Preset, Rule, Schema, is_met
 from darkroom.domain.jobs import Job, TemplateVersion, Work, lap_seconds
-from darkroom.domain.pricing import Prices, cost_in_credits
+from darkroom.domain.pricing import Price, Prices, cost_in_credits
 
-CATEGORIES = ("image", "video")
-_KEYS = {
-    "code": str, "name": str, "description": str, "version": int, "category": str, "provider": str, "model": str,
-    "expected_seconds": int, "seconds_max": int, "required": list, "parameters": dict,
-}  # fmt: skip
-_OPTIONAL_KEYS = {"outputs_parameter": str, "credits": int}
-
-
-class BrokenTemplate(ValueError):
-    """A template file that cannot be sold; the message names the file's key and what is wrong with it."""
+IMAGE_FORMAT = "image"
+"""The JSON Schema format of a parameter that is a picture: the id of an upload, or an https URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One product on the shelf. `parameters` is in JSON Schema's words; `credits` overrides the category's price."""
+    """One product on the shelf.
+
+    `parameters` is in JSON Schema's words; those named in `own_parameters` are Darkroom's and are not sent to the model. The time-outs are
+    seconds from the acceptance of a job: how long it usually takes, and when it is over in any case.
+    """
 
     code: str
     name: str
     description: str
     version: int
-    category: str
+    category: Literal["image", "video"]
     provider: str
     model: str
     expected_seconds: int
     seconds_max: int
     required: tuple[str, ...]
-    parameters: Mapping[str, Mapping[str, Any]]
+    parameters: Mapping[str, Schema]
     outputs_parameter: str | None = None
-    credits: int | None = None
+    own_parameters: tuple[str, ...] = ()
+    commercial_use: bool = True
+    price: Price = field(default_factory=Price)
+    presets: tuple[Preset, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (not a field of the dataclass; read by whoever parses the file)
 
     @property
     def pinned(self) -> TemplateVersion:
@@ -52,121 +50,53 @@ class Template:
         return TemplateVersion(self.code, self.version, self.name, self.category)
 
     @property
+    def defaults(self) -> dict[str, Any]:
+        """The values of the parameters that are left out."""
+        return {name: schema["default"] for name, schema in self.parameters.items() if "default" in schema}
+
+    @property
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema (2020-12) of the parameters, as clients draw forms from it."""
+        """The JSON Schema (2020-12) of the parameters, rules between them included, as clients draw forms from it."""
+        rules = {"allOf": [rule.schema(self.defaults) for rule in self.rules]} if self.rules else {}
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
             "properties": self.parameters,
             "required": list(self.required),
             "additionalProperties": False,
+            **rules,
         }
+
+    @property
+    def image_parameters(self) -> tuple[str, ...]:
+        """The parameters that are a picture, or several."""
+        return tuple(name for name, schema in self.parameters.items() if IMAGE_FORMAT in (schema.get("format"), schema.get("items", {}).get("format")))
+
+    def preset(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell what the presets make of these parameters, whose defaults need not be filled in."""
+        known = self.defaults | dict(parameters)
+        return {name: value for preset in self.presets if is_met(preset.when, known) for name, value in preset.sets.items()}
 
     def outputs_count(self, parameters: Mapping[str, Any]) -> int:
         """Tell how many outputs these parameters ask for."""
         return int(parameters[self.outputs_parameter]) if self.outputs_parameter else 1
 
-    def work(self, parameters: Mapping[str, Any]) -> Work:
-        """Turn checked parameters into what the provider is asked for."""
-        return Work(self.provider, self.model, dict(parameters), self.outputs_count(parameters))
+    def work(self, parameters: Mapping[str, Any], uploads: Mapping[str, str] | None = None) -> Work:
+        """Turn checked parameters into what the provider is asked for. `uploads` has the object key of each upload that they name."""
+        sent = {name: value for name, value in parameters.items() if name not in self.own_parameters}
+        images = {name: _as_keys(sent[name], uploads or {}) for name in self.image_parameters if name in sent}
+        return Work(self.provider, self.model, sent | images, self.outputs_count(parameters), tuple(images))
 
     def cost(self, parameters: Mapping[str, Any], prices: Prices) -> int:
         """Price checked parameters, in credits."""
-        base = self.credits or (prices.image if self.category == "image" else prices.video)
-        return cost_in_credits(base, parameters, outputs_count=self.outputs_count(parameters), prices=prices)
+        base = prices.image if self.category == "image" else prices.video
+        return cost_in_credits(base, parameters, outputs_count=self.outputs_count(parameters), prices=prices, price=self.price)
 
 
-def parse_template(document: Mapping[str, Any]) -> Template:
-    """Read one template file. Raises BrokenTemplate, so that a broken one fails the tests and the build, not a user."""
-    for key in document.keys() - _KEYS.keys() - _OPTIONAL_KEYS.keys():
-        raise BrokenTemplate(f"{key}: unknown key")
-    for key, kind in (_KEYS | _OPTIONAL_KEYS).items():
-        if key not in document and key in _OPTIONAL_KEYS:
-            continue
-        if not isinstance(document.get(key), kind) or isinstance(document.get(key), bool):
-            raise BrokenTemplate(f"{key}: must be given, as {kind.__name__}")
-        if isinstance(document[key], int) and document[key] < 1:
-            raise BrokenTemplate(f"{key}: must be at least 1")
-    if document["category"] not in CATEGORIES:
-        raise BrokenTemplate(f"category: must be one of {', '.join(CATEGORIES)}")
-    template = Template(**{**document, "required": tuple(document["required"])})
-    _check_parameters_table(template)
-    return template
-
-
-def _check_parameters_table(template: Template) -> None:
-    try:
-        Draft202012Validator.check_schema(template.schema)
-    except SchemaError as error:
-        raise BrokenTemplate(f"parameters: {error.message}") from error
-    for name in (*template.required, *filter(None, [template.outputs_parameter])):
-        if name not in template.parameters:
-            raise BrokenTemplate(f"parameters: {name} is named elsewhere but not described")
-    for name, schema in template.parameters.items():
-        if "default" in schema and not Draft202012Validator(schema).is_valid(schema["default"]):
-            raise BrokenTemplate(f"parameters.{name}: its default is not valid")
-
-
-def checked_parameters(template: Template, given: Mapping[str, Any], *, prompt_characters_max: int) -> dict[str, Any]:
-    """Check a user's parameters and fill in the defaults.
-
-    Raises InvalidRequest naming every field that is wrong. Unknown ones are refused, because Replicate ignores them silently and bills anyway.
-    """
-    found = [*_value_errors(given, prompt_characters_max), *_schema_errors(template, given)]
-    # One message for each field: the first, and a wrong type comes before whatever follows from it.
-    errors = {error.field: error for error in reversed(found)}
-    if errors:
-        raise InvalidRequest(sorted(errors.values(), key=lambda error: error.field))
-    defaults = {name: schema["default"] for name, schema in template.parameters.items() if "default" in schema}
-    return {name: _whole(template.parameters[name], value) for name, value in (defaults | dict(given)).items()}
-
-
-def _schema_errors(template: Template, given: Mapping[str, Any]) -> Iterator[FieldError]:
-    errors = Draft202012Validator(template.schema).iter_errors(given)
-    for error in sorted(errors, key=lambda error: error.validator != "type"):
-        yield from _field_errors(template, given, error)
-
-
-def _field_errors(template: Template, given: Mapping[str, Any], error: ValidationError) -> Iterator[FieldError]:
-    match error.validator:
-        case "additionalProperties":
-            known = ", ".join(template.parameters)
-            for name in sorted(given.keys() - template.parameters.keys()):
-                yield FieldError(f"parameters.{name}", f"This template has no such parameter. It has: {known}.")
-        case "required":
-            missing = [name for name in template.required if name not in given]
-            # jsonschema reports each missing name in an error of its own, and says which only in its message.
-            yield from (FieldError(f"parameters.{name}", "This parameter is required.") for name in missing if repr(name) in error.message)
-        case _:
-            path = ".".join(["parameters", *(str(step) for step in error.absolute_path)])
-            yield FieldError(path, _sentence(error))
-
-
-def _sentence(error: ValidationError) -> str:
-    match error.validator:
-        case "enum":
-            return f"Must be one of {', '.join(map(str, error.validator_value))}."
-        case "minimum" | "maximum":
-            return f"The {error.validator} is {error.validator_value}."
-        case "type":
-            return f"Must be of type {error.validator_value}."
-        case "minLength" | "pattern":
-            return "Must not be empty."
-        case _:
-            return f"{error.message[:200]}."
-
-
-def _value_errors(given: Mapping[str, Any], prompt_characters_max: int) -> Iterator[FieldError]:
-    for name, value in given.items():
-        if isinstance(value, str) and len(value) > prompt_characters_max:
-            yield FieldError(f"parameters.{name}", f"The maximum is {prompt_characters_max} characters.")
-        if isinstance(value, float) and not math.isfinite(value):
-            yield FieldError(f"parameters.{name}", "Must be a finite number.")
-
-
-def _whole(schema: Mapping[str, Any], value: object) -> object:
-    # JSON Schema takes 2.0 for an integer; the provider's own check does not.
-    return int(value) if schema.get("type") == "integer" and isinstance(value, float) else value
+def _as_keys(value: object, uploads: Mapping[str, str]) -> object:
+    if isinstance(value, list):
+        return [_as_keys(item, uploads) for item in value]
+    return uploads.get(str(value), value)
 
 
 def new_job(
@@ -177,6 +107,7 @@ def new_job(
     job_id: str,
     prices: Prices,
     now: datetime,
+    uploads: Mapping[str, str] | None = None,
     callback_url: str | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> Job:
@@ -186,7 +117,7 @@ def new_job(
         job_id=job_id,
         template=template.pinned,
         parameters=parameters,
-        work=template.work(parameters),
+        work=template.work(parameters, uploads),
         quoted=template.cost(parameters, prices),
         created_at=now,
         deadline_at=now + timedelta(seconds=template.seconds_max),

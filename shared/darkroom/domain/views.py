@@ -9,6 +9,7 @@ from typing import Any
 from darkroom.domain.accounts import Balance, Entry
 from darkroom.domain.jobs import Job, Output
 from darkroom.domain.templates import Template
+from darkroom.domain.uploads import Upload
 
 type Link = Callable[[str], str]
 
@@ -67,6 +68,18 @@ def entry_view(entry: Entry) -> dict[str, Any]:
     }
 
 
+def upload_view(upload: Upload) -> dict[str, Any]:
+    """Show an upload that is fit to be an input."""
+    picture = upload.picture
+    return {
+        "upload_id": upload.upload_id,
+        "content_type": picture.content_type if picture else None,
+        "width": picture.width if picture else None,
+        "height": picture.height if picture else None,
+        "expires_at": time_text(upload.expires_at),
+    }
+
+
 def template_view(template: Template) -> dict[str, Any]:
     """Show a template, with the JSON Schema from which a client draws its form."""
     return {
@@ -77,6 +90,7 @@ def template_view(template: Template) -> dict[str, Any]:
         "category": template.category,
         "expected_seconds": template.expected_seconds,
         "seconds_max": template.seconds_max,
+        "commercial_use": template.commercial_use,
         "parameters": template.schema,
     }
 

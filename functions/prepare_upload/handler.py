@@ -1,0 +1,42 @@
+"""HTTP API, the one route that needs pixels: check and fit an input picture."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from darkroom import clock
+from darkroom.adapters import inputs, uploads
+from darkroom.adapters.callers import caller_of
+from darkroom.adapters.http_api import HttpApi, answer
+from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.views import upload_view
+from darkroom.observability import logger, metrics, tracer
+from darkroom.settings import settings
+
+app = HttpApi(body_bytes_max=settings().body_bytes_max)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request."""
+    return app.resolve(event, context)
+
+
+@app.post("/uploads/<upload_id>/complete")
+def complete_upload(upload_id: str) -> Response[str]:
+    """Make the picture that was sent fit to be an input. Completing again gives the same answer."""
+    upload = uploads.read(caller_of(app.claims()).account, upload_id, now=clock.now())
+    if upload.picture is None:
+        try:
+            picture, body = inputs.fitted(uploads.original(upload))
+        except inputs.NoPicture as error:
+            raise InvalidRequest([FieldError("upload_id", f"{error} Announce a new upload and send another file.")]) from error
+        upload = uploads.keep(upload, picture, body)
+        logger.info("upload prepared", upload_id=upload_id, content_type=picture.content_type)
+    return answer(HTTPStatus.OK, upload_view(upload))

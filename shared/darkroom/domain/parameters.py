@@ -1,0 +1,129 @@
+"""A user's parameters, checked against their template before anything is paid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+
+from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.ids import is_id
+from darkroom.domain.templates import IMAGE_FORMAT, Template
+from darkroom.domain.urls import is_safe_url
+
+_SENTENCES = {
+    "minimum": "The minimum is {}.",
+    "maximum": "The maximum is {}.",
+    "minItems": "The minimum is {} items.",
+    "maxItems": "The maximum is {} items.",
+    "multipleOf": "Must be a multiple of {}.",
+    "type": "Must be of type {}.",
+    "minLength": "Must not be empty.",
+    "pattern": "Must not be empty.",
+    "format": "Must be the id of an upload of yours, or an https URL of at most 2000 ASCII characters.",
+}
+
+
+def is_image(value: object) -> bool:
+    """Tell whether a value could name a picture: the id of an upload, or an https URL, which nobody but the provider fetches."""
+    return not isinstance(value, str) or is_id(value) or is_safe_url(value, ())
+
+
+def checked_parameters(template: Template, given: Mapping[str, Any], *, prompt_characters_max: int) -> dict[str, Any]:
+    """Check a user's parameters and fill in presets and defaults.
+
+    Raises InvalidRequest naming every field that is wrong. Unknown ones are refused, because Replicate ignores them silently and bills anyway.
+    """
+    # Rules speak of parameters that are right each by itself.
+    _refuse([*_value_errors(given, prompt_characters_max), *_schema_errors(template, given)])
+    preset = template.preset(given)
+    parameters = {name: _whole(template.parameters[name], value) for name, value in (template.defaults | preset | dict(given)).items()}
+    _refuse([*_preset_errors(template, given, preset), *_rule_errors(template, parameters)])
+    return parameters
+
+
+def named_images(template: Template, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Give each picture that checked parameters name, with the field where it stands."""
+    found: dict[str, str] = {}
+    for name in template.image_parameters:
+        value = parameters.get(name)
+        if isinstance(value, list):
+            found.update({f"parameters.{name}.{number}": str(item) for number, item in enumerate(value)})
+        elif value is not None:
+            found[f"parameters.{name}"] = str(value)
+    return found
+
+
+def _refuse(found: list[FieldError]) -> None:
+    # One message for each field: the first, and a wrong type comes before whatever follows from it.
+    errors = {error.field: error for error in reversed(found)}
+    if errors:
+        raise InvalidRequest(sorted(errors.values(), key=lambda error: error.field))
+
+
+def _value_errors(given: Mapping[str, Any], prompt_characters_max: int) -> Iterator[FieldError]:
+    for name, value in given.items():
+        if isinstance(value, str) and len(value) > prompt_characters_max:
+            yield FieldError(f"parameters.{name}", f"The maximum is {prompt_characters_max} characters.")
+        if isinstance(value, float) and not math.isfinite(value):
+            yield FieldError(f"parameters.{name}", "Must be a finite number.")
+
+
+def _schema_errors(template: Template, given: Mapping[str, Any]) -> Iterator[FieldError]:
+    each_by_itself = {key: value for key, value in template.schema.items() if key != "allOf"}
+    errors = Draft202012Validator(each_by_itself, format_checker=_formats()).iter_errors(given)
+    for error in sorted(errors, key=lambda error: error.validator != "type"):
+        yield from _field_errors(template, given, error)
+
+
+@cache
+def _formats() -> FormatChecker:
+    checker = FormatChecker(formats=())
+    checker.checkers[IMAGE_FORMAT] = (is_image, ())
+    return checker
+
+
+def _field_errors(template: Template, given: Mapping[str, Any], error: ValidationError) -> Iterator[FieldError]:
+    match error.validator:
+        case "additionalProperties":
+            known = ", ".join(template.parameters)
+            for name in sorted(given.keys() - template.parameters.keys()):
+                yield FieldError(f"parameters.{name}", f"This template has no such parameter. It has: {known}.")
+        case "required":
+            missing = [name for name in template.required if name not in given]
+            # jsonschema reports each missing name in an error of its own, and says which only in its message.
+            yield from (FieldError(f"parameters.{name}", "This parameter is required.") for name in missing if repr(name) in error.message)
+        case _:
+            path = ".".join(["parameters", *(str(step) for step in error.absolute_path)])
+            yield FieldError(path, _sentence(error))
+
+
+def _sentence(error: ValidationError) -> str:
+    limit = error.validator_value
+    match error.validator:
+        case "enum":
+            return f"Must be one of {', '.join(map(str, limit))}."
+        case str(validator) if validator in _SENTENCES:
+            return _SENTENCES[validator].format(limit)
+        case _:
+            return f"{error.message[:200]}."
+
+
+def _preset_errors(template: Template, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Iterator[FieldError]:
+    for name, value in preset.items():
+        if name in given and given[name] != value:
+            cause = " and ".join(f"{key}={given.get(key, template.defaults.get(key))}" for each in template.presets if name in each.sets for key in each.when)
+            yield FieldError(f"parameters.{name}", f"Is {value} with {cause}. Leave one of them out.")
+
+
+def _rule_errors(template: Template, parameters: Mapping[str, Any]) -> Iterator[FieldError]:
+    yield from (FieldError(f"parameters.{rule.field}", rule.message) for rule in template.rules if rule.is_broken_by(parameters))
+
+
+def _whole(schema: Mapping[str, Any], value: object) -> object:
+    # JSON Schema takes 2.0 for an integer; the provider's own check does not.
+    return int(value) if schema.get("type") == "integer" and isinstance(value, float) else value

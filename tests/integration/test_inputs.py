@@ -1,0 +1,259 @@
+"""What is made of a user's picture before a model sees it, and what is refused."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+
+from darkroom.adapters.inputs import NoPicture, fitted
+from darkroom.domain.uploads import FittedPicture
+from tests.integration.steps import with_setting
+
+RED, GREEN, BLUE, WHITE = (220, 30, 20), (20, 200, 40), (30, 40, 210), (250, 250, 250)
+
+
+def quarters(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image:
+    """A picture whose four corners tell how it is turned: red, green, blue, white."""
+    picture = Image.new("RGB", size)
+    width, height = size[0] // 2, size[1] // 2
+    for colour, place in zip((RED, GREEN, BLUE, WHITE), ((0, 0), (width, 0), (0, height), (width, height)), strict=True):
+        picture.paste(colour, (*place, place[0] + width, place[1] + height))
+    return picture.convert(mode)
+
+
+def encoded(picture: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
+    file = BytesIO()
+    picture.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def opened(body: bytes) -> Image.Image:
+    picture = Image.open(BytesIO(body))
+    picture.load()
+    return picture
+
+
+def corners(picture: Image.Image) -> list[str]:
+    """The names of the colours in the corners, however a JPEG may have bent them."""
+    names = {"red": RED, "green": GREEN, "blue": BLUE, "white": WHITE}
+    plain = picture.convert("RGB")
+    width, height = plain.size
+    places = ((2, 2), (width - 3, 2), (2, height - 3), (width - 3, height - 3))
+
+    def nearest(pixel: Any) -> str:
+        return min(names, key=lambda name: sum((a - b) ** 2 for a, b in zip(names[name], pixel, strict=True)))
+
+    return [nearest(plain.getpixel(place)) for place in places]
+
+
+class TestWhatIsTaken:
+    @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
+    def test_each_format_becomes_a_jpeg_of_the_same_picture(self, file_format: str) -> None:
+        picture, body = fitted(encoded(quarters(), file_format))
+
+        assert picture == FittedPicture("image/jpeg", 64, 48)
+        assert opened(body).format == "JPEG"
+        assert corners(opened(body)) == ["red", "green", "blue", "white"]
+
+    def test_a_jpeg_has_quality_85(self) -> None:
+        _, body = fitted(encoded(quarters()))
+
+        assert opened(body).quantization == opened(encoded(quarters(), "JPEG", quality=85)).quantization  # type: ignore[attr-defined]
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_every_orientation_is_turned_upright(self, orientation: int) -> None:
+        undo = {
+            2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+        }  # fmt: skip
+        as_stored = quarters().transpose(undo[orientation]) if orientation in undo else quarters()
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+
+        picture, body = fitted(encoded(as_stored, "JPEG", exif=exif, quality=95))
+
+        assert (picture.width, picture.height) == (64, 48)
+        assert corners(opened(body)) == ["red", "green", "blue", "white"]
+        assert not opened(body).getexif()
+
+    @pytest.mark.parametrize(
+        ("size", "expected"),
+        [
+            ((1024, 1024), (1024, 1024)),
+            ((1025, 1024), (1024, 1023)),
+            ((2048, 1024), (1024, 512)),
+            ((600, 3000), (205, 1024)),
+            ((10, 10), (10, 10)),
+            ((1, 1), (1, 1)),
+            ((20_000, 2), (1024, 1)),
+        ],
+    )
+    def test_is_fitted_into_1024_and_never_enlarged(self, size: tuple[int, int], expected: tuple[int, int]) -> None:
+        picture, body = fitted(encoded(Image.new("RGB", size, RED)))
+
+        assert (picture.width, picture.height) == expected == opened(body).size
+
+    def test_a_large_jpeg_is_fitted_as_well(self) -> None:
+        picture, body = fitted(encoded(quarters((4000, 3000)), "JPEG"))
+
+        assert (picture.width, picture.height) == (1024, 768)
+        assert corners(opened(body)) == ["red", "green", "blue", "white"]
+
+    def test_the_first_frame_of_several_is_taken(self) -> None:
+        frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]
+
+        for file_format in ("GIF", "WEBP"):
+            _, body = fitted(encoded(frames[0], file_format, save_all=True, append_images=frames[1:]))
+            assert corners(opened(body)) == ["red"] * 4
+
+    @pytest.mark.parametrize("mode", ["CMYK", "P", "YCbCr"])
+    def test_every_way_to_write_colours_is_read(self, mode: str) -> None:
+        file = encoded(quarters(mode=mode), "PNG" if mode == "P" else "JPEG")
+
+        assert corners(opened(fitted(file)[1])) == ["red", "green", "blue", "white"]
+
+    def test_colours_of_another_profile_are_converted(self) -> None:
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+        same = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+        for usable in (same, profile, b"no profile at all"):
+            _, body = fitted(encoded(quarters(), "JPEG", icc_profile=usable))
+            assert corners(opened(body)) == ["red", "green", "blue", "white"]
+            assert "icc_profile" not in opened(body).info
+
+
+class TestMetadata:
+    def test_nothing_but_the_picture_is_left(self) -> None:
+        exif = Image.Exif()
+        exif[0x010F] = "a camera of mine"
+        exif.get_ifd(0x8825)[2] = (52.0, 31.0, 12.0)
+        text = PngImagePlugin.PngInfo()
+        text.add_text("Comment", "written at home")
+        text.add_itxt("XML:com.adobe.xmp", "<x>written at home</x>")
+        with_alpha = quarters(mode="RGBA")
+        with_alpha.putalpha(128)
+        files = [
+            encoded(quarters(), "JPEG", exif=exif, comment=b"written at home", xmp=b"<x>written at home</x>"),
+            encoded(quarters(), "PNG", exif=exif, pnginfo=text, dpi=(72, 72)),
+            encoded(with_alpha, "PNG", exif=exif, pnginfo=text),
+            encoded(Image.new("L", (8, 8), 255), "PNG", exif=exif, pnginfo=text),
+            encoded(quarters(), "WEBP", exif=exif, xmp=b"<x>written at home</x>"),
+            encoded(quarters(), "GIF", comment=b"written at home"),
+        ]
+        for file in files:
+            _, body = fitted(file)
+            assert b"at home" not in body
+            assert b"camera" not in body
+            assert not opened(body).getexif()
+            assert not opened(body).info.keys() - {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+
+
+class TestTransparency:
+    def test_a_picture_with_transparent_pixels_stays_a_png(self) -> None:
+        cut_out = quarters(mode="RGBA")
+        cut_out.putpixel((5, 5), (0, 0, 0, 0))
+
+        picture, body = fitted(encoded(cut_out))
+
+        assert picture.content_type == "image/png"
+        assert opened(body).tobytes() == cut_out.tobytes()
+
+    def test_an_opaque_alpha_channel_is_dropped(self) -> None:
+        assert fitted(encoded(quarters(mode="RGBA")))[0].content_type == "image/jpeg"
+
+    def test_a_transparent_colour_of_a_palette_is_kept(self) -> None:
+        palette = quarters(mode="P")
+
+        picture, body = fitted(encoded(palette, "PNG", transparency=palette.getpixel((0, 0))))
+
+        assert picture.content_type == "image/png"
+        assert opened(body).getpixel((0, 0))[3] == 0  # type: ignore[index]
+        assert opened(body).getpixel((60, 40))[3] == 255  # type: ignore[index]
+
+    @pytest.mark.parametrize("mode", ["1", "L", "RGB", "P"])
+    def test_a_mask_stays_lossless_and_black_and_white(self, mode: str) -> None:
+        mask = Image.new("L", (300, 200))
+        mask.paste(255, (40, 30, 200, 150))
+
+        picture, body = fitted(encoded(mask.convert(mode)))
+
+        assert picture == FittedPicture("image/png", 300, 200)
+        assert (opened(body).mode, opened(body).tobytes()) == ("L", mask.tobytes())
+
+    def test_a_large_mask_has_no_greys_when_it_is_fitted(self) -> None:
+        mask = Image.new("1", (3000, 3000))
+        mask.paste(1, (100, 100, 1777, 2111))
+
+        picture, body = fitted(encoded(mask))
+
+        assert picture == FittedPicture("image/png", 1024, 1024)
+        assert sorted(colour for _, colour in opened(body).getcolors()) == [0, 255]  # type: ignore[union-attr]
+
+    def test_sixteen_bits_keep_their_greys(self) -> None:
+        deep = Image.new("I;16", (4, 4), 0x8000)
+
+        _, body = fitted(encoded(deep))
+
+        assert opened(body).getpixel((0, 0)) == 0x80
+
+    def test_a_grey_photo_becomes_a_jpeg(self) -> None:
+        assert fitted(encoded(quarters(mode="L"), "JPEG"))[0].content_type == "image/jpeg"
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, *chunks: bytes) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + b"".join(chunks) + png_chunk(b"IEND", b"")
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"", b"a text file called picture.jpg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"GIF89a", b"\xff\xd8\xff",
+            b"\x89PNG\r\n\x1a\n", b"RIFF\x00\x00\x00\x00WEBPVP8 ", b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic",
+            png(0, 10, png_chunk(b"IDAT", zlib.compress(b""))), png(10, 10), png(10, 10, png_chunk(b"IDAT", b"no deflate")),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_picture(self, body: bytes) -> None:
+        with pytest.raises(NoPicture, match="no whole"):
+            fitted(body)
+
+    @pytest.mark.parametrize("file_format", ["BMP", "TIFF", "ICO", "PPM", "TGA"])
+    def test_what_is_of_another_format(self, file_format: str) -> None:
+        with pytest.raises(NoPicture):
+            fitted(encoded(quarters(), file_format))
+
+    @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
+    def test_what_is_torn(self, file_format: str) -> None:
+        noise = Image.effect_noise((200, 200), 90).convert("RGB")
+        whole = encoded(noise, file_format)
+
+        for share in (0.1, 0.5, 0.9):
+            with pytest.raises(NoPicture):
+                fitted(whole[: int(len(whole) * share)])
+
+    @pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (2**31 - 1, 2**31 - 1), (60_000, 60_000), (8_000, 5_001)])
+    def test_a_bomb_is_not_decoded(self, width: int, height: int) -> None:
+        with pytest.raises(NoPicture):
+            fitted(png(width, height, png_chunk(b"IDAT", zlib.compress(bytes(1000)))))
+
+    def test_the_budget_of_pixels_is_taken_to_its_edge(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 100)
+
+        assert fitted(encoded(Image.new("RGB", (10, 10))))[0].width == 10
+        with pytest.raises(NoPicture, match="11 × 10 pixels; at most 100"):
+            fitted(encoded(Image.new("RGB", (11, 10))))
+
+    def test_a_bomb_of_text_is_refused(self) -> None:
+        text = b"Comment\x00\x00" + zlib.compress(bytes(100_000_000))
+
+        with pytest.raises(NoPicture):
+            fitted(png(10, 10, png_chunk(b"zTXt", text), png_chunk(b"IDAT", zlib.compress(bytes(310)))))

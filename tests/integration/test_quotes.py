@@ -1,0 +1,134 @@
+"""The price before paying: a quote is what is held, and the most that is charged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from uuid6 import uuid7
+
+from darkroom import catalog
+from darkroom.adapters import ledger
+from darkroom.adapters import workflow as workflow_adapter
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.parameters import checked_parameters
+from darkroom.domain.templates import new_job
+from darkroom.settings import settings
+from tests.builders import ANN, call_api, open_account, stored
+from tests.integration.steps import with_setting
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+URL = "https://example.com/picture.png"
+OFFERS: dict[str, list[dict[str, Any]]] = {
+    "flux-schnell": [{"num_outputs": 3}, {"quality": "high", "num_outputs": 4}],
+    "flux-1.1-pro": [{}],
+    "real-esrgan": [{"image": URL, "resolution": "2k"}, {"image": URL, "resolution": "4k"}],
+    "hailuo-02": [{"duration": 10, "resolution": "768p"}, {}],
+    "veo-3.1-fast": [{"duration": 4}, {"duration": 8}],
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No execution is started, so every job stays as it was submitted."""
+    monkeypatch.setattr(workflow_adapter, "start", lambda _: None)
+
+
+def quote(code: str, parameters: object, **event: Any) -> tuple[int, Any]:
+    status, document, _ = call_api("POST", f"/templates/{code}/quote", body={"parameters": parameters}, **event)
+    return status, document
+
+
+def prompted(code: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    return ({"prompt": "a lighthouse"} if "prompt" in catalog.template(code).required else {}) | parameters
+
+
+@pytest.mark.parametrize(("code", "offer"), [(code, offer) for code, offers in OFFERS.items() for offer in offers])
+def test_the_hold_is_the_quote(code: str, offer: dict[str, Any]) -> None:
+    open_account(1_000)
+    parameters = prompted(code, offer)
+
+    status, quoted = quote(code, parameters)
+    _, job, _ = call_api("POST", "/jobs", body={"template": code, "parameters": parameters})
+
+    assert (status, quoted) == (200, {"credits": job["credits"]["quoted"]})
+    assert job["credits"] == {"quoted": quoted["credits"], "held": quoted["credits"], "charged": 0, "refunded": 0}
+    assert ledger.balance(ANN).held == quoted["credits"]
+
+
+@given(st.integers(min_value=0, max_value=4))
+@hypothesis_settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_what_is_charged_never_exceeds_the_quote(delivered_count: int) -> None:
+    account = AccountId("web", f"u{uuid7().hex}")
+    open_account(1_000, account)
+    parameters = {"prompt": "a", "quality": "high", "num_outputs": 4}
+    quoted = quote("flux-schnell", parameters, user=account.user)[1]["credits"]
+    job_id = call_api("POST", "/jobs", body={"template": "flux-schnell", "parameters": parameters}, user=account.user)[1]["id"]
+
+    charged = ledger.resolve(account, job_id, now=datetime.now(UTC)).charged if not delivered_count else quoted * delivered_count // 4
+
+    assert 0 <= charged <= quoted == 60
+
+
+def test_asks_nobody_for_credits_and_writes_nothing() -> None:
+    assert quote("flux-schnell", {"prompt": "a"}) == (200, {"credits": 10})
+    assert call_api("GET", "/jobs")[1] == {"jobs": [], "next_cursor": None, "total": 0}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({}, "parameters.prompt"),
+        ({"prompt": "a", "wings": 2}, "parameters.wings"),
+        ({"prompt": "a", "num_outputs": 5}, "parameters.num_outputs"),
+        ({"prompt": "a", "quality": "high", "go_fast": True}, "parameters.go_fast"),
+        ("a", "parameters"),
+        (None, "parameters"),
+    ],
+)
+def test_refuses_what_a_job_would_be_refused_for(parameters: object, field: str) -> None:
+    open_account(100)
+
+    for status, problem in (quote("flux-schnell", parameters), call_api("POST", "/jobs", body={"template": "flux-schnell", "parameters": parameters})[:2]):
+        assert status == 422
+        assert [error["field"] for error in problem["errors"]] == [field]
+
+
+def test_another_template_or_nobody_is_refused() -> None:
+    assert quote("no-such", {"prompt": "a"})[0] == 404
+    assert quote("flux-schnell", {"prompt": "a"}, user=None)[0] == 401
+
+
+def test_prices_are_those_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"DEFAULT_IMAGE_CREDIT_COST": 7, "DEFAULT_VIDEO_CREDIT_COST": 31, "HIGH_QUALITY_MULTIPLIER": "1.25"}.items():
+        with_setting(monkeypatch, name, value)
+
+    assert quote("flux-schnell", {"prompt": "a", "quality": "high", "num_outputs": 2}) == (200, {"credits": 18})
+    assert quote("wan-2.2-t2v-fast", {"prompt": "a", "resolution": "720p"}) == (200, {"credits": 39})
+
+
+class TestVersions:
+    def test_an_old_version_stays_readable(self) -> None:
+        _, sold, _ = call_api("GET", "/templates/flux-schnell")
+        _, old, _ = call_api("GET", "/templates/flux-schnell", query="version=1")
+
+        assert (sold["version"], old["version"]) == (2, 1)
+        assert "quality" in sold["parameters"]["properties"]
+        assert "quality" not in old["parameters"]["properties"]
+        assert call_api("GET", "/templates/flux-schnell", query="version=3")[0] == 404
+        assert call_api("GET", "/templates/flux-schnell", query="version=0")[0] == 422
+
+    def test_a_job_of_an_old_version_keeps_it_and_what_it_asks_for(self) -> None:
+        old = catalog.template("flux-schnell", 1)
+        parameters = checked_parameters(old, {"prompt": "a"}, prompt_characters_max=100)
+        job = new_job(old, parameters, account=ANN, job_id=str(uuid7()), prices=settings().prices, now=datetime.now(UTC))
+        open_account(100)
+        ledger.hold(job, key=None, now=job.created_at)
+
+        assert call_api("GET", f"/jobs/{job.job_id}")[1]["template"]["version"] == 1
+        assert stored(job).work == old.work(parameters)

@@ -1,0 +1,238 @@
+"""Pictures that users bring along: announced, completed, used; each by its owner alone, and again after every crash."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+from PIL import Image
+
+from darkroom.adapters import job_store
+from darkroom.adapters import workflow as workflow_adapter
+from darkroom.settings import settings
+from tests.aws import CONTEXT, handler_of
+from tests.builders import ANN, call_api, http_event, open_account
+from tests.integration.steps import BUCKET, at
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+PNG = {"content_type": "image/png", "bytes": 5_000}
+NOBODYS = "0199f3a0-7b1c-7d4e-9a52-3c8e5f1d2b60"
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No execution is started, so every job stays as it was submitted."""
+    monkeypatch.setattr(workflow_adapter, "start", lambda _: None)
+
+
+def picture(size: tuple[int, int] = (40, 30)) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", size, "tomato").save(file, "PNG")
+    return file.getvalue()
+
+
+def announce(body: object = PNG, **event: Any) -> tuple[int, Any]:
+    status, document, _ = call_api("POST", "/uploads", body=body, **event)
+    return status, document
+
+
+def send(upload: dict[str, Any], body: bytes) -> None:
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=upload["fields"]["key"], Body=body, ContentType="image/png")
+
+
+def complete(upload_id: str, **event: Any) -> tuple[int, Any]:
+    answer = handler_of("prepare_upload")(http_event("POST", f"/uploads/{upload_id}/complete", **event), CONTEXT)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def prepared(**event: Any) -> str:
+    upload = announce(**event)[1]
+    send(upload, picture())
+    assert complete(upload["upload_id"], **event)[0] == 200
+    upload_id: str = upload["upload_id"]
+    return upload_id
+
+
+def keys() -> list[str]:
+    return sorted(item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", []))
+
+
+def fields_of(problem: Any) -> list[str]:
+    return [error["field"] for error in problem["errors"]]
+
+
+class TestAnnouncing:
+    def test_gives_a_form_for_exactly_one_object(self) -> None:
+        status, upload = announce()
+
+        assert status == 201
+        assert upload.keys() == {"upload_id", "url", "fields"}
+        assert upload["fields"]["key"] == f"uploads/web/ann/{upload['upload_id']}.original"
+        assert upload["fields"]["Content-Type"] == "image/png"
+        assert {"policy", "x-amz-signature", "x-amz-credential", "x-amz-algorithm", "x-amz-date"} <= upload["fields"].keys()
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"content_type": "image/tiff", "bytes": 1}, "content_type"),
+            ({"content_type": "IMAGE/PNG", "bytes": 1}, "content_type"),
+            ({"bytes": 1}, "content_type"),
+            ({"content_type": "image/png"}, "bytes"),
+            ({"content_type": "image/png", "bytes": 0}, "bytes"),
+            ({"content_type": "image/png", "bytes": 20_000_001}, "bytes"),
+            ({"content_type": "image/png", "bytes": "7"}, "bytes"),
+            ({"content_type": "image/png", "bytes": True}, "bytes"),
+            ({"content_type": "image/png", "bytes": 1, "key": "media/web/bob/x"}, "key"),
+        ],
+    )
+    def test_names_what_is_wrong(self, body: object, field: str) -> None:
+        status, problem = announce(body)
+
+        assert status == 422
+        assert fields_of(problem) == [field]
+
+    def test_takes_the_largest_file_and_nobody_who_is_not_signed_in(self) -> None:
+        assert announce({"content_type": "image/gif", "bytes": 20_000_000})[0] == 201
+        assert announce(user=None)[0] == 401
+
+
+class TestCompleting:
+    def test_makes_it_fit_and_keeps_only_that(self) -> None:
+        upload = announce({"content_type": "image/png", "bytes": 50_000})[1]
+        send(upload, picture((2000, 1000)))
+
+        status, document = complete(upload["upload_id"])
+
+        assert (status, document["width"], document["height"], document["content_type"]) == (200, 1024, 512, "image/jpeg")
+        assert keys() == [f"uploads/web/ann/{upload['upload_id']}.jpg"]
+
+    def test_completing_again_gives_the_same_answer_whatever_was_sent_since(self) -> None:
+        upload = announce()[1]
+        send(upload, picture())
+        first = complete(upload["upload_id"])
+        send(upload, picture((7, 7)))
+
+        assert complete(upload["upload_id"]) == first
+
+    def test_somebody_elses_unknown_and_malformed_ones_are_not_found(self) -> None:
+        upload_id = prepared()
+
+        assert complete(upload_id, user="bob")[0] == 404
+        assert complete(upload_id, **{"custom:platform": "mobile"})[0] == 404
+        for unknown in (NOBODYS, "x", "..%2Fbob", upload_id.upper(), "JOB%23x"):
+            assert complete(unknown)[0] == 404
+        assert complete(upload_id, user=None)[0] == 401
+
+    def test_before_the_file_has_arrived_it_says_so(self) -> None:
+        status, problem = complete(announce()[1]["upload_id"])
+
+        assert (status, fields_of(problem), problem["charged"]) == (422, ["upload_id"], 0)
+        assert "arrived" in problem["errors"][0]["message"]
+
+    @pytest.mark.parametrize("body", [b"", b"a text file called picture.jpg", picture()[:-30]])
+    def test_what_is_no_picture_is_refused_and_nothing_is_kept_of_it(self, body: bytes) -> None:
+        upload = announce()[1]
+        send(upload, body)
+
+        status, problem = complete(upload["upload_id"])
+
+        assert (status, fields_of(problem), problem["charged"]) == (422, ["upload_id"], 0)
+        assert keys() == [upload["fields"]["key"]]
+
+    def test_more_than_was_announced_is_not_read(self) -> None:
+        upload = announce({"content_type": "image/png", "bytes": 10})[1]
+        send(upload, picture())
+
+        status, problem = complete(upload["upload_id"])
+
+        assert (status, problem["errors"][0]["message"]) == (422, "Has more than the 10 bytes that were announced.")
+
+    def test_it_is_too_old_after_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        upload_id = prepared()
+        now = datetime.now(UTC)
+
+        at(monkeypatch, now + timedelta(hours=settings().upload_hours, seconds=-60))
+        assert complete(upload_id)[0] == 200
+        at(monkeypatch, now + timedelta(hours=settings().upload_hours, seconds=60))
+        assert complete(upload_id)[0] == 404
+
+    @pytest.mark.parametrize("after", ["PutObject", "UpdateItem", "DeleteObject"])
+    def test_a_crash_between_any_two_calls_is_made_good_by_completing_again(self, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        upload = announce()[1]
+        send(upload, picture())
+        with monkeypatch.context() as patch:
+            crash_after(after, patch)
+            with pytest.raises(KeyboardInterrupt):
+                complete(upload["upload_id"])
+
+        status, document = complete(upload["upload_id"])
+
+        assert (status, document["width"], document["height"]) == (200, 40, 30)
+        assert f"uploads/web/ann/{upload['upload_id']}.jpg" in keys()
+
+
+def crash_after(operation: str, patch: pytest.MonkeyPatch) -> None:
+    """Let the process die once this call has done its work."""
+    real = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def dying(client: Any, name: str, parameters: Any) -> Any:
+        answer = real(client, name, parameters)
+        if name == operation:
+            raise KeyboardInterrupt
+        return answer
+
+    patch.setattr(BaseClient, "_make_api_call", dying)
+
+
+class TestUsing:
+    def test_a_job_takes_an_upload_of_its_own_account(self) -> None:
+        open_account(100)
+        upload_id = prepared()
+
+        status, job, _ = call_api("POST", "/jobs", body={"template": "real-esrgan", "parameters": {"image": upload_id, "resolution": "2k"}})
+
+        assert status == 202
+        assert job["parameters"]["image"] == upload_id
+        work = stored_work(job["id"])
+        assert (work.input["image"], work.images) == (f"uploads/web/ann/{upload_id}.jpg", ("image",))
+
+    def test_several_pictures_are_taken_in_their_order(self) -> None:
+        open_account(1000)
+        first, second = prepared(), prepared()
+        url = "https://example.com/a.png"
+
+        _, job, _ = call_api("POST", "/jobs", body={"template": "veo-3.1", "parameters": {"prompt": "a", "reference_images": [second, url, first]}})
+
+        sent = stored_work(job["id"]).input["reference_images"]
+        assert sent == [f"uploads/web/ann/{second}.jpg", url, f"uploads/web/ann/{first}.jpg"]
+
+    def test_anything_else_is_refused_and_costs_nothing(self) -> None:
+        open_account(100)
+        announced = announce()[1]["upload_id"]
+        bobs = prepared(user="bob")
+
+        for image in (announced, bobs, NOBODYS):
+            status, problem, _ = call_api("POST", "/jobs", body={"template": "real-esrgan", "parameters": {"image": image}})
+            assert (status, fields_of(problem)) == (422, ["parameters.image"])
+            status, problem, _ = call_api("POST", "/templates/real-esrgan/quote", body={"parameters": {"image": image}})
+            assert (status, fields_of(problem)) == (422, ["parameters.image"])
+        assert call_api("GET", "/credits")[1] == {"available": 100, "held": 0, "spent": 0, "granted": 100, "in_flight": 0}
+
+    def test_a_prompt_that_looks_like_a_key_is_a_prompt(self) -> None:
+        open_account(100)
+        prompt = f"uploads/web/bob/{NOBODYS}.jpg"
+
+        _, job, _ = call_api("POST", "/jobs", body={"template": "flux-dev", "parameters": {"prompt": prompt, "image": "https://example.com/a.png"}})
+
+        work = stored_work(job["id"])
+        assert (work.input["prompt"], work.input["image"], work.images) == (prompt, "https://example.com/a.png", ("image",))
+
+
+def stored_work(job_id: str) -> Any:
+    return job_store.read(ANN, job_id).work
