@@ -9,16 +9,16 @@ from typing import IO
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import job_store, media, pictures
+from darkroom.adapters import job_store, media, outputs
 from darkroom.adapters.fetch import fetch_output
 from darkroom.adapters.workflow import JobKey, key_of_event
 from darkroom.domain.errors import ComeBackLater, GenerationFailed, OutputUnavailable, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job, Output
+from darkroom.domain.outputs import Thumbnail
 from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
 from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import provider_named
-from darkroom.settings import settings
 
 _NOT_YET_SECONDS = 2
 
@@ -92,28 +92,29 @@ def _store_all(job: Job, prediction: Prediction) -> None:
 
 def _store(job: Job, number: int, url: str) -> Output:
     with fetch_output(url) as file:
-        picture = pictures.look_at(file)
-        key = media.output_key(job, number, picture.extension)
+        found = outputs.look_at(file)
+        key = media.output_key(job, number, found.extension)
         file.seek(0, 2)
         size_bytes = file.tell()
         file.seek(0)
         thumbnail = _stored_thumbnail(job, number, file)
-        media.put(key, file, picture.content_type)
+        media.put(key, file, found.content_type)
     return Output(
         number=number,
         key=key,
-        content_type=picture.content_type,
+        content_type=found.content_type,
         bytes=size_bytes,
-        width=picture.width,
-        height=picture.height,
+        width=found.width,
+        height=found.height,
+        seconds=found.seconds,
         thumbnail_key=media.thumbnail_key(job, number) if thumbnail else None,
         placeholder=thumbnail.placeholder if thumbnail else None,
     )
 
 
-def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> pictures.Thumbnail | None:
+def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | None:
     try:
-        thumbnail = pictures.thumbnail(file, pixels_max=settings().image_pixels_max)
+        thumbnail = outputs.thumbnail(file)
         media.put(media.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
     except Exception as error:  # noqa: BLE001 (a thumbnail that fails never fails a paid job)
         logger.warning("no thumbnail", number=number, cause=str(error))

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from local.replicate import problems
 from local.replicate.clock import Clock
-from local.replicate.pictures import Picture
+from local.replicate.outputs import Output
 
 REQUESTS_REMEMBERED_MAX = 10_000
 
@@ -28,21 +28,21 @@ class DeliveryRequest:
 
 
 class Deliveries:
-    """Keeps what a file is drawn from, not the file: a picture is drawn when it is fetched."""
+    """Keeps what a file is drawn from, not the file: it is drawn when it is fetched."""
 
     def __init__(self, clock: Clock) -> None:
         """Begin with nothing published."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._files: dict[str, tuple[Picture, datetime]] = {}
+        self._files: dict[str, tuple[Output, datetime]] = {}
         self._requests: deque[DeliveryRequest] = deque(maxlen=REQUESTS_REMEMBERED_MAX)
 
-    def publish(self, picture: Picture, *, expires_at: datetime) -> str:
-        """Return the path under which the picture can be fetched until it expires."""
-        path = f"/delivery/{secrets.token_urlsafe(32)}/{picture.file_name}"
+    def publish(self, output: Output, *, expires_at: datetime) -> str:
+        """Return the path under which the file can be fetched until it expires."""
+        path = f"/delivery/{secrets.token_urlsafe(32)}/{output.file_name}"
         with self._lock:
             self._forget_expired()
-            self._files[path] = (picture, expires_at)
+            self._files[path] = (output, expires_at)
         return path
 
     def rules(self) -> list[Rule]:
@@ -57,12 +57,12 @@ class Deliveries:
     def _fetch(self, request: Request, _file: str) -> Response:
         with self._lock:
             self._forget_expired()
-            picture, _ = self._files.get(request.path, (None, None))
-            status = 404 if picture is None else 200
+            output, _ = self._files.get(request.path, (None, None))
+            status = 404 if output is None else 200
             self._requests.append(DeliveryRequest(request.method, request.path, status, "Authorization" in request.headers))
-        if picture is None:
+        if output is None:
             raise problems.not_found()
-        return Response(picture.render(), content_type=picture.content_type)
+        return Response(output.render(), content_type=output.content_type)
 
     def _forget_expired(self) -> None:
         now = self._clock()

@@ -4,8 +4,8 @@ import secrets
 from dataclasses import dataclass
 
 from local.replicate.faults import Faults
-from local.replicate.models import Inputs, Model, size_in_pixels
-from local.replicate.pictures import Picture
+from local.replicate.models import Inputs, Model, source_urls
+from local.replicate.outputs import Output, outputs_of
 
 FLAGGED_PHRASE = "flag me"
 
@@ -16,13 +16,17 @@ INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
 
 @dataclass(frozen=True)
 class Fate:
-    """`error` is None for a run that succeeds; `pictures` is None when it succeeds with no output at all."""
+    """`error` is None for a run that succeeds; `outputs` is None when it succeeds with no output at all.
+
+    `source_urls` are the files that the model is given and fetches when it runs.
+    """
 
     queue_seconds: float
     run_seconds: float
     seed: int
     error: str | None
-    pictures: tuple[Picture, ...] | None
+    outputs: tuple[Output, ...] | None
+    source_urls: tuple[str, ...] = ()
 
 
 def decide(model: Model, given: Inputs, faults: Faults) -> Fate:
@@ -35,31 +39,21 @@ def decide(model: Model, given: Inputs, faults: Faults) -> Fate:
         queue_seconds=faults.settings.queue_seconds,
         run_seconds=faults.settings.run_seconds,
         seed=seed,
-        error=_error(inputs, faults),
-        pictures=_pictures(inputs, seed, faults),
+        error=_error(model, inputs, faults),
+        outputs=_outputs(model, inputs, seed, faults),
+        source_urls=tuple(source_urls(model, inputs)),
     )
 
 
-def _error(inputs: Inputs, faults: Faults) -> str | None:
+def _error(model: Model, inputs: Inputs, faults: Faults) -> str | None:
     if FLAGGED_PHRASE in inputs.get("prompt", "").lower() or faults.happens("flag_sensitive"):
         return SENSITIVE
+    if refused := next((refusal.error for refusal in model.refuses if refusal.applies(inputs)), None):
+        return refused
     return INTERRUPTED if faults.happens("fail") else None
 
 
-def _pictures(inputs: Inputs, seed: int, faults: Faults) -> tuple[Picture, ...] | None:
+def _outputs(model: Model, inputs: Inputs, seed: int, faults: Faults) -> tuple[Output, ...] | None:
     if faults.happens("no_output"):
         return None
-    width, height = size_in_pixels(inputs)
-    return tuple(
-        Picture(
-            prompt=inputs.get("prompt", ""),
-            seed=seed,
-            index=index,
-            width=width,
-            height=height,
-            format=inputs.get("output_format", "png"),
-            quality=inputs.get("output_quality", 80),
-        )
-        for index in range(inputs.get("num_outputs", 1))
-        if not faults.happens("drop_output")
-    )
+    return tuple(output for output in outputs_of(model, inputs, seed) if not faults.happens("drop_output"))

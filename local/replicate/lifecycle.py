@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from threading import Thread
 from typing import Any, Unpack
 
 from local.replicate.clock import Clock
 from local.replicate.deliveries import Deliveries
 from local.replicate.predictions import OPEN, Changes, Prediction, PredictionStore, Status
 from local.replicate.scheduler import Scheduler
+from local.replicate.sources import SourceUnusable, fetch_source
 from local.replicate.webhooks import Event, Message, Outbox
 
 # Replicate docs, "Receive webhooks": new outputs and the completion, unless a filter says otherwise.
@@ -58,7 +60,23 @@ class Lifecycle:
         logged = self._change_running(prediction_id, logs=f"Using seed: {started.fate.seed}\n")
         if logged is not None:
             self._tell(logged, "logs")
-        self._later(started.fate.run_seconds, self._finish, prediction_id)
+        if started.fate.source_urls:
+            # A host that does not answer must not hold up the others.
+            Thread(target=self._fetch_and_run, args=(started,), name="simulated-model", daemon=True).start()
+        else:
+            self._later(started.fate.run_seconds, self._finish, prediction_id)
+
+    def _fetch_and_run(self, prediction: Prediction) -> None:
+        try:
+            sources = tuple(fetch_source(url) for url in prediction.fate.source_urls)
+        except SourceUnusable as error:
+            self._end(prediction.id, Status.FAILED, error=str(error))
+            return
+        outputs = prediction.fate.outputs
+        if outputs is not None:
+            outputs = tuple(replace(output, sources=sources) for output in outputs)
+        self._change_running(prediction.id, fate=replace(prediction.fate, outputs=outputs))
+        self._later(prediction.fate.run_seconds, self._finish, prediction.id)
 
     def _finish(self, prediction_id: str) -> None:
         prediction = self.store.find(prediction_id)
@@ -105,10 +123,10 @@ class Lifecycle:
             self._tell(ended, "completed")
 
     def _publish(self, prediction: Prediction) -> list[str] | str | None:
-        if prediction.fate.pictures is None:
+        if prediction.fate.outputs is None:
             return None
         expires_at = self.clock() + self.retention
-        urls = [self.base_url + self.deliveries.publish(picture, expires_at=expires_at) for picture in prediction.fate.pictures]
+        urls = [self.base_url + self.deliveries.publish(output, expires_at=expires_at) for output in prediction.fate.outputs]
         if prediction.model.output == "uri[]":
             return urls
         return urls[0] if urls else None

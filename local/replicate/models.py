@@ -1,6 +1,6 @@
 """A model as the API knows it: its name, its versions, the inputs that it takes, the files that it makes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,7 +20,22 @@ PIXELS_BY_ASPECT_RATIO = {
     "3:4": (896, 1152),
     "9:16": (768, 1344),
     "9:21": (640, 1536),
+    "2:1": (1408, 704),
+    "1:2": (704, 1408),
+    "16:10": (1280, 800),
+    "10:16": (800, 1280),
+    "3:1": (1536, 512),
+    "1:3": (512, 1536),
 }
+LINES_BY_RESOLUTION = {"480p": 480, "512p": 512, "720p": 720, "768p": 768, "1080p": 1080}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a model takes and then fails over: a test of its inputs, defaults included, and the error that it ends with."""
+
+    applies: Callable[[Inputs], bool]
+    error: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +50,8 @@ class Model:
     output: Literal["uri", "uri[]"]
     inputs: Mapping[str, Schema]
     required: tuple[str, ...] = ()
+    makes: Literal["picture", "enlargement", "cutout", "film"] = "picture"
+    refuses: tuple[Refusal, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -54,10 +71,26 @@ class Model:
         return {**defaults, **given, **integers}
 
 
+def source_urls(model: Model, inputs: Inputs) -> list[str]:
+    """Return the URLs of the files that a model is given, in the order in which it names its inputs."""
+    found: list[str] = []
+    for name, schema in model.inputs.items():
+        if name in inputs and "uri" in (schema.get("format"), schema.get("items", {}).get("format")):
+            found += inputs[name] if isinstance(inputs[name], list) else [inputs[name]]
+    return found
+
+
 def size_in_pixels(inputs: Inputs) -> tuple[int, int]:
-    """Return width and height of each picture that a model makes from these inputs, defaults included."""
+    """Return width and height of each picture that a model makes from these inputs, defaults included.
+
+    A film of so many lines has them along its shorter side.
+    """
     ratio = inputs.get("aspect_ratio", "custom")
-    if ratio == "custom":
+    if lines := LINES_BY_RESOLUTION.get(inputs.get("resolution", "")):
+        across, down = (int(part) for part in (ratio if ":" in ratio else "16:9").split(":"))
+        shorter = min(across, down)
+        return 2 * round(lines * across / shorter / 2), 2 * round(lines * down / shorter / 2)
+    if ratio not in PIXELS_BY_ASPECT_RATIO:
         return inputs.get("width", 1024), inputs.get("height", 1024)
     width, height = PIXELS_BY_ASPECT_RATIO[ratio]
     return (width // 2, height // 2) if inputs.get("megapixels") == "0.25" else (width, height)

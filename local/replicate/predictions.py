@@ -95,6 +95,7 @@ class Changes(TypedDict, total=False):
     """What changes in the life of a prediction."""
 
     status: Status
+    fate: Fate
     output: list[str] | str | None
     error: str | None
     logs: str

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.adapters import job_store, ledger
+from darkroom.adapters import job_store, ledger, outputs
 from darkroom.domain.errors import ComeBackLater, GenerationFailed, OutputUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
@@ -21,6 +21,7 @@ from darkroom.domain.predictions import Prediction
 from functions.store_output import handler as store_output
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, stored
+from tests.integration.films import film
 from tests.integration.servers import Received, Reply, answering, server
 from tests.integration.steps import BUCKET, at, key, with_setting
 
@@ -323,15 +324,27 @@ class TestStoreOutput:
         assert stored(job).outputs or stored(job).failure == failure(FailureCode.OUTPUT_REJECTED)
 
     def test_a_damaged_picture_is_a_picture_or_none_and_no_crash(self) -> None:
-        from darkroom.adapters import pictures  # noqa: PLC0415 (only the store step has the library for pixels)
-
         for seed in range(6_000):
             file = BytesIO(damaged_picture(seed))
             try:
-                pictures.look_at(file)
-                pictures.thumbnail(file, pixels_max=40_000_000)
-            except (GenerationFailed, pictures.NoThumbnail):
+                outputs.look_at(file)
+                outputs.thumbnail(file)
+            except (GenerationFailed, outputs.NoThumbnail):
                 continue
+
+    def test_a_film_is_copied_with_its_length_and_a_thumbnail(self) -> None:
+        body = film((128, 72))
+        with self.returning("/a.mp4", {"/a.mp4": Reply(200, body)}):
+            job = self.store(self.processing())
+
+        (output,) = job.outputs
+        prefix = f"media/web/ann/{job.job_id}/"
+        assert (output.key, output.content_type, output.bytes, output.width, output.height, output.seconds) == (
+            f"{prefix}0.mp4", "video/mp4", len(body), 128, 72, 2.0,
+        )  # fmt: skip
+        assert self.objects()[output.key]["Body"].read() == body
+        assert output.thumbnail_key == f"{prefix}0.thumbnail.jpg"
+        assert output.placeholder
 
     def test_a_prediction_that_still_runs_is_waited_for(self) -> None:
         with self.returning(None, status="processing"), pytest.raises(ComeBackLater) as pause:

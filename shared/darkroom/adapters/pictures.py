@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from io import BytesIO
 from typing import IO
 
@@ -11,6 +10,7 @@ from PIL import Image, ImageOps
 
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.outputs import OutputFile, Thumbnail
 
 THUMBNAIL_SIZE = (200, 200)
 _THUMBNAIL_QUALITY = 80
@@ -18,34 +18,12 @@ _PLACEHOLDER_SIZE = (16, 16)
 _FORMATS = {"PNG": ("image/png", "png"), "JPEG": ("image/jpeg", "jpg"), "WEBP": ("image/webp", "webp")}
 
 
-class NoThumbnail(Exception):
-    """There is no thumbnail of this picture. That fails no job."""
-
-
-@dataclass(frozen=True, slots=True)
-class PictureFile:
-    """What a file's own first bytes say it is; nothing is believed of its name or its headers."""
-
-    content_type: str
-    extension: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """A small JPEG, and a data URL of a few pixels to show until it has loaded."""
-
-    body: bytes
-    placeholder: str
-
-
-def look_at(file: IO[bytes]) -> PictureFile:
+def look_at(file: IO[bytes]) -> OutputFile:
     """Tell what picture this is, from its header. Raises GenerationFailed when it is none."""
     try:
         with Image.open(file, formats=list(_FORMATS)) as picture:
             content_type, extension = _FORMATS[picture.format or ""]
-            return PictureFile(content_type, extension, *picture.size)
+            return OutputFile(content_type, extension, *picture.size)
     except Exception as error:
         # Pillow's decoders raise nearly anything for a file that was made to break them.
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
@@ -54,24 +32,22 @@ def look_at(file: IO[bytes]) -> PictureFile:
 
 
 def thumbnail(file: IO[bytes], *, pixels_max: int) -> Thumbnail:
-    """Make a 200 × 200 JPEG of quality 80 that the picture covers. Raises NoThumbnail for what cannot be decoded within the budget."""
+    """Make a 200 × 200 JPEG of quality 80 that the picture covers. Raises nearly anything for what cannot be decoded within the budget."""
     try:
-        small = _covering(file, pixels_max)
-        return Thumbnail(_encoded(small, "JPEG", _THUMBNAIL_QUALITY), _placeholder(small))
-    except Exception as error:
-        raise NoThumbnail(f"{type(error).__name__}: {error}") from error
+        with Image.open(file, formats=list(_FORMATS)) as picture:
+            if picture.width * picture.height > pixels_max:
+                raise ValueError(f"{picture.width} × {picture.height} pixels")
+            # Decoding a JPEG at about twice the size is several times faster; for other formats this does nothing.
+            picture.draft("RGB", (2 * THUMBNAIL_SIZE[0], 2 * THUMBNAIL_SIZE[1]))
+            return thumbnail_of(ImageOps.exif_transpose(picture))
     finally:
         file.seek(0)
 
 
-def _covering(file: IO[bytes], pixels_max: int) -> Image.Image:
-    with Image.open(file, formats=list(_FORMATS)) as picture:
-        if picture.width * picture.height > pixels_max:
-            raise ValueError(f"{picture.width} × {picture.height} pixels")
-        # Decoding a JPEG at about twice the size is several times faster; for other formats this does nothing.
-        picture.draft("RGB", (2 * THUMBNAIL_SIZE[0], 2 * THUMBNAIL_SIZE[1]))
-        upright = ImageOps.exif_transpose(picture)
-        return ImageOps.fit(_on_white(upright), THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
+def thumbnail_of(picture: Image.Image) -> Thumbnail:
+    """Make the same of a picture that is decoded and upright."""
+    small = ImageOps.fit(_on_white(picture), THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
+    return Thumbnail(_encoded(small, "JPEG", _THUMBNAIL_QUALITY), _placeholder(small))
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

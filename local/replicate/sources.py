@@ -1,0 +1,45 @@
+"""The files that a model is given: fetched when it runs, as the real one does, or read from a data URL."""
+
+from base64 import b64decode
+from io import BytesIO
+
+import requests
+from PIL import Image
+
+SOURCE_BYTES_MAX = 100_000_000
+_TIMEOUT_SECONDS = 5.0
+
+
+class SourceUnusable(Exception):
+    """The file could not be fetched or is no picture; the message is what the prediction fails with."""
+
+
+def fetch_source(url: str) -> bytes:
+    """Return the file. Raises SourceUnusable."""
+    body = _from_data_url(url) if url.startswith("data:") else _fetched(url)
+    try:
+        with Image.open(BytesIO(body)) as picture:
+            picture.load()
+    except Exception as error:
+        raise SourceUnusable("cannot identify image file") from error
+    return body
+
+
+def _from_data_url(url: str) -> bytes:
+    head, _, data = url.partition(",")
+    try:
+        return b64decode(data, validate=True) if head.endswith(";base64") else data.encode()
+    except ValueError as error:
+        raise SourceUnusable("malformed data URL") from error
+
+
+def _fetched(url: str) -> bytes:
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(url, timeout=_TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        raise SourceUnusable(f"could not fetch {url.partition('?')[0]}") from error
+    if not answer.ok or len(answer.content) > SOURCE_BYTES_MAX:
+        raise SourceUnusable(f"could not fetch {url.partition('?')[0]}: {answer.status_code}")
+    return answer.content

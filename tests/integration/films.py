@@ -1,0 +1,46 @@
+"""Films as providers make them, and as nobody should."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import av
+from PIL import Image
+
+
+def film(
+    size: tuple[int, int] = (64, 48), *, codec: str = "libx264", extension: str = "mp4", colours: tuple[str, ...] = ("teal",) * 24, rate: int = 12,
+    rotation: int = 0, sound: bool = False,
+) -> bytes:  # fmt: skip
+    """A film of one plain frame for each colour; its left upper quarter is white."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / f"film.{extension}"
+        with av.open(path, "w") as container:
+            stream = container.add_stream(codec, rate=rate)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            if rotation:
+                stream.set_display_rotation(rotation)
+            if sound:
+                container.add_stream("aac", rate=44_100)
+            for colour in colours:
+                picture = Image.new("RGB", size, colour)
+                if colour != "black":
+                    picture.paste("white", (0, 0, size[0] // 2, size[1] // 2))
+                container.mux(stream.encode(av.VideoFrame.from_image(picture)))  # type: ignore[no-untyped-call]
+            container.mux(stream.encode(None))
+        return path.read_bytes()
+
+
+def sound_alone() -> bytes:
+    """An MP4 file without a picture."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "sound.mp4"
+        with av.open(path, "w") as container:
+            stream = container.add_stream("aac", rate=44_100)
+            frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+            frame.sample_rate = 44_100
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return path.read_bytes()
