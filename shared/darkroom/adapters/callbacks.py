@@ -10,16 +10,17 @@ from http import HTTPStatus
 import requests
 from standardwebhooks.webhooks import Webhook
 
-from darkroom.adapters import media
 from darkroom.adapters.http import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, AddressRefused, guarded_session
 from darkroom.adapters.job_rows import partition
+from darkroom.adapters.shown import shown
 from darkroom.adapters.table import AccountRow
 from darkroom.adapters.transactions import update
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.callbacks import new_callback_secret
+from darkroom.domain.documents import JobEventView
 from darkroom.domain.jobs import Job
 from darkroom.domain.urls import is_safe_url
-from darkroom.domain.views import job_view, time_text
+from darkroom.domain.views import time_text
 from darkroom.observability import logger
 from darkroom.settings import settings
 
@@ -48,9 +49,8 @@ def send(job: Job, *, now: datetime) -> None:
     """
     if not job.callback_url or not is_safe_url(job.callback_url, settings().private_hosts):
         return
-    seconds = settings().link_seconds
-    data = job_view(job, link=lambda key: media.link(key, seconds=seconds), link_seconds=seconds, now=now)
-    body = json.dumps({"type": f"job.{job.status}", "timestamp": time_text(job.finished_at), "data": data}, ensure_ascii=False)
+    event: JobEventView = {"type": f"job.{job.status}", "timestamp": time_text(job.finished_at or now), "data": shown(job, now=now)}
+    body = json.dumps(event, ensure_ascii=False)
     message_id = f"{job.job_id}.{job.status}"
     headers = {
         "Content-Type": "application/json",

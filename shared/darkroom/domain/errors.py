@@ -4,6 +4,8 @@ DarkroomError
 ├── RequestError                the caller; the HTTP API answers with a problem document
 │   ├── InvalidRequest            422, one message for each field
 │   ├── IdempotencyKeyReused      422, the same key came with another body
+│   ├── BodyTooLarge              413
+│   ├── NotJson                   415
 │   ├── InsufficientCredits       402
 │   ├── TooManyJobs               429
 │   ├── Paused                    503
@@ -11,7 +13,8 @@ DarkroomError
 │   ├── JobIsOpen                 409, it cannot be deleted yet
 │   ├── NotSignedIn               401
 │   ├── Forbidden                 403
-│   └── NotFound                  404
+│   ├── NotFound                  404
+│   └── MethodNotAllowed          405
 ├── WorkflowUnavailable         nobody: the job is durable, and recovery starts or wakes it
 ├── WebhookRejected             whoever called the webhook, 401
 ├── WebhookSecretMissing        whoever called the webhook, 503
@@ -64,6 +67,19 @@ class IdempotencyKeyReused(RequestError):
     """The same Idempotency-Key came with another body."""
 
 
+class BodyTooLarge(RequestError):
+    """The body has more bytes than its door takes."""
+
+    def __init__(self, bytes_max: int) -> None:
+        """Carry the limit."""
+        super().__init__(f"at most {bytes_max} bytes")
+        self.bytes_max = bytes_max
+
+
+class NotJson(RequestError):
+    """The body is announced as something else than JSON."""
+
+
 class InsufficientCredits(RequestError):
     """The account has fewer credits available than the job costs."""
 
@@ -105,6 +121,16 @@ class Forbidden(RequestError):
 
 class NotFound(RequestError):
     """There is no such thing, or it is somebody else's, which is the same to the caller."""
+
+
+class MethodNotAllowed(RequestError):
+    """The path takes other methods."""
+
+    def __init__(self, path: str, allowed: str) -> None:
+        """Carry the path and the methods that it takes, as they stand in `Allow`."""
+        super().__init__(f"{path} takes {allowed}.")
+        self.path = path
+        self.allowed = allowed
 
 
 class WorkflowUnavailable(DarkroomError):
