@@ -75,7 +75,8 @@ def call_api(method: str, path: str, **event: Any) -> tuple[int, Any, dict[str, 
     """Call the api function, and give the status, the document and the headers of its answer."""
     answer = handler_of("api")(http_event(method, path, **event), CONTEXT)
     must_be_as_described(method, path, answer["statusCode"], answer["headers"], answer.get("body") or "")
-    return answer["statusCode"], json.loads(answer["body"]) if answer.get("body") else None, answer["headers"]
+    text, headers = answer.get("body"), answer["headers"]
+    return answer["statusCode"], json.loads(text) if text and "json" in headers["Content-Type"] else text or None, headers
 
 
 def until[Result](look: Callable[[], Result | None], *, seconds: float = 20.0) -> Result:

@@ -11,12 +11,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Que
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import catalog, clock
-from darkroom.adapters import callbacks, deletion, job_store, ledger, openapi, submissions, switches, uploads, workflow
+from darkroom.adapters import callbacks, deletion, job_store, ledger, submissions, switches, uploads, workflow
 from darkroom.adapters.answers import answer, answers, is_known, not_modified
 from darkroom.adapters.callers import Caller, account_named, caller_of
 from darkroom.adapters.http_api import HttpApi
 from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.adapters.pages import Page
+from darkroom.adapters.problems import PROBLEMS, problem_named
 from darkroom.adapters.requests import GrantRequest, JobRequest, PauseRequest, QuoteRequest, UploadRequest
 from darkroom.adapters.shown import etag_of, retry_after, shown
 from darkroom.domain import documents, errors
@@ -206,7 +207,27 @@ def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
 @answers({HTTPStatus.OK: documents.DocumentView})
 def read_openapi() -> Response[str]:
     """Describe this API, as OpenAPI 3.1 has it."""
+    from darkroom.adapters import openapi  # noqa: PLC0415 (no other request pays for it)
+
     return Response(HTTPStatus.OK, "application/json", openapi.document_text(app))
+
+
+@app.get("/docs", tags=["service"], security=[])
+@answers({HTTPStatus.OK: str}, headers=("Cache-Control",))
+def read_docs() -> Response[str]:
+    """Show what this API is, to people."""
+    from darkroom.adapters import docs_page, openapi  # noqa: PLC0415 (no other request pays for it)
+
+    return docs_page.docs_page(openapi.document(app), PROBLEMS.values())
+
+
+@app.get("/problems/<slug>", tags=["service"], security=[])
+@answers({HTTPStatus.OK: str}, headers=("Cache-Control",), refusals=(errors.NotFound,))
+def read_problem(slug: str) -> Response[str]:
+    """Show what a type of problem means and what to do about it, to people."""
+    from darkroom.adapters import docs_page  # noqa: PLC0415 (no other request pays for it)
+
+    return docs_page.problem_page(problem_named(slug))
 
 
 @app.get("/health", tags=["service"], security=[])

@@ -19,7 +19,14 @@ from tests.aws import ROOT, TEMPLATE, folder_of
 
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}
-OPEN_TO_EVERYBODY = {("GET", "/health"), ("GET", "/openapi.json"), ("ANY", "/webhooks/replicate"), ("ANY", "$default")}
+OPEN_TO_EVERYBODY = {
+    ("GET", "/health"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/problems/{slug}"),
+    ("ANY", "/webhooks/replicate"),
+    ("ANY", "$default"),
+}
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,14 @@ def problem_of(error: errors.DarkroomError) -> Problem:
     return PROBLEMS[type(error)]
 
 
+def problem_named(slug: str) -> Problem:
+    """Give the type of problem of this name. Raises NotFound."""
+    for problem in PROBLEMS.values():
+        if problem.slug == slug:
+            return problem
+    raise errors.NotFound("type of problem")
+
+
 def document_of(error: errors.DarkroomError) -> ProblemView:
     """Write an error as the caller reads it."""
     found = problem_of(error)

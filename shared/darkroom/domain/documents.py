@@ -1,6 +1,7 @@
-"""What is shown, as types: the API's description of itself is made of them, and nothing else reads them at run time."""
+"""What is shown, as types: the API's description of itself is made of them, and nothing else reads them at run time.
 
-from __future__ import annotations
+Annotations are no texts in this module: typing would compile each of them, at every cold start.
+"""
 
 from typing import Any, Literal, TypedDict
 
