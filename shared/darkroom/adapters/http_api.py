@@ -15,8 +15,10 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 
 from darkroom.adapters.answers import json_text, refusal
 from darkroom.adapters.problems import PROBLEMS
+from darkroom.adapters.troubles import is_passing
 from darkroom.domain import errors
 from darkroom.domain.errors import FieldError
+from darkroom.observability import logger, metrics
 
 
 class _StrictBodies(OpenAPIRequestValidationMiddleware):
@@ -40,6 +42,7 @@ class HttpApi(APIGatewayHttpResolver):
         self.exception_handler(NotFoundError)(self._no_such_route)
         self.exception_handler(list(PROBLEMS))(refusal)
         self.exception_handler(RequestValidationError)(_invalid)
+        self.exception_handler(Exception)(self._broken)
 
     def raw_body(self) -> bytes:
         """Give the body's bytes as they came. Raises BodyTooLarge."""
@@ -55,6 +58,15 @@ class HttpApi(APIGatewayHttpResolver):
         authorizer = self.current_event.raw_event.get("requestContext", {}).get("authorizer") or {}
         claims: dict[str, Any] | None = (authorizer.get("jwt") or {}).get("claims")
         return claims
+
+    def _broken(self, error: Exception) -> Response[str]:
+        """Answer for an error that nobody foresaw. Lambda counts no error then, so that a metric of our own does."""
+        if is_passing(error):
+            logger.warning("no answer from AWS", exc_info=True)
+            return refusal(errors.Unavailable())
+        logger.exception("unhandled error")
+        metrics.add_metric("UnhandledErrors", "Count", 1)
+        return refusal(errors.InternalError(self.lambda_context.aws_request_id))
 
     def _no_such_route(self, _: NotFoundError) -> Response[str]:
         path = self.current_event.path

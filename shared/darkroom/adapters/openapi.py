@@ -167,7 +167,7 @@ def _refused_with(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
         yield from (errors.NotJson, errors.BodyTooLarge)
     if operation.request_body or any(parameter["in"] == "query" for parameter in operation.parameters):
         yield errors.InvalidRequest
-    yield from operation.answers.refusals
+    yield from (*operation.answers.refusals, errors.InternalError, errors.Unavailable)
 
 
 def _gateways_own(operation: Operation) -> set[HTTPStatus]:

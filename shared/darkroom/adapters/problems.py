@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 from darkroom.domain import errors
 
 BUSY_RETRY_AFTER_SECONDS = 5
+UNAVAILABLE_RETRY_AFTER_SECONDS = 2
 PAUSED_RETRY_AFTER_SECONDS = 60
 
 
@@ -20,23 +21,30 @@ class FieldErrorView(TypedDict):
 
 
 class ProblemView(TypedDict):
-    """A problem document (RFC 9457). `retryable` says whether the same request may succeed later; what is refused charges nothing."""
+    """A problem document (RFC 9457). `retryable` says whether the same request may succeed later.
+
+    What is refused charges nothing, and says so; where nobody knows what became of the request, nothing is said of it.
+    """
 
     type: str
     title: str
     status: int
     detail: str
     retryable: bool
-    charged: int
+    charged: NotRequired[int]
     errors: NotRequired[list[FieldErrorView]]
     required: NotRequired[int]
     available: NotRequired[int]
     missing: NotRequired[int]
+    request_id: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A type of problem. `detail` is what every answer of it says; without one each answer says what it is about."""
+    """A type of problem. `detail` is what every answer of it says; without one each answer says what it is about.
+
+    A refusal changed nothing. Of what is none, nobody knows what became of the request.
+    """
 
     slug: str
     status: HTTPStatus
@@ -45,6 +53,7 @@ class Problem:
     advice: str
     detail: str = ""
     retry_after_seconds: int | None = None
+    is_refusal: bool = True
 
     @property
     def type(self) -> str:
@@ -74,13 +83,16 @@ def document_of(error: errors.DarkroomError) -> ProblemView:
         "status": found.status.value,
         "detail": found.detail or _detail(error),
         "retryable": found.retry_after_seconds is not None,
-        "charged": 0,
     }
+    if found.is_refusal:
+        document["charged"] = 0
     match error:
         case errors.InvalidRequest() if error.errors:
             document["errors"] = [{"field": wrong.field, "message": wrong.message} for wrong in error.errors]
         case errors.InsufficientCredits(required=required, available=available):
             document |= {"required": required, "available": available, "missing": required - available}
+        case errors.InternalError():
+            document["request_id"] = error.request_id
     return document
 
 
@@ -135,7 +147,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         status=HTTPStatus.TOO_MANY_REQUESTS,
         title="Too many jobs in flight",
         meaning="The account has as many open jobs as it may have at once.",
-        advice="Submit again when one of them has ended; Retry-After says when it is worth a try.",
+        advice="Submit again when one of them has ended.",
         retry_after_seconds=BUSY_RETRY_AFTER_SECONDS,
     ),
     errors.Paused: Problem(
@@ -143,7 +155,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         title="No jobs are taken at the moment",
         meaning="An administrator has paused the taking of new jobs. Jobs that were accepted before go on and end.",
-        advice="Submit again later, with the same Idempotency-Key; Retry-After says when it is worth a try.",
+        advice="Submit again later, with the same Idempotency-Key.",
         detail="Jobs that were accepted go on. Submit again later.",
         retry_after_seconds=PAUSED_RETRY_AFTER_SECONDS,
     ),
@@ -205,6 +217,25 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="The body is too large",
         meaning="The body has more bytes than this route takes. detail says how many it may have.",
         advice="Send a smaller body.",
+    ),
+    errors.Unavailable: Problem(
+        slug="unavailable",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title="No answer at the moment",
+        meaning="What the API stands on did not answer in time or was too busy, and it is not known whether the request took effect.",
+        advice="Repeat the request after a moment. A POST /jobs that is repeated with the same Idempotency-Key is one job, however often it is sent.",
+        detail="It is not known whether the request took effect. Repeat it with the same Idempotency-Key.",
+        retry_after_seconds=UNAVAILABLE_RETRY_AFTER_SECONDS,
+        is_refusal=False,
+    ),
+    errors.InternalError: Problem(
+        slug="internal-error",
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        title="Something went wrong on our side",
+        meaning="The API ran into a bug of its own, and it is not known whether the request took effect.",
+        advice="Tell whoever runs the API the request_id, under which the log says more. Look at the job or the books before you repeat the request.",
+        detail="It is not known whether the request took effect. request_id names it in the log.",
+        is_refusal=False,
     ),
     errors.WebhookRejected: Problem(
         slug="webhook-rejected",

@@ -15,6 +15,8 @@ DarkroomError
 │   ├── Forbidden                 403
 │   ├── NotFound                  404
 │   └── MethodNotAllowed          405
+├── Unavailable                 the caller, 503; what became of the request is unknown
+├── InternalError               the caller, 500; it is a bug, and the log knows which
 ├── WorkflowUnavailable         nobody: the job is durable, and recovery starts or wakes it
 ├── WebhookRejected             whoever called the webhook, 401
 ├── WebhookSecretMissing        whoever called the webhook, 503
@@ -131,6 +133,19 @@ class MethodNotAllowed(RequestError):
         super().__init__(f"{path} takes {allowed}.")
         self.path = path
         self.allowed = allowed
+
+
+class Unavailable(DarkroomError):
+    """What the API stands on did not answer, so nobody knows what became of the request."""
+
+
+class InternalError(DarkroomError):
+    """The API ran into a bug of its own."""
+
+    def __init__(self, request_id: str) -> None:
+        """Carry the id under which the log has the rest."""
+        super().__init__(request_id)
+        self.request_id = request_id
 
 
 class WorkflowUnavailable(DarkroomError):
