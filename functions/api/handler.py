@@ -47,7 +47,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @answers(
     {HTTPStatus.ACCEPTED: documents.JobView},
     headers=("Location", "Idempotency-Replayed"),
-    refusals=(errors.IdempotencyKeyReused, errors.InsufficientCredits, errors.TooManyJobs, errors.Paused, errors.NotFound),
+    refusals=(errors.IdempotencyKeyReused, errors.InsufficientCredits, errors.TooManyJobs, errors.TooManyJobsThisMinute, errors.Paused, errors.NotFound),
 )
 def submit_job(
     request: Annotated[JobRequest, Body()],

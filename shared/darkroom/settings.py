@@ -45,6 +45,7 @@ class Settings:
     prompt_characters_max: int = 5_000
     metadata_bytes_max: int = 4_096
     jobs_in_flight_max: int = 20
+    jobs_per_minute_max: int = 120
     predictions_in_flight_max: int = 5
     welcome_credits: int = 0
     retention_days: int = 0

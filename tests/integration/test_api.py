@@ -18,7 +18,7 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, Output
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
-from tests.builders import ANN, call_api, held_job, http_event, image_job, open_account, stored, until
+from tests.builders import ANN, NOON, call_api, held_job, http_event, image_job, open_account, stored, until
 from tests.integration.broken_aws import Trouble, troubled
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -156,6 +156,20 @@ class TestSubmit:
         assert status == 429
         assert_is_problem(status, problem, headers)
         assert int(headers["Retry-After"]) > 0
+        assert ledger.balance(ANN).jobs_total == 1
+
+    def test_too_many_jobs_in_a_minute_are_told_when_the_next_one_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
+        forget_settings()
+        monkeypatch.setattr(clock, "now", lambda: NOON + timedelta(seconds=20))
+        open_account(100)
+        submit()
+
+        status, problem, headers = submit()
+
+        assert status == 429
+        assert_is_problem(status, problem, headers)
+        assert (problem["type"], headers["Retry-After"]) == ("/problems/too-many-jobs-this-minute", "40")
         assert ledger.balance(ANN).jobs_total == 1
 
     @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ class ProblemView(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A type of problem. `detail` is what every answer of it says; without one each answer says what it is about.
+    """A type of problem. `detail` is what an answer of it says, with what its error carries filled in.
 
     A refusal changed nothing. Of what is none, nobody knows what became of the request.
     """
@@ -51,7 +51,7 @@ class Problem:
     title: str
     meaning: str
     advice: str
-    detail: str = ""
+    detail: str = "{message}"
     retry_after_seconds: int | None = None
     is_refusal: bool = True
 
@@ -81,7 +81,7 @@ def document_of(error: errors.DarkroomError) -> ProblemView:
         "type": found.type,
         "title": found.title,
         "status": found.status.value,
-        "detail": found.detail or _detail(error),
+        "detail": found.detail.format_map({"message": str(error), **vars(error)}),
         "retryable": found.retry_after_seconds is not None,
     }
     if found.is_refusal:
@@ -89,8 +89,8 @@ def document_of(error: errors.DarkroomError) -> ProblemView:
     match error:
         case errors.InvalidRequest() if error.errors:
             document["errors"] = [{"field": wrong.field, "message": wrong.message} for wrong in error.errors]
-        case errors.InsufficientCredits(required=required, available=available):
-            document |= {"required": required, "available": available, "missing": required - available}
+        case errors.InsufficientCredits():
+            document |= {"required": error.required, "available": error.available, "missing": error.missing}
         case errors.InternalError():
             document["request_id"] = error.request_id
     return document
@@ -99,24 +99,8 @@ def document_of(error: errors.DarkroomError) -> ProblemView:
 def headers_of(error: errors.DarkroomError) -> dict[str, str]:
     """Give the headers that go with an error's document."""
     headers = {"Allow": error.allowed} if isinstance(error, errors.MethodNotAllowed) else {}
-    seconds = problem_of(error).retry_after_seconds
+    seconds = error.retry_after_seconds if isinstance(error, errors.TooManyJobsThisMinute) else problem_of(error).retry_after_seconds
     return headers | ({"Retry-After": str(seconds)} if seconds is not None else {})
-
-
-def _detail(error: errors.DarkroomError) -> str:
-    match error:
-        case errors.InsufficientCredits(required=required, available=available):
-            return f"The job costs {required} credits and {available} are available: {required - available} are missing."
-        case errors.TooManyJobs():
-            return f"{error.in_flight_max} jobs of this account are in flight, which is the limit. Submit again when one has ended."
-        case errors.JobIsFinal():
-            return f"The job is {error} already."
-        case errors.NotFound():
-            return f"There is no such {error}."
-        case errors.BodyTooLarge():
-            return f"The body may have at most {error.bytes_max} bytes."
-        case _:
-            return str(error)
 
 
 PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
@@ -141,6 +125,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="Not enough credits",
         meaning="The job costs more credits than the account has available. Credits that open jobs hold are not available.",
         advice="missing says how many are lacking. Wait until open jobs give theirs back, get more credits, or ask for less.",
+        detail="The job costs {required} credits and {available} are available: {missing} are missing.",
     ),
     errors.TooManyJobs: Problem(
         slug="too-many-jobs",
@@ -148,7 +133,17 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="Too many jobs in flight",
         meaning="The account has as many open jobs as it may have at once.",
         advice="Submit again when one of them has ended.",
+        detail="{in_flight_max} jobs of this account are in flight, which is the limit. Submit again when one has ended.",
         retry_after_seconds=BUSY_RETRY_AFTER_SECONDS,
+    ),
+    errors.TooManyJobsThisMinute: Problem(
+        slug="too-many-jobs-this-minute",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        title="Too many jobs in this minute",
+        meaning="The account has had as many jobs accepted in this minute as it may have. Requests that were refused do not count.",
+        advice="Submit again in the next minute: Retry-After says in how many seconds it begins.",
+        detail="{per_minute_max} jobs of this account were accepted in this minute, which is the limit. Submit again in the next one.",
+        retry_after_seconds=60,
     ),
     errors.Paused: Problem(
         slug="paused",
@@ -165,6 +160,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="The job has ended",
         meaning="The job is completed, failed or canceled, and nothing changes it any more.",
         advice="Read the job to see how it ended.",
+        detail="The job is {message} already.",
     ),
     errors.JobIsOpen: Problem(
         slug="job-is-open",
@@ -195,6 +191,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="There is nothing here",
         meaning="No such thing exists, it was deleted, or it belongs to another account, which is the same to whoever asks.",
         advice="Check the path and the id. Paths have no slash at their end, and their case matters.",
+        detail="There is no such {message}.",
     ),
     errors.MethodNotAllowed: Problem(
         slug="method-not-allowed",
@@ -217,6 +214,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="The body is too large",
         meaning="The body has more bytes than this route takes. detail says how many it may have.",
         advice="Send a smaller body.",
+        detail="The body may have at most {bytes_max} bytes.",
     ),
     errors.Unavailable: Problem(
         slug="unavailable",

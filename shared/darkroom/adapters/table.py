@@ -196,6 +196,18 @@ class UploadRow(Model):
     expires_at = NumberAttribute()
 
 
+class MinuteRow(Model):
+    """How many jobs of an account were accepted in one minute. TTL only cleans up."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    jobs = NumberAttribute()
+    expires_at = NumberAttribute()
+
+
 class WelcomeRow(Model):
     """Says that a user has had the welcome credits, and on which account. It lies outside of every account, because a user may have several."""
 

@@ -7,7 +7,8 @@ DarkroomError
 │   ├── BodyTooLarge              413
 │   ├── NotJson                   415
 │   ├── InsufficientCredits       402
-│   ├── TooManyJobs               429
+│   ├── TooManyJobs               429, in flight
+│   ├── TooManyJobsThisMinute     429
 │   ├── Paused                    503
 │   ├── JobIsFinal                409, there is nothing to cancel any more
 │   ├── JobIsOpen                 409, it cannot be deleted yet
@@ -86,10 +87,11 @@ class InsufficientCredits(RequestError):
     """The account has fewer credits available than the job costs."""
 
     def __init__(self, *, required: int, available: int) -> None:
-        """Carry both sums, in credits."""
+        """Carry both sums, in credits, and what is missing between them."""
         super().__init__(f"{required} required, {available} available")
         self.required = required
         self.available = available
+        self.missing = required - available
 
 
 class TooManyJobs(RequestError):
@@ -99,6 +101,16 @@ class TooManyJobs(RequestError):
         """Carry the limit."""
         super().__init__(f"{in_flight_max} jobs are in flight")
         self.in_flight_max = in_flight_max
+
+
+class TooManyJobsThisMinute(RequestError):
+    """The account has had as many jobs accepted in this minute as it may have."""
+
+    def __init__(self, per_minute_max: int, retry_after_seconds: int) -> None:
+        """Carry the limit, and in how many seconds the next minute begins."""
+        super().__init__(f"{per_minute_max} jobs in this minute")
+        self.per_minute_max = per_minute_max
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Paused(RequestError):
