@@ -29,7 +29,7 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from local.cloud import account as local_account
 from local.cloud.aws import LocalAws
-from tests.aws import _TABLE_PROPERTIES, CONTEXT, ROOT, TEMPLATE, handler_of
+from tests.aws import _TABLE_PROPERTIES, CONTEXT, ROOT, TEMPLATE, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 from tests.integration.steps import with_setting
 
@@ -303,13 +303,13 @@ class TestAnAccountThatMoves:
         assert audit.audit(PK, now=now()).differences == ()
 
 
-@pytest.mark.usefixtures("aws", "impatient")
 def last_key_of(account: AccountId) -> tuple[str, str]:
     """The key of the last row of an account, in the order of a scan."""
     (row, *_) = AccountRow.query(partition(account), scan_index_forward=False, limit=1)
     return row.pk, row.sk
 
 
+@pytest.mark.usefixtures("aws", "impatient")
 class TestTheDailyRun:
     @pytest.fixture
     def run(self, capsys: pytest.CaptureFixture[str]) -> Run:
