@@ -18,7 +18,7 @@ from darkroom.adapters.http_api import HttpApi
 from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.adapters.pages import Page
 from darkroom.adapters.problems import PROBLEMS, problem_named
-from darkroom.adapters.requests import GrantRequest, JobRequest, PauseRequest, QuoteRequest, UploadRequest
+from darkroom.adapters.requests import CallbackTestRequest, GrantRequest, JobRequest, PauseRequest, QuoteRequest, UploadRequest
 from darkroom.adapters.shown import etag_of, retry_after, shown
 from darkroom.domain import documents, errors
 from darkroom.domain.accounts import AccountId, Entry
@@ -162,7 +162,24 @@ def list_entries(limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[s
 @answers({HTTPStatus.OK: documents.SecretView}, headers=("Cache-Control",))
 def read_callback_secret() -> Response[str]:
     """Show what the caller's callbacks are signed with."""
-    return answer(HTTPStatus.OK, {"secret": callbacks.callback_secret(_caller().account)}, {"Cache-Control": "no-store"})
+    return answer(HTTPStatus.OK, callbacks.secrets_of(_caller().account, now=clock.now()).view, {"Cache-Control": "no-store"})
+
+
+@app.post("/callbacks/secret/rotate", tags=["callbacks"])
+@answers({HTTPStatus.OK: documents.SecretView}, headers=("Cache-Control",))
+def rotate_callback_secret() -> Response[str]:
+    """Sign callbacks with a new secret. For a day, or until the next rotation, they are signed with the previous one as well."""
+    account = _caller().account
+    secrets = callbacks.rotate(account, now=clock.now())
+    logger.info("callback secret rotated", account=str(account))
+    return answer(HTTPStatus.OK, secrets.view, {"Cache-Control": "no-store"})
+
+
+@app.post("/callbacks/test", tags=["callbacks"])
+@answers({HTTPStatus.OK: documents.DeliveryView})
+def try_callback(request: Annotated[CallbackTestRequest, Body()]) -> Response[str]:
+    """Call a URL as it would be called when a job has ended. The event is signed, of the type callback.test, and about no job."""
+    return answer(HTTPStatus.OK, callbacks.send_test(_caller().account, request.callback_url, now=clock.now()))
 
 
 @app.post("/accounts/<platform>/<user>/credits", tags=["administration"])

@@ -61,6 +61,8 @@ class Settings:
     page_size: int = 20
     page_size_max: int = 100
     idempotency_hours: int = 24
+    callback_secret_overlap_hours: int = 24
+    callback_test_seconds_max: int = 10
     link_seconds: int = 3_600
     grant_credits_max: int = 1_000_000
     start_grace_seconds: int = 30

@@ -54,6 +54,13 @@ def name_of(error: Exception) -> str:
     return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
 
 
+def raising(error: Exception) -> Callable[..., None]:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    return broken
+
+
 def metrics_in(output: str) -> list[dict[str, Any]]:
     """The metrics that were printed, as CloudWatch reads them."""
     return [json.loads(line) for line in output.splitlines() if '"_aws"' in line]
@@ -102,7 +109,7 @@ def test_a_job_that_was_written_although_nobody_heard_is_found_by_its_key(broken
 
 @pytest.mark.parametrize("error", OURS, ids=name_of)
 def test_a_bug_is_a_problem_without_details_and_rings(error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callbacks, "callback_secret", lambda _: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(callbacks, "secrets_of", raising(error))
 
     status, problem, headers = call_api("GET", "/callbacks/secret")
 
@@ -141,9 +148,6 @@ def test_a_bucket_in_trouble_is_told_as_such(broken: Break) -> None:
 
 
 def test_a_workflow_that_cannot_be_reached_is_trouble_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unavailable(_: object) -> None:
-        raise WorkflowUnavailable("EndpointConnectionError")
-
-    monkeypatch.setattr(callbacks, "callback_secret", unavailable)
+    monkeypatch.setattr(callbacks, "secrets_of", raising(WorkflowUnavailable("EndpointConnectionError")))
 
     assert call_api("GET", "/callbacks/secret")[0] == 503

@@ -111,7 +111,7 @@ class TestHold:
         assert ledger.balance(ANN) == Balance()
 
     def test_an_account_that_has_only_a_callback_secret_has_no_credits(self) -> None:
-        callbacks.callback_secret(ANN)
+        callbacks.secrets_of(ANN, now=NOON)
 
         with pytest.raises(InsufficientCredits):
             ledger.hold(image_job(), key=None, now=NOON)

@@ -47,6 +47,14 @@ class UploadRequest(BaseModel):
     bytes: int = Field(ge=1, le=settings().upload_bytes_max)
 
 
+class CallbackTestRequest(BaseModel):
+    """The body of POST /callbacks/test."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    callback_url: str
+
+
 class PauseRequest(BaseModel):
     """The body of PUT /admin/paused."""
 

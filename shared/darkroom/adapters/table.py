@@ -47,6 +47,8 @@ class AccountRow(Model):
     revision = NumberAttribute(default=0)
     welcomed_at = UTCDateTimeAttribute(null=True)
     callback_secret = UnicodeAttribute(null=True)
+    callback_secret_before = UnicodeAttribute(null=True)
+    callback_secret_rotated_at = UTCDateTimeAttribute(null=True)
 
 
 class AttemptMap(MapAttribute[str, Any]):

@@ -166,9 +166,18 @@ class QuoteView(TypedDict):
 
 
 class SecretView(TypedDict):
-    """What callbacks are signed with, by Standard Webhooks."""
+    """What callbacks are signed with, by Standard Webhooks. After a rotation the previous secret signs beside the new one for a while."""
 
     secret: str
+    previous: str | None
+    previous_until: Time | None
+
+
+class DeliveryView(TypedDict):
+    """How a test callback went: delivered when the answer was 2xx, and no status when there was none in time."""
+
+    delivered: bool
+    status: int | None
 
 
 class NotedView(TypedDict):
