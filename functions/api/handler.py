@@ -12,13 +12,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import catalog, clock
 from darkroom.adapters import callbacks, deletion, job_store, ledger, submissions, switches, uploads, workflow
-from darkroom.adapters.answers import answer, answers, is_known, not_modified
+from darkroom.adapters.answers import answer, answers, is_known, json_text, kept, not_modified
 from darkroom.adapters.callers import Caller, account_named, caller_of
 from darkroom.adapters.http_api import HttpApi
 from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.adapters.pages import Page
 from darkroom.adapters.problems import PROBLEMS, problem_named
-from darkroom.adapters.requests import CallbackTestRequest, GrantRequest, JobRequest, PauseRequest, QuoteRequest, UploadRequest
+from darkroom.adapters.requests import CallbackTestRequest, GrantRequest, JobRequest, PageSize, PauseRequest, QuoteRequest, UploadRequest, Version
 from darkroom.adapters.shown import etag_of, retry_after, shown
 from darkroom.domain import documents, errors
 from darkroom.domain.accounts import AccountId, Entry
@@ -31,7 +31,8 @@ app = HttpApi(body_bytes_max=settings().body_bytes_max)
 
 _PAGE_SIZE = settings().page_size
 
-Limit = Annotated[int, Query(ge=1, le=settings().page_size_max)]
+Limit = Annotated[PageSize, Query()]
+KnownTags = Annotated[str | None, Header(alias="If-None-Match")]
 Cursor = Annotated[str | None, Query(max_length=200)]
 
 
@@ -83,7 +84,7 @@ def list_jobs(limit: Limit = _PAGE_SIZE, cursor: Cursor = None, status: Annotate
 
 @app.get("/jobs/<job_id>", tags=["jobs"])
 @answers({HTTPStatus.OK: documents.JobView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control", "Retry-After"), refusals=(errors.NotFound,))
-def read_job(job_id: str, if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None) -> Response[str]:
+def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
     """Show one of the caller's jobs."""
     job, now = job_store.read(_caller().account, job_id), clock.now()
     headers = {"ETag": etag_of(job, now=now), "Cache-Control": "private, no-cache"} | retry_after(job, now=now)
@@ -113,16 +114,17 @@ def delete_job(job_id: str) -> Response[str]:
 
 
 @app.get("/templates", tags=["templates"])
-@answers({HTTPStatus.OK: documents.TemplatesView})
-def list_templates() -> Response[str]:
+@answers({HTTPStatus.OK: documents.TemplatesView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
+def list_templates(if_none_match: KnownTags = None) -> Response[str]:
     """Show what can be generated, and with which parameters."""
     _caller()
-    return answer(HTTPStatus.OK, {"templates": [template_view(template) for template in catalog.templates().values()]})
+    text = json_text({"templates": [template_view(template) for template in catalog.templates().values()]})
+    return kept(text, if_none_match, "private, max-age=300")
 
 
 @app.get("/templates/<code>", tags=["templates"])
 @answers({HTTPStatus.OK: documents.TemplateView}, refusals=(errors.NotFound,))
-def read_template(code: str, version: Annotated[int | None, Query(ge=1)] = None) -> Response[str]:
+def read_template(code: str, version: Annotated[Version | None, Query()] = None) -> Response[str]:
     """Show one template, as it is sold, or as it was in the version that an old job was made from."""
     _caller()
     return answer(HTTPStatus.OK, template_view(catalog.template(code, version)))
@@ -221,12 +223,12 @@ def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
 
 
 @app.get("/openapi.json", tags=["service"], security=[])
-@answers({HTTPStatus.OK: documents.DocumentView})
-def read_openapi() -> Response[str]:
+@answers({HTTPStatus.OK: documents.DocumentView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
+def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
     """Describe this API, as OpenAPI 3.1 has it."""
     from darkroom.adapters import openapi  # noqa: PLC0415 (no other request pays for it)
 
-    return Response(HTTPStatus.OK, "application/json", openapi.document_text(app))
+    return kept(openapi.document_text(app), if_none_match, "public, max-age=300")
 
 
 @app.get("/docs", tags=["service"], security=[])

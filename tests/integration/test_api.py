@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -460,7 +461,25 @@ class TestWhoIsAsking:
 
 
 class TestRoutes:
-    @pytest.mark.parametrize("path", ["/", "/nothing", "/job", "/jobs/a/b", "/accounts/web", "/health/x", "/JOBS", "/webhooks/replicate"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/",
+            "/nothing",
+            "/job",
+            "/jobs/a/b",
+            "/accounts/web",
+            "/health/x",
+            "/JOBS",
+            "/webhooks/replicate",
+            "/jobs/",
+            "/jobs/x/",
+            "/health/",
+            "//jobs",
+            "/jobs\n",
+            "/openapiXjson",
+        ],
+    )
     @pytest.mark.parametrize("user", ["ann", None])
     def test_an_unknown_path_is_not_found(self, path: str, user: str | None) -> None:
         status, problem, headers = call_api("GET", path, user=user)
@@ -477,6 +496,8 @@ class TestRoutes:
             ("GET", "/jobs/x/cancel", "POST"),
             ("GET", "/admin/paused", "PUT"),
             ("PUT", "/accounts/web/ann/credits", "POST"),
+            ("HEAD", "/jobs", "GET, POST"),
+            ("HEAD", "/health", "GET"),
         ],
     )
     def test_another_method_is_told_which_are_allowed(self, method: str, path: str, allowed: str) -> None:
@@ -627,13 +648,74 @@ class TestLists:
         assert second["next_cursor"] is None
 
     @pytest.mark.parametrize("path", ["/jobs", "/credits/entries", "/accounts/web/ann/entries"])
-    @pytest.mark.parametrize("query", ["limit=0", "limit=-1", "limit=101", "limit=many", "limit=1.5", "limit=", "cursor=!", "cursor=Sk9CIw", "cursor="])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "limit=0",
+            "limit=-1",
+            "limit=101",
+            "limit=many",
+            "limit=1.5",
+            "limit=",
+            "limit=+5",
+            "limit=05",
+            "limit= 5",
+            "limit=5 ",
+            "limit=1_0",
+            "limit=٥",
+            "limit=1e1",
+            "cursor=!",
+            "cursor=Sk9CIw",
+            "cursor=",
+        ],
+    )
     def test_a_bad_limit_or_cursor_is_named(self, path: str, query: str) -> None:
         status, problem, headers = call_api("GET", path, query=query, **ADMIN)
 
         assert status == 422
         assert_is_problem(status, problem, headers)
         assert fields(problem) == [query.partition("=")[0]]
+
+    @pytest.mark.parametrize(("path", "other"), [("/jobs", "/credits/entries"), ("/credits/entries", "/jobs")])
+    def test_a_cursor_of_one_list_is_none_of_another(self, path: str, other: str) -> None:
+        open_account(100)
+        for _ in range(2):
+            submit()
+        cursor = call_api("GET", path, query="limit=1")[1]["next_cursor"]
+
+        assert call_api("GET", path, query=f"limit=1&cursor={cursor}")[0] == 200
+        status, problem, _ = call_api("GET", other, query=f"limit=1&cursor={cursor}")
+
+        assert (status, fields(problem)) == (422, ["cursor"])
+
+    def test_what_is_written_while_somebody_turns_the_pages_neither_doubles_nor_loses_anything(self) -> None:
+        open_account(1_000)
+        before = [submit()[1]["id"] for _ in range(6)]
+        entries_before = [entry["id"] for entry in call_api("GET", "/credits/entries")[1]["entries"]]
+
+        def turned(path: str, name: str) -> list[str]:
+            seen, query = list[str](), "limit=2"
+            while query:
+                page = call_api("GET", path, query=query)[1]
+                seen += [item["id"] for item in page[name]]
+                submit()
+                query = f"limit=2&cursor={page['next_cursor']}" if page["next_cursor"] else ""
+            return seen
+
+        assert turned("/jobs", "jobs") == before[::-1]
+        new_entries = turned("/credits/entries", "entries")
+        assert [entry for entry in new_entries if entry in entries_before] == entries_before
+        assert len(new_entries) == len(set(new_entries))
+
+    def test_a_job_that_is_deleted_while_somebody_turns_the_pages_hides_no_other(self) -> None:
+        open_account(1_000)
+        ids = [submit()[1]["id"] for _ in range(4)]
+        page = call_api("GET", "/jobs", query="limit=2")[1]
+        # The very job whose place the cursor names.
+        assert job_store.leave_open_jobs(ledger.resolve(ANN, ids[2], now=datetime.now(UTC)))
+        assert call_api("DELETE", f"/jobs/{ids[2]}")[0] == 204
+
+        assert [job["id"] for job in call_api("GET", "/jobs", query=f"cursor={page['next_cursor']}")[1]["jobs"]] == [ids[1], ids[0]]
 
     @pytest.mark.parametrize("status_text", ["done", "PENDING", "", "pending,failed"])
     def test_a_bad_status_is_named(self, status_text: str) -> None:
@@ -662,6 +744,24 @@ class TestTemplates:
         for template in document["templates"]:
             assert template["parameters"]["additionalProperties"] is False
             assert call_api("GET", f"/templates/{template['code']}")[1] == template
+
+    @pytest.mark.parametrize(("path", "cache_control"), [("/templates", "private, max-age=300"), ("/openapi.json", "public, max-age=300")])
+    def test_what_seldom_changes_is_not_sent_again(self, path: str, cache_control: str) -> None:
+        status, document, headers = call_api("GET", path)
+        etag = headers["ETag"]
+
+        assert (status, headers["Cache-Control"]) == (200, cache_control)
+        assert re.fullmatch('"[0-9a-f]{32}"', etag)
+        for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            assert call_api("GET", path, headers={"if-none-match": known}) == (304, None, {"ETag": etag, "Cache-Control": cache_control})
+        for other in ('"other"', etag.strip('"'), ""):
+            assert call_api("GET", path, headers={"if-none-match": other})[:2] == (200, document)
+
+    @pytest.mark.parametrize("version", ["0", "+1", "01", "x", ""])
+    def test_a_version_that_is_none_is_named(self, version: str) -> None:
+        status, problem, _ = call_api("GET", "/templates/flux-schnell", query=f"version={version}")
+
+        assert (status, fields(problem)) == (422, ["version"])
 
     def test_an_unknown_one_is_not_found(self) -> None:
         status, problem, headers = call_api("GET", "/templates/flux-9")
@@ -730,7 +830,17 @@ class TestAccounts:
 
     @pytest.mark.parametrize(
         ("path", "field"),
-        [("/accounts/desktop/ann", "platform"), ("/accounts/web/a%23b", "user"), ("/accounts/web/a%2Fb", "user"), ("/accounts/web/a%20b", "user")],
+        [
+            ("/accounts/desktop/ann", "platform"),
+            ("/accounts/web/a%23b", "user"),
+            ("/accounts/web/a%2Fb", "user"),
+            ("/accounts/web/a%20b", "user"),
+            ("/accounts/web/a#b", "user"),
+            ("/accounts/web/a?b", "user"),
+            ("/accounts/web/é", "user"),
+            ("/accounts/web/a\\b", "user"),
+            ("/accounts/wéb/a", "platform"),
+        ],
     )
     def test_an_account_that_cannot_be_is_named(self, path: str, field: str) -> None:
         for method, suffix in (("GET", ""), ("GET", "/entries"), ("POST", "/credits")):

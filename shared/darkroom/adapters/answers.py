@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -56,6 +57,12 @@ def is_known(etag: str, if_none_match: str | None) -> bool:
 def not_modified(headers: Mapping[str, str]) -> Response[str]:
     """Answer that the caller has it already."""
     return Response(HTTPStatus.NOT_MODIFIED, body="", headers=dict(headers))
+
+
+def kept(text: str, if_none_match: str | None, cache_control: str) -> Response[str]:
+    """Answer with a JSON text that seldom changes: with its strong ETag, or not at all to a caller who has it."""
+    headers = {"ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"', "Cache-Control": cache_control}
+    return not_modified(headers) if is_known(headers["ETag"], if_none_match) else Response(HTTPStatus.OK, "application/json", text, headers=dict(headers))
 
 
 def refusal(error: DarkroomError) -> Response[str]:
