@@ -12,7 +12,7 @@ import pytest
 
 from darkroom import catalog, clock
 from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import job_store, ledger
+from darkroom.adapters import job_store, ledger, switches
 from darkroom.adapters import workflow as workflow_adapter
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
@@ -20,6 +20,7 @@ from darkroom.domain.jobs import Job, Output
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, http_event, image_job, open_account, stored, until
+from tests.contract import description
 from tests.integration.broken_aws import Trouble, troubled
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -387,16 +388,30 @@ class TestStart:
         until(lambda: call_api("GET", f"/jobs/{job['id']}")[1]["status"] == "failed")
 
 
+PLACES = {"job_id": "x", "code": "flux-schnell", "platform": "web", "user": "ann"}
+SECURED = [
+    (method.upper(), path.format(**PLACES), operation["tags"][0])
+    for path, operations in description()["paths"].items()
+    for method, operation in operations.items()
+    # The function prepare_upload serves the other one.
+    if operation.get("security") != [] and path != "/uploads/{upload_id}/complete"
+]
+ROUTES = [(method, path) for method, path, _ in SECURED]
+OF_ADMINISTRATORS = [(method, path) for method, path, tag in SECURED if tag == "administration"]
+
+
 class TestWhoIsAsking:
-    ROUTES = (
-        ("POST", "/jobs"), ("GET", "/jobs"), ("GET", "/jobs/x"), ("GET", "/templates"), ("GET", "/templates/flux-schnell"), ("GET", "/credits"),
-        ("GET", "/credits/entries"), ("GET", "/callbacks/secret"), ("POST", "/accounts/web/ann/credits"), ("GET", "/accounts/web/ann"),
-        ("GET", "/accounts/web/ann/entries"),
-    )  # fmt: skip
-    BODIES: ClassVar = {"/jobs": BODY, "/accounts/web/ann/credits": {"amount": 1, "reason": "r", "reference": "r"}}
+    BODIES: ClassVar = {
+        "/jobs": BODY,
+        "/templates/flux-schnell/quote": {"parameters": {"prompt": "x"}},
+        "/uploads": {"content_type": "image/png", "bytes": 1},
+        "/callbacks/test": {"callback_url": "https://example.com/"},
+        "/accounts/web/ann/credits": {"amount": 1, "reason": "r", "reference": "r"},
+        "/admin/paused": {"paused": True},
+    }
 
     def call(self, method: str, path: str, **event: Any) -> int:
-        status, problem, headers = call_api(method, path, body=self.BODIES.get(path) if method == "POST" else None, **event)
+        status, problem, headers = call_api(method, path, body=self.BODIES.get(path) if method in ("POST", "PUT") else None, **event)
         assert_is_problem(status, problem, headers)
         return status
 
@@ -408,6 +423,23 @@ class TestWhoIsAsking:
     @pytest.mark.parametrize("token_use", ["access", "", "ID"])
     def test_a_token_of_another_use_is_refused_everywhere(self, method: str, path: str, token_use: str) -> None:
         assert self.call(method, path, token_use=token_use) == 401
+
+    @pytest.mark.parametrize(("method", "path"), ROUTES)
+    def test_a_token_that_does_not_say_its_use_is_refused_everywhere(self, method: str, path: str) -> None:
+        event = http_event(method, path, body=self.BODIES.get(path))
+        del event["requestContext"]["authorizer"]["jwt"]["claims"]["token_use"]
+
+        assert handler_of("api")(event, CONTEXT)["statusCode"] == 401
+
+    @pytest.mark.parametrize("platform", ["WEB", " web", "web ", "web#ann", "web/ann", "desktop", "web,mobile", "\u0077eb\u200b"])
+    def test_a_platform_is_one_of_the_list_or_none(self, platform: str) -> None:
+        assert self.call("GET", "/credits", **{"custom:platform": platform}) == 403
+
+    def test_without_a_platform_it_is_the_web(self) -> None:
+        open_account(7)
+
+        for claims in ({}, {"custom:platform": ""}, {"custom:platform": "web"}):
+            assert call_api("GET", "/credits", **claims)[1]["granted"] == 7
 
     def test_a_foreign_issuer_need_not_say_what_a_token_is_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOKEN_USE", "")
@@ -432,10 +464,35 @@ class TestWhoIsAsking:
 
     def test_the_same_user_on_two_platforms_is_two_accounts(self) -> None:
         open_account(100)
-        _, job, _ = submit()
+        elsewhere: dict[str, Any] = {"custom:platform": "mobile"}
+        key = {"idempotency-key": "order 1"}
+        _, job, _ = submit(headers=key)
+        path = f"/jobs/{job['id']}"
 
-        assert call_api("GET", "/credits", **{"custom:platform": "mobile"})[1]["granted"] == 0
-        assert call_api("GET", f"/jobs/{job['id']}", **{"custom:platform": "mobile"})[0] == 404
+        assert call_api("GET", "/credits", **elsewhere)[1]["granted"] == 0
+        assert call_api("GET", "/jobs", **elsewhere)[1] == {"jobs": [], "next_cursor": None, "total": 0}
+        assert call_api("GET", "/credits/entries", **elsewhere)[1]["entries"] == []
+        assert [call_api(method, where, **elsewhere)[0] for method, where in (("GET", path), ("POST", f"{path}/cancel"), ("DELETE", path))] == [404] * 3
+        assert call_api("GET", "/callbacks/secret", **elsewhere)[1] != call_api("GET", "/callbacks/secret")[1]
+        assert submit(body={"rerun_of": job["id"]}, **elsewhere)[0] == 422
+        # The same key is another request there, which has no credits.
+        assert submit(headers=key, **elsewhere)[0] == 402
+        open_account(10, AccountId("mobile", "ann"))
+        assert submit(headers=key, **elsewhere)[1]["id"] != job["id"]
+        assert (ledger.balance(ANN).held, ledger.balance(AccountId("mobile", "ann")).held) == (10, 10)
+
+    def test_an_administrator_reads_an_account_and_its_ledger_and_not_her_own(self) -> None:
+        job = held_job(credits=30)
+        elsewhere = AccountId("mobile", "ann")
+        open_account(7, elsewhere)
+
+        assert call_api("GET", "/accounts/web/ann", **ADMIN)[1] == {"available": 20, "held": 10, "spent": 0, "granted": 30, "in_flight": 1}
+        assert [entry["job_id"] for entry in call_api("GET", "/accounts/web/ann/entries", **ADMIN)[1]["entries"]] == [job.job_id, None]
+        assert call_api("GET", "/accounts/mobile/ann", **ADMIN)[1]["granted"] == 7
+        assert call_api("GET", "/accounts/web/nobody", **ADMIN)[1]["granted"] == 0
+        assert call_api("GET", "/credits", **ADMIN)[1]["granted"] == 0
+        # An administrator sees books, and nobody's pictures.
+        assert call_api("GET", f"/jobs/{job.job_id}", **ADMIN)[0] == 404
 
     def test_somebody_elses_job_is_not_there(self) -> None:
         job = held_job()
@@ -448,12 +505,37 @@ class TestWhoIsAsking:
         assert call_api("GET", "/jobs", user="bob")[1] == {"jobs": [], "next_cursor": None, "total": 0}
 
     @pytest.mark.parametrize(
-        "groups", [None, "", "[]", "[users]", "[not-admin]", "[not admins]", "[Admin]", "not-admin", "[administrators users]", ["not-admin"], {"admin": 1}, 1]
+        "groups",
+        [
+            None,
+            "",
+            "[]",
+            "[users]",
+            "[not-admin]",
+            "[not admins]",
+            "[Admin]",
+            "not-admin",
+            "[administrators users]",
+            "[administrators]",
+            "[notadmin]",
+            "[admin,users]",
+            "[[admin]]",
+            "[users\u00a0admin]",
+            "[users\tadmin]",
+            "['admin']",
+            '["admin"]',
+            "[ADMIN]",
+            "[adm\u0131n]",
+            ["not-admin"],
+            {"admin": 1},
+            1,
+        ],
     )
-    @pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route[1].startswith("/accounts")])
+    @pytest.mark.parametrize(("method", "path"), OF_ADMINISTRATORS)
     def test_only_administrators_see_and_change_other_accounts(self, method: str, path: str, groups: Any) -> None:
         assert self.call(method, path, **{"cognito:groups": groups}) == 403
         assert ledger.balance(ANN).granted == 0
+        assert not switches.is_paused()
 
     @pytest.mark.parametrize("groups", ["[admin]", "[admin users]", "[users admin]", "admin", ["users", "admin"]])
     def test_administrators_do(self, groups: Any) -> None:
