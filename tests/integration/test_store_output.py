@@ -84,7 +84,9 @@ class TestStoreOutput:
         handler_of("store_output")(key(job), CONTEXT)
         return stored(job)
 
-    @pytest.mark.parametrize("prompt", ["灯塔", "e\u0301 \u00e9 🧑🏽‍🚀", "a/b=c&d %41+\n", "x" * 1_800, "x" * 5_000, "🏮" * 150, "🏮" * 5_000, "灯" * 250])
+    @pytest.mark.parametrize(
+        "prompt", ["灯塔", "e\u0301 \u00e9 🧑🏽‍🚀", "a/b=c&d %41+\n", "x" * 1_800, "x" * 5_000, "🏮" * 150, "x" + "🏮" * 200, "xx" + "灯" * 250]
+    )
     def test_the_object_says_where_it_comes_from_for_as_long_as_it_fits(self, prompt: str) -> None:
         job = self.processing(prompt=prompt)
         with self.returning(["/a"], {"/a": Reply(200, picture())}):
