@@ -1,4 +1,4 @@
-"""Write docs/problems.md from the table of problems: python -m tools.problems > docs/problems.md."""
+"""Write the table of problems as a page: docs/problems.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ meaning, a `title`, the `status`, a `detail` about this very request, `retryable
 anything. `retryable` is true when the same request may succeed later; the header `Retry-After` then says after how many seconds it is worth a try.
 `GET /problems/<slug>` shows the same as a page.
 
-This page is written from `shared/darkroom/adapters/problems.py` (`python -m tools.problems`).
+This page is written from `shared/darkroom/adapters/problems.py` (`make problems`).
 """
 
 

@@ -11,8 +11,11 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from darkroom.adapters import openapi
+from darkroom.adapters.elsewhere import OTHER_ROUTES, Operation
 from darkroom.adapters.problems import PROBLEMS
 from functions.api import handler as api
+from functions.prepare_upload import handler as prepare_upload
+from functions.receive_prediction import handler as receive_prediction
 from tests.aws import ROOT, TEMPLATE
 from tests.contract import NotAsDescribed, description, must_be_as_described
 
@@ -73,6 +76,14 @@ def test_every_refusal_is_a_problem_of_the_table(route: tuple[str, str]) -> None
         content = response.get("content", {})
         for problem_type in content.get("application/problem+json", {}).get("schema", {}).get("properties", {}).get("type", {}).get("enum", ()):
             assert statuses[problem_type] == int(status)
+
+
+@pytest.mark.parametrize("route", OTHER_ROUTES, ids=lambda route: route.path)
+def test_what_another_function_serves_is_described_in_its_own_words(route: Operation) -> None:
+    served = [found for module in (prepare_upload, receive_prediction) for found in (*module.app._static_routes, *module.app._dynamic_routes)]
+
+    (function,) = [found.func for found in served if (found.method.lower(), found.openapi_path) == (route.method, route.path)]
+    assert (route.name, route.text) == (function.__name__, function.__doc__)
 
 
 def test_powertools_own_refusals_are_not_in_it() -> None:
