@@ -16,7 +16,7 @@ ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 
-.PHONY: help setup demo run test check format lock build deploy audit catalog secrets soak bench clean
+.PHONY: help setup demo run test check format lock build deploy audit catalog problems secrets soak bench clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ audit: .venv/.ready ## Audit the books: of `make run`, or of a deployed stack (S
 
 catalog: .venv/.ready ## Check every generation template, and print them with their prices
 	PYTHONPATH=shared python -m tools.catalog
+
+problems: .venv/.ready ## Write docs/problems.md from the table of problems
+	PYTHONPATH=shared python -m tools.problems > docs/problems.md
 
 secrets: .venv/.ready ## Put REPLICATE_API_TOKEN and its webhook secret into the deployed stack
 	python -m tools.put_secrets $(STACK)

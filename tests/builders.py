@@ -19,6 +19,7 @@ from darkroom.domain.pricing import Prices
 from darkroom.domain.templates import new_job
 from darkroom.settings import settings
 from tests.aws import CONTEXT, handler_of
+from tests.contract import must_be_as_described
 
 ANN = AccountId("web", "ann")
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
@@ -73,7 +74,9 @@ def http_event(
 def call_api(method: str, path: str, **event: Any) -> tuple[int, Any, dict[str, str]]:
     """Call the api function, and give the status, the document and the headers of its answer."""
     answer = handler_of("api")(http_event(method, path, **event), CONTEXT)
-    return answer["statusCode"], json.loads(answer["body"]) if answer.get("body") else None, answer["headers"]
+    must_be_as_described(method, path, answer["statusCode"], answer["headers"], answer.get("body") or "")
+    text, headers = answer.get("body"), answer["headers"]
+    return answer["statusCode"], json.loads(text) if text and "json" in headers["Content-Type"] else text or None, headers
 
 
 def until[Result](look: Callable[[], Result | None], *, seconds: float = 20.0) -> Result:

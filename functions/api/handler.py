@@ -5,32 +5,34 @@ from __future__ import annotations
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import catalog, clock
-from darkroom.adapters import callbacks, deletion, job_store, ledger, media, submissions, switches, uploads, workflow
-from darkroom.adapters.callers import Caller, caller_of
-from darkroom.adapters.http_api import HttpApi, answer
+from darkroom.adapters import callbacks, deletion, job_store, ledger, submissions, switches, uploads, workflow
+from darkroom.adapters.answers import answer, answers, is_known, json_text, kept, not_modified
+from darkroom.adapters.callers import Caller, account_named, caller_of
+from darkroom.adapters.http_api import HttpApi
 from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.adapters.pages import Page
-from darkroom.adapters.requests import GrantRequest, JobRequest, PauseRequest, QuoteRequest, UploadRequest
+from darkroom.adapters.problems import PROBLEMS, problem_named
+from darkroom.adapters.requests import CallbackTestRequest, GrantRequest, JobRequest, PageSize, PauseRequest, QuoteRequest, UploadRequest, Version
+from darkroom.adapters.shown import etag_of, retry_after, shown
+from darkroom.domain import documents, errors
 from darkroom.domain.accounts import AccountId, Entry
-from darkroom.domain.errors import FieldError, InvalidRequest, JobIsFinal, Paused, WorkflowUnavailable
-from darkroom.domain.jobs import Job, JobStatus
-from darkroom.domain.views import balance_view, entry_view, job_view, template_view
+from darkroom.domain.jobs import JobStatus
+from darkroom.domain.views import balance_view, entry_view, template_view
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max)
 
-_YOUNG_SECONDS = 30
 _PAGE_SIZE = settings().page_size
 
-Limit = Annotated[int, Query(ge=1, le=settings().page_size_max)]
+Limit = Annotated[PageSize, Query()]
+KnownTags = Annotated[str | None, Header(alias="If-None-Match")]
 Cursor = Annotated[str | None, Query(max_length=200)]
 
 
@@ -42,7 +44,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
 
 
-@app.post("/jobs")
+@app.post("/jobs", tags=["jobs"])
+@answers(
+    {HTTPStatus.ACCEPTED: documents.JobView},
+    headers=("Location", "Idempotency-Replayed"),
+    refusals=(errors.IdempotencyKeyReused, errors.InsufficientCredits, errors.TooManyJobs, errors.TooManyJobsThisMinute, errors.Paused, errors.NotFound),
+)
 def submit_job(
     request: Annotated[JobRequest, Body()],
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x20-\x7e]{1,255}$")] = None,
@@ -56,47 +63,49 @@ def submit_job(
     repeated = job is not None
     if job is None:
         if paused:
-            raise Paused
+            raise errors.Paused
         job, repeated = ledger.hold(submissions.job_of(request, account, now=now), key=key, now=now)
     if job.status is JobStatus.PENDING:
-        _start(job)
+        workflow.start_or_leave(job)
     logger.info("job accepted", job_id=job.job_id, template=job.template.code, credits=job.quoted, repeated=repeated)
     headers = {"Location": f"/jobs/{job.job_id}"} | ({"Idempotency-Replayed": "true"} if repeated else {})
-    return answer(HTTPStatus.ACCEPTED, _shown(job), headers)
+    return answer(HTTPStatus.ACCEPTED, shown(job, now=now), headers)
 
 
-@app.get("/jobs")
+@app.get("/jobs", tags=["jobs"])
+@answers({HTTPStatus.OK: documents.JobPageView})
 def list_jobs(limit: Limit = _PAGE_SIZE, cursor: Cursor = None, status: Annotated[JobStatus | None, Query()] = None) -> Response[str]:
     """List the caller's jobs, newest first."""
     account = _caller().account
-    page = job_store.page(account, limit=limit, cursor=cursor, status=status)
+    page, now = job_store.page(account, limit=limit, cursor=cursor, status=status), clock.now()
     total = ledger.balance(account).jobs_total
-    return answer(HTTPStatus.OK, {"jobs": [_shown(job) for job in page.items], "next_cursor": page.next_cursor, "total": total})
+    return answer(HTTPStatus.OK, {"jobs": [shown(job, now=now) for job in page.items], "next_cursor": page.next_cursor, "total": total})
 
 
-@app.get("/jobs/<job_id>")
-def read_job(job_id: str, if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None) -> Response[str]:
+@app.get("/jobs/<job_id>", tags=["jobs"])
+@answers({HTTPStatus.OK: documents.JobView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control", "Retry-After"), refusals=(errors.NotFound,))
+def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
     """Show one of the caller's jobs."""
-    job = job_store.read(_caller().account, job_id)
-    headers = {"ETag": _etag(job), "Cache-Control": "private, no-cache"} | _retry_after(job)
-    if if_none_match and {headers["ETag"], headers["ETag"].removeprefix("W/"), "*"} & {tag.strip() for tag in if_none_match.split(",")}:
-        return Response(HTTPStatus.NOT_MODIFIED, body="", headers=headers)
-    return answer(HTTPStatus.OK, _shown(job), headers)
+    job, now = job_store.read(_caller().account, job_id), clock.now()
+    headers = {"ETag": etag_of(job, now=now), "Cache-Control": "private, no-cache"} | retry_after(job, now=now)
+    return not_modified(headers) if is_known(headers["ETag"], if_none_match) else answer(HTTPStatus.OK, shown(job, now=now), headers)
 
 
-@app.post("/jobs/<job_id>/cancel")
+@app.post("/jobs/<job_id>/cancel", tags=["jobs"])
+@answers({HTTPStatus.ACCEPTED: documents.JobView}, refusals=(errors.NotFound, errors.JobIsFinal))
 def cancel_job(job_id: str) -> Response[str]:
     """Ask for the end of a job. It wins if it was asked before storing began; only the workflow ends the job, and its end shows which."""
     job, now = job_store.read(_caller().account, job_id), clock.now()
     asked = job_store.request_cancel(job, look_at=now + timedelta(seconds=settings().start_grace_seconds), now=now)
     if asked is None:
-        raise JobIsFinal(job_store.read(job.account, job_id).status)
-    _wake_or_start(asked)
+        raise errors.JobIsFinal(job_store.read(job.account, job_id).status)
+    workflow.wake_or_start(asked)
     logger.info("cancel asked", job_id=job_id, in_time=asked.cancel_wins)
-    return answer(HTTPStatus.ACCEPTED, _shown(asked))
+    return answer(HTTPStatus.ACCEPTED, shown(asked, now=now))
 
 
-@app.delete("/jobs/<job_id>")
+@app.delete("/jobs/<job_id>", tags=["jobs"])
+@answers({HTTPStatus.NO_CONTENT: None}, refusals=(errors.NotFound, errors.JobIsOpen))
 def delete_job(job_id: str) -> Response[str]:
     """Delete a job that has ended: its record and its media. Its ledger entries stay."""
     deletion.delete(_caller().account, job_id, now=clock.now())
@@ -104,77 +113,106 @@ def delete_job(job_id: str) -> Response[str]:
     return Response(HTTPStatus.NO_CONTENT, body="")
 
 
-@app.get("/templates")
-def list_templates() -> Response[str]:
+@app.get("/templates", tags=["templates"])
+@answers({HTTPStatus.OK: documents.TemplatesView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
+def list_templates(if_none_match: KnownTags = None) -> Response[str]:
     """Show what can be generated, and with which parameters."""
     _caller()
-    return answer(HTTPStatus.OK, {"templates": [template_view(template) for template in catalog.templates().values()]})
+    text = json_text({"templates": [template_view(template) for template in catalog.templates().values()]})
+    return kept(text, if_none_match, "private, max-age=300")
 
 
-@app.get("/templates/<code>")
-def read_template(code: str, version: Annotated[int | None, Query(ge=1)] = None) -> Response[str]:
+@app.get("/templates/<code>", tags=["templates"])
+@answers({HTTPStatus.OK: documents.TemplateView}, refusals=(errors.NotFound,))
+def read_template(code: str, version: Annotated[Version | None, Query()] = None) -> Response[str]:
     """Show one template, as it is sold, or as it was in the version that an old job was made from."""
     _caller()
     return answer(HTTPStatus.OK, template_view(catalog.template(code, version)))
 
 
-@app.post("/templates/<code>/quote")
+@app.post("/templates/<code>/quote", tags=["templates"])
+@answers({HTTPStatus.OK: documents.QuoteView}, refusals=(errors.NotFound,))
 def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
     """Say what a job would cost, or why it would be refused, without taking it."""
     account = _caller().account
     return answer(HTTPStatus.OK, {"credits": submissions.quote(catalog.template(code), request.parameters, account, now=clock.now())})
 
 
-@app.post("/uploads")
+@app.post("/uploads", tags=["uploads"])
+@answers({HTTPStatus.CREATED: documents.UploadFormView})
 def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
     """Sign a form by which a picture goes straight to the bucket. Complete the upload to use it as an input."""
     upload, form = uploads.announce(_caller().account, request.content_type, bytes_max=request.bytes, now=clock.now())
     return answer(HTTPStatus.CREATED, {"upload_id": upload.upload_id, **form})
 
 
-@app.get("/credits")
+@app.get("/credits", tags=["credits"])
+@answers({HTTPStatus.OK: documents.BalanceView})
 def read_credits() -> Response[str]:
     """Show the caller's books."""
     return answer(HTTPStatus.OK, balance_view(ledger.balance(_welcomed())))
 
 
-@app.get("/credits/entries")
+@app.get("/credits/entries", tags=["credits"])
+@answers({HTTPStatus.OK: documents.EntryPageView})
 def list_entries(limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
     """List the caller's ledger entries, newest first."""
     return _entries_shown(ledger.entries(_welcomed(), limit=limit, cursor=cursor))
 
 
-@app.get("/callbacks/secret")
+@app.get("/callbacks/secret", tags=["callbacks"])
+@answers({HTTPStatus.OK: documents.SecretView}, headers=("Cache-Control",))
 def read_callback_secret() -> Response[str]:
     """Show what the caller's callbacks are signed with."""
-    return answer(HTTPStatus.OK, {"secret": callbacks.callback_secret(_caller().account)}, {"Cache-Control": "no-store"})
+    return answer(HTTPStatus.OK, callbacks.secrets_of(_caller().account, now=clock.now()).view, {"Cache-Control": "no-store"})
 
 
-@app.post("/accounts/<platform>/<user>/credits")
+@app.post("/callbacks/secret/rotate", tags=["callbacks"])
+@answers({HTTPStatus.OK: documents.SecretView}, headers=("Cache-Control",))
+def rotate_callback_secret() -> Response[str]:
+    """Sign callbacks with a new secret. For a day, or until the next rotation, they are signed with the previous one as well."""
+    account = _caller().account
+    secrets = callbacks.rotate(account, now=clock.now())
+    logger.info("callback secret rotated", account=str(account))
+    return answer(HTTPStatus.OK, secrets.view, {"Cache-Control": "no-store"})
+
+
+@app.post("/callbacks/test", tags=["callbacks"])
+@answers({HTTPStatus.OK: documents.DeliveryView})
+def try_callback(request: Annotated[CallbackTestRequest, Body()]) -> Response[str]:
+    """Call a URL as it would be called when a job has ended. The event is signed, of the type callback.test, and about no job."""
+    return answer(HTTPStatus.OK, callbacks.send_test(_caller().account, request.callback_url, now=clock.now()))
+
+
+@app.post("/accounts/<platform>/<user>/credits", tags=["administration"])
+@answers({HTTPStatus.CREATED: documents.EntryView, HTTPStatus.OK: documents.EntryView})
 def grant_credits(platform: str, user: str, request: Annotated[GrantRequest, Body()]) -> Response[str]:
     """Grant credits to an account, or correct them, once for each reference."""
     _caller().must_be_admin()
-    account = _account_named(platform, user)
+    account = account_named(platform, user)
     entry, repeated = ledger.grant(account, request.amount, reason=request.reason, reference=request.reference, now=clock.now())
     logger.info("credits granted", account=str(account), credits=request.amount, repeated=repeated)
     return answer(HTTPStatus.OK if repeated else HTTPStatus.CREATED, entry_view(entry))
 
 
-@app.get("/accounts/<platform>/<user>")
+@app.get("/accounts/<platform>/<user>", tags=["administration"])
+@answers({HTTPStatus.OK: documents.BalanceView}, refusals=(errors.InvalidRequest,))
 def read_account(platform: str, user: str) -> Response[str]:
     """Show an administrator the books of an account."""
     _caller().must_be_admin()
-    return answer(HTTPStatus.OK, balance_view(ledger.balance(_account_named(platform, user))))
+    return answer(HTTPStatus.OK, balance_view(ledger.balance(account_named(platform, user))))
 
 
-@app.get("/accounts/<platform>/<user>/entries")
+@app.get("/accounts/<platform>/<user>/entries", tags=["administration"])
+@answers({HTTPStatus.OK: documents.EntryPageView})
 def list_account_entries(platform: str, user: str, limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
     """Show an administrator the ledger of an account."""
     _caller().must_be_admin()
-    return _entries_shown(ledger.entries(_account_named(platform, user), limit=limit, cursor=cursor))
+    return _entries_shown(ledger.entries(account_named(platform, user), limit=limit, cursor=cursor))
 
 
-@app.put("/admin/paused")
+@app.put("/admin/paused", tags=["administration"])
+@answers({HTTPStatus.OK: documents.PausedView})
 def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
     """Take no jobs from now on, or take them again."""
     caller = _caller()
@@ -184,7 +222,35 @@ def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
     return answer(HTTPStatus.OK, {"paused": request.paused})
 
 
-@app.get("/health")
+@app.get("/openapi.json", tags=["service"], security=[])
+@answers({HTTPStatus.OK: documents.DocumentView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
+def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
+    """Describe this API, as OpenAPI 3.1 has it."""
+    from darkroom.adapters import openapi  # noqa: PLC0415 (no other request pays for it)
+
+    return kept(openapi.document_text(app), if_none_match, "public, max-age=300")
+
+
+@app.get("/docs", tags=["service"], security=[])
+@answers({HTTPStatus.OK: str}, headers=("Cache-Control",))
+def read_docs() -> Response[str]:
+    """Show what this API is, to people."""
+    from darkroom.adapters import docs_page, openapi  # noqa: PLC0415 (no other request pays for it)
+
+    return docs_page.docs_page(openapi.document(app), PROBLEMS.values())
+
+
+@app.get("/problems/<slug>", tags=["service"], security=[])
+@answers({HTTPStatus.OK: str}, headers=("Cache-Control",), refusals=(errors.NotFound,))
+def read_problem(slug: str) -> Response[str]:
+    """Show what a type of problem means and what to do about it, to people."""
+    from darkroom.adapters import docs_page  # noqa: PLC0415 (no other request pays for it)
+
+    return docs_page.problem_page(problem_named(slug))
+
+
+@app.get("/health", tags=["service"], security=[])
+@answers({HTTPStatus.OK: documents.HealthView})
 def read_health() -> Response[str]:
     """Say that the door is open."""
     return answer(HTTPStatus.OK, {"status": "ok"})
@@ -200,50 +266,6 @@ def _welcomed() -> AccountId:
     if ledger.welcome(account, now=clock.now()):
         logger.info("welcome credits granted", account=str(account), credits=settings().welcome_credits)
     return account
-
-
-def _account_named(platform: str, user: str) -> AccountId:
-    if platform not in settings().platforms:
-        raise InvalidRequest([FieldError("platform", f"Must be one of {', '.join(settings().platforms)}.")])
-    try:
-        return AccountId(platform, unquote(user))
-    except ValueError:
-        raise InvalidRequest([FieldError("user", "Must be 1 to 128 letters, digits or . _ : @ | -")]) from None
-
-
-def _start(job: Job) -> None:
-    try:
-        workflow.start(job)
-    except WorkflowUnavailable as error:
-        logger.warning("job not started yet, recovery will", job_id=job.job_id, cause=str(error))
-
-
-def _wake_or_start(job: Job) -> None:
-    if job.task_token is None:
-        _start(job)
-        return
-    try:
-        workflow.wake(job.task_token)
-    except WorkflowUnavailable as error:
-        logger.warning("nobody woken yet, recovery will", job_id=job.job_id, cause=str(error))
-
-
-def _shown(job: Job) -> dict[str, Any]:
-    seconds = settings().link_seconds
-    return job_view(job, link=lambda key: media.link(key, seconds=seconds), link_seconds=seconds, now=clock.now())
-
-
-def _etag(job: Job) -> str:
-    # Weak, because each answer signs its links anew. One that is half its life old is still good, and who asks then gets a new one.
-    half_lives = int(clock.now().timestamp() / (settings().link_seconds / 2)) if job.outputs else 0
-    return f'W/"{job.revision}-{half_lives}"'
-
-
-def _retry_after(job: Job) -> dict[str, str]:
-    if job.status.is_final:
-        return {}
-    age_seconds = (clock.now() - job.created_at).total_seconds()
-    return {"Retry-After": "1" if age_seconds < _YOUNG_SECONDS else "5"}
 
 
 def _entries_shown(page: Page[Entry]) -> Response[str]:

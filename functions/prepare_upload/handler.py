@@ -10,8 +10,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.adapters import inputs, uploads
+from darkroom.adapters.answers import answer
 from darkroom.adapters.callers import caller_of
-from darkroom.adapters.http_api import HttpApi, answer
+from darkroom.adapters.http_api import HttpApi
 from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.views import upload_view
 from darkroom.observability import logger, metrics, tracer

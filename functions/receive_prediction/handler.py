@@ -13,8 +13,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.adapters import job_store, webhooks, workflow
+from darkroom.adapters.answers import answer
 from darkroom.adapters.ending import stop_stray
-from darkroom.adapters.http_api import HttpApi, answer
+from darkroom.adapters.http_api import HttpApi
 from darkroom.domain.accounts import is_safe_id
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, WebhookRejected
 from darkroom.domain.jobs import Attempt, Job

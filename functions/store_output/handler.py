@@ -98,7 +98,7 @@ def _store(job: Job, number: int, url: str) -> Output:
         size_bytes = file.tell()
         file.seek(0)
         thumbnail = _stored_thumbnail(job, number, file)
-        media.put(key, file, found.content_type)
+        media.put(key, file, found.content_type, media.metadata_of(job))
     return Output(
         number=number,
         key=key,

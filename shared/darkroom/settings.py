@@ -45,6 +45,7 @@ class Settings:
     prompt_characters_max: int = 5_000
     metadata_bytes_max: int = 4_096
     jobs_in_flight_max: int = 20
+    jobs_per_minute_max: int = 120
     predictions_in_flight_max: int = 5
     welcome_credits: int = 0
     retention_days: int = 0
@@ -60,6 +61,8 @@ class Settings:
     page_size: int = 20
     page_size_max: int = 100
     idempotency_hours: int = 24
+    callback_secret_overlap_hours: int = 24
+    callback_test_seconds_max: int = 10
     link_seconds: int = 3_600
     grant_credits_max: int = 1_000_000
     start_grace_seconds: int = 30

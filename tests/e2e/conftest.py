@@ -10,7 +10,7 @@ import requests
 
 from local.client import Client
 from local.stack import LocalStack
-from tests.e2e.people import Person
+from tests.e2e.people import Person, signed_in
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
 
@@ -29,7 +29,7 @@ def person(stack: LocalStack, request: pytest.FixtureRequest) -> Person:
 
 @pytest.fixture
 def admin(stack: LocalStack) -> Client:
-    return Client(stack.api_url, stack.token("grace", groups=["admin"]))
+    return signed_in(stack, "grace", groups=["admin"])
 
 
 @pytest.fixture(autouse=True)

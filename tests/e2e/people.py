@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import requests
@@ -12,6 +13,7 @@ import requests
 from local.client import Client
 from local.stack import LocalStack
 from tests.builders import until
+from tests.contract import must_be_as_described
 
 FINAL = ("completed", "failed", "canceled")
 BOOKS = ("granted", "available", "held", "spent")
@@ -28,9 +30,9 @@ class Person:
     @classmethod
     def arrive(cls, stack: LocalStack, name: str, *, credits: int) -> Person:
         user = f"{re.sub(r'[^A-Za-z0-9._-]', '-', name)[:80]}.{uuid4().hex[:8]}"
-        person = cls(stack, user, Client(stack.api_url, stack.token(user)))
+        person = cls(stack, user, signed_in(stack, user))
         if credits:
-            admin = Client(stack.api_url, stack.token("grace", groups=["admin"]))
+            admin = signed_in(stack, "grace", groups=["admin"])
             admin.post(f"/accounts/web/{user}/credits", {"amount": credits, "reason": "test", "reference": "arrival"})
         return person
 
@@ -66,6 +68,20 @@ class Person:
         assert account["granted"] == account["available"] + account["held"] + account["spent"]
         assert {name: account[name] for name in BOOKS} == {name: sum(entry[name] for entry in entries) for name in BOOKS}
         return account
+
+
+def signed_in(stack: LocalStack, user: str, **claims: Any) -> Client:
+    """A client each of whose answers is held against what the API says of itself."""
+    client = Client(stack.api_url, stack.token(user, **claims))
+    client._session.hooks["response"].append(_must_be_as_described)
+    return client
+
+
+def _must_be_as_described(answer: requests.Response, **_: object) -> None:
+    # What a HEAD is answered has no body to look at.
+    if answer.request.method == "HEAD":
+        return
+    must_be_as_described(str(answer.request.method), unquote(urlsplit(answer.url).path), answer.status_code, answer.headers, answer.text)
 
 
 def predictions_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:

@@ -13,10 +13,10 @@ import requests
 from PIL import Image
 from standardwebhooks.webhooks import Webhook
 
-from local.client import Client
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.people import Person, predictions_of, set_faults
+from tests.contract import description
+from tests.e2e.people import Person, predictions_of, set_faults, signed_in
 
 
 def picture_at(url: str) -> Image.Image:
@@ -82,7 +82,7 @@ def test_nobody_reads_a_picture_without_a_signed_link(person: Person) -> None:
 def test_nobody_sees_the_job_of_somebody_else(person: Person, stack: LocalStack) -> None:
     job_id = person.submit()
     stranger = Person.arrive(stack, "stranger", credits=0)
-    same_user_elsewhere = Client(stack.api_url, stack.token(person.name, platform="mobile"))
+    same_user_elsewhere = signed_in(stack, person.name, platform="mobile")
 
     assert stranger.refused("GET", f"/jobs/{job_id}").status_code == 404
     assert stranger.client.get("/jobs") == {"jobs": [], "next_cursor": None, "total": 0}
@@ -241,6 +241,13 @@ def test_unknown_routes_and_methods_are_problems_too(person: Person) -> None:
     assert (refused.status_code, refused.headers["Allow"]) == (405, "GET")
     refused = person.refused("GET", "/webhooks/replicate")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+
+
+def test_the_api_describes_itself_to_everybody(stack: LocalStack) -> None:
+    answer = requests.get(f"{stack.api_url}/openapi.json", timeout=30)
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+    assert answer.json() == description()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import av
 from PIL import Image
@@ -11,19 +12,17 @@ from PIL import Image
 
 def film(
     size: tuple[int, int] = (64, 48), *, codec: str = "libx264", extension: str = "mp4", colours: tuple[str, ...] = ("teal",) * 24, rate: int = 12,
-    rotation: int = 0, sound: bool = False,
+    rotation: int = 0,
 ) -> bytes:  # fmt: skip
     """A film of one plain frame for each colour; its left upper quarter is white."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / f"film.{extension}"
         with av.open(path, "w") as container:
-            stream = container.add_stream(codec, rate=rate)
+            stream: Any = container.add_stream(codec, rate=rate)
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
             if rotation:
                 stream.set_display_rotation(rotation)
-            if sound:
-                container.add_stream("aac", rate=44_100)
             for colour in colours:
                 picture = Image.new("RGB", size, colour)
                 if colour != "black":
@@ -38,9 +37,11 @@ def sound_alone() -> bytes:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "sound.mp4"
         with av.open(path, "w") as container:
-            stream = container.add_stream("aac", rate=44_100)
-            frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
-            frame.sample_rate = 44_100
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+            stream = container.add_stream("aac", rate=44_100, layout="stereo")
+            for number in range(8):
+                frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+                frame.sample_rate, frame.pts = 44_100, number * 1024
+                for plane in frame.planes:
+                    plane.update(bytes(plane.buffer_size))
+                container.mux(stream.encode(frame))
         return path.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -11,14 +12,15 @@ import pytest
 
 from darkroom import catalog, clock
 from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import job_store, ledger
+from darkroom.adapters import job_store, ledger, switches
 from darkroom.adapters import workflow as workflow_adapter
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, Output
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
-from tests.builders import ANN, call_api, held_job, http_event, image_job, open_account, stored, until
+from tests.builders import ANN, NOON, call_api, held_job, http_event, image_job, open_account, stored, until
+from tests.contract import description
 from tests.integration.broken_aws import Trouble, troubled
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -156,6 +158,20 @@ class TestSubmit:
         assert status == 429
         assert_is_problem(status, problem, headers)
         assert int(headers["Retry-After"]) > 0
+        assert ledger.balance(ANN).jobs_total == 1
+
+    def test_too_many_jobs_in_a_minute_are_told_when_the_next_one_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
+        forget_settings()
+        monkeypatch.setattr(clock, "now", lambda: NOON + timedelta(seconds=20))
+        open_account(100)
+        submit()
+
+        status, problem, headers = submit()
+
+        assert status == 429
+        assert_is_problem(status, problem, headers)
+        assert (problem["type"], headers["Retry-After"]) == ("/problems/too-many-jobs-this-minute", "40")
         assert ledger.balance(ANN).jobs_total == 1
 
     @pytest.mark.parametrize(
@@ -372,16 +388,30 @@ class TestStart:
         until(lambda: call_api("GET", f"/jobs/{job['id']}")[1]["status"] == "failed")
 
 
+PLACES = {"job_id": "x", "code": "flux-schnell", "platform": "web", "user": "ann"}
+SECURED = [
+    (method.upper(), path.format(**PLACES), operation["tags"][0])
+    for path, operations in description()["paths"].items()
+    for method, operation in operations.items()
+    # The function prepare_upload serves the other one.
+    if operation.get("security") != [] and path != "/uploads/{upload_id}/complete"
+]
+ROUTES = [(method, path) for method, path, _ in SECURED]
+OF_ADMINISTRATORS = [(method, path) for method, path, tag in SECURED if tag == "administration"]
+
+
 class TestWhoIsAsking:
-    ROUTES = (
-        ("POST", "/jobs"), ("GET", "/jobs"), ("GET", "/jobs/x"), ("GET", "/templates"), ("GET", "/templates/flux-schnell"), ("GET", "/credits"),
-        ("GET", "/credits/entries"), ("GET", "/callbacks/secret"), ("POST", "/accounts/web/ann/credits"), ("GET", "/accounts/web/ann"),
-        ("GET", "/accounts/web/ann/entries"),
-    )  # fmt: skip
-    BODIES: ClassVar = {"/jobs": BODY, "/accounts/web/ann/credits": {"amount": 1, "reason": "r", "reference": "r"}}
+    BODIES: ClassVar = {
+        "/jobs": BODY,
+        "/templates/flux-schnell/quote": {"parameters": {"prompt": "x"}},
+        "/uploads": {"content_type": "image/png", "bytes": 1},
+        "/callbacks/test": {"callback_url": "https://example.com/"},
+        "/accounts/web/ann/credits": {"amount": 1, "reason": "r", "reference": "r"},
+        "/admin/paused": {"paused": True},
+    }
 
     def call(self, method: str, path: str, **event: Any) -> int:
-        status, problem, headers = call_api(method, path, body=self.BODIES.get(path) if method == "POST" else None, **event)
+        status, problem, headers = call_api(method, path, body=self.BODIES.get(path) if method in ("POST", "PUT") else None, **event)
         assert_is_problem(status, problem, headers)
         return status
 
@@ -393,6 +423,23 @@ class TestWhoIsAsking:
     @pytest.mark.parametrize("token_use", ["access", "", "ID"])
     def test_a_token_of_another_use_is_refused_everywhere(self, method: str, path: str, token_use: str) -> None:
         assert self.call(method, path, token_use=token_use) == 401
+
+    @pytest.mark.parametrize(("method", "path"), ROUTES)
+    def test_a_token_that_does_not_say_its_use_is_refused_everywhere(self, method: str, path: str) -> None:
+        event = http_event(method, path, body=self.BODIES.get(path))
+        del event["requestContext"]["authorizer"]["jwt"]["claims"]["token_use"]
+
+        assert handler_of("api")(event, CONTEXT)["statusCode"] == 401
+
+    @pytest.mark.parametrize("platform", ["WEB", " web", "web ", "web#ann", "web/ann", "desktop", "web,mobile", "\u0077eb\u200b"])
+    def test_a_platform_is_one_of_the_list_or_none(self, platform: str) -> None:
+        assert self.call("GET", "/credits", **{"custom:platform": platform}) == 403
+
+    def test_without_a_platform_it_is_the_web(self) -> None:
+        open_account(7)
+
+        for claims in ({}, {"custom:platform": ""}, {"custom:platform": "web"}):
+            assert call_api("GET", "/credits", **claims)[1]["granted"] == 7
 
     def test_a_foreign_issuer_need_not_say_what_a_token_is_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOKEN_USE", "")
@@ -417,10 +464,35 @@ class TestWhoIsAsking:
 
     def test_the_same_user_on_two_platforms_is_two_accounts(self) -> None:
         open_account(100)
-        _, job, _ = submit()
+        elsewhere: dict[str, Any] = {"custom:platform": "mobile"}
+        key = {"idempotency-key": "order 1"}
+        _, job, _ = submit(headers=key)
+        path = f"/jobs/{job['id']}"
 
-        assert call_api("GET", "/credits", **{"custom:platform": "mobile"})[1]["granted"] == 0
-        assert call_api("GET", f"/jobs/{job['id']}", **{"custom:platform": "mobile"})[0] == 404
+        assert call_api("GET", "/credits", **elsewhere)[1]["granted"] == 0
+        assert call_api("GET", "/jobs", **elsewhere)[1] == {"jobs": [], "next_cursor": None, "total": 0}
+        assert call_api("GET", "/credits/entries", **elsewhere)[1]["entries"] == []
+        assert [call_api(method, where, **elsewhere)[0] for method, where in (("GET", path), ("POST", f"{path}/cancel"), ("DELETE", path))] == [404] * 3
+        assert call_api("GET", "/callbacks/secret", **elsewhere)[1] != call_api("GET", "/callbacks/secret")[1]
+        assert submit(body={"rerun_of": job["id"]}, **elsewhere)[0] == 422
+        # The same key is another request there, which has no credits.
+        assert submit(headers=key, **elsewhere)[0] == 402
+        open_account(10, AccountId("mobile", "ann"))
+        assert submit(headers=key, **elsewhere)[1]["id"] != job["id"]
+        assert (ledger.balance(ANN).held, ledger.balance(AccountId("mobile", "ann")).held) == (10, 10)
+
+    def test_an_administrator_reads_an_account_and_its_ledger_and_not_her_own(self) -> None:
+        job = held_job(credits=30)
+        elsewhere = AccountId("mobile", "ann")
+        open_account(7, elsewhere)
+
+        assert call_api("GET", "/accounts/web/ann", **ADMIN)[1] == {"available": 20, "held": 10, "spent": 0, "granted": 30, "in_flight": 1}
+        assert [entry["job_id"] for entry in call_api("GET", "/accounts/web/ann/entries", **ADMIN)[1]["entries"]] == [job.job_id, None]
+        assert call_api("GET", "/accounts/mobile/ann", **ADMIN)[1]["granted"] == 7
+        assert call_api("GET", "/accounts/web/nobody", **ADMIN)[1]["granted"] == 0
+        assert call_api("GET", "/credits", **ADMIN)[1]["granted"] == 0
+        # An administrator sees books, and nobody's pictures.
+        assert call_api("GET", f"/jobs/{job.job_id}", **ADMIN)[0] == 404
 
     def test_somebody_elses_job_is_not_there(self) -> None:
         job = held_job()
@@ -433,12 +505,37 @@ class TestWhoIsAsking:
         assert call_api("GET", "/jobs", user="bob")[1] == {"jobs": [], "next_cursor": None, "total": 0}
 
     @pytest.mark.parametrize(
-        "groups", [None, "", "[]", "[users]", "[not-admin]", "[not admins]", "[Admin]", "not-admin", "[administrators users]", ["not-admin"], {"admin": 1}, 1]
+        "groups",
+        [
+            None,
+            "",
+            "[]",
+            "[users]",
+            "[not-admin]",
+            "[not admins]",
+            "[Admin]",
+            "not-admin",
+            "[administrators users]",
+            "[administrators]",
+            "[notadmin]",
+            "[admin,users]",
+            "[[admin]]",
+            "[users\u00a0admin]",
+            "[users\tadmin]",
+            "['admin']",
+            '["admin"]',
+            "[ADMIN]",
+            "[adm\u0131n]",
+            ["not-admin"],
+            {"admin": 1},
+            1,
+        ],
     )
-    @pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route[1].startswith("/accounts")])
+    @pytest.mark.parametrize(("method", "path"), OF_ADMINISTRATORS)
     def test_only_administrators_see_and_change_other_accounts(self, method: str, path: str, groups: Any) -> None:
         assert self.call(method, path, **{"cognito:groups": groups}) == 403
         assert ledger.balance(ANN).granted == 0
+        assert not switches.is_paused()
 
     @pytest.mark.parametrize("groups", ["[admin]", "[admin users]", "[users admin]", "admin", ["users", "admin"]])
     def test_administrators_do(self, groups: Any) -> None:
@@ -446,7 +543,25 @@ class TestWhoIsAsking:
 
 
 class TestRoutes:
-    @pytest.mark.parametrize("path", ["/", "/nothing", "/job", "/jobs/a/b", "/accounts/web", "/health/x", "/JOBS", "/webhooks/replicate"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/",
+            "/nothing",
+            "/job",
+            "/jobs/a/b",
+            "/accounts/web",
+            "/health/x",
+            "/JOBS",
+            "/webhooks/replicate",
+            "/jobs/",
+            "/jobs/x/",
+            "/health/",
+            "//jobs",
+            "/jobs\n",
+            "/openapiXjson",
+        ],
+    )
     @pytest.mark.parametrize("user", ["ann", None])
     def test_an_unknown_path_is_not_found(self, path: str, user: str | None) -> None:
         status, problem, headers = call_api("GET", path, user=user)
@@ -463,6 +578,8 @@ class TestRoutes:
             ("GET", "/jobs/x/cancel", "POST"),
             ("GET", "/admin/paused", "PUT"),
             ("PUT", "/accounts/web/ann/credits", "POST"),
+            ("HEAD", "/jobs", "GET, POST"),
+            ("HEAD", "/health", "GET"),
         ],
     )
     def test_another_method_is_told_which_are_allowed(self, method: str, path: str, allowed: str) -> None:
@@ -613,13 +730,74 @@ class TestLists:
         assert second["next_cursor"] is None
 
     @pytest.mark.parametrize("path", ["/jobs", "/credits/entries", "/accounts/web/ann/entries"])
-    @pytest.mark.parametrize("query", ["limit=0", "limit=-1", "limit=101", "limit=many", "limit=1.5", "limit=", "cursor=!", "cursor=Sk9CIw", "cursor="])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "limit=0",
+            "limit=-1",
+            "limit=101",
+            "limit=many",
+            "limit=1.5",
+            "limit=",
+            "limit=+5",
+            "limit=05",
+            "limit= 5",
+            "limit=5 ",
+            "limit=1_0",
+            "limit=٥",
+            "limit=1e1",
+            "cursor=!",
+            "cursor=Sk9CIw",
+            "cursor=",
+        ],
+    )
     def test_a_bad_limit_or_cursor_is_named(self, path: str, query: str) -> None:
         status, problem, headers = call_api("GET", path, query=query, **ADMIN)
 
         assert status == 422
         assert_is_problem(status, problem, headers)
         assert fields(problem) == [query.partition("=")[0]]
+
+    @pytest.mark.parametrize(("path", "other"), [("/jobs", "/credits/entries"), ("/credits/entries", "/jobs")])
+    def test_a_cursor_of_one_list_is_none_of_another(self, path: str, other: str) -> None:
+        open_account(100)
+        for _ in range(2):
+            submit()
+        cursor = call_api("GET", path, query="limit=1")[1]["next_cursor"]
+
+        assert call_api("GET", path, query=f"limit=1&cursor={cursor}")[0] == 200
+        status, problem, _ = call_api("GET", other, query=f"limit=1&cursor={cursor}")
+
+        assert (status, fields(problem)) == (422, ["cursor"])
+
+    def test_what_is_written_while_somebody_turns_the_pages_neither_doubles_nor_loses_anything(self) -> None:
+        open_account(1_000)
+        before = [submit()[1]["id"] for _ in range(6)]
+        entries_before = [entry["id"] for entry in call_api("GET", "/credits/entries")[1]["entries"]]
+
+        def turned(path: str, name: str) -> list[str]:
+            seen, query = list[str](), "limit=2"
+            while query:
+                page = call_api("GET", path, query=query)[1]
+                seen += [item["id"] for item in page[name]]
+                submit()
+                query = f"limit=2&cursor={page['next_cursor']}" if page["next_cursor"] else ""
+            return seen
+
+        assert turned("/jobs", "jobs") == before[::-1]
+        new_entries = turned("/credits/entries", "entries")
+        assert [entry for entry in new_entries if entry in entries_before] == entries_before
+        assert len(new_entries) == len(set(new_entries))
+
+    def test_a_job_that_is_deleted_while_somebody_turns_the_pages_hides_no_other(self) -> None:
+        open_account(1_000)
+        ids = [submit()[1]["id"] for _ in range(4)]
+        page = call_api("GET", "/jobs", query="limit=2")[1]
+        # The very job whose place the cursor names.
+        assert job_store.leave_open_jobs(ledger.resolve(ANN, ids[2], now=datetime.now(UTC)))
+        assert call_api("DELETE", f"/jobs/{ids[2]}")[0] == 204
+
+        assert [job["id"] for job in call_api("GET", "/jobs", query=f"cursor={page['next_cursor']}")[1]["jobs"]] == [ids[1], ids[0]]
 
     @pytest.mark.parametrize("status_text", ["done", "PENDING", "", "pending,failed"])
     def test_a_bad_status_is_named(self, status_text: str) -> None:
@@ -648,6 +826,24 @@ class TestTemplates:
         for template in document["templates"]:
             assert template["parameters"]["additionalProperties"] is False
             assert call_api("GET", f"/templates/{template['code']}")[1] == template
+
+    @pytest.mark.parametrize(("path", "cache_control"), [("/templates", "private, max-age=300"), ("/openapi.json", "public, max-age=300")])
+    def test_what_seldom_changes_is_not_sent_again(self, path: str, cache_control: str) -> None:
+        status, document, headers = call_api("GET", path)
+        etag = headers["ETag"]
+
+        assert (status, headers["Cache-Control"]) == (200, cache_control)
+        assert re.fullmatch('"[0-9a-f]{32}"', etag)
+        for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            assert call_api("GET", path, headers={"if-none-match": known}) == (304, None, {"ETag": etag, "Cache-Control": cache_control})
+        for other in ('"other"', etag.strip('"'), ""):
+            assert call_api("GET", path, headers={"if-none-match": other})[:2] == (200, document)
+
+    @pytest.mark.parametrize("version", ["0", "+1", "01", "x", ""])
+    def test_a_version_that_is_none_is_named(self, version: str) -> None:
+        status, problem, _ = call_api("GET", "/templates/flux-schnell", query=f"version={version}")
+
+        assert (status, fields(problem)) == (422, ["version"])
 
     def test_an_unknown_one_is_not_found(self) -> None:
         status, problem, headers = call_api("GET", "/templates/flux-9")
@@ -716,7 +912,17 @@ class TestAccounts:
 
     @pytest.mark.parametrize(
         ("path", "field"),
-        [("/accounts/desktop/ann", "platform"), ("/accounts/web/a%23b", "user"), ("/accounts/web/a%2Fb", "user"), ("/accounts/web/a%20b", "user")],
+        [
+            ("/accounts/desktop/ann", "platform"),
+            ("/accounts/web/a%23b", "user"),
+            ("/accounts/web/a%2Fb", "user"),
+            ("/accounts/web/a%20b", "user"),
+            ("/accounts/web/a#b", "user"),
+            ("/accounts/web/a?b", "user"),
+            ("/accounts/web/é", "user"),
+            ("/accounts/web/a\\b", "user"),
+            ("/accounts/wéb/a", "platform"),
+        ],
     )
     def test_an_account_that_cannot_be_is_named(self, path: str, field: str) -> None:
         for method, suffix in (("GET", ""), ("GET", "/entries"), ("POST", "/credits")):

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pynamodb.exceptions import TransactWriteError
 
-from darkroom.adapters import callbacks, job_store, ledger, transactions
+from darkroom.adapters import callbacks, job_store, ledger, minutes, transactions
 from darkroom.adapters.ledger import IdempotencyKey
-from darkroom.adapters.table import AccountRow, JobRow, RequestRow
+from darkroom.adapters.table import AccountRow, JobRow, MinuteRow, RequestRow
 from darkroom.adapters.transactions import Refused
 from darkroom.domain.accounts import AccountId, Balance, Entry
-from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs
+from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs, TooManyJobsThisMinute
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from tests.aws import forget_settings
@@ -111,7 +111,7 @@ class TestHold:
         assert ledger.balance(ANN) == Balance()
 
     def test_an_account_that_has_only_a_callback_secret_has_no_credits(self) -> None:
-        callbacks.callback_secret(ANN)
+        callbacks.secrets_of(ANN, now=NOON)
 
         with pytest.raises(InsufficientCredits):
             ledger.hold(image_job(), key=None, now=NOON)
@@ -119,6 +119,76 @@ class TestHold:
         open_account(10)
         ledger.hold(image_job(), key=None, now=NOON)
         assert books() == (0, 10, 0, 10, 1, 1)
+
+    def test_the_last_job_of_a_minute_is_taken_and_the_next_one_is_told_when_the_next_minute_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_limit(monkeypatch, 1_000)
+        open_account(2_000)
+        for _ in range(120):
+            ledger.hold(image_job(), key=None, now=NOON)
+        at = NOON + timedelta(seconds=17.25)
+
+        with pytest.raises(TooManyJobsThisMinute) as refused:
+            ledger.hold(image_job(), key=IdempotencyKey.of("k", b"{}"), now=at)
+
+        assert (refused.value.per_minute_max, refused.value.retry_after_seconds) == (120, 43)
+        assert books()[0] == 800
+        assert len(all_entries()) == 121
+        assert ledger.accepted_before(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
+
+        ledger.hold(image_job(), key=None, now=at + timedelta(seconds=43))
+        assert books()[0] == 790
+
+    @pytest.mark.parametrize(("seconds", "retry_after"), [(0, 60), (0.001, 60), (30, 30), (59, 1), (59.999, 1)])
+    def test_the_next_minute_is_never_now(self, seconds: float, retry_after: int) -> None:
+        assert minutes.no_more_this_minute(now=NOON + timedelta(seconds=seconds)).retry_after_seconds == retry_after
+
+    def test_a_minute_of_one_account_is_not_anothers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
+        forget_settings()
+        for account in (ANN, BOB, AccountId("mobile", "ann")):
+            open_account(100, account)
+            ledger.hold(image_job(account=account), key=None, now=NOON)
+            with pytest.raises(TooManyJobsThisMinute):
+                ledger.hold(image_job(account=account), key=None, now=NOON)
+
+    def test_what_is_refused_does_not_count_and_a_repeat_neither(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "2")
+        forget_settings()
+        open_account(20)
+        key = IdempotencyKey.of("k", b"{}")
+        first, _ = ledger.hold(image_job(), key=key, now=NOON)
+        for _ in range(3):
+            assert ledger.hold(image_job(), key=key, now=NOON) == (first, True)
+            with pytest.raises(InsufficientCredits):
+                ledger.hold(image_job(num_outputs=2), key=None, now=NOON)
+
+        ledger.hold(image_job(), key=None, now=NOON)
+
+        assert books()[1] == 20
+
+    def test_credits_and_jobs_in_flight_are_told_before_the_minute_and_an_accepted_request_before_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
+        with_limit(monkeypatch, 1)
+        open_account(20)
+        key = IdempotencyKey.of("k", b"{}")
+        job, _ = ledger.hold(image_job(), key=key, now=NOON)
+
+        assert ledger.hold(image_job(), key=key, now=NOON) == (job, True)
+        with pytest.raises(InsufficientCredits):
+            ledger.hold(image_job(num_outputs=2), key=None, now=NOON)
+        with pytest.raises(TooManyJobs):
+            ledger.hold(image_job(), key=None, now=NOON)
+        ledger.resolve(ANN, job.job_id, now=NOON)
+        with pytest.raises(TooManyJobsThisMinute):
+            ledger.hold(image_job(), key=None, now=NOON)
+
+    def test_the_count_of_a_minute_is_forgotten(self) -> None:
+        open_account(100)
+
+        ledger.hold(image_job(), key=None, now=NOON)
+
+        (row,) = MinuteRow.query("ACCOUNT#web#ann", MinuteRow.sk.startswith("MINUTE#"))
+        assert (row.sk, row.jobs, row.expires_at) == ("MINUTE#2026-01-02T12:00", 1, NOON.timestamp() + 3_600)
 
     def test_more_jobs_than_may_be_in_flight_are_refused_and_nothing_changes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_limit(monkeypatch, 2)

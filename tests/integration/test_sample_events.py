@@ -318,7 +318,7 @@ def test_the_sample_message_calls_the_callers_url(aws: None, calls: tuple[str, l
     answer = take("notify_client/job_ended")
 
     [(headers, body)] = received
-    told = Webhook(callbacks.callback_secret(ACCOUNT)).verify(body, headers)
+    told = Webhook(callbacks.secrets_of(ACCOUNT, now=datetime.now(UTC)).current).verify(body, headers)
     assert answer == {"batchItemFailures": []}
     assert (told["type"], told["data"]["id"]) == ("job.failed", JOB_ID)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from PIL import Image
@@ -83,6 +84,22 @@ class TestStoreOutput:
     def store(self, job: Job) -> Job:
         handler_of("store_output")(key(job), CONTEXT)
         return stored(job)
+
+    @pytest.mark.parametrize(
+        "prompt", ["灯塔", "e\u0301 \u00e9 🧑🏽‍🚀", "a/b=c&d %41+\n", "x" * 1_800, "x" * 5_000, "🏮" * 150, "x" + "🏮" * 200, "xx" + "灯" * 250]
+    )
+    def test_the_object_says_where_it_comes_from_for_as_long_as_it_fits(self, prompt: str) -> None:
+        job = self.processing(prompt=prompt)
+        with self.returning(["/a"], {"/a": Reply(200, picture())}):
+            (output,) = self.store(job).outputs
+
+        metadata = client("s3").head_object(Bucket=BUCKET, Key=output.key)["Metadata"]
+        assert (metadata["job-id"], metadata["template"]) == (job.job_id, f"flux-schnell@{job.template.version}")
+        read = unquote(metadata["prompt"], errors="strict")
+        assert prompt.startswith(read)
+        assert read == prompt or len(metadata["prompt"]) > 1_800 - 12
+        assert metadata["prompt"].isascii()
+        assert sum(len(name) + len(value) for name, value in metadata.items()) <= 2_048
 
     def test_an_output_that_drips_is_asked_for_again(self) -> None:
         with self.returning(["/a"], {"/a": Reply(200, picture())}):

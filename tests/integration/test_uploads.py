@@ -17,6 +17,7 @@ from darkroom.adapters import workflow as workflow_adapter
 from darkroom.settings import settings
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, call_api, http_event, open_account
+from tests.contract import must_be_as_described
 from tests.integration.steps import BUCKET, at
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -48,6 +49,7 @@ def send(upload: dict[str, Any], body: bytes) -> None:
 
 def complete(upload_id: str, **event: Any) -> tuple[int, Any]:
     answer = handler_of("prepare_upload")(http_event("POST", f"/uploads/{upload_id}/complete", **event), CONTEXT)
+    must_be_as_described("POST", f"/uploads/{upload_id}/complete", answer["statusCode"], answer["headers"], answer["body"])
     return answer["statusCode"], json.loads(answer["body"])
 
 

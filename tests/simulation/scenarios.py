@@ -44,9 +44,9 @@ def asked(world: World, method: str, path: str, **event: Any) -> Answer:
     answers: list[Answer] = []
     for _ in range(TRIES_MAX):
         world.api(method, path, over=answers.append, **event)
-        if not answers or answers[-1].status == 500:
+        if not answers or answers[-1].is_unknown:
             world.agenda.pass_seconds(2)
-        if answers and answers[-1].status != 500:
+        if answers and not answers[-1].is_unknown:
             return answers[-1]
     raise AssertionError(f"{method} {path} was never answered")
 

@@ -147,7 +147,7 @@ class TestSomebodyElses:
 
     def test_every_route_with_an_id_is_tried_here(self) -> None:
         tried = {"/jobs/{job_id}", "/jobs/{job_id}/cancel", "/accounts/{platform}/{user}", "/accounts/{platform}/{user}/credits"}
-        public = {"/templates/{code}"}
+        public = {"/templates/{code}", "/templates/{code}/quote", "/problems/{slug}"}
 
         assert {path for _, path in ROUTES if "{" in path} == tried | public | {"/accounts/{platform}/{user}/entries"}
 
@@ -187,10 +187,17 @@ class TestSomebodyElses:
 
     def test_without_a_token_nothing_can_be_asked_for(self) -> None:
         job = held_job()
+        bodies = {
+            "/accounts/{platform}/{user}/credits": {"amount": 1, "reason": "r", "reference": "r"},
+            "/admin/paused": {"paused": True},
+            "/callbacks/test": {"callback_url": "https://example.com/"},
+            "/templates/{code}/quote": {"parameters": {"prompt": "x"}},
+            "/uploads": {"content_type": "image/png", "bytes": 1},
+        }
+        places = {"platform": "web", "user": "ann", "job_id": job.job_id, "code": "flux-schnell", "slug": "not-found"}
 
         for method, path in ROUTES:
-            sent = {"amount": 1, "reason": "r", "reference": "r"} if "credits" in path else {"paused": True} if "paused" in path else body()
-            status, _, _ = call_api(method, path.format(platform="web", user="ann", job_id=job.job_id, code="flux-schnell"), body=sent, user=None)
-            assert status == (200 if path == "/health" else 401)
+            status, _, _ = call_api(method, path.format(**places), body=bodies.get(path, body()), user=None)
+            assert status == (200 if path in ("/health", "/openapi.json", "/docs", "/problems/{slug}") else 401), path
 
         assert (stored(job), balanced().held) == (job, 10)

@@ -9,7 +9,7 @@ import pytest
 from darkroom.adapters import ledger
 from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.domain.accounts import AccountId, Entry
-from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, TooManyJobs
+from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, TooManyJobs, TooManyJobsThisMinute
 from darkroom.domain.jobs import Job
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, image_job, open_account
@@ -49,6 +49,18 @@ def test_no_more_jobs_are_in_flight_than_may_be(race: Race) -> None:
     assert len(answered(outcomes)) == 20
     assert {type(error) for error in told(outcomes)} == {TooManyJobs}
     assert checked_books(ANN).account.in_flight == 20
+
+
+def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "13")
+    forget_settings()
+    open_account(1_000)
+
+    outcomes = race.run(lambda _: ledger.hold(image_job(), key=None, now=NOON))
+
+    assert len(answered(outcomes)) == 13
+    assert {type(error) for error in told(outcomes)} == {TooManyJobsThisMinute}
+    assert checked_books(ANN).account.in_flight == 13
 
 
 def test_a_job_that_ends_makes_room_for_one(race: Race) -> None:

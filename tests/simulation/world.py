@@ -43,6 +43,11 @@ class Answer:
     document: Any
     headers: Mapping[str, str]
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it says nothing of what became of the request, which is to be repeated."""
+        return self.status == 500 or (self.status == 503 and self.document["type"] == "/problems/unavailable")
+
 
 class World:
     """The handlers, AWS, the provider, and the people, by one clock.
@@ -137,7 +142,9 @@ class World:
         self.agenda.at(min(wakes_at, dies_at), f"{sandbox} {'goes on' if wakes_at < dies_at else 'times out'}", resume if wakes_at < dies_at else die)
 
     def _look_for_bugs(self, sandbox: Sandbox) -> None:
-        """An error that is none of ours, in an invocation that met no fault, is a bug."""
+        """An error that is none of ours, in an invocation that met no fault, is a bug; and so is every error that the API did not foresee."""
+        if isinstance(sandbox.result, dict) and sandbox.result.get("statusCode") == 500:
+            self.broken.append(f"{sandbox} answered {sandbox.result} after {sandbox.faults}")
         if isinstance(sandbox.error, Exception) and not sandbox.faults and not isinstance(sandbox.error, DarkroomError):
             self.broken.append(f"{sandbox} raised {''.join(traceback.format_exception(sandbox.error))}")
 

@@ -33,6 +33,7 @@ def test_limits_have_defaults() -> None:
     settings = read_settings(MINIMAL)
 
     assert (settings.jobs_in_flight_max, settings.idempotency_hours, settings.webhook_age_seconds_max) == (20, 24, 300)
+    assert settings.jobs_per_minute_max == 120
     assert (settings.page_size, settings.page_size_max, settings.webhook_body_bytes_max) == (20, 100, 5_000_000)
     assert settings.link_seconds <= 3_600
     assert settings.prices == Prices(10, 50, Decimal("1.5"))

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from darkroom import catalog
 from darkroom.domain.accounts import Balance, Entry
+from darkroom.domain.documents import JobView
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
 from darkroom.domain.views import balance_view, entry_view, job_view, template_view, time_text
@@ -19,7 +20,7 @@ OUTPUT = Output(
 ATTEMPT = Attempt(number=1, nonce="secret-nonce", lap="lap", asked_at=NOON, lease_until=NOON, prediction_id="secret-prediction")
 
 
-def view(job: Job) -> dict[str, object]:
+def view(job: Job) -> JobView:
     return job_view(job, link=lambda key: f"signed:{key}", link_seconds=3_600, now=NOON)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from darkroom.domain.accounts import AccountId, groups_of_claim
-from darkroom.domain.errors import Forbidden, NotSignedIn
+from darkroom.domain.errors import FieldError, Forbidden, InvalidRequest, NotSignedIn
 from darkroom.settings import settings
 
 ADMIN_GROUP = "admin"
@@ -43,3 +44,13 @@ def caller_of(claims: Mapping[str, Any] | None) -> Caller:
     except ValueError:
         raise Forbidden("The token's sub holds characters that are not allowed.") from None
     return Caller(account, ADMIN_GROUP in groups_of_claim(claims.get("cognito:groups")))
+
+
+def account_named(platform: str, user: str) -> AccountId:
+    """Read the account that a path names. Raises InvalidRequest naming the part that cannot be one."""
+    if platform not in settings().platforms:
+        raise InvalidRequest([FieldError("platform", f"Must be one of {', '.join(settings().platforms)}.")])
+    try:
+        return AccountId(platform, unquote(user))
+    except ValueError:
+        raise InvalidRequest([FieldError("user", "Must be 1 to 128 letters, digits or . _ : @ | -")]) from None

@@ -30,7 +30,7 @@ def look_at(file: IO[bytes], *, pixels_max: int) -> OutputFile:
     """Tell what film this is: its size as it is shown, and its length in seconds. Raises GenerationFailed when it is none."""
     name, content_type, extension = _container(file)
     try:
-        with av.open(file, format=name) as container:
+        with av.open(file, "r", format=name) as container:
             stream = _stream(container, pixels_max)
             frame = next(container.decode(stream))
             width, height = (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
@@ -46,7 +46,7 @@ def poster(file: IO[bytes], *, pixels_max: int) -> Image.Image:
     """Take a frame from near the beginning that is not black, if there is one soon. Raises whatever FFmpeg does when there is none at all."""
     name, _, _ = _container(file)
     try:
-        with av.open(file, format=name) as container:
+        with av.open(file, "r", format=name) as container:
             stream = _stream(container, pixels_max)
             if container.duration:
                 container.seek(int(container.duration * _POSTER_AT))

@@ -9,7 +9,7 @@ from typing import Any
 
 from pynamodb.expressions.update import Action
 
-from darkroom.adapters import job_store, slots
+from darkroom.adapters import job_store, minutes, slots
 from darkroom.adapters.job_rows import key_of, partition, row_of
 from darkroom.adapters.ledger_rows import ENTRY_PREFIX, entry_row, put_entry, to_balance, to_entry
 from darkroom.adapters.pages import Page, read_page
@@ -56,7 +56,7 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
     """Hold the job's credits and write the job, both or neither, and say whether it is a repeat of an accepted request.
 
     The same key with the same body gives the job that was accepted, also when no credits are left. Raises IdempotencyKeyReused,
-    InsufficientCredits or TooManyJobs, decided in this order; then nothing was written.
+    InsufficientCredits, TooManyJobs or TooManyJobsThisMinute, decided in this order; then nothing was written.
     """
     account = AccountRow(partition(job.account))
     writes: dict[str, Write] = {
@@ -74,6 +74,7 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
         ),
         "job": Put(row_of(job, look_at=now + timedelta(seconds=settings().start_grace_seconds)), JobRow.pk.does_not_exist()),
         "entry": put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id)),
+        "minute": minutes.count_job(job.account, now=now),
     }
     if key:
         writes["request"] = _request_write(job, key, now)
@@ -86,7 +87,9 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
             return accepted, accepted.job_id != job.job_id
         if "job" in refused.rows:
             return job_store.read(job.account, job.job_id), False
-        raise _why_not(job, refused.rows.get("account")) from refused
+        if "account" in refused.rows:
+            raise _why_not(job, refused.rows["account"]) from refused
+        raise minutes.no_more_this_minute(now=now) from refused
     return replace(job, held=job.quoted), False
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import IO
+from urllib.parse import quote
 
 from darkroom.adapters.aws import client
 from darkroom.domain.accounts import AccountId
@@ -11,6 +13,8 @@ from darkroom.domain.jobs import Job, Work
 from darkroom.settings import settings
 
 MEDIA_PREFIX = "media/"
+# Of the 2 KB that all metadata of an object may have together, names included.
+_PROMPT_BYTES_MAX = 1_800
 
 
 class MediaNotDeleted(RuntimeError):
@@ -32,11 +36,38 @@ def thumbnail_key(job: Job, number: int) -> str:
     return output_key(job, number, "thumbnail.jpg")
 
 
-def put(key: str, body: IO[bytes] | bytes, content_type: str) -> None:
-    """Store an object; storing it again is storing it once."""
+def put(key: str, body: IO[bytes] | bytes, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
+    """Store an object; storing it again is storing it once. Metadata must be ASCII, of at most 2 KB in all."""
     client("s3", bulky=True).put_object(
-        Bucket=settings().media_bucket, Key=key, Body=body, ContentType=content_type, CacheControl="private, max-age=3600, immutable"
+        Bucket=settings().media_bucket,
+        Key=key,
+        Body=body,
+        ContentType=content_type,
+        CacheControl="private, max-age=3600, immutable",
+        Metadata=dict(metadata or {}),
     )
+
+
+def metadata_of(job: Job) -> dict[str, str]:
+    """Say on an object where it comes from: the job, the template, and the prompt, for as long as it fits.
+
+    S3's metadata are headers, which carry ASCII alone (docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html), so the prompt
+    stands there as URLs have it: UTF-8, percent-encoded, and cut at the end of a character.
+    """
+    known = {"job-id": job.job_id, "template": f"{job.template.code}@{job.template.version}"}
+    prompt = job.parameters.get("prompt")
+    return known | ({"prompt": _percent_encoded(prompt)} if isinstance(prompt, str) else {})
+
+
+def _percent_encoded(text: str) -> str:
+    parts, left = list[str](), _PROMPT_BYTES_MAX
+    for character in text:
+        part = quote(character, safe="")
+        left -= len(part)
+        if left < 0:
+            break
+        parts.append(part)
+    return "".join(parts)
 
 
 def delete_all(account: AccountId, job_id: str) -> None:

@@ -11,6 +11,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
 
 from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.ids import is_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def read_page[Row: Model, Item](
 ) -> Page[Item]:
     """Read one page of the items whose sort key starts with the prefix, strongly consistent.
 
-    With `only` a page may be short and still have a next one. Raises InvalidRequest for a cursor that this did not make.
+    With `only` a page may be short and still have a next one. Raises InvalidRequest for a cursor of another list, or that this did not make.
     """
     found = model.query(
         pk,
@@ -48,7 +49,7 @@ def read_page[Row: Model, Item](
     page = next(found.page_iter)
     rows = [model.from_raw_data(item) for item in page["Items"]]
     last = rows[limit - 1].sk if len(rows) > limit else page.get("LastEvaluatedKey", {}).get("sk", {}).get("S")  # type: ignore[attr-defined]
-    return Page(tuple(convert(row) for row in rows[:limit]), _encode(last.removeprefix(prefix)) if last else None)
+    return Page(tuple(convert(row) for row in rows[:limit]), _encode(last) if last else None)
 
 
 def _encode(text: str) -> str:
@@ -62,6 +63,6 @@ def _start_key(pk: str, prefix: str, cursor: str | None) -> dict[str, dict[str, 
         decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         decoded = ""
-    if not decoded or len(decoded) > 64 or not all(character in "0123456789abcdef-" for character in decoded):  # noqa: PLR2004 (an id is shorter)
+    if not decoded.startswith(prefix) or not is_id(decoded.removeprefix(prefix)):
         raise InvalidRequest([FieldError("cursor", "This is not a cursor of this list. Use next_cursor of the page before.")])
-    return {"pk": {"S": pk}, "sk": {"S": prefix + decoded}}
+    return {"pk": {"S": pk}, "sk": {"S": decoded}}

@@ -3,10 +3,21 @@
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
+from annotated_types import Ge, Le
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
 from darkroom.settings import settings
 
+
+def _digits(text: object) -> object:
+    """Refuse what Python takes for a number and nobody else does: `+5`, ` 5`, `05`, `5_0`, digits of other scripts."""
+    if isinstance(text, str) and not (text.isascii() and text.isdigit() and (text == "0" or text[0] != "0")):
+        raise ValueError("must be a number, in digits")
+    return text
+
+
+PageSize = Annotated[int, Ge(1), Le(settings().page_size_max), BeforeValidator(_digits)]
+Version = Annotated[int, Ge(1), BeforeValidator(_digits)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -45,6 +56,14 @@ class UploadRequest(BaseModel):
 
     content_type: Literal["image/jpeg", "image/png", "image/webp", "image/gif"]
     bytes: int = Field(ge=1, le=settings().upload_bytes_max)
+
+
+class CallbackTestRequest(BaseModel):
+    """The body of POST /callbacks/test."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    callback_url: str
 
 
 class PauseRequest(BaseModel):

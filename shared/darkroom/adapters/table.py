@@ -47,6 +47,8 @@ class AccountRow(Model):
     revision = NumberAttribute(default=0)
     welcomed_at = UTCDateTimeAttribute(null=True)
     callback_secret = UnicodeAttribute(null=True)
+    callback_secret_before = UnicodeAttribute(null=True)
+    callback_secret_rotated_at = UTCDateTimeAttribute(null=True)
 
 
 class AttemptMap(MapAttribute[str, Any]):
@@ -193,6 +195,18 @@ class UploadRow(Model):
     content_type = UnicodeAttribute(null=True)
     width = NumberAttribute(null=True)
     height = NumberAttribute(null=True)
+    expires_at = NumberAttribute()
+
+
+class MinuteRow(Model):
+    """How many jobs of an account were accepted in one minute. TTL only cleans up."""
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    jobs = NumberAttribute()
     expires_at = NumberAttribute()
 
 

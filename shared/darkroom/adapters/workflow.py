@@ -13,6 +13,7 @@ from darkroom.adapters.aws import client
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import WorkflowUnavailable
 from darkroom.domain.jobs import Job
+from darkroom.observability import logger
 from darkroom.settings import settings
 
 
@@ -77,6 +78,25 @@ def execution(job_id: str) -> Execution | None:
 def stop(job_id: str) -> None:
     """Stop the job's execution. Its sandboxes may live on until their time-outs."""
     client("stepfunctions").stop_execution(executionArn=_execution_arn(job_id), error="Overdue", cause="The job's record says the rest.")
+
+
+def start_or_leave(job: Job) -> None:
+    """Start the job's execution, or leave it to recovery: the job is durable either way."""
+    try:
+        start(job)
+    except WorkflowUnavailable as error:
+        logger.warning("job not started yet, recovery will", job_id=job.job_id, cause=str(error))
+
+
+def wake_or_start(job: Job) -> None:
+    """Have the workflow look at the job: wake who sleeps on it, or start what was not started, or leave either to recovery."""
+    if job.task_token is None:
+        start_or_leave(job)
+        return
+    try:
+        wake(job.task_token)
+    except WorkflowUnavailable as error:
+        logger.warning("nobody woken yet, recovery will", job_id=job.job_id, cause=str(error))
 
 
 def _execution_arn(job_id: str) -> str:

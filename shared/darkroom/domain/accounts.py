@@ -67,10 +67,11 @@ class Entry:
 def groups_of_claim(claim: object) -> frozenset[str]:
     """Read the claim `cognito:groups`, which HTTP APIs hand over as the text `[admin users]` and some fronts as a list.
 
-    A group is matched as a whole word, so `[not-admin]` does not make anybody an admin.
+    A group is matched as a whole word, so `[not-admin]` does not make anybody an admin. Words end at a plain space and nowhere else: Cognito
+    lets no space of any kind into a group's name.
     """
     if isinstance(claim, str):
-        return frozenset(claim.removeprefix("[").removesuffix("]").split())
+        return frozenset(claim.removeprefix("[").removesuffix("]").split(" ")) - {""}
     if isinstance(claim, list):
         return frozenset(str(group) for group in claim)
     return frozenset()

@@ -4,14 +4,20 @@ DarkroomError
 ├── RequestError                the caller; the HTTP API answers with a problem document
 │   ├── InvalidRequest            422, one message for each field
 │   ├── IdempotencyKeyReused      422, the same key came with another body
+│   ├── BodyTooLarge              413
+│   ├── NotJson                   415
 │   ├── InsufficientCredits       402
-│   ├── TooManyJobs               429
+│   ├── TooManyJobs               429, in flight
+│   ├── TooManyJobsThisMinute     429
 │   ├── Paused                    503
 │   ├── JobIsFinal                409, there is nothing to cancel any more
 │   ├── JobIsOpen                 409, it cannot be deleted yet
 │   ├── NotSignedIn               401
 │   ├── Forbidden                 403
-│   └── NotFound                  404
+│   ├── NotFound                  404
+│   └── MethodNotAllowed          405
+├── Unavailable                 the caller, 503; what became of the request is unknown
+├── InternalError               the caller, 500; it is a bug, and the log knows which
 ├── WorkflowUnavailable         nobody: the job is durable, and recovery starts or wakes it
 ├── WebhookRejected             whoever called the webhook, 401
 ├── WebhookSecretMissing        whoever called the webhook, 503
@@ -64,14 +70,28 @@ class IdempotencyKeyReused(RequestError):
     """The same Idempotency-Key came with another body."""
 
 
+class BodyTooLarge(RequestError):
+    """The body has more bytes than its door takes."""
+
+    def __init__(self, bytes_max: int) -> None:
+        """Carry the limit."""
+        super().__init__(f"at most {bytes_max} bytes")
+        self.bytes_max = bytes_max
+
+
+class NotJson(RequestError):
+    """The body is announced as something else than JSON."""
+
+
 class InsufficientCredits(RequestError):
     """The account has fewer credits available than the job costs."""
 
     def __init__(self, *, required: int, available: int) -> None:
-        """Carry both sums, in credits."""
+        """Carry both sums, in credits, and what is missing between them."""
         super().__init__(f"{required} required, {available} available")
         self.required = required
         self.available = available
+        self.missing = required - available
 
 
 class TooManyJobs(RequestError):
@@ -81,6 +101,16 @@ class TooManyJobs(RequestError):
         """Carry the limit."""
         super().__init__(f"{in_flight_max} jobs are in flight")
         self.in_flight_max = in_flight_max
+
+
+class TooManyJobsThisMinute(RequestError):
+    """The account has had as many jobs accepted in this minute as it may have."""
+
+    def __init__(self, per_minute_max: int, retry_after_seconds: int) -> None:
+        """Carry the limit, and in how many seconds the next minute begins."""
+        super().__init__(f"{per_minute_max} jobs in this minute")
+        self.per_minute_max = per_minute_max
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Paused(RequestError):
@@ -105,6 +135,29 @@ class Forbidden(RequestError):
 
 class NotFound(RequestError):
     """There is no such thing, or it is somebody else's, which is the same to the caller."""
+
+
+class MethodNotAllowed(RequestError):
+    """The path takes other methods."""
+
+    def __init__(self, path: str, allowed: str) -> None:
+        """Carry the path and the methods that it takes, as they stand in `Allow`."""
+        super().__init__(f"{path} takes {allowed}.")
+        self.path = path
+        self.allowed = allowed
+
+
+class Unavailable(DarkroomError):
+    """What the API stands on did not answer, so nobody knows what became of the request."""
+
+
+class InternalError(DarkroomError):
+    """The API ran into a bug of its own."""
+
+    def __init__(self, request_id: str) -> None:
+        """Carry the id under which the log has the rest."""
+        super().__init__(request_id)
+        self.request_id = request_id
 
 
 class WorkflowUnavailable(DarkroomError):

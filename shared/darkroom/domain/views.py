@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import cast, overload
 
 from darkroom.domain.accounts import Balance, Entry
+from darkroom.domain.documents import BalanceView, EntryKind, EntryView, JobErrorView, JobView, OutputView, TemplateView, Time, UploadView
 from darkroom.domain.jobs import Job, Output
 from darkroom.domain.templates import Template
 from darkroom.domain.uploads import Upload
@@ -14,11 +15,11 @@ from darkroom.domain.uploads import Upload
 type Link = Callable[[str], str]
 
 
-def job_view(job: Job, *, link: Link, link_seconds: int, now: datetime) -> dict[str, Any]:
+def job_view(job: Job, *, link: Link, link_seconds: int, now: datetime) -> JobView:
     """Show a job to its owner. `link` signs a link to an object of the bucket, good for `link_seconds`."""
     return {
         "id": job.job_id,
-        "status": job.status.value,
+        "status": job.status,
         "template": {
             "code": job.template.code,
             "version": job.template.version,
@@ -42,7 +43,7 @@ def job_view(job: Job, *, link: Link, link_seconds: int, now: datetime) -> dict[
     }
 
 
-def balance_view(balance: Balance) -> dict[str, int]:
+def balance_view(balance: Balance) -> BalanceView:
     """Show the books of an account."""
     return {
         "available": balance.available,
@@ -53,11 +54,11 @@ def balance_view(balance: Balance) -> dict[str, int]:
     }
 
 
-def entry_view(entry: Entry) -> dict[str, Any]:
+def entry_view(entry: Entry) -> EntryView:
     """Show a ledger entry."""
     return {
         "id": entry.entry_id,
-        "kind": entry.kind,
+        "kind": cast("EntryKind", entry.kind),
         "granted": entry.granted,
         "available": entry.available,
         "held": entry.held,
@@ -68,7 +69,7 @@ def entry_view(entry: Entry) -> dict[str, Any]:
     }
 
 
-def upload_view(upload: Upload) -> dict[str, Any]:
+def upload_view(upload: Upload) -> UploadView:
     """Show an upload that is fit to be an input."""
     picture = upload.picture
     return {
@@ -80,7 +81,7 @@ def upload_view(upload: Upload) -> dict[str, Any]:
     }
 
 
-def template_view(template: Template) -> dict[str, Any]:
+def template_view(template: Template) -> TemplateView:
     """Show a template, with the JSON Schema from which a client draws its form."""
     return {
         "code": template.code,
@@ -95,12 +96,16 @@ def template_view(template: Template) -> dict[str, Any]:
     }
 
 
-def time_text(time: datetime | None) -> str | None:
+@overload
+def time_text(time: datetime) -> Time: ...
+@overload
+def time_text(time: datetime | None) -> Time | None: ...
+def time_text(time: datetime | None) -> Time | None:
     """Write a time as ISO 8601 in UTC, to the millisecond."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if time else None
 
 
-def _output_view(output: Output, link: Link) -> dict[str, Any]:
+def _output_view(output: Output, link: Link) -> OutputView:
     return {
         "url": link(output.key),
         "thumbnail_url": link(output.thumbnail_key) if output.thumbnail_key else None,
@@ -113,10 +118,10 @@ def _output_view(output: Output, link: Link) -> dict[str, Any]:
     }
 
 
-def _error_view(job: Job) -> dict[str, Any] | None:
+def _error_view(job: Job) -> JobErrorView | None:
     if not job.status.is_final or job.failure is None:
         return None
-    return {"code": job.failure.code.value, "message": job.failure.message, "retryable": job.failure.retryable}
+    return {"code": job.failure.code, "message": job.failure.message, "retryable": job.failure.retryable}
 
 
 def _processing_seconds(job: Job) -> float | None:

@@ -1,0 +1,206 @@
+"""What is shown, as types: the API's description of itself is made of them, and nothing else reads them at run time.
+
+Annotations are no texts in this module: typing would compile each of them, at every cold start.
+"""
+
+from typing import Any, Literal, TypedDict
+
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.jobs import JobStatus
+
+type Time = str
+type Url = str
+type EntryKind = Literal["grant", "correction", "hold", "settle", "release"]
+
+
+class TemplateVersionView(TypedDict):
+    """The template that a job was made from, in the version that it was made from."""
+
+    code: str
+    version: int
+    name: str
+    category: str
+
+
+class JobCreditsView(TypedDict):
+    """What a job costs: quoted never changes, held is what is held now, and once the job is final charged + refunded = quoted."""
+
+    quoted: int
+    held: int
+    charged: int
+    refunded: int
+
+
+class OutputView(TypedDict):
+    """One result. The links are signed and good until links_expire_at; placeholder is a tiny picture as a data: URL; seconds is how long a film is."""
+
+    url: Url
+    thumbnail_url: Url | None
+    placeholder: str | None
+    content_type: str
+    bytes: int
+    width: int
+    height: int
+    seconds: float | None
+
+
+class JobErrorView(TypedDict):
+    """Why a job has no result. retryable says whether submitting the same job again may help."""
+
+    code: FailureCode
+    message: str
+    retryable: bool
+
+
+class JobView(TypedDict):
+    """A job. Pending and processing are open, the other three are final."""
+
+    id: str
+    status: JobStatus
+    template: TemplateVersionView
+    parameters: dict[str, Any]
+    credits: JobCreditsView
+    outputs: list[OutputView]
+    links_expire_at: Time | None
+    error: JobErrorView | None
+    metadata: dict[str, Any]
+    deadline_at: Time
+    attempts: int
+    waiting_since: Time | None
+    cancel_requested_at: Time | None
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    processing_seconds: float | None
+
+
+class JobPageView(TypedDict):
+    """Some jobs, newest first. total counts all jobs of the account, whatever the filter; next_cursor is null on the last page."""
+
+    jobs: list[JobView]
+    next_cursor: str | None
+    total: int
+
+
+class JobEventView(TypedDict):
+    """What a callback tells: the job as its owner would read it when it has ended."""
+
+    type: str
+    timestamp: Time
+    data: JobView
+
+
+class BalanceView(TypedDict):
+    """The books of an account, in credits: granted = available + held + spent."""
+
+    available: int
+    held: int
+    spent: int
+    granted: int
+    in_flight: int
+
+
+class EntryView(TypedDict):
+    """One transaction of the books, as the signed changes that it made; granted = available + held + spent in each."""
+
+    id: str
+    kind: EntryKind
+    granted: int
+    available: int
+    held: int
+    spent: int
+    job_id: str | None
+    reference: str | None
+    created_at: Time
+
+
+class EntryPageView(TypedDict):
+    """Some entries, newest first. next_cursor is null on the last page."""
+
+    entries: list[EntryView]
+    next_cursor: str | None
+
+
+class UploadView(TypedDict):
+    """A picture that is fit to be an input, until it expires."""
+
+    upload_id: str
+    content_type: str | None
+    width: int | None
+    height: int | None
+    expires_at: Time
+
+
+class UploadFormView(TypedDict):
+    """Where a picture goes: post a multipart form with these fields, and the file as its last one, to the url."""
+
+    upload_id: str
+    url: Url
+    fields: dict[str, str]
+
+
+class TemplateView(TypedDict):
+    """What can be generated. parameters is a JSON Schema (2020-12), from which a form can be drawn."""
+
+    code: str
+    version: int
+    name: str
+    description: str
+    category: str
+    expected_seconds: int
+    seconds_max: int
+    commercial_use: bool
+    parameters: dict[str, Any]
+
+
+class TemplatesView(TypedDict):
+    """Everything that is on the shelf."""
+
+    templates: list[TemplateView]
+
+
+class QuoteView(TypedDict):
+    """What a job with these parameters would cost."""
+
+    credits: int
+
+
+class SecretView(TypedDict):
+    """What callbacks are signed with, by Standard Webhooks. After a rotation the previous secret signs beside the new one for a while."""
+
+    secret: str
+    previous: str | None
+    previous_until: Time | None
+
+
+class DeliveryView(TypedDict):
+    """How a test callback went: delivered when the answer was 2xx, and no status when there was none in time."""
+
+    delivered: bool
+    status: int | None
+
+
+class NotedView(TypedDict):
+    """What became of a webhook: started, finished, late, or stray."""
+
+    noted: str
+
+
+class PausedView(TypedDict):
+    """Whether new jobs are taken."""
+
+    paused: bool
+
+
+class DocumentView(TypedDict):
+    """The description of the API itself (spec.openapis.org/oas/v3.1.0)."""
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
+
+
+class HealthView(TypedDict):
+    """The door is open."""
+
+    status: str

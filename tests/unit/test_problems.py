@@ -1,0 +1,72 @@
+"""Every refusal has a type, and every type a page: for whoever reads the API's answers, and for whoever reads the repository."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from darkroom.adapters.problems import PROBLEMS, Problem, problem_of
+from darkroom.domain import errors
+from tests.aws import ROOT
+from tests.builders import call_api
+from tools.problems import problems_text
+
+# What the workflow hears, and no caller.
+NOBODYS = {
+    errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy, errors.ComeBackLater, errors.ProviderUnavailable,
+    errors.OutputUnavailable, errors.GenerationFailed,
+}  # fmt: skip
+ERRORS = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DarkroomError)}
+MARKUP = re.compile(r"<script|<link|<img|<iframe|\bon\w+=|https?://(?!\S*127)", re.IGNORECASE)
+
+
+def test_every_error_that_a_caller_can_hear_has_a_type() -> None:
+    assert PROBLEMS.keys() == ERRORS - NOBODYS
+
+
+def test_no_two_types_share_a_name() -> None:
+    assert len({problem.slug for problem in PROBLEMS.values()}) == len(PROBLEMS)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.slug)
+def test_every_type_says_what_it_means_and_what_to_do(problem: Problem) -> None:
+    assert re.fullmatch("[a-z]+(-[a-z]+)*", problem.slug)
+    assert problem.title
+    assert problem.meaning.endswith(".")
+    assert problem.advice.endswith(".")
+    assert 400 <= problem.status < 600
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.slug)
+def test_the_url_of_a_type_leads_everybody_to_its_page(problem: Problem) -> None:
+    status, text, headers = call_api("GET", problem.type, user=None)
+
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert problem.title in text
+    assert f"HTTP {problem.status.value} " in text
+
+
+def test_a_type_that_is_none_has_no_page() -> None:
+    status, problem, _ = call_api("GET", "/problems/nothing", user=None)
+
+    assert (status, problem["type"]) == (404, "/problems/not-found")
+
+
+def test_the_page_in_the_repository_is_written_from_the_table() -> None:
+    assert (ROOT / "docs/problems.md").read_text() == problems_text()
+
+
+def test_an_error_without_a_type_is_a_bug_here() -> None:
+    with pytest.raises(KeyError):
+        problem_of(errors.ComeBackLater)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/problems/not-found"])
+def test_a_page_loads_and_runs_nothing(path: str) -> None:
+    _, text, headers = call_api("GET", path, user=None)
+
+    assert not MARKUP.search(text)
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert headers["X-Content-Type-Options"] == "nosniff"
