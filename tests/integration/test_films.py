@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
@@ -11,8 +12,17 @@ from PIL import Image
 from darkroom.adapters import outputs
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.outputs import OutputFile
+from tests.aws import forget_settings
 from tests.integration.films import film, sound_alone
 from tests.integration.steps import with_setting
+
+
+@pytest.fixture(autouse=True)
+def settings_anew() -> Iterator[None]:
+    """What one test sets, the next does not find."""
+    forget_settings()
+    yield
+    forget_settings()
 
 
 def look_at(body: bytes) -> OutputFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -12,9 +13,18 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from darkroom.adapters.inputs import NoPicture, fitted
 from darkroom.domain.uploads import FittedPicture
+from tests.aws import forget_settings
 from tests.integration.steps import with_setting
 
 RED, GREEN, BLUE, WHITE = (220, 30, 20), (20, 200, 40), (30, 40, 210), (250, 250, 250)
+
+
+@pytest.fixture(autouse=True)
+def settings_anew() -> Iterator[None]:
+    """What one test sets, the next does not find."""
+    forget_settings()
+    yield
+    forget_settings()
 
 
 def quarters(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image:
