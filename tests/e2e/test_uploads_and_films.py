@@ -1,0 +1,61 @@
+"""Pictures that users bring along and films, the whole way over HTTP."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import requests
+from PIL import Image
+
+from local.stack import LocalStack
+from tests.e2e.people import Person, predictions_of
+
+
+def picture(size: tuple[int, int] = (300, 200)) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", size, "tomato").save(file, "PNG")
+    return file.getvalue()
+
+
+def announced(person: Person, **body: Any) -> dict[str, Any]:
+    upload: dict[str, Any] = person.client.post("/uploads", {"content_type": "image/png", "bytes": 10_000} | body)
+    return upload
+
+
+def sent(upload: dict[str, Any], body: bytes, **fields: str) -> requests.Response:
+    return requests.post(upload["url"], data=upload["fields"] | fields, files={"file": ("picture.png", body)}, timeout=10)
+
+
+def test_a_picture_goes_straight_to_the_bucket_and_becomes_the_input_of_a_film(person: Person, stack: LocalStack) -> None:
+    upload = announced(person)
+    assert sent(upload, picture()).status_code == 204
+    prepared = person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+    assert (prepared["width"], prepared["height"]) == (300, 200)
+
+    prompt = f"the sea moves {upload['upload_id']}"
+    job = person.ended(person.submit("wan-2.2-i2v-fast", prompt=prompt, image=upload["upload_id"]))
+
+    assert job["status"] == "completed"
+    assert job["credits"]["charged"] == 50
+    (output,) = job["outputs"]
+    assert (output["content_type"], output["seconds"]) == ("video/mp4", 5.06)
+    assert requests.get(output["url"], timeout=10).content[4:8] == b"ftyp"
+    assert Image.open(BytesIO(requests.get(output["thumbnail_url"], timeout=10).content)).size == (200, 200)
+    (prediction,) = predictions_of(stack, prompt)
+    assert prediction["input"]["image"].startswith(f"{stack.aws_url}/")
+    person.must_have_balanced_books()
+
+
+def test_the_form_takes_exactly_what_was_announced(person: Person) -> None:
+    upload = announced(person, bytes=100)
+
+    assert sent(upload, picture()).status_code == 400
+    assert sent(upload, b"").status_code == 400
+    assert sent(upload, b"x", key="media/web/bob/x").status_code == 403
+    assert sent(upload, b"x", **{"Content-Type": "text/html"}).status_code == 403
+    assert sent(upload, b"x", acl="public-read").status_code == 403
+    assert sent(upload, b"x", **{"x-amz-signature": "0" * 64}).status_code == 403
+    assert sent(upload, b"x").status_code == 204
+    refused = person.refused("POST", f"/uploads/{upload['upload_id']}/complete", json={})
+    assert (refused.status_code, refused.json()["charged"]) == (422, 0)
