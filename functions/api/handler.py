@@ -23,6 +23,7 @@ from darkroom.adapters.shown import etag_of, retry_after, shown
 from darkroom.domain import documents, errors
 from darkroom.domain.accounts import AccountId, Entry
 from darkroom.domain.jobs import JobStatus
+from darkroom.domain.templates import Template
 from darkroom.domain.views import balance_view, entry_view, template_view
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
@@ -118,7 +119,7 @@ def delete_job(job_id: str) -> Response[str]:
 def list_templates(if_none_match: KnownTags = None) -> Response[str]:
     """Show what can be generated, and with which parameters."""
     _caller()
-    text = json_text({"templates": [template_view(template) for template in catalog.templates().values()]})
+    text = json_text({"templates": [_template_shown(template) for template in catalog.templates().values()]})
     return kept(text, if_none_match, "private, max-age=300")
 
 
@@ -127,7 +128,7 @@ def list_templates(if_none_match: KnownTags = None) -> Response[str]:
 def read_template(code: str, version: Annotated[Version | None, Query()] = None) -> Response[str]:
     """Show one template, as it is sold, or as it was in the version that an old job was made from."""
     _caller()
-    return answer(HTTPStatus.OK, template_view(catalog.template(code, version)))
+    return answer(HTTPStatus.OK, _template_shown(catalog.template(code, version)))
 
 
 @app.post("/templates/<code>/quote", tags=["templates"])
@@ -266,6 +267,10 @@ def _welcomed() -> AccountId:
     if ledger.welcome(account, now=clock.now()):
         logger.info("welcome credits granted", account=str(account), credits=settings().welcome_credits)
     return account
+
+
+def _template_shown(template: Template) -> documents.TemplateView:
+    return template_view(template, prompt_characters_max=settings().prompt_characters_max)
 
 
 def _entries_shown(page: Page[Entry]) -> Response[str]:

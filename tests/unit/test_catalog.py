@@ -225,18 +225,21 @@ class TestRules:
 
     @SOLD
     @given(data=st.data())
-    def test_the_published_schema_says_what_the_rules_say(self, template: Template, data: st.DataObject) -> None:
-        if not template.rules:
+    def test_the_published_schema_says_what_rules_and_presets_say(self, template: Template, data: st.DataObject) -> None:
+        together = {name for rule in template.rules for name in rule.names} | {name for preset in template.presets for name in (*preset.when, *preset.sets)}
+        named = sorted(together - set(template.required))
+        if not named:
             return
-        named = sorted({name for rule in template.rules for name in rule.names} - set(template.required))
         given_parameters = needed(template)
         for name in data.draw(st.lists(st.sampled_from(named), unique=True)):
             schema = template.parameters[name]
             if name in template.image_parameters:
                 given_parameters[name] = [URL] if schema["type"] == "array" else URL
             else:
-                given_parameters[name] = data.draw(st.sampled_from(schema.get("enum") or [schema["minimum"], schema["maximum"]]))
-        says_yes = Draft202012Validator(template.schema).is_valid(given_parameters)
+                set_by_presets = [preset.sets[name] for preset in template.presets if name in preset.sets]
+                edges = [True, False] if schema["type"] == "boolean" else schema.get("enum") or [schema["minimum"], schema["maximum"]]
+                given_parameters[name] = data.draw(st.sampled_from([*edges, *set_by_presets]))
+        says_yes = Draft202012Validator(template.schema(prompt_characters_max=5_000)).is_valid(given_parameters)
 
         try:
             checked_parameters(template, given_parameters, prompt_characters_max=5_000)

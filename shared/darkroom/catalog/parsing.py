@@ -60,7 +60,7 @@ def _complaints(template: Template) -> Iterator[str]:
 
 def _complaints_about_parameters(template: Template) -> Iterator[str]:
     try:
-        Draft202012Validator.check_schema(template.schema)
+        Draft202012Validator.check_schema(template.schema(prompt_characters_max=1))
     except SchemaError as error:
         yield f"parameters: {error.message}"
     named = {*template.required, *template.own_parameters, *template.price.names, *(name for rule in template.rules for name in rule.names)}

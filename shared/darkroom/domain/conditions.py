@@ -53,14 +53,13 @@ class Rule:
 
     def schema(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         """Say the same in JSON Schema, of parameters before the defaults are filled in: one that is left out is its default."""
-        must_be_given = [name for name, schema in self.when.items() if not is_met({name: schema}, defaults)]
         must_be_changed = [name for name, schema in self.then.items() if name in defaults and not is_met({name: schema}, defaults)]
         must = {
             "properties": {**self.then, **dict.fromkeys(self.excludes, False)},
             "required": [*must_be_changed, *(name for name in self.requires if name not in defaults)],
         }
         return {
-            "if": {"properties": dict(self.when), "required": must_be_given},
+            "if": _if(self.when, defaults),
             "then": {"description": self.message, **{key: value for key, value in must.items() if value}},
         }
 
@@ -73,3 +72,13 @@ class Preset:
     sets: Mapping[str, Any]
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (as above)
+
+    def schema(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """Say in JSON Schema that what the preset sets may be left out, and must not be contradicted."""
+        return {"if": _if(self.when, defaults), "then": {"properties": {name: {"const": value} for name, value in self.sets.items()}}}
+
+
+def _if(condition: Condition, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Say a condition of parameters before the defaults are filled in: one that is left out is its default."""
+    must_be_given = [name for name, schema in condition.items() if not is_met({name: schema}, defaults)]
+    return {"properties": dict(condition), "required": must_be_given}

@@ -23,6 +23,7 @@ _SENTENCES = {
     "multipleOf": "Must be a multiple of {}.",
     "type": "Must be of type {}.",
     "minLength": "Must not be empty.",
+    "maxLength": "The maximum is {} characters.",
     "pattern": "Must not be empty.",
     "format": "Must be the id of an upload of yours, or an https URL of at most 2000 ASCII characters.",
 }
@@ -39,7 +40,7 @@ def checked_parameters(template: Template, given: Mapping[str, Any], *, prompt_c
     Raises InvalidRequest naming every field that is wrong. Unknown ones are refused, because Replicate ignores them silently and bills anyway.
     """
     # Rules speak of parameters that are right each by itself.
-    _refuse([*_value_errors(given, prompt_characters_max), *_schema_errors(template, given)])
+    _refuse([*_value_errors(given), *_schema_errors(template, given, prompt_characters_max)])
     preset = template.preset(given)
     parameters = {name: _whole(template.parameters[name], value) for name, value in (template.defaults | preset | dict(given)).items()}
     _refuse([*_preset_errors(template, given, preset), *_rule_errors(template, parameters)])
@@ -65,16 +66,14 @@ def _refuse(found: list[FieldError]) -> None:
         raise InvalidRequest(sorted(errors.values(), key=lambda error: error.field))
 
 
-def _value_errors(given: Mapping[str, Any], prompt_characters_max: int) -> Iterator[FieldError]:
+def _value_errors(given: Mapping[str, Any]) -> Iterator[FieldError]:
     for name, value in given.items():
-        if isinstance(value, str) and len(value) > prompt_characters_max:
-            yield FieldError(f"parameters.{name}", f"The maximum is {prompt_characters_max} characters.")
         if isinstance(value, float) and not math.isfinite(value):
             yield FieldError(f"parameters.{name}", "Must be a finite number.")
 
 
-def _schema_errors(template: Template, given: Mapping[str, Any]) -> Iterator[FieldError]:
-    each_by_itself = {key: value for key, value in template.schema.items() if key != "allOf"}
+def _schema_errors(template: Template, given: Mapping[str, Any], prompt_characters_max: int) -> Iterator[FieldError]:
+    each_by_itself = {key: value for key, value in template.schema(prompt_characters_max=prompt_characters_max).items() if key != "allOf"}
     errors = Draft202012Validator(each_by_itself, format_checker=_formats()).iter_errors(given)
     for error in sorted(errors, key=lambda error: error.validator != "type"):
         yield from _field_errors(template, given, error)

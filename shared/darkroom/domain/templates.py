@@ -54,17 +54,16 @@ class Template:
         """The values of the parameters that are left out."""
         return {name: schema["default"] for name, schema in self.parameters.items() if "default" in schema}
 
-    @property
-    def schema(self) -> dict[str, Any]:
-        """The JSON Schema (2020-12) of the parameters, rules between them included, as clients draw forms from it."""
-        rules = {"allOf": [rule.schema(self.defaults) for rule in self.rules]} if self.rules else {}
+    def schema(self, *, prompt_characters_max: int) -> dict[str, Any]:
+        """Give the JSON Schema (2020-12) of the parameters as clients draw forms from it: what it takes is taken, presets and rules included."""
+        together = [preset.schema(self.defaults) for preset in self.presets] + [rule.schema(self.defaults) for rule in self.rules]
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
-            "properties": self.parameters,
+            "properties": {name: _bounded(schema, prompt_characters_max) for name, schema in self.parameters.items()},
             "required": list(self.required),
             "additionalProperties": False,
-            **rules,
+            **({"allOf": together} if together else {}),
         }
 
     @property
@@ -91,6 +90,11 @@ class Template:
         """Price checked parameters, in credits."""
         base = prices.image if self.category == "image" else prices.video
         return cost_in_credits(base, parameters, outputs_count=self.outputs_count(parameters), prices=prices, price=self.price)
+
+
+def _bounded(schema: Schema, characters_max: int) -> Schema:
+    is_prose = schema.get("type") == "string" and not {"enum", "format"} & schema.keys()
+    return {**schema, "maxLength": characters_max} if is_prose else schema
 
 
 def _as_keys(value: object, uploads: Mapping[str, str]) -> object:

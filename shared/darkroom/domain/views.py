@@ -81,7 +81,7 @@ def upload_view(upload: Upload) -> UploadView:
     }
 
 
-def template_view(template: Template) -> TemplateView:
+def template_view(template: Template, *, prompt_characters_max: int) -> TemplateView:
     """Show a template, with the JSON Schema from which a client draws its form."""
     return {
         "code": template.code,
@@ -92,7 +92,7 @@ def template_view(template: Template) -> TemplateView:
         "expected_seconds": template.expected_seconds,
         "seconds_max": template.seconds_max,
         "commercial_use": template.commercial_use,
-        "parameters": template.schema,
+        "parameters": template.schema(prompt_characters_max=prompt_characters_max),
     }
 
 
