@@ -16,7 +16,7 @@ ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 
-.PHONY: help setup demo run test check format lock build deploy audit catalog problems secrets soak bench clean
+.PHONY: help setup demo run test check format lock build deploy audit catalog problems secrets soak fuzz bench clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,9 @@ secrets: .venv/.ready ## Put REPLICATE_API_TOKEN and its webhook secret into the
 
 soak: .venv/.ready ## Run 100,000 steps of random schedules and crashes
 	PYTHONPATH=shared python -m tests.simulation.soak
+
+fuzz: .aws-sam/local/.ready ## Ask the running API what nobody thought of (EXAMPLES=200 of each operation)
+	PYTHONPATH=shared python -m tests.fuzz
 
 bench: .aws-sam/local/.ready ## Measure
 	python -m tests.bench

@@ -49,6 +49,8 @@ def must_be_as_described(method: str, path: str, status: int, headers: Mapping[s
     media_type = given.get("content-type", "").partition(";")[0]
     if media_type not in content:
         raise NotAsDescribed(f"{method} {path} was answered {status} as {media_type}, and {operation['operationId']} knows of {list(content)}: {body}")
+    if media_type == "application/problem+json":
+        _must_be_valid({"$ref": "#/components/schemas/Problem"}, json.loads(body), f"{method} {path}: {status}")
     if media_type.endswith("json"):
         _must_be_valid(content[media_type]["schema"], json.loads(body), f"{method} {path}: {status}")
 

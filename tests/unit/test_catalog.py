@@ -224,6 +224,13 @@ class TestRules:
         assert refused_fields("flux-dev", image=image) == ["image"]
 
     @SOLD
+    @pytest.mark.parametrize("blank", ["", " ", "\t\n", "\x1e", "\x85", "\u3000", "\ufeff"])
+    def test_a_blank_prompt_is_one_to_every_reader_of_the_schema(self, template: Template, blank: str) -> None:
+        """Regex engines disagree about what white space is, and a form is drawn by another engine than ours."""
+        if "prompt" in template.parameters:
+            assert refused_fields(template.code, prompt=blank) == ["prompt"]
+
+    @SOLD
     @given(data=st.data())
     def test_the_published_schema_says_what_rules_and_presets_say(self, template: Template, data: st.DataObject) -> None:
         together = {name for rule in template.rules for name in rule.names} | {name for preset in template.presets for name in (*preset.when, *preset.sets)}

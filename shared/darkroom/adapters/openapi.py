@@ -21,7 +21,9 @@ from darkroom.adapters.elsewhere import OTHER_ROUTES, Operation
 from darkroom.adapters.http_api import HttpApi
 from darkroom.adapters.problems import PROBLEMS, Problem, ProblemView
 from darkroom.domain import errors
+from darkroom.domain.accounts import ID_PATTERN
 from darkroom.domain.documents import JobEventView
+from darkroom.settings import settings
 
 VERSION = "0.1.0"
 _METHODS = ("get", "post", "put", "delete")
@@ -52,7 +54,23 @@ _HEADERS = {
     "Allow": ("The methods that the path takes.", "string"),
 }
 _FORMATS = {"Time": "date-time", "Url": "uri"}
-_MESSAGE = {"type": "object", "description": "An answer of the gateway in front of the API.", "properties": {"message": {"type": "string"}}}
+_MESSAGE = {
+    "type": "object",
+    "description": "An answer of the gateway in front of the API.",
+    "properties": {"message": {"type": "string"}},
+    "required": ["message"],
+}
+_LINKS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "submit_job": {"job_id": ("/id", ("read_job", "cancel_job", "delete_job"))},
+    "announce_upload": {"upload_id": ("/upload_id", ("complete_upload",))},
+    "list_templates": {"code": ("/templates/0/code", ("read_template", "quote"))},
+}
+"""For each operation, what its answer names, where it stands there, and which operations take it."""
+_PATH_PARAMETERS: dict[str, dict[str, Any]] = {
+    "platform": {"enum": list(settings().platforms)},
+    "user": {"pattern": f"^{ID_PATTERN}$"},
+    "slug": {"enum": sorted(problem.slug for problem in PROBLEMS.values())},
+}
 _PARAMETERS = {
     "Idempotency-Key": "1 to 255 printable ASCII characters that name this request for the next hours. The body is compared byte by byte.",
     "If-None-Match": "The ETag of the answer that the caller has.",
@@ -137,9 +155,18 @@ def _successes(operation: Operation, references: Mapping[Any, dict[str, Any]]) -
         if view is str:
             response |= {"content": {"text/html": {"schema": {"type": "string"}}}}
         elif view is not None:
-            response |= {"content": {"application/json": {"schema": references[view]}}}
+            response |= {"content": {"application/json": {"schema": references[view]}}} | _links(operation)
         found[str(status.value)] = response
     return found
+
+
+def _links(operation: Operation) -> dict[str, Any]:
+    links = {
+        name: {"operationId": name, "parameters": {parameter: f"$response.body#{pointer}"}}
+        for parameter, (pointer, names) in _LINKS.get(operation.name, {}).items()
+        for name in names
+    }
+    return {"links": links} if links else {}
 
 
 def _refusals(operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
@@ -150,12 +177,15 @@ def _refusals(operation: Operation, references: Mapping[Any, dict[str, Any]]) ->
 
 
 def _refusal(status: HTTPStatus, problems: list[Problem], operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
+    schemas: dict[str, dict[str, Any]] = {}
     if problems:
         types = {"properties": {"type": {"enum": [problem.type for problem in problems]}}}
-        content["application/problem+json"] = {"schema": references[ProblemView] | types}
+        schemas["application/problem+json"] = references[ProblemView] | types
     if status in _gateways_own(operation):
-        content["application/json"] = {"schema": {"$ref": f"{_SCHEMAS}Message"}}
+        schemas["application/json"] = {"$ref": f"{_SCHEMAS}Message"}
+    # Who generates a client keeps one schema for a status, whatever the media type, and must be able to read either answer.
+    either = {"anyOf": list(schemas.values())} if len(schemas) > 1 else None
+    content = {media_type: {"schema": either or schema} for media_type, schema in schemas.items()}
     response = {"description": " ".join(f"{problem.title}." for problem in problems) or f"{status.phrase}.", "content": content}
     return response | (_headers(("Retry-After",)) if any(problem.retry_after_seconds for problem in problems) else {})
 
@@ -215,7 +245,8 @@ def _parameter(described: Mapping[str, Any]) -> dict[str, Any]:
     schema = dict(described["schema"])
     alternatives = [alternative for alternative in schema.pop("anyOf", []) if alternative != {"type": "null"}]
     texts = {"description": _PARAMETERS[name]} if name in _PARAMETERS else {}
-    return {"name": name, "in": described["in"], "required": described.get("required", False), **texts, "schema": schema | dict(*alternatives)}
+    schema |= dict(*alternatives) | (_PATH_PARAMETERS.get(name, {}) if described["in"] == "path" else {})
+    return {"name": name, "in": described["in"], "required": described.get("required", False), **texts, "schema": schema}
 
 
 def _tidy(value: Any) -> Any:  # noqa: ANN401 (any part of a JSON document)

@@ -16,20 +16,31 @@ def _digits(text: object) -> object:
     return text
 
 
+def _whole(number: object) -> object:
+    """Take 7.0 for 7, as JSON Schema does; a truth value is no number."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 PageSize = Annotated[int, Ge(1), Le(settings().page_size_max), BeforeValidator(_digits)]
 Version = Annotated[int, Ge(1), BeforeValidator(_digits)]
+Whole = Annotated[int, BeforeValidator(_whole)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class JobRequest(BaseModel):
     """The body of POST /jobs: a template and parameters, or a job to run again."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        json_schema_extra={"examples": [{"template": "flux-schnell", "parameters": {"prompt": "a lighthouse at dawn", "num_outputs": 2}}]},
+    )
 
     template: Name | None = None
     parameters: dict[str, Any] | None = None
     rerun_of: str | None = None
-    callback_url: str | None = None
+    callback_url: Annotated[str, Field(json_schema_extra={"format": "uri"})] | None = None
     metadata: dict[str, JsonValue] | None = None
 
     @field_validator("metadata")
@@ -55,7 +66,7 @@ class UploadRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     content_type: Literal["image/jpeg", "image/png", "image/webp", "image/gif"]
-    bytes: int = Field(ge=1, le=settings().upload_bytes_max)
+    bytes: Whole = Field(ge=1, le=settings().upload_bytes_max)
 
 
 class CallbackTestRequest(BaseModel):
@@ -63,7 +74,7 @@ class CallbackTestRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    callback_url: str
+    callback_url: str = Field(json_schema_extra={"format": "uri"})
 
 
 class PauseRequest(BaseModel):
@@ -79,7 +90,7 @@ class GrantRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    amount: int = Field(ge=-settings().grant_credits_max, le=settings().grant_credits_max)
+    amount: Whole = Field(ge=-settings().grant_credits_max, le=settings().grant_credits_max, json_schema_extra={"not": {"const": 0}})
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     reference: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-_ID = re.compile(r"[A-Za-z0-9._:@|-]{1,128}")
+ID_PATTERN = r"[A-Za-z0-9._:@|-]{1,128}"
+_ID = re.compile(ID_PATTERN)
 
 
 def is_safe_id(text: str) -> bool:

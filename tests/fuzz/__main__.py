@@ -1,0 +1,12 @@
+"""`make fuzz`: as many random requests as one has time for."""
+
+import os
+import sys
+from pathlib import Path
+
+from local.stack import LocalStack
+from tests.fuzz.run import fuzz
+
+with LocalStack(Path(".aws-sam/local")) as stack:
+    code, _ = fuzz(stack, examples=int(os.environ.get("EXAMPLES", "200")))
+sys.exit(code)
