@@ -128,6 +128,14 @@ class TestWhatIsTaken:
         assert corners(opened(fitted(file)[1])) == ["red", "green", "blue", "white"]
 
     def test_colours_of_another_profile_are_converted(self) -> None:
+        """In a profile whose red and green primaries are exchanged, what stands in the file as red is green."""
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        exchanged = srgb.replace(b"rXYZ", b"....").replace(b"gXYZ", b"rXYZ").replace(b"....", b"gXYZ")
+
+        for file in (encoded(quarters(), "JPEG", icc_profile=exchanged), encoded(quarters(mode="RGBA"), "PNG", icc_profile=exchanged)):
+            assert corners(opened(fitted(file)[1]))[:2] == ["green", "red"]
+
+    def test_a_profile_that_says_nothing_of_the_colours_changes_none(self) -> None:
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
         same = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

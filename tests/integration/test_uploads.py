@@ -12,7 +12,7 @@ import pytest
 from botocore.client import BaseClient
 from PIL import Image
 
-from darkroom.adapters import job_store
+from darkroom.adapters import inputs, job_store
 from darkroom.adapters import workflow as workflow_adapter
 from darkroom.settings import settings
 from tests.aws import CONTEXT, handler_of
@@ -157,12 +157,29 @@ class TestCompleting:
 
     def test_it_is_too_old_after_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
         upload_id = prepared()
-        now = datetime.now(UTC)
+        expires_at = datetime.fromisoformat(complete(upload_id)[1]["expires_at"])
+        assert abs(expires_at - datetime.now(UTC) - timedelta(hours=settings().upload_hours)) < timedelta(minutes=1)
 
-        at(monkeypatch, now + timedelta(hours=settings().upload_hours, seconds=-60))
+        at(monkeypatch, expires_at - timedelta(seconds=1))
         assert complete(upload_id)[0] == 200
-        at(monkeypatch, now + timedelta(hours=settings().upload_hours, seconds=60))
+        at(monkeypatch, expires_at)
         assert complete(upload_id)[0] == 404
+
+    def test_who_completes_it_at_the_same_time_hears_what_was_written_down_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        upload = announce()[1]
+        send(upload, picture())
+        real, answers = inputs.fitted, []
+
+        def meanwhile(body: bytes) -> Any:
+            monkeypatch.setattr(inputs, "fitted", real)
+            answers.append(complete(upload["upload_id"]))
+            return real(body)
+
+        monkeypatch.setattr(inputs, "fitted", meanwhile)
+        answers.append(complete(upload["upload_id"]))
+
+        assert answers[0] == answers[1]
+        assert answers[0][0] == 200
 
     @pytest.mark.parametrize("after", ["PutObject", "UpdateItem", "DeleteObject"])
     def test_a_crash_between_any_two_calls_is_made_good_by_completing_again(self, after: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,11 @@ class TestPricesOfATemplate:
     def test_a_film_may_be_priced_by_the_second(self, seconds: float, expected: int) -> None:
         assert priced({"duration": seconds}, credits_per_second=15, seconds_parameter="duration") == expected
 
+    def test_each_of_several_films_is_rounded_up(self) -> None:
+        price = Price(credits_per_second=15, seconds_parameter="duration")
+
+        assert cost_in_credits(50, {"duration": 2.5}, outputs_count=2, prices=SEEDS, price=price) == 76
+
     def test_what_is_high_quality_in_the_models_own_words_counts_once(self) -> None:
         when = {"mode": {"const": "pro"}}
 
