@@ -14,6 +14,7 @@ from darkroom.adapters.answers import answer
 from darkroom.adapters.callers import caller_of
 from darkroom.adapters.http_api import HttpApi
 from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.uploads import Upload
 from darkroom.domain.views import upload_view
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
@@ -34,10 +35,27 @@ def complete_upload(upload_id: str) -> Response[str]:
     """Make the picture that was sent fit to be an input. Completing again gives the same answer."""
     upload = uploads.read(caller_of(app.claims()).account, upload_id, now=clock.now())
     if upload.picture is None:
-        try:
-            picture, body = inputs.fitted(uploads.original(upload))
-        except inputs.NoPicture as error:
-            raise InvalidRequest([FieldError("upload_id", f"{error} Announce a new upload and send another file.")]) from error
-        upload = uploads.keep(upload, picture, body)
-        logger.info("upload prepared", upload_id=upload_id, content_type=picture.content_type)
+        upload = _made_fit(upload)
+    # Also when it is completed again: the first time may have come to its end before this.
+    uploads.discard_original(upload)
     return answer(HTTPStatus.OK, upload_view(upload))
+
+
+def _made_fit(upload: Upload) -> Upload:
+    body = uploads.original(upload)
+    if body is None:
+        return _completed_by_another(upload)
+    try:
+        picture, fitted = inputs.fitted(body)
+    except inputs.NoPicture as error:
+        raise InvalidRequest([FieldError("upload_id", f"{error} Announce a new upload and send another file.")]) from error
+    logger.info("upload prepared", upload_id=upload.upload_id, content_type=picture.content_type)
+    return uploads.keep(upload, picture, fitted)
+
+
+def _completed_by_another(upload: Upload) -> Upload:
+    """Look again for an upload whose file is not there: who completes it takes the file away."""
+    upload = uploads.read(upload.account, upload.upload_id, now=clock.now())
+    if upload.picture is None:
+        raise InvalidRequest([FieldError("upload_id", "Nothing has arrived yet. Send the file to the upload's url first, with its fields.")])
+    return upload

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 from tests.aws import TEMPLATE
@@ -55,6 +56,13 @@ class Cloud:
             case "PutObject":
                 body = request["Body"]
                 self.objects[request["Key"]] = body if isinstance(body, bytes) else body.read()
+            case "GetObject":
+                if request["Key"] not in self.objects:
+                    raise TableError("NoSuchKey")
+                body = self.objects[request["Key"]]
+                return {"ContentLength": len(body), "Body": BytesIO(body)}
+            case "DeleteObject":
+                self.objects.pop(request["Key"], None)
             case "ListObjectsV2":
                 return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(request["Prefix"])], "IsTruncated": False}
             case "DeleteObjects":

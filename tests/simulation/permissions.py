@@ -37,7 +37,7 @@ def requests_of(call: Call) -> Iterator[Request]:
             yield f"dynamodb:{operation}", '"Table"', call.document["Item"]["pk"]["S"] if "Item" in call.document else None
         case ["s3", "ListObjectsV2"]:
             yield "s3:ListBucket", '"MediaBucket"', None
-        case ["s3", "PutObject" | "DeleteObjects" as operation]:
+        case ["s3", "GetObject" | "PutObject" | "DeleteObject" | "DeleteObjects" as operation]:
             yield f"s3:{operation.removesuffix('s')}", "${MediaBucket.Arn}/", None
         case ["secretsmanager", operation]:
             yield f"secretsmanager:{operation}", _SECRETS[call.document["SecretId"]], None

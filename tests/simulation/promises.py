@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from darkroom.adapters import audit
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX, LOOK_AGAIN_SECONDS
+from darkroom.domain.uploads import UPLOADS_PREFIX
 from tests.simulation.permissions import forbidden
 from tests.simulation.records import BOOKS, FINAL, Partition, Records, moment
 from tests.simulation.replicate_model import INTERRUPTED, Prediction
@@ -170,6 +171,8 @@ class Promises:
 
     def _in_bucket(self, accounts: Mapping[str, Partition]) -> Iterator[str]:
         for key in self._world.cloud.objects:
+            if key.startswith(UPLOADS_PREFIX):
+                continue
             _, platform, user, job_id, name = key.split("/")
             partition = accounts[f"{platform}/{user}"]
             job = partition.jobs.get(job_id)

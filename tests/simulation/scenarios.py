@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
+
+from PIL import Image
 
 from tests.simulation.world import Answer, World
 
@@ -66,6 +69,18 @@ def _submit(world: World, *, outputs: int = 1, key: str = "first") -> str:
     assert answer.status == 202, answer
     job_id: str = answer.document["id"]
     return job_id
+
+
+def _submit_with_a_picture(world: World) -> None:
+    file = BytesIO()
+    Image.new("RGB", (8, 6), "tomato").save(file, "PNG")
+    upload = asked(world, "POST", "/uploads", body={"content_type": "image/png", "bytes": 1_000}).document
+    world.cloud.objects[upload["fields"]["key"]] = file.getvalue()
+    prepared = asked(world, "POST", f"/uploads/{upload['upload_id']}/complete", function="prepare_upload")
+    assert (prepared.status, prepared.document["width"], prepared.document["height"]) == (200, 8, 6), prepared
+    assert [key.rpartition(".")[2] for key in world.cloud.objects] == ["jpg"]
+    body = {"template": "flux-dev", "parameters": {"prompt": "a lighthouse", "image": upload["upload_id"]}, "callback_url": CALLBACK_URL}
+    assert asked(world, "POST", "/jobs", body=body, headers={"idempotency-key": "first"}).status == 202
 
 
 def _submit_and_repeat(world: World) -> None:
@@ -171,6 +186,7 @@ def _provider_recovers(**before: Any) -> Play:
 SCENARIOS = (
     Scenario("without a key", _submit_once, ends=None),
     Scenario("with a key, repeated", _submit_and_repeat, ends=("completed",)),
+    Scenario("with a picture of one's own", _submit_with_a_picture, ends=("completed",)),
     Scenario("refused by the model", _submit_four, ends=("failed",), weather={"fate": "is flagged"}),
     Scenario("all webhooks lost", _submit_four, ends=("completed",), webhooks="lost", weather={"run_seconds": 20}),
     Scenario("delivered in part", _submit_four, ends=("completed",), weather={"fate": "gives fewer"}),

@@ -38,5 +38,4 @@ def test_every_function_was_killed() -> None:
     by_function = ", ".join(f"{name} {count}" for name, count in sorted(kills_count.items()))
     REPORTED.append(f"crashes: {kills_count.total():,} sandboxes killed, each at another call, in {len(scenarios_told)} scenarios ({by_function})")
 
-    # An upload is no part of a job's way; what a crash does to it is tried in tests/integration/test_uploads.py.
-    assert kills_count.keys() == FUNCTIONS.keys() - {"prepare_upload"}
+    assert kills_count.keys() == FUNCTIONS.keys()

@@ -236,15 +236,15 @@ class World:
 
     # People.
 
-    def api(self, method: str, path: str, *, over: Callable[[Answer], None] = lambda _: None, **event: Any) -> Answer | None:
-        """Call the HTTP API. Gives the answer, or None while the sandbox is paused; `over` is told then."""
+    def api(self, method: str, path: str, *, function: str = "api", over: Callable[[Answer], None] = lambda _: None, **event: Any) -> Answer | None:
+        """Call the HTTP API, at the function that serves the route. Gives the answer, or None while the sandbox is paused; `over` is told then."""
         answers: list[Answer] = []
 
         def finished(sandbox: Sandbox) -> None:
             answers.append(_answer(sandbox))
             over(answers[0])
 
-        self.invoke("api", http_event(method, path, **event), finished)
+        self.invoke(function, http_event(method, path, **event), finished)
         return answers[0] if answers else None
 
     def open_account(self, user: str, credits: int) -> AccountId:

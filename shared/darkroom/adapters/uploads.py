@@ -57,14 +57,14 @@ def prepared_key(account: AccountId, upload_id: str, *, now: datetime) -> str:
     return upload.key(upload.picture)
 
 
-def original(upload: Upload) -> bytes:
-    """Read what the user sent. Raises InvalidRequest when nothing has arrived, or more than was announced."""
+def original(upload: Upload) -> bytes | None:
+    """Read what the user sent; None when nothing is there. Raises InvalidRequest when it is more than was announced."""
     try:
         found = client("s3", bulky=True).get_object(Bucket=settings().media_bucket, Key=upload.original_key)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchKey":
             raise
-        raise InvalidRequest([FieldError("upload_id", "Nothing has arrived yet. Send the file to the upload's url first, with its fields.")]) from None
+        return None
     if found["ContentLength"] > upload.bytes_max:
         raise InvalidRequest([FieldError("upload_id", f"Has more than the {upload.bytes_max} bytes that were announced.")])
     body: bytes = found["Body"].read()
@@ -72,18 +72,21 @@ def original(upload: Upload) -> bytes:
 
 
 def keep(upload: Upload, picture: FittedPicture, body: bytes) -> Upload:
-    """Store what was made of an upload, write it down, and throw away what the user sent. It may be repeated at any point."""
-    s3 = client("s3", bulky=True)
-    s3.put_object(Bucket=settings().media_bucket, Key=upload.key(picture), Body=body, ContentType=picture.content_type)
+    """Store what was made of an upload, and write it down. It may be repeated at any point; what was written down first stays."""
+    client("s3", bulky=True).put_object(Bucket=settings().media_bucket, Key=upload.key(picture), Body=body, ContentType=picture.content_type)
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
     noted = update(
         row,
         [UploadRow.content_type.set(picture.content_type), UploadRow.width.set(picture.width), UploadRow.height.set(picture.height)],
         UploadRow.bytes_max.exists() & UploadRow.content_type.does_not_exist(),
     )
-    s3.delete_object(Bucket=settings().media_bucket, Key=upload.original_key)
     # Somebody else may have been quicker, or so slow that the upload is too old by now.
     return _to_upload(row) if noted else _read(upload.account, upload.upload_id)
+
+
+def discard_original(upload: Upload) -> None:
+    """Throw away what the user sent, which may tell more than the picture: where it was taken, and by what."""
+    client("s3").delete_object(Bucket=settings().media_bucket, Key=upload.original_key)
 
 
 def _read(account: AccountId, upload_id: str) -> Upload:
