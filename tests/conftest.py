@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -28,6 +29,10 @@ ENVIRONMENT = {
 os.environ.update(ENVIRONMENT)
 for variable in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "PUBLIC_URL"):
     os.environ.pop(variable, None)
+
+# No test is timed: a busy machine is no reason to fail.
+settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 pytest_plugins = ["tests.aws", "tests.reports"]
 

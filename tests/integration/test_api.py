@@ -224,6 +224,7 @@ class TestSubmit:
         [
             None, "", " ", "{", "nothing", "null", "1", '"text"', "[]", json.dumps([BODY]), "{'template': 1}", json.dumps(BODY) + "x",
             '{"template": "flux-schnell", "parameters": {"prompt": "x", "seed": NaN}}',
+            '{"template": "flux-schnell", "parameters": {"prompt": "x"}, "metadata": {"number": 1e400}}',
             '{"template": "flux-schnell", "parameters": {"prompt": "x", "seed": Infinity}}',
             '{"template": "flux-schnell", "parameters": {"prompt": "x", "prompt": "y"}}',
             '{"template": "flux-1.1-pro", "parameters": {"prompt": "x"}, "template": "flux-schnell"}',
@@ -883,7 +884,7 @@ class TestAccounts:
         assert (status, fields(problem)) == (422, ["amount"])
         assert ledger.balance(ANN).available == 30
 
-    @pytest.mark.parametrize("amount", [0, 1_000_001, -1_000_001, 1.5, 1.0, True, "5", None, [], 10**30])
+    @pytest.mark.parametrize("amount", [0, 1_000_001, -1_000_001, 1.5, 0.0, True, "5", None, [], 10**30])
     def test_what_is_no_amount_is_refused(self, amount: object) -> None:
         status, problem = self.grant(amount)
 
@@ -892,6 +893,11 @@ class TestAccounts:
 
     def test_the_largest_amount_is_taken(self) -> None:
         assert self.grant(1_000_000)[0] == 201
+
+    def test_a_whole_number_may_be_written_as_json_schema_takes_it(self) -> None:
+        status, entry = self.grant(5.0)
+
+        assert (status, entry["granted"], type(entry["granted"])) == (201, 5, int)
 
     @pytest.mark.parametrize(
         ("wrong", "field"), [({"reference": ""}, "reference"), ({"reference": "x" * 201}, "reference"), ({"reason": ""}, "reason"), ({"free": 1}, "free")]

@@ -71,5 +71,5 @@ def refusal(error: DarkroomError) -> Response[str]:
 
 
 def json_text(document: object) -> str:
-    """Write JSON as it goes over the wire."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    """Write JSON as it goes over the wire. Raises ValueError for a number that JSON does not have."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
