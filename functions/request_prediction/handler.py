@@ -29,7 +29,6 @@ _TIMEOUT_SECONDS = 60
 # When it is over, nobody is asking any more, and what was asked for shows.
 _LEASE = timedelta(seconds=_TIMEOUT_SECONDS + UNKNOWN_SECONDS)
 _LOOK_AGAIN_SECONDS = 5
-_NO_SLOT_SECONDS = 2.0
 
 
 class Lap(JobKey):
@@ -129,7 +128,7 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED))
     if not slots.take(job, now=now):
         job_store.note_waiting(job, now=now)
-        raise ProviderBusy(_NO_SLOT_SECONDS)
+        raise ProviderBusy(slots.stand_in_line(job, now=now))
     attempt = _written_down(job, lap)
     if attempt is None:
         return None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from darkroom.adapters import ledger, slots
+from darkroom.adapters import job_store, ledger, slots
 from darkroom.adapters.table import SlotRow
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import ComeBackLater
@@ -35,6 +35,12 @@ def holders() -> set[str]:
 
 def holder(job: Job) -> str:
     return f"{job.account}/{job.job_id}"
+
+
+def wait(job: Job, now: datetime) -> float:
+    """Have a job find no free slot, and tell after how many seconds it comes back."""
+    job_store.note_waiting(job, now=now)
+    return slots.stand_in_line(job, now=now)
 
 
 def enter(job: Job) -> None:
@@ -166,6 +172,62 @@ def test_without_a_free_slot_nothing_is_asked_and_the_job_comes_back(simulated_r
     enter(jobs[2])
     assert stored(jobs[2]).status is JobStatus.PROCESSING
     assert stored(jobs[2]).waiting_since is None
+
+
+def test_who_came_first_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
+    holding, first, second, newcomer = (job_of(user) for user in "abcd")
+    assert slots.take(holding, now=NOON)
+    wait(first, NOON)
+    wait(second, NOON + timedelta(seconds=1))
+    ledger.resolve(holding.account, holding.job_id, now=NOON)
+    now = NOON + timedelta(seconds=2)
+
+    assert not slots.take(newcomer, now=now)
+    assert not slots.take(stored(second), now=now)
+    assert slots.take(stored(first), now=now)
+    ledger.resolve(first.account, first.job_id, now=now)
+    assert not slots.take(newcomer, now=now)
+    assert slots.take(stored(second), now=now)
+    ledger.resolve(second.account, second.job_id, now=now)
+    assert slots.take(newcomer, now=now), "nobody stands in line any more"
+
+
+def test_so_many_as_are_free_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = job_of("a"), job_of("b")
+    wait(first, NOON)
+
+    assert slots.take(second, now=NOON), "two are free, and one waits in front"
+    assert not slots.take(job_of("c"), now=NOON)
+    assert slots.take(stored(first), now=NOON)
+
+
+def test_who_does_not_come_back_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
+    gone, other = job_of("a"), job_of("b")
+    wait(gone, NOON)
+
+    assert not slots.take(other, now=NOON + timedelta(seconds=18))
+    assert slots.take(other, now=NOON + timedelta(seconds=19))
+
+
+def test_who_comes_back_keeps_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
+    first, other = job_of("a"), job_of("b")
+    wait(first, NOON)
+    wait(stored(first), NOON + timedelta(seconds=15))
+
+    assert not slots.take(other, now=NOON + timedelta(seconds=30))
+
+
+def test_who_is_far_behind_comes_back_less_often() -> None:
+    jobs = [job_of(f"user{number}") for number in range(30)]
+
+    seconds = [wait(job, NOON + timedelta(seconds=number)) for number, job in enumerate(jobs)]
+
+    assert seconds[:4] == [2, 2, 4, 4]
+    assert seconds == sorted(seconds)
+    assert max(seconds) == 20
 
 
 def test_who_only_looks_needs_no_slot(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,18 @@
-"""Slots: so many predictions may be in flight at a provider. Each is one item, so none is hot, and one that leaks can be seen and freed."""
+"""Slots: so many predictions may be in flight at a provider. Each is one item, so none is hot, and one that leaks can be seen and freed.
+
+Who finds none free stands in line, and nobody takes a slot that somebody in front of him is waiting for.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from darkroom.adapters import job_store
 from darkroom.adapters.job_rows import key_of
-from darkroom.adapters.table import JobRow, SlotRow
+from darkroom.adapters.table import JobRow, SlotRow, WaiterRow
 from darkroom.adapters.transactions import Delete, Put, Refused, Update, transact
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
@@ -17,26 +21,58 @@ from darkroom.settings import settings
 
 _TRIES_MAX = 3
 _YOUNG = timedelta(seconds=60)
+_COME_BACK_SECONDS_MIN = 2.0
+_COME_BACK_SECONDS_MAX = 20.0
+# Who is so far behind is not told his place more exactly.
+_LOOKED_AHEAD_MAX = 100
+# A pause is lengthened by jitter, and somebody may be held up on his way.
+_HELD_UP_SECONDS = 15
 
 
 def take(job: Job, *, now: datetime) -> bool:
-    """Take a slot for an open job, unless it has one; False when all are taken, or others were quicker. Slot and job are written in one transaction."""
+    """Take a slot for an open job, unless it has one; False when there is none for it, or others were quicker.
+
+    So many free ones as jobs wait in front of it are not for it. Slot, job and its place in the line are written in one transaction.
+    """
     if job.slot:
         return True
     taken = {row.sk for row in SlotRow.query(_partition(job.work.provider), consistent_read=True)}
     free = [name for number in range(settings().predictions_in_flight_max) if (name := f"{number:03}") not in taken]
+    if _ahead(job, now, at_most=len(free)) >= len(free):
+        return False
+    leaving_the_line = {"place": Delete(_place(job, now), None)} if job.waiting_since else {}
     for name in random.sample(free, min(len(free), _TRIES_MAX)):
         slot = SlotRow(_partition(job.work.provider), name, holder=_holder(job), taken_at=now)
         holding = [JobRow.slot.set(name), JobRow.revision.add(1)]
         is_free_to_take = JobRow.slot.does_not_exist() & job_store.IS_OPEN
         try:
-            transact({"slot": Put(slot, SlotRow.pk.does_not_exist()), "job": Update(key_of(job.account, job.job_id), holding, is_free_to_take)})
+            transact(
+                {
+                    "slot": Put(slot, SlotRow.pk.does_not_exist()),
+                    "job": Update(key_of(job.account, job.job_id), holding, is_free_to_take),
+                    **leaving_the_line,
+                }
+            )
         except Refused as refused:
             if "job" in refused.rows:
                 return job_store.read(job.account, job.job_id).slot is not None
         else:
             return True
     return False
+
+
+def stand_in_line(job: Job, *, now: datetime) -> float:
+    """Take a place in the line, or keep the one that the job has, and tell after how many seconds it is worth coming back.
+
+    The place is the time since when the job waits. Whoever is far behind comes back less often.
+    """
+    rounds = _ahead(job, now, at_most=_LOOKED_AHEAD_MAX) // max(settings().predictions_in_flight_max, 1)
+    seconds = min(_COME_BACK_SECONDS_MIN * (1 + rounds), _COME_BACK_SECONDS_MAX)
+    place = _place(job, now)
+    place.alive_until = now + timedelta(seconds=2 * seconds + _HELD_UP_SECONDS)
+    place.expires_at = int(place.alive_until.timestamp())
+    place.save()
+    return seconds
 
 
 def freeing(job: Job) -> Delete | None:
@@ -70,6 +106,18 @@ def free_if_leaked(slot: SlotRow) -> bool:
         # It was freed meanwhile, by its job or by another recovery, and somebody else may hold it by now.
         return False
     return True
+
+
+def _place(job: Job, now: datetime) -> WaiterRow:
+    since = job.waiting_since or now
+    return WaiterRow(f"WAITING#{job.work.provider}", f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}#{job.job_id}")
+
+
+def _ahead(job: Job, now: datetime, *, at_most: int) -> int:
+    """Count who waits in front of the job, and came back of late."""
+    place = _place(job, now)
+    waiting = WaiterRow.query(place.pk, WaiterRow.sk < place.sk, WaiterRow.alive_until > now, consistent_read=True)
+    return sum(1 for _ in islice(waiting, at_most))
 
 
 def _partition(provider: str) -> str:

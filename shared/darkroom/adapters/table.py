@@ -247,6 +247,21 @@ class SlotRow(Model):
     taken_at = UTCDateTimeAttribute()
 
 
+class WaiterRow(Model):
+    """A job's place in the line for a slot: the earlier it began to wait, the further in front. One that did not come back by `alive_until` has left.
+
+    TTL only cleans up.
+    """
+
+    class Meta(_Meta):
+        """The table."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    alive_until = UTCDateTimeAttribute()
+    expires_at = NumberAttribute()
+
+
 class SwitchRow(Model):
     """A switch of the whole deployment."""
 

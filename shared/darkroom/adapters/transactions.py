@@ -50,10 +50,10 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Take this row away if the condition holds."""
+    """Take this row away if the condition, where there is one, holds."""
 
     row: Model
-    condition: Condition
+    condition: Condition | None
 
 
 type Write = Put | Update | Delete
