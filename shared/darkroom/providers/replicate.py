@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnava
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.jobs import Work
 from darkroom.domain.predictions import Prediction, PredictionStatus, is_final_at_replicate, links_in
-from darkroom.observability import logger
+from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
 # Shorter than the time-out of any function that asks, so that a step hears of it and can write it down.
@@ -116,6 +117,12 @@ def _calling[Answer](call: Callable[[replicate.Client], Answer]) -> Answer:
             return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
     except replicate.RateLimitError as error:
         raise ProviderBusy(_retry_after_seconds(error)) from error
+    except replicate.APIStatusError as error:
+        if error.status_code in _OUR_ACCOUNT:
+            # A token that was revoked, or a bill that was not paid: somebody of ours must see to it, and an alarm says so.
+            logger.error("the provider refuses our own account", status=error.status_code)
+            metrics.add_metric("ProviderAccountRefused", "Count", 1)
+        raise
     except replicate.APIConnectionError as error:
         if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
             raise ProviderBusy(_UNREACHABLE_SECONDS) from error
@@ -140,7 +147,6 @@ def _refusal(error: replicate.APIStatusError) -> Exception:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT):
         return ProviderUnavailable(str(status))
     if status in _OUR_ACCOUNT:
-        logger.error("the provider refuses our own account", status=status)
         return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
     return GenerationFailed(failure(FailureCode.INVALID_INPUT, _invalid_input_message(error.body)))
 
@@ -156,13 +162,15 @@ def _invalid_input_message(body: object) -> str | None:
 def _retry_after_seconds(error: replicate.RateLimitError) -> float:
     """Read how long to wait from the header, else from `retry_after`, else from the words 'resets in ~Ns'."""
     body = error.body if isinstance(error.body, dict) else {}
-    for told in (error.response.headers.get("retry-after"), body.get("retry_after")):
+    words = _RESETS_IN.search(str(body.get("detail", "")))
+    for told in (error.response.headers.get("retry-after"), body.get("retry_after"), words and words[1]):
         try:
-            return min(max(float(str(told)), 1.0), _RETRY_AFTER_SECONDS_MAX)
+            seconds = float(str(told))
         except ValueError:
             continue
-    words = _RESETS_IN.search(str(body.get("detail", "")))
-    return min(float(words.group(1)), _RETRY_AFTER_SECONDS_MAX) if words else _RETRY_AFTER_SECONDS_DEFAULT
+        if math.isfinite(seconds):
+            return min(max(seconds, 1.0), _RETRY_AFTER_SECONDS_MAX)
+    return _RETRY_AFTER_SECONDS_DEFAULT
 
 
 def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> replicate.Client:

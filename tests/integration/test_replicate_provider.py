@@ -1,0 +1,234 @@
+"""What Replicate says, sorted: what may be asked again and when, what the user must change, and what somebody of ours must see to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from darkroom.domain.errors import DarkroomError, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.jobs import Work
+from darkroom.domain.predictions import Prediction, PredictionStatus
+from darkroom.observability import metrics
+from darkroom.providers import replicate
+from tests.aws import CONTEXT, TEMPLATE, handler_of
+from tests.builders import NOON, held_job, stored
+from tests.integration.servers import Received, Reply, server
+from tests.integration.steps import key, with_setting
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+WORK = Work("replicate", "a/model", {"prompt": "a lighthouse"}, 1, ())
+LINK = "https://replicate.delivery/xezq/a/out-0.png"
+PREDICTION: dict[str, Any] = {
+    "id": "p1", "model": "a/model", "version": "hidden", "status": "starting", "input": {}, "output": None, "error": None, "logs": "",
+    "created_at": "2026-01-02T12:00:00Z", "urls": {"get": "https://api.replicate.com/v1/predictions/p1", "cancel": "https://api.replicate.com/v1/x"},
+}  # fmt: skip
+
+
+class Replicate:
+    """Whatever a test has it say, to every request."""
+
+    def __init__(self) -> None:
+        self.reply = Reply()
+        self.received: list[Received] = []
+
+    def says(self, status: int, document: object, **headers: str) -> None:
+        self.reply = Reply(status, json.dumps(document).encode(), {"Content-Type": "application/json"} | headers)
+
+    def answer(self, request: Received) -> Reply:
+        self.received.append(request)
+        return self.reply
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicate]:
+    api = Replicate()
+    with server(api.answer) as url:
+        with_setting(monkeypatch, "REPLICATE_BASE_URL", f"{url}/v1")
+        yield api
+    # What is counted outside of a handler is written by the next one.
+    metrics.clear_metrics()
+
+
+def create() -> Prediction:
+    return replicate.request(WORK, webhook_url="https://api.example.com/webhooks/replicate?job=x", cancel_after_seconds=60)
+
+
+def got(api: Replicate, **members: Any) -> Prediction:
+    api.says(200, PREDICTION | members)
+    return replicate.get("p1")
+
+
+class TestCreating:
+    def test_is_asked_once_with_the_deadline_and_the_webhook(self, api: Replicate) -> None:
+        api.says(201, PREDICTION)
+
+        assert create() == Prediction("p1", PredictionStatus.RUNNING)
+
+        (request,) = api.received
+        assert (request.method, request.path) == ("POST", "/v1/predictions")
+        assert request.headers["cancel-after"] == "60s"
+        assert "prefer" not in request.headers
+        assert json.loads(request.body) == {
+            "version": "a/model",
+            "input": {"prompt": "a lighthouse"},
+            "webhook": "https://api.example.com/webhooks/replicate?job=x",
+            "webhook_events_filter": ["start", "completed"],
+        }
+
+    @pytest.mark.parametrize(
+        ("status", "document", "expected"),
+        [
+            (500, {}, ProviderUnavailable), (502, {}, ProviderUnavailable), (503, {}, ProviderUnavailable), (504, {}, ProviderUnavailable),
+            (408, {}, ProviderUnavailable), (409, {}, ProviderUnavailable), (429, {"detail": "x"}, ProviderBusy),
+            (400, {}, GenerationFailed), (404, {"detail": "The requested resource could not be found.", "status": 404}, GenerationFailed),
+            (422, {"title": "Input validation failed", "detail": "- input: prompt is required\n", "status": 422}, GenerationFailed),
+            (402, {"title": "Insufficient credit", "detail": "You have insufficient credit to run this model.", "status": 402}, GenerationFailed),
+        ],
+    )  # fmt: skip
+    def test_is_never_repeated_by_itself(self, api: Replicate, status: int, document: object, expected: type[DarkroomError]) -> None:
+        """There is no idempotency key, so a second request would be a second prediction."""
+        api.says(status, document)
+
+        with pytest.raises(expected):
+            create()
+
+        assert len(api.received) == 1
+
+    def test_a_refused_input_is_told_by_its_fields(self, api: Replicate) -> None:
+        fields = [{"type": "required", "field": "input", "description": "prompt is required"}, {"type": "x", "field": "y", "description": "seed is odd"}]
+        api.says(422, {"title": "Input validation failed", "detail": "…", "status": 422, "invalid_fields": fields})
+
+        with pytest.raises(GenerationFailed) as refused:
+            create()
+
+        assert refused.value.failure.code is FailureCode.INVALID_INPUT
+        assert refused.value.failure.message == "The model did not accept these parameters: prompt is required; seed is odd."
+
+    @pytest.mark.parametrize("status", [401, 402, 403])
+    def test_a_refusal_of_our_own_account_rings_an_alarm_and_tells_the_user_calmly(
+        self, api: Replicate, status: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        api.says(status, {"title": "Insufficient credit", "detail": "Go to https://replicate.com/account/billing to purchase credit.", "status": status})
+        job = held_job()
+
+        with pytest.raises(GenerationFailed):
+            handler_of("request_prediction")(key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT)
+
+        noted = stored(job).failure
+        assert noted
+        assert noted.code is FailureCode.PROVIDER_UNAVAILABLE
+        assert "credit" not in noted.message
+        alarm = TEMPLATE["Resources"]["ProviderAccountRefusedAlarm"]["Properties"]
+        emitted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+        assert [document[alarm["MetricName"]] for document in emitted] == [[1.0]]
+
+    @pytest.mark.parametrize(
+        ("document", "headers", "seconds"),
+        [
+            ({"detail": "x"}, {"Retry-After": "7"}, 7),
+            ({"detail": "Your rate limit resets in ~30s.", "retry_after": 5}, {"Retry-After": "7"}, 7),
+            ({"detail": "Your rate limit resets in ~30s.", "retry_after": 5}, {}, 5),
+            ({"detail": "Request was throttled. Your rate limit resets in ~30s."}, {}, 30),
+            ({"detail": "Request was throttled. Your rate limit resets in ~30s."}, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30),
+            ({"detail": "Wait."}, {}, 10), ([], {}, 10), ({"retry_after": None}, {}, 10), ({"retry_after": 0}, {}, 1), ({"retry_after": 9_999}, {}, 120),
+            ({"retry_after": float("nan")}, {}, 10), ({"retry_after": -5}, {}, 1), ({"detail": "resets in ~0s"}, {}, 1),
+        ],
+    )  # fmt: skip
+    def test_a_throttled_one_is_made_when_replicate_says(self, api: Replicate, document: object, headers: dict[str, str], seconds: float) -> None:
+        api.says(429, document, **headers)
+
+        with pytest.raises(ProviderBusy) as busy:
+            create()
+
+        assert busy.value.retry_after_seconds == seconds
+
+
+class TestReading:
+    @pytest.mark.parametrize("status", ["starting", "processing", "queued", "a status of tomorrow"])
+    def test_what_is_not_over_runs(self, api: Replicate, status: str) -> None:
+        assert got(api, status=status).status is PredictionStatus.RUNNING
+
+    @pytest.mark.parametrize(
+        ("output", "links"),
+        [
+            (LINK, (LINK,)),
+            ([LINK, LINK + "?2"], (LINK, LINK + "?2")),
+            ({"image": LINK, "info": {"more": [LINK + "?2"]}, "seed": 7, "text": "a lighthouse"}, (LINK, LINK + "?2")),
+            ([None, LINK, 7], (LINK,)),
+        ],
+    )
+    def test_every_shape_of_output_is_read(self, api: Replicate, output: object, links: tuple[str, ...]) -> None:
+        assert got(api, status="succeeded", output=output) == Prediction("p1", PredictionStatus.SUCCEEDED, links)
+
+    @pytest.mark.parametrize("output", [None, [], "", "a text", ["a", " text"], {"seed": 7}, {}, 7])
+    def test_a_success_without_a_file_is_a_failure(self, api: Replicate, output: object) -> None:
+        prediction = got(api, status="succeeded", output=output)
+
+        assert (prediction.status, prediction.retryable) == (PredictionStatus.FAILED, False)
+        assert prediction.failure
+        assert prediction.failure.code is FailureCode.NO_OUTPUT
+
+    def test_what_replicate_has_thrown_away_by_now_cannot_be_fetched(self, api: Replicate) -> None:
+        failed = got(api, status="succeeded", output=None, data_removed=True).failure
+
+        assert failed
+        assert failed.code is FailureCode.OUTPUT_UNAVAILABLE
+
+    @pytest.mark.parametrize(
+        ("error", "code", "retryable"),
+        [
+            ("The input or output was flagged as sensitive. Please try again with different inputs. (E005) (abc)", FailureCode.REFUSED, False),
+            ("NSFW content detected. Try running it again, or try a different prompt.", FailureCode.REFUSED, False),
+            ("Prediction interrupted; please retry (code: PA)", FailureCode.PREDICTION_FAILED, True),
+            ("Unknown error (E1000)", FailureCode.PREDICTION_FAILED, True),
+            ("Timeout starting prediction (E6716)", FailureCode.PREDICTION_FAILED, True),
+            ("Prediction stopped (E8367)", FailureCode.PREDICTION_FAILED, True),
+            ("Model unhealthy (E8765)", FailureCode.PREDICTION_FAILED, True),
+            ("Director: unexpected error handling prediction (E9828)", FailureCode.PREDICTION_FAILED, True),
+            ("Service is temporarily unavailable. Please try again later. (E004)", FailureCode.PREDICTION_FAILED, True),
+            ("CUDA out of memory (E1001)", FailureCode.PREDICTION_FAILED, False),
+            ("Model start error (E9243)", FailureCode.PREDICTION_FAILED, False),
+            ("Prediction failed: ", FailureCode.PREDICTION_FAILED, False),
+            (None, FailureCode.PREDICTION_FAILED, False),
+            ({"title": "an error that is no text"}, FailureCode.PREDICTION_FAILED, False),
+        ],
+    )
+    def test_each_kind_of_failure_is_told_from_the_others(self, api: Replicate, error: object, code: FailureCode, *, retryable: bool) -> None:
+        prediction = got(api, status="failed", error=error)
+
+        assert prediction.failure
+        assert (prediction.failure.code, prediction.retryable) == (code, retryable)
+        assert str(error) not in prediction.failure.message, "what the provider says is for the log"
+
+    @pytest.mark.parametrize(
+        ("members", "code"),
+        [
+            ({"status": "aborted"}, FailureCode.DEADLINE_EXCEEDED),
+            ({"status": "canceled", "deadline": "2026-01-02T12:01:00Z", "completed_at": "2026-01-02T12:01:00Z"}, FailureCode.DEADLINE_EXCEEDED),
+            ({"status": "canceled", "deadline": "2026-01-02T12:01:00Z", "completed_at": "2026-01-02T12:00:30Z"}, FailureCode.PREDICTION_FAILED),
+            ({"status": "canceled"}, FailureCode.PREDICTION_FAILED),
+        ],
+    )
+    def test_whose_time_was_over_is_told_from_what_somebody_else_canceled(self, api: Replicate, members: dict[str, str], code: FailureCode) -> None:
+        failed = got(api, **members).failure
+
+        assert failed
+        assert failed.code is code
+
+    @pytest.mark.parametrize("status", [401, 402, 403, 404, 422, 500, 502, 503])
+    def test_no_refusal_says_anything_of_a_prediction_that_exists(self, api: Replicate, status: int) -> None:
+        """Right after a create, a 404 means 'not yet'."""
+        api.says(status, {"detail": "no"})
+
+        with pytest.raises(ProviderUnavailable):
+            replicate.get("p1")
+        with pytest.raises(ProviderUnavailable):
+            replicate.cancel("p1")
+        with pytest.raises(ProviderUnavailable):
+            replicate.find(webhook_url="https://api.example.com", since=datetime.now(UTC))
