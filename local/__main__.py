@@ -7,6 +7,7 @@ from threading import Event
 from types import FrameType
 
 from local.front.servers import PortTaken
+from local.real_replicate import NotUsable, RealReplicate
 from local.sandboxes.sandbox import CannotRunSandboxes
 from local.stack import LocalStack
 
@@ -14,7 +15,7 @@ _PORT_MAX = 65_535
 _ADDRESSES = """\
 API         {api}
 AWS         {aws}   (any credentials; AWS_ENDPOINT_URL={aws})
-Replicate   {replicate}   (simulated; PUT {replicate}/faults sets what goes wrong)
+Replicate   {replicate}   ({about})
 Logs        .aws-sam/logs, one file per function
 
 Sign in as a user and as an administrator, grant credits, submit a job, read the jobs:
@@ -49,13 +50,21 @@ def _run() -> int:
         stopping.set()
 
     signal.signal(signal.SIGTERM, stop)
+    real = RealReplicate.from_environment(os.environ)
+    api_port, aws_port, replicate_port = _port("PORT", 3000), _port("AWS_PORT", 4566), _port("REPLICATE_PORT", 3001)
     print("Starting the stack from template.yaml …", flush=True)
-    with LocalStack(api_port=_port("PORT", 3000), aws_port=_port("AWS_PORT", 4566), replicate_port=_port("REPLICATE_PORT", 3001)) as stack:
+    with LocalStack(api_port=api_port, aws_port=aws_port, replicate_port=replicate_port, real_replicate=real) as stack:
         signal.signal(signal.SIGINT, stop)
-        print(_ADDRESSES.format(api=stack.api_url, aws=stack.aws_url, replicate=stack.replicate_url), flush=True)
+        about = _about(real) if real else f"simulated; PUT {stack.replicate_url}/faults sets what goes wrong"
+        print(_ADDRESSES.format(api=stack.api_url, aws=stack.aws_url, replicate=stack.replicate_url, about=about), flush=True)
         stopping.wait()
         print("\nStopping …", flush=True)
     return 0
+
+
+def _about(real: RealReplicate) -> str:
+    how = f"it calls {real.public_url}" if real.public_url else "without a PUBLIC_URL it is asked now and then how it is doing"
+    return f"the real one: what it runs is on your bill; {how}"
 
 
 def _port(name: str, default: int) -> int:
@@ -73,7 +82,7 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except PortTaken as error:
         sys.exit(f"{error}. PORT, AWS_PORT and REPLICATE_PORT move the API, AWS and Replicate to other ports.")
-    except (CannotRunSandboxes, FileNotFoundError) as error:
+    except (CannotRunSandboxes, FileNotFoundError, NotUsable) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -22,6 +22,7 @@ from local.cloud.template import read_template, translate
 from local.front.http_api import HttpApi
 from local.front.servers import HttpServer, listen
 from local.front.tokens import TokenDoor, TokenIssuer, TokenRequest
+from local.real_replicate import RealReplicate
 from local.replicate import SimulatedReplicate
 from local.sandboxes.concurrency import Sandboxes
 from local.sandboxes.functions import FunctionSpec, read_functions
@@ -47,11 +48,13 @@ class LocalStack:
         aws_port: int = 0,
         replicate_port: int = 0,
         parameters: Mapping[str, str] | None = None,
+        real_replicate: RealReplicate | None = None,
         runtime_dir: Path = Path(".aws-sam/runtime"),
         log_dir: Path = Path(".aws-sam/logs"),
     ) -> None:
         """Start everything; a port of 0 is a free one. `parameters` are the template's and win over the local values.
 
+        With a real Replicate none is simulated, and `replicate_url` is the real one's.
         What the functions print goes to one file per function in `log_dir`.
         """
         emulator()
@@ -59,6 +62,7 @@ class LocalStack:
         self._clients_lock = Lock()
         self._ending = ExitStack()
         with self._ending:
+            self._real_replicate = real_replicate
             self._start(build_dir.resolve(), (api_port, aws_port, replicate_port), parameters or {}, runtime_dir.resolve(), log_dir.resolve())
             self._ending = self._ending.pop_all()
 
@@ -120,19 +124,20 @@ class LocalStack:
         template = read_template(build_dir)
         api_server = self._until_stop(HttpServer(api_port), HttpServer.stop)
         aws = self._until_stop(LocalAws(aws_port), LocalAws.stop)
-        # The simulator would end the whole process for a port that is taken.
-        listen(replicate_port).close()
-        replicate = SimulatedReplicate(port=replicate_port)
-        replicate.start()
-        self._until_stop(replicate, SimulatedReplicate.stop)
-        self.api_url, self.aws_url, self.replicate_url = api_server.url, aws.url, replicate.base_url
+        self.api_url, self.aws_url = api_server.url, aws.url
+        replicate = self._real_replicate or self._simulated_replicate(replicate_port)
+        self.replicate_url = replicate.base_url
 
         aws.start()
-        values = {**local_parameters(template, self.api_url, self.replicate_url), **parameters}
+        values = local_parameters(template, self.api_url, self.replicate_url)
+        if self._real_replicate:
+            values |= self._real_replicate.parameters
+        values |= parameters
         self._resources = Resources(translate(template, values), values, stack_name=STACK_NAME, build_dir=build_dir, api_url=self.api_url, client=self.client)
         self._resources.create()
-        fill_secrets(self._resources, self.client("secretsmanager"), replicate.webhook_secret)
-        self._functions = read_functions(self._resources, build_dir, self.aws_url)
+        self._fill_secrets(replicate)
+        environment = self._real_replicate.environment if self._real_replicate else {}
+        self._functions = read_functions(self._resources, build_dir, self.aws_url, environment)
 
         log_dir.mkdir(parents=True, exist_ok=True)
         self._sandboxes = self._until_stop(Sandboxes(self._functions, runtime_dir=lay_out_runtime(runtime_dir), log_dir=log_dir), Sandboxes.close)
@@ -147,6 +152,20 @@ class LocalStack:
         self._clock = self._until_stop(Clock(read_schedules(self._resources), self._sandboxes), Clock.stop)
         pollers.start()
         self._clock.start()
+
+    def _simulated_replicate(self, port: int) -> SimulatedReplicate:
+        # The simulator would end the whole process for a port that is taken.
+        listen(port).close()
+        replicate = SimulatedReplicate(port=port)
+        replicate.start()
+        return self._until_stop(replicate, SimulatedReplicate.stop)
+
+    def _fill_secrets(self, replicate: RealReplicate | SimulatedReplicate) -> None:
+        secretsmanager = self.client("secretsmanager")
+        if isinstance(replicate, RealReplicate):
+            fill_secrets(self._resources, secretsmanager, token=replicate.token, webhook_secret=replicate.webhook_secret())
+        else:
+            fill_secrets(self._resources, secretsmanager, webhook_secret=replicate.webhook_secret)
 
     def _read_api(self) -> HttpApi:
         ((logical_id, properties),) = self._resources.of_type(_API).items()

@@ -17,7 +17,7 @@ from darkroom.adapters.workflow import JobKey, key_of_event
 from darkroom.domain.errors import UNKNOWN_SECONDS, ComeBackLater, GenerationFailed, NotFound, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, lap_name, same_entry
-from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
+from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again, poll_seconds
 from darkroom.domain.recovery import look_at_running
 from darkroom.domain.references import Reference
 from darkroom.observability import logger, metrics, tracer
@@ -58,6 +58,9 @@ def handler(event: Lap, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda
         prediction = _prediction_of(parked, lap, now)
     if prediction and prediction.status is not PredictionStatus.RUNNING:
         workflow.wake(event["task_token"])
+    elif prediction and not _is_called_about(parked):
+        asked_at = parked.attempt.asked_at if parked.attempt else now
+        _come_back_after(poll_seconds(now - asked_at), parked)
 
 
 def _step_aside(job: Job, task_token: str) -> None:
@@ -129,12 +132,13 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
     if not slots.take(job, now=now):
         job_store.note_waiting(job, now=now)
         raise ProviderBusy(slots.stand_in_line(job, now=now))
+    work = media.linked(job.work)
     attempt = _written_down(job, lap)
     if attempt is None:
         return None
     try:
         remaining_seconds = int((job.deadline_at - clock.now()).total_seconds())
-        created = provider.request(media.linked(job.work), webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
+        created = provider.request(work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
     except ProviderBusy:
         now = clock.now()
         if attempt.asks_count == 1 or (job.attempt and job.attempt.withdrawn):
@@ -174,8 +178,13 @@ def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Predictio
     return provider.get(known) if known else prediction
 
 
+def _is_called_about(job: Job) -> bool:
+    """Tell whether the end of the job's prediction will be told. Otherwise it is looked at now and then."""
+    return bool(settings().public_url) and provider_named(job.work.provider).CALLS_BACK
+
+
 def _webhook_url(job: Job, attempt: Attempt) -> str | None:
-    if not settings().public_url:
+    if not _is_called_about(job):
         return None
     reference = Reference(job.account, job.job_id, attempt.nonce)
     return f"{settings().public_url}/webhooks/{job.work.provider}?job={quote(str(reference), safe='')}"

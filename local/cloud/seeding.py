@@ -22,10 +22,10 @@ def local_parameters(template: Mapping[str, Any], api_url: str, replicate_url: s
     return {name: value for name, value in known.items() if name in template.get("Parameters", {})}
 
 
-def fill_secrets(resources: Resources, secretsmanager: Client, webhook_secret: str) -> None:
-    """Fill those of the two secrets that the stack has."""
-    values = {"ReplicateTokenSecret": LOCAL_REPLICATE_TOKEN, "ReplicateWebhookSecret": webhook_secret}
+def fill_secrets(resources: Resources, secretsmanager: Client, *, token: str = LOCAL_REPLICATE_TOKEN, webhook_secret: str | None) -> None:
+    """Fill those of the two secrets that the stack has; without a webhook secret that one stays empty."""
+    values = {"ReplicateTokenSecret": token, "ReplicateWebhookSecret": webhook_secret}
     existing = resources.of_type("AWS::SecretsManager::Secret")
     for logical_id, value in values.items():
-        if logical_id in existing:
+        if logical_id in existing and value:
             secretsmanager.put_secret_value(SecretId=resources.ref(logical_id), SecretString=value)

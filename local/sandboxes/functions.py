@@ -46,14 +46,14 @@ class FunctionSpec:
     memory_mb: int
 
 
-def read_functions(resources: Resources, build_dir: Path, aws_url: str) -> dict[str, FunctionSpec]:
-    """Read every function of the stack, by its physical name."""
+def read_functions(resources: Resources, build_dir: Path, aws_url: str, environment: Mapping[str, str]) -> dict[str, FunctionSpec]:
+    """Read every function of the stack, by its physical name. `environment` is added to each one's own."""
     layers = {
         resources.ref(logical_id): built_path(build_dir, properties["Content"])
         for logical_id, properties in resources.of_type("AWS::Lambda::LayerVersion").items()
     }
     specs = [
-        _spec(logical_id, properties, name=resources.ref(logical_id), layers=layers, build_dir=build_dir, aws_url=aws_url)
+        _spec(logical_id, properties, name=resources.ref(logical_id), layers=layers, build_dir=build_dir, aws_url=aws_url, environment=environment)
         for logical_id, properties in resources.of_type("AWS::Lambda::Function").items()
     ]
     return {spec.name: spec for spec in specs}
@@ -75,6 +75,7 @@ def _spec(
     layers: Mapping[str, Path],
     build_dir: Path,
     aws_url: str,
+    environment: Mapping[str, str],
 ) -> FunctionSpec:
     task_root = built_path(build_dir, properties["Code"])
     timeout_seconds = int(properties.get("Timeout", 3))
@@ -97,7 +98,7 @@ def _spec(
         handler=properties["Handler"],
         task_root=task_root,
         layers=tuple(layers[layer] for layer in properties.get("Layers", [])),
-        environment={**variables, **reserved},
+        environment={**variables, **environment, **reserved},
         timeout_seconds=timeout_seconds,
         memory_mb=memory_mb,
     )

@@ -56,6 +56,7 @@ class Settings:
     upload_link_seconds: int = 900
     upload_hours: int = 24
     input_side_pixels_max: int = 1_024
+    inline_input_bytes_max: int = 0
     webhook_age_seconds_max: int = 300
     webhook_body_bytes_max: int = 5_000_000
     page_size: int = 20

@@ -122,6 +122,21 @@ class TestRequestPrediction:
         assert now.attempt
         assert now.attempt.prediction_id == created["id"]
 
+    def test_without_a_public_url_it_is_looked_at_now_and_then(self, monkeypatch: pytest.MonkeyPatch, woken: list[str]) -> None:
+        with_setting(monkeypatch, "PUBLIC_URL", "")
+        job, now = held_job(), datetime.now(UTC)
+        looks = []
+        for seconds in (0, 6, 60, 200):
+            at(monkeypatch, now + timedelta(seconds=seconds))
+            with pytest.raises(ComeBackLater) as pause:
+                self.enter(job, entered_at=NOON + timedelta(seconds=seconds))
+            looks.append((pause.value.at - now).total_seconds() - seconds)
+
+        (created,) = self.predictions()
+        assert created.get("webhook") is None
+        assert looks == [6, 6, 16, 31], "a whole second later than a quarter of what has passed, within 5 and 30"
+        assert woken == []
+
     def test_without_a_public_url_it_is_not_asked_again_in_the_same_lap(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job = held_job()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -12,13 +13,14 @@ import pytest
 from botocore.client import BaseClient
 from PIL import Image
 
-from darkroom.adapters import inputs, job_store
+from darkroom.adapters import inputs, job_store, media
 from darkroom.adapters import workflow as workflow_adapter
+from darkroom.domain.jobs import Work
 from darkroom.settings import settings
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, call_api, http_event, open_account
 from tests.contract import must_be_as_described
-from tests.integration.steps import BUCKET, at
+from tests.integration.steps import BUCKET, at, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -230,6 +232,19 @@ class TestUsing:
 
         sent = stored_work(job["id"]).input["reference_images"]
         assert sent == [f"uploads/web/ann/{second}.jpg", url, f"uploads/web/ann/{first}.jpg"]
+
+    def test_where_nobody_can_fetch_it_a_small_one_goes_into_the_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        upload_id = prepared()
+        key = f"uploads/web/ann/{upload_id}.jpg"
+        body = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        work = Work("replicate", "a/model", {"image": key, "others": [key, "https://example.com/a.png"]}, 1, ("image", "others"))
+
+        with_setting(monkeypatch, "INLINE_INPUT_BYTES_MAX", len(body))
+        inline = f"data:image/jpeg;base64,{b64encode(body).decode()}"
+        assert media.linked(work).input == {"image": inline, "others": [inline, "https://example.com/a.png"]}
+
+        with_setting(monkeypatch, "INLINE_INPUT_BYTES_MAX", len(body) - 1)
+        assert str(media.linked(work).input["image"]).startswith("https://")
 
     def test_anything_else_is_refused_and_costs_nothing(self) -> None:
         open_account(100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import IO
@@ -81,7 +82,10 @@ def delete_all(account: AccountId, job_id: str) -> None:
 
 
 def linked(work: Work) -> Work:
-    """Put a signed link in the place of each picture of ours, for the provider to fetch; it is signed only when the provider is asked."""
+    """Put a signed link in the place of each picture of ours, for the provider to fetch; it is signed only when the provider is asked.
+
+    Where the provider cannot reach the bucket, which is so on one's own machine, small ones go into the request itself.
+    """
     return replace(work, input={**work.input, **{name: _linked(work.input[name]) for name in work.images}})
 
 
@@ -94,4 +98,16 @@ def link(key: str, *, seconds: int) -> str:
 def _linked(image: object) -> object:
     if isinstance(image, list):
         return [_linked(item) for item in image]
-    return image if str(image).startswith("https://") else link(str(image), seconds=settings().link_seconds)
+    if str(image).startswith("https://"):
+        return image
+    return _inline(str(image)) or link(str(image), seconds=settings().link_seconds)
+
+
+def _inline(key: str) -> str | None:
+    """Give a picture of ours as a data URL (RFC 2397); None when it is too large for one, or none is wanted."""
+    if not settings().inline_input_bytes_max:
+        return None
+    found = client("s3").get_object(Bucket=settings().media_bucket, Key=key)
+    if found["ContentLength"] > settings().inline_input_bytes_max:
+        return None
+    return f"data:{found['ContentType']};base64,{b64encode(found['Body'].read()).decode()}"

@@ -37,11 +37,21 @@ class Prediction:
 
 # Less than this is no time for another prediction.
 _RETRY_SECONDS_MIN = 5
+_POLL_SECONDS_MIN = 5.0
+_POLL_SECONDS_MAX = 30.0
 
 
 def may_ask_again(job: Job, prediction: Prediction, *, now: datetime) -> bool:
     """Tell whether an interrupted prediction may be asked for once more: each is paid for, so there is one retry, while there is time for it."""
     return prediction.retryable and len(job.attempts) < ATTEMPTS_MAX and now + timedelta(seconds=_RETRY_SECONDS_MIN) <= job.deadline_at
+
+
+def poll_seconds(elapsed: timedelta) -> float:
+    """How long to wait before looking again at a prediction that nobody will call about: a quarter of the time since it was asked for, within bounds.
+
+    So a quarter of an hour takes about forty looks.
+    """
+    return max(_POLL_SECONDS_MIN, min(elapsed.total_seconds() / 4, _POLL_SECONDS_MAX))
 
 
 def is_final_at_replicate(status: object) -> bool:

@@ -11,11 +11,13 @@ from darkroom.domain.predictions import Prediction
 
 
 class Provider(Protocol):
-    """What a provider's module can do.
+    """What a provider's module can do. CALLS_BACK says whether it calls the webhook's URL; who does not is asked how it is doing.
 
     Every verb may raise ProviderBusy (nothing was done, come back later) and ProviderUnavailable (what was done is unknown). Only `request`
     raises GenerationFailed (it will never be done): what exists already is not undone by a refusal.
     """
+
+    CALLS_BACK: bool
 
     def request(self, work: Work, *, webhook_url: str | None, cancel_after_seconds: int) -> Prediction:
         """Create a prediction that ends by itself after this time. Never creates two."""

@@ -24,6 +24,8 @@ from darkroom.domain.predictions import Prediction, PredictionStatus, is_final_a
 from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
+CALLS_BACK = True
+
 # Shorter than the time-out of any function that asks, so that a step hears of it and can write it down.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _CANCEL_AFTER_SECONDS_MIN = 5

@@ -1,0 +1,127 @@
+"""A stack on this machine with the real Replicate, which cannot reach it. Another simulator stands in for it, somewhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.real_replicate import NotUsable, RealReplicate
+from local.replicate import SimulatedReplicate
+from local.stack import LocalStack
+from tests.e2e.conftest import BUILD_DIRECTORY
+from tests.e2e.people import Person
+from tests.e2e.test_uploads_and_films import announced, picture, sent
+
+TOKEN = "r8_a_token_of_the_real_one"
+
+
+@pytest.fixture(scope="module")
+def replicate() -> Iterator[SimulatedReplicate]:
+    with SimulatedReplicate() as elsewhere:
+        yield elsewhere
+
+
+@pytest.fixture(scope="module")
+def stack(replicate: SimulatedReplicate) -> Iterator[LocalStack]:
+    real = RealReplicate(token=TOKEN, base_url=f"{replicate.base_url}/v1", delivery_hosts=replicate.base_url.removeprefix("http://"))
+    with LocalStack(BUILD_DIRECTORY, real_replicate=real) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_faults(replicate: SimulatedReplicate) -> Iterator[None]:
+    """There is no simulated one in this stack to be set back."""
+    yield
+    requests.put(f"{replicate.base_url}/faults", json={}, timeout=5).raise_for_status()
+
+
+def predictions(replicate: SimulatedReplicate, prompt: str) -> list[dict[str, Any]]:
+    made = requests.get(f"{replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+    return [prediction for prediction in made if prediction["input"].get("prompt") == prompt]
+
+
+def test_a_job_goes_the_whole_way_by_polling_alone(person: Person, replicate: SimulatedReplicate) -> None:
+    requests.put(f"{replicate.base_url}/faults", json={"run_seconds": 8}, timeout=5).raise_for_status()
+
+    job = person.ended(person.submit(prompt="by polling", num_outputs=2))
+
+    assert (job["status"], job["credits"]["charged"], len(job["outputs"])) == ("completed", 20, 2)
+    (prediction,) = predictions(replicate, "by polling")
+    assert prediction.get("webhook") is None
+    assert requests.get(f"{replicate.base_url}/sim/webhooks", timeout=5).json()["webhooks"] == []
+    person.must_have_balanced_books()
+
+
+def test_a_failure_is_refunded(person: Person, replicate: SimulatedReplicate) -> None:
+    job = person.ended(person.submit(prompt="flag me, by polling"))
+
+    assert (job["status"], job["error"]["code"], job["credits"]["refunded"]) == ("failed", "refused", 10)
+    assert len(predictions(replicate, "flag me, by polling")) == 1
+
+
+def test_a_picture_of_ones_own_goes_into_the_request(person: Person, replicate: SimulatedReplicate) -> None:
+    """Nobody outside can fetch it from the bucket of this machine."""
+    upload = announced(person)
+    assert sent(upload, picture()).status_code == 204
+    person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+
+    job = person.ended(person.submit("flux-dev", prompt="from a picture", image=upload["upload_id"]))
+
+    assert job["status"] == "completed"
+    (prediction,) = predictions(replicate, "from a picture")
+    assert prediction["input"]["image"].startswith("data:image/jpeg;base64,")
+
+
+def test_the_token_shows_nowhere(person: Person, stack: LocalStack) -> None:
+    job = person.ended(person.submit(prompt="flag me, secretly"))
+
+    execution = f"arn:aws:states:us-east-1:123456789012:execution:{stack.physical_id('Workflow').rpartition(':')[2]}:{job['id']}"
+    history = stack.client("stepfunctions").get_execution_history(executionArn=execution, maxResults=500)
+    logs = "".join(path.read_text(errors="replace") for path in Path(".aws-sam/logs").glob("*"))
+    items = stack.client("dynamodb").scan(TableName=stack.physical_id("Table"))["Items"]
+    assert "flag me, secretly" in str(items)
+    for text in (json.dumps(history, default=str), logs, str(items), json.dumps(job)):
+        assert TOKEN not in text
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, {}),
+        ({"PUBLIC_URL": "https://a.example"}, {}),
+        ({"REPLICATE_API_TOKEN": "r8_x"}, {"PublicUrl": "none", "ReplicateBaseUrl": "https://api.replicate.com/v1"}),
+        ({"REPLICATE_API_TOKEN": "r8_x", "PUBLIC_URL": "https://a.example/"}, {"PublicUrl": "https://a.example"}),
+    ],
+)
+def test_is_taken_when_there_is_a_token(environment: dict[str, str], expected: dict[str, str]) -> None:
+    real = RealReplicate.from_environment(environment)
+
+    assert (real is not None) is bool(expected)
+    assert real is None or real.parameters.items() >= expected.items()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"REPLICATE_API_TOKEN": "sk-something-else"},
+        *(
+            {"REPLICATE_API_TOKEN": "r8_x", "PUBLIC_URL": url}
+            for url in ("http://a.example", "a.example", "https://", "https://a.example/path", "https://ann@a.example", "https://[")
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_named(environment: dict[str, str]) -> None:
+    with pytest.raises(NotUsable, match="PUBLIC_URL" if "PUBLIC_URL" in environment else "REPLICATE_API_TOKEN"):
+        RealReplicate.from_environment(environment)
+
+
+def test_with_a_public_url_the_webhook_secret_is_the_accounts_own(replicate: SimulatedReplicate) -> None:
+    account = RealReplicate(token=TOKEN, base_url=f"{replicate.base_url}/v1", public_url="https://a.example")
+
+    assert account.webhook_secret() == replicate.webhook_secret
+    assert RealReplicate(token=TOKEN, base_url=f"{replicate.base_url}/v1").webhook_secret() is None
