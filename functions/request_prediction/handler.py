@@ -14,10 +14,10 @@ from darkroom import clock
 from darkroom.adapters import job_store, media, slots, workflow
 from darkroom.adapters.ending import stop_stray
 from darkroom.adapters.workflow import JobKey, key_of_event
-from darkroom.domain.errors import UNKNOWN_SECONDS, ComeBackLater, GenerationFailed, NotFound, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import UNKNOWN_SECONDS, CannotTell, ComeBackLater, GenerationFailed, NotFound, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, lap_name, same_entry
-from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again, poll_seconds
+from darkroom.domain.predictions import Order, Prediction, PredictionStatus, may_ask_again, poll_seconds
 from darkroom.domain.recovery import look_at_running
 from darkroom.domain.references import Reference
 from darkroom.observability import logger, metrics, tracer
@@ -29,6 +29,7 @@ _TIMEOUT_SECONDS = 60
 # When it is over, nobody is asking any more, and what was asked for shows.
 _LEASE = timedelta(seconds=_TIMEOUT_SECONDS + UNKNOWN_SECONDS)
 _LOOK_AGAIN_SECONDS = 5
+_CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 class Lap(JobKey):
@@ -96,16 +97,23 @@ def _known_prediction(provider: Provider, job: Job, lap: str, now: datetime) -> 
         return _poll(provider, job, attempt.prediction_id, now)
     if attempt is None or attempt.withdrawn:
         return None
-    webhook_url = _webhook_url(job, attempt)
-    found = provider.find(webhook_url=webhook_url, since=job.created_at - timedelta(minutes=1))
+    found, is_told = _found(provider, job, attempt)
     if found:
         return _noted(provider, job, attempt, found)
     if same_entry(attempt.lap, lap) or now < attempt.lease_until:
         _come_back_after(_LOOK_AGAIN_SECONDS, job)
-    if webhook_url is None:
-        # Nothing marks a prediction without a webhook as ours, so asking again could be paying twice.
+    if not is_told:
+        # Asking again could be paying twice.
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
     return None
+
+
+def _found(provider: Provider, job: Job, attempt: Attempt) -> tuple[Prediction | None, bool]:
+    """Look for what an unanswered request may have made, and say whether the provider can tell at all."""
+    try:
+        return provider.find(_order(job, attempt)), True
+    except CannotTell:
+        return None, False
 
 
 def _closed(job: Job, prediction: Prediction, now: datetime) -> Job:
@@ -137,8 +145,7 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
     if attempt is None:
         return None
     try:
-        remaining_seconds = int((job.deadline_at - clock.now()).total_seconds())
-        created = provider.request(work, webhook_url=_webhook_url(job, attempt), cancel_after_seconds=remaining_seconds)
+        created = provider.request(replace(_order(job, attempt), work=work))
     except ProviderBusy:
         now = clock.now()
         if attempt.asks_count == 1 or (job.attempt and job.attempt.withdrawn):
@@ -181,6 +188,16 @@ def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Predictio
 def _is_called_about(job: Job) -> bool:
     """Tell whether the end of the job's prediction will be told. Otherwise it is looked at now and then."""
     return bool(settings().public_url) and provider_named(job.work.provider).CALLS_BACK
+
+
+def _order(job: Job, attempt: Attempt) -> Order:
+    return Order(
+        work=job.work,
+        webhook_url=_webhook_url(job, attempt),
+        key_prefix=media.prefix_of(job.account, job.job_id),
+        asked_since=job.created_at - _CLOCKS_DIFFER,
+        cancel_after_seconds=int((job.deadline_at - clock.now()).total_seconds()),
+    )
 
 
 def _webhook_url(job: Job, attempt: Attempt) -> str | None:

@@ -91,7 +91,7 @@ def _store_all(job: Job, prediction: Prediction) -> None:
 
 
 def _store(job: Job, number: int, url: str) -> Output:
-    with fetch_output(url) as file:
+    with _opened(job, url) as file:
         found = outputs.look_at(file)
         key = media.output_key(job, number, found.extension)
         file.seek(0, 2)
@@ -110,6 +110,11 @@ def _store(job: Job, number: int, url: str) -> Output:
         thumbnail_key=media.thumbnail_key(job, number) if thumbnail else None,
         placeholder=thumbnail.placeholder if thumbnail else None,
     )
+
+
+def _opened(job: Job, output: str) -> IO[bytes]:
+    """Open an output: fetch it, unless the provider has put it into the bucket itself, where only what lies with the job is its own."""
+    return media.opened(output) if output.startswith(media.prefix_of(job.account, job.job_id)) else fetch_output(output)
 
 
 def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import DarkroomError, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import CannotTell, DarkroomError, GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Work
-from darkroom.domain.predictions import Prediction, PredictionStatus
+from darkroom.domain.predictions import Order, Prediction, PredictionStatus
 from darkroom.observability import metrics
 from darkroom.providers import replicate
 from tests.aws import CONTEXT, TEMPLATE, handler_of
@@ -22,7 +22,13 @@ from tests.integration.steps import key, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-WORK = Work("replicate", "a/model", {"prompt": "a lighthouse"}, 1, ())
+ORDER = Order(
+    work=Work("replicate", "a/model", {"prompt": "a lighthouse"}, 1, ()),
+    webhook_url="https://api.example.com/webhooks/replicate?job=x",
+    key_prefix="media/web/ann/x/",
+    asked_since=NOON,
+    cancel_after_seconds=60,
+)
 LINK = "https://replicate.delivery/xezq/a/out-0.png"
 PREDICTION: dict[str, Any] = {
     "id": "p1", "model": "a/model", "version": "hidden", "status": "starting", "input": {}, "output": None, "error": None, "logs": "",
@@ -55,10 +61,6 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicate]:
     metrics.clear_metrics()
 
 
-def create() -> Prediction:
-    return replicate.request(WORK, webhook_url="https://api.example.com/webhooks/replicate?job=x", cancel_after_seconds=60)
-
-
 def got(api: Replicate, **members: Any) -> Prediction:
     api.says(200, PREDICTION | members)
     return replicate.get("p1")
@@ -68,7 +70,7 @@ class TestCreating:
     def test_is_asked_once_with_the_deadline_and_the_webhook(self, api: Replicate) -> None:
         api.says(201, PREDICTION)
 
-        assert create() == Prediction("p1", PredictionStatus.RUNNING)
+        assert replicate.request(ORDER) == Prediction("p1", PredictionStatus.RUNNING)
 
         (request,) = api.received
         assert (request.method, request.path) == ("POST", "/v1/predictions")
@@ -96,7 +98,7 @@ class TestCreating:
         api.says(status, document)
 
         with pytest.raises(expected):
-            create()
+            replicate.request(ORDER)
 
         assert len(api.received) == 1
 
@@ -105,7 +107,7 @@ class TestCreating:
         api.says(422, {"title": "Input validation failed", "detail": "…", "status": 422, "invalid_fields": fields})
 
         with pytest.raises(GenerationFailed) as refused:
-            create()
+            replicate.request(ORDER)
 
         assert refused.value.failure.code is FailureCode.INVALID_INPUT
         assert refused.value.failure.message == "The model did not accept these parameters: prompt is required; seed is odd."
@@ -144,7 +146,7 @@ class TestCreating:
         api.says(429, document, **headers)
 
         with pytest.raises(ProviderBusy) as busy:
-            create()
+            replicate.request(ORDER)
 
         assert busy.value.retry_after_seconds == seconds
 
@@ -231,4 +233,9 @@ class TestReading:
         with pytest.raises(ProviderUnavailable):
             replicate.cancel("p1")
         with pytest.raises(ProviderUnavailable):
-            replicate.find(webhook_url="https://api.example.com", since=datetime.now(UTC))
+            replicate.find(ORDER)
+
+    def test_without_a_webhook_nothing_marks_a_prediction_as_ours(self, api: Replicate) -> None:
+        with pytest.raises(CannotTell):
+            replicate.find(dataclasses.replace(ORDER, webhook_url=None))
+        assert api.received == []

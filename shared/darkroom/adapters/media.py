@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,12 +12,15 @@ from urllib.parse import quote
 
 from darkroom.adapters.aws import client
 from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import GenerationFailed
+from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, Work
 from darkroom.settings import settings
 
 MEDIA_PREFIX = "media/"
 # Of the 2 KB that all metadata of an object may have together, names included.
 _PROMPT_BYTES_MAX = 1_800
+_MEMORY_BYTES_MAX = 8 << 20
 
 
 class MediaNotDeleted(RuntimeError):
@@ -79,6 +84,24 @@ def delete_all(account: AccountId, job_id: str) -> None:
             answer = s3.delete_objects(Bucket=settings().media_bucket, Delete={"Objects": found, "Quiet": True})
             if answer.get("Errors"):
                 raise MediaNotDeleted(answer["Errors"][0].get("Code", "unknown"))
+
+
+def opened(key: str) -> IO[bytes]:
+    """Read an object that a provider has put into the bucket, and give it rewound to its start. The caller closes it.
+
+    Raises GenerationFailed when it is not there any more, or has more bytes than an output may.
+    """
+    s3 = client("s3", bulky=True)
+    try:
+        found = s3.get_object(Bucket=settings().media_bucket, Key=key)
+    except s3.exceptions.NoSuchKey:
+        raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE)) from None
+    if found["ContentLength"] > settings().output_bytes_max:
+        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
+    file = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES_MAX)  # noqa: SIM115 (the caller closes it)
+    shutil.copyfileobj(found["Body"], file)
+    file.seek(0)
+    return file
 
 
 def linked(work: Work) -> Work:

@@ -23,6 +23,7 @@ DarkroomError
 ├── WebhookSecretMissing        whoever called the webhook, 503
 ├── ProviderBusy                the step that asked; it becomes ComeBackLater
 ├── ComeBackLater               the workflow: wait until a time, then ask again
+├── CannotTell                  the step that looked; what it does not find it does not ask for again
 ├── ProviderUnavailable         the workflow: retry
 ├── OutputUnavailable           the workflow: retry
 └── GenerationFailed            the workflow: settle what the record holds
@@ -179,6 +180,10 @@ class ProviderBusy(DarkroomError):
         """Carry how long to wait."""
         super().__init__(str(retry_after_seconds))
         self.retry_after_seconds = retry_after_seconds
+
+
+class CannotTell(DarkroomError):
+    """Nothing marks a prediction as ours, so whether there is one cannot be told."""
 
 
 class ComeBackLater(DarkroomError):

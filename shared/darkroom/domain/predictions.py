@@ -8,7 +8,22 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from darkroom.domain.failures import Failure
-from darkroom.domain.jobs import ATTEMPTS_MAX, Job
+from darkroom.domain.jobs import ATTEMPTS_MAX, Job, Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a provider is asked for, by one attempt of a job.
+
+    `asked_since` is before anything can have come of it. `key_prefix` is where in the bucket a provider that answers with the files
+    themselves puts them: `0.png`, `1.png`, and so on.
+    """
+
+    work: Work
+    webhook_url: str | None
+    key_prefix: str
+    asked_since: datetime
+    cancel_after_seconds: int
 
 
 class PredictionStatus(StrEnum):
@@ -23,8 +38,8 @@ class PredictionStatus(StrEnum):
 class Prediction:
     """One piece of work at a provider.
 
-    `outputs` are links that die within the hour; `webhook_url` says whom it is for, where it is told. `retryable` says that it was interrupted
-    by no fault of what was asked for, so that asking once more may help.
+    `outputs` are links that die soon, or the keys of what the provider has put into the bucket itself. `webhook_url` says whom it is for,
+    where it is told. `retryable` says that it was interrupted by no fault of what was asked for, so that asking once more may help.
     """
 
     prediction_id: str

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from importlib import import_module
 from typing import Protocol, cast
 
-from darkroom.domain.jobs import Work
-from darkroom.domain.predictions import Prediction
+from darkroom.domain.predictions import Order, Prediction
 
 
 class Provider(Protocol):
@@ -19,8 +17,8 @@ class Provider(Protocol):
 
     CALLS_BACK: bool
 
-    def request(self, work: Work, *, webhook_url: str | None, cancel_after_seconds: int) -> Prediction:
-        """Create a prediction that ends by itself after this time. Never creates two."""
+    def request(self, order: Order) -> Prediction:
+        """Create a prediction, which ends by itself in time where the provider knows of deadlines. Never creates two."""
         ...
 
     def get(self, prediction_id: str) -> Prediction:
@@ -31,8 +29,11 @@ class Provider(Protocol):
         """Stop a prediction. Stopping one that is over does nothing."""
         ...
 
-    def find(self, *, webhook_url: str | None, since: datetime) -> Prediction | None:
-        """Look for a prediction that may have been created since then, by the webhook's URL; None when there is none."""
+    def find(self, order: Order) -> Prediction | None:
+        """Look for a prediction that an earlier `request` of this order may have created; None when there is none.
+
+        Raises CannotTell where nothing marks a prediction as the order's: then it is not asked for again.
+        """
         ...
 
 

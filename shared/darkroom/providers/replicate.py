@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cache
 from http import HTTPStatus
 from itertools import islice
@@ -17,10 +16,9 @@ import replicate
 from replicate.types import Prediction as ReplicatePrediction
 
 from darkroom.adapters.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
-from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import CannotTell, GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import Failure, FailureCode, failure
-from darkroom.domain.jobs import Work
-from darkroom.domain.predictions import Prediction, PredictionStatus, is_final_at_replicate, links_in
+from darkroom.domain.predictions import Order, Prediction, PredictionStatus, is_final_at_replicate, links_in
 from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
@@ -42,16 +40,16 @@ _INTERRUPTED = re.compile(r"\((code: PA|E1000|E6716|E8367|E8765|E9828|E004)\)")
 _OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN}
 
 
-def request(work: Work, *, webhook_url: str | None, cancel_after_seconds: int) -> Prediction:
+def request(order: Order) -> Prediction:
     """Create a prediction; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one."""
-    webhook: dict[str, Any] = {"webhook": webhook_url, "webhook_events_filter": ["start", "completed"]} if webhook_url else {}
+    webhook: dict[str, Any] = {"webhook": order.webhook_url, "webhook_events_filter": ["start", "completed"]} if order.webhook_url else {}
     try:
         return _normalised(
             _calling(
                 lambda client: client.predictions.create(
-                    version=work.model,
-                    input=dict(work.input),
-                    cancel_after=f"{max(cancel_after_seconds, _CANCEL_AFTER_SECONDS_MIN)}s",
+                    version=order.work.model,
+                    input=dict(order.work.input),
+                    cancel_after=f"{max(order.cancel_after_seconds, _CANCEL_AFTER_SECONDS_MIN)}s",
                     **webhook,
                 )
             )
@@ -72,13 +70,13 @@ def cancel(prediction_id: str) -> None:
         _calling(lambda client: client.predictions.cancel(prediction_id=prediction_id))
 
 
-def find(*, webhook_url: str | None, since: datetime) -> Prediction | None:
+def find(order: Order) -> Prediction | None:
     """Look through the latest predictions for the one with this webhook, which the list echoes. Inputs alone prove nothing."""
-    if webhook_url is None:
-        return None
+    if order.webhook_url is None:
+        raise CannotTell
     with _unanswered():
-        listed = _calling(lambda client: list(islice(client.predictions.list(created_after=since), _LOOKED_THROUGH_MAX)))
-    return next((_normalised(prediction) for prediction in listed if getattr(prediction, "webhook", None) == webhook_url), None)
+        listed = _calling(lambda client: list(islice(client.predictions.list(created_after=order.asked_since), _LOOKED_THROUGH_MAX)))
+    return next((_normalised(prediction) for prediction in listed if getattr(prediction, "webhook", None) == order.webhook_url), None)
 
 
 def _normalised(prediction: ReplicatePrediction) -> Prediction:
