@@ -1,4 +1,7 @@
-"""Put Replicate's token and webhook secret into a deployed stack: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK."""
+"""Put Replicate's token and webhook secret into a deployed stack: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK.
+
+With RUNWAYML_API_SECRET=key_… Runway's key is put in as well, where the stack has Runway.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,20 @@ import boto3
 import replicate
 
 
-def put_secrets(outputs: Mapping[str, str], *, token: str, webhook_secret: str, secrets: Any = None) -> None:  # noqa: ANN401 (a boto3 client)
-    """Put both values into the secrets that the stack's outputs name. Putting the same again changes nothing."""
+def put_secrets(
+    outputs: Mapping[str, str],
+    *,
+    token: str,
+    webhook_secret: str,
+    runway_key: str | None = None,
+    secrets: Any = None,  # noqa: ANN401 (a boto3 client)
+) -> None:
+    """Put the values into the secrets that the stack's outputs name. Putting the same again changes nothing."""
     secrets = secrets or boto3.client("secretsmanager")
-    for name, value in (("ReplicateTokenSecretArn", token), ("ReplicateWebhookSecretArn", webhook_secret)):
+    values = {"ReplicateTokenSecretArn": token, "ReplicateWebhookSecretArn": webhook_secret}
+    if runway_key:
+        values["RunwayKeySecretArn"] = runway_key
+    for name, value in values.items():
         if _current(secrets, outputs[name]) != value:
             secrets.put_secret_value(SecretId=outputs[name], SecretString=value)
 
@@ -47,8 +60,12 @@ def main() -> int:
     if len(sys.argv) != 2 or not token.startswith("r8_"):  # noqa: PLR2004 (the command and the stack)
         sys.stderr.write("usage: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK\n")
         return 2
-    put_secrets(outputs_of(sys.argv[1]), token=token, webhook_secret=webhook_secret_of(token))
-    sys.stdout.write(f"{sys.argv[1]}: both secrets are in. Functions take them up by themselves.\n")
+    outputs, runway_key = outputs_of(sys.argv[1]), os.environ.get("RUNWAYML_API_SECRET")
+    if runway_key and "RunwayKeySecretArn" not in outputs:
+        sys.stderr.write(f"{sys.argv[1]} has no Runway: deploy it with RunwayBaseUrl first.\n")
+        return 2
+    put_secrets(outputs, token=token, webhook_secret=webhook_secret_of(token), runway_key=runway_key)
+    sys.stdout.write(f"{sys.argv[1]}: the secrets are in. Functions take them up by themselves.\n")
     return 0
 
 

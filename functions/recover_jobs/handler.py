@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from darkroom import catalog, clock
+from darkroom import clock
 from darkroom.adapters import deletion, job_store, slots, workflow
 from darkroom.adapters.ending import end
 from darkroom.adapters.job_rows import Queue
@@ -99,7 +99,7 @@ def _sweep_up(account: AccountId, job_id: str, now: datetime) -> None:
 
 
 def _free_leaked_slots(context: LambdaContext) -> None:
-    for provider in {template.provider for template in catalog.templates().values()}:
+    for provider in settings().providers:
         for slot in slots.taken_for_long(provider, now=clock.now()):
             if _is_late(context):
                 return

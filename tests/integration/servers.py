@@ -49,7 +49,7 @@ def server(answer: Callable[[Received], Reply]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(reply.body)
 
-        do_GET = do_POST  # noqa: N815 (the name that http.server looks for)
+        do_GET = do_DELETE = do_POST  # noqa: N815 (the names that http.server looks for)
 
         @override
         def log_message(self, format: str, *args: object) -> None:

@@ -25,6 +25,9 @@ SEEDS = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 UPLOAD = "01999999-aaaa-7bbb-8ccc-dddddddddddd"
 URL = "https://example.com/picture.png"
 SOLD = pytest.mark.parametrize("template", catalog.templates().values(), ids=lambda template: template.code)
+OF_REPLICATE = pytest.mark.parametrize(
+    "template", [template for template in catalog.templates().values() if template.provider == "replicate"], ids=lambda template: template.code
+)
 # What a model takes and its template does not offer. Nobody but the operator should switch a safety checker off or load weights from an
 # address; the other lists of values are not published in full.
 NOT_OFFERED = {
@@ -68,7 +71,8 @@ def refused_fields(code: str, **given: Any) -> list[str]:
 
 class TestShelf:
     def test_holds_what_is_promised(self) -> None:
-        films = {"hailuo-02", "wan-2.2-t2v-fast", "wan-2.2-i2v-fast", "veo-3.1", "veo-3.1-fast", "kling-v2.1", "seedance-1-lite"}
+        films = {"hailuo-02", "wan-2.2-t2v-fast", "wan-2.2-i2v-fast", "veo-3.1", "veo-3.1-fast", "kling-v2.1", "seedance-1-lite",
+                 "runway-gen4-turbo", "runway-gen4.5"}  # fmt: skip
         pictures = {
             "flux-schnell", "flux-dev", "flux-1.1-pro", "flux-kontext-pro", "sdxl", "stable-diffusion-3.5-large", "imagen-4-fast",
             "ideogram-v3-turbo", "real-esrgan", "background-remover", "idm-vton",
@@ -122,7 +126,7 @@ class TestShelf:
 
 
 class TestModels:
-    @SOLD
+    @OF_REPLICATE
     def test_is_asked_only_for_what_the_model_takes(self, template: Template) -> None:
         model = find_by_version(template.model)
         assert model
@@ -134,7 +138,7 @@ class TestModels:
         assert set(template.required) - set(model.required) == ALSO_REQUIRED.get(template.code, set())
         assert set(model.required) <= set(template.required)
 
-    @SOLD
+    @OF_REPLICATE
     def test_has_the_models_types_defaults_and_limits(self, template: Template) -> None:
         model = find_by_version(template.model)
         assert model
@@ -149,7 +153,7 @@ class TestModels:
                     assert ours.get(limit) == theirs[limit], (name, limit)
             assert (name in template.image_parameters) == ("uri" in (theirs.get("format"), theirs.get("items", {}).get("format"))), name
 
-    @SOLD
+    @OF_REPLICATE
     def test_what_it_sends_is_valid_for_the_model(self, template: Template) -> None:
         model = find_by_version(template.model)
         assert model
@@ -280,6 +284,10 @@ class TestPrices:
             ("real-esrgan", {"scale": 2.5}, 15),
             ("background-remover", {}, 10),
             ("idm-vton", {}, 10),
+            ("runway-gen4-turbo", {}, 50),
+            ("runway-gen4-turbo", {"duration": 10}, 100),
+            ("runway-gen4.5", {}, 75),
+            ("runway-gen4.5", {"duration": 2}, 30),
             ("hailuo-02", {}, 75),
             ("hailuo-02", {"resolution": "768p"}, 50),
             ("hailuo-02", {"resolution": "768p", "duration": 10}, 100),

@@ -16,7 +16,7 @@ from tools.problems import problems_text
 # What the workflow hears, and no caller.
 NOBODYS = {
     errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy, errors.ComeBackLater, errors.ProviderUnavailable,
-    errors.OutputUnavailable, errors.GenerationFailed,
+    errors.OutputUnavailable, errors.GenerationFailed, errors.CannotTell,
 }  # fmt: skip
 ERRORS = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DarkroomError)}
 MARKUP = re.compile(r"<script|<link|<img|<iframe|\bon\w+=|https?://(?!\S*127)", re.IGNORECASE)

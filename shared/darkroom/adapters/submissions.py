@@ -8,8 +8,7 @@ from typing import Any
 
 from uuid6 import uuid7
 
-from darkroom import catalog
-from darkroom.adapters import job_store, uploads
+from darkroom.adapters import job_store, shelf, uploads
 from darkroom.adapters.requests import JobRequest
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
@@ -27,9 +26,9 @@ def job_of(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
         raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
     code, given = _asked_for(request, account)
     try:
-        template = catalog.template(code)
+        template = shelf.template(code)
     except NotFound:
-        known = ", ".join(catalog.codes())
+        known = ", ".join(template.code for template in shelf.templates())
         field = "rerun_of" if request.rerun_of else "template"
         raise InvalidRequest([FieldError(field, f"There is no template {code}. There are: {known}.")]) from None
     parameters, uploads_named = _checked(template, given, account, now=now)

@@ -94,7 +94,7 @@ class Template:
 
 def _bounded(schema: Schema, characters_max: int) -> Schema:
     is_prose = schema.get("type") == "string" and not {"enum", "format"} & schema.keys()
-    return {**schema, "maxLength": characters_max} if is_prose else schema
+    return {**schema, "maxLength": min(schema.get("maxLength", characters_max), characters_max)} if is_prose else schema
 
 
 def _as_keys(value: object, uploads: Mapping[str, str]) -> object:

@@ -1,0 +1,161 @@
+"""Runway, through its own SDK, whose types say what each model takes. Other facts are from docs.dev.runwayml.com: errors/errors, errors/task-failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import runwayml
+
+from darkroom.adapters.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
+from darkroom.domain.errors import CannotTell, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.failures import Failure, FailureCode, failure
+from darkroom.domain.predictions import Order, Prediction, PredictionStatus
+from darkroom.observability import logger, metrics
+from darkroom.settings import settings
+
+CALLS_BACK = False
+
+# Shorter than the time-out of any function that asks, so that a step hears of it and can write it down.
+_TIMEOUT = httpx.Timeout(8.0, connect=2.0)
+_UNREACHABLE_SECONDS = 5.0
+_SHEDDING_LOAD_SECONDS = 10.0
+# What is over the day's quota is refused for long, and what is over the limit of tasks at once is queued there.
+_THROTTLED_SECONDS = 30.0
+_SHEDDING_LOAD = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
+_OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_FIELDS = {"prompt": "prompt_text", "image": "prompt_image"}
+_PASSING_FAILURES = (None, "INTERNAL", "INPUT_PREPROCESSING.INTERNAL", "THIRD_PARTY.UNAVAILABLE")
+
+
+def request(order: Order) -> Prediction:
+    """Create a task; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one.
+
+    A model is named as `image_to_video/gen4_turbo`: what it does, and Runway's name for it.
+    """
+    does, _, model = order.work.model.partition("/")
+    given = {_FIELDS.get(name, name): value for name, value in order.work.input.items()}
+    try:
+        task = _calling(lambda client: _resource(client, does).create(model=model, **given))
+    except runwayml.APIStatusError as error:
+        raise _refusal(error) from error
+    return Prediction(task.id, PredictionStatus.RUNNING)
+
+
+def get(prediction_id: str) -> Prediction:
+    """Ask how a task is doing.
+
+    Its document is read as it came: the SDK's own type for a status loses names when a member of it is missing.
+    """
+    answer = _told(lambda client: client.tasks.with_raw_response.retrieve(prediction_id))
+    try:
+        return _normalised(prediction_id, answer.http_response.json())
+    except ValueError as error:
+        raise ProviderUnavailable(type(error).__name__) from error
+
+
+def cancel(prediction_id: str) -> None:
+    """Stop a task, or throw away one that is over. One that is not there any more is stopped."""
+    try:
+        _told(lambda client: client.tasks.delete(prediction_id))
+    except ProviderUnavailable as error:
+        if not isinstance(error.__cause__, runwayml.NotFoundError):
+            raise
+
+
+def find(order: Order) -> Prediction | None:  # noqa: ARG001 (nothing of it helps)
+    """Runway has no list of tasks, and nothing on a task is ours to choose."""
+    raise CannotTell
+
+
+def _resource(client: runwayml.RunwayML, does: str) -> Any:  # noqa: ANN401 (each model has a type of its own, and the template names the model)
+    return {"image_to_video": client.image_to_video, "text_to_video": client.text_to_video}[does]
+
+
+def _normalised(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
+    match task.get("status"):
+        case "SUCCEEDED" if links := tuple(link for link in task.get("output") or () if isinstance(link, str)):
+            return Prediction(prediction_id, PredictionStatus.SUCCEEDED, links)
+        case "SUCCEEDED":
+            return Prediction(prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.NO_OUTPUT))
+        case "FAILED":
+            code = task.get("failureCode")
+            logger.info("prediction failed", prediction_id=prediction_id, provider_error=f"{code}: {task.get('failure')}"[:500])
+            return Prediction(prediction_id, PredictionStatus.FAILED, failure=_failure_of(code), retryable=code in _PASSING_FAILURES)
+        case "CANCELLED":
+            return Prediction(prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.PREDICTION_FAILED))
+        case _:
+            # Pending, running, or throttled: waiting for its turn there.
+            return Prediction(prediction_id, PredictionStatus.RUNNING)
+
+
+def _failure_of(code: str | None) -> Failure:
+    parts = (code or "").split(".")
+    if "SAFETY" in parts:
+        return failure(FailureCode.REFUSED)
+    if parts[0] == "ASSET":
+        return failure(FailureCode.INVALID_INPUT, "The model could not use the picture that it was given.")
+    return failure(FailureCode.PREDICTION_FAILED)
+
+
+def _calling(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (whatever the SDK answers)
+    """Call Runway, and sort what went wrong on the way. Whatever it answered and was not about patience comes through as it is."""
+    try:
+        try:
+            return call(_client())
+        except runwayml.AuthenticationError:
+            # The key may have been rotated since it was fetched; a 401 has done nothing, so it may be asked again.
+            return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
+    except runwayml.RateLimitError as error:
+        raise ProviderBusy(_THROTTLED_SECONDS) from error
+    except runwayml.APIStatusError as error:
+        if error.status_code in _SHEDDING_LOAD:
+            raise ProviderBusy(_SHEDDING_LOAD_SECONDS) from error
+        if error.status_code in _OUR_ACCOUNT or _lacks_credits(error):
+            logger.error("the provider refuses our own account", status=error.status_code)
+            metrics.add_metric("ProviderAccountRefused", "Count", 1)
+        raise
+    except runwayml.APIConnectionError as error:
+        if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+            raise ProviderBusy(_UNREACHABLE_SECONDS) from error
+        raise ProviderUnavailable(type(error).__name__) from error
+
+
+def _told(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (whatever the SDK answers)
+    """Call about a task that exists: no refusal says anything of it."""
+    try:
+        return _calling(call)
+    except runwayml.APIError as error:
+        raise ProviderUnavailable(type(error).__name__) from error
+
+
+def _refusal(error: runwayml.APIStatusError) -> Exception:
+    """Sort why nothing was created, or why that is not known."""
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status_code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT):
+        return ProviderUnavailable(str(error.status_code))
+    if error.status_code in _OUR_ACCOUNT or _lacks_credits(error):
+        return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
+    logger.info("the provider refuses the input", provider_error=str(error.body)[:500])
+    return GenerationFailed(failure(FailureCode.INVALID_INPUT))
+
+
+def _lacks_credits(error: runwayml.APIStatusError) -> bool:
+    # A 400 like that of any wrong field, told apart by its words alone.
+    said = error.body.get("error") if isinstance(error.body, Mapping) else None
+    return error.status_code == HTTPStatus.BAD_REQUEST and "enough credits" in str(said)
+
+
+def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> runwayml.RunwayML:
+    keys = secret_values(settings().runway_key_secret, age_seconds_max=age_seconds_max)
+    if not keys:
+        logger.error("no Runway key has been put in", secret=settings().runway_key_secret)
+        raise ProviderBusy(_UNREACHABLE_SECONDS)
+    return _client_with(keys[0], settings().runway_base_url)
+
+
+@cache
+def _client_with(key: str, base_url: str) -> runwayml.RunwayML:
+    return runwayml.RunwayML(api_key=key, base_url=base_url, timeout=_TIMEOUT, max_retries=0)

@@ -1,0 +1,230 @@
+"""What Runway says, sorted: what may be asked again and when, what the user must change, and what somebody of ours must see to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from darkroom.domain.errors import CannotTell, DarkroomError, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.jobs import Work
+from darkroom.domain.predictions import Order, Prediction, PredictionStatus
+from darkroom.observability import metrics
+from darkroom.providers import runway
+from tests.aws import client
+from tests.builders import NOON
+from tests.integration.servers import Received, Reply, server
+from tests.integration.steps import with_setting
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+ORDER = Order(
+    work=Work("runway", "text_to_video/gen4.5", {"prompt": "a lighthouse", "ratio": "1280:720", "duration": 5}, 1, ()),
+    webhook_url=None,
+    key_prefix="media/web/ann/x/",
+    asked_since=NOON,
+    cancel_after_seconds=60,
+)
+TASK: dict[str, Any] = {"id": "d2e3d1f4-1b3c-4b5c-8d46-1c1d7ee86892", "createdAt": "2026-01-02T12:00:00Z"}
+LINK = "https://dnznrvs05pmza.cloudfront.net/output.mp4?_jwt=x"
+KEY = "key_a_key_of_runways"
+
+
+class Runway:
+    """Whatever a test has it say, to every request."""
+
+    def __init__(self) -> None:
+        self.reply = Reply()
+        self.received: list[Received] = []
+
+    def says(self, status: int, document: object) -> None:
+        self.reply = Reply(status, json.dumps(document).encode(), {"Content-Type": "application/json"})
+
+    def answer(self, request: Received) -> Reply:
+        self.received.append(request)
+        return self.reply
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runway]:
+    api = Runway()
+    with server(api.answer) as url:
+        client("secretsmanager").create_secret(Name="runway-key", SecretString=KEY)
+        monkeypatch.setenv("RUNWAY_KEY_SECRET", "runway-key")
+        with_setting(monkeypatch, "RUNWAY_BASE_URL", url)
+        yield api
+    # What is counted outside of a handler is written by the next one.
+    metrics.clear_metrics()
+
+
+def got(api: Runway, **members: Any) -> Prediction:
+    api.says(200, TASK | members)
+    return runway.get(TASK["id"])
+
+
+class TestCreating:
+    def test_a_film_from_a_prompt(self, api: Runway) -> None:
+        api.says(200, {"id": TASK["id"]})
+
+        assert runway.request(ORDER) == Prediction(TASK["id"], PredictionStatus.RUNNING)
+
+        (request,) = api.received
+        assert (request.method, request.path) == ("POST", "/v1/text_to_video")
+        assert (request.headers["authorization"], request.headers["x-runway-version"]) == (f"Bearer {KEY}", "2024-11-06")
+        assert json.loads(request.body) == {"model": "gen4.5", "promptText": "a lighthouse", "ratio": "1280:720", "duration": 5}
+
+    def test_a_film_from_a_picture(self, api: Runway) -> None:
+        api.says(200, {"id": TASK["id"]})
+        given = {"image": "https://example.com/a.png", "prompt": "it moves", "ratio": "960:960", "duration": 10, "seed": 7}
+
+        runway.request(dataclasses.replace(ORDER, work=Work("runway", "image_to_video/gen4_turbo", given, 1, ("image",))))
+
+        (request,) = api.received
+        assert request.path == "/v1/image_to_video"
+        assert json.loads(request.body) == {
+            "model": "gen4_turbo",
+            "promptImage": "https://example.com/a.png",
+            "promptText": "it moves",
+            "ratio": "960:960",
+            "duration": 10,
+            "seed": 7,
+        }
+
+    @pytest.mark.parametrize(
+        ("status", "expected"),
+        [
+            (500, ProviderUnavailable), (504, ProviderUnavailable), (408, ProviderUnavailable), (409, ProviderUnavailable),
+            (429, ProviderBusy), (502, ProviderBusy), (503, ProviderBusy), (400, GenerationFailed), (404, GenerationFailed), (422, GenerationFailed),
+        ],
+    )  # fmt: skip
+    def test_is_never_repeated_by_itself(self, api: Runway, status: int, expected: type[DarkroomError]) -> None:
+        """There is no idempotency key, so a second request would be a second task."""
+        api.says(status, {"error": "no"})
+
+        with pytest.raises(expected):
+            runway.request(ORDER)
+
+        assert len(api.received) == 1
+
+    @pytest.mark.parametrize(
+        ("status", "document", "code", "is_ours"),
+        [
+            (400, {"error": "Validation of body failed", "issues": [{"path": ["ratio"]}]}, FailureCode.INVALID_INPUT, False),
+            (400, [], FailureCode.INVALID_INPUT, False),
+            (400, {"error": "You do not have enough credits to run this task."}, FailureCode.PROVIDER_UNAVAILABLE, True),
+            (401, {"error": "The API key is not valid."}, FailureCode.PROVIDER_UNAVAILABLE, True),
+            (403, {"error": "no"}, FailureCode.PROVIDER_UNAVAILABLE, True),
+        ],
+    )
+    def test_what_the_user_must_change_is_told_from_what_is_ours(self, api: Runway, status: int, document: object, code: FailureCode, *, is_ours: bool) -> None:
+        api.says(status, document)
+        metrics.clear_metrics()
+
+        with pytest.raises(GenerationFailed) as refused:
+            runway.request(ORDER)
+
+        assert refused.value.failure.code is code
+        assert "credits" not in refused.value.failure.message
+        assert ("ProviderAccountRefused" in metrics.metric_set) is is_ours
+
+    def test_where_nobody_listens_nothing_was_done(self, api: Runway, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_setting(monkeypatch, "RUNWAY_BASE_URL", "http://127.0.0.1:9")
+
+        with pytest.raises(ProviderBusy):
+            runway.request(ORDER)
+        assert api.received == []
+
+    def test_without_a_key_it_waits_for_one(self, api: Runway) -> None:
+        client("secretsmanager").create_secret(Name="empty")
+        with pytest.MonkeyPatch.context() as patch:
+            with_setting(patch, "RUNWAY_KEY_SECRET", "empty")
+            with pytest.raises(ProviderBusy):
+                runway.request(ORDER)
+
+        assert api.received == []
+
+    def test_what_an_unanswered_one_made_cannot_be_told(self, api: Runway) -> None:
+        with pytest.raises(CannotTell):
+            runway.find(ORDER)
+        assert api.received == []
+
+
+class TestReading:
+    @pytest.mark.parametrize("status", ["PENDING", "THROTTLED", "RUNNING", "A_STATUS_OF_TOMORROW"])
+    def test_what_is_not_over_runs(self, api: Runway, status: str) -> None:
+        assert got(api, status=status).status is PredictionStatus.RUNNING
+
+    def test_what_is_done_has_links(self, api: Runway) -> None:
+        assert got(api, status="SUCCEEDED", output=[LINK]) == Prediction(TASK["id"], PredictionStatus.SUCCEEDED, (LINK,))
+
+    @pytest.mark.parametrize("members", [{"output": []}, {"output": None}, {}, {"output": [None]}])
+    def test_a_success_without_a_file_is_a_failure(self, api: Runway, members: dict[str, Any]) -> None:
+        failed = got(api, status="SUCCEEDED", **members).failure
+
+        assert failed
+        assert failed.code is FailureCode.NO_OUTPUT
+
+    @pytest.mark.parametrize(
+        ("code", "expected", "retryable"),
+        [
+            ("SAFETY.INPUT.TEXT", FailureCode.REFUSED, False),
+            ("SAFETY.OUTPUT.VIDEO", FailureCode.REFUSED, False),
+            ("INPUT_PREPROCESSING.SAFETY.TEXT", FailureCode.REFUSED, False),
+            ("ASSET.INVALID", FailureCode.INVALID_INPUT, False),
+            ("INTERNAL.BAD_OUTPUT.CODE01", FailureCode.PREDICTION_FAILED, False),
+            ("INTERNAL", FailureCode.PREDICTION_FAILED, True),
+            ("INPUT_PREPROCESSING.INTERNAL", FailureCode.PREDICTION_FAILED, True),
+            ("THIRD_PARTY.UNAVAILABLE", FailureCode.PREDICTION_FAILED, True),
+            ("A.CODE.OF.TOMORROW", FailureCode.PREDICTION_FAILED, False),
+            (None, FailureCode.PREDICTION_FAILED, True),
+        ],
+    )
+    def test_each_kind_of_failure_is_told_from_the_others(self, api: Runway, code: str | None, expected: FailureCode, *, retryable: bool) -> None:
+        prediction = got(api, status="FAILED", failure="Something for engineers.", failureCode=code)
+
+        assert prediction.failure
+        assert (prediction.failure.code, prediction.retryable) == (expected, retryable)
+        assert "engineers" not in prediction.failure.message
+
+    def test_what_somebody_else_canceled_has_failed(self, api: Runway) -> None:
+        prediction = got(api, status="CANCELLED")
+
+        assert prediction.failure
+        assert (prediction.failure.code, prediction.retryable) == (FailureCode.PREDICTION_FAILED, False)
+
+    def test_an_answer_that_is_none_says_nothing(self, api: Runway) -> None:
+        api.reply = Reply(200, b"<html>", {"Content-Type": "application/json"})
+
+        with pytest.raises(ProviderUnavailable):
+            runway.get(TASK["id"])
+
+    @pytest.mark.parametrize("status", [400, 401, 404, 500])
+    def test_no_refusal_says_anything_of_a_task_that_exists(self, api: Runway, status: int) -> None:
+        api.says(status, {"error": "no"})
+
+        with pytest.raises(ProviderUnavailable):
+            runway.get(TASK["id"])
+
+
+class TestCanceling:
+    def test_deletes_the_task(self, api: Runway) -> None:
+        api.reply = Reply(204)
+
+        runway.cancel(TASK["id"])
+
+        assert [(request.method, request.path) for request in api.received] == [("DELETE", f"/v1/tasks/{TASK['id']}")]
+
+    def test_one_that_is_not_there_any_more_is_stopped(self, api: Runway) -> None:
+        api.says(404, {"error": "Not found"})
+
+        runway.cancel(TASK["id"])
+
+    def test_a_refusal_is_no_cancel(self, api: Runway) -> None:
+        api.says(500, {"error": "no"})
+
+        with pytest.raises(ProviderUnavailable):
+            runway.cancel(TASK["id"])
