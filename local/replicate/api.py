@@ -9,7 +9,6 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
 from local.replicate import problems
-from local.replicate.clock import Clock
 from local.replicate.creation import parse_create_request
 from local.replicate.fates import decide
 from local.replicate.faults import Faults
@@ -19,7 +18,8 @@ from local.replicate.models import Model, model_document
 from local.replicate.paging import page_of
 from local.replicate.predictions import Prediction, PredictionStore
 from local.replicate.ratelimit import TokenBucket
-from local.replicate.routing import JsonRequest, Router, json_response
+from local.simulators.clock import Clock
+from local.simulators.routing import JsonRequest, Router, json_response
 
 # Replicate docs, "Rate limits".
 CREATES_PER_MINUTE = 600
@@ -53,7 +53,8 @@ class Api:
                 Rule("/v1/models/<owner>/<name>", methods=["GET"], endpoint=self._get_model),
                 Rule("/v1/models/<owner>/<name>/predictions", methods=["POST"], endpoint=self._create_of_model),
                 Rule("/v1/webhooks/default/secret", methods=["GET"], endpoint=self._get_webhook_secret),
-            ]
+            ],
+            problems.told_as_problem,
         )
 
     def answer(self, request: JsonRequest) -> Response:

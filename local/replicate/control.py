@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 from local.replicate.deliveries import Deliveries
 from local.replicate.faults import Faults
 from local.replicate.predictions import PredictionStore
-from local.replicate.routing import JsonRequest, json_response
 from local.replicate.webhooks import Outbox
+from local.simulators.routing import JsonRequest, json_response
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from local.replicate import problems
-from local.replicate.clock import Clock
 from local.replicate.outputs import Output
+from local.simulators.clock import Clock
 
 REQUESTS_REMEMBERED_MAX = 10_000
 

@@ -1,12 +1,12 @@
-"""What goes wrong, and how often."""
+"""What goes wrong with Replicate, and how often."""
 
-import threading
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from local.replicate import problems
-from local.replicate.chance import dice
-from local.replicate.validation import Schema, invalid_fields
+from local.replicate.validation import invalid_fields
+from local.simulators import faults as common
 
 type Mishap = Literal[
     "lose_webhook",
@@ -22,13 +22,9 @@ type Mishap = Literal[
     "drop_output",
 ]
 
-_SECONDS_MAX = 3600
-_PROBABILITY: Schema = {"type": "number", "minimum": 0, "maximum": 1}
-_SECONDS: Schema = {"type": "number", "minimum": 0, "maximum": _SECONDS_MAX}
-
 
 @dataclass(frozen=True, kw_only=True)
-class FaultSettings:
+class FaultSettings(common.FaultSettings):
     """Probabilities are from 0 to 1.
 
     - lose_webhook: a message is never sent; duplicate_webhook: it is sent twice at the same time, under one id;
@@ -39,7 +35,6 @@ class FaultSettings:
     - fail: the run is interrupted; flag_sensitive: refused with E005; no_output: succeeded with null;
       drop_output: per file, succeeded with fewer than asked.
     - queue_seconds and run_seconds: how long a prediction is starting, and then processing.
-    - seed: for the dice of all probabilities; null throws real dice.
     """
 
     lose_webhook: float = 0.0
@@ -56,51 +51,16 @@ class FaultSettings:
     drop_output: float = 0.0
     queue_seconds: float = 0.1
     run_seconds: float = 1.0
-    seed: int | None = None
 
 
-def _schema_of(name: str) -> Schema:
-    if name == "seed":
-        return {"type": ["integer", "null"]}
-    return _SECONDS if name.endswith("_seconds") else _PROBABILITY
-
-
-_SETTINGS_SCHEMA: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {field.name: _schema_of(field.name) for field in fields(FaultSettings)},
-}
-
-
-class Faults:
-    """The settings in force, and the dice. What a new set does not name goes back to `defaults`."""
+class Faults(common.Dice[FaultSettings, Mishap]):
+    """The faults of the simulated Replicate."""
 
     def __init__(self, defaults: FaultSettings) -> None:
         """Begin with the defaults."""
-        self._defaults = defaults
-        self._lock = threading.Lock()
-        self._settings = defaults
-        self._dice = dice(defaults.seed)
+        super().__init__(defaults, _check)
 
-    @property
-    def settings(self) -> FaultSettings:
-        """The settings in force."""
-        return self._settings
 
-    def document(self) -> dict[str, Any]:
-        """Return the settings in force, each by its name."""
-        return asdict(self._settings)
-
-    def set(self, named: object) -> None:
-        """Replace the settings, or raise the problem that names each unknown fault and each value out of its range."""
-        if wrong := invalid_fields(named, _SETTINGS_SCHEMA):
-            raise problems.invalid(wrong, title="Invalid faults")
-        with self._lock:
-            self._settings = replace(self._defaults, **cast("dict[str, Any]", named))
-            self._dice = dice(self._settings.seed)
-
-    def happens(self, mishap: Mishap) -> bool:
-        """Throw the dice."""
-        probability: float = getattr(self._settings, mishap)
-        with self._lock:
-            return self._dice.random() < probability
+def _check(named: object, schema: Mapping[str, Any]) -> None:
+    if wrong := invalid_fields(named, schema):
+        raise problems.invalid(wrong, title="Invalid faults")

@@ -8,12 +8,12 @@ from functools import partial
 from threading import Thread
 from typing import Any, Unpack
 
-from local.replicate.clock import Clock
 from local.replicate.deliveries import Deliveries
 from local.replicate.predictions import OPEN, Changes, Prediction, PredictionStore, Status
-from local.replicate.scheduler import Scheduler
 from local.replicate.sources import SourceUnusable, fetch_source
 from local.replicate.webhooks import Event, Message, Outbox
+from local.simulators.clock import Clock
+from local.simulators.scheduler import Scheduler
 
 # Replicate docs, "Receive webhooks": new outputs and the completion, unless a filter says otherwise.
 EVENTS_BY_DEFAULT = ("output", "completed")

@@ -2,9 +2,9 @@
 
 from typing import Any, cast
 
-from local.replicate.films import Film
 from local.replicate.models import Inputs, Model, size_in_pixels
 from local.replicate.pictures import Picture
+from local.simulators.films import Film
 
 type Output = Picture | Film
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from PIL import Image
 
-from local.replicate.landscape import draw_landscape
-from local.replicate.retouching import blended, cut_out, enlarged
+from local.simulators.landscape import draw_landscape
+from local.simulators.retouching import blended, cut_out, enlarged
 
 type Format = Literal["webp", "png", "jpg"]
 

@@ -4,23 +4,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, override
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from local.replicate.validation import InvalidField
+from local.simulators.routing import Refusal
 
 
 @dataclass
-class Problem(Exception):
+class Problem(Refusal):
     """An answer of the type application/problem+json. `status` is also a member of the body."""
 
     status: HTTPStatus
     members: dict[str, Any]
     headers: dict[str, str] = field(default_factory=dict)
 
+    @override
     def response(self) -> Response:
-        """Return the problem as it goes over the wire."""
         body = json.dumps({**self.members, "status": int(self.status)})
         return Response(body, self.status, self.headers, content_type="application/problem+json")
 
@@ -36,11 +38,6 @@ def unauthenticated() -> Problem:
 def not_found() -> Problem:
     """Refuse what does not exist."""
     return Problem(HTTPStatus.NOT_FOUND, {"detail": "The requested resource could not be found."})
-
-
-def bad_request(detail: str) -> Problem:
-    """Refuse a body that cannot be read."""
-    return Problem(HTTPStatus.BAD_REQUEST, {"title": "Bad request", "detail": detail})
 
 
 def invalid_version() -> Problem:
@@ -85,3 +82,13 @@ def unavailable() -> Problem:
         HTTPStatus.SERVICE_UNAVAILABLE,
         {"title": "Service unavailable", "detail": "The service is temporarily unavailable."},
     )
+
+
+def told_as_problem(error: HTTPException) -> Response:
+    """Keep the headers of the library's own refusal (Allow of a 405), and change its page into a problem."""
+    response = Response(status=error.code, headers=error.get_headers(), content_type="application/problem+json")
+    if error.code == HTTPStatus.NOT_FOUND:
+        response.set_data(not_found().response().get_data())
+    else:
+        response.set_data(json.dumps({"title": error.name, "detail": error.description, "status": error.code}))
+    return response

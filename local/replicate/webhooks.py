@@ -15,9 +15,9 @@ from typing import Any, Literal
 import requests
 from standardwebhooks import Webhook
 
-from local.replicate.clock import Clock
 from local.replicate.faults import Faults
-from local.replicate.scheduler import Scheduler
+from local.simulators.clock import Clock
+from local.simulators.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 

@@ -47,9 +47,10 @@ def server(answer: Callable[[Received], Reply]) -> Iterator[str]:
             for name, value in (reply.headers | {"Content-Length": str(length)}).items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(reply.body)
+            if self.command != "HEAD":
+                self.wfile.write(reply.body)
 
-        do_GET = do_DELETE = do_POST  # noqa: N815 (the names that http.server looks for)
+        do_GET = do_HEAD = do_DELETE = do_POST  # noqa: N815 (the names that http.server looks for)
 
         @override
         def log_message(self, format: str, *args: object) -> None:

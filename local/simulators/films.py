@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import av
 from PIL import Image
 
-from local.replicate.landscape import draw_landscape
-from local.replicate.retouching import blended
+from local.simulators.landscape import draw_landscape
+from local.simulators.retouching import blended
 
 FILMS_REMEMBERED_MAX = 8
 # Smaller than the real ones, so that a film is drawn in about a second; the proportions are those that were asked for.

@@ -8,7 +8,7 @@ from random import Random
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from local.replicate.chance import dice
+from local.simulators.chance import dice
 
 type Colour = tuple[int, int, int]
 type Size = tuple[int, int]

@@ -13,13 +13,13 @@ logger = logging.getLogger(__name__)
 class Scheduler:
     """Runs actions after a delay, in the order of their times. An action must not block."""
 
-    def __init__(self) -> None:
-        """Begin with nothing due."""
+    def __init__(self, name: str) -> None:
+        """Begin with nothing due. `name` is the simulator's."""
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._ticket = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="simulated-replicate-scheduler", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{name}-scheduler", daemon=True)
 
     def start(self) -> None:
         """Let time pass: actions run from now on."""
@@ -44,7 +44,7 @@ class Scheduler:
             try:
                 action()
             except Exception:
-                # One broken action must not stop the clock of all other predictions.
+                # One broken action must not stop the clock of everything else.
                 logger.exception("a scheduled action failed")
 
     def _next(self) -> Callable[[], object] | None:

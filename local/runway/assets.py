@@ -1,0 +1,78 @@
+"""The pictures that a film is made from: fetched when the task runs, under the conditions that the documentation sets.
+
+Source: docs.dev.runwayml.com, "API Input Parameters" and "API Troubleshooting Guide". The server must answer HEAD too, which a
+presigned URL of S3 does not; redirects are not followed; the content type must be that of a picture.
+"""
+
+from base64 import b64decode
+from http import HTTPStatus
+from io import BytesIO
+
+import requests
+from PIL import Image
+
+PICTURE_BYTES_MAX = 16 * 1024 * 1024
+SIDE_PIXELS_MAX = 8000
+RATIO_MIN, RATIO_MAX = 0.5, 2.0
+
+_TIMEOUT_SECONDS = 10.0
+_FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+
+
+class AssetInvalid(Exception):
+    """The picture cannot be used; the message is what the task fails with."""
+
+
+def picture(uri: str) -> bytes:
+    """Return the file. Raises AssetInvalid."""
+    content_type, body = _from_data_uri(uri) if uri.startswith("data:") else _fetched(uri)
+    try:
+        with Image.open(BytesIO(body), formats=[_FORMATS[content_type]]) as opened:
+            opened.load()
+            width, height = opened.size
+    except Exception as error:
+        raise AssetInvalid("Failed to read asset. The file may be damaged, or not be of its content type.") from error
+    if max(width, height) > SIDE_PIXELS_MAX:
+        raise AssetInvalid(f"Invalid asset dimensions. Height and width must not exceed {SIDE_PIXELS_MAX}.")
+    ratio = width / height
+    if ratio < RATIO_MIN:
+        raise AssetInvalid(f"Invalid asset aspect ratio. width / height ratio must be at least {RATIO_MIN}. Got {ratio:.3f}.")
+    if ratio > RATIO_MAX:
+        raise AssetInvalid(f"Invalid asset aspect ratio. width / height ratio must be at most {RATIO_MAX:g}. Got {ratio:.3f}.")
+    return body
+
+
+def _from_data_uri(uri: str) -> tuple[str, bytes]:
+    head, _, data = uri.partition(",")
+    return head.removeprefix("data:").removesuffix(";base64").lower(), b64decode(data)
+
+
+def _fetched(url: str) -> tuple[str, bytes]:
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            session.headers["User-Agent"] = "RunwayML API/simulated"
+            for method in ("HEAD", "GET"):
+                answer = session.request(method, url, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
+                _refuse(answer)
+    except requests.Timeout as error:
+        raise AssetInvalid("Timeout while fetching asset.") from error
+    except requests.RequestException as error:
+        raise AssetInvalid("Failed to fetch asset. The URL may be incorrect or the server hosting the asset may be down.") from error
+    return _content_type(answer), answer.content
+
+
+def _refuse(answer: requests.Response) -> None:
+    if answer.status_code != HTTPStatus.OK:
+        raise AssetInvalid(f'Failed to fetch asset. Received HTTP response code "{answer.status_code}".')
+    if _content_type(answer) not in _FORMATS:
+        raise AssetInvalid(f"Unsupported Content-Type: {_content_type(answer) or 'none'}")
+    length = answer.headers.get("Content-Length", "")
+    if not length.isdigit():
+        raise AssetInvalid("Missing or invalid Content-Length.")
+    if int(length) > PICTURE_BYTES_MAX:
+        raise AssetInvalid("Asset size exceeds 16.0MB.")
+
+
+def _content_type(answer: requests.Response) -> str:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
