@@ -24,6 +24,7 @@ from local.front.servers import HttpServer, listen
 from local.front.tokens import TokenDoor, TokenIssuer, TokenRequest
 from local.real_replicate import RealReplicate
 from local.replicate import SimulatedReplicate
+from local.runway import SimulatedRunway
 from local.sandboxes.concurrency import Sandboxes
 from local.sandboxes.functions import FunctionSpec, read_functions
 from local.sandboxes.runtime import lay_out_runtime
@@ -127,9 +128,12 @@ class LocalStack:
         self.api_url, self.aws_url = api_server.url, aws.url
         replicate = self._real_replicate or self._simulated_replicate(replicate_port)
         self.replicate_url = replicate.base_url
+        runway = SimulatedRunway()
+        runway.start()
+        self.runway_url = self._until_stop(runway, SimulatedRunway.stop).base_url
 
         aws.start()
-        values = local_parameters(template, self.api_url, self.replicate_url)
+        values = local_parameters(template, self.api_url, self.replicate_url, self.runway_url)
         if self._real_replicate:
             values |= self._real_replicate.parameters
         values |= parameters

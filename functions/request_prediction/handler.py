@@ -140,7 +140,7 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
     if not slots.take(job, now=now):
         job_store.note_waiting(job, now=now)
         raise ProviderBusy(slots.stand_in_line(job, now=now))
-    work = media.linked(job.work)
+    work = media.linked(job.work, inline_bytes_max=max(provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max))
     attempt = _written_down(job, lap)
     if attempt is None:
         return None

@@ -8,9 +8,10 @@ from local.cloud.account import Client
 from local.cloud.resources import Resources
 
 LOCAL_REPLICATE_TOKEN = "r8_local_token_of_the_simulated_replicate"  # noqa: S105
+LOCAL_RUNWAY_KEY = "key_of_the_simulated_runway"
 
 
-def local_parameters(template: Mapping[str, Any], api_url: str, replicate_url: str) -> dict[str, str]:
+def local_parameters(template: Mapping[str, Any], api_url: str, replicate_url: str, runway_url: str) -> dict[str, str]:
     """Give values for those of these parameters that the template declares."""
     simulator = urlsplit(replicate_url).netloc
     known = {
@@ -18,13 +19,15 @@ def local_parameters(template: Mapping[str, Any], api_url: str, replicate_url: s
         "PrivateHosts": f"{simulator},127.0.0.1,localhost",
         "PublicUrl": api_url,
         "ReplicateBaseUrl": f"{replicate_url}/v1",
+        "RunwayBaseUrl": runway_url,
+        "RunwayDeliveryHosts": urlsplit(runway_url).netloc,
     }
     return {name: value for name, value in known.items() if name in template.get("Parameters", {})}
 
 
 def fill_secrets(resources: Resources, secretsmanager: Client, *, token: str = LOCAL_REPLICATE_TOKEN, webhook_secret: str | None) -> None:
-    """Fill those of the two secrets that the stack has; without a webhook secret that one stays empty."""
-    values = {"ReplicateTokenSecret": token, "ReplicateWebhookSecret": webhook_secret}
+    """Fill those of the secrets that the stack has; without a webhook secret that one stays empty."""
+    values = {"ReplicateTokenSecret": token, "ReplicateWebhookSecret": webhook_secret, "RunwayKeySecret": LOCAL_RUNWAY_KEY}
     existing = resources.of_type("AWS::SecretsManager::Secret")
     for logical_id, value in values.items():
         if logical_id in existing and value:

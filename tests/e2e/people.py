@@ -53,6 +53,10 @@ class Person:
 
         return until(look, seconds=seconds)
 
+    def until_processing(self, job_id: str) -> None:
+        """Wait until the job's prediction is known."""
+        until(lambda: self.client.get(f"/jobs/{job_id}")["status"] == "processing")
+
     def refused(self, method: str, path: str, **options: Any) -> requests.Response:
         """Make a request that is refused, and give the answer."""
         try:

@@ -111,7 +111,7 @@ class Life(Scheduler):
         self.due: list[Callable[[], object]] = []
         self.delays: list[float] = []
         self.lifecycle = Lifecycle(store=TaskStore(), scheduler=self, clock=MovableClock())
-        fate = decide({"ratio": "1280:720", "duration": 2}, Faults(FaultSettings(**faults)))
+        fate = decide({"ratio": "1280:720", "duration": 2}, Faults(FaultSettings(**faults)))  # type: ignore[arg-type]
         self.task = Task(endpoint="text_to_video", body={}, fate=fate, created_at=MovableClock()(), cost=24, status=Status.THROTTLED)
         self.lifecycle.begin(self.task)
         self.seen = [self.task.status]

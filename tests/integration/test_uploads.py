@@ -20,7 +20,7 @@ from darkroom.settings import settings
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, call_api, http_event, open_account
 from tests.contract import must_be_as_described
-from tests.integration.steps import BUCKET, at, with_setting
+from tests.integration.steps import BUCKET, at
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -233,18 +233,16 @@ class TestUsing:
         sent = stored_work(job["id"]).input["reference_images"]
         assert sent == [f"uploads/web/ann/{second}.jpg", url, f"uploads/web/ann/{first}.jpg"]
 
-    def test_where_nobody_can_fetch_it_a_small_one_goes_into_the_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_nobody_can_fetch_it_a_small_one_goes_into_the_request(self) -> None:
         upload_id = prepared()
         key = f"uploads/web/ann/{upload_id}.jpg"
         body = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
         work = Work("replicate", "a/model", {"image": key, "others": [key, "https://example.com/a.png"]}, 1, ("image", "others"))
 
-        with_setting(monkeypatch, "INLINE_INPUT_BYTES_MAX", len(body))
         inline = f"data:image/jpeg;base64,{b64encode(body).decode()}"
-        assert media.linked(work).input == {"image": inline, "others": [inline, "https://example.com/a.png"]}
+        assert media.linked(work, inline_bytes_max=len(body)).input == {"image": inline, "others": [inline, "https://example.com/a.png"]}
 
-        with_setting(monkeypatch, "INLINE_INPUT_BYTES_MAX", len(body) - 1)
-        assert str(media.linked(work).input["image"]).startswith("https://")
+        assert str(media.linked(work, inline_bytes_max=len(body) - 1).input["image"]).startswith("https://")
 
     def test_anything_else_is_refused_and_costs_nothing(self) -> None:
         open_account(100)

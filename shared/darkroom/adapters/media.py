@@ -104,12 +104,12 @@ def opened(key: str) -> IO[bytes]:
     return file
 
 
-def linked(work: Work) -> Work:
+def linked(work: Work, *, inline_bytes_max: int = 0) -> Work:
     """Put a signed link in the place of each picture of ours, for the provider to fetch; it is signed only when the provider is asked.
 
-    Where the provider cannot reach the bucket, which is so on one's own machine, small ones go into the request itself.
+    Pictures of at most `inline_bytes_max` go into the request itself, where the provider cannot reach the bucket or would rather not.
     """
-    return replace(work, input={**work.input, **{name: _linked(work.input[name]) for name in work.images}})
+    return replace(work, input={**work.input, **{name: _linked(work.input[name], inline_bytes_max) for name in work.images}})
 
 
 def link(key: str, *, seconds: int) -> str:
@@ -118,19 +118,19 @@ def link(key: str, *, seconds: int) -> str:
     return url
 
 
-def _linked(image: object) -> object:
+def _linked(image: object, inline_bytes_max: int) -> object:
     if isinstance(image, list):
-        return [_linked(item) for item in image]
+        return [_linked(item, inline_bytes_max) for item in image]
     if str(image).startswith("https://"):
         return image
-    return _inline(str(image)) or link(str(image), seconds=settings().link_seconds)
+    return _inline(str(image), inline_bytes_max) or link(str(image), seconds=settings().link_seconds)
 
 
-def _inline(key: str) -> str | None:
+def _inline(key: str, bytes_max: int) -> str | None:
     """Give a picture of ours as a data URL (RFC 2397); None when it is too large for one, or none is wanted."""
-    if not settings().inline_input_bytes_max:
+    if not bytes_max:
         return None
     found = client("s3").get_object(Bucket=settings().media_bucket, Key=key)
-    if found["ContentLength"] > settings().inline_input_bytes_max:
+    if found["ContentLength"] > bytes_max:
         return None
     return f"data:{found['ContentType']};base64,{b64encode(found['Body'].read()).decode()}"

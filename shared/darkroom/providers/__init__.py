@@ -9,13 +9,16 @@ from darkroom.domain.predictions import Order, Prediction
 
 
 class Provider(Protocol):
-    """What a provider's module can do. CALLS_BACK says whether it calls the webhook's URL; who does not is asked how it is doing.
+    """What a provider's module can do.
+
+    CALLS_BACK says whether it calls the webhook's URL; who does not is asked how it is doing. Pictures of ours of at most INLINE_INPUT_BYTES_MAX go into the request, as data URLs; others are signed links.
 
     Every verb may raise ProviderBusy (nothing was done, come back later) and ProviderUnavailable (what was done is unknown). Only `request`
     raises GenerationFailed (it will never be done): what exists already is not undone by a refusal.
     """
 
     CALLS_BACK: bool
+    INLINE_INPUT_BYTES_MAX: int
 
     def request(self, order: Order) -> Prediction:
         """Create a prediction, which ends by itself in time where the provider knows of deadlines. Never creates two."""

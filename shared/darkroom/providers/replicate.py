@@ -23,6 +23,7 @@ from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
 CALLS_BACK = True
+INLINE_INPUT_BYTES_MAX = 0
 
 # Shorter than the time-out of any function that asks, so that a step hears of it and can write it down.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)

@@ -18,6 +18,9 @@ from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
 CALLS_BACK = False
+# A picture's server must answer HEAD, which a link of S3's that is signed for GET does not; a data URL may have 5 MB, encoded
+# (docs.dev.runwayml.com/assets/inputs).
+INLINE_INPUT_BYTES_MAX = 3_700_000
 
 # Shorter than the time-out of any function that asks, so that a step hears of it and can write it down.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)

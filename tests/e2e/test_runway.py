@@ -1,0 +1,117 @@
+"""Films of Runway's, the whole way over HTTP, by polling alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.cloud.seeding import LOCAL_RUNWAY_KEY
+from local.stack import LocalStack
+from tests.e2e.people import Person
+from tests.e2e.test_uploads_and_films import announced, picture, sent
+
+
+@pytest.fixture(autouse=True)
+def runway(stack: LocalStack) -> Iterator[LocalStack]:
+    yield stack
+    set_faults(stack)
+
+
+def set_faults(stack: LocalStack, **faults: float) -> None:
+    requests.put(f"{stack.runway_url}/faults", json=faults, timeout=5).raise_for_status()
+
+
+def tasks_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
+    found = requests.get(f"{stack.runway_url}/sim/tasks", timeout=5).json()["tasks"]
+    return [task for task in found if task["input"].get("promptText") == prompt]
+
+
+def test_a_film_from_a_prompt(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, throttled_seconds=1, queue_seconds=1, run_seconds=6)
+
+    job = person.ended(person.submit("runway-gen4.5", prompt="the sea at dawn", duration=2))
+
+    assert (job["status"], job["credits"]["charged"]) == ("completed", 30)
+    (output,) = job["outputs"]
+    assert (output["content_type"], round(output["seconds"])) == ("video/mp4", 2)
+    assert requests.get(output["url"], timeout=10).content[4:8] == b"ftyp"
+    assert len(tasks_of(stack, "the sea at dawn")) == 1
+    person.must_have_balanced_books()
+
+
+def test_a_film_from_a_picture_of_ones_own(person: Person, stack: LocalStack) -> None:
+    upload = announced(person)
+    assert sent(upload, picture()).status_code == 204
+    person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+
+    job = person.ended(person.submit("runway-gen4-turbo", prompt="it moves", image=upload["upload_id"]))
+
+    assert (job["status"], job["credits"]["charged"]) == ("completed", 50)
+    (task,) = tasks_of(stack, "it moves")
+    assert str(task["input"]["promptImage"]).startswith("data:image/jpeg;base64,")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "tasks_count"),
+    [
+        ("fail", "prediction_failed", 1),
+        ("flag", "refused", 1),
+        ("cancel", "prediction_failed", 1),
+        ("no_output", "no_output", 1),
+        ("no_credits", "provider_unavailable", 0),
+        ("server_error", "provider_unavailable", 0),
+    ],
+)
+def test_what_fails_is_refunded_and_paid_for_at_most_once(person: Person, stack: LocalStack, fault: str, code: str, tasks_count: int) -> None:
+    set_faults(stack, **{fault: 1})
+
+    job_id = person.submit("runway-gen4.5", prompt=f"what fails: {fault}", duration=2)
+    if fault == "server_error":
+        # What became of the asking is unknown, and stays so.
+        person.client.post(f"/jobs/{job_id}/cancel", {})
+        code = "canceled"
+    job = person.ended(job_id)
+
+    assert (job["error"]["code"], job["credits"]["refunded"], job["credits"]["charged"]) == (code, 30, 0)
+    assert len(tasks_of(stack, f"what fails: {fault}")) == tasks_count
+    person.must_have_balanced_books()
+
+
+def test_what_is_throttled_comes_back_and_is_made_once(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, unavailable=1)
+    job_id = person.submit("runway-gen4.5", prompt="at last", duration=2)
+    assert person.client.get(f"/jobs/{job_id}")["status"] in ("pending", "processing")
+    set_faults(stack)
+
+    assert person.ended(job_id)["status"] == "completed"
+    assert len(tasks_of(stack, "at last")) == 1
+
+
+def test_a_cancel_stops_the_task(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, run_seconds=120)
+    job_id = person.submit("runway-gen4.5", prompt="never mind", duration=2)
+    person.until_processing(job_id)
+
+    person.client.post(f"/jobs/{job_id}/cancel", {})
+
+    job = person.ended(job_id)
+    assert (job["status"], job["credits"]["refunded"]) == ("canceled", 30)
+    assert [task["status"] for task in tasks_of(stack, "never mind")] == ["CANCELLED"]
+
+
+def test_the_key_shows_nowhere(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, flag=1)
+    job = person.ended(person.submit("runway-gen4.5", prompt="a secret", duration=2))
+
+    execution = f"{stack.physical_id('Workflow').replace(':stateMachine:', ':execution:')}:{job['id']}"
+    history = stack.client("stepfunctions").get_execution_history(executionArn=execution, maxResults=500)
+    logs = "".join(path.read_text(errors="replace") for path in Path(".aws-sam/logs").glob("*"))
+    items = stack.client("dynamodb").scan(TableName=stack.physical_id("Table"))["Items"]
+    assert job["id"] in logs
+    for text in (json.dumps(history, default=str), logs, str(items), json.dumps(job)):
+        assert LOCAL_RUNWAY_KEY not in text
