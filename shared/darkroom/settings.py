@@ -32,6 +32,7 @@ class Settings:
     replicate_token_secret: str
     replicate_webhook_secret: str
     delivery_hosts: tuple[str, ...]
+    providers: tuple[str, ...] = ("replicate",)
     runway_base_url: str = ""
     runway_key_secret: str = ""
     private_hosts: tuple[str, ...] = ()
@@ -70,11 +71,6 @@ class Settings:
     grant_credits_max: int = 1_000_000
     start_grace_seconds: int = 30
     recoveries_per_run_max: int = 200
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """The providers that this deployment has."""
-        return ("replicate", *(("runway",) if self.runway_base_url else ()))
 
     @property
     def prices(self) -> Prices:

@@ -50,7 +50,7 @@ def server(answer: Callable[[Received], Reply]) -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(reply.body)
 
-        do_GET = do_HEAD = do_DELETE = do_POST  # noqa: N815 (the names that http.server looks for)
+        do_GET = do_HEAD = do_PUT = do_DELETE = do_POST  # noqa: N815 (the names that http.server looks for)
 
         @override
         def log_message(self, format: str, *args: object) -> None:
