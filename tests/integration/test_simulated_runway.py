@@ -106,12 +106,13 @@ class Api:
 class Life(Scheduler):
     """A task whose time passes step by step. `seen` are its states so far."""
 
-    def __init__(self, **faults: float) -> None:
+    def __init__(self) -> None:
         super().__init__("steps")
         self.due: list[Callable[[], object]] = []
         self.delays: list[float] = []
         self.lifecycle = Lifecycle(store=TaskStore(), scheduler=self, clock=MovableClock())
-        fate = decide({"ratio": "1280:720", "duration": 2}, Faults(FaultSettings(**faults)))  # type: ignore[arg-type]
+        faults = Faults(FaultSettings(throttled_seconds=1, queue_seconds=2, run_seconds=3))
+        fate = decide({"ratio": "1280:720", "duration": 2}, faults)
         self.task = Task(endpoint="text_to_video", body={}, fate=fate, created_at=MovableClock()(), cost=24, status=Status.THROTTLED)
         self.lifecycle.begin(self.task)
         self.seen = [self.task.status]
@@ -245,6 +246,7 @@ class TestABody:
             ("image_to_video", {"promptImage": [{"uri": "http://example.com/a", "position": "first"}]}, ["promptImage", 0, "uri"]),
             ("image_to_video", {"promptImage": [{"uri": "https://example.com/a", "position": "first"}] * 2}, ["promptImage"]),
             ("image_to_video", {"model": "veo3.1", "duration": 4, "promptImage": [{"uri": "https://example.com/a", "position": "last"}]}, ["promptImage"]),
+            ("image_to_video", {"model": "veo3.1", "duration": 4, "promptImage": [{"uri": "https://example.com/a", "position": "first"}] * 2}, ["promptImage"]),
         ],
     )
     def test_that_the_real_one_refuses_is_refused_and_told_where(self, api: Api, endpoint: str, given: dict[str, Any], path: list[str | int]) -> None:
@@ -331,7 +333,7 @@ class TestATask:
         assert timedelta() <= datetime.now(UTC) - datetime.fromisoformat(done["createdAt"]) < timedelta(minutes=1)
 
     def test_is_throttled_then_pending_then_running_then_done(self) -> None:
-        life = Life(throttled_seconds=1, queue_seconds=2, run_seconds=3)
+        life = Life()
 
         assert life.seen == [Status.THROTTLED]
         life.step()
@@ -342,7 +344,7 @@ class TestATask:
 
     @pytest.mark.parametrize("steps", [0, 1, 2])
     def test_that_was_cancelled_stays_so(self, steps: int) -> None:
-        life = Life(throttled_seconds=1, queue_seconds=2, run_seconds=3)
+        life = Life()
         for _ in range(steps):
             life.step()
 
