@@ -17,6 +17,7 @@ API         {api}
 AWS         {aws}   (any credentials; AWS_ENDPOINT_URL={aws})
 Replicate   {replicate}   ({about})
 Runway      {runway}   (simulated as well)
+WebUI       {webui}   (a simulated Stable Diffusion)
 Logs        .aws-sam/logs, one file per function
 
 Sign in as a user and as an administrator, grant credits, submit a job, read the jobs:
@@ -57,7 +58,8 @@ def _run() -> int:
     with LocalStack(api_port=api_port, aws_port=aws_port, replicate_port=replicate_port, real_replicate=real) as stack:
         signal.signal(signal.SIGINT, stop)
         about = _about(real) if real else f"simulated; PUT {stack.replicate_url}/faults sets what goes wrong"
-        print(_ADDRESSES.format(api=stack.api_url, aws=stack.aws_url, replicate=stack.replicate_url, runway=stack.runway_url, about=about), flush=True)
+        urls = {"api": stack.api_url, "aws": stack.aws_url, "replicate": stack.replicate_url, "runway": stack.runway_url, "webui": stack.stable_diffusion_url}
+        print(_ADDRESSES.format(**urls, about=about), flush=True)
         stopping.wait()
         print("\nStopping …", flush=True)
     return 0

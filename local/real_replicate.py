@@ -48,8 +48,9 @@ class RealReplicate:
             "DeliveryHosts": self.delivery_hosts,
             "PrivateHosts": "127.0.0.1,localhost",
             "PublicUrl": self.public_url or "none",
-            # A simulated provider beside the real one would only confuse.
+            # Simulated providers beside the real one would only confuse.
             "RunwayBaseUrl": "",
+            "StableDiffusionUrl": "",
         }
 
     @property

@@ -16,7 +16,7 @@ from local.cloud.aws import LocalAws
 from local.cloud.queues import Pollers, read_mappings
 from local.cloud.resources import Resources
 from local.cloud.schedules import Clock, read_schedules
-from local.cloud.seeding import fill_secrets, local_parameters
+from local.cloud.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secrets, local_parameters
 from local.cloud.state_machines import stop_executions
 from local.cloud.template import read_template, translate
 from local.front.http_api import HttpApi
@@ -29,6 +29,8 @@ from local.sandboxes.concurrency import Sandboxes
 from local.sandboxes.functions import FunctionSpec, read_functions
 from local.sandboxes.runtime import lay_out_runtime
 from local.sandboxes.sandbox import Answer, emulator
+from local.simulators.server import Simulator
+from local.stable_diffusion import SimulatedStableDiffusion
 
 STACK_NAME = "darkroom"
 _API = "AWS::ApiGatewayV2::Api"
@@ -128,12 +130,17 @@ class LocalStack:
         self.api_url, self.aws_url = api_server.url, aws.url
         replicate = self._real_replicate or self._simulated_replicate(replicate_port)
         self.replicate_url = replicate.base_url
-        runway = SimulatedRunway()
-        runway.start()
-        self.runway_url = self._until_stop(runway, SimulatedRunway.stop).base_url
+        self.runway_url = self._started(SimulatedRunway()).base_url
+        self.stable_diffusion_url = self._started(SimulatedStableDiffusion(login=LOCAL_STABLE_DIFFUSION_LOGIN)).base_url
 
         aws.start()
-        values = local_parameters(template, self.api_url, self.replicate_url, self.runway_url)
+        values = local_parameters(
+            template,
+            api_url=self.api_url,
+            replicate_url=self.replicate_url,
+            runway_url=self.runway_url,
+            stable_diffusion_url=self.stable_diffusion_url,
+        )
         if self._real_replicate:
             values |= self._real_replicate.parameters
         values |= parameters
@@ -160,9 +167,11 @@ class LocalStack:
     def _simulated_replicate(self, port: int) -> SimulatedReplicate:
         # The simulator would end the whole process for a port that is taken.
         listen(port).close()
-        replicate = SimulatedReplicate(port=port)
-        replicate.start()
-        return self._until_stop(replicate, SimulatedReplicate.stop)
+        return self._started(SimulatedReplicate(port=port))
+
+    def _started[Part: Simulator](self, simulator: Part) -> Part:
+        simulator.start()
+        return self._until_stop(simulator, Simulator.stop)
 
     def _fill_secrets(self, replicate: RealReplicate | SimulatedReplicate) -> None:
         secretsmanager = self.client("secretsmanager")

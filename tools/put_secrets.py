@@ -1,6 +1,7 @@
 """Put Replicate's token and webhook secret into a deployed stack: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK.
 
-With RUNWAYML_API_SECRET=key_… Runway's key is put in as well, where the stack has Runway.
+With RUNWAYML_API_SECRET=key_… Runway's key is put in as well, where the stack has Runway, and with STABLE_DIFFUSION_LOGIN=user:password what a
+WebUI asks for.
 """
 
 from __future__ import annotations
@@ -13,23 +14,32 @@ from typing import Any
 import boto3
 import replicate
 
+# The output of the stack that names a secret of another provider, and the variable that has its value.
+_OTHERS = {"RunwayKeySecretArn": "RUNWAYML_API_SECRET", "StableDiffusionLoginSecretArn": "STABLE_DIFFUSION_LOGIN"}
+
 
 def put_secrets(
     outputs: Mapping[str, str],
     *,
     token: str,
     webhook_secret: str,
-    runway_key: str | None = None,
+    others: Mapping[str, str] | None = None,
     secrets: Any = None,  # noqa: ANN401 (a boto3 client)
 ) -> None:
-    """Put the values into the secrets that the stack's outputs name. Putting the same again changes nothing."""
+    """Put the values into the secrets that the stack's outputs name; `others` are by output. Putting the same again changes nothing."""
     secrets = secrets or boto3.client("secretsmanager")
-    values = {"ReplicateTokenSecretArn": token, "ReplicateWebhookSecretArn": webhook_secret}
-    if runway_key:
-        values["RunwayKeySecretArn"] = runway_key
+    values = {"ReplicateTokenSecretArn": token, "ReplicateWebhookSecretArn": webhook_secret, **(others or {})}
     for name, value in values.items():
         if _current(secrets, outputs[name]) != value:
             secrets.put_secret_value(SecretId=outputs[name], SecretString=value)
+
+
+def others_of(environment: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
+    """Read what other providers ask for. Raises ValueError for a provider that the stack does not have."""
+    found = {output: environment[variable] for output, variable in _OTHERS.items() if environment.get(variable)}
+    for output in found.keys() - outputs.keys():
+        raise ValueError(f"{_OTHERS[output]} is for a provider that the stack does not have. Deploy it with that provider's address first.")
+    return found
 
 
 def webhook_secret_of(token: str, base_url: str | None = None) -> str:
@@ -60,11 +70,13 @@ def main() -> int:
     if len(sys.argv) != 2 or not token.startswith("r8_"):  # noqa: PLR2004 (the command and the stack)
         sys.stderr.write("usage: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK\n")
         return 2
-    outputs, runway_key = outputs_of(sys.argv[1]), os.environ.get("RUNWAYML_API_SECRET")
-    if runway_key and "RunwayKeySecretArn" not in outputs:
-        sys.stderr.write(f"{sys.argv[1]} has no Runway: deploy it with RunwayBaseUrl first.\n")
+    outputs = outputs_of(sys.argv[1])
+    try:
+        others = others_of(os.environ, outputs)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
         return 2
-    put_secrets(outputs, token=token, webhook_secret=webhook_secret_of(token), runway_key=runway_key)
+    put_secrets(outputs, token=token, webhook_secret=webhook_secret_of(token), others=others)
     sys.stdout.write(f"{sys.argv[1]}: the secrets are in. Functions take them up by themselves.\n")
     return 0
 

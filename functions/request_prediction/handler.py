@@ -25,7 +25,7 @@ from darkroom.providers import Provider, provider_named
 from darkroom.settings import settings
 
 # Of this function. Whoever has written an attempt down may be held up for so long, and ask at the last moment.
-_TIMEOUT_SECONDS = 60
+_TIMEOUT_SECONDS = 150
 # When it is over, nobody is asking any more, and what was asked for shows.
 _LEASE = timedelta(seconds=_TIMEOUT_SECONDS + UNKNOWN_SECONDS)
 _LOOK_AGAIN_SECONDS = 5

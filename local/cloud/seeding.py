@@ -9,9 +9,10 @@ from local.cloud.resources import Resources
 
 LOCAL_REPLICATE_TOKEN = "r8_local_token_of_the_simulated_replicate"  # noqa: S105
 LOCAL_RUNWAY_KEY = "key_of_the_simulated_runway"
+LOCAL_STABLE_DIFFUSION_LOGIN = "darkroom:of_the_simulated_webui"
 
 
-def local_parameters(template: Mapping[str, Any], api_url: str, replicate_url: str, runway_url: str) -> dict[str, str]:
+def local_parameters(template: Mapping[str, Any], *, api_url: str, replicate_url: str, runway_url: str, stable_diffusion_url: str) -> dict[str, str]:
     """Give values for those of these parameters that the template declares."""
     simulator = urlsplit(replicate_url).netloc
     known = {
@@ -21,13 +22,19 @@ def local_parameters(template: Mapping[str, Any], api_url: str, replicate_url: s
         "ReplicateBaseUrl": f"{replicate_url}/v1",
         "RunwayBaseUrl": runway_url,
         "RunwayDeliveryHosts": urlsplit(runway_url).netloc,
+        "StableDiffusionUrl": stable_diffusion_url,
     }
     return {name: value for name, value in known.items() if name in template.get("Parameters", {})}
 
 
 def fill_secrets(resources: Resources, secretsmanager: Client, *, token: str = LOCAL_REPLICATE_TOKEN, webhook_secret: str | None) -> None:
     """Fill those of the secrets that the stack has; without a webhook secret that one stays empty."""
-    values = {"ReplicateTokenSecret": token, "ReplicateWebhookSecret": webhook_secret, "RunwayKeySecret": LOCAL_RUNWAY_KEY}
+    values = {
+        "ReplicateTokenSecret": token,
+        "ReplicateWebhookSecret": webhook_secret,
+        "RunwayKeySecret": LOCAL_RUNWAY_KEY,
+        "StableDiffusionLoginSecret": LOCAL_STABLE_DIFFUSION_LOGIN,
+    }
     existing = resources.of_type("AWS::SecretsManager::Secret")
     for logical_id, value in values.items():
         if logical_id in existing and value:

@@ -35,6 +35,8 @@ class Settings:
     providers: tuple[str, ...] = ("replicate",)
     runway_base_url: str = ""
     runway_key_secret: str = ""
+    stable_diffusion_url: str = ""
+    stable_diffusion_login_secret: str = ""
     private_hosts: tuple[str, ...] = ()
     public_url: str = ""
     platforms: tuple[str, ...] = ("web", "mobile")

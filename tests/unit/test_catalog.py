@@ -75,7 +75,7 @@ class TestShelf:
                  "runway-gen4-turbo", "runway-gen4.5"}  # fmt: skip
         pictures = {
             "flux-schnell", "flux-dev", "flux-1.1-pro", "flux-kontext-pro", "sdxl", "stable-diffusion-3.5-large", "imagen-4-fast",
-            "ideogram-v3-turbo", "real-esrgan", "background-remover", "idm-vton",
+            "ideogram-v3-turbo", "real-esrgan", "background-remover", "idm-vton", "sd-webui", "sd-webui-img2img",
         }  # fmt: skip
 
         assert {code for code, template in catalog.templates().items() if template.category == "video"} == films
@@ -284,6 +284,8 @@ class TestPrices:
             ("real-esrgan", {"scale": 2.5}, 15),
             ("background-remover", {}, 10),
             ("idm-vton", {}, 10),
+            ("sd-webui", {}, 10),
+            ("sd-webui-img2img", {"num_outputs": 3}, 30),
             ("runway-gen4-turbo", {}, 50),
             ("runway-gen4-turbo", {"duration": 10}, 100),
             ("runway-gen4.5", {}, 75),

@@ -76,6 +76,12 @@ def _percent_encoded(text: str) -> str:
     return "".join(parts)
 
 
+def keys_under(prefix: str) -> list[str]:
+    """Name the objects under a prefix, which are few."""
+    found = client("s3").list_objects_v2(Bucket=settings().media_bucket, Prefix=prefix)
+    return [item["Key"] for item in found.get("Contents", [])]
+
+
 def delete_all(account: AccountId, job_id: str) -> None:
     """Delete everything of a job, also what no record knows of. Raises MediaNotDeleted when the bucket refuses; it may be repeated."""
     s3 = client("s3")

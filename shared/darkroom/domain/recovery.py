@@ -9,7 +9,7 @@ from enum import Enum, auto
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 
 # No sandbox of a stopped execution lives longer than the longest time-out of a function, so nobody writes to the job after it.
-FUNCTION_TIMEOUT_SECONDS_MAX = 120
+FUNCTION_TIMEOUT_SECONDS_MAX = 150
 LOOK_AGAIN_SECONDS = 60
 # An execution that was stopped by hand tells nobody, so running ones are looked at now and then.
 LOOK_AT_RUNNING_SECONDS = 120

@@ -1,0 +1,135 @@
+"""A Stable Diffusion WebUI of one's own, through its API (AUTOMATIC1111/stable-diffusion-webui, modules/api/api.py).
+
+It answers when the run is over, with the pictures themselves. They go into the bucket, and a prediction is what lies there: nothing of the WebUI's
+outlives its answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import requests
+
+from darkroom.adapters import media
+from darkroom.adapters.secrets import secret_values
+from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.predictions import Order, Prediction, PredictionStatus
+from darkroom.observability import logger, metrics
+from darkroom.settings import settings
+
+CALLS_BACK = False
+INLINE_INPUT_BYTES_MAX = 20_000_000
+
+_CONNECT_SECONDS = 2.0
+# Within the time-out of the function that asks. A run that takes longer is lost: it goes on there, and nobody hears of it.
+_RUN_SECONDS_MAX = 120.0
+_NOT_UP_SECONDS = 10.0
+_NOT_UP = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+_FIELDS = {"num_outputs": "n_iter", "sampler": "sampler_name"}
+
+
+def request(order: Order) -> Prediction:
+    """Run txt2img or img2img, as the template's model says, and put the pictures into the bucket."""
+    pictures = _pictures(_run(order))
+    for number, picture in enumerate(pictures[: order.work.outputs_count]):
+        media.put(_key(order.key_prefix, number), picture, "image/png")
+    return get(_id_of(order.key_prefix, min(len(pictures), order.work.outputs_count)))
+
+
+def get(prediction_id: str) -> Prediction:
+    """Tell what lies in the bucket. It was all there when the id was first known."""
+    count, _, prefix = prediction_id.partition("@")
+    keys = tuple(_key(prefix, number) for number in range(int(count)))
+    if set(keys) <= set(media.keys_under(prefix)):
+        return Prediction(prediction_id, PredictionStatus.SUCCEEDED, keys)
+    return Prediction(prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.OUTPUT_UNAVAILABLE))
+
+
+def cancel(prediction_id: str) -> None:
+    """Stop nothing: the WebUI knows its runs by no name, and interrupting it would stop somebody else's."""
+
+
+def find(order: Order) -> Prediction | None:
+    """Look into the bucket. A run whose answer got lost has left nothing, and is made again: it is on our own card, and nobody bills it."""
+    found = get(_id_of(order.key_prefix, order.work.outputs_count))
+    return found if found.status is PredictionStatus.SUCCEEDED else None
+
+
+def _run(order: Order) -> dict[str, Any]:
+    given = {_FIELDS.get(name, name): value for name, value in order.work.input.items()}
+    if "image" in given:
+        given["init_images"] = [given.pop("image")]
+    try:
+        answer = _session().post(
+            f"{settings().stable_diffusion_url}/sdapi/v1/{order.work.model}",
+            json={**given, "batch_size": 1, "send_images": True, "save_images": False},
+            auth=_login(),
+            timeout=(_CONNECT_SECONDS, _RUN_SECONDS_MAX),
+            allow_redirects=False,
+        )
+    except requests.ConnectTimeout as error:
+        raise ProviderBusy(_NOT_UP_SECONDS) from error
+    except requests.RequestException as error:
+        if _never_arrived(error):
+            raise ProviderBusy(_NOT_UP_SECONDS) from error
+        raise ProviderUnavailable(type(error).__name__, unknown_seconds=0) from error
+    if answer.status_code != HTTPStatus.OK:
+        raise _refusal(answer)
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def _never_arrived(error: requests.RequestException) -> bool:
+    """Tell a connection that was refused from one that broke when the run had begun."""
+    return isinstance(error, requests.ConnectionError) and "NewConnectionError" in repr(error)
+
+
+def _refusal(answer: requests.Response) -> Exception:
+    if answer.status_code in _NOT_UP:
+        return ProviderBusy(_NOT_UP_SECONDS)
+    if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        logger.error("the provider refuses our own account", status=answer.status_code)
+        metrics.add_metric("ProviderAccountRefused", "Count", 1)
+        return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
+    logger.info("prediction failed", status=answer.status_code, provider_error=answer.text[:500])
+    is_input = answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    return GenerationFailed(failure(FailureCode.INVALID_INPUT if is_input else FailureCode.PREDICTION_FAILED))
+
+
+def _pictures(document: dict[str, Any]) -> list[bytes]:
+    try:
+        pictures = [base64.b64decode(picture) for picture in document.get("images") or ()]
+    except (binascii.Error, TypeError) as error:
+        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
+    if not pictures:
+        raise GenerationFailed(failure(FailureCode.NO_OUTPUT))
+    return pictures
+
+
+def _id_of(key_prefix: str, count: int) -> str:
+    return f"{count}@{key_prefix}"
+
+
+def _key(key_prefix: str, number: int) -> str:
+    return f"{key_prefix}{number}.png"
+
+
+def _login() -> tuple[str, str] | None:
+    """Give user and password of `--api-auth`; None where none has been put in."""
+    values = secret_values(settings().stable_diffusion_login_secret) if settings().stable_diffusion_login_secret else ()
+    if not values:
+        return None
+    user, _, password = values[0].partition(":")
+    return user, password
+
+
+@cache
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    return session

@@ -1,0 +1,105 @@
+"""Pictures of a Stable Diffusion WebUI, which answers in the call itself, the whole way over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from local.cloud.seeding import LOCAL_STABLE_DIFFUSION_LOGIN
+from local.stack import LocalStack
+from tests.builders import until
+from tests.e2e.people import Person
+from tests.e2e.test_uploads_and_films import announced, picture, sent
+
+
+@pytest.fixture(autouse=True)
+def webui(stack: LocalStack) -> Iterator[None]:
+    yield
+    set_faults(stack)
+
+
+def set_faults(stack: LocalStack, **faults: float) -> None:
+    requests.put(f"{stack.stable_diffusion_url}/faults", json=faults, timeout=5).raise_for_status()
+
+
+def runs_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
+    found = requests.get(f"{stack.stable_diffusion_url}/sim/runs", timeout=5).json()["runs"]
+    return [run for run in found if run["input"]["prompt"] == prompt]
+
+
+def test_pictures_from_a_prompt(person: Person, stack: LocalStack) -> None:
+    job = person.ended(person.submit("sd-webui", prompt="a lighthouse of our own", num_outputs=2, width=640, height=384, seed=7))
+
+    assert (job["status"], job["credits"]["charged"]) == ("completed", 20)
+    assert [(output["content_type"], output["width"], output["height"]) for output in job["outputs"]] == [("image/png", 640, 384)] * 2
+    assert Image.open(BytesIO(requests.get(job["outputs"][1]["url"], timeout=10).content)).size == (640, 384)
+    assert Image.open(BytesIO(requests.get(job["outputs"][0]["thumbnail_url"], timeout=10).content)).size == (200, 200)
+    (run,) = runs_of(stack, "a lighthouse of our own")
+    given = run["input"]
+    assert (run["kind"], given["negative_prompt"], given["steps"], given["cfg_scale"], given["sampler_name"], given["n_iter"]) == (
+        "txt2img", "low quality, blurry, distorted", 20, 7, "DPM++ 2M Karras", 2,
+    )  # fmt: skip
+    person.must_have_balanced_books()
+
+
+def test_a_picture_from_a_picture(person: Person, stack: LocalStack) -> None:
+    upload = announced(person)
+    assert sent(upload, picture()).status_code == 204
+    person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+
+    job = person.ended(person.submit("sd-webui-img2img", prompt="as it was painted", image=upload["upload_id"]))
+
+    assert (job["status"], len(job["outputs"])) == ("completed", 1)
+    (run,) = runs_of(stack, "as it was painted")
+    assert (run["kind"], run["input"]["denoising_strength"]) == ("img2img", 0.7)
+
+
+@pytest.mark.parametrize(("fault", "code"), [("out_of_memory", "prediction_failed"), ("no_output", "no_output"), ("torn_output", "output_rejected")])
+def test_what_fails_is_refunded(person: Person, stack: LocalStack, fault: str, code: str) -> None:
+    set_faults(stack, **{fault: 1})
+
+    job = person.ended(person.submit("sd-webui", prompt=f"what fails: {fault}"))
+
+    assert (job["status"], job["error"]["code"], job["credits"]["refunded"], job["outputs"]) == ("failed", code, 10, [])
+    assert len(runs_of(stack, f"what fails: {fault}")) == 1
+    person.must_have_balanced_books()
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "lost_answer"])
+def test_what_passes_is_waited_for(person: Person, stack: LocalStack, fault: str) -> None:
+    set_faults(stack, **{fault: 1})
+    job_id = person.submit("sd-webui", prompt=f"what passes: {fault}")
+    until(lambda: person.client.get(f"/jobs/{job_id}")["waiting_since"])
+    set_faults(stack)
+
+    assert person.ended(job_id)["status"] == "completed"
+
+
+def test_a_run_that_outlasts_a_lap_is_made_once(person: Person, stack: LocalStack) -> None:
+    """The lap is over while the sandbox still waits for the pictures; the next one finds that somebody is asking."""
+    set_faults(stack, run_seconds=70)
+
+    job = person.ended(person.submit("sd-webui", prompt="slowly"), seconds=120)
+
+    assert job["status"] == "completed"
+    assert len(runs_of(stack, "slowly")) == 1
+
+
+def test_the_login_shows_nowhere(person: Person, stack: LocalStack) -> None:
+    set_faults(stack, out_of_memory=1)
+    job = person.ended(person.submit("sd-webui", prompt="a secret"))
+
+    execution = f"{stack.physical_id('Workflow').replace(':stateMachine:', ':execution:')}:{job['id']}"
+    history = stack.client("stepfunctions").get_execution_history(executionArn=execution, maxResults=500)
+    logs = "".join(path.read_text(errors="replace") for path in Path(".aws-sam/logs").glob("*"))
+    items = stack.client("dynamodb").scan(TableName=stack.physical_id("Table"))["Items"]
+    assert job["id"] in logs
+    for text in (json.dumps(history, default=str), logs, str(items), json.dumps(job)):
+        assert LOCAL_STABLE_DIFFUSION_LOGIN.partition(":")[2] not in text

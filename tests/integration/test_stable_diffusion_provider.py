@@ -1,0 +1,165 @@
+"""The WebUI's answers, sorted, and what lies in the bucket after them; against the simulated WebUI, and against what it never says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from darkroom.domain.errors import DarkroomError, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.jobs import Work
+from darkroom.domain.predictions import Order, PredictionStatus
+from darkroom.observability import metrics
+from darkroom.providers import stable_diffusion
+from local.stable_diffusion import SimulatedStableDiffusion
+from tests.aws import client
+from tests.builders import NOON
+from tests.integration.servers import Received, Reply, answering, server
+from tests.integration.steps import BUCKET, with_setting
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+PREFIX = "media/web/ann/a-job/"
+ORDER = Order(
+    work=Work("stable_diffusion", "txt2img", {"prompt": "a lighthouse", "num_outputs": 2, "sampler": "Euler a", "width": 64, "height": 64}, 2, ()),
+    webhook_url=None,
+    key_prefix=PREFIX,
+    asked_since=NOON,
+    cancel_after_seconds=60,
+)
+
+
+@pytest.fixture
+def webui(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedStableDiffusion]:
+    client("secretsmanager").create_secret(Name="login", SecretString="ann:secret")
+    with SimulatedStableDiffusion(login="ann:secret") as webui:
+        monkeypatch.setenv("STABLE_DIFFUSION_LOGIN_SECRET", "login")
+        with_setting(monkeypatch, "STABLE_DIFFUSION_URL", webui.base_url)
+        set_faults(webui, run_seconds=0)
+        yield webui
+    # What is counted outside of a handler is written by the next one.
+    metrics.clear_metrics()
+
+
+def set_faults(webui: SimulatedStableDiffusion, **faults: float) -> None:
+    requests.put(f"{webui.base_url}/faults", json={"run_seconds": 0, **faults}, timeout=5).raise_for_status()
+
+
+def runs(webui: SimulatedStableDiffusion) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = requests.get(f"{webui.base_url}/sim/runs", timeout=5).json()["runs"]
+    return found
+
+
+def keys() -> list[str]:
+    return sorted(item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", []))
+
+
+def test_the_pictures_lie_beside_the_job(webui: SimulatedStableDiffusion) -> None:
+    prediction = stable_diffusion.request(ORDER)
+
+    assert (prediction.status, prediction.outputs) == (PredictionStatus.SUCCEEDED, (f"{PREFIX}0.png", f"{PREFIX}1.png"))
+    assert keys() == list(prediction.outputs)
+    assert stable_diffusion.get(prediction.prediction_id) == prediction
+    assert stable_diffusion.find(ORDER) == prediction
+    (run,) = runs(webui)
+    assert (run["input"]["n_iter"], run["input"]["batch_size"], run["input"]["sampler_name"]) == (2, 1, "Euler a")
+
+
+def test_before_all_of_them_are_there_nothing_is_found(webui: SimulatedStableDiffusion) -> None:
+    assert stable_diffusion.find(ORDER) is None
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=f"{PREFIX}0.png", Body=b"x")
+    assert stable_diffusion.find(ORDER) is None
+
+
+def test_what_was_deleted_meanwhile_cannot_be_delivered(webui: SimulatedStableDiffusion) -> None:
+    prediction = stable_diffusion.request(ORDER)
+    boto3.client("s3").delete_object(Bucket=BUCKET, Key=f"{PREFIX}1.png")
+
+    failed = stable_diffusion.get(prediction.prediction_id).failure
+
+    assert failed
+    assert failed.code is FailureCode.OUTPUT_UNAVAILABLE
+
+
+def test_stopping_one_stops_nobody_elses(webui: SimulatedStableDiffusion) -> None:
+    stable_diffusion.cancel("2@media/web/ann/a-job/")
+
+    assert runs(webui) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("unavailable", ProviderBusy),
+        ("lost_answer", ProviderUnavailable),
+        ("out_of_memory", GenerationFailed),
+        ("no_output", GenerationFailed),
+    ],
+)
+def test_each_trouble_is_told_from_the_others(webui: SimulatedStableDiffusion, fault: str, expected: type[DarkroomError]) -> None:
+    set_faults(webui, **{fault: 1})
+
+    with pytest.raises(expected):
+        stable_diffusion.request(ORDER)
+
+    assert keys() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"sampler": "Euler z"}, FailureCode.INVALID_INPUT),
+        ({"width": "wide"}, FailureCode.INVALID_INPUT),
+    ],
+)
+def test_what_the_webui_does_not_take_is_the_users(webui: SimulatedStableDiffusion, changes: dict[str, Any], code: FailureCode) -> None:
+    with pytest.raises(GenerationFailed) as refused:
+        stable_diffusion.request(dataclasses.replace(ORDER, work=dataclasses.replace(ORDER.work, input={**ORDER.work.input, **changes})))
+
+    assert refused.value.failure.code is code
+
+
+def test_a_wrong_login_is_ours(webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch) -> None:
+    client("secretsmanager").create_secret(Name="other", SecretString="ann:wrong")
+    with_setting(monkeypatch, "STABLE_DIFFUSION_LOGIN_SECRET", "other")
+    metrics.clear_metrics()
+
+    with pytest.raises(GenerationFailed) as refused:
+        stable_diffusion.request(ORDER)
+
+    assert refused.value.failure.code is FailureCode.PROVIDER_UNAVAILABLE
+    assert "ProviderAccountRefused" in metrics.metric_set
+
+
+def test_where_nobody_listens_nothing_was_done(webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_setting(monkeypatch, "STABLE_DIFFUSION_URL", "http://127.0.0.1:9")
+
+    with pytest.raises(ProviderBusy):
+        stable_diffusion.request(ORDER)
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ({"images": ["not base64!"]}, FailureCode.OUTPUT_REJECTED),
+        ({"images": [7]}, FailureCode.OUTPUT_REJECTED),
+        ({"images": None}, FailureCode.NO_OUTPUT),
+        ({}, FailureCode.NO_OUTPUT),
+    ],
+)
+def test_an_answer_without_pictures_is_a_failure(webui: SimulatedStableDiffusion, document: object, code: FailureCode, monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[Received] = []
+    with server(answering(Reply(200, json.dumps(document).encode()), received=received)) as url:
+        with_setting(monkeypatch, "STABLE_DIFFUSION_URL", url)
+        with pytest.raises(GenerationFailed) as failed:
+            stable_diffusion.request(ORDER)
+
+    assert failed.value.failure.code is code
+    assert [request.path for request in received] == ["/sdapi/v1/txt2img"]
+    assert keys() == []
