@@ -20,6 +20,8 @@ ENVIRONMENT = {
     "DELIVERY_HOSTS": "127.0.0.1",
     "PRIVATE_HOSTS": "127.0.0.1",
     "TOKEN_USE": "id",
+    "PROVIDERS": "replicate,runway,stable_diffusion",
+    "PUBLIC_URL": "http://127.0.0.1:9",
     "POWERTOOLS_SERVICE_NAME": "darkroom",
     "POWERTOOLS_METRICS_NAMESPACE": "Darkroom",
     "POWERTOOLS_TRACE_DISABLED": "true",
@@ -27,7 +29,7 @@ ENVIRONMENT = {
 }
 # Settings are read when a module is first imported, so they must stand before any test module is.
 os.environ.update(ENVIRONMENT)
-for variable in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "PUBLIC_URL"):
+for variable in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
     os.environ.pop(variable, None)
 
 # No test is timed: a busy machine is no reason to fail.

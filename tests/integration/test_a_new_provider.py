@@ -78,7 +78,8 @@ def atelier(workflow: Workflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     (tmp_path / "atelier-sketch.toml").write_text(block("toml"))
     monkeypatch.setattr(providers, "__path__", [*providers.__path__, str(tmp_path)])
     monkeypatch.setattr(catalog, "files", lambda _: tmp_path)
-    catalog._names.cache_clear()
+    for kept in (catalog.codes, catalog._names, catalog._read):
+        kept.cache_clear()
     atelier = Atelier()
     with server(atelier.answer) as url:
         atelier.url = url
@@ -87,7 +88,8 @@ def atelier(workflow: Workflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         with_setting(monkeypatch, "PROVIDERS", "replicate,atelier")
         open_account(100)
         yield atelier
-    catalog._names.cache_clear()
+    for kept in (catalog.codes, catalog._names, catalog._read):
+        kept.cache_clear()
     sys.modules.pop("darkroom.providers.atelier", None)
 
 

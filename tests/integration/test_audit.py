@@ -165,7 +165,7 @@ class TestReading:
 
     def test_a_job_that_nobody_ended_in_time_is_overdue(self) -> None:
         job = held_job(now=now())
-        over_by = job.deadline_at + timedelta(seconds=job.wait_seconds + 120 + 120 + 120 + 3 * 60)
+        over_by = job.deadline_at + timedelta(seconds=job.wait_seconds + 120 + 150 + 150 + 3 * 60)
 
         assert differences(at=over_by) == []
         assert [difference.what for difference in differences(at=over_by + timedelta(seconds=1))] == ["overdue: end of an open job"]

@@ -101,10 +101,10 @@ def test_what_a_late_sandbox_wrote_is_swept_up_when_none_can_write_any_more(monk
     delete(job)
     media.put(media.output_key(job, 1, "png"), b"too late", "image/png")
 
-    at(monkeypatch, now + timedelta(seconds=149))
+    at(monkeypatch, now + timedelta(seconds=179))
     recover()
     assert objects() == [media.output_key(job, 1, "png")]
-    at(monkeypatch, now + timedelta(seconds=150))
+    at(monkeypatch, now + timedelta(seconds=180))
     recover()
 
     assert objects() == []
@@ -119,7 +119,7 @@ def test_a_bucket_in_trouble_leaves_the_media_to_recovery(operation: str, monkey
     assert (status, problem["type"]) == (503, "/problems/unavailable")
     assert objects()
 
-    at(monkeypatch, now + timedelta(seconds=151))
+    at(monkeypatch, now + timedelta(seconds=181))
     recover()
 
     assert objects() == []

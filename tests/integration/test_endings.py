@@ -215,7 +215,7 @@ class TestRecoverJobs:
         assert arn.endswith(f":execution:darkroom-test-generation:{job.job_id}")
         assert stored(job).status is JobStatus.PENDING
         execution = workflow_adapter.Execution(is_running=False, stopped_at=over_at(job))
-        for seconds in (60, 120):
+        for seconds in (60, 150):
             assert is_open(job)
             at(monkeypatch, over_at(job) + timedelta(seconds=seconds))
             self.recover()

@@ -20,7 +20,7 @@ from tests.simulation.world import TIMEOUTS, World
 
 # Deadline, lap, storing with its last try; then it is stopped, has to be quiet, and is ended. Each of these may wait for a look of recovery's,
 # and one look may be the one that was killed.
-STORING_SECONDS = 240
+STORING_SECONDS = 270
 RECOVERY_LOOKS = 4
 _MARKS_OF_RECOVERY = {"open", "look_at"}
 _RESOLVING = ("settle", "release")

@@ -121,7 +121,7 @@ class TestNoRefundAtAll:
     def test_a_prediction_that_takes_too_long_gives_back(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
         studio.faults(run_seconds=60)
         impatient = replace(catalog.template("flux-schnell"), seconds_max=2)
-        monkeypatch.setattr(catalog, "template", lambda _: impatient)
+        monkeypatch.setattr(catalog, "template", lambda *_: impatient)
 
         self.must_have_given_back(studio, studio.ended(studio.submit()), "deadline_exceeded")
 
@@ -139,7 +139,7 @@ class TestNoRefundAtAll:
     def test_a_provider_that_is_down_until_the_deadline_gives_back(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
         studio.faults(unavailable=1)
         impatient = replace(catalog.template("flux-schnell"), seconds_max=3)
-        monkeypatch.setattr(catalog, "template", lambda _: impatient)
+        monkeypatch.setattr(catalog, "template", lambda *_: impatient)
 
         self.must_have_given_back(studio, studio.ended(studio.submit()), "provider_unavailable")
 

@@ -265,7 +265,7 @@ def test_a_hold_of_no_job_is_a_hold_that_is_never_resolved(moved: Callable[[Entr
 
 
 def test_a_job_is_overdue_when_recovery_has_had_its_time_and_not_before() -> None:
-    over_by = over_at(OPEN) + timedelta(seconds=120 + 3 * 60)
+    over_by = over_at(OPEN) + timedelta(seconds=150 + 3 * 60)
 
     assert found(RIGHT, now=over_by) == []
     [(what, expected, seen, concerns)] = found(RIGHT, now=over_by + timedelta(seconds=1))

@@ -11,10 +11,10 @@ from darkroom.domain.recovery import Action, Decision, decide, over_at
 from tests.builders import NOON, image_job
 
 JOB = image_job(now=NOON)
-OVER_AT = NOON + timedelta(seconds=300 + 15 + 120 + 120)
+OVER_AT = NOON + timedelta(seconds=300 + 15 + 120 + 150)
 SOON = timedelta(seconds=60)
 NOW_AND_THEN = timedelta(seconds=120)
-QUIET = timedelta(seconds=120)
+QUIET = timedelta(seconds=150)
 MOMENT = timedelta(microseconds=1)
 
 

@@ -13,10 +13,10 @@ import requests
 from local.real_replicate import NotUsable, RealReplicate
 from local.replicate import SimulatedReplicate
 from local.stack import LocalStack
-from tests.e2e.conftest import BUILD_DIRECTORY
 from tests.e2e.people import Person
 from tests.e2e.test_uploads_and_films import announced, picture, sent
 
+BUILD_DIRECTORY = Path(".aws-sam/local")
 TOKEN = "r8_a_token_of_the_real_one"
 
 
@@ -33,9 +33,14 @@ def stack(replicate: SimulatedReplicate) -> Iterator[LocalStack]:
         yield running
 
 
+@pytest.fixture
+def person(stack: LocalStack, request: pytest.FixtureRequest) -> Person:
+    """Somebody new, with 200 credits."""
+    return Person.arrive(stack, request.node.name, credits=200)
+
+
 @pytest.fixture(autouse=True)
 def no_faults(replicate: SimulatedReplicate) -> Iterator[None]:
-    """There is no simulated one in this stack to be set back."""
     yield
     requests.put(f"{replicate.base_url}/faults", json={}, timeout=5).raise_for_status()
 
