@@ -9,15 +9,16 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
 from local.replicate import problems
-from local.replicate.creation import parse_create_request
+from local.replicate.creation import parse_create_request, parse_prefer
 from local.replicate.fates import decide
 from local.replicate.faults import Faults
+from local.replicate.files import Files
 from local.replicate.lifecycle import Lifecycle
 from local.replicate.model_table import find_by_name
 from local.replicate.models import Model, model_document
 from local.replicate.paging import page_of
 from local.replicate.predictions import Prediction, PredictionStore
-from local.replicate.ratelimit import TokenBucket
+from local.replicate.ratelimit import LowCredit, TokenBucket
 from local.simulators.clock import Clock
 from local.simulators.routing import JsonRequest, Router, json_response
 
@@ -25,6 +26,7 @@ from local.simulators.routing import JsonRequest, Router, json_response
 CREATES_PER_MINUTE = 600
 OTHERS_PER_MINUTE = 3000
 RETRY_AFTER_SECONDS = 2
+_SHOWS_AFTER = timedelta(seconds=60)
 
 _TOKEN = re.compile(r"(?:Bearer|Token) r8_\S*")
 
@@ -38,12 +40,14 @@ class Api:
     store: PredictionStore
     lifecycle: Lifecycle
     faults: Faults
+    files: Files
     clock: Clock
 
     def __post_init__(self) -> None:
         """Open the routes."""
         self._creates = TokenBucket(CREATES_PER_MINUTE)
         self._others = TokenBucket(OTHERS_PER_MINUTE)
+        self._low_credit = LowCredit()
         self._router = Router(
             [
                 Rule("/v1/predictions", methods=["POST"], endpoint=self._create),
@@ -53,6 +57,7 @@ class Api:
                 Rule("/v1/models/<owner>/<name>", methods=["GET"], endpoint=self._get_model),
                 Rule("/v1/models/<owner>/<name>/predictions", methods=["POST"], endpoint=self._create_of_model),
                 Rule("/v1/webhooks/default/secret", methods=["GET"], endpoint=self._get_webhook_secret),
+                *self.files.rules(),
             ],
             problems.told_as_problem,
         )
@@ -67,8 +72,10 @@ class Api:
         return response
 
     def _refusal(self, request: JsonRequest) -> problems.Problem | None:
-        if not _TOKEN.fullmatch(request.headers.get("Authorization", "")):
+        if not _TOKEN.fullmatch(request.headers.get("Authorization", "")) or self.faults.happens("unauthenticated"):
             return problems.unauthenticated()
+        if self.faults.happens("server_error"):
+            return problems.broken()
         if self.faults.happens("unavailable"):
             return problems.unavailable()
         if self.faults.happens("throttle"):
@@ -85,6 +92,11 @@ class Api:
         return self._create_prediction(request, model)
 
     def _create_prediction(self, request: JsonRequest, model: Model | None) -> Response:
+        if self.faults.happens("no_credit"):
+            raise problems.insufficient_credit()
+        if self.faults.happens("low_credit") and (seconds_left := self._low_credit.seconds_left()):
+            raise problems.throttled(seconds_left)
+        wait_seconds = parse_prefer(request.headers.get("Prefer"))
         wanted = parse_create_request(request.document(), model=model, cancel_after=request.headers.get("Cancel-After"))
         now = self.clock()
         seconds = wanted.cancel_after_seconds
@@ -100,7 +112,14 @@ class Api:
         self.lifecycle.begin(prediction)
         if self.faults.happens("lost_create_answer"):
             raise ConnectionAbortedError
-        return json_response(self.lifecycle.document(prediction), HTTPStatus.CREATED)
+        return self._created(prediction, wait_seconds)
+
+    def _created(self, prediction: Prediction, wait_seconds: int | None) -> Response:
+        if wait_seconds is None:
+            return json_response(self.lifecycle.document(prediction), HTTPStatus.CREATED)
+        response = json_response(self.lifecycle.document(self.store.wait(prediction.id, wait_seconds)), HTTPStatus.CREATED)
+        response.headers["Preference-Applied"] = f"wait={wait_seconds}"
+        return response
 
     def _list(self, request: JsonRequest) -> Response:
         page = page_of(
@@ -112,7 +131,10 @@ class Api:
         return json_response(page)
 
     def _get(self, _request: JsonRequest, prediction_id: str) -> Response:
-        return json_response(self.lifecycle.document(self._found(prediction_id)))
+        prediction = self._found(prediction_id)
+        if self.clock() < prediction.created_at + _SHOWS_AFTER and self.faults.happens("not_yet"):
+            raise problems.not_found()
+        return json_response(self.lifecycle.document(prediction))
 
     def _cancel(self, request: JsonRequest, prediction_id: str) -> Response:
         self.lifecycle.cancel(self._found(prediction_id).id)

@@ -13,8 +13,11 @@ from local.replicate.models import Model
 from local.replicate.validation import InvalidField, Schema, invalid_fields
 
 CANCEL_AFTER_SECONDS_MIN = 5
+WAIT_SECONDS_MAX = 60
 
 _CANCEL_AFTER = re.compile(r"(?=\d)(?:(?P<hours>\d{1,4})h)?(?:(?P<minutes>\d{1,6})m)?(?:(?P<seconds>\d{1,8})s?)?")
+
+_PREFER = re.compile(r"wait(?:=(?P<seconds>\d{1,3}))?")
 
 _MEMBERS: Mapping[str, Schema] = {
     "input": {"type": "object"},
@@ -68,6 +71,17 @@ def parse_create_request(body: object, *, model: Model | None, cancel_after: str
         webhook_events_filter=None if events is None else tuple(events),
         cancel_after_seconds=_cancel_after_seconds(cancel_after),
     )
+
+
+def parse_prefer(header: str | None) -> int | None:
+    """Tell for how many seconds an answer waits for the end: `wait` is 60, `wait=n` takes 1 to 60; None when nobody waits."""
+    if header is None:
+        return None
+    match = _PREFER.fullmatch(header.strip())
+    seconds = int(match["seconds"] or WAIT_SECONDS_MAX) if match else 0
+    if not 1 <= seconds <= WAIT_SECONDS_MAX:
+        raise problems.invalid([InvalidField("format", "Prefer", f"Must be wait, or wait=1 to wait={WAIT_SECONDS_MAX}")])
+    return seconds
 
 
 def _refuse(fields: list[InvalidField]) -> None:

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 from local.replicate.faults import Faults
 from local.replicate.models import Inputs, Model, source_urls
@@ -11,14 +12,14 @@ FLAGGED_PHRASE = "flag me"
 
 # The wording of the real API, which clients recognise by the code at the end.
 SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
-INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
 
 
 @dataclass(frozen=True)
 class Fate:
     """`error` is None for a run that succeeds; `outputs` is None when it succeeds with no output at all.
 
-    `source_urls` are the files that the model is given and fetches when it runs.
+    `source_urls` are the files that the model is given and fetches when it runs. `ends_early` is how it ends without having run its
+    course; `shape` is how its output is wrapped when that is not the model's own way.
     """
 
     queue_seconds: float
@@ -27,6 +28,9 @@ class Fate:
     error: str | None
     outputs: tuple[Output, ...] | None
     source_urls: tuple[str, ...] = ()
+    ends_early: Literal["", "canceled", "aborted"] = ""
+    is_removed: bool = False
+    shape: str = ""
 
 
 def decide(model: Model, given: Inputs, faults: Faults) -> Fate:
@@ -42,6 +46,9 @@ def decide(model: Model, given: Inputs, faults: Faults) -> Fate:
         error=_error(model, inputs, faults),
         outputs=_outputs(model, inputs, seed, faults),
         source_urls=tuple(source_urls(model, inputs)),
+        ends_early="aborted" if faults.happens("abort") else "canceled" if faults.happens("cancel") else "",
+        is_removed=faults.happens("data_removed"),
+        shape=faults.settings.output_shape,
     )
 
 
@@ -50,7 +57,7 @@ def _error(model: Model, inputs: Inputs, faults: Faults) -> str | None:
         return SENSITIVE
     if refused := next((refusal.error for refusal in model.refuses if refusal.applies(inputs)), None):
         return refused
-    return INTERRUPTED if faults.happens("fail") else None
+    return faults.settings.error if faults.happens("fail") else None
 
 
 def _outputs(model: Model, inputs: Inputs, seed: int, faults: Faults) -> tuple[Output, ...] | None:

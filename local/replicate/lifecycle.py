@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Any, Unpack
 
 from local.replicate.deliveries import Deliveries
+from local.replicate.files import Files
 from local.replicate.predictions import OPEN, Changes, Prediction, PredictionStore, Status
 from local.replicate.sources import SourceUnusable, fetch_source
 from local.replicate.webhooks import Event, Message, Outbox
@@ -27,6 +28,7 @@ class Lifecycle:
     scheduler: Scheduler
     outbox: Outbox
     deliveries: Deliveries
+    files: Files
     clock: Clock
     base_url: str
     retention: timedelta
@@ -46,13 +48,17 @@ class Lifecycle:
     def document(self, prediction: Prediction) -> dict[str, Any]:
         """Return the prediction as the API shows it now: without its data once the retention is over."""
         completed_at = prediction.completed_at
-        removed = completed_at is not None and self.clock() >= completed_at + self.retention
+        removed = completed_at is not None and (prediction.fate.is_removed or self.clock() >= completed_at + self.retention)
         return prediction.document(self.base_url, data_removed=removed)
 
     def _later(self, delay_seconds: float, step: Callable[[str], None], prediction_id: str) -> None:
         self.scheduler.after(delay_seconds, partial(step, prediction_id))
 
     def _start(self, prediction_id: str) -> None:
+        waiting = self.store.find(prediction_id)
+        if waiting is not None and waiting.fate.ends_early == "aborted":
+            self._pass_deadline(prediction_id)
+            return
         started = self.store.change(prediction_id, only_from=frozenset({Status.STARTING}), status=Status.PROCESSING, started_at=self.clock())
         if started is None:
             return
@@ -68,7 +74,7 @@ class Lifecycle:
 
     def _fetch_and_run(self, prediction: Prediction) -> None:
         try:
-            sources = tuple(fetch_source(url) for url in prediction.fate.source_urls)
+            sources = tuple(self.files.body_of(url) or fetch_source(url) for url in prediction.fate.source_urls)
         except SourceUnusable as error:
             self._end(prediction.id, Status.FAILED, error=str(error))
             return
@@ -81,6 +87,9 @@ class Lifecycle:
     def _finish(self, prediction_id: str) -> None:
         prediction = self.store.find(prediction_id)
         if prediction is None or prediction.status is not Status.PROCESSING:
+            return
+        if prediction.fate.ends_early == "canceled":
+            self._end(prediction_id, Status.CANCELED)
             return
         if prediction.fate.error is not None:
             self._end(prediction_id, Status.FAILED, error=prediction.fate.error)
@@ -122,14 +131,22 @@ class Lifecycle:
         if ended is not None:
             self._tell(ended, "completed")
 
-    def _publish(self, prediction: Prediction) -> list[str] | str | None:
+    def _publish(self, prediction: Prediction) -> Any:  # noqa: ANN401 (any JSON)
         if prediction.fate.outputs is None:
             return None
         expires_at = self.clock() + self.retention
         urls = [self.base_url + self.deliveries.publish(output, expires_at=expires_at) for output in prediction.fate.outputs]
-        if prediction.model.output == "uri[]":
-            return urls
-        return urls[0] if urls else None
+        match prediction.fate.shape or ("list" if prediction.model.output == "uri[]" else "string"):
+            case "list":
+                return urls
+            case "object":
+                return {"image": urls[0], "info": {"seed": prediction.fate.seed, "more": urls[1:]}} if urls else {}
+            case "text":
+                return "A lighthouse stands at dawn."
+            case "empty_list":
+                return []
+            case _:
+                return urls[0] if urls else None
 
     def _tell(self, prediction: Prediction, event: Event) -> None:
         wanted = prediction.webhook_events_filter or EVENTS_BY_DEFAULT

@@ -44,7 +44,7 @@ class Prediction:
     webhook_events_filter: tuple[str, ...] | None = None
     id: str = field(default_factory=_new_id)
     status: Status = Status.STARTING
-    output: list[str] | str | None = None
+    output: Any = None
     error: str | None = None
     logs: str = ""
     started_at: datetime | None = None
@@ -96,7 +96,7 @@ class Changes(TypedDict, total=False):
 
     status: Status
     fate: Fate
-    output: list[str] | str | None
+    output: Any
     error: str | None
     logs: str
     started_at: datetime
@@ -109,6 +109,7 @@ class PredictionStore:
     def __init__(self) -> None:
         """Begin empty."""
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._by_id: dict[str, Prediction] = {}
 
     def add(self, prediction: Prediction) -> None:
@@ -125,6 +126,12 @@ class PredictionStore:
         with self._lock:
             return list(self._by_id.values())
 
+    def wait(self, prediction_id: str, seconds: float) -> Prediction:
+        """Return the state of a prediction when it is final, or when this time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._by_id[prediction_id].status not in OPEN, timeout=seconds)
+            return self._by_id[prediction_id]
+
     def change(self, prediction_id: str, *, only_from: frozenset[Status], **changes: Unpack[Changes]) -> Prediction | None:
         """Return the changed prediction, or None when its status is no longer one of `only_from`."""
         with self._lock:
@@ -133,4 +140,5 @@ class PredictionStore:
                 return None
             changed = replace(current, **changes)
             self._by_id[prediction_id] = changed
+            self._changed.notify_all()
             return changed

@@ -76,6 +76,27 @@ def throttled(retry_after_seconds: int) -> Problem:
     )
 
 
+def insufficient_credit() -> Problem:
+    """Refuse what the account cannot pay."""
+    return Problem(
+        HTTPStatus.PAYMENT_REQUIRED,
+        {
+            "title": "Insufficient credit",
+            "detail": "You have insufficient credit to run this model. Go to https://replicate.com/account/billing#billing to purchase credit.",
+        },
+    )
+
+
+def broken() -> Problem:
+    """Fail for no reason that is told; nothing was done."""
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, {"title": "Internal server error", "detail": "Something went wrong."})
+
+
+def too_large() -> Problem:
+    """Refuse a file of too many bytes."""
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"title": "File too large", "detail": "The file exceeds the maximum of 100 MB."})
+
+
 def unavailable() -> Problem:
     """Refuse because of an outage; nothing was done."""
     return Problem(

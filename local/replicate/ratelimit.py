@@ -5,6 +5,26 @@ import threading
 import time
 
 
+class LowCredit:
+    """The limit of an account that has hardly any credit: 6 creates a minute, and never two at once."""
+
+    SECONDS_EACH = 10
+
+    def __init__(self) -> None:
+        """Begin with one."""
+        self._lock = threading.Lock()
+        self._next_at = 0.0
+
+    def seconds_left(self) -> int:
+        """Take the next create, and tell 0; or tell after how many seconds there is one."""
+        with self._lock:
+            now = time.monotonic()
+            if now < self._next_at:
+                return math.ceil(self._next_at - now)
+            self._next_at = now + self.SECONDS_EACH
+            return 0
+
+
 class TokenBucket:
     """`per_minute` tokens, filled again at an even pace."""
 

@@ -13,6 +13,7 @@ from local.replicate.api import Api
 from local.replicate.control import Control
 from local.replicate.deliveries import Deliveries
 from local.replicate.faults import Faults, FaultSettings
+from local.replicate.files import Files
 from local.replicate.lifecycle import Lifecycle
 from local.replicate.predictions import PredictionStore
 from local.replicate.problems import told_as_problem
@@ -59,11 +60,13 @@ class SimulatedReplicate(Simulator):
             retry_delays_seconds=self.retry_delays_seconds,
             timeout_seconds=self.webhook_timeout_seconds,
         )
+        files = Files(self.base_url, self.clock)
         lifecycle = Lifecycle(
             store=store,
             scheduler=self._scheduler,
             outbox=self._outbox,
             deliveries=deliveries,
+            files=files,
             clock=self.clock,
             base_url=self.base_url,
             retention=timedelta(seconds=self.retention_seconds),
@@ -74,6 +77,7 @@ class SimulatedReplicate(Simulator):
             store=store,
             lifecycle=lifecycle,
             faults=faults,
+            files=files,
             clock=self.clock,
         )
         control = Control(base_url=self.base_url, faults=faults, store=store, outbox=self._outbox, deliveries=deliveries)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from local.simulators.chance import dice
 
@@ -14,10 +14,12 @@ _SECONDS = {"type": "number", "minimum": 0, "maximum": _SECONDS_MAX}
 
 @dataclass(frozen=True, kw_only=True)
 class FaultSettings:
-    """What a provider adds is a probability from 0 to 1, or seconds if its name says so.
+    """What a provider adds is a probability from 0 to 1, seconds if its name says so, or a text; a text of a few names them in TEXTS.
 
     - seed: for the dice of all probabilities; null throws real dice.
     """
+
+    TEXTS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     seed: int | None = None
 
@@ -60,11 +62,13 @@ def _schema_of(settings: FaultSettings) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {field.name: _schema_of_fault(field.name) for field in fields(settings)},
+        "properties": {field.name: _schema_of_fault(field.name, settings) for field in fields(settings)},
     }
 
 
-def _schema_of_fault(name: str) -> dict[str, Any]:
+def _schema_of_fault(name: str, settings: FaultSettings) -> dict[str, Any]:
     if name == "seed":
         return {"type": ["integer", "null"]}
+    if isinstance(getattr(settings, name), str):
+        return {"type": "string", **({"enum": list(settings.TEXTS[name])} if name in settings.TEXTS else {})}
     return _SECONDS if name.endswith("_seconds") else _PROBABILITY

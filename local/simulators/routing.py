@@ -10,7 +10,8 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-BODY_BYTES_MAX = 20_000_000
+# What Replicate takes for a file, and a little more.
+BODY_BYTES_MAX = 110_000_000
 
 
 type Endpoint = Callable[..., Response]

@@ -1,0 +1,177 @@
+"""What else goes wrong with Replicate, on request; and files and answers that wait, which Darkroom does without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from local.replicate import SimulatedReplicate
+from tests.builders import until
+
+MODEL = "black-forest-labs/flux-schnell"
+HEADERS = {"Authorization": "Bearer r8_test"}
+
+
+class Replicate:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def faults(self, **faults: object) -> requests.Response:
+        return requests.put(f"{self.url}/faults", json=faults, timeout=5)
+
+    def create(self, **headers: str) -> requests.Response:
+        body = {"version": MODEL, "input": {"prompt": "a lighthouse", "num_outputs": 2}}
+        return requests.post(f"{self.url}/v1/predictions", json=body, headers=HEADERS | headers, timeout=30)
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"{self.url}{path}", headers=HEADERS, timeout=5)
+
+    def ended(self) -> dict[str, Any]:
+        prediction_id = self.create().json()["id"]
+
+        def look() -> dict[str, Any] | None:
+            (found,) = [each for each in self.get("/sim/predictions").json()["predictions"] if each["id"] == prediction_id]
+            return None if found["status"] in ("starting", "processing") else found
+
+        until(look)
+        document: dict[str, Any] = self.get(f"/v1/predictions/{prediction_id}").json()
+        return document
+
+    def count(self) -> int:
+        return len(self.get("/sim/predictions").json()["predictions"])
+
+
+@pytest.fixture
+def replicate() -> Iterator[Replicate]:
+    with SimulatedReplicate(run_seconds=0.05) as simulator:
+        yield Replicate(simulator.base_url)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "title"),
+    [("no_credit", 402, "Insufficient credit"), ("unauthenticated", 401, "Unauthenticated"), ("server_error", 500, "Internal server error")],
+)
+def test_a_create_can_be_refused_and_makes_nothing(replicate: Replicate, fault: str, status: int, title: str) -> None:
+    replicate.faults(**{fault: 1})
+
+    answer = replicate.create()
+
+    assert (answer.status_code, answer.json()["title"], answer.json()["status"]) == (status, title, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert replicate.count() == 0
+    replicate.faults()
+    assert replicate.create().status_code == 201
+
+
+def test_hardly_any_credit_takes_one_create_in_ten_seconds_and_says_when(replicate: Replicate) -> None:
+    replicate.faults(low_credit=1)
+
+    answers = [replicate.create() for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [201, 429, 429]
+    document = answers[1].json()
+    assert 1 <= document["retry_after"] <= 10
+    assert document["detail"].endswith(f"resets in ~{document['retry_after']}s.")
+    assert "retry-after" not in answers[1].headers
+    assert replicate.count() == 1
+
+
+def test_a_young_prediction_may_not_be_found_yet(replicate: Replicate) -> None:
+    prediction_id = replicate.create().json()["id"]
+    replicate.faults(not_yet=1)
+
+    assert replicate.get(f"/v1/predictions/{prediction_id}").status_code == 404
+    replicate.faults()
+    assert replicate.get(f"/v1/predictions/{prediction_id}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected"),
+    [
+        ({"cancel": 1}, {"status": "canceled", "output": None}),
+        ({"abort": 1}, {"status": "aborted", "output": None, "started_at": None}),
+        ({"fail": 1}, {"status": "failed", "error": "Prediction interrupted; please retry (code: PA)"}),
+        ({"fail": 1, "error": "CUDA out of memory (E1001)"}, {"status": "failed", "error": "CUDA out of memory (E1001)"}),
+        ({"data_removed": 1}, {"status": "succeeded", "output": None, "data_removed": True}),
+        ({"output_shape": "text"}, {"status": "succeeded", "output": "A lighthouse stands at dawn."}),
+        ({"output_shape": "empty_list"}, {"status": "succeeded", "output": []}),
+        ({}, {"status": "succeeded", "error": None, "data_removed": False}),
+    ],
+)
+def test_a_run_ends_in_every_way_that_there_is(replicate: Replicate, faults: dict[str, object], expected: dict[str, object]) -> None:
+    assert replicate.faults(**faults).status_code == 200
+
+    assert replicate.ended().items() >= expected.items()
+
+
+def test_files_come_in_every_shape(replicate: Replicate) -> None:
+    shapes = {}
+    for shape in ("string", "list", "object"):
+        replicate.faults(output_shape=shape)
+        shapes[shape] = replicate.ended()["output"]
+
+    assert shapes["string"].startswith(replicate.url)
+    assert len(shapes["list"]) == 2
+    assert shapes["object"]["image"].startswith(replicate.url)
+    assert len(shapes["object"]["info"]["more"]) == 1
+
+
+@pytest.mark.parametrize("faults", [{"output_shape": "round"}, {"error": 7}, {"no_credit": 2}, {"low_credit": "x"}])
+def test_what_is_no_fault_is_refused(replicate: Replicate, faults: dict[str, object]) -> None:
+    assert replicate.faults(**faults).status_code == 422
+
+
+@pytest.mark.parametrize(("prefer", "applied"), [("wait", "wait=60"), ("wait=20", "wait=20")])
+def test_an_answer_may_wait_for_the_end(replicate: Replicate, prefer: str, applied: str) -> None:
+    answer = replicate.create(Prefer=prefer)
+
+    assert (answer.status_code, answer.headers["preference-applied"], answer.json()["status"]) == (201, applied, "succeeded")
+
+
+def test_it_waits_no_longer_than_it_was_asked_to(replicate: Replicate) -> None:
+    replicate.faults(run_seconds=30)
+
+    answer = replicate.create(Prefer="wait=1")
+
+    assert (answer.status_code, answer.json()["status"]) == (201, "processing")
+    assert "preference-applied" not in replicate.create().headers
+
+
+@pytest.mark.parametrize("prefer", ["wait=0", "wait=61", "wait=x", "respond-async", "wait=1.5"])
+def test_another_preference_is_refused(replicate: Replicate, prefer: str) -> None:
+    answer = replicate.create(Prefer=prefer)
+
+    assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, "Prefer")
+    assert replicate.count() == 0
+
+
+class TestFiles:
+    def send(self, replicate: Replicate, content: bytes | None = b"a picture", **form: str) -> requests.Response:
+        files = {"content": ("picture.png", content, "image/png")} if content is not None else {"other": ("x", b"x")}
+        return requests.post(f"{replicate.url}/v1/files", files=files, data=form, headers=HEADERS, timeout=10)
+
+    def test_is_kept_for_a_day(self, replicate: Replicate) -> None:
+        file = self.send(replicate, metadata='{"order": 7}').json()
+
+        assert (file["name"], file["content_type"], file["size"], file["metadata"]) == ("picture.png", "image/png", 9, {"order": 7})
+        assert replicate.get(f"/v1/files/{file['id']}").json() == file
+        assert [each["id"] for each in replicate.get("/v1/files").json()["results"]] == [file["id"]]
+        assert requests.delete(file["urls"]["get"], headers=HEADERS, timeout=5).status_code == 204
+        assert replicate.get(f"/v1/files/{file['id']}").status_code == 404
+
+    @pytest.mark.parametrize(
+        ("sent", "field"),
+        [({"content": None}, "content"), ({"filename": "ü" * 128}, "filename"), ({"metadata": "[]"}, "metadata"), ({"metadata": "{"}, "metadata")],
+    )
+    def test_what_is_wrong_is_named(self, replicate: Replicate, sent: dict[str, Any], field: str) -> None:
+        answer = self.send(replicate, **sent)
+
+        assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, field)
+
+    def test_a_file_is_nobodys_without_the_token(self, replicate: Replicate) -> None:
+        file = self.send(replicate).json()
+
+        assert requests.get(file["urls"]["get"], timeout=5).status_code == 401
