@@ -27,12 +27,16 @@ def test_other_providers_keys_go_where_the_stack_has_the_provider(stack: LocalSt
     secrets = stack.client("secretsmanager")
     names = ("ReplicateTokenSecret", "ReplicateWebhookSecret", "RunwayKeySecret", "StableDiffusionLoginSecret")
     outputs = {f"{name}Arn": stack.physical_id(name) for name in names}
+    before = {name: secrets.get_secret_value(SecretId=arn)["SecretString"] for name, arn in outputs.items()}
     environment = {"RUNWAYML_API_SECRET": "key_a", "STABLE_DIFFUSION_LOGIN": "ann:secret", "OTHER": "x"}
 
     put_secrets(outputs, token="r8_anybody", webhook_secret="whsec_x", others=others_of(environment, outputs), secrets=secrets)
 
     assert secrets.get_secret_value(SecretId=outputs["RunwayKeySecretArn"])["SecretString"] == "key_a"
     assert secrets.get_secret_value(SecretId=outputs["StableDiffusionLoginSecretArn"])["SecretString"] == "ann:secret"
+    # The other tests of the stack go on with what was there.
+    for name, arn in outputs.items():
+        secrets.put_secret_value(SecretId=arn, SecretString=before[name])
     assert others_of({"RUNWAYML_API_SECRET": ""}, {}) == {}
     with pytest.raises(ValueError, match="RUNWAYML_API_SECRET"):
         others_of(environment, {name: arn for name, arn in outputs.items() if not name.startswith("Runway")})
