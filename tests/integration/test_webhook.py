@@ -213,7 +213,7 @@ class TestWhoMayCall:
         HEADER_TEXT, st.sampled_from(["nan", "inf", "-inf", "1e400", "-1", "0", "99999999999999999999", "１７００", "0x10", ""]), st.integers().map(str)
     )
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=1_500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.fixed_dictionaries({}, optional={"webhook-id": HEADER_TEXT, "webhook-timestamp": TIMESTAMP, "webhook-signature": SIGNATURE}), st.binary(max_size=60)
     )
@@ -222,13 +222,27 @@ class TestWhoMayCall:
 
         assert answered == 401
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(SIGNATURE, TIMESTAMP)
     def test_a_good_time_or_a_good_id_helps_no_bad_signature(self, job: Job, signature: str, timestamp: str) -> None:
         good = signed(prediction())
 
         assert call(reference_of(job), prediction(), good | {"webhook-signature": signature})[0] == 401
         assert call(reference_of(job), prediction(), good | {"webhook-timestamp": timestamp})[0] == 401
+        assert stored(job) == job
+
+    JSON = st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)),
+        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["id", "status", "webhook", "output", "x"]), inner, max_size=4)),
+        max_leaves=8,
+    )
+
+    @settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.one_of(JSON.map(json.dumps), st.text(max_size=80)).map(str.encode))
+    def test_a_signed_body_that_is_no_prediction_changes_nothing(self, job: Job, body: bytes) -> None:
+        answered, _ = call(reference_of(job), body, signed(body))
+
+        assert answered in (415, 422)
         assert stored(job) == job
 
 
