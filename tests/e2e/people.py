@@ -94,6 +94,6 @@ def predictions_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
     return [prediction for prediction in found if prediction["input"].get("prompt") == prompt]
 
 
-def set_faults(stack: LocalStack, **faults: float) -> None:
+def set_faults(stack: LocalStack, **faults: float | str) -> None:
     """Have the simulated Replicate misbehave."""
     requests.put(f"{stack.replicate_url}/faults", json=faults, timeout=5).raise_for_status()

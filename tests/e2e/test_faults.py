@@ -1,0 +1,80 @@
+"""Every fault of Replicate's at its worst: each job ends, its books balance, and no prediction is paid for that need not be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from local.stack import LocalStack
+from tests.builders import until
+from tests.e2e.people import Person, predictions_of, set_faults
+
+
+@pytest.mark.parametrize(
+    ("faults", "ends_as", "charged", "predictions_count"),
+    [
+        ({"no_credit": 1}, "provider_unavailable", 0, 0),
+        ({"unauthenticated": 1}, "provider_unavailable", 0, 0),
+        ({"cancel": 1}, "prediction_failed", 0, 1),
+        ({"abort": 1}, "deadline_exceeded", 0, 1),
+        ({"flag_sensitive": 1}, "refused", 0, 1),
+        ({"fail": 1}, "prediction_failed", 0, 2),
+        ({"fail": 1, "error": "CUDA out of memory (E1001)"}, "prediction_failed", 0, 1),
+        ({"no_output": 1}, "no_output", 0, 1),
+        ({"data_removed": 1}, "output_unavailable", 0, 1),
+        ({"output_shape": "text"}, "no_output", 0, 1),
+        ({"output_shape": "empty_list"}, "no_output", 0, 1),
+        ({"output_shape": "object"}, None, 20, 1),
+        ({"output_shape": "string"}, None, 10, 1),
+        ({"lose_webhook": 1}, None, 20, 1),
+        ({"duplicate_webhook": 1, "reorder": 1}, None, 20, 1),
+        ({"lost_create_answer": 1}, None, 20, 1),
+    ],
+    ids=str,
+)
+def test_a_job_ends_and_is_paid_for_if_and_only_if_something_was_delivered(
+    person: Person, stack: LocalStack, faults: dict[str, Any], *, ends_as: str | None, charged: int, predictions_count: int
+) -> None:
+    set_faults(stack, **faults)
+    prompt = f"at its worst: {faults}"
+
+    job = person.ended(person.submit(prompt=prompt, num_outputs=2))
+
+    assert (job["error"]["code"] if job["error"] else None, job["credits"]["charged"]) == (ends_as, charged)
+    assert job["credits"]["charged"] + job["credits"]["refunded"] == job["credits"]["quoted"]
+    assert len(predictions_of(stack, prompt)) == predictions_count
+    person.must_have_balanced_books()
+
+
+@pytest.mark.parametrize("fault", ["throttle", "low_credit", "unavailable", "not_yet"])
+def test_what_passes_is_waited_for_and_asked_for_once(person: Person, stack: LocalStack, fault: str) -> None:
+    if fault == "low_credit":
+        # Somebody else has had the one create that there was.
+        set_faults(stack, low_credit=1)
+        person.submit(prompt="somebody else's")
+    set_faults(stack, **{fault: 1})
+    prompt = f"what passes: {fault}"
+    job_id = person.submit(prompt=prompt)
+    until(lambda: (job := person.client.get(f"/jobs/{job_id}"))["waiting_since"] or job["status"] == "processing")
+    set_faults(stack)
+
+    assert person.ended(job_id)["status"] == "completed"
+    assert len(predictions_of(stack, prompt)) == 1
+
+
+def test_a_mixture_of_everything_ends_as_well(person: Person, stack: LocalStack) -> None:
+    set_faults(
+        stack, lose_webhook=0.3, duplicate_webhook=0.3, throttle=0.2, unavailable=0.1, server_error=0.1, lost_create_answer=0.2, fail=0.2, drop_output=0.2,
+        not_yet=0.2, cancel=0.1, no_output=0.1, seed=7,
+    )  # fmt: skip
+    prompts = [f"a mixture: {number}" for number in range(6)]
+    job_ids = [person.submit(prompt=prompt, num_outputs=2) for prompt in prompts]
+
+    jobs = [person.ended(job_id, seconds=150) for job_id in job_ids]
+
+    for job, prompt in zip(jobs, prompts, strict=True):
+        assert job["credits"]["charged"] == 10 * len(job["outputs"])
+        assert job["credits"]["charged"] + job["credits"]["refunded"] == 20
+        assert len(predictions_of(stack, prompt)) <= 2
+    person.must_have_balanced_books()
