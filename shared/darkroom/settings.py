@@ -52,6 +52,7 @@ class Settings:
     jobs_in_flight_max: int = 20
     jobs_per_minute_max: int = 120
     predictions_in_flight_max: int = 5
+    stable_diffusion_in_flight_max: int = 1
     welcome_credits: int = 0
     retention_days: int = 0
     output_bytes_max: int = 100_000_000
@@ -73,6 +74,10 @@ class Settings:
     grant_credits_max: int = 1_000_000
     start_grace_seconds: int = 30
     recoveries_per_run_max: int = 200
+
+    def in_flight_max(self, provider: str) -> int:
+        """Tell how many predictions may be in flight at a provider. A WebUI's card makes one after the other, and who waits there may wait in vain."""
+        return self.stable_diffusion_in_flight_max if provider == "stable_diffusion" else self.predictions_in_flight_max
 
     @property
     def prices(self) -> Prices:

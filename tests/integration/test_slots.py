@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from darkroom.domain.errors import ComeBackLater
 from darkroom.domain.jobs import Job, JobStatus
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
-from tests.builders import NOON, held_job, stored
+from tests.builders import NOON, held_job, image_job, open_account, stored
 from tests.integration.steps import at, is_open, key, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -57,6 +58,18 @@ def test_there_are_so_many_and_no_more() -> None:
     assert holders() == {holder(first), holder(second)}
     assert {stored(first).slot, stored(second).slot} == {"000", "001"}
     assert stored(third).slot is None
+
+
+def test_a_card_of_ones_own_makes_one_picture_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def job(user: str) -> Job:
+        account = open_account(100, AccountId("web", user))
+        wanted = image_job(account=account)
+        return ledger.hold(replace(wanted, work=replace(wanted.work, provider="stable_diffusion")), key=None, now=NOON)[0]
+
+    assert slots.take(job("a"), now=NOON)
+    assert not slots.take(job("b"), now=NOON)
+    with_setting(monkeypatch, "STABLE_DIFFUSION_IN_FLIGHT_MAX", 2)
+    assert slots.take(job("c"), now=NOON)
 
 
 def test_a_job_takes_one_however_often_it_asks() -> None:

@@ -37,7 +37,7 @@ def take(job: Job, *, now: datetime) -> bool:
     if job.slot:
         return True
     taken = {row.sk for row in SlotRow.query(_partition(job.work.provider), consistent_read=True)}
-    free = [name for number in range(settings().predictions_in_flight_max) if (name := f"{number:03}") not in taken]
+    free = [name for number in range(settings().in_flight_max(job.work.provider)) if (name := f"{number:03}") not in taken]
     if _ahead(job, now, at_most=len(free)) >= len(free):
         return False
     leaving_the_line = {"place": Delete(_place(job, now), None)} if job.waiting_since else {}
@@ -66,7 +66,7 @@ def stand_in_line(job: Job, *, now: datetime) -> float:
 
     The place is the time since when the job waits. Whoever is far behind comes back less often.
     """
-    rounds = _ahead(job, now, at_most=_LOOKED_AHEAD_MAX) // max(settings().predictions_in_flight_max, 1)
+    rounds = _ahead(job, now, at_most=_LOOKED_AHEAD_MAX) // max(settings().in_flight_max(job.work.provider), 1)
     seconds = min(_COME_BACK_SECONDS_MIN * (1 + rounds), _COME_BACK_SECONDS_MAX)
     place = _place(job, now)
     place.alive_until = now + timedelta(seconds=2 * seconds + _HELD_UP_SECONDS)
