@@ -206,6 +206,8 @@ class Promises:
 
 def broken_by_creation(world: World, prediction: Prediction) -> Iterator[str]:
     """Say which promises the making of this prediction breaks: it is written down before, is the only one of its attempt, and ends by itself."""
+    if prediction.webhook is None:
+        prediction.made_for = _only_attempt(world)
     account, job_id, nonce = _reference(prediction)
     platform, user = account.split("/")
     partition = f"ACCOUNT#{platform}#{user}"
@@ -242,8 +244,17 @@ def _by_nonce(predictions: Any) -> dict[str, list[Prediction]]:
     return found
 
 
+def _only_attempt(world: World) -> tuple[str, str, str]:
+    """Name account, job and nonce of the latest attempt in a world of one job: nothing on a prediction without a webhook says whose it is."""
+    ((partition, sort_key, item),) = [(pk, sk, item) for (pk, sk), item in world.cloud.table.items.items() if sk.startswith("JOB#")]
+    attempts = item["attempts"]["L"]
+    return "/".join(partition.split("#")[1:]), sort_key.partition("#")[2], attempts[-1]["M"]["nonce"]["S"] if attempts else ""
+
+
 def _reference(prediction: Prediction) -> tuple[str, str, str]:
     """Read whose a prediction is from its webhook: account, job and nonce."""
+    if prediction.made_for:
+        return prediction.made_for
     reference = parse_qs(urlsplit(prediction.webhook or "").query)["job"][0]
     front, _, nonce = reference.rpartition("/")
     account, _, job_id = front.rpartition("/")

@@ -53,7 +53,10 @@ class Weather:
 
 @dataclass
 class Prediction:
-    """One prediction. Another is never made of it, so whoever holds it sees how it is doing."""
+    """One prediction. Another is never made of it, so whoever holds it sees how it is doing.
+
+    `made_for` is account, job and nonce, where no webhook says it; nobody but who watches is told.
+    """
 
     id: str
     input: dict[str, Any]
@@ -69,6 +72,7 @@ class Prediction:
     completed_at: datetime | None = None
     time_is_up: Due | None = None
     is_double: bool = False
+    made_for: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,7 @@ SCENARIOS = (
     Scenario("with a picture of one's own", _submit_with_a_picture, ends=("completed",)),
     Scenario("refused by the model", _submit_four, ends=("failed",), weather={"fate": "is flagged"}),
     Scenario("all webhooks lost", _submit_four, ends=("completed",), webhooks="lost", weather={"run_seconds": 20}),
+    Scenario("without an address of our own", _submit_four, ends=None, weather={"run_seconds": 20}, environment={"PUBLIC_URL": ""}),
     Scenario("delivered in part", _submit_four, ends=("completed",), weather={"fate": "gives fewer"}),
     Scenario("interrupted once", _submit_four, ends=("completed",), weather={"fates": ("is interrupted",)}),
     Scenario("the create's answer lost", _provider_recovers(), ends=("completed",), weather={"answers": "lost"}),
