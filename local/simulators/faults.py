@@ -52,8 +52,10 @@ class Dice[Settings: FaultSettings, Mishap: str]:
             self._dice = dice(self._settings.seed)
 
     def happens(self, mishap: Mishap) -> bool:
-        """Throw the dice."""
+        """Throw the dice, unless it is certain: so the same seed means the same for a test, whatever other faults there are."""
         probability: float = getattr(self._settings, mishap)
+        if probability in (0, 1):
+            return bool(probability)
         with self._lock:
             return self._dice.random() < probability
 

@@ -12,6 +12,7 @@ import requests
 
 from local.cloud.seeding import LOCAL_RUNWAY_KEY
 from local.stack import LocalStack
+from tests.builders import until
 from tests.e2e.people import Person
 from tests.e2e.test_uploads_and_films import announced, picture, sent
 
@@ -101,7 +102,8 @@ def test_a_cancel_stops_the_task(person: Person, stack: LocalStack) -> None:
 
     job = person.ended(job_id)
     assert (job["status"], job["credits"]["refunded"]) == ("canceled", 30)
-    assert [task["status"] for task in tasks_of(stack, "never mind")] == ["CANCELLED"]
+    # The credits do not wait for the provider.
+    until(lambda: [task["status"] for task in tasks_of(stack, "never mind")] == ["CANCELLED"])
 
 
 def test_the_key_shows_nowhere(person: Person, stack: LocalStack) -> None:
