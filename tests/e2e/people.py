@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
@@ -92,6 +94,18 @@ def predictions_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
     """Every prediction that the simulated Replicate was ever asked for with this prompt."""
     found = requests.get(f"{stack.replicate_url}/sim/predictions", timeout=10).json()["predictions"]
     return [prediction for prediction in found if prediction["input"].get("prompt") == prompt]
+
+
+def must_show_nowhere(stack: LocalStack, job: dict[str, Any], secret: str) -> None:
+    """Look for a secret where others read: the execution's history, the logs, the table, the answer."""
+    execution = f"{stack.physical_id('Workflow').replace(':stateMachine:', ':execution:')}:{job['id']}"
+    history = stack.client("stepfunctions").get_execution_history(executionArn=execution, maxResults=500)
+    logs = "".join(path.read_text(errors="replace") for path in Path(".aws-sam/logs").glob("*"))
+    items = stack.client("dynamodb").scan(TableName=stack.physical_id("Table"))["Items"]
+    assert job["id"] in logs
+    assert job["id"] in str(items)
+    for text in (json.dumps(history, default=str), logs, str(items), json.dumps(job)):
+        assert secret not in text
 
 
 def set_faults(stack: LocalStack, **faults: float | str) -> None:
