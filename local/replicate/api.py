@@ -17,7 +17,7 @@ from local.replicate.lifecycle import Lifecycle
 from local.replicate.model_table import find_by_name
 from local.replicate.models import Model, model_document
 from local.replicate.paging import page_of
-from local.replicate.predictions import Prediction, PredictionStore
+from local.replicate.predictions import OPEN, Prediction, PredictionStore
 from local.replicate.ratelimit import LowCredit, TokenBucket
 from local.simulators.clock import Clock
 from local.simulators.routing import JsonRequest, Router, json_response
@@ -99,11 +99,12 @@ class Api:
         wait_seconds = parse_prefer(request.headers.get("Prefer"))
         wanted = parse_create_request(request.document(), model=model, cancel_after=request.headers.get("Cancel-After"))
         now = self.clock()
-        seconds = wanted.cancel_after_seconds
+        fate = decide(wanted.model, wanted.input, self.faults)
+        seconds = 0 if fate.ends_early == "aborted" else wanted.cancel_after_seconds
         prediction = Prediction(
             model=wanted.model,
             input=wanted.input,
-            fate=decide(wanted.model, wanted.input, self.faults),
+            fate=fate,
             created_at=now,
             deadline=None if seconds is None else now + timedelta(seconds=seconds),
             webhook=wanted.webhook,
@@ -117,7 +118,10 @@ class Api:
     def _created(self, prediction: Prediction, wait_seconds: int | None) -> Response:
         if wait_seconds is None:
             return json_response(self.lifecycle.document(prediction), HTTPStatus.CREATED)
-        response = json_response(self.lifecycle.document(self.store.wait(prediction.id, wait_seconds)), HTTPStatus.CREATED)
+        waited_for = self.store.wait(prediction.id, wait_seconds)
+        # Whatever is not "starting" is over for the official clients, so what is still running is shown as it was created.
+        shown = prediction if waited_for.status in OPEN else waited_for
+        response = json_response(self.lifecycle.document(shown), HTTPStatus.CREATED)
         response.headers["Preference-Applied"] = f"wait={wait_seconds}"
         return response
 
@@ -136,9 +140,9 @@ class Api:
             raise problems.not_found()
         return json_response(self.lifecycle.document(prediction))
 
-    def _cancel(self, request: JsonRequest, prediction_id: str) -> Response:
+    def _cancel(self, _request: JsonRequest, prediction_id: str) -> Response:
         self.lifecycle.cancel(self._found(prediction_id).id)
-        return self._get(request, prediction_id)
+        return json_response(self.lifecycle.document(self._found(prediction_id)))
 
     def _found(self, prediction_id: str) -> Prediction:
         prediction = self.store.find(prediction_id)

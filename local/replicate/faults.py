@@ -42,8 +42,10 @@ class FaultSettings(common.FaultSettings):
       low_credit: creates above 6 a minute, and any two at once, are 429; no_credit: 402 for a create. lost_create_answer: the prediction
       is created, and the connection closed without an answer. not_yet: a prediction of less than a minute is not found.
     - fail: the run fails with the text `error`, by default of an interruption; flag_sensitive: refused with E005; cancel: canceled by
-      somebody else; abort: aborted before it started; no_output: succeeded with null; data_removed: the same because it is thrown away
-      already; drop_output: per file, succeeded with fewer than asked; output_shape: succeeded with files, or a text, in another shape.
+      somebody else; abort: aborted at once, its deadline being over; no_output: succeeded with null; data_removed: the same because
+      what it made is thrown away already; drop_output: per file, succeeded with fewer than asked.
+    - output_shape: how what succeeded is given out. Empty: the model's own way. string: the first file; list: every file; object: the
+      first as `image`, the others as `info.more`; text: no file but a sentence; empty_list: nothing.
     - queue_seconds and run_seconds: how long a prediction is starting, and then processing.
     """
 

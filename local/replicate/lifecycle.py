@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from local.replicate.deliveries import Deliveries
 from local.replicate.files import Files
 from local.replicate.predictions import OPEN, Changes, Prediction, PredictionStore, Status
-from local.replicate.sources import SourceUnusable, fetch_source
+from local.replicate.sources import SourceUnusable, checked_picture, fetch_source
 from local.replicate.webhooks import Event, Message, Outbox
 from local.simulators.clock import Clock
 from local.simulators.scheduler import Scheduler
@@ -36,10 +36,11 @@ class Lifecycle:
     def begin(self, prediction: Prediction) -> None:
         """Keep a new prediction, and let it run its course."""
         self.store.add(prediction)
-        self._later(prediction.fate.queue_seconds, self._start, prediction.id)
+        # The deadline comes first: of two actions that are due at once, the one that was named first is done first.
         if prediction.deadline is not None:
             left = prediction.deadline - prediction.created_at
             self._later(left.total_seconds(), self._pass_deadline, prediction.id)
+        self._later(prediction.fate.queue_seconds, self._start, prediction.id)
 
     def cancel(self, prediction_id: str) -> None:
         """End what is still running; what is over stays as it is."""
@@ -55,10 +56,6 @@ class Lifecycle:
         self.scheduler.after(delay_seconds, partial(step, prediction_id))
 
     def _start(self, prediction_id: str) -> None:
-        waiting = self.store.find(prediction_id)
-        if waiting is not None and waiting.fate.ends_early == "aborted":
-            self._pass_deadline(prediction_id)
-            return
         started = self.store.change(prediction_id, only_from=frozenset({Status.STARTING}), status=Status.PROCESSING, started_at=self.clock())
         if started is None:
             return
@@ -74,7 +71,7 @@ class Lifecycle:
 
     def _fetch_and_run(self, prediction: Prediction) -> None:
         try:
-            sources = tuple(self.files.body_of(url) or fetch_source(url) for url in prediction.fate.source_urls)
+            sources = tuple(self._source(url) for url in prediction.fate.source_urls)
         except SourceUnusable as error:
             self._end(prediction.id, Status.FAILED, error=str(error))
             return
@@ -83,6 +80,10 @@ class Lifecycle:
             outputs = tuple(replace(output, sources=sources) for output in outputs)
         self._change_running(prediction.id, fate=replace(prediction.fate, outputs=outputs))
         self._later(prediction.fate.run_seconds, self._finish, prediction.id)
+
+    def _source(self, url: str) -> bytes:
+        body = self.files.body_of(url)
+        return fetch_source(url) if body is None else checked_picture(body)
 
     def _finish(self, prediction_id: str) -> None:
         prediction = self.store.find(prediction_id)
@@ -157,7 +158,7 @@ class Lifecycle:
                 prediction_id=prediction.id,
                 event=event,
                 url=prediction.webhook,
-                body=json.dumps(prediction.document(self.base_url)),
+                body=json.dumps(self.document(prediction)),
                 completed_follows=event != "completed" and "completed" in wanted,
             )
         )

@@ -16,7 +16,11 @@ class SourceUnusable(Exception):
 
 def fetch_source(url: str) -> bytes:
     """Return the file. Raises SourceUnusable."""
-    body = _from_data_url(url) if url.startswith("data:") else _fetched(url)
+    return checked_picture(_from_data_url(url) if url.startswith("data:") else _fetched(url))
+
+
+def checked_picture(body: bytes) -> bytes:
+    """Return the file as it is when it is a picture. Raises SourceUnusable."""
     try:
         with Image.open(BytesIO(body)) as picture:
             picture.load()

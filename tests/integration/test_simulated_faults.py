@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 
-from local.replicate import SimulatedReplicate
+from local.replicate import SimulatedReplicate, ratelimit
 from tests.builders import until
+from tests.integration.servers import Received, Reply, answering, server
 
 MODEL = "black-forest-labs/flux-schnell"
 HEADERS = {"Authorization": "Bearer r8_test"}
@@ -22,8 +28,10 @@ class Replicate:
     def faults(self, **faults: object) -> requests.Response:
         return requests.put(f"{self.url}/faults", json=faults, timeout=5)
 
-    def create(self, **headers: str) -> requests.Response:
-        body = {"version": MODEL, "input": {"prompt": "a lighthouse", "num_outputs": 2}}
+    def create(self, webhook: str | None = None, **headers: str) -> requests.Response:
+        body: dict[str, Any] = {"version": MODEL, "input": {"prompt": "a lighthouse", "num_outputs": 2}}
+        if webhook:
+            body |= {"webhook": webhook, "webhook_events_filter": ["completed"]}
         return requests.post(f"{self.url}/v1/predictions", json=body, headers=HEADERS | headers, timeout=30)
 
     def get(self, path: str) -> requests.Response:
@@ -44,9 +52,22 @@ class Replicate:
         return len(self.get("/sim/predictions").json()["predictions"])
 
 
+@dataclass
+class MovableClock:
+    moved: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.moved
+
+
 @pytest.fixture
-def replicate() -> Iterator[Replicate]:
-    with SimulatedReplicate(run_seconds=0.05) as simulator:
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def replicate(clock: MovableClock) -> Iterator[Replicate]:
+    with SimulatedReplicate(run_seconds=0.05, clock=clock) as simulator:
         yield Replicate(simulator.base_url)
 
 
@@ -66,6 +87,15 @@ def test_a_create_can_be_refused_and_makes_nothing(replicate: Replicate, fault: 
     assert replicate.create().status_code == 201
 
 
+def test_without_credit_what_runs_is_still_shown_and_canceled(replicate: Replicate) -> None:
+    replicate.faults(run_seconds=60)
+    prediction = replicate.create().json()
+    replicate.faults(no_credit=1, low_credit=1)
+
+    assert replicate.get(f"/v1/predictions/{prediction['id']}").status_code == 200
+    assert requests.post(prediction["urls"]["cancel"], headers=HEADERS, timeout=5).json()["status"] == "canceled"
+
+
 def test_hardly_any_credit_takes_one_create_in_ten_seconds_and_says_when(replicate: Replicate) -> None:
     replicate.faults(low_credit=1)
 
@@ -74,25 +104,63 @@ def test_hardly_any_credit_takes_one_create_in_ten_seconds_and_says_when(replica
     assert [answer.status_code for answer in answers] == [201, 429, 429]
     document = answers[1].json()
     assert 1 <= document["retry_after"] <= 10
-    assert document["detail"].endswith(f"resets in ~{document['retry_after']}s.")
+    assert document == {
+        "title": "Request was throttled",
+        "detail": f"Request was throttled. Your rate limit resets in ~{document['retry_after']}s.",
+        "status": 429,
+        "retry_after": document["retry_after"],
+    }
     assert "retry-after" not in answers[1].headers
     assert replicate.count() == 1
+    assert replicate.get("/v1/predictions").status_code == 200
+    replicate.faults()
+    assert [replicate.create().status_code for _ in range(2)] == [201, 201]
 
 
-def test_a_young_prediction_may_not_be_found_yet(replicate: Replicate) -> None:
+def test_hardly_any_credit_tells_the_truth_about_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(ratelimit, "time", SimpleNamespace(monotonic=lambda: now))
+    limit = ratelimit.LowCredit()
+    given = []
+    for _ in range(6):
+        assert limit.seconds_left() == 0
+        given.append(now)
+        now += 3.5
+        left = limit.seconds_left()
+        now += left - 1
+        assert limit.seconds_left() > 0
+        now += 1
+
+    assert given[-1] - given[0] <= 60
+
+
+def test_a_young_prediction_may_not_be_found_yet(replicate: Replicate, clock: MovableClock) -> None:
     prediction_id = replicate.create().json()["id"]
     replicate.faults(not_yet=1)
 
     assert replicate.get(f"/v1/predictions/{prediction_id}").status_code == 404
+    assert [each["id"] for each in replicate.get("/v1/predictions").json()["results"]] == [prediction_id]
+    clock.moved = timedelta(seconds=61)
+    assert replicate.get(f"/v1/predictions/{prediction_id}").status_code == 200
+    clock.moved = timedelta()
     replicate.faults()
     assert replicate.get(f"/v1/predictions/{prediction_id}").status_code == 200
+
+
+def test_a_young_prediction_that_is_not_found_can_be_canceled(replicate: Replicate) -> None:
+    replicate.faults(not_yet=1, run_seconds=60)
+
+    answer = requests.post(replicate.create().json()["urls"]["cancel"], headers=HEADERS, timeout=5)
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
 
 
 @pytest.mark.parametrize(
     ("faults", "expected"),
     [
         ({"cancel": 1}, {"status": "canceled", "output": None}),
-        ({"abort": 1}, {"status": "aborted", "output": None, "started_at": None}),
+        ({"abort": 1, "queue_seconds": 3600}, {"status": "aborted", "output": None, "started_at": None}),
+        ({"abort": 1, "queue_seconds": 0}, {"status": "aborted", "output": None, "started_at": None}),
         ({"fail": 1}, {"status": "failed", "error": "Prediction interrupted; please retry (code: PA)"}),
         ({"fail": 1, "error": "CUDA out of memory (E1001)"}, {"status": "failed", "error": "CUDA out of memory (E1001)"}),
         ({"data_removed": 1}, {"status": "succeeded", "output": None, "data_removed": True}),
@@ -107,6 +175,36 @@ def test_a_run_ends_in_every_way_that_there_is(replicate: Replicate, faults: dic
     assert replicate.ended().items() >= expected.items()
 
 
+def test_what_was_aborted_shows_the_deadline_that_it_missed(replicate: Replicate) -> None:
+    replicate.faults(abort=1)
+    assert replicate.create(**{"Cancel-After": "1h"}).json()["status"] == "starting"
+    aborted = replicate.ended()
+
+    assert aborted["created_at"] == aborted["deadline"] <= aborted["completed_at"]
+    replicate.faults()
+    assert "deadline" not in replicate.ended()
+
+
+def test_a_cancel_by_somebody_else_comes_before_the_deadline(replicate: Replicate) -> None:
+    replicate.faults(cancel=1)
+
+    canceled = replicate.create(Prefer="wait", **{"Cancel-After": "1h"}).json()
+
+    assert canceled["status"] == "canceled"
+    assert canceled["completed_at"] < canceled["deadline"]
+
+
+def test_a_webhook_says_what_a_get_says_also_when_the_data_is_removed(replicate: Replicate) -> None:
+    replicate.faults(data_removed=1)
+    received: list[Received] = []
+
+    with server(answering(Reply(), received=received)) as url:
+        created = replicate.create(webhook=url)
+        until(lambda: received)
+
+    assert json.loads(received[0].body) == replicate.get(f"/v1/predictions/{created.json()['id']}").json()
+
+
 def test_files_come_in_every_shape(replicate: Replicate) -> None:
     shapes = {}
     for shape in ("string", "list", "object"):
@@ -117,6 +215,14 @@ def test_files_come_in_every_shape(replicate: Replicate) -> None:
     assert len(shapes["list"]) == 2
     assert shapes["object"]["image"].startswith(replicate.url)
     assert len(shapes["object"]["info"]["more"]) == 1
+    for url in (shapes["string"], *shapes["list"], shapes["object"]["image"], *shapes["object"]["info"]["more"]):
+        assert requests.get(url, timeout=10).headers["content-type"] == "image/webp"
+
+
+def test_a_shape_changes_only_what_succeeds(replicate: Replicate) -> None:
+    replicate.faults(output_shape="text", fail=1)
+
+    assert replicate.ended()["output"] is None
 
 
 @pytest.mark.parametrize("faults", [{"output_shape": "round"}, {"error": 7}, {"no_credit": 2}, {"low_credit": "x"}])
@@ -136,11 +242,31 @@ def test_it_waits_no_longer_than_it_was_asked_to(replicate: Replicate) -> None:
 
     answer = replicate.create(Prefer="wait=1")
 
-    assert (answer.status_code, answer.json()["status"]) == (201, "processing")
+    assert (answer.status_code, answer.headers["preference-applied"]) == (201, "wait=1")
+    # The official clients poll after "starting", and only then.
+    assert answer.json()["status"] == "starting"
+    assert replicate.get(f"/v1/predictions/{answer.json()['id']}").json()["status"] == "processing"
     assert "preference-applied" not in replicate.create().headers
 
 
-@pytest.mark.parametrize("prefer", ["wait=0", "wait=61", "wait=x", "respond-async", "wait=1.5"])
+def test_who_waits_holds_nobody_up(replicate: Replicate) -> None:
+    replicate.faults(run_seconds=3600)
+    answers: list[requests.Response] = []
+    waiting = [threading.Thread(target=lambda: answers.append(replicate.create(Prefer="wait"))) for _ in range(8)]
+    for each in waiting:
+        each.start()
+    until(lambda: replicate.count() == 8)
+
+    assert replicate.create().json()["status"] == "starting"
+    for each in replicate.get("/v1/predictions").json()["results"]:
+        requests.post(each["urls"]["cancel"], headers=HEADERS, timeout=5)
+
+    for thread in waiting:
+        thread.join(timeout=20)
+    assert [answer.json()["status"] for answer in answers] == ["canceled"] * 8
+
+
+@pytest.mark.parametrize("prefer", ["wait=0", "wait=61", "wait=-1", "wait=", "wait=x", "respond-async", "wait=1.5", ""])
 def test_another_preference_is_refused(replicate: Replicate, prefer: str) -> None:
     answer = replicate.create(Prefer=prefer)
 
