@@ -15,8 +15,8 @@ from local.replicate.faults import Faults
 from local.replicate.files import Files
 from local.replicate.lifecycle import Lifecycle
 from local.replicate.model_table import find_by_name
-from local.replicate.models import Model, model_document
-from local.replicate.paging import page_of
+from local.replicate.models import Model, model_document, version_document
+from local.replicate.paging import page_of_predictions
 from local.replicate.predictions import OPEN, Prediction, PredictionStore
 from local.replicate.ratelimit import LowCredit, TokenBucket
 from local.simulators.clock import Clock
@@ -56,6 +56,9 @@ class Api:
                 Rule("/v1/predictions/<prediction_id>/cancel", methods=["POST"], endpoint=self._cancel),
                 Rule("/v1/models/<owner>/<name>", methods=["GET"], endpoint=self._get_model),
                 Rule("/v1/models/<owner>/<name>/predictions", methods=["POST"], endpoint=self._create_of_model),
+                Rule("/v1/models/<owner>/<name>/versions", methods=["GET"], endpoint=self._list_versions),
+                Rule("/v1/models/<owner>/<name>/versions/<version_id>", methods=["GET"], endpoint=self._get_version),
+                Rule("/v1/account", methods=["GET"], endpoint=self._get_account),
                 Rule("/v1/webhooks/default/secret", methods=["GET"], endpoint=self._get_webhook_secret),
                 *self.files.rules(),
             ],
@@ -126,7 +129,7 @@ class Api:
         return response
 
     def _list(self, request: JsonRequest) -> Response:
-        page = page_of(
+        page = page_of_predictions(
             self.store.all(),
             request.args.to_dict(),
             url=f"{self.base_url}/v1/predictions",
@@ -151,10 +154,26 @@ class Api:
         return prediction
 
     def _get_model(self, _request: JsonRequest, owner: str, name: str) -> Response:
-        model = find_by_name(f"{owner}/{name}")
-        if model is None:
+        return json_response(model_document(_found_model(owner, name), self.base_url))
+
+    def _list_versions(self, _request: JsonRequest, owner: str, name: str) -> Response:
+        return json_response({"next": None, "previous": None, "results": [version_document(_found_model(owner, name))]})
+
+    def _get_version(self, _request: JsonRequest, owner: str, name: str, version_id: str) -> Response:
+        model = _found_model(owner, name)
+        if model.version != version_id:
             raise problems.not_found()
-        return json_response(model_document(model, self.base_url))
+        return json_response(version_document(model))
+
+    def _get_account(self, _request: JsonRequest) -> Response:
+        return json_response({"type": "organization", "username": "darkroom", "name": "Darkroom", "github_url": None, "avatar_url": None})
 
     def _get_webhook_secret(self, _request: JsonRequest) -> Response:
         return json_response({"key": self.webhook_secret})
+
+
+def _found_model(owner: str, name: str) -> Model:
+    model = find_by_name(f"{owner}/{name}")
+    if model is None:
+        raise problems.not_found()
+    return model

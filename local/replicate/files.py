@@ -6,6 +6,7 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,7 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from local.replicate import problems
+from local.replicate.paging import page_of
 from local.replicate.validation import InvalidField
 from local.simulators.clock import Clock
 from local.simulators.routing import json_response
@@ -30,6 +32,14 @@ class _File:
     body: bytes
     created_at: datetime
     id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+
+    @cached_property
+    def md5(self) -> str:
+        return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
 
 
 class Files:
@@ -66,15 +76,14 @@ class Files:
         name = request.form.get("filename") or content.filename or "file"
         if len(name.encode()) > _NAME_BYTES_MAX:
             raise problems.invalid([InvalidField("max_length", "filename", f"Must be at most {_NAME_BYTES_MAX} bytes")])
-        metadata = _metadata(request)
-        file = _File(name=name, content_type=request.form.get("type") or content.mimetype, metadata=metadata, body=body, created_at=self._clock())
+        content_type = request.form.get("type") or content.mimetype or "application/octet-stream"
+        file = _File(name=name, content_type=content_type, metadata=_metadata(request), body=body, created_at=self._clock())
         with self._lock:
             self._files[file.id] = file
         return json_response(self._document(file), HTTPStatus.CREATED)
 
-    def _list(self, _request: Request) -> Response:
-        newest_first = sorted(self._alive().values(), key=lambda file: file.created_at, reverse=True)
-        return json_response({"next": None, "previous": None, "results": [self._document(file) for file in newest_first]})
+    def _list(self, request: Request) -> Response:
+        return json_response(page_of([*self._alive().values()], request.args.to_dict(), url=self._url, document=self._document))
 
     def _get(self, _request: Request, file_id: str) -> Response:
         return json_response(self._document(self._found(file_id)))
@@ -92,8 +101,10 @@ class Files:
         return file
 
     def _alive(self) -> dict[str, _File]:
+        now = self._clock()
         with self._lock:
-            return {file.id: file for file in self._files.values() if self._clock() < file.created_at + _LIFETIME}
+            self._files = {file.id: file for file in self._files.values() if now < file.created_at + _LIFETIME}
+            return dict(self._files)
 
     def _document(self, file: _File) -> dict[str, Any]:
         return {
@@ -101,8 +112,8 @@ class Files:
             "name": file.name,
             "content_type": file.content_type,
             "size": len(file.body),
-            "etag": hashlib.md5(file.body, usedforsecurity=False).hexdigest(),
-            "checksums": {"sha256": hashlib.sha256(file.body).hexdigest()},
+            "etag": file.md5,
+            "checksums": {"sha256": file.sha256, "md5": file.md5},
             "metadata": file.metadata,
             "created_at": file.created_at.isoformat(),
             "expires_at": (file.created_at + _LIFETIME).isoformat(),
@@ -111,10 +122,10 @@ class Files:
 
 
 def _metadata(request: Request) -> dict[str, Any]:
+    # The official JavaScript client sends it as a file.
     given = request.files.get("metadata")
-    text = given.read().decode() if given else request.form.get("metadata", "{}")
     try:
-        metadata = json.loads(text or "{}")
+        metadata = json.loads((given.read() if given else request.form.get("metadata")) or "{}")
     except ValueError:
         metadata = None
     if not isinstance(metadata, dict):

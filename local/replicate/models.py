@@ -111,12 +111,17 @@ def model_document(model: Model, base_url: str) -> dict[str, Any]:
         "run_count": 0,
         "cover_image_url": None,
         "default_example": None,
-        "latest_version": {
-            "id": model.version,
-            "created_at": "2024-08-01T00:00:00.000000Z",
-            "cog_version": "0.9.20",
-            "openapi_schema": _openapi_schema(model),
-        },
+        "latest_version": version_document(model),
+    }
+
+
+def version_document(model: Model) -> dict[str, Any]:
+    """Return the answer of `GET /v1/models/{owner}/{name}/versions/{id}` for the one version that a model has here."""
+    return {
+        "id": model.version,
+        "created_at": "2024-08-01T00:00:00.000000Z",
+        "cog_version": "0.9.20",
+        "openapi_schema": _openapi_schema(model),
     }
 
 

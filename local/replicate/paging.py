@@ -1,4 +1,4 @@
-"""Pages of predictions, newest first, joined by opaque cursors."""
+"""Pages of what a list holds, newest first, joined by opaque cursors."""
 
 import base64
 import binascii
@@ -14,30 +14,43 @@ from local.replicate.validation import InvalidField
 PAGE_SIZE = 100
 
 
-def page_of(
+def page_of[Item](
+    items: list[Item],
+    query: Mapping[str, str],
+    *,
+    url: str,
+    document: Callable[[Item], dict[str, Any]],
+    filters: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return one page of the list answer. `items` are in the order of creation, and more may follow later.
+
+    A cursor is a place in that order, so a page stays the same while new items are added before it. `filters` are what the items
+    have passed, which stands in the links to the other pages too.
+    """
+    end = _place(query["cursor"], len(items)) if "cursor" in query else len(items)
+    start = max(0, end - PAGE_SIZE)
+
+    def link(place: int) -> str:
+        return f"{url}?{urlencode({**(filters or {}), 'cursor': _cursor(place)})}"
+
+    return {
+        "next": link(start) if start > 0 else None,
+        "previous": link(min(end + PAGE_SIZE, len(items))) if end < len(items) else None,
+        "results": [document(each) for each in reversed(items[start:end])],
+    }
+
+
+def page_of_predictions(
     predictions: list[Prediction],
     query: Mapping[str, str],
     *,
     url: str,
     document: Callable[[Prediction], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return one page of the list answer. `predictions` are in the order of creation, and more may follow later.
-
-    A cursor is a place in that order, so a page stays the same while new predictions are added before it.
-    """
+    """Return one page of the predictions that pass the filters of the query."""
     filters = {name: query[name] for name in ("created_after", "created_before", "source") if name in query}
     wanted = [each for each in predictions if _passes(each, filters)]
-    end = _place(query["cursor"], len(wanted)) if "cursor" in query else len(wanted)
-    start = max(0, end - PAGE_SIZE)
-
-    def link(place: int) -> str:
-        return f"{url}?{urlencode({**filters, 'cursor': _cursor(place)})}"
-
-    return {
-        "next": link(start) if start > 0 else None,
-        "previous": link(min(end + PAGE_SIZE, len(wanted))) if end < len(wanted) else None,
-        "results": [document(each) for each in reversed(wanted[start:end])],
-    }
+    return page_of(wanted, query, url=url, document=document, filters=filters)
 
 
 def _passes(prediction: Prediction, filters: Mapping[str, str]) -> bool:

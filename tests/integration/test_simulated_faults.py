@@ -1,4 +1,4 @@
-"""What else goes wrong with Replicate, on request; and files and answers that wait, which Darkroom does without."""
+"""What else goes wrong with Replicate, on request; and answers that wait, which Darkroom does without."""
 
 from __future__ import annotations
 
@@ -272,32 +272,3 @@ def test_another_preference_is_refused(replicate: Replicate, prefer: str) -> Non
 
     assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, "Prefer")
     assert replicate.count() == 0
-
-
-class TestFiles:
-    def send(self, replicate: Replicate, content: bytes | None = b"a picture", **form: str) -> requests.Response:
-        files = {"content": ("picture.png", content, "image/png")} if content is not None else {"other": ("x", b"x")}
-        return requests.post(f"{replicate.url}/v1/files", files=files, data=form, headers=HEADERS, timeout=10)
-
-    def test_is_kept_for_a_day(self, replicate: Replicate) -> None:
-        file = self.send(replicate, metadata='{"order": 7}').json()
-
-        assert (file["name"], file["content_type"], file["size"], file["metadata"]) == ("picture.png", "image/png", 9, {"order": 7})
-        assert replicate.get(f"/v1/files/{file['id']}").json() == file
-        assert [each["id"] for each in replicate.get("/v1/files").json()["results"]] == [file["id"]]
-        assert requests.delete(file["urls"]["get"], headers=HEADERS, timeout=5).status_code == 204
-        assert replicate.get(f"/v1/files/{file['id']}").status_code == 404
-
-    @pytest.mark.parametrize(
-        ("sent", "field"),
-        [({"content": None}, "content"), ({"filename": "ü" * 128}, "filename"), ({"metadata": "[]"}, "metadata"), ({"metadata": "{"}, "metadata")],
-    )
-    def test_what_is_wrong_is_named(self, replicate: Replicate, sent: dict[str, Any], field: str) -> None:
-        answer = self.send(replicate, **sent)
-
-        assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, field)
-
-    def test_a_file_is_nobodys_without_the_token(self, replicate: Replicate) -> None:
-        file = self.send(replicate).json()
-
-        assert requests.get(file["urls"]["get"], timeout=5).status_code == 401
