@@ -2,52 +2,35 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import fcntl
-import hashlib
 import os
 import shutil
 import socket
 import subprocess
-import tarfile
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from local.sandboxes.processes import Watchdog, end_session, free_ports
+from tests import npm
 from tests.aws import ROOT
 
 # AWS itself offers DynamoDB Local without versions; this package carries version 1.25.1 of it, unchanged.
-PACKAGE = "amplify-dynamodb-simulator@2.9.30"
-INTEGRITY = "sha512-xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
+PACKAGE = npm.Package(
+    name="amplify-dynamodb-simulator@2.9.30",
+    integrity="sha512-xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ==",
+    folder="emulator",
+)
 HOME = ROOT / ".tools" / "dynamodb-local"
-_FETCHING_SECONDS_MAX = 300
 _STARTING_SECONDS_MAX = 60
-
-
-class NotHere(RuntimeError):
-    """This machine cannot run DynamoDB Local; the message says what is missing."""
-
-
-class NotGenuine(RuntimeError):
-    """What was fetched is not what was pinned."""
 
 
 def fetched(home: Path = HOME) -> Path:
     """Give the folder of DynamoDB Local, fetched with npm unless it is there. Raises NotHere and NotGenuine."""
     if shutil.which("java") is None:
-        raise NotHere("java is not installed (Debian: apt-get install default-jre-headless)")
-    home.parent.mkdir(exist_ok=True)
-    # Each worker of a test run asks: one fetches it, the others wait and find it.
-    with home.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not home.is_dir():
-            with tempfile.TemporaryDirectory(dir=home.parent) as made_here:
-                _unpacked(_packed(Path(made_here)), Path(made_here)).rename(home)
-    return home
+        raise npm.NotHere("java is not installed (Debian: apt-get install default-jre-headless)")
+    return npm.fetched(PACKAGE, home)
 
 
 @contextmanager
@@ -65,30 +48,6 @@ def running(folder: Path) -> Iterator[str]:
             _end(process)
     finally:
         watchdog.close()
-
-
-def _packed(folder: Path) -> Path:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise NotHere("npm, which fetches DynamoDB Local, is not installed (Debian: apt-get install npm)")
-    command = [npm, "pack", PACKAGE, "--ignore-scripts", "--pack-destination", str(folder)]
-    try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=_FETCHING_SECONDS_MAX)
-    except subprocess.TimeoutExpired as error:
-        raise NotHere(f"npm did not fetch {PACKAGE} within {_FETCHING_SECONDS_MAX} seconds") from error
-    except subprocess.CalledProcessError as error:
-        raise NotHere(f"npm cannot fetch {PACKAGE}: {error.stderr.strip()}") from error
-    (archive,) = folder.glob("*.tgz")
-    return archive
-
-
-def _unpacked(archive: Path, folder: Path) -> Path:
-    found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    if found != INTEGRITY:
-        raise NotGenuine(f"{PACKAGE} has the integrity {found}, and {INTEGRITY} is pinned")
-    with tarfile.open(archive) as package:
-        package.extractall(folder, filter="data")
-    return folder / "package" / "emulator"
 
 
 def _started(folder: Path, watchdog: Watchdog) -> tuple[int, subprocess.Popen[bytes]]:

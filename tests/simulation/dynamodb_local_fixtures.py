@@ -14,8 +14,9 @@ from pynamodb.models import Model
 
 from darkroom.adapters import table, transactions
 from tests.aws import _TABLE_PROPERTIES, TEMPLATE, forget_settings
+from tests.npm import NotHere
 from tests.reports import REPORTED
-from tests.simulation.dynamodb_local import NotHere, fetched, running
+from tests.simulation.dynamodb_local import fetched, running
 from tests.simulation.race import THREADS, Race, Tally, answers_counted
 
 # Each race is run as often as this, on an empty table each time.

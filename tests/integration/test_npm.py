@@ -1,0 +1,64 @@
+"""What npm fetches for the tests is what was pinned, or it is not kept."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import npm
+
+
+@pytest.fixture
+def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], npm.Package]:
+    """An npm that packs one file with this text, and the package as it is pinned."""
+
+    def packing(text: str) -> npm.Package:
+        (tmp_path / "package" / "inner").mkdir(parents=True)
+        (tmp_path / "package" / "inner" / "file").write_text(text)
+        archive = tmp_path / "packed.tgz"
+        with tarfile.open(archive, "w:gz") as members:
+            members.add(tmp_path / "package", "package")
+        program = tmp_path / "bin" / "npm"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nwhile [ $# -gt 1 ]; do shift; done\n/bin/cp {archive} "$1"/\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent))
+        integrity = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        return npm.Package(name="anything@1.0.0", integrity=integrity, folder="inner")
+
+    return packing
+
+
+def test_a_package_is_fetched_once(tmp_path: Path, pack: Callable[[str], npm.Package]) -> None:
+    package, home = pack("genuine"), tmp_path / "tools" / "anything@1.0.0"
+
+    assert npm.fetched(package, home) == npm.fetched(package, home) == home
+    assert (home / "file").read_text() == "genuine"
+    (call,) = (tmp_path / "calls").read_text().splitlines()
+    assert call.startswith("pack anything@1.0.0 --ignore-scripts")
+
+
+def test_what_was_not_pinned_is_not_kept(tmp_path: Path, pack: Callable[[str], npm.Package]) -> None:
+    pack("something else")
+    pinned = npm.Package(name="anything@1.0.0", integrity="sha512-" + base64.b64encode(b"x" * 64).decode())
+
+    with pytest.raises(npm.NotGenuine, match="is pinned"):
+        npm.fetched(pinned, tmp_path / "tools" / "anything")
+
+    assert [path.name for path in (tmp_path / "tools").iterdir()] == ["anything.lock"]
+
+
+@pytest.mark.parametrize(("program", "message"), [(None, "not installed"), ("#!/bin/sh\necho no network >&2; exit 1\n", "no network")])
+def test_what_cannot_be_fetched_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, message: str) -> None:
+    if program:
+        (tmp_path / "npm").write_text(program)
+        (tmp_path / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(npm.NotHere, match=message):
+        npm.fetched(npm.Package(name="anything@1.0.0", integrity=""), tmp_path / "tools" / "anything")
