@@ -176,7 +176,7 @@ class TestModels:
         assert replicate.get(f"/v1/models/stability-ai/sdxl/versions/{SDXL}").json() == model["latest_version"]
         assert model["latest_version"]["id"] == SDXL
 
-    @pytest.mark.parametrize("path", ["nobody/nothing/versions", f"nobody/nothing/versions/{SDXL}", f"lucataco/remove-bg/versions/{SDXL}"])
+    @pytest.mark.parametrize("path", ["nobody/nothing/versions", f"nobody/nothing/versions/{SDXL}", f"851-labs/background-remover/versions/{SDXL}"])
     def test_have_no_version_of_anothers(self, replicate: Replicate, path: str) -> None:
         assert replicate.get(f"/v1/models/{path}").status_code == 404
 
