@@ -6,7 +6,7 @@ import json
 import os
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -113,6 +113,13 @@ def folder_of(logical_id: str) -> str:
     """Tell in which folder a function of the template lies."""
     folder: str = TEMPLATE["Resources"][logical_id]["Properties"]["CodeUri"]
     return Path(folder).name
+
+
+def statements_of(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give each statement that a function or the state machine is allowed: its own, and those of the managed policies that it refers to."""
+    for policy in resource["Properties"]["Policies"]:
+        document = policy if "Statement" in policy else TEMPLATE["Resources"][policy["Ref"]]["Properties"]["PolicyDocument"]
+        yield from document["Statement"]
 
 
 def _arn_of(logical_id: str) -> str:

@@ -29,6 +29,7 @@ from darkroom import clock
 from tests.aws import TEMPLATE, folder_of, forget_settings, handler_of
 from tests.simulation.calls import Fault, Request
 from tests.simulation.memory_table import TableError
+from tests.simulation.other_providers import RUNWAY_HOST, WEBUI_HOST, webui_answer
 from tests.simulation.replicate_model import BASE_URL, DELIVERY_HOST
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ _ENVIRONMENT = {
     "REPLICATE_BASE_URL": BASE_URL,
     "DELIVERY_HOSTS": DELIVERY_HOST,
     "PRIVATE_HOSTS": f"{DELIVERY_HOST},callback.test",
+    "RUNWAY_BASE_URL": f"http://{RUNWAY_HOST}",
+    "RUNWAY_KEY_SECRET": "runway-key",
+    "STABLE_DIFFUSION_URL": f"http://{WEBUI_HOST}",
+    "STABLE_DIFFUSION_LOGIN_SECRET": "webui-login",
     "POWERTOOLS_METRICS_DISABLED": "true",
 }
 
@@ -160,13 +165,20 @@ def _provider(world: World, request: httpx.Request) -> httpx.Response:
     def failed(fault: Fault) -> Exception:
         return httpx.ReadTimeout("no answer", request=request) if fault.after else httpx.ConnectError("refused", request=request)
 
-    name = f"provider {request.method} {'/'.join(part for part in request.url.path.split('/')[2:] if not part.startswith('p0'))}"
-    return world.external(Request(name, lambda: world.replicate.answer(request), failed))
+    name = f"provider {request.method} {'/'.join(part for part in request.url.path.split('/')[2:] if not part.startswith(('p0', 'task-')))}"
+    provider = world.runway if request.url.host == RUNWAY_HOST else world.replicate
+    return world.external(Request(name, lambda: provider.answer(request), failed))
 
 
 def _http(world: World, request: requests.PreparedRequest) -> requests.Response:
     def perform() -> requests.Response:
-        status, body = world.replicate.file(str(request.url)) if DELIVERY_HOST in str(request.url) else world.called_back(request)
+        url = str(request.url)
+        if WEBUI_HOST in url:
+            status, body = webui_answer(request)
+        elif DELIVERY_HOST in url:
+            status, body = (200, file) if (file := world.runway.file(url)) else world.replicate.file(url)
+        else:
+            status, body = world.called_back(request)
         return _response(request, status, body)
 
     return world.external(Request(f"http {request.method}", perform, lambda _: requests.exceptions.ConnectionError("no answer")))

@@ -1,4 +1,4 @@
-"""What each function is seen to ask AWS for, held against what its policy lets it do: no stand-in for AWS looks at policies."""
+"""What each function asks AWS for, held against what its policies allow: no stand-in for AWS evaluates policies."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from tests.aws import TEMPLATE
+from tests.aws import TEMPLATE, statements_of
 from tests.simulation.calls import Call
 from tests.simulation.installation import FUNCTIONS
 
-_SECRETS = {"replicate-token": "ReplicateTokenSecret", "replicate-webhook": "ReplicateWebhookSecret"}
+_SECRETS = {
+    "replicate-token": "ReplicateTokenSecret",
+    "replicate-webhook": "ReplicateWebhookSecret",
+    "runway-key": "RunwayKeySecret",
+    "webui-login": "StableDiffusionLoginSecret",
+}
 _OF_EXECUTIONS = ("DescribeExecution", "StopExecution")
 
 # An action, what stands in the resource's name, and the partition key where a policy may ask for it.
@@ -27,7 +32,7 @@ def forbidden(calls: Iterable[Call]) -> Iterator[str]:
 
 
 def requests_of(call: Call) -> Iterator[Request]:
-    """Name what IAM is asked for by a call. A call of the provider's, or of somebody's URL, asks it for nothing."""
+    """Name what IAM is asked for by a call. A call of a provider's API, or of a user's URL, asks it for nothing."""
     match call.name.split("."):
         case ["dynamodb", "TransactWriteItems"]:
             yield from ((f"dynamodb:{kind}Item", '"Table"', None) for write in call.document["TransactItems"] for kind in write)
@@ -37,8 +42,10 @@ def requests_of(call: Call) -> Iterator[Request]:
             yield f"dynamodb:{operation}", '"Table"', call.document["Item"]["pk"]["S"] if "Item" in call.document else None
         case ["s3", "ListObjectsV2"]:
             yield "s3:ListBucket", '"MediaBucket"', None
-        case ["s3", "GetObject" | "PutObject" | "DeleteObject" | "DeleteObjects" as operation]:
-            yield f"s3:{operation.removesuffix('s')}", "${MediaBucket.Arn}/", None
+        case ["s3", "GetObject" | "PutObject" | "DeleteObject" as operation]:
+            yield f"s3:{operation}", _objects(call.document["Key"]), None
+        case ["s3", "DeleteObjects"]:
+            yield from (("s3:DeleteObject", _objects(each["Key"]), None) for each in call.document["Delete"]["Objects"])
         case ["secretsmanager", operation]:
             yield f"secretsmanager:{operation}", _SECRETS[call.document["SecretId"]], None
         case ["stepfunctions", operation]:
@@ -51,15 +58,24 @@ def requests_of(call: Call) -> Iterator[Request]:
 
 @cache
 def is_allowed(function: str, request: Request) -> bool:
-    """Tell whether a function's policy names what is asked for."""
+    """Tell whether a policy of the function allows the request."""
     action, resource, partition_key = request
-    statements = (statement for policy in TEMPLATE["Resources"][FUNCTIONS[function]]["Properties"]["Policies"] for statement in policy["Statement"])
     return any(
         action in _listed(statement["Action"])
-        and resource in json.dumps(statement["Resource"])
+        and _names(json.dumps(statement["Resource"]), resource)
         and (not (keys := _leading_keys(statement)) or partition_key in keys)
-        for statement in statements
+        for statement in statements_of(TEMPLATE["Resources"][FUNCTIONS[function]])
     )
+
+
+def _objects(key: str) -> str:
+    """Name the objects of a key's first folder, as a policy does."""
+    return f"${{MediaBucket.Arn}}/{key.partition('/')[0]}/*"
+
+
+def _names(allowed: str, resource: str) -> bool:
+    whole_bucket = resource.startswith("${MediaBucket.Arn}/") and '${MediaBucket.Arn}/*"' in allowed
+    return resource in allowed or whole_bucket
 
 
 def _listed(value: str | list[str]) -> list[str]:

@@ -115,7 +115,9 @@ class Promises:
                 yield f"a job that is {status} has the entries {dict(kinds[job_id])}"
 
     def _in_job(self, job_id: str, job: Mapping[str, Any], predictions: Mapping[str, list[Prediction]], *, in_time: bool) -> Iterator[str]:
-        yield from self._in_attempts(job, predictions)
+        if job["provider"] == "replicate":
+            # What the other providers made carries no nonce to know it by.
+            yield from self._in_attempts(job, predictions)
         if job["status"] in FINAL:
             yield from self._in_ended(job_id, job)
         elif in_time and self._world.agenda.now > (latest := _latest_end(job)):

@@ -26,6 +26,7 @@ from tests.simulation.calls import Call, Fault, Killed, Request
 from tests.simulation.cloud import RECEIVES_MAX, VISIBILITY_SECONDS, Cloud
 from tests.simulation.installation import FUNCTIONS, on_stage
 from tests.simulation.interpreter import Fail, StepFunctions
+from tests.simulation.other_providers import Runway
 from tests.simulation.replicate_model import Message, Prediction, Replicate
 from tests.simulation.sandboxes import Sandbox
 
@@ -60,9 +61,10 @@ class World:
         self.rng = Random(seed)
         self.agenda = Agenda()
         self.states = StepFunctions(self.agenda, self.rng, self._invoke_step)
-        secrets = {"replicate-token": "r8_test", "replicate-webhook": WEBHOOK_SECRET}
+        secrets = {"replicate-token": "r8_test", "replicate-webhook": WEBHOOK_SECRET, "runway-key": "key_test", "webui-login": "ann:secret"}
         self.cloud = Cloud(self.agenda, self.states, secrets, self._notify)
         self.replicate = Replicate(self.agenda, self._webhook_sent, lambda prediction: self.broken.extend(self.watch_creation(prediction)))
+        self.runway = Runway(self.agenda)
         self.fault_at = fault_at
         self.webhooks = "sent"
         self.pool: list[Message] = []

@@ -15,7 +15,7 @@ import pytest
 from functions.api import handler as api
 from functions.receive_prediction import handler as receive_prediction
 from local.cloud.template import translate
-from tests.aws import ROOT, TEMPLATE, folder_of
+from tests.aws import ROOT, TEMPLATE, folder_of, statements_of
 
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}
@@ -48,9 +48,8 @@ def routes_in(module: Any) -> set[tuple[str, str]]:
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, resource in RESOURCES.items():
-        for policy in resource["Properties"].get("Policies", []):
-            if isinstance(policy, dict) and "Statement" in policy:
-                yield from ((name, statement) for statement in policy["Statement"])
+        if "Policies" in resource["Properties"] and resource["Type"].startswith("AWS::Serverless"):
+            yield from ((name, statement) for statement in statements_of(resource))
 
 
 def references_in(value: object, names: set[str]) -> Iterator[str]:
@@ -158,6 +157,14 @@ def test_only_steps_that_need_it_may_read_secrets() -> None:
     readers = {name for name, statement in statements() if "secretsmanager:GetSecretValue" in statement["Action"]}
 
     assert readers == {"RequestPredictionFunction", "ReceivePredictionFunction", "StoreOutputFunction", "RefundJobFunction", "RecoverJobsFunction"}
+
+
+def test_who_calls_providers_has_the_one_policy_for_it_and_no_copy_of_its_own() -> None:
+    callers = {name for name, properties in FUNCTIONS.items() if {"Ref": "ProviderAccess"} in properties["Policies"]}
+    own = json.dumps([policy for properties in FUNCTIONS.values() for policy in properties["Policies"] if "Statement" in policy])
+
+    assert callers == {"RequestPredictionFunction", "ReceivePredictionFunction", "StoreOutputFunction", "RefundJobFunction", "RecoverJobsFunction"}
+    assert not {"ReplicateTokenSecret", "RunwayKeySecret", "StableDiffusionLoginSecret"} & set(re.findall(r"\w+Secret", own))
 
 
 def test_only_the_users_delete_and_the_retention_reach_stored_media() -> None:

@@ -1,0 +1,61 @@
+"""Runway and a Stable Diffusion WebUI in memory, by the virtual clock. They do what the permission scenarios need."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import requests
+
+from tests.simulation.agenda import Agenda
+from tests.simulation.replicate_model import DELIVERY_HOST, small_picture
+
+RUNWAY_HOST = "runway.test"
+WEBUI_HOST = "webui.test"
+_RUN_SECONDS = 3
+
+
+@dataclass
+class _Task:
+    done_at: datetime
+    is_deleted: bool = False
+
+
+class Runway:
+    """Runway's tasks: each runs for three seconds, and has one file."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self.tasks: dict[str, _Task] = {}
+        self._agenda = agenda
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request of Runway's SDK."""
+        resource, _, task_id = request.url.path.removeprefix("/v1/").partition("/")
+        if request.method == "POST":
+            task_id = f"task-{len(self.tasks)}"
+            self.tasks[task_id] = _Task(self._agenda.now + timedelta(seconds=_RUN_SECONDS))
+            return httpx.Response(200, json={"id": task_id})
+        task = self.tasks.get(task_id)
+        if resource != "tasks" or task is None or task.is_deleted:
+            return httpx.Response(404, json={"error": "An asset with that ID was not found."})
+        if request.method == "DELETE":
+            task.is_deleted = True
+            return httpx.Response(204)
+        is_done = self._agenda.now >= task.done_at
+        document: dict[str, Any] = {"id": task_id, "status": "SUCCEEDED" if is_done else "RUNNING", "createdAt": "2026-01-02T12:00:00Z"}
+        return httpx.Response(200, json=document | ({"output": [f"http://{DELIVERY_HOST}/{task_id}/0.png"]} if is_done else {}))
+
+    def file(self, url: str) -> bytes | None:
+        """Give the file of a task; None for a URL that is of no task."""
+        return small_picture() if urlsplit(url).path.strip("/").partition("/")[0] in self.tasks else None
+
+
+def webui_answer(request: requests.PreparedRequest) -> tuple[int, bytes]:
+    """Answer one run of the WebUI: a status, and a document with as many images as the run asks for."""
+    count = int(json.loads(request.body or "{}").get("n_iter", 1))
+    return 200, json.dumps({"images": [base64.b64encode(small_picture()).decode()] * count}).encode()
