@@ -142,7 +142,7 @@ def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
 @app.post("/uploads", tags=["uploads"])
 @answers({HTTPStatus.CREATED: documents.UploadFormView})
 def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
-    """Sign a form by which a picture goes straight to the bucket. Complete the upload to use it as an input."""
+    """Sign a form by which an image goes straight to the bucket. Complete the upload to use it as an input."""
     upload, form = uploads.announce(_caller().account, request.content_type, bytes_max=request.bytes, now=clock.now())
     return answer(HTTPStatus.CREATED, {"upload_id": upload.upload_id, **form})
 

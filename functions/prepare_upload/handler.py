@@ -1,4 +1,4 @@
-"""HTTP API, the one route that needs pixels: check and fit an input picture."""
+"""HTTP API, the one route that needs pixels: check and fit an input image."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.post("/uploads/<upload_id>/complete")
 def complete_upload(upload_id: str) -> Response[str]:
-    """Make the picture that was sent fit to be an input. Completing again gives the same answer."""
+    """Make the image that was sent fit to be an input. Completing again gives the same answer."""
     upload = uploads.read(caller_of(app.claims()).account, upload_id, now=clock.now())
-    if upload.picture is None:
+    if upload.image is None:
         upload = _made_fit(upload)
     # Also when it is completed again: the first time may have come to its end before this.
     uploads.discard_original(upload)
@@ -46,16 +46,16 @@ def _made_fit(upload: Upload) -> Upload:
     if body is None:
         return _completed_by_another(upload)
     try:
-        picture, fitted = inputs.fitted(body)
-    except inputs.NoPicture as error:
+        image, fitted = inputs.fitted(body)
+    except inputs.UnusableImage as error:
         raise InvalidRequest([FieldError("upload_id", f"{error} Announce a new upload and send another file.")]) from error
-    logger.info("upload prepared", upload_id=upload.upload_id, content_type=picture.content_type)
-    return uploads.keep(upload, picture, fitted)
+    logger.info("upload prepared", upload_id=upload.upload_id, content_type=image.content_type)
+    return uploads.keep(upload, image, fitted)
 
 
 def _completed_by_another(upload: Upload) -> Upload:
     """Look again for an upload whose file is not there: who completes it takes the file away."""
     upload = uploads.read(upload.account, upload.upload_id, now=clock.now())
-    if upload.picture is None:
+    if upload.image is None:
         raise InvalidRequest([FieldError("upload_id", "Nothing has arrived yet. Send the file to the upload's url first, with its fields.")])
     return upload

@@ -40,7 +40,7 @@ def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(person: Pers
     assert person.refused("POST", f"/jobs/{job_id}/cancel").status_code == 409
 
 
-def test_a_deleted_job_is_gone_with_its_pictures_and_its_entries_stay(person: Person, stack: LocalStack) -> None:
+def test_a_deleted_job_is_gone_with_its_images_and_its_entries_stay(person: Person, stack: LocalStack) -> None:
     set_faults(stack, run_seconds=3)
     job_id = person.submit()
     assert person.refused("DELETE", f"/jobs/{job_id}").status_code == 409

@@ -102,7 +102,7 @@ def test_goes_the_whole_way_of_a_job(caller: Caller, stack: LocalStack) -> None:
     assert caller.call("jobs.delete_job", job.id).status_code == 204
 
 
-def test_brings_a_picture_along(caller: Caller) -> None:
+def test_brings_an_image_along(caller: Caller) -> None:
     file = BytesIO()
     Image.new("RGB", (30, 20), "tomato").save(file, "PNG")
     form = caller.call("uploads.announce_upload", body=model("UploadRequest", {"content_type": "image/png", "bytes": len(file.getvalue())})).parsed

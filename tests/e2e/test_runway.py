@@ -1,4 +1,4 @@
-"""Films of Runway's, the whole way over HTTP, by polling alone."""
+"""Videos of Runway's, the whole way over HTTP, by polling alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local.cloud.seeding import LOCAL_RUNWAY_KEY
 from local.stack import LocalStack
 from tests.builders import until
 from tests.e2e.people import Person, must_show_nowhere
-from tests.e2e.test_uploads_and_films import announced, picture, sent
+from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def tasks_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
     return [task for task in found if task["input"].get("promptText") == prompt]
 
 
-def test_a_film_from_a_prompt(person: Person, stack: LocalStack) -> None:
+def test_a_video_from_a_prompt(person: Person, stack: LocalStack) -> None:
     set_faults(stack, throttled_seconds=1, queue_seconds=1, run_seconds=6)
 
     job = person.ended(person.submit("runway-gen4.5", prompt="the sea at dawn", duration=2))
@@ -43,9 +43,9 @@ def test_a_film_from_a_prompt(person: Person, stack: LocalStack) -> None:
     person.must_have_balanced_books()
 
 
-def test_a_film_from_a_picture_of_ones_own(person: Person, stack: LocalStack) -> None:
+def test_a_video_from_an_image_of_ones_own(person: Person, stack: LocalStack) -> None:
     upload = announced(person)
-    assert sent(upload, picture()).status_code == 204
+    assert sent(upload, image()).status_code == 204
     person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
     job = person.ended(person.submit("runway-gen4-turbo", prompt="it moves", image=upload["upload_id"]))

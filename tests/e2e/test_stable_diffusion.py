@@ -1,4 +1,4 @@
-"""Pictures of a Stable Diffusion WebUI, which answers in the call itself, the whole way over HTTP."""
+"""Images of a Stable Diffusion WebUI, which answers in the call itself, the whole way over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.cloud.seeding import LOCAL_STABLE_DIFFUSION_LOGIN
 from local.stack import LocalStack
 from tests.builders import until
 from tests.e2e.people import Person, must_show_nowhere
-from tests.e2e.test_uploads_and_films import announced, picture, sent
+from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def runs_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
     return [run for run in found if run["input"]["prompt"] == prompt]
 
 
-def test_pictures_from_a_prompt(person: Person, stack: LocalStack) -> None:
+def test_images_from_a_prompt(person: Person, stack: LocalStack) -> None:
     job = person.ended(person.submit("sd-webui", prompt="a lighthouse of our own", num_outputs=2, width=640, height=384, seed=7))
 
     assert (job["status"], job["credits"]["charged"]) == ("completed", 20)
@@ -47,9 +47,9 @@ def test_pictures_from_a_prompt(person: Person, stack: LocalStack) -> None:
     person.must_have_balanced_books()
 
 
-def test_a_picture_from_a_picture(person: Person, stack: LocalStack) -> None:
+def test_an_image_from_an_image(person: Person, stack: LocalStack) -> None:
     upload = announced(person)
-    assert sent(upload, picture()).status_code == 204
+    assert sent(upload, image()).status_code == 204
     person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
     job = person.ended(person.submit("sd-webui-img2img", prompt="as it was painted", image=upload["upload_id"]))
@@ -81,7 +81,7 @@ def test_what_passes_is_waited_for(person: Person, stack: LocalStack, fault: str
 
 
 def test_a_run_that_outlasts_a_lap_is_made_once(person: Person, stack: LocalStack) -> None:
-    """The lap is over while the sandbox still waits for the pictures; the next one finds that somebody is asking."""
+    """The lap is over while the sandbox still waits for the images; the next one finds that somebody is asking."""
     set_faults(stack, run_seconds=36)
 
     job = person.ended(person.submit("sd-webui", prompt="slowly"), seconds=120)

@@ -19,29 +19,29 @@ from tests.contract import description
 from tests.e2e.people import Person, predictions_of, set_faults, signed_in
 
 
-def picture_at(url: str) -> Image.Image:
+def image_at(url: str) -> Image.Image:
     answer = requests.get(url, timeout=10)
     assert answer.status_code == 200
-    picture = Image.open(BytesIO(answer.content))
-    picture.load()
-    return picture
+    image = Image.open(BytesIO(answer.content))
+    image.load()
+    return image
 
 
-def test_a_prompt_becomes_a_stored_picture_with_a_thumbnail(person: Person) -> None:
+def test_a_prompt_becomes_a_stored_image_with_a_thumbnail(person: Person) -> None:
     job = person.ended(person.submit("flux-1.1-pro", aspect_ratio="16:9", output_format="jpg"))
 
     assert job["status"] == "completed"
     assert job["credits"] == {"quoted": 15, "held": 0, "charged": 15, "refunded": 0}
     (output,) = job["outputs"]
     assert output["content_type"] == "image/jpeg"
-    assert picture_at(output["url"]).size == (output["width"], output["height"])
-    assert picture_at(output["thumbnail_url"]).size == (200, 200)
+    assert image_at(output["url"]).size == (output["width"], output["height"])
+    assert image_at(output["thumbnail_url"]).size == (200, 200)
     assert output["placeholder"].startswith("data:image/webp;base64,")
     account = person.must_have_balanced_books()
     assert (account["available"], account["held"], account["spent"], account["in_flight"]) == (185, 0, 15, 0)
 
 
-def test_four_pictures_are_four_outputs_in_the_order_of_the_provider(person: Person, stack: LocalStack) -> None:
+def test_four_images_are_four_outputs_in_the_order_of_the_provider(person: Person, stack: LocalStack) -> None:
     prompt = f"four seasons {uuid4().hex}"
 
     job = person.ended(person.submit(prompt=prompt, num_outputs=4, output_format="png"))
@@ -71,7 +71,7 @@ def test_a_prompt_in_any_script_arrives_whole(person: Person, stack: LocalStack)
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_nobody_reads_a_picture_without_a_signed_link(person: Person) -> None:
+def test_nobody_reads_an_image_without_a_signed_link(person: Person) -> None:
     job = person.ended(person.submit())
 
     unsigned = job["outputs"][0]["url"].partition("?")[0]
@@ -217,7 +217,7 @@ def test_the_callers_own_url_is_called_with_a_signature_that_verifies(person: Pe
     event = Webhook(secret).verify(body, headers)
     assert event["type"] == "job.completed"
     assert event["data"]["id"] == job_id
-    assert picture_at(event["data"]["outputs"][0]["url"])
+    assert image_at(event["data"]["outputs"][0]["url"])
 
 
 def test_a_webhook_that_replicate_did_not_sign_changes_nothing(person: Person, stack: LocalStack) -> None:

@@ -23,7 +23,7 @@ SECONDS_MAX = 3_600
 
 
 def fuzz(stack: LocalStack, *, examples: int, options: tuple[str, ...] = ()) -> tuple[int, Client]:
-    """Fuzz every operation, as an administrator with some credits and a picture, and give the exit code and that administrator."""
+    """Fuzz every operation, as an administrator with some credits and an image, and give the exit code and that administrator."""
     user = f"fuzz.{uuid4().hex[:8]}"
     token = stack.token(user, groups=["admin"])
     client = Client(stack.api_url, token)

@@ -46,14 +46,14 @@ const running = await replicate.predictions.create({ version: MODEL, input: { pr
 seen.canceled = (await replicate.predictions.cancel(running.id)).status;
 await setFaults({});
 
-const picture = new Blob([Buffer.from(process.env.PICTURE, "base64")], { type: "image/png" });
-const file = await replicate.files.create(picture, { order: 7 });
-seen.file = [file.content_type, file.metadata.order, file.size === picture.size];
+const image = new Blob([Buffer.from(process.env.IMAGE, "base64")], { type: "image/png" });
+const file = await replicate.files.create(image, { order: 7 });
+seen.file = [file.content_type, file.metadata.order, file.size === image.size];
 seen.files = (await replicate.files.list()).results.map((each) => each.id).includes(file.id);
 seen.fromFile = (await replicate.run(EDITOR, { input: { prompt: "from a file", image: file.urls.get } })).length;
 seen.deleted = await replicate.files.delete(file.id);
 seen.gone = await refusal(() => replicate.files.get(file.id));
-seen.fromBlob = (await replicate.run(EDITOR, { input: { prompt: "from a blob", image: picture } })).length;
+seen.fromBlob = (await replicate.run(EDITOR, { input: { prompt: "from a blob", image: image } })).length;
 
 seen.account = (await replicate.accounts.current()).type;
 const model = await replicate.models.get("stability-ai", "sdxl");

@@ -492,7 +492,7 @@ class TestWhoIsAsking:
         assert call_api("GET", "/accounts/mobile/ann", **ADMIN)[1]["granted"] == 7
         assert call_api("GET", "/accounts/web/nobody", **ADMIN)[1]["granted"] == 0
         assert call_api("GET", "/credits", **ADMIN)[1]["granted"] == 0
-        # An administrator sees books, and nobody's pictures.
+        # An administrator sees books, and nobody's images.
         assert call_api("GET", f"/jobs/{job.job_id}", **ADMIN)[0] == 404
 
     def test_somebody_elses_job_is_not_there(self) -> None:
@@ -658,7 +658,7 @@ class TestReadJob:
     def test_a_completed_job_links_to_what_is_ours(self) -> None:
         job = finished_job(outputs_count=2)
         for output in job.outputs:
-            client("s3").put_object(Bucket="darkroom-test-media", Key=output.key, Body=b"picture")
+            client("s3").put_object(Bucket="darkroom-test-media", Key=output.key, Body=b"image")
 
         _, document, _ = call_api("GET", f"/jobs/{job.job_id}")
 

@@ -32,7 +32,7 @@ def recover() -> None:
 
 
 def delivered_job(*, now: datetime | None = None) -> Job:
-    """A completed and announced job, with a picture and its thumbnail in the bucket."""
+    """A completed and announced job, with an image and its thumbnail in the bucket."""
     job = held_job(now=now)
     for name in (media.output_key(job, 0, "png"), media.thumbnail_key(job, 0)):
         media.put(name, b"pixels", "image/png")

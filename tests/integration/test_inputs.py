@@ -1,4 +1,4 @@
-"""What is made of a user's picture before a model sees it, and what is refused."""
+"""What is made of a user's image before a model sees it, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from darkroom.adapters.inputs import NoPicture, fitted
-from darkroom.domain.uploads import FittedPicture
+from darkroom.adapters.inputs import UnusableImage, fitted
+from darkroom.domain.uploads import FittedImage
 from tests.aws import forget_settings
 from tests.integration.steps import with_setting
 
@@ -28,30 +28,30 @@ def settings_anew() -> Iterator[None]:
 
 
 def quarters(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image:
-    """A picture whose four corners tell how it is turned: red, green, blue, white."""
-    picture = Image.new("RGB", size)
+    """An image whose four corners tell how it is turned: red, green, blue, white."""
+    image = Image.new("RGB", size)
     width, height = size[0] // 2, size[1] // 2
     for colour, place in zip((RED, GREEN, BLUE, WHITE), ((0, 0), (width, 0), (0, height), (width, height)), strict=True):
-        picture.paste(colour, (*place, place[0] + width, place[1] + height))
-    return picture.convert(mode)
+        image.paste(colour, (*place, place[0] + width, place[1] + height))
+    return image.convert(mode)
 
 
-def encoded(picture: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
+def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
     file = BytesIO()
-    picture.save(file, file_format, **options)
+    image.save(file, file_format, **options)
     return file.getvalue()
 
 
 def opened(body: bytes) -> Image.Image:
-    picture = Image.open(BytesIO(body))
-    picture.load()
-    return picture
+    image = Image.open(BytesIO(body))
+    image.load()
+    return image
 
 
-def corners(picture: Image.Image) -> list[str]:
+def corners(image: Image.Image) -> list[str]:
     """The names of the colours in the corners, however a JPEG may have bent them."""
     names = {"red": RED, "green": GREEN, "blue": BLUE, "white": WHITE}
-    plain = picture.convert("RGB")
+    plain = image.convert("RGB")
     width, height = plain.size
     places = ((2, 2), (width - 3, 2), (2, height - 3), (width - 3, height - 3))
 
@@ -63,10 +63,10 @@ def corners(picture: Image.Image) -> list[str]:
 
 class TestWhatIsTaken:
     @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
-    def test_each_format_becomes_a_jpeg_of_the_same_picture(self, file_format: str) -> None:
-        picture, body = fitted(encoded(quarters(), file_format))
+    def test_each_format_becomes_a_jpeg_of_the_same_image(self, file_format: str) -> None:
+        image, body = fitted(encoded(quarters(), file_format))
 
-        assert picture == FittedPicture("image/jpeg", 64, 48)
+        assert image == FittedImage("image/jpeg", 64, 48)
         assert opened(body).format == "JPEG"
         assert corners(opened(body)) == ["red", "green", "blue", "white"]
 
@@ -85,9 +85,9 @@ class TestWhatIsTaken:
         exif = Image.Exif()
         exif[0x0112] = orientation
 
-        picture, body = fitted(encoded(as_stored, "JPEG", exif=exif, quality=95))
+        image, body = fitted(encoded(as_stored, "JPEG", exif=exif, quality=95))
 
-        assert (picture.width, picture.height) == (64, 48)
+        assert (image.width, image.height) == (64, 48)
         assert corners(opened(body)) == ["red", "green", "blue", "white"]
         assert not opened(body).getexif()
 
@@ -104,14 +104,14 @@ class TestWhatIsTaken:
         ],
     )
     def test_is_fitted_into_1024_and_never_enlarged(self, size: tuple[int, int], expected: tuple[int, int]) -> None:
-        picture, body = fitted(encoded(Image.new("RGB", size, RED)))
+        image, body = fitted(encoded(Image.new("RGB", size, RED)))
 
-        assert (picture.width, picture.height) == expected == opened(body).size
+        assert (image.width, image.height) == expected == opened(body).size
 
     def test_a_large_jpeg_is_fitted_as_well(self) -> None:
-        picture, body = fitted(encoded(quarters((4000, 3000)), "JPEG"))
+        image, body = fitted(encoded(quarters((4000, 3000)), "JPEG"))
 
-        assert (picture.width, picture.height) == (1024, 768)
+        assert (image.width, image.height) == (1024, 768)
         assert corners(opened(body)) == ["red", "green", "blue", "white"]
 
     def test_the_first_frame_of_several_is_taken(self) -> None:
@@ -146,7 +146,7 @@ class TestWhatIsTaken:
 
 
 class TestMetadata:
-    def test_nothing_but_the_picture_is_left(self) -> None:
+    def test_nothing_but_the_image_is_left(self) -> None:
         exif = Image.Exif()
         exif[0x010F] = "a camera of mine"
         exif.get_ifd(0x8825)[2] = (52.0, 31.0, 12.0)
@@ -172,13 +172,13 @@ class TestMetadata:
 
 
 class TestTransparency:
-    def test_a_picture_with_transparent_pixels_stays_a_png(self) -> None:
+    def test_an_image_with_transparent_pixels_stays_a_png(self) -> None:
         cut_out = quarters(mode="RGBA")
         cut_out.putpixel((5, 5), (0, 0, 0, 0))
 
-        picture, body = fitted(encoded(cut_out))
+        image, body = fitted(encoded(cut_out))
 
-        assert picture.content_type == "image/png"
+        assert image.content_type == "image/png"
         assert opened(body).tobytes() == cut_out.tobytes()
 
     def test_an_opaque_alpha_channel_is_dropped(self) -> None:
@@ -187,9 +187,9 @@ class TestTransparency:
     def test_a_transparent_colour_of_a_palette_is_kept(self) -> None:
         palette = quarters(mode="P")
 
-        picture, body = fitted(encoded(palette, "PNG", transparency=palette.getpixel((0, 0))))
+        image, body = fitted(encoded(palette, "PNG", transparency=palette.getpixel((0, 0))))
 
-        assert picture.content_type == "image/png"
+        assert image.content_type == "image/png"
         assert opened(body).getpixel((0, 0))[3] == 0  # type: ignore[index]
         assert opened(body).getpixel((60, 40))[3] == 255  # type: ignore[index]
 
@@ -198,18 +198,18 @@ class TestTransparency:
         mask = Image.new("L", (300, 200))
         mask.paste(255, (40, 30, 200, 150))
 
-        picture, body = fitted(encoded(mask.convert(mode)))
+        image, body = fitted(encoded(mask.convert(mode)))
 
-        assert picture == FittedPicture("image/png", 300, 200)
+        assert image == FittedImage("image/png", 300, 200)
         assert (opened(body).mode, opened(body).tobytes()) == ("L", mask.tobytes())
 
     def test_a_large_mask_has_no_greys_when_it_is_fitted(self) -> None:
         mask = Image.new("1", (3000, 3000))
         mask.paste(1, (100, 100, 1777, 2111))
 
-        picture, body = fitted(encoded(mask))
+        image, body = fitted(encoded(mask))
 
-        assert picture == FittedPicture("image/png", 1024, 1024)
+        assert image == FittedImage("image/png", 1024, 1024)
         assert sorted(colour for _, colour in opened(body).getcolors()) == [0, 255]  # type: ignore[union-attr]
 
     def test_sixteen_bits_keep_their_greys(self) -> None:
@@ -235,18 +235,18 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         "body",
         [
-            b"", b"a text file called picture.jpg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"GIF89a", b"\xff\xd8\xff",
+            b"", b"a text file called image.jpg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"GIF89a", b"\xff\xd8\xff",
             b"\x89PNG\r\n\x1a\n", b"RIFF\x00\x00\x00\x00WEBPVP8 ", b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic",
             png(0, 10, png_chunk(b"IDAT", zlib.compress(b""))), png(10, 10), png(10, 10, png_chunk(b"IDAT", b"no deflate")),
         ],
     )  # fmt: skip
-    def test_what_is_no_picture(self, body: bytes) -> None:
-        with pytest.raises(NoPicture, match="no whole"):
+    def test_what_is_no_image(self, body: bytes) -> None:
+        with pytest.raises(UnusableImage, match="no whole"):
             fitted(body)
 
     @pytest.mark.parametrize("file_format", ["BMP", "TIFF", "ICO", "PPM", "TGA"])
     def test_what_is_of_another_format(self, file_format: str) -> None:
-        with pytest.raises(NoPicture):
+        with pytest.raises(UnusableImage):
             fitted(encoded(quarters(), file_format))
 
     @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
@@ -255,23 +255,23 @@ class TestWhatIsRefused:
         whole = encoded(noise, file_format)
 
         for share in (0.1, 0.5, 0.9):
-            with pytest.raises(NoPicture):
+            with pytest.raises(UnusableImage):
                 fitted(whole[: int(len(whole) * share)])
 
     @pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (2**31 - 1, 2**31 - 1), (60_000, 60_000), (8_000, 5_001)])
     def test_a_bomb_is_not_decoded(self, width: int, height: int) -> None:
-        with pytest.raises(NoPicture):
+        with pytest.raises(UnusableImage):
             fitted(png(width, height, png_chunk(b"IDAT", zlib.compress(bytes(1000)))))
 
     def test_the_budget_of_pixels_is_taken_to_its_edge(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 100)
 
         assert fitted(encoded(Image.new("RGB", (10, 10))))[0].width == 10
-        with pytest.raises(NoPicture, match="11 × 10 pixels; at most 100"):
+        with pytest.raises(UnusableImage, match="11 × 10 pixels; at most 100"):
             fitted(encoded(Image.new("RGB", (11, 10))))
 
     def test_a_bomb_of_text_is_refused(self) -> None:
         text = b"Comment\x00\x00" + zlib.compress(bytes(100_000_000))
 
-        with pytest.raises(NoPicture):
+        with pytest.raises(UnusableImage):
             fitted(png(10, 10, png_chunk(b"zTXt", text), png_chunk(b"IDAT", zlib.compress(bytes(310)))))

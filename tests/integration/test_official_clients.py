@@ -53,7 +53,7 @@ def set_faults(simulator: SimulatedReplicate, **faults: object) -> None:
     requests.put(f"{simulator.base_url}/faults", json=faults, timeout=5).raise_for_status()
 
 
-def picture() -> bytes:
+def image() -> bytes:
     file = BytesIO()
     Image.new("RGB", (64, 48), "tomato").save(file, "PNG")
     return file.getvalue()
@@ -107,8 +107,8 @@ class TestRuns:
 
 class TestFiles:
     def test_are_uploaded_and_named_as_an_input(self, client: replicate.Replicate) -> None:
-        file = client.files.create(content=("picture.png", picture(), "image/png"))
-        assert (file.content_type, file.size) == ("image/png", len(picture()))
+        file = client.files.create(content=("image.png", image(), "image/png"))
+        assert (file.content_type, file.size) == ("image/png", len(image()))
         assert [each.id for each in client.files.list()] == [file.id]
 
         assert len(client.run(EDITOR, input={"prompt": "from a file", "image": file.urls.get})) == 1
@@ -118,13 +118,13 @@ class TestFiles:
             client.files.get(file_id=file.id)
 
     def test_are_uploaded_by_whoever_gives_them_as_an_input(self, client: replicate.Replicate) -> None:
-        assert len(client.run(EDITOR, input={"prompt": "from a file", "image": BytesIO(picture())})) == 1
+        assert len(client.run(EDITOR, input={"prompt": "from a file", "image": BytesIO(image())})) == 1
 
         (file,) = client.files.list()
-        assert file.size == len(picture())
+        assert file.size == len(image())
 
     def test_that_are_not_there_any_more_fail_the_run(self, client: replicate.Replicate) -> None:
-        file = client.files.create(content=("picture.png", picture(), "image/png"))
+        file = client.files.create(content=("image.png", image(), "image/png"))
         client.files.delete(file_id=file.id)
 
         with pytest.raises(ModelError):
@@ -197,7 +197,7 @@ def test_javascript(simulator: SimulatedReplicate, client: replicate.Replicate, 
     environment = {
         "REPLICATE_URL": simulator.base_url,
         "CLIENT_FOLDER": str(javascript_client),
-        "PICTURE": base64.b64encode(picture()).decode(),
+        "IMAGE": base64.b64encode(image()).decode(),
         "WEBHOOK": json.dumps({"headers": webhook.headers, "body": webhook.body.decode()}),
     }
 

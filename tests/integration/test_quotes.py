@@ -23,7 +23,7 @@ from tests.integration.steps import with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-URL = "https://example.com/picture.png"
+URL = "https://example.com/image.png"
 OFFERS: dict[str, list[dict[str, Any]]] = {
     "flux-schnell": [{"num_outputs": 3}, {"quality": "high", "num_outputs": 4}],
     "flux-1.1-pro": [{}],

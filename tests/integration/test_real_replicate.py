@@ -13,7 +13,7 @@ from local.real_replicate import NotUsable, RealReplicate
 from local.replicate import SimulatedReplicate
 from local.stack import LocalStack
 from tests.e2e.people import Person, must_show_nowhere
-from tests.e2e.test_uploads_and_films import announced, picture, sent
+from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
 TOKEN = "r8_a_token_of_the_real_one"
@@ -71,7 +71,7 @@ def test_a_failure_is_refunded(person: Person, replicate: SimulatedReplicate) ->
 def test_a_picture_of_ones_own_goes_into_the_request(person: Person, replicate: SimulatedReplicate) -> None:
     """Nobody outside can fetch it from the bucket of this machine."""
     upload = announced(person)
-    assert sent(upload, picture()).status_code == 204
+    assert sent(upload, image()).status_code == 204
     person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
     job = person.ended(person.submit("flux-dev", prompt="from a picture", image=upload["upload_id"]))

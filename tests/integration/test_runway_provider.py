@@ -67,7 +67,7 @@ def got(api: Runway, **members: Any) -> Prediction:
 
 
 class TestCreating:
-    def test_a_film_from_a_prompt(self, api: Runway) -> None:
+    def test_a_video_from_a_prompt(self, api: Runway) -> None:
         api.says(200, {"id": TASK["id"]})
 
         assert runway.request(ORDER) == Prediction(TASK["id"], PredictionStatus.RUNNING)
@@ -77,7 +77,7 @@ class TestCreating:
         assert (request.headers["authorization"], request.headers["x-runway-version"]) == (f"Bearer {KEY}", "2024-11-06")
         assert json.loads(request.body) == {"model": "gen4.5", "promptText": "a lighthouse", "ratio": "1280:720", "duration": 5}
 
-    def test_a_film_from_a_picture(self, api: Runway) -> None:
+    def test_a_video_from_an_image(self, api: Runway) -> None:
         api.says(200, {"id": TASK["id"]})
         given = {"image": "https://example.com/a.png", "prompt": "it moves", "ratio": "960:960", "duration": 10, "seed": 7}
 

@@ -60,7 +60,7 @@ def test_there_are_so_many_and_no_more() -> None:
     assert stored(third).slot is None
 
 
-def test_a_card_of_ones_own_makes_one_picture_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_of_ones_own_makes_one_image_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def job(user: str) -> Job:
         account = open_account(100, AccountId("web", user))
         wanted = image_job(account=account)

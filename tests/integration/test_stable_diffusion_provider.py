@@ -60,7 +60,7 @@ def keys() -> list[str]:
     return sorted(item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", []))
 
 
-def test_the_pictures_lie_beside_the_job(webui: SimulatedStableDiffusion) -> None:
+def test_the_images_lie_beside_the_job(webui: SimulatedStableDiffusion) -> None:
     prediction = stable_diffusion.request(ORDER)
 
     assert (prediction.status, prediction.outputs) == (PredictionStatus.SUCCEEDED, (f"{PREFIX}0.png", f"{PREFIX}1.png"))
@@ -153,7 +153,7 @@ def test_where_nobody_listens_nothing_was_done(webui: SimulatedStableDiffusion, 
         ({}, FailureCode.NO_OUTPUT),
     ],
 )
-def test_an_answer_without_pictures_is_a_failure(webui: SimulatedStableDiffusion, document: object, code: FailureCode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_images_is_a_failure(webui: SimulatedStableDiffusion, document: object, code: FailureCode, monkeypatch: pytest.MonkeyPatch) -> None:
     received: list[Received] = []
     with server(answering(Reply(200, json.dumps(document).encode()), received=received)) as url:
         with_setting(monkeypatch, "STABLE_DIFFUSION_URL", url)

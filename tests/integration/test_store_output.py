@@ -22,21 +22,21 @@ from darkroom.domain.predictions import Prediction
 from functions.store_output import handler as store_output
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, stored
-from tests.integration.films import film
 from tests.integration.servers import Received, Reply, answering, server
 from tests.integration.steps import BUCKET, at, key, with_setting
+from tests.integration.videos import video
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-def picture(file_format: str = "WEBP", size: tuple[int, int] = (300, 200), mode: str = "RGB", **save: Any) -> bytes:
+def image(file_format: str = "WEBP", size: tuple[int, int] = (300, 200), mode: str = "RGB", **save: Any) -> bytes:
     buffer = BytesIO()
     Image.new(mode, size, "teal" if mode != "P" else 3).save(buffer, file_format, **save)
     return buffer.getvalue()
 
 
-def damaged_picture(seed: int) -> bytes:
-    """A picture with orientation and caption, some of whose first bytes were changed."""
+def damaged_image(seed: int) -> bytes:
+    """An image with orientation and caption, some of whose first bytes were changed."""
     dice = random.Random(seed)
     image = Image.new("RGB", (80, 60), "teal")
     exif = image.getexif()
@@ -90,7 +90,7 @@ class TestStoreOutput:
     )
     def test_the_object_says_where_it_comes_from_for_as_long_as_it_fits(self, prompt: str) -> None:
         job = self.processing(prompt=prompt)
-        with self.returning(["/a"], {"/a": Reply(200, picture())}):
+        with self.returning(["/a"], {"/a": Reply(200, image())}):
             (output,) = self.store(job).outputs
 
         metadata = client("s3").head_object(Bucket=BUCKET, Key=output.key)["Metadata"]
@@ -102,7 +102,7 @@ class TestStoreOutput:
         assert sum(len(name) + len(value) for name, value in metadata.items()) <= 2_048
 
     def test_an_output_that_drips_is_asked_for_again(self) -> None:
-        with self.returning(["/a"], {"/a": Reply(200, picture())}):
+        with self.returning(["/a"], {"/a": Reply(200, image())}):
             with_setting(self.monkeypatch, "OUTPUT_SECONDS_MAX", 0)
             with pytest.raises(OutputUnavailable):
                 self.store(self.processing())
@@ -132,7 +132,7 @@ class TestStoreOutput:
 
     @pytest.mark.parametrize("output", [["/a", "/b"], {"images": ["/a", "/b"]}, [{"url": "/a"}, {"url": "/b", "seed": 7}], [["/a"], None, "no link", ["/b"]]])
     def test_every_output_is_copied_with_a_thumbnail_beside_it(self, output: object) -> None:
-        files = {"/a": Reply(200, picture("WEBP", (64, 32))), "/b": Reply(200, picture("PNG", (10, 20)))}
+        files = {"/a": Reply(200, image("WEBP", (64, 32))), "/b": Reply(200, image("PNG", (10, 20)))}
         with self.returning(output, files):
             job = self.store(self.processing(num_outputs=2))
 
@@ -153,7 +153,7 @@ class TestStoreOutput:
         assert job.status is JobStatus.PROCESSING
 
     def test_a_single_link_is_one_output(self) -> None:
-        with self.returning("/a", {"/a": Reply(200, picture())}):
+        with self.returning("/a", {"/a": Reply(200, image())}):
             job = self.store(self.processing())
 
         assert len(job.outputs) == 1
@@ -178,34 +178,34 @@ class TestStoreOutput:
         assert (output.width, output.height) == size
 
     def test_nothing_is_believed_of_a_name_or_a_header(self) -> None:
-        with self.returning("/a.png", {"/a.png": Reply(200, picture("JPEG"), {"Content-Type": "text/html"})}):
+        with self.returning("/a.png", {"/a.png": Reply(200, image("JPEG"), {"Content-Type": "text/html"})}):
             job = self.store(self.processing())
 
         assert (job.outputs[0].content_type, job.outputs[0].key[-5:]) == ("image/jpeg", "0.jpg")
 
     def test_the_token_of_the_provider_stays_with_the_provider(self) -> None:
-        with self.returning("/a", {"/a": Reply(200, picture())}):
+        with self.returning("/a", {"/a": Reply(200, image())}):
             self.store(self.processing())
 
         assert [request.headers.keys() & {"authorization", "cookie"} for request in self.fetched] == [set()]
 
     def test_fewer_outputs_than_asked_for_are_a_partial_delivery(self) -> None:
-        with self.returning(["/a"], {"/a": Reply(200, picture())}):
+        with self.returning(["/a"], {"/a": Reply(200, image())}):
             job = self.store(self.processing(num_outputs=3))
 
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
         assert (ended.status, ended.charged, ended.refunded) == (JobStatus.COMPLETED, 10, 20)
 
     def test_more_outputs_than_asked_for_are_left_where_they_are(self) -> None:
-        with self.returning(["/a", "/a", "/a"], {"/a": Reply(200, picture())}):
+        with self.returning(["/a", "/a", "/a"], {"/a": Reply(200, image())}):
             job = self.store(self.processing())
 
         assert (len(job.outputs), len(self.fetched)) == (1, 1)
 
     @pytest.mark.parametrize(
-        "body", [b"", b"<html>expired</html>", b"GIF89a" + b"\0" * 40, b"\x89PNG\r\n\x1a\n", picture("GIF"), picture("BMP"), b"%!PS-Adobe-3.0 EPSF-3.0\n"]
+        "body", [b"", b"<html>expired</html>", b"GIF89a" + b"\0" * 40, b"\x89PNG\r\n\x1a\n", image("GIF"), image("BMP"), b"%!PS-Adobe-3.0 EPSF-3.0\n"]
     )
-    def test_what_is_no_picture_is_rejected(self, body: bytes) -> None:
+    def test_what_is_no_image_is_rejected(self, body: bytes) -> None:
         with self.returning("/a", {"/a": Reply(200, body, {"Content-Type": "image/png"})}):
             job = self.processing()
             assert self.refused(job) is FailureCode.OUTPUT_REJECTED
@@ -213,7 +213,7 @@ class TestStoreOutput:
         assert self.objects() == {}
 
     def test_one_bad_output_does_not_cost_the_others(self) -> None:
-        files = {"/a": Reply(200, b"nothing"), "/b": Reply(200, picture())}
+        files = {"/a": Reply(200, b"nothing"), "/b": Reply(200, image())}
         with self.returning(["/a", "/b", "/dead"], files):
             job = self.store(self.processing(num_outputs=3))
 
@@ -227,7 +227,7 @@ class TestStoreOutput:
 
     @pytest.mark.parametrize("reply", [Reply(500), Reply(503), Reply(429), Reply(302, headers={"Location": "/b"}), Reply(200, b"half", content_length=99)])
     def test_a_fetch_that_may_succeed_another_time_is_tried_again(self, reply: Reply) -> None:
-        with self.returning("/a", {"/a": reply, "/b": Reply(200, picture())}):
+        with self.returning("/a", {"/a": reply, "/b": Reply(200, image())}):
             job = self.processing()
             with pytest.raises(OutputUnavailable):
                 self.store(job)
@@ -235,20 +235,20 @@ class TestStoreOutput:
         assert (stored(job).failure, len(self.fetched)) == (None, 1)
 
     def test_a_second_run_fetches_only_what_is_missing(self) -> None:
-        files = {"/a": Reply(200, picture()), "/b": Reply(503), "/c": Reply(200, picture())}
+        files = {"/a": Reply(200, image()), "/b": Reply(503), "/c": Reply(200, image())}
         with self.returning(["/a", "/b", "/c"], files):
             job = self.processing(num_outputs=3)
             with pytest.raises(OutputUnavailable):
                 self.store(job)
             assert [output.number for output in stored(job).outputs] == [0, 2]
-            files["/b"] = Reply(200, picture())
+            files["/b"] = Reply(200, image())
             self.store(job)
 
         assert [request.path for request in self.fetched] == ["/a", "/b", "/c", "/b"]
         assert sorted(output.number for output in stored(job).outputs) == [0, 1, 2]
 
     def test_what_another_sandbox_stored_meanwhile_is_not_counted_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        files = {"/a": Reply(200, picture()), "/b": Reply(200, picture())}
+        files = {"/a": Reply(200, image()), "/b": Reply(200, image())}
         with self.returning(["/a", "/b"], files):
             job = self.processing(num_outputs=3)
             note, is_first = job_store.note_storing, iter([True])
@@ -267,7 +267,7 @@ class TestStoreOutput:
         assert (ended.charged, ended.refunded) == (20, 10)
 
     def test_a_crash_between_storing_and_noting_stores_the_same_object_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with self.returning("/a", {"/a": Reply(200, picture())}):
+        with self.returning("/a", {"/a": Reply(200, image())}):
             job = self.processing()
             with monkeypatch.context() as crashing:
                 crashing.setattr(job_store, "note_output", lambda *_: 1 / 0)
@@ -292,7 +292,7 @@ class TestStoreOutput:
 
     def test_a_delivery_host_at_a_private_address_is_not_called(self, monkeypatch: pytest.MonkeyPatch) -> None:
         received: list[Received] = []
-        with server(answering(Reply(200, picture()), received=received)) as private:
+        with server(answering(Reply(200, image()), received=received)) as private:
             host = f"localhost:{private.rpartition(':')[2]}"
             with self.returning(f"https://{host}/a"):
                 with_setting(monkeypatch, "DELIVERY_HOSTS", host)
@@ -302,7 +302,7 @@ class TestStoreOutput:
         assert received == []
 
     def test_the_largest_output_is_taken_and_one_byte_more_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        body = picture()
+        body = image()
         with self.returning("/a", {"/a": Reply(200, body)}):
             with_setting(monkeypatch, "OUTPUT_BYTES_MAX", len(body) - 1)
             assert self.refused(self.processing()) is FailureCode.OUTPUT_REJECTED
@@ -316,7 +316,7 @@ class TestStoreOutput:
             assert len(self.store(job).outputs) == 1
 
     @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
-    def test_a_picture_that_ends_too_early_is_delivered_without_a_thumbnail(self, file_format: str) -> None:
+    def test_an_image_that_ends_too_early_is_delivered_without_a_thumbnail(self, file_format: str) -> None:
         buffer = BytesIO()
         Image.effect_noise((300, 200), 90).convert("RGB").save(buffer, file_format)
         with self.returning("/a", {"/a": Reply(200, buffer.getvalue()[: len(buffer.getvalue()) // 2])}):
@@ -325,14 +325,14 @@ class TestStoreOutput:
         assert [(output.width, output.height, output.thumbnail_key, output.placeholder) for output in job.outputs] == [(300, 200, None, None)]
 
     def test_more_pixels_than_may_be_decoded_are_delivered_without_a_thumbnail(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with self.returning("/a", {"/a": Reply(200, picture("PNG", (101, 100)))}):
+        with self.returning("/a", {"/a": Reply(200, image("PNG", (101, 100)))}):
             with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 10_000)
             job = self.store(self.processing())
 
         assert [(output.width, output.thumbnail_key) for output in job.outputs] == [(101, None)]
 
-    def test_a_picture_of_several_frames_is_delivered_or_rejected(self) -> None:
-        several = picture("MPO", save_all=True, append_images=[Image.new("RGB", (300, 200), "red")])
+    def test_an_image_of_several_frames_is_delivered_or_rejected(self) -> None:
+        several = image("MPO", save_all=True, append_images=[Image.new("RGB", (300, 200), "red")])
         with self.returning("/a", {"/a": Reply(200, several)}):
             job = self.processing()
             with suppress(GenerationFailed):
@@ -340,17 +340,17 @@ class TestStoreOutput:
 
         assert stored(job).outputs or stored(job).failure == failure(FailureCode.OUTPUT_REJECTED)
 
-    def test_a_damaged_picture_is_a_picture_or_none_and_no_crash(self) -> None:
+    def test_a_damaged_image_is_an_image_or_none_and_no_crash(self) -> None:
         for seed in range(6_000):
-            file = BytesIO(damaged_picture(seed))
+            file = BytesIO(damaged_image(seed))
             try:
                 outputs.look_at(file)
                 outputs.thumbnail(file)
             except (GenerationFailed, outputs.NoThumbnail):
                 continue
 
-    def test_a_film_is_copied_with_its_length_and_a_thumbnail(self) -> None:
-        body = film((128, 72))
+    def test_a_video_is_copied_with_its_length_and_a_thumbnail(self) -> None:
+        body = video((128, 72))
         with self.returning("/a.mp4", {"/a.mp4": Reply(200, body)}):
             job = self.store(self.processing())
 
@@ -410,7 +410,7 @@ class TestStoreOutput:
             return prediction
 
         self.monkeypatch.setattr(store_output, "_finished_prediction", ended_meanwhile)
-        with self.returning(["/a"], {"/a": Reply(200, picture())}):
+        with self.returning(["/a"], {"/a": Reply(200, image())}):
             job = self.store(self.processing())
 
         assert (job.status, job.outputs, job.storing_at) == (JobStatus.FAILED, (), None)

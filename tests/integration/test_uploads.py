@@ -1,4 +1,4 @@
-"""Pictures that users bring along: announced, completed, used; each by its owner alone, and again after every crash."""
+"""Images that users bring along: announced, completed, used; each by its owner alone, and again after every crash."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workflow_adapter, "start", lambda _: None)
 
 
-def picture(size: tuple[int, int] = (40, 30)) -> bytes:
+def image(size: tuple[int, int] = (40, 30)) -> bytes:
     file = BytesIO()
     Image.new("RGB", size, "tomato").save(file, "PNG")
     return file.getvalue()
@@ -57,7 +57,7 @@ def complete(upload_id: str, **event: Any) -> tuple[int, Any]:
 
 def prepared(**event: Any) -> str:
     upload = announce(**event)[1]
-    send(upload, picture())
+    send(upload, image())
     assert complete(upload["upload_id"], **event)[0] == 200
     upload_id: str = upload["upload_id"]
     return upload_id
@@ -109,7 +109,7 @@ class TestAnnouncing:
 class TestCompleting:
     def test_makes_it_fit_and_keeps_only_that(self) -> None:
         upload = announce({"content_type": "image/png", "bytes": 50_000})[1]
-        send(upload, picture((2000, 1000)))
+        send(upload, image((2000, 1000)))
 
         status, document = complete(upload["upload_id"])
 
@@ -118,9 +118,9 @@ class TestCompleting:
 
     def test_completing_again_gives_the_same_answer_whatever_was_sent_since(self) -> None:
         upload = announce()[1]
-        send(upload, picture())
+        send(upload, image())
         first = complete(upload["upload_id"])
-        send(upload, picture((7, 7)))
+        send(upload, image((7, 7)))
 
         assert complete(upload["upload_id"]) == first
 
@@ -139,8 +139,8 @@ class TestCompleting:
         assert (status, fields_of(problem), problem["charged"]) == (422, ["upload_id"], 0)
         assert "arrived" in problem["errors"][0]["message"]
 
-    @pytest.mark.parametrize("body", [b"", b"a text file called picture.jpg", picture()[:-30]])
-    def test_what_is_no_picture_is_refused_and_nothing_is_kept_of_it(self, body: bytes) -> None:
+    @pytest.mark.parametrize("body", [b"", b"a text file called image.jpg", image()[:-30]])
+    def test_what_is_no_image_is_refused_and_nothing_is_kept_of_it(self, body: bytes) -> None:
         upload = announce()[1]
         send(upload, body)
 
@@ -151,7 +151,7 @@ class TestCompleting:
 
     def test_more_than_was_announced_is_not_read(self) -> None:
         upload = announce({"content_type": "image/png", "bytes": 10})[1]
-        send(upload, picture())
+        send(upload, image())
 
         status, problem = complete(upload["upload_id"])
 
@@ -169,7 +169,7 @@ class TestCompleting:
 
     def test_who_completes_it_at_the_same_time_hears_what_was_written_down_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         upload = announce()[1]
-        send(upload, picture())
+        send(upload, image())
         real, answers = inputs.fitted, []
 
         def meanwhile(body: bytes) -> Any:
@@ -186,7 +186,7 @@ class TestCompleting:
     @pytest.mark.parametrize("after", ["PutObject", "UpdateItem", "DeleteObject"])
     def test_a_crash_between_any_two_calls_is_made_good_by_completing_again(self, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
         upload = announce()[1]
-        send(upload, picture())
+        send(upload, image())
         with monkeypatch.context() as patch:
             crash_after(after, patch)
             with pytest.raises(KeyboardInterrupt):
@@ -223,7 +223,7 @@ class TestUsing:
         work = stored_work(job["id"])
         assert (work.input["image"], work.images) == (f"uploads/web/ann/{upload_id}.jpg", ("image",))
 
-    def test_several_pictures_are_taken_in_their_order(self) -> None:
+    def test_several_images_are_taken_in_their_order(self) -> None:
         open_account(1000)
         first, second = prepared(), prepared()
         url = "https://example.com/a.png"

@@ -64,7 +64,7 @@ def books() -> tuple[int, int, int, int]:
     return balance.available, balance.held, balance.spent, balance.in_flight
 
 
-def test_a_prompt_becomes_stored_pictures(replicate: SimulatedReplicate) -> None:
+def test_a_prompt_becomes_stored_images(replicate: SimulatedReplicate) -> None:
     job, execution = ended(submit(num_outputs=2))
 
     assert (job["status"], execution) == ("completed", "SUCCEEDED")

@@ -13,7 +13,7 @@ import httpx
 import requests
 
 from tests.simulation.agenda import Agenda
-from tests.simulation.replicate_model import DELIVERY_HOST, small_picture
+from tests.simulation.replicate_model import DELIVERY_HOST, small_image
 
 RUNWAY_HOST = "runway.test"
 WEBUI_HOST = "webui.test"
@@ -52,10 +52,10 @@ class Runway:
 
     def file(self, url: str) -> bytes | None:
         """Give the file of a task; None for a URL that is of no task."""
-        return small_picture() if urlsplit(url).path.strip("/").partition("/")[0] in self.tasks else None
+        return small_image() if urlsplit(url).path.strip("/").partition("/")[0] in self.tasks else None
 
 
 def webui_answer(request: requests.PreparedRequest) -> tuple[int, bytes]:
     """Answer one run of the WebUI: a status, and a document with as many images as the run asks for."""
     count = int(json.loads(request.body or "{}").get("n_iter", 1))
-    return 200, json.dumps({"images": [base64.b64encode(small_picture()).decode()] * count}).encode()
+    return 200, json.dumps({"images": [base64.b64encode(small_image()).decode()] * count}).encode()

@@ -27,7 +27,7 @@ RETENTION = timedelta(hours=1)
 SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
 INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
 OPEN = ("starting", "processing")
-FATES = ("succeeds", "fails", "is flagged", "is interrupted", "gives nothing", "gives fewer", "gives no picture")
+FATES = ("succeeds", "fails", "is flagged", "is interrupted", "gives nothing", "gives fewer", "gives no image")
 _UNHANDLED_SHOWS_SECONDS_MAX = 9
 _ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupted": INTERRUPTED}
 
@@ -134,7 +134,7 @@ class Replicate:
             return 503, b""
         if prediction is None or self._is_removed(prediction) or not prediction.output or url not in prediction.output:
             return 404, b""
-        return 200, b"no picture" if prediction.fate == "gives no picture" and name == "0.png" else small_picture()
+        return 200, b"no image" if prediction.fate == "gives no image" and name == "0.png" else small_image()
 
     def document(self, prediction: Prediction) -> dict[str, Any]:
         """Give the prediction object of the API, without its data once the retention is over."""
@@ -242,7 +242,7 @@ class Replicate:
 
 
 @cache
-def small_picture() -> bytes:
+def small_image() -> bytes:
     """Draw a real PNG, small enough to be quick."""
     file = BytesIO()
     Image.new("RGB", (4, 3), "teal").save(file, "PNG")

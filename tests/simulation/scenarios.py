@@ -71,7 +71,7 @@ def _submit(world: World, *, outputs: int = 1, key: str = "first") -> str:
     return job_id
 
 
-def _submit_with_a_picture(world: World) -> None:
+def _submit_with_an_image(world: World) -> None:
     file = BytesIO()
     Image.new("RGB", (8, 6), "tomato").save(file, "PNG")
     upload = asked(world, "POST", "/uploads", body={"content_type": "image/png", "bytes": 1_000}).document
@@ -186,7 +186,7 @@ def _provider_recovers(**before: Any) -> Play:
 SCENARIOS = (
     Scenario("without a key", _submit_once, ends=None),
     Scenario("with a key, repeated", _submit_and_repeat, ends=("completed",)),
-    Scenario("with a picture of one's own", _submit_with_a_picture, ends=("completed",)),
+    Scenario("with an image of one's own", _submit_with_an_image, ends=("completed",)),
     Scenario("refused by the model", _submit_four, ends=("failed",), weather={"fate": "is flagged"}),
     Scenario("all webhooks lost", _submit_four, ends=("completed",), webhooks="lost", weather={"run_seconds": 20}),
     Scenario("without an address of our own", _submit_four, ends=None, weather={"run_seconds": 20}, environment={"PUBLIC_URL": ""}),

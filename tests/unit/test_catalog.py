@@ -23,7 +23,7 @@ from tests.aws import ROOT
 
 SEEDS = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 UPLOAD = "01999999-aaaa-7bbb-8ccc-dddddddddddd"
-URL = "https://example.com/picture.png"
+URL = "https://example.com/image.png"
 SOLD = pytest.mark.parametrize("template", catalog.templates().values(), ids=lambda template: template.code)
 OF_REPLICATE = pytest.mark.parametrize(
     "template", [template for template in catalog.templates().values() if template.provider == "replicate"], ids=lambda template: template.code
@@ -71,15 +71,15 @@ def refused_fields(code: str, **given: Any) -> list[str]:
 
 class TestShelf:
     def test_holds_what_is_promised(self) -> None:
-        films = {"hailuo-02", "wan-2.2-t2v-fast", "wan-2.2-i2v-fast", "veo-3.1", "veo-3.1-fast", "kling-v2.1", "seedance-1-lite",
+        videos = {"hailuo-02", "wan-2.2-t2v-fast", "wan-2.2-i2v-fast", "veo-3.1", "veo-3.1-fast", "kling-v2.1", "seedance-1-lite",
                  "runway-gen4-turbo", "runway-gen4.5"}  # fmt: skip
-        pictures = {
+        images = {
             "flux-schnell", "flux-dev", "flux-1.1-pro", "flux-kontext-pro", "sdxl", "stable-diffusion-3.5-large", "imagen-4-fast",
             "ideogram-v3-turbo", "real-esrgan", "background-remover", "idm-vton", "sd-webui", "sd-webui-img2img",
         }  # fmt: skip
 
-        assert {code for code, template in catalog.templates().items() if template.category == "video"} == films
-        assert {code for code, template in catalog.templates().items() if template.category == "image"} == pictures
+        assert {code for code, template in catalog.templates().items() if template.category == "video"} == videos
+        assert {code for code, template in catalog.templates().items() if template.category == "image"} == images
         assert [code for code, template in catalog.templates().items() if not template.commercial_use] == ["idm-vton"]
 
     @SOLD
@@ -221,10 +221,10 @@ class TestRules:
         assert checked(code, **given).items() >= given.items()
 
     @pytest.mark.parametrize(
-        "image", ["", "picture.png", "http://example.com/a.png", "https://", "https://ann:secret@example.com/a.png", "file:///etc/passwd",
+        "image", ["", "image.png", "http://example.com/a.png", "https://", "https://ann:secret@example.com/a.png", "file:///etc/passwd",
                   "data:image/png;base64,AAAA", "uploads/web#bob/x.jpg", "s3://bucket/key", UPLOAD.upper(), f"{UPLOAD} ", 7, ["x"], {}],
     )  # fmt: skip
-    def test_a_picture_is_an_upload_or_an_https_url(self, image: object) -> None:
+    def test_an_image_is_an_upload_or_an_https_url(self, image: object) -> None:
         assert refused_fields("flux-dev", image=image) == ["image"]
 
     @SOLD

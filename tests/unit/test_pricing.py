@@ -74,10 +74,10 @@ class TestPricesOfATemplate:
         assert priced({"quality": "high"}, credits=15) == 23
 
     @pytest.mark.parametrize(("seconds", "expected"), [(1, 15), (8, 120), (2.5, 38)])
-    def test_a_film_may_be_priced_by_the_second(self, seconds: float, expected: int) -> None:
+    def test_a_video_may_be_priced_by_the_second(self, seconds: float, expected: int) -> None:
         assert priced({"duration": seconds}, credits_per_second=15, seconds_parameter="duration") == expected
 
-    def test_each_of_several_films_is_rounded_up(self) -> None:
+    def test_each_of_several_videos_is_rounded_up(self) -> None:
         price = Price(credits_per_second=15, seconds_parameter="duration")
 
         assert cost_in_credits(50, {"duration": 2.5}, outputs_count=2, prices=SEEDS, price=price) == 76

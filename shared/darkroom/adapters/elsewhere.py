@@ -37,7 +37,7 @@ OTHER_ROUTES = (
         method="post",
         path="/uploads/{upload_id}/complete",
         name="complete_upload",
-        text="Make the picture that was sent fit to be an input. Completing again gives the same answer.",
+        text="Make the image that was sent fit to be an input. Completing again gives the same answer.",
         tag="uploads",
         parameters=({"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}},),
         answers=Answers({HTTPStatus.OK: UploadView}, refusals=(errors.InvalidRequest, errors.NotFound)),

@@ -111,9 +111,9 @@ def opened(key: str) -> IO[bytes]:
 
 
 def linked(work: Work, *, inline_bytes_max: int = 0) -> Work:
-    """Put a signed link in the place of each picture of ours, for the provider to fetch; it is signed only when the provider is asked.
+    """Put a signed link in the place of each image of ours, for the provider to fetch; it is signed only when the provider is asked.
 
-    Pictures of at most `inline_bytes_max` go into the request itself, where the provider cannot reach the bucket or would rather not.
+    Images of at most `inline_bytes_max` go into the request itself, where the provider cannot reach the bucket or would rather not.
     """
     return replace(work, input={**work.input, **{name: _linked(work.input[name], inline_bytes_max) for name in work.images}})
 
@@ -133,7 +133,7 @@ def _linked(image: object, inline_bytes_max: int) -> object:
 
 
 def _inline(key: str, bytes_max: int) -> str | None:
-    """Give a picture of ours as a data URL (RFC 2397); None when it is too large for one, or none is wanted."""
+    """Give an image of ours as a data URL (RFC 2397); None when it is too large for one, or none is wanted."""
     if not bytes_max:
         return None
     found = client("s3").get_object(Bucket=settings().media_bucket, Key=key)

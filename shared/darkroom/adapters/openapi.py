@@ -30,7 +30,7 @@ _METHODS = ("get", "post", "put", "delete")
 _SCHEMAS = "#/components/schemas/"
 _SUFFIX = "View"
 _DESCRIPTION = (
-    "Turns a prompt into stored pictures and films, and keeps the books.\n\n"
+    "Turns a prompt into stored images and videos, and keeps the books.\n\n"
     "Sign in, and send the **ID token** as `Authorization: Bearer <token>`. Send each `POST /jobs` with an `Idempotency-Key`: then it may be repeated "
     "until there is an answer, and is one job. Whatever is refused is a problem document (RFC 9457) whose `type` leads to a page about it, and charges "
     "nothing. A few answers come from the gateway in front, as `{message}`."
@@ -38,7 +38,7 @@ _DESCRIPTION = (
 _TAGS = {
     "jobs": "What was asked for, and what became of it.",
     "templates": "What can be generated, and what it costs.",
-    "uploads": "Pictures that users bring along.",
+    "uploads": "Images that users bring along.",
     "credits": "The books of the caller's account.",
     "callbacks": "Being called when a job has ended, signed by Standard Webhooks.",
     "administration": "For members of the group admin.",

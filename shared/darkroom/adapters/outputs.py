@@ -1,4 +1,4 @@
-"""An output's file: a picture or a film, whichever its own bytes say it is."""
+"""An output's file: an image or a video, whichever its own bytes say it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import IO
 
-from darkroom.adapters import pictures
+from darkroom.adapters import images
 from darkroom.domain.outputs import OutputFile, Thumbnail
 from darkroom.settings import settings
 
@@ -20,29 +20,29 @@ class NoThumbnail(Exception):
 
 
 def look_at(file: IO[bytes]) -> OutputFile:
-    """Tell what it is. Raises GenerationFailed when it is neither a picture nor a film that can be delivered."""
-    if films := _films(file):
-        found: OutputFile = films.look_at(file, pixels_max=settings().image_pixels_max)
+    """Tell what it is. Raises GenerationFailed when it is neither an image nor a video that can be delivered."""
+    if videos := _videos(file):
+        found: OutputFile = videos.look_at(file, pixels_max=settings().image_pixels_max)
         return found
-    return pictures.look_at(file)
+    return images.look_at(file)
 
 
 def thumbnail(file: IO[bytes]) -> Thumbnail:
-    """Make a 200 × 200 JPEG of quality 80 that the picture, or a frame of the film, covers.
+    """Make a 200 × 200 JPEG of quality 80 that the image, or a frame of the video, covers.
 
     Raises NoThumbnail for what cannot be decoded within the budget of pixels.
     """
     pixels_max = settings().image_pixels_max
     try:
-        films = _films(file)
-        return pictures.thumbnail_of(films.poster(file, pixels_max=pixels_max)) if films else pictures.thumbnail(file, pixels_max=pixels_max)
+        videos = _videos(file)
+        return images.thumbnail_of(videos.poster(file, pixels_max=pixels_max)) if videos else images.thumbnail(file, pixels_max=pixels_max)
     except Exception as error:
         raise NoThumbnail(f"{type(error).__name__}: {error}") from error
 
 
-def _films(file: IO[bytes]) -> ModuleType | None:
-    """Load what reads films, for a film alone: a job of pictures does not wait for FFmpeg."""
+def _videos(file: IO[bytes]) -> ModuleType | None:
+    """Load what reads videos, for a video alone: a job of images does not wait for FFmpeg."""
     head = file.read(_HEAD_BYTES)
     file.seek(0)
-    is_film = any(head[place] == mark for place, mark in (_MP4_MARK, _WEBM_MARK))
-    return import_module("darkroom.adapters.films") if is_film else None
+    is_video = any(head[place] == mark for place, mark in (_MP4_MARK, _WEBM_MARK))
+    return import_module("darkroom.adapters.videos") if is_video else None

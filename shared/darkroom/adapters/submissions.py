@@ -62,7 +62,7 @@ def _checked(template: Template, given: Mapping[str, Any], account: AccountId, *
         try:
             keys[image] = uploads.prepared_key(account, image, now=now)
         except NotFound:
-            missing.append(FieldError(field, "There is no such upload of yours, or it is not complete, or too old. Upload the picture again."))
+            missing.append(FieldError(field, "There is no such upload of yours, or it is not complete, or too old. Upload the image again."))
     if missing:
         raise InvalidRequest(missing)
     return parameters, keys

@@ -184,7 +184,7 @@ class RequestRow(Model):
 
 
 class UploadRow(Model):
-    """A picture that a user brings along. Its type and size are there once it is fit to be an input. TTL only cleans up."""
+    """An image that a user brings along. Its type and size are there once it is fit to be an input. TTL only cleans up."""
 
     class Meta(_Meta):
         """The table."""

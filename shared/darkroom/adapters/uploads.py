@@ -15,7 +15,7 @@ from darkroom.adapters.transactions import update
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
 from darkroom.domain.ids import is_id
-from darkroom.domain.uploads import FittedPicture, Upload
+from darkroom.domain.uploads import FittedImage, Upload
 from darkroom.settings import settings
 
 _PREFIX = "UPLOAD#"
@@ -52,9 +52,9 @@ def read(account: AccountId, upload_id: str, *, now: datetime) -> Upload:
 def prepared_key(account: AccountId, upload_id: str, *, now: datetime) -> str:
     """Name the object of an upload that is fit to be an input. Raises NotFound when there is none."""
     upload = read(account, upload_id, now=now)
-    if upload.picture is None:
+    if upload.image is None:
         raise NotFound("upload")
-    return upload.key(upload.picture)
+    return upload.key(upload.image)
 
 
 def original(upload: Upload) -> bytes | None:
@@ -71,13 +71,13 @@ def original(upload: Upload) -> bytes | None:
     return body
 
 
-def keep(upload: Upload, picture: FittedPicture, body: bytes) -> Upload:
+def keep(upload: Upload, image: FittedImage, body: bytes) -> Upload:
     """Store what was made of an upload, and write it down. It may be repeated at any point; what was written down first stays."""
-    client("s3", bulky=True).put_object(Bucket=settings().media_bucket, Key=upload.key(picture), Body=body, ContentType=picture.content_type)
+    client("s3", bulky=True).put_object(Bucket=settings().media_bucket, Key=upload.key(image), Body=body, ContentType=image.content_type)
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
     noted = update(
         row,
-        [UploadRow.content_type.set(picture.content_type), UploadRow.width.set(picture.width), UploadRow.height.set(picture.height)],
+        [UploadRow.content_type.set(image.content_type), UploadRow.width.set(image.width), UploadRow.height.set(image.height)],
         UploadRow.bytes_max.exists() & UploadRow.content_type.does_not_exist(),
     )
     # Somebody else may have been quicker, or so slow that the upload is too old by now.
@@ -85,7 +85,7 @@ def keep(upload: Upload, picture: FittedPicture, body: bytes) -> Upload:
 
 
 def discard_original(upload: Upload) -> None:
-    """Throw away what the user sent, which may tell more than the picture: where it was taken, and by what."""
+    """Throw away what the user sent, which may tell more than the image: where it was taken, and by what."""
     client("s3").delete_object(Bucket=settings().media_bucket, Key=upload.original_key)
 
 
@@ -97,6 +97,6 @@ def _read(account: AccountId, upload_id: str) -> Upload:
 
 
 def _to_upload(row: UploadRow) -> Upload:
-    picture = FittedPicture(row.content_type, int(row.width), int(row.height)) if row.content_type else None
+    image = FittedImage(row.content_type, int(row.width), int(row.height)) if row.content_type else None
     expires_at = datetime.fromtimestamp(int(row.expires_at), UTC)
-    return Upload(account_of(row.pk), row.sk.removeprefix(_PREFIX), int(row.bytes_max), expires_at, picture)
+    return Upload(account_of(row.pk), row.sk.removeprefix(_PREFIX), int(row.bytes_max), expires_at, image)

@@ -32,7 +32,7 @@ class JobCreditsView(TypedDict):
 
 
 class OutputView(TypedDict):
-    """One result. The links are signed and good until links_expire_at; placeholder is a tiny picture as a data: URL; seconds is how long a film is."""
+    """One result. The links are signed and good until links_expire_at; placeholder is a tiny image as a data: URL; seconds is how long a video is."""
 
     url: Url
     thumbnail_url: Url | None
@@ -122,7 +122,7 @@ class EntryPageView(TypedDict):
 
 
 class UploadView(TypedDict):
-    """A picture that is fit to be an input, until it expires."""
+    """An image that is fit to be an input, until it expires."""
 
     upload_id: str
     content_type: str | None
@@ -132,7 +132,7 @@ class UploadView(TypedDict):
 
 
 class UploadFormView(TypedDict):
-    """Where a picture goes: post a multipart form with these fields, and the file as its last one, to the url."""
+    """Where an image goes: post a multipart form with these fields, and the file as its last one, to the url."""
 
     upload_id: str
     url: Url

@@ -24,7 +24,7 @@ _MESSAGES = {
     FailureCode.INVALID_INPUT: "The model did not accept these parameters.",
     FailureCode.CANCELED: "The job was canceled.",
     FailureCode.NO_OUTPUT: "The model finished without a result. Submit the job again.",
-    FailureCode.OUTPUT_REJECTED: "What the model returned is not a picture that can be stored. Submit the job again.",
+    FailureCode.OUTPUT_REJECTED: "What the model returned is not an image that can be stored. Submit the job again.",
     FailureCode.OUTPUT_UNAVAILABLE: "The result could not be fetched from the provider. Submit the job again.",
     FailureCode.PREDICTION_FAILED: "The model failed while it was working on this. Submit the job again.",
     FailureCode.PROVIDER_UNAVAILABLE: "The provider of this model is not available at the moment. Submit the job again later.",

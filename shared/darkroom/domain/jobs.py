@@ -50,7 +50,7 @@ class TemplateVersion:
 class Work:
     """What the provider is asked for. It is on the job, so that no later catalog can change or lose it.
 
-    `images` names the inputs that are pictures: each is an https URL, or the key of an object in our bucket, or a list of these.
+    `images` names the inputs that are images: each is an https URL, or the key of an object in our bucket, or a list of these.
     """
 
     provider: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A picture or a film: media type, extension, and size in pixels as it is shown. `seconds` is a film's length, if it is known."""
+    """An image or a video: media type, extension, and size in pixels as it is shown. `seconds` is a video's length, if it is known."""
 
     content_type: str
     extension: str

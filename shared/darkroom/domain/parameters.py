@@ -30,7 +30,7 @@ _SENTENCES = {
 
 
 def is_image(value: object) -> bool:
-    """Tell whether a value could name a picture: the id of an upload, or an https URL, which nobody but the provider fetches."""
+    """Tell whether a value could name an image: the id of an upload, or an https URL, which nobody but the provider fetches."""
     return not isinstance(value, str) or is_id(value) or is_safe_url(value, ())
 
 
@@ -48,7 +48,7 @@ def checked_parameters(template: Template, given: Mapping[str, Any], *, prompt_c
 
 
 def named_images(template: Template, parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Give each picture that checked parameters name, with the field where it stands."""
+    """Give each image that checked parameters name, with the field where it stands."""
     found: dict[str, str] = {}
     for name in template.image_parameters:
         value = parameters.get(name)

@@ -13,7 +13,7 @@ from darkroom.domain.jobs import Job, TemplateVersion, Work, lap_seconds
 from darkroom.domain.pricing import Price, Prices, cost_in_credits
 
 IMAGE_FORMAT = "image"
-"""The JSON Schema format of a parameter that is a picture: the id of an upload, or an https URL."""
+"""The JSON Schema format of a parameter that is an image: the id of an upload, or an https URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Template:
 
     @property
     def image_parameters(self) -> tuple[str, ...]:
-        """The parameters that are a picture, or several."""
+        """The parameters that are an image, or several."""
         return tuple(name for name, schema in self.parameters.items() if IMAGE_FORMAT in (schema.get("format"), schema.get("items", {}).get("format")))
 
     def preset(self, parameters: Mapping[str, Any]) -> dict[str, Any]:

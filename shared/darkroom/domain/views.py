@@ -71,12 +71,12 @@ def entry_view(entry: Entry) -> EntryView:
 
 def upload_view(upload: Upload) -> UploadView:
     """Show an upload that is fit to be an input."""
-    picture = upload.picture
+    image = upload.image
     return {
         "upload_id": upload.upload_id,
-        "content_type": picture.content_type if picture else None,
-        "width": picture.width if picture else None,
-        "height": picture.height if picture else None,
+        "content_type": image.content_type if image else None,
+        "width": image.width if image else None,
+        "height": image.height if image else None,
         "expires_at": time_text(upload.expires_at),
     }
 

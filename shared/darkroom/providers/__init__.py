@@ -11,7 +11,7 @@ from darkroom.domain.predictions import Order, Prediction
 class Provider(Protocol):
     """What a provider's module can do.
 
-    CALLS_BACK says whether it calls the webhook's URL; who does not is asked how it is doing. Pictures of ours of at most
+    CALLS_BACK says whether it calls the webhook's URL; who does not is asked how it is doing. Images of ours of at most
     INLINE_INPUT_BYTES_MAX go into the request, as data URLs; others are signed links.
 
     Every verb may raise ProviderBusy (nothing was done, come back later) and ProviderUnavailable (what was done is unknown). Only `request`

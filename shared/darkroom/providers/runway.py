@@ -18,7 +18,7 @@ from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
 CALLS_BACK = False
-# A picture's server must answer HEAD, which a link of S3's that is signed for GET does not; a data URL may have 5 MB, encoded
+# An image's server must answer HEAD, which a link of S3's that is signed for GET does not; a data URL may have 5 MB, encoded
 # (docs.dev.runwayml.com/assets/inputs).
 INLINE_INPUT_BYTES_MAX = 3_700_000
 
@@ -100,7 +100,7 @@ def _failure_of(code: str | None) -> Failure:
     if "SAFETY" in parts:
         return failure(FailureCode.REFUSED)
     if parts[0] == "ASSET":
-        return failure(FailureCode.INVALID_INPUT, "The model could not use the picture that it was given.")
+        return failure(FailureCode.INVALID_INPUT, "The model could not use the image that it was given.")
     return failure(FailureCode.PREDICTION_FAILED)
 
 

@@ -1,6 +1,6 @@
 """A Stable Diffusion WebUI of one's own, through its API (AUTOMATIC1111/stable-diffusion-webui, modules/api/api.py).
 
-It answers when the run is over, with the pictures themselves. They go into the bucket, and a prediction is what lies there: nothing of the WebUI's
+It answers when the run is over, with the images themselves. They go into the bucket, and a prediction is what lies there: nothing of the WebUI's
 outlives its answer.
 """
 
@@ -34,11 +34,11 @@ _FIELDS = {"num_outputs": "n_iter", "sampler": "sampler_name"}
 
 
 def request(order: Order) -> Prediction:
-    """Run txt2img or img2img, as the template's model says, and put the pictures into the bucket."""
-    pictures = _pictures(_run(order))
-    for number, picture in enumerate(pictures[: order.work.outputs_count]):
-        media.put(_key(order.key_prefix, number), picture, "image/png")
-    return get(_id_of(order.key_prefix, min(len(pictures), order.work.outputs_count)))
+    """Run txt2img or img2img, as the template's model says, and put the images into the bucket."""
+    images = _images(_run(order))
+    for number, image in enumerate(images[: order.work.outputs_count]):
+        media.put(_key(order.key_prefix, number), image, "image/png")
+    return get(_id_of(order.key_prefix, min(len(images), order.work.outputs_count)))
 
 
 def get(prediction_id: str) -> Prediction:
@@ -101,14 +101,14 @@ def _refusal(answer: requests.Response) -> Exception:
     return GenerationFailed(failure(FailureCode.INVALID_INPUT if is_input else FailureCode.PREDICTION_FAILED))
 
 
-def _pictures(document: dict[str, Any]) -> list[bytes]:
+def _images(document: dict[str, Any]) -> list[bytes]:
     try:
-        pictures = [base64.b64decode(picture) for picture in document.get("images") or ()]
+        images = [base64.b64decode(image) for image in document.get("images") or ()]
     except (binascii.Error, TypeError) as error:
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
-    if not pictures:
+    if not images:
         raise GenerationFailed(failure(FailureCode.NO_OUTPUT))
-    return pictures
+    return images
 
 
 def _id_of(key_prefix: str, count: int) -> str:

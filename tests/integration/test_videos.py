@@ -1,4 +1,4 @@
-"""Films as outputs: told by their own bytes, measured as they are shown, and pictured by a frame that shows something."""
+"""Videos as outputs: told by their own bytes, measured as they are shown, and imaged by a frame that shows something."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from darkroom.adapters import outputs
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.outputs import OutputFile
 from tests.aws import forget_settings
-from tests.integration.films import film, sound_alone
 from tests.integration.steps import with_setting
+from tests.integration.videos import sound_alone, video
 
 
 @pytest.fixture(autouse=True)
@@ -30,33 +30,33 @@ def look_at(body: bytes) -> OutputFile:
 
 
 def thumbnail(body: bytes) -> Image.Image:
-    picture = Image.open(BytesIO(outputs.thumbnail(BytesIO(body)).body))
-    picture.load()
-    return picture
+    image = Image.open(BytesIO(outputs.thumbnail(BytesIO(body)).body))
+    image.load()
+    return image
 
 
 class TestWhatIsDelivered:
     @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "mpeg4"])
     def test_an_mp4_of_any_codec(self, codec: str) -> None:
-        assert look_at(film(codec=codec)) == OutputFile("video/mp4", "mp4", 64, 48, 2.0)
+        assert look_at(video(codec=codec)) == OutputFile("video/mp4", "mp4", 64, 48, 2.0)
 
     def test_a_webm(self) -> None:
-        found = look_at(film(codec="libvpx-vp9", extension="webm"))
+        found = look_at(video(codec="libvpx-vp9", extension="webm"))
 
         assert (found.content_type, found.extension, found.width, found.height) == ("video/webm", "webm", 64, 48)
         assert found.seconds == pytest.approx(2, abs=0.1)
 
     @pytest.mark.parametrize(("frames_count", "rate", "seconds"), [(1, 1, 1.0), (81, 16, 5.06), (5, 24, 0.21)])
     def test_its_length_is_told_to_the_hundredth(self, frames_count: int, rate: int, seconds: float) -> None:
-        assert look_at(film(colours=("teal",) * frames_count, rate=rate)).seconds == seconds
+        assert look_at(video(colours=("teal",) * frames_count, rate=rate)).seconds == seconds
 
     @pytest.mark.parametrize(("rotation", "size"), [(0, (64, 48)), (90, (48, 64)), (180, (64, 48)), (-90, (48, 64))])
     def test_its_size_is_that_which_is_shown(self, rotation: int, size: tuple[int, int]) -> None:
-        found = look_at(film(rotation=rotation))
+        found = look_at(video(rotation=rotation))
 
         assert (found.width, found.height) == size
 
-    def test_a_picture_is_still_a_picture(self) -> None:
+    def test_an_image_is_still_an_image(self) -> None:
         file = BytesIO()
         Image.new("RGB", (30, 20)).save(file, "PNG")
 
@@ -65,24 +65,24 @@ class TestWhatIsDelivered:
 
 class TestThumbnails:
     def test_is_a_square_of_200_pixels(self) -> None:
-        assert thumbnail(film((128, 48))).size == (200, 200)
-        assert outputs.thumbnail(BytesIO(film())).placeholder.startswith("data:image/webp;base64,")
+        assert thumbnail(video((128, 48))).size == (200, 200)
+        assert outputs.thumbnail(BytesIO(video())).placeholder.startswith("data:image/webp;base64,")
 
     def test_shows_a_frame_that_is_not_black(self) -> None:
-        picture = thumbnail(film(colours=("black",) * 12 + ("teal",) * 12))
+        image = thumbnail(video(colours=("black",) * 12 + ("teal",) * 12))
 
-        assert picture.getpixel((150, 150)) == pytest.approx((0, 128, 128), abs=12)
+        assert image.getpixel((150, 150)) == pytest.approx((0, 128, 128), abs=12)
 
-    def test_a_film_that_is_black_has_a_black_one(self) -> None:
-        assert thumbnail(film(colours=("black",) * 30)).getpixel((100, 100)) == pytest.approx((0, 0, 0), abs=12)
+    def test_a_video_that_is_black_has_a_black_one(self) -> None:
+        assert thumbnail(video(colours=("black",) * 30)).getpixel((100, 100)) == pytest.approx((0, 0, 0), abs=12)
 
     @pytest.mark.parametrize(("rotation", "corner"), [(0, (20, 20)), (180, (180, 180))])
-    def test_is_turned_as_the_film_is_shown(self, rotation: int, corner: tuple[int, int]) -> None:
-        assert thumbnail(film((64, 64), rotation=rotation)).getpixel(corner) == pytest.approx((255, 255, 255), abs=12)
+    def test_is_turned_as_the_video_is_shown(self, rotation: int, corner: tuple[int, int]) -> None:
+        assert thumbnail(video((64, 64), rotation=rotation)).getpixel(corner) == pytest.approx((255, 255, 255), abs=12)
 
-    def test_turns_a_quarter_as_the_film_is_shown(self) -> None:
+    def test_turns_a_quarter_as_the_video_is_shown(self) -> None:
         corners = {
-            name: thumbnail(film((64, 64), rotation=rotation)).getpixel((20, 180)) for name, rotation in {"left": 90, "right": -90}.items()
+            name: thumbnail(video((64, 64), rotation=rotation)).getpixel((20, 180)) for name, rotation in {"left": 90, "right": -90}.items()
         }  # fmt: skip
 
         # A display rotation counts counterclockwise (FFmpeg's display.h), which brings the upper left corner to the lower left.
@@ -99,16 +99,16 @@ class TestWhatIsRejected:
             b"1\n00:00:00,000 --> 00:00:01,000\nsubtitles\n", b"\x00\x00\x00\x18ftypheic" + bytes(100),
         ],
     )  # fmt: skip
-    def test_what_is_no_film(self, body: bytes) -> None:
+    def test_what_is_no_video(self, body: bytes) -> None:
         with pytest.raises(GenerationFailed):
             look_at(body)
 
-    def test_a_film_without_a_picture(self) -> None:
+    def test_a_video_without_an_image(self) -> None:
         with pytest.raises(GenerationFailed):
             look_at(sound_alone())
 
-    def test_a_film_that_lost_its_end_and_with_it_its_table_of_contents(self) -> None:
-        whole = film()
+    def test_a_video_that_lost_its_end_and_with_it_its_table_of_contents(self) -> None:
+        whole = video()
 
         with pytest.raises(GenerationFailed):
             look_at(whole[: len(whole) // 2])
@@ -116,12 +116,12 @@ class TestWhatIsRejected:
     def test_more_pixels_than_may_be_decoded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 64 * 48 - 1)
         with pytest.raises(GenerationFailed):
-            look_at(film())
+            look_at(video())
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 64 * 48)
-        assert look_at(film()).width == 64
+        assert look_at(video()).width == 64
 
-    def test_a_film_that_names_other_files_shows_nothing_of_them(self) -> None:
-        whole = film()
+    def test_a_video_that_names_other_files_shows_nothing_of_them(self) -> None:
+        whole = video()
         # A data reference that is not the file itself (ISO/IEC 14496-12, 8.7.2): the flag that says so is cleared.
         elsewhere = whole.replace(b"url \x00\x00\x00\x01", b"url \x00\x00\x00\x00")
         assert elsewhere != whole
@@ -135,8 +135,8 @@ class TestWhatIsRejected:
             return
         assert found.width == 64
 
-    def test_a_damaged_film_is_a_film_or_none_and_no_crash(self) -> None:
-        whole = film(colours=("teal",) * 3)
+    def test_a_damaged_video_is_a_video_or_none_and_no_crash(self) -> None:
+        whole = video(colours=("teal",) * 3)
         for seed in range(400):
             dice = random.Random(seed)
             damaged = bytearray(whole)

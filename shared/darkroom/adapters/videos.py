@@ -1,4 +1,4 @@
-"""Films: what a file really is, and a picture of it."""
+"""Videos: what a file really is, and an image of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BLACK_LEVEL_MAX = 20
 
 
 def look_at(file: IO[bytes], *, pixels_max: int) -> OutputFile:
-    """Tell what film this is: its size as it is shown, and its length in seconds. Raises GenerationFailed when it is none."""
+    """Tell what video this is: its size as it is shown, and its length in seconds. Raises GenerationFailed when it is none."""
     name, content_type, extension = _container(file)
     try:
         with av.open(file, "r", format=name) as container:
@@ -58,8 +58,8 @@ def poster(file: IO[bytes], *, pixels_max: int) -> Image.Image:
 def _first_bright(frames: Iterator[Any]) -> Image.Image:
     darkest: Image.Image | None = None
     for frame in frames:
-        picture: Image.Image = frame.to_image()
-        turned = picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
+        image: Image.Image = frame.to_image()
+        turned = image.rotate(frame.rotation, expand=True) if frame.rotation else image
         if ImageStat.Stat(turned.convert("L").reduce(4)).mean[0] > _BLACK_LEVEL_MAX:
             return turned
         darkest = darkest or turned

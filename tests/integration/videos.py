@@ -1,4 +1,4 @@
-"""Films as providers make them, and as nobody should."""
+"""Videos as providers make them, and as nobody should."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import av
 from PIL import Image
 
 
-def film(
+def video(
     size: tuple[int, int] = (64, 48), *, codec: str = "libx264", extension: str = "mp4", colours: tuple[str, ...] = ("teal",) * 24, rate: int = 12,
     rotation: int = 0,
 ) -> bytes:  # fmt: skip
-    """A film of one plain frame for each colour; its left upper quarter is white."""
+    """A video of one plain frame for each colour; its left upper quarter is white."""
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / f"film.{extension}"
+        path = Path(directory) / f"video.{extension}"
         with av.open(path, "w") as container:
             stream: Any = container.add_stream(codec, rate=rate)
             stream.width, stream.height = size
@@ -24,16 +24,16 @@ def film(
             if rotation:
                 stream.set_display_rotation(rotation)
             for colour in colours:
-                picture = Image.new("RGB", size, colour)
+                image = Image.new("RGB", size, colour)
                 if colour != "black":
-                    picture.paste("white", (0, 0, size[0] // 2, size[1] // 2))
-                container.mux(stream.encode(av.VideoFrame.from_image(picture)))  # type: ignore[no-untyped-call]
+                    image.paste("white", (0, 0, size[0] // 2, size[1] // 2))
+                container.mux(stream.encode(av.VideoFrame.from_image(image)))  # type: ignore[no-untyped-call]
             container.mux(stream.encode(None))
         return path.read_bytes()
 
 
 def sound_alone() -> bytes:
-    """An MP4 file without a picture."""
+    """An MP4 file without an image."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "sound.mp4"
         with av.open(path, "w") as container:

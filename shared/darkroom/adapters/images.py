@@ -1,4 +1,4 @@
-"""Pictures: what a file really is, and the small one beside it."""
+"""Images: what a file really is, and the small one beside it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _FORMATS = {"PNG": ("image/png", "png"), "JPEG": ("image/jpeg", "jpg"), "WEBP": 
 
 
 def look_at(file: IO[bytes]) -> OutputFile:
-    """Tell what picture this is, from its header. Raises GenerationFailed when it is none."""
+    """Tell what image this is, from its header. Raises GenerationFailed when it is none."""
     try:
-        with Image.open(file, formats=list(_FORMATS)) as picture:
-            content_type, extension = _FORMATS[picture.format or ""]
-            return OutputFile(content_type, extension, *picture.size)
+        with Image.open(file, formats=list(_FORMATS)) as image:
+            content_type, extension = _FORMATS[image.format or ""]
+            return OutputFile(content_type, extension, *image.size)
     except Exception as error:
         # Pillow's decoders raise nearly anything for a file that was made to break them.
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
@@ -32,28 +32,28 @@ def look_at(file: IO[bytes]) -> OutputFile:
 
 
 def thumbnail(file: IO[bytes], *, pixels_max: int) -> Thumbnail:
-    """Make a 200 × 200 JPEG of quality 80 that the picture covers. Raises nearly anything for what cannot be decoded within the budget."""
+    """Make a 200 × 200 JPEG of quality 80 that the image covers. Raises nearly anything for what cannot be decoded within the budget."""
     try:
-        with Image.open(file, formats=list(_FORMATS)) as picture:
-            if picture.width * picture.height > pixels_max:
-                raise ValueError(f"{picture.width} × {picture.height} pixels")
+        with Image.open(file, formats=list(_FORMATS)) as image:
+            if image.width * image.height > pixels_max:
+                raise ValueError(f"{image.width} × {image.height} pixels")
             # Decoding a JPEG at about twice the size is several times faster; for other formats this does nothing.
-            picture.draft("RGB", (2 * THUMBNAIL_SIZE[0], 2 * THUMBNAIL_SIZE[1]))
-            return thumbnail_of(ImageOps.exif_transpose(picture))
+            image.draft("RGB", (2 * THUMBNAIL_SIZE[0], 2 * THUMBNAIL_SIZE[1]))
+            return thumbnail_of(ImageOps.exif_transpose(image))
     finally:
         file.seek(0)
 
 
-def thumbnail_of(picture: Image.Image) -> Thumbnail:
-    """Make the same of a picture that is decoded and upright."""
-    small = ImageOps.fit(_on_white(picture), THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
+def thumbnail_of(image: Image.Image) -> Thumbnail:
+    """Make the same of an image that is decoded and upright."""
+    small = ImageOps.fit(_on_white(image), THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
     return Thumbnail(_encoded(small, "JPEG", _THUMBNAIL_QUALITY), _placeholder(small))
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    with_alpha = picture.convert("RGBA")
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    with_alpha = image.convert("RGBA")
     white = Image.new("RGBA", with_alpha.size, "white")
     return Image.alpha_composite(white, with_alpha).convert("RGB")
 
@@ -63,7 +63,7 @@ def _placeholder(small: Image.Image) -> str:
     return "data:image/webp;base64," + base64.b64encode(_encoded(tiny, "WEBP", 50)).decode()
 
 
-def _encoded(picture: Image.Image, file_format: str, quality: int) -> bytes:
+def _encoded(image: Image.Image, file_format: str, quality: int) -> bytes:
     buffer = BytesIO()
-    picture.save(buffer, file_format, quality=quality)
+    image.save(buffer, file_format, quality=quality)
     return buffer.getvalue()

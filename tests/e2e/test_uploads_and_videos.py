@@ -1,4 +1,4 @@
-"""Pictures that users bring along and films, the whole way over HTTP."""
+"""Images that users bring along and videos, the whole way over HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local.stack import LocalStack
 from tests.e2e.people import Person, predictions_of
 
 
-def picture(size: tuple[int, int] = (300, 200)) -> bytes:
+def image(size: tuple[int, int] = (300, 200)) -> bytes:
     file = BytesIO()
     Image.new("RGB", size, "tomato").save(file, "PNG")
     return file.getvalue()
@@ -24,12 +24,12 @@ def announced(person: Person, **body: Any) -> dict[str, Any]:
 
 
 def sent(upload: dict[str, Any], body: bytes, **fields: str) -> requests.Response:
-    return requests.post(upload["url"], data=upload["fields"] | fields, files={"file": ("picture.png", body)}, timeout=10)
+    return requests.post(upload["url"], data=upload["fields"] | fields, files={"file": ("image.png", body)}, timeout=10)
 
 
-def test_a_picture_goes_straight_to_the_bucket_and_becomes_the_input_of_a_film(person: Person, stack: LocalStack) -> None:
+def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(person: Person, stack: LocalStack) -> None:
     upload = announced(person)
-    assert sent(upload, picture()).status_code == 204
+    assert sent(upload, image()).status_code == 204
     prepared = person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
     assert (prepared["width"], prepared["height"]) == (300, 200)
 
@@ -50,7 +50,7 @@ def test_a_picture_goes_straight_to_the_bucket_and_becomes_the_input_of_a_film(p
 def test_the_form_takes_exactly_what_was_announced(person: Person) -> None:
     upload = announced(person, bytes=100)
 
-    assert sent(upload, picture()).status_code == 400
+    assert sent(upload, image()).status_code == 400
     assert sent(upload, b"").status_code == 400
     assert sent(upload, b"x", key="media/web/bob/x").status_code == 403
     assert sent(upload, b"x", **{"Content-Type": "text/html"}).status_code == 403
