@@ -28,9 +28,9 @@ NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 def image_job(*, account: AccountId = ANN, template: str = "flux-schnell", now: datetime | None = None, **parameters: Any) -> Job:
     """A job that is not written anywhere yet."""
     prices = Prices(settings().default_image_credit_cost, settings().default_video_credit_cost, settings().high_quality_multiplier)
-    sold = catalog.template(template)
-    checked = checked_parameters(sold, {"prompt": "a lighthouse at dawn", **parameters}, prompt_characters_max=5_000)
-    return new_job(sold, checked, account=account, job_id=str(uuid7()), prices=prices, now=now or datetime.now(UTC))
+    available = catalog.template(template)
+    checked = checked_parameters(available, {"prompt": "a lighthouse at dawn", **parameters}, prompt_characters_max=5_000)
+    return new_job(available, checked, account=account, job_id=str(uuid7()), prices=prices, now=now or datetime.now(UTC))
 
 
 def open_account(credits: int, account: AccountId = ANN) -> AccountId:

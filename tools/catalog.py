@@ -19,22 +19,22 @@ _COLUMNS = ("template", "version", "category", "model", "credits", "credits for 
 
 
 def main() -> int:
-    """Read every file, also those of past versions, and print what is sold."""
+    """Read every file, also those of past versions, and print what is available."""
     prices = Prices(
         int(os.environ.get("DEFAULT_IMAGE_CREDIT_COST", "10")),
         int(os.environ.get("DEFAULT_VIDEO_CREDIT_COST", "50")),
         Decimal(os.environ.get("HIGH_QUALITY_MULTIPLIER", "1.5")),
     )
     try:
-        sold, past = catalog.templates(), catalog.past_templates()
+        available, past = catalog.templates(), catalog.past_templates()
     except BrokenTemplate as error:
         sys.stderr.write(f"broken template: {error}\n")
         return 1
     table = Table(*_COLUMNS)
-    for template in sold.values():
+    for template in available.values():
         table.add_row(*_row(template, prices))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    sys.stdout.write(f"{len(sold)} templates; {len(past)} past versions stay readable.\n")
+    sys.stdout.write(f"{len(available)} templates; {len(past)} past versions stay readable.\n")
     return 0
 
 

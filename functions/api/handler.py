@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Que
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import callbacks, deletion, job_store, ledger, shelf, submissions, switches, uploads, workflow
+from darkroom.adapters import callbacks, deletion, job_store, ledger, submissions, switches, uploads, workflow
 from darkroom.adapters.answers import answer, answers, is_known, json_text, kept, not_modified
 from darkroom.adapters.callers import Caller, account_named, caller_of
 from darkroom.adapters.http_api import HttpApi
@@ -20,6 +20,7 @@ from darkroom.adapters.pages import Page
 from darkroom.adapters.problems import PROBLEMS, problem_named
 from darkroom.adapters.requests import CallbackTestRequest, GrantRequest, JobRequest, PageSize, PauseRequest, QuoteRequest, UploadRequest, Version
 from darkroom.adapters.shown import etag_of, retry_after, shown
+from darkroom.catalog.available_templates import available_template, available_templates
 from darkroom.domain import documents, errors
 from darkroom.domain.accounts import AccountId, Entry
 from darkroom.domain.jobs import JobStatus
@@ -119,16 +120,16 @@ def delete_job(job_id: str) -> Response[str]:
 def list_templates(if_none_match: KnownTags = None) -> Response[str]:
     """Show what can be generated, and with which parameters."""
     _caller()
-    text = json_text({"templates": [_template_shown(template) for template in shelf.templates()]})
+    text = json_text({"templates": [_template_shown(template) for template in available_templates()]})
     return kept(text, if_none_match, "private, max-age=300")
 
 
 @app.get("/templates/<code>", tags=["templates"])
 @answers({HTTPStatus.OK: documents.TemplateView}, refusals=(errors.NotFound,))
 def read_template(code: str, version: Annotated[Version | None, Query()] = None) -> Response[str]:
-    """Show one template, as it is sold, or as it was in the version that an old job was made from."""
+    """Show one template, in its current version, or as it was in the version that an old job was made from."""
     _caller()
-    return answer(HTTPStatus.OK, _template_shown(shelf.template(code, version)))
+    return answer(HTTPStatus.OK, _template_shown(available_template(code, version)))
 
 
 @app.post("/templates/<code>/quote", tags=["templates"])
@@ -136,7 +137,7 @@ def read_template(code: str, version: Annotated[Version | None, Query()] = None)
 def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
     """Say what a job would cost, or why it would be refused, without taking it."""
     account = _caller().account
-    return answer(HTTPStatus.OK, {"credits": submissions.quote(shelf.template(code), request.parameters, account, now=clock.now())})
+    return answer(HTTPStatus.OK, {"credits": submissions.quote(available_template(code), request.parameters, account, now=clock.now())})
 
 
 @app.post("/uploads", tags=["uploads"])

@@ -114,11 +114,11 @@ def test_prices_are_those_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> 
 
 class TestVersions:
     def test_an_old_version_stays_readable(self) -> None:
-        _, sold, _ = call_api("GET", "/templates/flux-schnell")
+        _, available, _ = call_api("GET", "/templates/flux-schnell")
         _, old, _ = call_api("GET", "/templates/flux-schnell", query="version=1")
 
-        assert (sold["version"], old["version"]) == (2, 1)
-        assert "quality" in sold["parameters"]["properties"]
+        assert (available["version"], old["version"]) == (2, 1)
+        assert "quality" in available["parameters"]["properties"]
         assert "quality" not in old["parameters"]["properties"]
         assert call_api("GET", "/templates/flux-schnell", query="version=3")[0] == 404
         assert call_api("GET", "/templates/flux-schnell", query="version=0")[0] == 422

@@ -1,4 +1,4 @@
-"""The shelf: every template that is sold, held against the models that it asks and against a price list of its own."""
+"""The catalog: every template that is available, held against the models that it asks and against a price list of its own."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def refused_fields(code: str, **given: Any) -> list[str]:
     return [error.field.removeprefix("parameters.") for error in refused.value.errors]
 
 
-class TestShelf:
+class TestCatalog:
     def test_holds_what_is_promised(self) -> None:
         videos = {"hailuo-02", "wan-2.2-t2v-fast", "wan-2.2-i2v-fast", "veo-3.1", "veo-3.1-fast", "kling-v2.1", "seedance-1-lite",
                  "runway-gen4-turbo", "runway-gen4.5"}  # fmt: skip
@@ -105,10 +105,10 @@ class TestShelf:
                 catalog.template("flux-schnell", version)
 
     def test_every_past_version_is_older_than_the_one_that_is_sold_and_none_is_missing(self) -> None:
-        sold = {code: template.version for code, template in catalog.templates().items()}
+        available = {code: template.version for code, template in catalog.templates().items()}
         past = set(catalog.past_templates())
 
-        assert past == {(code, version) for code, latest in sold.items() for version in range(1, latest)}
+        assert past == {(code, version) for code, latest in available.items() for version in range(1, latest)}
 
     def test_a_file_under_another_name_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         text = (ROOT / "shared/darkroom/catalog/flux-schnell.toml").read_text()

@@ -77,7 +77,7 @@ _PARAMETERS = {
     "limit": "How many to show at most.",
     "cursor": "next_cursor of the page before.",
     "status": "Only jobs of this status; a page may then be short and still have a next one.",
-    "version": "Another version than the one that is sold.",
+    "version": "Another version than the current one.",
     "job": "The reference that the webhook's URL was given.",
 }
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from uuid6 import uuid7
 
-from darkroom.adapters import job_store, shelf, uploads
+from darkroom.adapters import job_store, uploads
 from darkroom.adapters.requests import JobRequest
+from darkroom.catalog.available_templates import available_template, available_templates
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
 from darkroom.domain.ids import is_id
@@ -26,9 +27,9 @@ def job_of(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
         raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
     code, given = _asked_for(request, account)
     try:
-        template = shelf.template(code)
+        template = available_template(code)
     except NotFound:
-        known = ", ".join(template.code for template in shelf.templates())
+        known = ", ".join(template.code for template in available_templates())
         field = "rerun_of" if request.rerun_of else "template"
         raise InvalidRequest([FieldError(field, f"There is no template {code}. There are: {known}.")]) from None
     parameters, uploads_named = _checked(template, given, account, now=now)

@@ -1,7 +1,7 @@
-"""The built-in generation templates: one TOML file each in this folder, and in `past` the versions that are no longer sold.
+"""The built-in generation templates: one TOML file each in this folder, and in `past` the versions that are no longer available.
 
 A file is named by its template's code, a past one by code and version. Each is read when it is first asked for: a sandbox that takes one
-job need not read the whole shelf.
+job need not read the whole catalog.
 """
 
 import tomllib
@@ -15,23 +15,23 @@ from darkroom.domain.templates import Template
 
 @cache
 def codes() -> tuple[str, ...]:
-    """Name the templates that are sold, in alphabetical order."""
+    """Name the templates that are available, in alphabetical order."""
     return _names("")
 
 
 def templates() -> dict[str, Template]:
-    """Give every template that is sold, by code. Raises BrokenTemplate naming the file."""
+    """Give every template that is available, by code. Raises BrokenTemplate naming the file."""
     return {code: template(code) for code in codes()}
 
 
 def past_templates() -> dict[tuple[str, int], Template]:
-    """Give the versions that are no longer sold, by code and version, so that it can be read what an old job was made from."""
+    """Give the earlier versions, by code and version, so that it can be read what an old job was made from."""
     past = [_read(f"past/{name}") for name in _names("past")]
     return {(template.code, template.version): template for template in past}
 
 
 def template(code: str, version: int | None = None) -> Template:
-    """Find one template, in the version that is sold or in another. NotFound when there is none, BrokenTemplate when its file is."""
+    """Find one template, in its current version, or in another. NotFound when there is none, BrokenTemplate when its file is."""
     if code in codes() and version in (None, _read(code).version):
         return _read(code)
     if version is not None and f"{code}.{version}" in _names("past"):

@@ -154,7 +154,7 @@ class TemplateView(TypedDict):
 
 
 class TemplatesView(TypedDict):
-    """Everything that is on the shelf."""
+    """Everything that is in the catalog."""
 
     templates: list[TemplateView]
 

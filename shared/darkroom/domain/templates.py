@@ -18,7 +18,7 @@ IMAGE_FORMAT = "image"
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One product on the shelf.
+    """One product in the catalog.
 
     `parameters` is in JSON Schema's words; those named in `own_parameters` are Darkroom's and are not sent to the model. The time-outs are
     seconds from the acceptance of a job: how long it usually takes, and when it is over in any case.

@@ -1,4 +1,4 @@
-"""The templates that this deployment sells: those of the catalog whose provider it has."""
+"""The templates that this deployment offers: those of the catalog whose provider is configured."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from darkroom.domain.templates import Template
 from darkroom.settings import settings
 
 
-def templates() -> list[Template]:
-    """Give what is sold here, by code. Raises BrokenTemplate naming the file."""
+def available_templates() -> list[Template]:
+    """Return the current version of each available template, sorted by code. Raises BrokenTemplate, which names the file."""
     return [template for template in catalog.templates().values() if template.provider in settings().providers]
 
 
-def template(code: str, version: int | None = None) -> Template:
-    """Find one that is sold here, in the version that is sold or in another. Raises NotFound."""
+def available_template(code: str, version: int | None = None) -> Template:
+    """Return one available template: its current version, or the version given. Raises NotFound."""
     found = catalog.template(code, version)
     if found.provider not in settings().providers:
         raise NotFound("template")
