@@ -16,7 +16,7 @@ from darkroom.adapters.ending import stop_stray
 from darkroom.adapters.workflow import JobKey, key_of_event
 from darkroom.domain.errors import UNKNOWN_SECONDS, CannotTell, ComeBackLater, GenerationFailed, NotFound, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Attempt, Job, lap_name, same_entry
+from darkroom.domain.jobs import Attempt, Job, is_same_state_entry, state_entry_name
 from darkroom.domain.predictions import Order, Prediction, PredictionStatus, may_ask_again, poll_seconds
 from darkroom.domain.recovery import look_at_running
 from darkroom.domain.references import Reference
@@ -32,7 +32,7 @@ _LOOK_AGAIN_SECONDS = 5
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
 
-class Lap(JobKey):
+class RequestPredictionInput(JobKey):
     """The state's input."""
 
     task_token: str
@@ -43,20 +43,20 @@ class Lap(JobKey):
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
-def handler(event: Lap, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Park the token first, then ask the provider, or look how it is doing if it was asked before."""
     now = clock.now()
     job = job_store.read(*key_of_event(event))
     logger.append_keys(job_id=job.job_id)
-    lap = lap_name(datetime.fromisoformat(event["entered_at"]), event["retry_count"])
-    parked = job_store.park_token(job, event["task_token"], lap, look_at=look_at_running(job, now))
+    state_entry = state_entry_name(datetime.fromisoformat(event["entered_at"]), event["retry_count"])
+    parked = job_store.park_token(job, event["task_token"], state_entry, look_at=look_at_running(job, now))
     if parked is None:
         _step_aside(job, event["task_token"])
         return
     with job_store.failures_noted(parked):
         if parked.cancel_wins:
             raise GenerationFailed(failure(FailureCode.CANCELED))
-        prediction = _prediction_of(parked, lap, now)
+        prediction = _prediction_of(parked, state_entry, now)
     if prediction and prediction.status is not PredictionStatus.RUNNING:
         workflow.wake(event["task_token"])
     elif prediction and not _is_called_about(parked):
@@ -70,17 +70,17 @@ def _step_aside(job: Job, task_token: str) -> None:
         workflow.wake(task_token)
 
 
-def _prediction_of(job: Job, lap: str, now: datetime) -> Prediction | None:
+def _prediction_of(job: Job, state_entry: str, now: datetime) -> Prediction | None:
     """Make sure that there is a prediction, and say how it is doing; None when another sandbox is asking for it.
 
     The deadline ends what still runs, and forbids asking; what finished before it is never thrown away.
     """
     provider = provider_named(job.work.provider)
     try:
-        prediction = _known_prediction(provider, job, lap, now)
+        prediction = _known_prediction(provider, job, state_entry, now)
         if prediction and may_ask_again(job, prediction, now=now):
             job, prediction = _closed(job, prediction, now), None
-        prediction = prediction or _ask(provider, job, lap, now)
+        prediction = prediction or _ask(provider, job, state_entry, now)
     except ProviderBusy as busy:
         if now >= job.deadline_at:
             raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE)) from busy
@@ -90,7 +90,7 @@ def _prediction_of(job: Job, lap: str, now: datetime) -> Prediction | None:
     return prediction
 
 
-def _known_prediction(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | None:
+def _known_prediction(provider: Provider, job: Job, state_entry: str, now: datetime) -> Prediction | None:
     """Give the prediction that the job has, or that an unanswered request may have made; None when it is sure that there is none."""
     attempt = job.attempt
     if attempt and attempt.prediction_id:
@@ -100,7 +100,7 @@ def _known_prediction(provider: Provider, job: Job, lap: str, now: datetime) -> 
     found, is_told = _found(provider, job, attempt)
     if found:
         return _noted(provider, job, attempt, found)
-    if same_entry(attempt.lap, lap) or now < attempt.lease_until:
+    if is_same_state_entry(attempt.state_entry, state_entry) or now < attempt.lease_until:
         _come_back_after(_LOOK_AGAIN_SECONDS, job)
     if not is_told:
         # Asking again could be paying twice.
@@ -133,7 +133,7 @@ def _poll(provider: Provider, job: Job, prediction_id: str, now: datetime) -> Pr
         _come_back_after(_LOOK_AGAIN_SECONDS, job)
 
 
-def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | None:
+def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Prediction | None:
     """Write the attempt down under a lease, then ask. None when another sandbox holds the lease."""
     if now >= job.deadline_at:
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED))
@@ -141,7 +141,7 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
         job_store.note_waiting(job, now=now)
         raise ProviderBusy(slots.stand_in_line(job, now=now))
     work = media.linked(job.work, inline_bytes_max=max(provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max))
-    attempt = _written_down(job, lap)
+    attempt = _written_down(job, state_entry)
     if attempt is None:
         return None
     try:
@@ -151,7 +151,7 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
         if attempt.asks_count == 1 or (job.attempt and job.attempt.withdrawn):
             job_store.withdraw_attempt(job, attempt, now=now)
         else:
-            # This asking made nothing, but an earlier one may have, so the next lap looks for it before it asks.
+            # This asking made nothing, but an earlier one may have, so the next state entry looks for it before it asks.
             job_store.end_lease(job, attempt, until=now, now=now)
         raise
     except ProviderUnavailable as error:
@@ -162,12 +162,12 @@ def _ask(provider: Provider, job: Job, lap: str, now: datetime) -> Prediction | 
     return _noted(provider, job, attempt, created)
 
 
-def _written_down(job: Job, lap: str) -> Attempt | None:
+def _written_down(job: Job, state_entry: str) -> Attempt | None:
     """Begin the next attempt, or take up again the one that led to no prediction. None when another sandbox was quicker."""
     now = clock.now()
     if job.attempt and job.attempt.prediction_id is None:
-        return job_store.renew_attempt(job, job.attempt, lap, lease_until=now + _LEASE, now=now)
-    return job_store.begin_attempt(job, lap, lease_until=now + _LEASE, now=now)
+        return job_store.renew_attempt(job, job.attempt, state_entry, lease_until=now + _LEASE, now=now)
+    return job_store.begin_attempt(job, state_entry, lease_until=now + _LEASE, now=now)
 
 
 def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Prediction) -> Prediction:

@@ -80,8 +80,8 @@ def test_what_passes_is_waited_for(person: Person, stack: LocalStack, fault: str
     assert person.ended(job_id)["status"] == "completed"
 
 
-def test_a_run_that_outlasts_a_lap_is_made_once(person: Person, stack: LocalStack) -> None:
-    """The lap is over while the sandbox still waits for the images; the next one finds that somebody is asking."""
+def test_a_run_that_outlasts_a_state_entry_is_made_once(person: Person, stack: LocalStack) -> None:
+    """The wait is over while the sandbox still waits for the images; the next one finds that somebody is asking."""
     set_faults(stack, run_seconds=36)
 
     job = person.ended(person.submit("sd-webui", prompt="slowly"), seconds=120)

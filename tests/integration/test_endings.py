@@ -98,7 +98,7 @@ class TestEnding:
 
     def test_a_provider_that_does_not_answer_keeps_no_credits_back(self) -> None:
         job, now = held_job(), datetime.now(UTC)
-        attempt = job_store.begin_attempt(job, "lap", lease_until=now, now=now)
+        attempt = job_store.begin_attempt(job, "entry", lease_until=now, now=now)
         assert attempt
         job_store.note_prediction(job, attempt, "p1", now=now)
 
@@ -167,7 +167,7 @@ class TestRecoverJobs:
         asleep: list[object] = []
         workflow.break_function("request_prediction", asleep.append)
         job = held_job()
-        # A short lap, because the stand-in stops an execution only between two states.
+        # A short wait, because the stand-in stops an execution only between two states.
         workflow_adapter.start(replace(job, wait_seconds=1))
         arn = os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{job.job_id}"
         until(lambda: asleep)
@@ -224,7 +224,7 @@ class TestRecoverJobs:
 
     def test_a_cancel_that_woke_nobody_is_heard_by_recovery(self, monkeypatch: pytest.MonkeyPatch, woken: list[str]) -> None:
         job = held_job()
-        job_store.park_token(job, "token", "lap", look_at=job.created_at + timedelta(minutes=2))
+        job_store.park_token(job, "token", "entry", look_at=job.created_at + timedelta(minutes=2))
         monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=True, stopped_at=None))
         job_store.request_cancel(job, look_at=job.created_at + timedelta(seconds=30), now=job.created_at)
         at(monkeypatch, job.created_at + timedelta(seconds=30))

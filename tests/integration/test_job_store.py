@@ -12,7 +12,7 @@ from darkroom.adapters import job_store, ledger
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, lap_name
+from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, state_entry_name
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -22,7 +22,7 @@ OUTPUT = Output(number=0, key="media/k", content_type="image/png", bytes=1, widt
 
 
 def attempted(job: Job, *, lease_until: datetime = LATER) -> Attempt:
-    attempt = job_store.begin_attempt(job, "lap", lease_until=lease_until, now=NOON)
+    attempt = job_store.begin_attempt(job, "entry", lease_until=lease_until, now=NOON)
     assert attempt
     return attempt
 
@@ -56,13 +56,13 @@ class TestARecord:
 
 NOTES: dict[str, Callable[[Job], object]] = {
     "park_token": lambda job: job_store.park_token(job, "token", "9999", look_at=LATER),
-    "begin_attempt": lambda job: job_store.begin_attempt(job, "lap", lease_until=LATER, now=NOON),
+    "begin_attempt": lambda job: job_store.begin_attempt(job, "entry", lease_until=LATER, now=NOON),
     "note_storing": lambda job: job_store.note_storing(job, now=NOON),
     "note_output": lambda job: job_store.note_output(job, OUTPUT),
     "note_failure": lambda job: job_store.note_failure(job, failure(FailureCode.REFUSED)),
 }
 NOTES_OF_AN_ATTEMPT: dict[str, Callable[[Job, Attempt], object]] = {
-    "renew_attempt": lambda job, attempt: job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=LATER),
+    "renew_attempt": lambda job, attempt: job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER),
     "withdraw_attempt": lambda job, attempt: job_store.withdraw_attempt(job, attempt, now=NOON),
     "end_lease": lambda job, attempt: job_store.end_lease(job, attempt, until=NOON, now=NOON),
     "note_prediction": lambda job, attempt: job_store.note_prediction(job, attempt, "p1", now=NOON),
@@ -122,22 +122,27 @@ class TestNotes:
 
 
 class TestToken:
-    def test_of_a_later_lap_replaces_the_earlier_and_never_the_other_way_round(self) -> None:
+    def test_of_a_later_state_entry_replaces_the_earlier_and_never_the_other_way_round(self) -> None:
         job = held_job()
-        laps = [lap_name(NOON, 0), lap_name(NOON, 1), lap_name(NOON + timedelta(milliseconds=1), 0), lap_name(NOON + timedelta(days=1), 0)]
+        entries = [
+            state_entry_name(NOON, 0),
+            state_entry_name(NOON, 1),
+            state_entry_name(NOON + timedelta(milliseconds=1), 0),
+            state_entry_name(NOON + timedelta(days=1), 0),
+        ]
 
-        for lap in laps:
-            assert job_store.park_token(job, lap, lap, look_at=LATER)
-        for lap in laps[:-1]:
-            assert not job_store.park_token(job, "old", lap, look_at=LATER)
+        for state_entry in entries:
+            assert job_store.park_token(job, state_entry, state_entry, look_at=LATER)
+        for state_entry in entries[:-1]:
+            assert not job_store.park_token(job, "old", state_entry, look_at=LATER)
 
-        assert (stored(job).task_token, stored(job).lap) == (laps[-1], laps[-1])
+        assert (stored(job).task_token, stored(job).state_entry) == (entries[-1], entries[-1])
 
     def test_of_the_same_try_may_be_parked_again(self) -> None:
         job = held_job()
 
-        assert job_store.park_token(job, "token", "lap", look_at=LATER)
-        assert job_store.park_token(job, "token", "lap", look_at=LATER)
+        assert job_store.park_token(job, "token", "entry", look_at=LATER)
+        assert job_store.park_token(job, "token", "entry", look_at=LATER)
 
 
 class TestAttempt:
@@ -151,11 +156,11 @@ class TestAttempt:
         job = held_job()
         attempt = attempted(job, lease_until=LATER)
 
-        assert not job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=LATER - timedelta(microseconds=1))
-        renewed = job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+        assert not job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER - timedelta(microseconds=1))
+        renewed = job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
 
         assert renewed
-        assert (renewed.nonce, renewed.asks_count, renewed.lap, renewed.number) == (attempt.nonce, 2, "lap 2", 1)
+        assert (renewed.nonce, renewed.asks_count, renewed.state_entry, renewed.number) == (attempt.nonce, 2, "entry 2", 1)
         assert stored(job).attempts == (renewed,)
 
     def test_is_not_renewed_once_its_prediction_is_known(self) -> None:
@@ -163,12 +168,12 @@ class TestAttempt:
         attempt = attempted(job)
         job_store.note_prediction(job, attempt, "p1", now=NOON)
 
-        assert not job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=LATER)
+        assert not job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
 
     def test_who_was_overtaken_can_neither_withdraw_nor_end_the_lease_of_the_other(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+        job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
         before = stored(job)
 
         assert not job_store.withdraw_attempt(job, attempt, now=LATER)
@@ -182,7 +187,7 @@ class TestAttempt:
         assert stored(job).waiting_since == NOON
         assert stored(job).attempts[0].withdrawn
 
-        renewed = job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=NOON)
+        renewed = job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
 
         assert renewed
         assert not renewed.withdrawn
@@ -192,7 +197,7 @@ class TestAttempt:
         job = held_job()
         attempt = attempted(job)
         job_store.withdraw_attempt(job, attempt, now=NOON)
-        renewed = job_store.renew_attempt(job, attempt, "lap 2", lease_until=LATER, now=NOON)
+        renewed = job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
         assert renewed
 
         job_store.withdraw_attempt(job, renewed, now=LATER)
@@ -262,10 +267,10 @@ class TestOpenJobs:
         assert self.due(NOON + timedelta(minutes=59)) == []
         assert self.due(NOON + timedelta(hours=1)) == [job.job_id]
 
-    def test_a_lap_puts_the_look_off(self) -> None:
+    def test_a_state_entry_puts_the_look_off(self) -> None:
         job = held_job(now=NOON)
 
-        job_store.park_token(job, "token", "lap", look_at=NOON + timedelta(minutes=10))
+        job_store.park_token(job, "token", "entry", look_at=NOON + timedelta(minutes=10))
 
         assert self.due(NOON + timedelta(minutes=9)) == []
 

@@ -57,7 +57,7 @@ class TestRequestPrediction:
         assert timedelta(seconds=-2) < deadline - job.deadline_at <= timedelta(seconds=1)
         assert "token" not in created["webhook"].replace("webhooks", "")
 
-    def test_a_later_lap_asks_how_it_is_doing_and_makes_no_second_prediction(self, woken: list[str]) -> None:
+    def test_a_later_state_entry_asks_how_it_is_doing_and_makes_no_second_prediction(self, woken: list[str]) -> None:
         job = held_job()
         self.enter(job)
 
@@ -67,7 +67,7 @@ class TestRequestPrediction:
         assert len(self.predictions()) == 1
         assert woken == []
 
-    def test_a_lap_that_finds_the_prediction_finished_wakes_itself(self, woken: list[str]) -> None:
+    def test_a_state_entry_that_finds_the_prediction_finished_wakes_itself(self, woken: list[str]) -> None:
         self.faults(run_seconds=0, queue_seconds=0)
         job = held_job()
         self.enter(job)
@@ -94,7 +94,7 @@ class TestRequestPrediction:
 
     def test_a_crash_before_asking_is_not_asked_for_again_while_the_other_may_be_asking(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job, now = held_job(), datetime.now(UTC)
-        assert job_store.begin_attempt(job, "lap", lease_until=now + timedelta(seconds=35), now=now)
+        assert job_store.begin_attempt(job, "entry", lease_until=now + timedelta(seconds=35), now=now)
 
         for seconds in (0, 34):
             at(monkeypatch, now + timedelta(seconds=seconds))
@@ -137,7 +137,7 @@ class TestRequestPrediction:
         assert looks == [6, 6, 16, 31], "a whole second later than a quarter of what has passed, within 5 and 30"
         assert woken == []
 
-    def test_without_a_public_url_it_is_not_asked_again_in_the_same_lap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_a_public_url_it_is_not_asked_again_in_the_same_state_entry(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
@@ -300,7 +300,7 @@ class TestRequestPrediction:
 
         assert (stored(job).failure, self.predictions()) == (failure(FailureCode.DEADLINE_EXCEEDED), [])
 
-    def test_an_older_lap_steps_aside(self, woken: list[str]) -> None:
+    def test_an_older_state_entry_steps_aside(self, woken: list[str]) -> None:
         job = held_job()
         job_store.park_token(job, "new", "2026-01-02T12:00:30.000000#000", look_at=NOON)
 

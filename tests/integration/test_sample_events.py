@@ -34,7 +34,7 @@ SAMPLES = sorted(f"{path.parent.name}/{path.stem}" for path in EVENTS.glob("*/*.
 HTTP_SAMPLES = [sample for sample in SAMPLES if sample.startswith(("api/", "receive_prediction/"))]
 STATES = {name: state for name, state in yaml_parse((ROOT / "workflow.asl.yaml").read_text())["States"].items() if state["Type"] == "Task"}
 
-FIRST_LAP = "request_prediction/first_lap"
+FIRST_ENTRY = "request_prediction/first_entry"
 PREDICTION_FINISHED = "store_output/prediction_finished"
 
 
@@ -42,8 +42,8 @@ def sample(name: str) -> Any:
     return json.loads((EVENTS / f"{name}.json").read_text())
 
 
-ACCOUNT = AccountId.parse(sample(FIRST_LAP)["account"])
-JOB_ID: str = sample(FIRST_LAP)["job_id"]
+ACCOUNT = AccountId.parse(sample(FIRST_ENTRY)["account"])
+JOB_ID: str = sample(FIRST_ENTRY)["job_id"]
 
 
 def take(name: str, event: Any = None) -> Any:
@@ -65,7 +65,7 @@ def predictions_at(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
 def generated_job(replicate: SimulatedReplicate) -> Job:
     """The samples' job, after its prediction was asked for and has succeeded."""
     job = sample_job()
-    take(FIRST_LAP)
+    take(FIRST_ENTRY)
     until(lambda: predictions_at(replicate)[0]["status"] == "succeeded")
     return job
 
@@ -224,21 +224,21 @@ def test_the_sample_grant_by_somebody_who_is_no_admin_is_refused(aws: None) -> N
     assert ledger.balance(ACCOUNT) == Balance()
 
 
-def test_the_sample_lap_creates_one_prediction_however_often_it_comes(simulated_replicate: SimulatedReplicate) -> None:
+def test_the_sample_state_entry_creates_one_prediction_however_often_it_comes(simulated_replicate: SimulatedReplicate) -> None:
     job = sample_job()
 
-    take(FIRST_LAP)
-    take(FIRST_LAP)
+    take(FIRST_ENTRY)
+    take(FIRST_ENTRY)
 
     [prediction] = predictions_at(simulated_replicate)
     asked = stored(job)
     assert [attempt.prediction_id for attempt in asked.attempts] == [prediction["id"]]
-    assert (asked.status, asked.task_token) == (JobStatus.PROCESSING, sample(FIRST_LAP)["task_token"])
+    assert (asked.status, asked.task_token) == (JobStatus.PROCESSING, sample(FIRST_ENTRY)["task_token"])
 
 
 def begun_attempt(job: Job) -> Attempt:
     now = datetime.now(UTC)
-    attempt = job_store.begin_attempt(job, "lap", lease_until=now, now=now)
+    attempt = job_store.begin_attempt(job, "entry", lease_until=now, now=now)
     assert attempt
     return attempt
 

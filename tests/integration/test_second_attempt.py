@@ -38,9 +38,9 @@ class TestSecondAttempt:
         found: list[dict[str, Any]] = requests.get(f"{self.replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
         return found
 
-    def enter(self, job: Job, *, lap: int = 0) -> None:
-        entered_at = NOON + timedelta(seconds=lap)
-        handler_of("request_prediction")(key(job, task_token=f"token {lap}", entered_at=entered_at.isoformat(), retry_count=0), CONTEXT)
+    def enter(self, job: Job, *, state_entry: int = 0) -> None:
+        entered_at = NOON + timedelta(seconds=state_entry)
+        handler_of("request_prediction")(key(job, task_token=f"token {state_entry}", entered_at=entered_at.isoformat(), retry_count=0), CONTEXT)
 
     def ended_predictions(self, count: int) -> None:
         until(lambda: [each["status"] for each in self.predictions()].count("failed") == count)
@@ -57,7 +57,7 @@ class TestSecondAttempt:
             handler_of("store_output")(key(job), CONTEXT)
         self.faults(run_seconds=30)
 
-        self.enter(job, lap=1)
+        self.enter(job, state_entry=1)
 
         first, second = stored(job).attempts
         assert first.nonce != second.nonce
@@ -67,10 +67,10 @@ class TestSecondAttempt:
 
     def test_there_is_never_a_third(self) -> None:
         job = self.interrupted_job()
-        self.enter(job, lap=1)
+        self.enter(job, state_entry=1)
         self.ended_predictions(2)
 
-        self.enter(job, lap=2)
+        self.enter(job, state_entry=2)
         with pytest.raises(GenerationFailed):
             handler_of("store_output")(key(job), CONTEXT)
 
@@ -85,7 +85,7 @@ class TestSecondAttempt:
 
         with pytest.raises(GenerationFailed):
             handler_of("store_output")(key(job), CONTEXT)
-        self.enter(job, lap=1)
+        self.enter(job, state_entry=1)
 
         assert len(self.predictions()) == 1
         assert len(stored(job).attempts) == 1
@@ -96,7 +96,7 @@ class TestSecondAttempt:
 
         with pytest.raises(GenerationFailed):
             handler_of("store_output")(key(job), CONTEXT)
-        self.enter(job, lap=1)
+        self.enter(job, state_entry=1)
 
         assert len(self.predictions()) == 1
 
@@ -104,7 +104,7 @@ class TestSecondAttempt:
         job = self.interrupted_job()
         now, known = datetime.now(UTC), stored(job)
 
-        first, second = (job_store.begin_attempt(known, "lap", lease_until=now, now=now) for _ in range(2))
+        first, second = (job_store.begin_attempt(known, "entry", lease_until=now, now=now) for _ in range(2))
 
         assert first
         assert second is None
@@ -113,7 +113,7 @@ class TestSecondAttempt:
     def test_a_late_webhook_of_the_first_wakes_nobody(self, woken: list[str]) -> None:
         job = self.interrupted_job()
         self.faults(run_seconds=30)
-        self.enter(job, lap=1)
+        self.enter(job, state_entry=1)
         (first, _), webhooks = stored(job).attempts, self.predictions()
         assert first.prediction_id == webhooks[0]["id"]
 

@@ -76,7 +76,7 @@ class TestStoreOutput:
 
     def processing(self, **parameters: Any) -> Job:
         job, now = held_job(**parameters), datetime.now(UTC)
-        attempt = job_store.begin_attempt(job, "lap", lease_until=now, now=now)
+        attempt = job_store.begin_attempt(job, "entry", lease_until=now, now=now)
         assert attempt
         assert job_store.note_prediction(job, attempt, "p1", now=now)
         return stored(job)
@@ -309,7 +309,7 @@ class TestStoreOutput:
             with_setting(monkeypatch, "OUTPUT_BYTES_MAX", len(body))
             job = image_job()
             ledger.hold(job, key=None, now=NOON)
-            attempt = job_store.begin_attempt(job, "lap", lease_until=NOON, now=NOON)
+            attempt = job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
             assert attempt
             job_store.note_prediction(job, attempt, "p1", now=NOON)
 

@@ -41,8 +41,8 @@ def job() -> Job:
     """A job whose prediction was asked for, and a secret to sign with."""
     put_secret(SECRET)
     job, now = held_job(), datetime.now(UTC)
-    assert job_store.park_token(job, "token-of-the-lap", "lap", look_at=now)
-    assert job_store.begin_attempt(job, "lap", lease_until=now + LATER, now=now)
+    assert job_store.park_token(job, "token-of-the-entry", "entry", look_at=now)
+    assert job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
     return stored(job)
 
 
@@ -161,7 +161,7 @@ class TestWhoMayCall:
     def test_nobody_while_the_secret_is_empty(self) -> None:
         job = held_job()
         now = datetime.now(UTC)
-        job_store.begin_attempt(job, "lap", lease_until=now + LATER, now=now)
+        job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
 
         assert call(reference_of(stored(job)), prediction(), signed(prediction()))[0] == 503
 
@@ -298,7 +298,7 @@ class TestWhatItSays:
         now = stored(job)
         assert (now.status, attempt_of(now).prediction_id) == (JobStatus.PROCESSING, "prediction1")
         assert attempt_of(now).finished_at
-        assert woken == [("token-of-the-lap", "{}")]
+        assert woken == [("token-of-the-entry", "{}")]
 
     def test_a_repeated_end_changes_nothing(self, job: Job) -> None:
         tell(job)
@@ -358,7 +358,7 @@ class TestWhatItSays:
     def test_a_stray_is_stopped_unless_it_is_another_jobs_own(self, simulated_replicate: SimulatedReplicate, whose: str, status: str) -> None:
         put_secret(SECRET)
         job, now = held_job(), datetime.now(UTC)
-        attempt = job_store.begin_attempt(job, "lap", lease_until=now + LATER, now=now)
+        attempt = job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
         assert attempt
         assert job_store.note_prediction(job, attempt, "prediction1", now=now)
         before = stored(job)

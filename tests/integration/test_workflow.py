@@ -161,7 +161,7 @@ def test_webhooks_that_are_repeated_or_reordered_change_nothing(replicate: Simul
 
 
 def test_a_prediction_whose_webhooks_are_all_lost_is_asked_about(replicate: SimulatedReplicate) -> None:
-    """This one takes a whole lap of fifteen seconds."""
+    """This one takes a whole wait of fifteen seconds."""
     faults(replicate, lose_webhook=1)
 
     job, execution = ended(submit(), seconds=60)

@@ -17,10 +17,10 @@ from tests.simulation.bugs import Studio
 
 @pytest.fixture
 def studio(simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
-    """A studio with a quick Replicate and short laps, and an account with 100 credits."""
+    """A studio with a quick Replicate and short waits, and an account with 100 credits."""
     with webhook_door() as public_url:
         with_setting(monkeypatch, "PUBLIC_URL", public_url)
-        monkeypatch.setattr("darkroom.domain.templates.lap_seconds", lambda _: 2)
+        monkeypatch.setattr("darkroom.domain.templates.wait_seconds_for", lambda _: 2)
         open_account(credits=100)
         built = Studio(simulated_replicate, workflow)
         built.faults()

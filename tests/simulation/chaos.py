@@ -31,7 +31,7 @@ PARAMETERS = {"PredictionsInFlightMax": "20", "JobsInFlightMax": "3"}
 KILLING_SHARE = 0.7
 COMPLETED_SHARE_MIN = 0.8
 _PAUSE_SECONDS = 0.2
-# By then every job has ended, by the promise: its deadline, a lap, the store step's time-out and a period of recovery.
+# By then every job has ended, by the promise: its deadline, a wait, the store step's time-out and a period of recovery.
 ENDING_SECONDS_MAX = 300 + 15 + 120 + 60
 
 
@@ -113,7 +113,7 @@ def told(stack: LocalStack, customers: Sequence[Customer], weather: Weather, fau
     yield f"jobs: {len(outcomes)} of {len(customers)} accounts; {listed(ends)}; {sum(outcome.deletion is not None for outcome in outcomes)} deleted"
     yield f"predictions: {predictions.total()}; {listed(predictions)}; {sum(outcome.asks_count for outcome in outcomes)} asks written down"
     yield f"webhooks: {len(sent)} sent, answered {listed(taken)}"
-    yield f"webhooks: {faults['lose_webhook']} lost, {faults['duplicate_webhook']} repeated, {faults['delay_webhook']} late by more than a lap"
+    yield f"webhooks: {faults['lose_webhook']} lost, {faults['duplicate_webhook']} repeated, {faults['delay_webhook']} late by more than a wait"
     yield f"webhooks: {faults['reorder']} held back until the end"
     yield f"the provider: {faults['throttle']} throttled, {faults['unavailable']} unavailable, {faults['lost_create_answer']} answers to creates lost"
     seconds = sorted(lasted_seconds(outcome.job) for outcome in outcomes)

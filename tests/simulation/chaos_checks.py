@@ -16,7 +16,7 @@ from tests.simulation.chaos_people import Customer, Outcome
 
 BOOKS = ("granted", "available", "held", "spent")
 PRICE = 10
-# A lap, the store step's time-out and one period of recovery.
+# a wait, the store step's time-out and one period of recovery.
 ENDED_AFTER_DEADLINE_MAX = timedelta(seconds=15 + 120 + 60)
 
 

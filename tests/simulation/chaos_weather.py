@@ -21,7 +21,7 @@ FAULTS = {
     "lose_webhook": 0.2,
     "duplicate_webhook": 0.2,
     "delay_webhook": 0.1,
-    # Longer than a lap.
+    # Longer than a wait.
     "delay_webhook_seconds": 20,
     "reorder": 0.2,
     "throttle": 0.1,

@@ -18,7 +18,7 @@ from tests.simulation.records import BOOKS, FINAL, Partition, Records, moment
 from tests.simulation.replicate_model import INTERRUPTED, Prediction
 from tests.simulation.world import TIMEOUTS, World
 
-# Deadline, lap, storing with its last try; then it is stopped, has to be quiet, and is ended. Each of these may wait for a look of recovery's,
+# Deadline, wait, storing with its last try; then it is stopped, has to be quiet, and is ended. Each of these may wait for a look of recovery's,
 # and one look may be the one that was killed.
 STORING_SECONDS = 270
 RECOVERY_LOOKS = 4

@@ -93,8 +93,8 @@ class Lives:
 
     def _ask(self, job: Job) -> None:
         assert self._surely(lambda: slots.take(stored(job), now=NOON))
-        self._surely(lambda: job_store.park_token(job, "token", "lap", look_at=NOON))
-        self._surely(lambda: job_store.begin_attempt(job, "lap", lease_until=NOON, now=NOON))
+        self._surely(lambda: job_store.park_token(job, "token", "entry", look_at=NOON))
+        self._surely(lambda: job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON))
         (attempt,) = stored(job).attempts
         if self._luck.random() < 1 / 4:
             self._ask_again(job, attempt)
@@ -108,7 +108,7 @@ class Lives:
 
     def _ask_again(self, job: Job, attempt: Attempt) -> None:
         self._surely(lambda: job_store.withdraw_attempt(job, attempt, now=NOON))
-        self._surely(lambda: job_store.renew_attempt(job, attempt, "next lap", lease_until=NOON, now=NOON))
+        self._surely(lambda: job_store.renew_attempt(job, attempt, "next entry", lease_until=NOON, now=NOON))
         (renewed,) = stored(job).attempts
         assert (renewed.asks_count, renewed.withdrawn) == (2, False)
 

@@ -113,7 +113,7 @@ class TestWebhookFromAnybody:
         open_account(100, BOB)
         theirs, _ = ledger.hold(image_job(account=BOB), key=None, now=NOON)
         now = datetime.now(UTC)
-        assert job_store.begin_attempt(theirs, "lap", lease_until=now + LATER, now=now)
+        assert job_store.begin_attempt(theirs, "entry", lease_until=now + LATER, now=now)
         before = stored(theirs)
         assert mine.attempt
 

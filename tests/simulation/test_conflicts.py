@@ -57,7 +57,7 @@ VERBS: dict[str, Callable[[Job], object]] = {
     "resolve": lambda job: ledger.resolve(job.account, job.job_id, now=NOON),
     "take": lambda job: slots.take(stored(job), now=NOON),
     "cancel": lambda job: job_store.request_cancel(job, look_at=NOON, now=NOON),
-    "begin": lambda job: job_store.begin_attempt(job, "lap", lease_until=NOON, now=NOON),
+    "begin": lambda job: job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON),
 }
 
 

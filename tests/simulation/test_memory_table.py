@@ -85,7 +85,7 @@ def _filled(row: JobRow, draw: Random) -> JobRow:
 
 
 def _attempt(draw: Random) -> AttemptMap:
-    return AttemptMap(number=draw.randrange(9), nonce="n", lap="l", asked_at=BEGINNING, lease_until=BEGINNING)  # type: ignore[no-untyped-call]
+    return AttemptMap(number=draw.randrange(9), nonce="n", state_entry="e", asked_at=BEGINNING, lease_until=BEGINNING)  # type: ignore[no-untyped-call]
 
 
 def _condition(draw: Random, *, sizes: bool = True) -> Condition:

@@ -51,7 +51,7 @@ def read_together(monkeypatch: pytest.MonkeyPatch) -> None:
 def processing_job() -> Job:
     """A job of 4 outputs, which cost 40 credits, whose prediction is known."""
     job = held_job(num_outputs=4)
-    attempt = job_store.begin_attempt(job, "lap", lease_until=NOON, now=NOON)
+    attempt = job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
     assert attempt
     assert job_store.note_prediction(job, attempt, "prediction", now=NOON)
     return stored(job)

@@ -20,12 +20,12 @@ LATER = NOON + LEASE
 
 
 def begin(job: Job) -> Attempt | None:
-    return job_store.begin_attempt(job, "lap", lease_until=LATER, now=NOON)
+    return job_store.begin_attempt(job, "entry", lease_until=LATER, now=NOON)
 
 
 def renew(job: Job, attempt: Attempt) -> Attempt | None:
     """Take the attempt up again as soon as its lease is over."""
-    return job_store.renew_attempt(job, attempt, "next lap", lease_until=LATER + LEASE, now=LATER)
+    return job_store.renew_attempt(job, attempt, "next entry", lease_until=LATER + LEASE, now=LATER)
 
 
 def asked_job() -> tuple[Job, Attempt]:
@@ -40,10 +40,10 @@ def output(number: int, name: str = "") -> Output:
     return Output(number=number, key=f"media/{number}{name}.webp", content_type="image/webp", bytes=1, width=1, height=1)
 
 
-def test_the_token_of_the_latest_lap_stays(race: Race) -> None:
+def test_the_token_of_the_latest_state_entry_stays(race: Race) -> None:
     job = held_job()
 
-    outcomes = race.run(lambda place: job_store.park_token(job, f"token {place:02}", f"lap {place:02}", look_at=NOON))
+    outcomes = race.run(lambda place: job_store.park_token(job, f"token {place:02}", f"entry {place:02}", look_at=NOON))
 
     assert stored(job).task_token == f"token {THREADS - 1}"
     assert stored(job).revision == sum(parked is not None for parked in answered(outcomes))

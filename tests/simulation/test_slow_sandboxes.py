@@ -29,7 +29,7 @@ def test_a_webhook_that_comes_before_the_creates_answer_wakes_the_job_at_once() 
         assert created_at
         assert finished_at
         assert job["status"]["S"] == "completed"
-        # Less than the lap after which the workflow would have looked for itself.
+        # Less than the wait after which the workflow would have looked for itself.
         assert finished_at - created_at < QUICK < timedelta(seconds=int(job["wait_seconds"]["N"]))
         assert execution.passed == ["RequestPrediction", "StoreOutput", "CompleteJob"]
 

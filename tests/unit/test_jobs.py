@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, lap_name, lap_seconds, resolution, same_entry
+from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, is_same_state_entry, resolution, state_entry_name, wait_seconds_for
 from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
 from tests.builders import NOON, image_job
 
@@ -62,7 +62,7 @@ class TestResolution:
 
 
 class TestSecondAttempt:
-    ATTEMPT = Attempt(number=1, nonce="n", lap="l", asked_at=NOON, lease_until=NOON, prediction_id="p")
+    ATTEMPT = Attempt(number=1, nonce="n", state_entry="e", asked_at=NOON, lease_until=NOON, prediction_id="p")
     INTERRUPTED = Prediction("p", PredictionStatus.FAILED, retryable=True)
 
     @pytest.mark.parametrize(("attempts_count", "may"), [(1, True), (2, False)])
@@ -80,10 +80,10 @@ class TestSecondAttempt:
         assert not may_ask_again(job(attempts=(self.ATTEMPT,)), Prediction("p", status), now=NOON)
 
 
-class TestLaps:
-    @pytest.mark.parametrize(("expected", "lap"), [(0, 15), (5, 15), (7, 15), (8, 16), (60, 120), (300, 600), (301, 600), (10_000, 600)])
-    def test_last_twice_what_is_expected_within_limits(self, expected: int, lap: int) -> None:
-        assert lap_seconds(expected) == lap
+class TestWaits:
+    @pytest.mark.parametrize(("expected", "seconds"), [(0, 15), (5, 15), (7, 15), (8, 16), (60, 120), (300, 600), (301, 600), (10_000, 600)])
+    def test_last_twice_what_is_expected_within_limits(self, expected: int, seconds: int) -> None:
+        assert wait_seconds_for(expected) == seconds
 
     @pytest.mark.parametrize(
         ("earlier", "later"),
@@ -98,17 +98,19 @@ class TestLaps:
         ],
     )
     def test_a_later_one_sorts_after_an_earlier_one(self, earlier: tuple[str, int], later: tuple[str, int]) -> None:
-        first, second = (lap_name(datetime.fromisoformat(text), count) for text, count in (earlier, later))
+        first, second = (state_entry_name(datetime.fromisoformat(text), count) for text, count in (earlier, later))
 
         assert first < second
 
-    def test_aws_and_its_stand_in_write_the_same_time_differently_and_mean_the_same_lap(self) -> None:
-        assert lap_name(datetime.fromisoformat("2026-01-02T12:00:00.120Z"), 0) == lap_name(datetime.fromisoformat("2026-01-02T12:00:00.12+00:00"), 0)
+    def test_aws_and_its_stand_in_write_the_same_time_differently_and_mean_the_same_state_entry(self) -> None:
+        assert state_entry_name(datetime.fromisoformat("2026-01-02T12:00:00.120Z"), 0) == state_entry_name(
+            datetime.fromisoformat("2026-01-02T12:00:00.12+00:00"), 0
+        )
 
     @given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)), st.integers(0, 999), st.integers(0, 999))  # noqa: DTZ001
     def test_tries_of_one_entry_belong_together_and_others_do_not(self, entered_at: datetime, count: int, other_count: int) -> None:
-        assert same_entry(lap_name(entered_at, count), lap_name(entered_at, other_count))
-        assert not same_entry(lap_name(entered_at, count), lap_name(entered_at + timedelta(milliseconds=1), count))
+        assert is_same_state_entry(state_entry_name(entered_at, count), state_entry_name(entered_at, other_count))
+        assert not is_same_state_entry(state_entry_name(entered_at, count), state_entry_name(entered_at + timedelta(milliseconds=1), count))
 
 
 def test_three_statuses_are_final() -> None:

@@ -84,7 +84,7 @@ def test_only_the_two_steps_that_can_fail_have_a_catch() -> None:
     assert [name for name, state in STATES.items() if "Catch" in state] == ["RequestPrediction", "StoreOutput"]
 
 
-def test_a_late_webhook_is_a_lap_and_nothing_else_is() -> None:
+def test_a_late_webhook_is_a_new_state_entry_and_nothing_else_is() -> None:
     catches = {error: catch["Next"] for catch in STATES["RequestPrediction"]["Catch"] for error in catch["ErrorEquals"]}
 
     assert catches == {"ComeBackLater": "ReadTheTime", "States.Timeout": "WebhookIsLate", "States.ALL": "RefundJob"}

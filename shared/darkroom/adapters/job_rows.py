@@ -95,7 +95,7 @@ def to_job(row: JobRow) -> Job:
         attempts=tuple(_attempt(attempt) for attempt in row.attempts),
         outputs=tuple(_output(output) for output in row.outputs),
         task_token=row.task_token,
-        lap=row.lap,
+        state_entry=row.state_entry,
         started_at=row.started_at,
         storing_at=row.storing_at,
         finished_at=row.finished_at,
@@ -114,7 +114,7 @@ def attempt_map(attempt: Attempt) -> AttemptMap:
     return AttemptMap(  # type: ignore[no-untyped-call]
         number=attempt.number,
         nonce=attempt.nonce,
-        lap=attempt.lap,
+        state_entry=attempt.state_entry,
         asked_at=attempt.asked_at,
         lease_until=attempt.lease_until,
         asks_count=attempt.asks_count,
@@ -140,7 +140,7 @@ def _attempt(row: AttemptMap) -> Attempt:
     return Attempt(
         number=int(row.number),
         nonce=row.nonce,
-        lap=row.lap,
+        state_entry=row.state_entry,
         asked_at=row.asked_at,
         lease_until=row.lease_until,
         asks_count=int(row.asks_count),

@@ -48,15 +48,15 @@ def page(account: AccountId, *, limit: int, cursor: str | None, status: JobStatu
     return read_page(JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only)
 
 
-def park_token(job: Job, token: str, lap: str, *, look_at: datetime) -> Job | None:
-    """Keep the task token of this lap, unless a later lap has parked one already; gives the job as it is then, or None.
+def park_token(job: Job, token: str, state_entry: str, *, look_at: datetime) -> Job | None:
+    """Keep the task token of this state entry, unless a later one has parked one already; gives the job as it is then, or None.
 
     A cancel that was asked for before stands in what this gives; one that comes later finds the token.
     """
     return _noted(
         job,
-        [JobRow.task_token.set(token), JobRow.lap.set(lap), JobRow.look_at.set(look_at)],
-        IS_OPEN & (JobRow.lap.does_not_exist() | (JobRow.lap <= lap)),
+        [JobRow.task_token.set(token), JobRow.state_entry.set(state_entry), JobRow.look_at.set(look_at)],
+        IS_OPEN & (JobRow.state_entry.does_not_exist() | (JobRow.state_entry <= state_entry)),
     )
 
 
@@ -73,26 +73,26 @@ def request_cancel(job: Job, *, look_at: datetime, now: datetime) -> Job | None:
     return None if known.status.is_final else known
 
 
-def begin_attempt(job: Job, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
+def begin_attempt(job: Job, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
     """Write the next attempt down before it is made. Only one sandbox wins; for the others this is None, and for everybody when there were enough."""
     if len(job.attempts) >= ATTEMPTS_MAX:
         return None
-    attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), lap=lap, asked_at=now, lease_until=lease_until)
+    attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), state_entry=state_entry, asked_at=now, lease_until=lease_until)
     added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
     return attempt if _note(job, [added], IS_OPEN & (size(JobRow.attempts) == len(job.attempts))) else None
 
 
-def renew_attempt(job: Job, attempt: Attempt, lap: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
+def renew_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
     """Take an attempt up again that led to no prediction, once its lease is over. Only one sandbox wins; for the others this is None.
 
     The nonce stays, so that whatever the earlier asking may still bring is known for what it is.
     """
     row = _attempt_row(attempt)
-    renewed = replace(attempt, lap=lap, asked_at=now, lease_until=lease_until, asks_count=attempt.asks_count + 1, withdrawn=False)
+    renewed = replace(attempt, state_entry=state_entry, asked_at=now, lease_until=lease_until, asks_count=attempt.asks_count + 1, withdrawn=False)
     taken = _note(
         job,
         [
-            row.lap.set(lap),
+            row.state_entry.set(state_entry),
             row.asked_at.set(now),
             row.lease_until.set(lease_until),
             row.asks_count.set(renewed.asks_count),

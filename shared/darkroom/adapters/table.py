@@ -56,7 +56,7 @@ class AttemptMap(MapAttribute[str, Any]):
 
     number = NumberAttribute()
     nonce = UnicodeAttribute()
-    lap = UnicodeAttribute()
+    state_entry = UnicodeAttribute()
     asked_at = UTCDateTimeAttribute()
     lease_until = UTCDateTimeAttribute()
     asks_count = NumberAttribute(default=1)
@@ -119,7 +119,7 @@ class JobRow(Model):
     outputs: ListAttribute[OutputMap] = ListAttribute(of=OutputMap, default=list)
     wait_seconds = NumberAttribute()
     task_token = UnicodeAttribute(null=True)
-    lap = UnicodeAttribute(null=True)
+    state_entry = UnicodeAttribute(null=True)
     created_at = UTCDateTimeAttribute()
     deadline_at = UTCDateTimeAttribute()
     started_at = UTCDateTimeAttribute(null=True)

@@ -29,8 +29,8 @@ class JobStatus(StrEnum):
 
 # How long an output that cannot be fetched is asked for again.
 STORING_SECONDS_MAX = 120
-LAP_SECONDS_MIN = 15
-LAP_SECONDS_MAX = 600
+WAIT_SECONDS_MIN = 15
+WAIT_SECONDS_MAX = 600
 # One retry of a prediction that was interrupted; each is paid for at the provider.
 ATTEMPTS_MAX = 2
 OPEN_STATUSES = (JobStatus.PENDING, JobStatus.PROCESSING)
@@ -70,7 +70,7 @@ class Attempt:
 
     number: int
     nonce: str
-    lap: str
+    state_entry: str
     asked_at: datetime
     lease_until: datetime
     asks_count: int = 1
@@ -114,7 +114,7 @@ class Job:
     attempts: tuple[Attempt, ...] = ()
     outputs: tuple[Output, ...] = ()
     task_token: str | None = None
-    lap: str | None = None
+    state_entry: str | None = None
     started_at: datetime | None = None
     storing_at: datetime | None = None
     finished_at: datetime | None = None
@@ -166,20 +166,20 @@ def resolution(job: Job, *, reason: Failure | None = None) -> Resolution:
     return Resolution(JobStatus.FAILED, 0, job.held, job.failure or reason or failure(FailureCode.INTERNAL))
 
 
-def lap_seconds(expected_seconds: int) -> int:
+def wait_seconds_for(expected_seconds: int) -> int:
     """How long to sleep before asking the provider oneself: twice what is expected, within 15 to 600 seconds.
 
     The upper bound keeps a late look well inside the hour for which Replicate keeps its files
     (replicate.com/docs/topics/predictions/data-retention).
     """
-    return max(LAP_SECONDS_MIN, min(2 * expected_seconds, LAP_SECONDS_MAX))
+    return max(WAIT_SECONDS_MIN, min(2 * expected_seconds, WAIT_SECONDS_MAX))
 
 
-def lap_name(entered_at: datetime, retry_count: int) -> str:
+def state_entry_name(entered_at: datetime, retry_count: int) -> str:
     """Name one try of one entry into RequestPrediction, so that a later one sorts after an earlier one."""
     return f"{entered_at:%Y-%m-%dT%H:%M:%S.%f}#{retry_count:03}"
 
 
-def same_entry(lap: str, other: str) -> bool:
-    """Tell whether two laps are tries of one and the same entry into the state."""
-    return lap.partition("#")[0] == other.partition("#")[0]
+def is_same_state_entry(state_entry: str, other: str) -> bool:
+    """Tell whether two names are tries of one and the same entry into the state."""
+    return state_entry.partition("#")[0] == other.partition("#")[0]

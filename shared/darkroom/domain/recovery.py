@@ -34,7 +34,7 @@ class Decision:
 
 
 def over_at(job: Job) -> datetime:
-    """Tell by when a running job should be over: its deadline, one lap, and storing with its last try."""
+    """Tell by when a running job should be over: its deadline, one wait, and storing with its last try."""
     return job.deadline_at + timedelta(seconds=job.wait_seconds + STORING_SECONDS_MAX + FUNCTION_TIMEOUT_SECONDS_MAX)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.conditions import Preset, Rule, Schema, is_met
-from darkroom.domain.jobs import Job, TemplateVersion, Work, lap_seconds
+from darkroom.domain.jobs import Job, TemplateVersion, Work, wait_seconds_for
 from darkroom.domain.pricing import Price, Prices, cost_in_credits
 
 IMAGE_FORMAT = "image"
@@ -125,7 +125,7 @@ def new_job(
         quoted=template.cost(parameters, prices),
         created_at=now,
         deadline_at=now + timedelta(seconds=template.seconds_max),
-        wait_seconds=lap_seconds(template.expected_seconds),
+        wait_seconds=wait_seconds_for(template.expected_seconds),
         callback_url=callback_url,
         metadata=metadata or {},
     )
