@@ -68,7 +68,7 @@ def submit_job(
             raise errors.Paused
         job, repeated = ledger.hold(submissions.job_of(request, account, now=now), key=key, now=now)
     if job.status is JobStatus.PENDING:
-        workflow.start_or_leave(job)
+        workflow.try_start(job)
     logger.info("job accepted", job_id=job.job_id, template=job.template.code, credits=job.quoted, repeated=repeated)
     headers = {"Location": f"/jobs/{job.job_id}"} | ({"Idempotency-Replayed": "true"} if repeated else {})
     return answer(HTTPStatus.ACCEPTED, shown(job, now=now), headers)
@@ -101,7 +101,7 @@ def cancel_job(job_id: str) -> Response[str]:
     asked = job_store.request_cancel(job, look_at=now + timedelta(seconds=settings().start_grace_seconds), now=now)
     if asked is None:
         raise errors.JobIsFinal(job_store.read(job.account, job_id).status)
-    workflow.wake_or_start(asked)
+    workflow.resume_or_start(asked)
     logger.info("cancel asked", job_id=job_id, in_time=asked.cancel_wins)
     return answer(HTTPStatus.ACCEPTED, shown(asked, now=now))
 

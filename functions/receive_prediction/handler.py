@@ -1,4 +1,4 @@
-"""Replicate's webhook: verify it, note what it says, wake the workflow."""
+"""Replicate's webhook: verify it, note what it says, resume the workflow."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.post("/webhooks/replicate")
 def receive_prediction() -> Response[str]:
-    """Believe nothing that is not signed; note the prediction's id and its end; wake whoever sleeps on the job."""
+    """Believe nothing that is not signed; note the prediction's id and its end; resume the workflow."""
     body = app.raw_body()
     webhooks.verify(settings().replicate_webhook_secret, app.current_event.headers, body, age_seconds_max=settings().webhook_age_seconds_max)
     reference = _reference(app.current_event.query_string_parameters.get("job"))
@@ -105,4 +105,4 @@ def _note(job: Job, attempt: Attempt, said: _Said) -> str:
     job = job_store.read(job.account, job.job_id)
     if attempt.number < len(job.attempts) or job.task_token is None:
         return "late"
-    return "finished" if workflow.wake(job.task_token) else "late"
+    return "finished" if workflow.resume(job.task_token) else "late"

@@ -78,8 +78,8 @@ def _act(job: Job, action: Action, now: datetime) -> None:
     match action:
         case Action.START:
             workflow.start(job)
-        case Action.WAKE if job.task_token:
-            workflow.wake(job.task_token)
+        case Action.RESUME if job.task_token:
+            workflow.resume(job.task_token)
         case Action.STOP:
             workflow.stop(job.job_id)
         case Action.END:

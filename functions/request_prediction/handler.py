@@ -58,7 +58,7 @@ def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # n
             raise GenerationFailed(failure(FailureCode.CANCELED))
         prediction = _prediction_of(parked, state_entry, now)
     if prediction and prediction.status is not PredictionStatus.RUNNING:
-        workflow.wake(event["task_token"])
+        workflow.resume(event["task_token"])
     elif prediction and not _is_called_about(parked):
         asked_at = parked.attempt.asked_at if parked.attempt else now
         _come_back_after(poll_seconds(now - asked_at), parked)
@@ -67,7 +67,7 @@ def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # n
 def _step_aside(job: Job, task_token: str) -> None:
     """Let a job that is final go on to StoreOutput, which finds nothing to do, and leave a token older than the parked one to its time-out."""
     if job_store.read(job.account, job.job_id).status.is_final:
-        workflow.wake(task_token)
+        workflow.resume(task_token)
 
 
 def _prediction_of(job: Job, state_entry: str, now: datetime) -> Prediction | None:

@@ -1,4 +1,4 @@
-"""Who was woken, and what was announced."""
+"""Who was resumed, and what was announced."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.aws import client
 
 
 @pytest.fixture
-def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The task tokens that were woken."""
+def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The task tokens that were resumed."""
     tokens: list[str] = []
 
     def send_task_success(*, taskToken: str, output: str) -> None:  # noqa: N803 (AWS's own name)

@@ -45,7 +45,7 @@ def predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
 
 
 class TestTheRoute:
-    def test_the_answer_shows_the_flag_and_nothing_has_ended_yet(self, woken: list[str]) -> None:
+    def test_the_answer_shows_the_flag_and_nothing_has_ended_yet(self, resumed: list[str]) -> None:
         job = held_job()
         job_store.park_token(job, "token", "entry", look_at=NOON)
 
@@ -54,16 +54,16 @@ class TestTheRoute:
         assert status == 202
         assert document["cancel_requested_at"]
         assert (document["status"], document["credits"]["held"]) == ("pending", 10)
-        assert woken == ["token"]
+        assert resumed == ["token"]
 
-    def test_asking_again_keeps_the_first_time(self, woken: list[str]) -> None:
+    def test_asking_again_keeps_the_first_time(self, resumed: list[str]) -> None:
         job = held_job()
         job_store.park_token(job, "token", "entry", look_at=NOON)
 
         first, second = cancel(job)[1], cancel(job)[1]
 
         assert first["cancel_requested_at"] == second["cancel_requested_at"]
-        assert woken == ["token", "token"]
+        assert resumed == ["token", "token"]
 
     def test_a_job_that_never_started_is_started_so_that_it_can_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job, started = held_job(), list[str]()
@@ -74,7 +74,7 @@ class TestTheRoute:
         assert started == [job.job_id]
 
     @pytest.mark.parametrize("trouble", ["ThrottlingException", "InternalServerError"])
-    def test_a_wake_that_fails_loses_nothing(self, trouble: str) -> None:
+    def test_a_resume_that_fails_loses_nothing(self, trouble: str) -> None:
         job = held_job()
         job_store.park_token(job, "token", "entry", look_at=NOON)
 

@@ -222,7 +222,7 @@ class TestRecoverJobs:
         assert (stored(job).status, stored(job).refunded) == (JobStatus.FAILED, 10)
         assert len(stopped) == 1
 
-    def test_a_cancel_that_woke_nobody_is_heard_by_recovery(self, monkeypatch: pytest.MonkeyPatch, woken: list[str]) -> None:
+    def test_a_cancel_that_resumed_nothing_is_heard_by_recovery(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
         job = held_job()
         job_store.park_token(job, "token", "entry", look_at=job.created_at + timedelta(minutes=2))
         monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=True, stopped_at=None))
@@ -231,7 +231,7 @@ class TestRecoverJobs:
 
         self.recover()
 
-        assert woken == ["token"]
+        assert resumed == ["token"]
         assert stored(job).status is JobStatus.PENDING
 
     def test_one_job_in_trouble_does_not_keep_the_others_waiting(self, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:

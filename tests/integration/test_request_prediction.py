@@ -57,7 +57,7 @@ class TestRequestPrediction:
         assert timedelta(seconds=-2) < deadline - job.deadline_at <= timedelta(seconds=1)
         assert "token" not in created["webhook"].replace("webhooks", "")
 
-    def test_a_later_state_entry_asks_how_it_is_doing_and_makes_no_second_prediction(self, woken: list[str]) -> None:
+    def test_a_later_state_entry_asks_how_it_is_doing_and_makes_no_second_prediction(self, resumed: list[str]) -> None:
         job = held_job()
         self.enter(job)
 
@@ -65,9 +65,9 @@ class TestRequestPrediction:
 
         assert stored(job).task_token == "second"
         assert len(self.predictions()) == 1
-        assert woken == []
+        assert resumed == []
 
-    def test_a_state_entry_that_finds_the_prediction_finished_wakes_itself(self, woken: list[str]) -> None:
+    def test_a_state_entry_that_finds_the_prediction_finished_resumes_itself(self, resumed: list[str]) -> None:
         self.faults(run_seconds=0, queue_seconds=0)
         job = held_job()
         self.enter(job)
@@ -75,7 +75,7 @@ class TestRequestPrediction:
 
         self.enter(job, token="second", entered_at=NOON + timedelta(seconds=15))
 
-        assert woken == ["second"]
+        assert resumed == ["second"]
 
     def test_a_crash_after_asking_is_found_again_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
@@ -122,7 +122,7 @@ class TestRequestPrediction:
         assert now.attempt
         assert now.attempt.prediction_id == created["id"]
 
-    def test_without_a_public_url_it_is_looked_at_now_and_then(self, monkeypatch: pytest.MonkeyPatch, woken: list[str]) -> None:
+    def test_without_a_public_url_it_is_looked_at_now_and_then(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job, now = held_job(), datetime.now(UTC)
         looks = []
@@ -135,7 +135,7 @@ class TestRequestPrediction:
         (created,) = self.predictions()
         assert created.get("webhook") is None
         assert looks == [6, 6, 16, 31], "a whole second later than a quarter of what has passed, within 5 and 30"
-        assert woken == []
+        assert resumed == []
 
     def test_without_a_public_url_it_is_not_asked_again_in_the_same_state_entry(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
@@ -209,7 +209,7 @@ class TestRequestPrediction:
 
         assert stored(job).failure == failure(FailureCode.DEADLINE_EXCEEDED)
 
-    def test_what_finished_before_the_deadline_is_not_thrown_away_after_it(self, monkeypatch: pytest.MonkeyPatch, woken: list[str]) -> None:
+    def test_what_finished_before_the_deadline_is_not_thrown_away_after_it(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
         self.faults(run_seconds=0, queue_seconds=0)
         job = held_job()
         self.enter(job)
@@ -218,7 +218,7 @@ class TestRequestPrediction:
 
         self.enter(job, token="late", entered_at=NOON + timedelta(minutes=6))
 
-        assert woken == ["late"]
+        assert resumed == ["late"]
         assert stored(job).failure is None
 
     def test_a_throttled_ask_is_made_when_the_provider_says(self) -> None:
@@ -300,18 +300,18 @@ class TestRequestPrediction:
 
         assert (stored(job).failure, self.predictions()) == (failure(FailureCode.DEADLINE_EXCEEDED), [])
 
-    def test_an_older_state_entry_steps_aside(self, woken: list[str]) -> None:
+    def test_an_older_state_entry_steps_aside(self, resumed: list[str]) -> None:
         job = held_job()
         job_store.park_token(job, "new", "2026-01-02T12:00:30.000000#000", look_at=NOON)
 
         self.enter(job, token="old")
 
-        assert (stored(job).task_token, self.predictions(), woken) == ("new", [], [])
+        assert (stored(job).task_token, self.predictions(), resumed) == ("new", [], [])
 
-    def test_a_final_job_goes_on_at_once(self, woken: list[str]) -> None:
+    def test_a_final_job_goes_on_at_once(self, resumed: list[str]) -> None:
         job = held_job()
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
         self.enter(job)
 
-        assert (stored(job), self.predictions(), woken) == (ended, [], ["token"])
+        assert (stored(job), self.predictions(), resumed) == (ended, [], ["token"])

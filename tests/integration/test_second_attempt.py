@@ -110,7 +110,7 @@ class TestSecondAttempt:
         assert second is None
         assert len(stored(job).attempts) == 2
 
-    def test_a_late_webhook_of_the_first_wakes_nobody(self, woken: list[str]) -> None:
+    def test_a_late_webhook_of_the_first_resumes_nothing(self, resumed: list[str]) -> None:
         job = self.interrupted_job()
         self.faults(run_seconds=30)
         self.enter(job, state_entry=1)
@@ -119,7 +119,7 @@ class TestSecondAttempt:
 
         assert self.receive(job, first.nonce, webhooks[0]) == "late"
 
-        assert woken == []
+        assert resumed == []
         assert stored(job).attempts[1].finished_at is None
 
     def receive(self, job: Job, nonce: str, prediction: dict[str, Any]) -> str:

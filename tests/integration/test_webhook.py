@@ -288,17 +288,17 @@ class TestWhatItSays:
         assert now.started_at
 
     @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled", "aborted"])
-    def test_an_end_is_noted_and_wakes_the_workflow_once(self, job: Job, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        woken: list[tuple[str, str]] = []
+    def test_an_end_is_noted_and_resumes_the_workflow_once(self, job: Job, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        resumed: list[tuple[str, str]] = []
         states = aws_adapter.client("stepfunctions")
-        monkeypatch.setattr(states, "send_task_success", lambda *, taskToken, output: woken.append((taskToken, output)))  # noqa: N803 (AWS's own name)
+        monkeypatch.setattr(states, "send_task_success", lambda *, taskToken, output: resumed.append((taskToken, output)))  # noqa: N803 (AWS's own name)
 
         assert tell(job, status) == (200, {"noted": "finished"})
 
         now = stored(job)
         assert (now.status, attempt_of(now).prediction_id) == (JobStatus.PROCESSING, "prediction1")
         assert attempt_of(now).finished_at
-        assert woken == [("token-of-the-entry", "{}")]
+        assert resumed == [("token-of-the-entry", "{}")]
 
     def test_a_repeated_end_changes_nothing(self, job: Job) -> None:
         tell(job)

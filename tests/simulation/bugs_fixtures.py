@@ -28,8 +28,8 @@ def studio(simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypa
 
 
 @pytest.fixture
-def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The task tokens that were woken."""
+def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The task tokens that were resumed."""
     tokens: list[str] = []
     monkeypatch.setattr(aws_adapter.client("stepfunctions"), "send_task_success", lambda **given: tokens.append(given["taskToken"]))
     return tokens

@@ -76,25 +76,25 @@ class TestWebhookFromAnybody:
         return reference, content, headers
 
     @pytest.mark.parametrize("forgery", FORGERIES)
-    def test_a_webhook_that_is_not_replicates_own_changes_nothing(self, forgery: str, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+    def test_a_webhook_that_is_not_replicates_own_changes_nothing(self, forgery: str, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
         job = asked_job()
 
         assert knock(*self.forged(forgery, job, simulated_replicate)) == (404 if forgery.endswith("reference") else 401)
 
-        assert (stored(job), woken) == (job, [])
+        assert (stored(job), resumed) == (job, [])
         assert (balanced().held, balanced().spent) == (10, 0)
         content = message()
         assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
-        assert woken == ["token"]
+        assert resumed == ["token"]
 
-    def test_without_a_secret_nobody_is_let_in(self, woken: list[str]) -> None:
+    def test_without_a_secret_nobody_is_let_in(self, resumed: list[str]) -> None:
         job = asked_job()
 
         assert knock(reference_of(job), message(), {"webhook-id": "m", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"}) == 503
 
-        assert (stored(job), woken) == (job, [])
+        assert (stored(job), resumed) == (job, [])
 
-    def test_a_replayed_webhook_charges_nothing_again(self, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+    def test_a_replayed_webhook_charges_nothing_again(self, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
         job, content = asked_job(), message()
         headers = signed(simulated_replicate, content)
         assert knock(reference_of(job), content, headers) == 200
@@ -105,9 +105,9 @@ class TestWebhookFromAnybody:
         for _ in range(3):
             assert knock(reference_of(job), content, headers) == 200
 
-        assert (balanced(), stored(job), woken) == (before, ended, ["token"])
+        assert (balanced(), stored(job), resumed) == (before, ended, ["token"])
 
-    def test_a_webhook_of_ones_own_job_does_not_open_somebody_elses(self, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+    def test_a_webhook_of_ones_own_job_does_not_open_somebody_elses(self, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
         mine, content = asked_job(), message()
         headers = signed(simulated_replicate, content)
         open_account(100, BOB)
@@ -120,16 +120,16 @@ class TestWebhookFromAnybody:
         # The signature is Replicate's own, and the URL that it came to is not part of what is signed.
         assert knock(str(Reference(BOB, theirs.job_id, mine.attempt.nonce)), content, headers) == 401
 
-        assert (stored(theirs), woken) == (before, [])
+        assert (stored(theirs), resumed) == (before, [])
 
-    def test_what_a_signed_body_claims_is_never_the_result(self, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+    def test_what_a_signed_body_claims_is_never_the_result(self, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
         job = asked_job()
         content = message(output=["https://replicate.delivery/evil.png"], error="E005", status_code=200)
 
         assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
 
         assert (stored(job).outputs, stored(job).failure, stored(job).held) == ((), None, 10)
-        assert woken == ["token"]
+        assert resumed == ["token"]
 
 
 class TestLostWebhook:
@@ -229,7 +229,7 @@ class TestLateEvents:
         assert balanced() == Balance(available=90, spent=10, granted=100, jobs_total=1)
 
     @pytest.mark.parametrize("end", ["completed", "failed", "canceled"])
-    def test_a_job_that_has_ended_stays_as_it_is(self, end: str, simulated_replicate: SimulatedReplicate, woken: list[str]) -> None:
+    def test_a_job_that_has_ended_stays_as_it_is(self, end: str, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
         job = asked_job()
         assert job.attempt
         job_store.note_prediction(job, job.attempt, "prediction1", now=NOON)
@@ -246,5 +246,5 @@ class TestLateEvents:
             content = message(status)
             assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
 
-        assert (stored(job), balanced(), woken) == (ended, before, [])
+        assert (stored(job), balanced(), resumed) == (ended, before, [])
         assert call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"] == etag

@@ -39,7 +39,7 @@ def started(states: StepFunctions) -> Execution:
     return states.executions["job"]
 
 
-def test_a_token_wakes_its_task_once() -> None:
+def test_a_token_resumes_its_task_once() -> None:
     functions = Functions()
     states = functions.states()
     execution = started(states)
@@ -55,7 +55,7 @@ def test_a_token_wakes_its_task_once() -> None:
         states.call("SendTaskSuccess", {"taskToken": "another", "output": "{}"})
 
 
-def test_a_task_that_nobody_wakes_times_out_and_gets_a_new_token() -> None:
+def test_a_task_that_nothing_resumes_times_out_and_gets_a_new_token() -> None:
     functions = Functions()
     execution = started(functions.states())
     _, first, returned, _ = functions.last()

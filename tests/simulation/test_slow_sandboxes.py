@@ -18,7 +18,7 @@ from tests.simulation.world import World
 QUICK = timedelta(seconds=12)
 
 
-def test_a_webhook_that_comes_before_the_creates_answer_wakes_the_job_at_once() -> None:
+def test_a_webhook_that_comes_before_the_creates_answer_resumes_the_job_at_once() -> None:
     for answer_seconds in (0, 2, 6, 10):
         with held_up(lambda call: call.name == "provider POST predictions", answer_seconds) as world:
             world.api("POST", "/jobs", **submission())

@@ -103,7 +103,7 @@ class World:
         self.callbacks.append(request)
         return self.callback_status, b""
 
-    # What wakes the handlers.
+    # What invokes the handlers.
 
     def invoke(self, function: str, event: Any, over: Callable[[Sandbox], None] = lambda _: None) -> Sandbox:
         """Start an invocation, and let it run until its end or its first pause. `over` is told of the end, which may be later."""

@@ -63,7 +63,7 @@ def test_a_function_is_one_file_that_knows_the_package_and_no_edge(folder: Path)
 
 
 @pytest.mark.parametrize("folder", FUNCTIONS, ids=name_of)
-def test_a_handler_is_short_and_says_what_wakes_it(folder: Path) -> None:
+def test_a_handler_is_short_and_says_what_invokes_it(folder: Path) -> None:
     tree = ast.parse((folder / "handler.py").read_text())
     (handler,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "handler"]
 

@@ -55,8 +55,8 @@ def test_an_open_job_is_decided_by_its_execution(status: JobStatus, execution: d
     assert decision(status, now=now, **execution) == expected  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("token", "action"), [("token", Action.WAKE), (None, Action.LOOK_AGAIN)])
-def test_only_who_sleeps_is_woken_for_a_cancel(token: str | None, action: Action) -> None:
+@pytest.mark.parametrize(("token", "action"), [("token", Action.RESUME), (None, Action.LOOK_AGAIN)])
+def test_only_a_sleeping_execution_is_resumed_for_a_cancel(token: str | None, action: Action) -> None:
     canceled = replace(JOB, cancel_requested_at=NOON, task_token=token)
 
     assert decide(canceled, started=True, running=True, stopped_at=None, now=NOON).action is action

@@ -63,7 +63,7 @@ def park_token(job: Job, token: str, state_entry: str, *, look_at: datetime) -> 
 def request_cancel(job: Job, *, look_at: datetime, now: datetime) -> Job | None:
     """Ask for the end of an open job, once; gives the job as it is then, or None when it is final. Only the workflow ends it.
 
-    Recovery looks at it by then, should nobody have been woken.
+    Recovery looks at it by then, should nobody have been resumed.
     """
     asking: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.look_at.set(look_at)]
     # A repeat must not put recovery off, or somebody who keeps asking would keep the job open.

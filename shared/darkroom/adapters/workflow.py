@@ -1,4 +1,4 @@
-"""The workflow: start a job's execution, wake it, ask how it is."""
+"""The workflow: start a job's execution, resume it, describe it."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def start(job: Job) -> None:
         raise WorkflowUnavailable(type(error).__name__) from error
 
 
-def wake(task_token: str) -> bool:
-    """Tell the workflow to go and look. False when nobody sleeps on this token any more, which is no error. Raises WorkflowUnavailable."""
+def resume(task_token: str) -> bool:
+    """Tell the workflow to read the record again. False when nobody sleeps on this token any more, which is no error. Raises WorkflowUnavailable."""
     states = client("stepfunctions")
     try:
         states.send_task_success(taskToken=task_token, output="{}")
@@ -80,7 +80,7 @@ def stop(job_id: str) -> None:
     client("stepfunctions").stop_execution(executionArn=_execution_arn(job_id), error="Overdue", cause="The job's record says the rest.")
 
 
-def start_or_leave(job: Job) -> None:
+def try_start(job: Job) -> None:
     """Start the job's execution, or leave it to recovery: the job is durable either way."""
     try:
         start(job)
@@ -88,15 +88,15 @@ def start_or_leave(job: Job) -> None:
         logger.warning("job not started yet, recovery will", job_id=job.job_id, cause=str(error))
 
 
-def wake_or_start(job: Job) -> None:
-    """Have the workflow look at the job: wake who sleeps on it, or start what was not started, or leave either to recovery."""
+def resume_or_start(job: Job) -> None:
+    """Have the workflow look at the job: resume it if it sleeps, start it if it never started; recovery repeats what fails."""
     if job.task_token is None:
-        start_or_leave(job)
+        try_start(job)
         return
     try:
-        wake(job.task_token)
+        resume(job.task_token)
     except WorkflowUnavailable as error:
-        logger.warning("nobody woken yet, recovery will", job_id=job.job_id, cause=str(error))
+        logger.warning("job not resumed yet, recovery will", job_id=job.job_id, cause=str(error))
 
 
 def _execution_arn(job_id: str) -> str:

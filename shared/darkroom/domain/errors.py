@@ -18,7 +18,7 @@ DarkroomError
 │   └── MethodNotAllowed          405
 ├── Unavailable                 the caller, 503; what became of the request is unknown
 ├── InternalError               the caller, 500; it is a bug, and the log knows which
-├── WorkflowUnavailable         nobody: the job is durable, and recovery starts or wakes it
+├── WorkflowUnavailable         nobody: the job is durable, and recovery starts or resumes it
 ├── WebhookRejected             whoever called the webhook, 401
 ├── WebhookSecretMissing        whoever called the webhook, 503
 ├── ProviderBusy                the step that asked; it becomes ComeBackLater
@@ -162,7 +162,7 @@ class InternalError(DarkroomError):
 
 
 class WorkflowUnavailable(DarkroomError):
-    """An execution could not be started or woken just now."""
+    """An execution could not be started or resumed just now."""
 
 
 class WebhookRejected(DarkroomError):

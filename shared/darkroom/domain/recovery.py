@@ -20,7 +20,7 @@ class Action(Enum):
 
     START = auto()
     LOOK_AGAIN = auto()
-    WAKE = auto()
+    RESUME = auto()
     STOP = auto()
     END = auto()
 
@@ -47,7 +47,7 @@ def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | Non
     """Decide about a job from its record and the state of its execution.
 
     Final but not announced: end it again, which announces it. Never started: start it, and end it when that did not help until its time was
-    over. Running past its time: stop it, once, because it does not run afterwards. Asleep although a cancel was asked for: wake it. Stopped
+    over. Running past its time: stop it, once, because it does not run afterwards. Asleep although a cancel was asked for: resume it. Stopped
     without resolving: end it from the record, but not before every sandbox of it is surely gone.
     """
     soon = now + timedelta(seconds=LOOK_AGAIN_SECONDS)
@@ -59,6 +59,6 @@ def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | Non
         if now >= over_at(job):
             return Decision(Action.STOP, soon)
         asleep_in_vain = job.cancel_wins and job.task_token is not None
-        return Decision(Action.WAKE, soon) if asleep_in_vain else Decision(Action.LOOK_AGAIN, look_at_running(job, now))
+        return Decision(Action.RESUME, soon) if asleep_in_vain else Decision(Action.LOOK_AGAIN, look_at_running(job, now))
     quiet_at = (stopped_at or now) + timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX)
     return Decision(Action.END, soon) if now >= quiet_at else Decision(Action.LOOK_AGAIN, quiet_at)
