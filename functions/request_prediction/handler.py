@@ -1,4 +1,4 @@
-"""Workflow state RequestPrediction: make sure that a prediction exists and park the task token."""
+"""Workflow state RequestPrediction: make sure that a prediction exists and store the task token."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ class RequestPredictionInput(JobKey):
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Park the token first, then ask the provider, or look how it is doing if it was asked before."""
+    """Store the task token first, then ask the provider, or look how it is doing if it was asked before."""
     now = clock.now()
     job = job_store.read(*key_of_event(event))
     logger.append_keys(job_id=job.job_id)
     state_entry = state_entry_name(datetime.fromisoformat(event["entered_at"]), event["retry_count"])
-    parked = job_store.park_token(job, event["task_token"], state_entry, look_at=look_at_running(job, now))
-    if parked is None:
+    current = job_store.store_task_token(job, event["task_token"], state_entry, look_at=look_at_running(job, now))
+    if current is None:
         _step_aside(job, event["task_token"])
         return
-    with job_store.failures_noted(parked):
-        if parked.cancel_wins:
+    with job_store.failures_noted(current):
+        if current.cancel_wins:
             raise GenerationFailed(failure(FailureCode.CANCELED))
-        prediction = _prediction_of(parked, state_entry, now)
+        prediction = _prediction_of(current, state_entry, now)
     if prediction and prediction.status is not PredictionStatus.RUNNING:
         workflow.resume(event["task_token"])
-    elif prediction and not _is_called_about(parked):
-        asked_at = parked.attempt.asked_at if parked.attempt else now
-        _come_back_after(poll_seconds(now - asked_at), parked)
+    elif prediction and not _is_called_about(current):
+        requested_at = current.attempt.requested_at if current.attempt else now
+        _come_back_after(poll_seconds(now - requested_at), current)
 
 
 def _step_aside(job: Job, task_token: str) -> None:
-    """Let a job that is final go on to StoreOutput, which finds nothing to do, and leave a token older than the parked one to its time-out."""
+    """Let a job that is final go on to StoreOutput, which finds nothing to do, and leave a token older than the stored one to its time-out."""
     if job_store.read(job.account, job.job_id).status.is_final:
         workflow.resume(task_token)
 
@@ -95,7 +95,7 @@ def _known_prediction(provider: Provider, job: Job, state_entry: str, now: datet
     attempt = job.attempt
     if attempt and attempt.prediction_id:
         return _poll(provider, job, attempt.prediction_id, now)
-    if attempt is None or attempt.withdrawn:
+    if attempt is None or attempt.abandoned:
         return None
     found, is_told = _found(provider, job, attempt)
     if found:
@@ -148,16 +148,16 @@ def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Predi
         created = provider.request(replace(_order(job, attempt), work=work))
     except ProviderBusy:
         now = clock.now()
-        if attempt.asks_count == 1 or (job.attempt and job.attempt.withdrawn):
-            job_store.withdraw_attempt(job, attempt, now=now)
+        if attempt.requests_count == 1 or (job.attempt and job.attempt.abandoned):
+            job_store.abandon_attempt(job, attempt, now=now)
         else:
             # This asking made nothing, but an earlier one may have, so the next state entry looks for it before it asks.
-            job_store.end_lease(job, attempt, until=now, now=now)
+            job_store.expire_lease(job, attempt, until=now, now=now)
         raise
     except ProviderUnavailable as error:
-        logger.warning("the provider gave no answer", cause=str(error), asks=attempt.asks_count)
+        logger.warning("the provider gave no answer", cause=str(error), asks=attempt.requests_count)
         now = clock.now()
-        job_store.end_lease(job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
+        job_store.expire_lease(job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
         _come_back_after(1, job)
     return _noted(provider, job, attempt, created)
 
@@ -166,7 +166,7 @@ def _written_down(job: Job, state_entry: str) -> Attempt | None:
     """Begin the next attempt, or take up again the one that led to no prediction. None when another sandbox was quicker."""
     now = clock.now()
     if job.attempt and job.attempt.prediction_id is None:
-        return job_store.renew_attempt(job, job.attempt, state_entry, lease_until=now + _LEASE, now=now)
+        return job_store.retry_attempt(job, job.attempt, state_entry, lease_until=now + _LEASE, now=now)
     return job_store.begin_attempt(job, state_entry, lease_until=now + _LEASE, now=now)
 
 
@@ -195,7 +195,7 @@ def _order(job: Job, attempt: Attempt) -> Order:
         work=job.work,
         webhook_url=_webhook_url(job, attempt),
         key_prefix=media.prefix_of(job.account, job.job_id),
-        asked_since=job.created_at - _CLOCKS_DIFFER,
+        created_after=job.created_at - _CLOCKS_DIFFER,
         cancel_after_seconds=int((job.deadline_at - clock.now()).total_seconds()),
     )
 

@@ -47,7 +47,7 @@ def predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
 class TestTheRoute:
     def test_the_answer_shows_the_flag_and_nothing_has_ended_yet(self, resumed: list[str]) -> None:
         job = held_job()
-        job_store.park_token(job, "token", "entry", look_at=NOON)
+        job_store.store_task_token(job, "token", "entry", look_at=NOON)
 
         status, document = cancel(job)
 
@@ -58,7 +58,7 @@ class TestTheRoute:
 
     def test_asking_again_keeps_the_first_time(self, resumed: list[str]) -> None:
         job = held_job()
-        job_store.park_token(job, "token", "entry", look_at=NOON)
+        job_store.store_task_token(job, "token", "entry", look_at=NOON)
 
         first, second = cancel(job)[1], cancel(job)[1]
 
@@ -76,7 +76,7 @@ class TestTheRoute:
     @pytest.mark.parametrize("trouble", ["ThrottlingException", "InternalServerError"])
     def test_a_resume_that_fails_loses_nothing(self, trouble: str) -> None:
         job = held_job()
-        job_store.park_token(job, "token", "entry", look_at=NOON)
+        job_store.store_task_token(job, "token", "entry", look_at=NOON)
 
         with troubled(aws_adapter.client("stepfunctions"), "SendTaskSuccess", Trouble(trouble)):
             assert cancel(job)[0] == 202
@@ -85,7 +85,7 @@ class TestTheRoute:
 
     def test_asking_again_and_again_does_not_put_recovery_off(self) -> None:
         job = held_job()
-        job_store.park_token(job, "token", "entry", look_at=NOON)
+        job_store.store_task_token(job, "token", "entry", look_at=NOON)
         first = job_store.request_cancel(job, look_at=NOON + timedelta(seconds=30), now=NOON)
         again = job_store.request_cancel(job, look_at=NOON + timedelta(days=1), now=NOON + timedelta(minutes=1))
 

@@ -55,16 +55,16 @@ class TestARecord:
 
 
 NOTES: dict[str, Callable[[Job], object]] = {
-    "park_token": lambda job: job_store.park_token(job, "token", "9999", look_at=LATER),
+    "store_task_token": lambda job: job_store.store_task_token(job, "token", "9999", look_at=LATER),
     "begin_attempt": lambda job: job_store.begin_attempt(job, "entry", lease_until=LATER, now=NOON),
     "note_storing": lambda job: job_store.note_storing(job, now=NOON),
     "note_output": lambda job: job_store.note_output(job, OUTPUT),
     "note_failure": lambda job: job_store.note_failure(job, failure(FailureCode.REFUSED)),
 }
 NOTES_OF_AN_ATTEMPT: dict[str, Callable[[Job, Attempt], object]] = {
-    "renew_attempt": lambda job, attempt: job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER),
-    "withdraw_attempt": lambda job, attempt: job_store.withdraw_attempt(job, attempt, now=NOON),
-    "end_lease": lambda job, attempt: job_store.end_lease(job, attempt, until=NOON, now=NOON),
+    "retry_attempt": lambda job, attempt: job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER),
+    "abandon_attempt": lambda job, attempt: job_store.abandon_attempt(job, attempt, now=NOON),
+    "expire_lease": lambda job, attempt: job_store.expire_lease(job, attempt, until=NOON, now=NOON),
     "note_prediction": lambda job, attempt: job_store.note_prediction(job, attempt, "p1", now=NOON),
     "note_finished": lambda job, attempt: job_store.note_finished(job, attempt, now=NOON),
 }
@@ -110,7 +110,7 @@ class TestNotes:
         assert not note(ended, attempt)
         assert stored(job) == ended
 
-    @pytest.mark.parametrize("name", ["renew_attempt", "note_prediction", "note_finished"])
+    @pytest.mark.parametrize("name", ["retry_attempt", "note_prediction", "note_finished"])
     def test_of_an_attempt_are_taken_once(self, name: str) -> None:
         job = held_job()
         attempt = attempted(job)
@@ -132,17 +132,17 @@ class TestToken:
         ]
 
         for state_entry in entries:
-            assert job_store.park_token(job, state_entry, state_entry, look_at=LATER)
+            assert job_store.store_task_token(job, state_entry, state_entry, look_at=LATER)
         for state_entry in entries[:-1]:
-            assert not job_store.park_token(job, "old", state_entry, look_at=LATER)
+            assert not job_store.store_task_token(job, "old", state_entry, look_at=LATER)
 
         assert (stored(job).task_token, stored(job).state_entry) == (entries[-1], entries[-1])
 
-    def test_of_the_same_try_may_be_parked_again(self) -> None:
+    def test_of_the_same_try_may_be_stored_again(self) -> None:
         job = held_job()
 
-        assert job_store.park_token(job, "token", "entry", look_at=LATER)
-        assert job_store.park_token(job, "token", "entry", look_at=LATER)
+        assert job_store.store_task_token(job, "token", "entry", look_at=LATER)
+        assert job_store.store_task_token(job, "token", "entry", look_at=LATER)
 
 
 class TestAttempt:
@@ -156,11 +156,11 @@ class TestAttempt:
         job = held_job()
         attempt = attempted(job, lease_until=LATER)
 
-        assert not job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER - timedelta(microseconds=1))
-        renewed = job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+        assert not job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER - timedelta(microseconds=1))
+        renewed = job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
 
         assert renewed
-        assert (renewed.nonce, renewed.asks_count, renewed.state_entry, renewed.number) == (attempt.nonce, 2, "entry 2", 1)
+        assert (renewed.nonce, renewed.requests_count, renewed.state_entry, renewed.number) == (attempt.nonce, 2, "entry 2", 1)
         assert stored(job).attempts == (renewed,)
 
     def test_is_not_renewed_once_its_prediction_is_known(self) -> None:
@@ -168,39 +168,39 @@ class TestAttempt:
         attempt = attempted(job)
         job_store.note_prediction(job, attempt, "p1", now=NOON)
 
-        assert not job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
+        assert not job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
 
-    def test_who_was_overtaken_can_neither_withdraw_nor_end_the_lease_of_the_other(self) -> None:
+    def test_who_was_overtaken_can_neither_abandon_nor_expire_the_lease_of_the_other(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+        job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
         before = stored(job)
 
-        assert not job_store.withdraw_attempt(job, attempt, now=LATER)
-        assert not job_store.end_lease(job, attempt, until=LATER, now=LATER)
+        assert not job_store.abandon_attempt(job, attempt, now=LATER)
+        assert not job_store.expire_lease(job, attempt, until=LATER, now=LATER)
         assert stored(job) == before
 
-    def test_that_was_withdrawn_may_be_made_again_at_once(self) -> None:
+    def test_that_was_abandoned_may_be_made_again_at_once(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.withdraw_attempt(job, attempt, now=NOON)
+        job_store.abandon_attempt(job, attempt, now=NOON)
         assert stored(job).waiting_since == NOON
-        assert stored(job).attempts[0].withdrawn
+        assert stored(job).attempts[0].abandoned
 
-        renewed = job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
+        renewed = job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
 
         assert renewed
-        assert not renewed.withdrawn
+        assert not renewed.abandoned
         assert stored(job).attempts == (renewed,)
 
     def test_waits_since_the_first_refusal(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.withdraw_attempt(job, attempt, now=NOON)
-        renewed = job_store.renew_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
+        job_store.abandon_attempt(job, attempt, now=NOON)
+        renewed = job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
         assert renewed
 
-        job_store.withdraw_attempt(job, renewed, now=LATER)
+        job_store.abandon_attempt(job, renewed, now=LATER)
 
         assert stored(job).waiting_since == NOON
 
@@ -270,7 +270,7 @@ class TestOpenJobs:
     def test_a_state_entry_puts_the_look_off(self) -> None:
         job = held_job(now=NOON)
 
-        job_store.park_token(job, "token", "entry", look_at=NOON + timedelta(minutes=10))
+        job_store.store_task_token(job, "token", "entry", look_at=NOON + timedelta(minutes=10))
 
         assert self.due(NOON + timedelta(minutes=9)) == []
 

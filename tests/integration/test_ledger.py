@@ -357,7 +357,7 @@ class TestResolve:
         job = held_job()
         attempt = job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
         assert attempt
-        assert job_store.withdraw_attempt(job, attempt, now=NOON)
+        assert job_store.abandon_attempt(job, attempt, now=NOON)
 
         assert ledger.resolve(ANN, job.job_id, now=NOON).waiting_since is None
 
@@ -450,7 +450,7 @@ class TestResolve:
 
     def test_the_task_token_is_forgotten(self) -> None:
         job = held_job()
-        job_store.park_token(job, "token", "entry", look_at=NOON)
+        job_store.store_task_token(job, "token", "entry", look_at=NOON)
 
         assert ledger.resolve(ANN, job.job_id, now=NOON).task_token is None
 

@@ -26,7 +26,7 @@ ORDER = Order(
     work=Work("replicate", "a/model", {"prompt": "a lighthouse"}, 1, ()),
     webhook_url="https://api.example.com/webhooks/replicate?job=x",
     key_prefix="media/web/ann/x/",
-    asked_since=NOON,
+    created_after=NOON,
     cancel_after_seconds=60,
 )
 LINK = "https://replicate.delivery/xezq/a/out-0.png"

@@ -40,7 +40,7 @@ class TestRequestPrediction:
     def enter(self, job: Job, *, token: str = "token", entered_at: datetime = NOON, retry_count: int = 0) -> None:
         handler_of("request_prediction")(key(job, task_token=token, entered_at=entered_at.isoformat(), retry_count=retry_count), CONTEXT)
 
-    def test_parks_the_token_and_asks_for_what_is_on_the_job(self) -> None:
+    def test_stores_the_task_token_and_asks_for_what_is_on_the_job(self) -> None:
         job = held_job(num_outputs=2)
 
         self.enter(job)
@@ -184,7 +184,7 @@ class TestRequestPrediction:
         assert len(self.predictions()) == 1
         asked = stored(job)
         assert asked.attempt
-        assert (asked.attempt.asks_count, asked.failure) == (2, None)
+        assert (asked.attempt.requests_count, asked.failure) == (2, None)
 
     def test_a_provider_that_stays_in_trouble_is_given_up_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
@@ -302,7 +302,7 @@ class TestRequestPrediction:
 
     def test_an_older_state_entry_steps_aside(self, resumed: list[str]) -> None:
         job = held_job()
-        job_store.park_token(job, "new", "2026-01-02T12:00:30.000000#000", look_at=NOON)
+        job_store.store_task_token(job, "new", "2026-01-02T12:00:30.000000#000", look_at=NOON)
 
         self.enter(job, token="old")
 

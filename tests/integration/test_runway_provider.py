@@ -26,7 +26,7 @@ ORDER = Order(
     work=Work("runway", "text_to_video/gen4.5", {"prompt": "a lighthouse", "ratio": "1280:720", "duration": 5}, 1, ()),
     webhook_url=None,
     key_prefix="media/web/ann/x/",
-    asked_since=NOON,
+    created_after=NOON,
     cancel_after_seconds=60,
 )
 TASK: dict[str, Any] = {"id": "d2e3d1f4-1b3c-4b5c-8d46-1c1d7ee86892", "createdAt": "2026-01-02T12:00:00Z"}

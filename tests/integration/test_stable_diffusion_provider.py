@@ -30,7 +30,7 @@ ORDER = Order(
     work=Work("stable_diffusion", "txt2img", {"prompt": "a lighthouse", "num_outputs": 2, "sampler": "Euler a", "width": 64, "height": 64}, 2, ()),
     webhook_url=None,
     key_prefix=PREFIX,
-    asked_since=NOON,
+    created_after=NOON,
     cancel_after_seconds=60,
 )
 

@@ -41,7 +41,7 @@ def job() -> Job:
     """A job whose prediction was asked for, and a secret to sign with."""
     put_secret(SECRET)
     job, now = held_job(), datetime.now(UTC)
-    assert job_store.park_token(job, "token-of-the-entry", "entry", look_at=now)
+    assert job_store.store_task_token(job, "token-of-the-entry", "entry", look_at=now)
     assert job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
     return stored(job)
 

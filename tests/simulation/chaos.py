@@ -68,7 +68,7 @@ def arrived(stack: LocalStack, table: Table, *, jobs_count: int, seed: int) -> l
     customers = []
     for number in range(ACCOUNTS_COUNT):
         plans = [Plan.drawn(each, dice) for each in range(number, jobs_count, ACCOUNTS_COUNT)]
-        customers.append(Customer(stack, f"customer{number}", plans, table.asks_count, seed=dice.randrange(2**31)))
+        customers.append(Customer(stack, f"customer{number}", plans, table.requests_count, seed=dice.randrange(2**31)))
         grant = {"amount": CREDITS_PER_JOB_MAX * len(plans) + 1, "reason": "chaos", "reference": "arrival"}
         admin.post(f"/accounts/web/customer{number}/credits", grant)
     return customers
@@ -111,7 +111,7 @@ def told(stack: LocalStack, customers: Sequence[Customer], weather: Weather, fau
     sent = [each for each in requests.get(f"{stack.replicate_url}/sim/webhooks", timeout=30).json()["webhooks"] if each["number"]]
     taken = Counter(str(each["status_code"] or each["error"]) for each in sent)
     yield f"jobs: {len(outcomes)} of {len(customers)} accounts; {listed(ends)}; {sum(outcome.deletion is not None for outcome in outcomes)} deleted"
-    yield f"predictions: {predictions.total()}; {listed(predictions)}; {sum(outcome.asks_count for outcome in outcomes)} asks written down"
+    yield f"predictions: {predictions.total()}; {listed(predictions)}; {sum(outcome.requests_count for outcome in outcomes)} asks written down"
     yield f"webhooks: {len(sent)} sent, answered {listed(taken)}"
     yield f"webhooks: {faults['lose_webhook']} lost, {faults['duplicate_webhook']} repeated, {faults['delay_webhook']} late by more than a wait"
     yield f"webhooks: {faults['reorder']} held back until the end"

@@ -27,11 +27,11 @@ class Table:
         self._client = stack.client("dynamodb")
         self._name = stack.physical_id("Table")
 
-    def asks_count(self, user: str, job_id: str) -> int:
+    def requests_count(self, user: str, job_id: str) -> int:
         """Tell how often the provider was asked for a job, by its record."""
         key = {"pk": {"S": f"ACCOUNT#web#{user}"}, "sk": {"S": f"JOB#{job_id}"}}
         item = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True)["Item"]
-        return sum(int(attempt["M"]["asks_count"]["N"]) for attempt in item["attempts"]["L"])
+        return sum(int(attempt["M"]["requests_count"]["N"]) for attempt in item["attempts"]["L"])
 
     def left_over(self) -> Iterator[str]:
         """Name the slots that are taken and the jobs that are open, which at the end should be none."""
@@ -124,8 +124,8 @@ def _of_a_job(outcome: Outcome) -> Iterator[str]:
 
 def _of_the_provider(outcome: Outcome, predictions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     job_id, ends = outcome.job["id"], Counter(prediction["status"] for prediction in predictions)
-    if len(predictions) > outcome.asks_count:
-        yield f"{job_id}: {len(predictions)} predictions, and {outcome.asks_count} asks written down"
+    if len(predictions) > outcome.requests_count:
+        yield f"{job_id}: {len(predictions)} predictions, and {outcome.requests_count} asks written down"
     if ends["succeeded"] > 1:
         yield f"{job_id}: {ends['succeeded']} predictions succeeded, and each is paid for"
     if outcome.job["status"] == "completed" and not ends["succeeded"]:

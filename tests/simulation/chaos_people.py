@@ -56,7 +56,7 @@ class Outcome:
 
     job: dict[str, Any]
     missing_files: tuple[str, ...]
-    asks_count: int
+    requests_count: int
     deletion: HTTPStatus | None
 
 
@@ -134,8 +134,8 @@ class Customer:
 
     def _note(self, job: dict[str, Any], plan: Plan) -> None:
         missing = tuple(self._missing_files(job))
-        asks_count = self.look_up(self.user, job["id"])
-        self.outcomes[job["id"]] = Outcome(job, missing, asks_count, self._delete(job) if plan.is_deleted else None)
+        requests_count = self.look_up(self.user, job["id"])
+        self.outcomes[job["id"]] = Outcome(job, missing, requests_count, self._delete(job) if plan.is_deleted else None)
 
     def _missing_files(self, job: dict[str, Any]) -> list[str]:
         missing = []

@@ -161,7 +161,7 @@ class Promises:
             made = predictions.get(attempt["nonce"], [])
             noted = attempt.get("prediction_id")
             if (count := sum(not prediction.is_double for prediction in made)) > 1:
-                yield f"{count} predictions were made for one attempt that was asked {attempt['asks_count']} times"
+                yield f"{count} predictions were made for one attempt that was asked {attempt['requests_count']} times"
             if noted and noted not in [prediction.id for prediction in made]:
                 yield f"has {noted} for its own, and that was made for somebody else"
             if noted and self._prediction_ids.setdefault(attempt["nonce"], noted) != noted:

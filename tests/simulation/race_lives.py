@@ -93,7 +93,7 @@ class Lives:
 
     def _ask(self, job: Job) -> None:
         assert self._surely(lambda: slots.take(stored(job), now=NOON))
-        self._surely(lambda: job_store.park_token(job, "token", "entry", look_at=NOON))
+        self._surely(lambda: job_store.store_task_token(job, "token", "entry", look_at=NOON))
         self._surely(lambda: job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON))
         (attempt,) = stored(job).attempts
         if self._luck.random() < 1 / 4:
@@ -107,10 +107,10 @@ class Lives:
         assert (attempt.prediction_id, attempt.finished_at) == ("prediction", NOON)
 
     def _ask_again(self, job: Job, attempt: Attempt) -> None:
-        self._surely(lambda: job_store.withdraw_attempt(job, attempt, now=NOON))
-        self._surely(lambda: job_store.renew_attempt(job, attempt, "next entry", lease_until=NOON, now=NOON))
+        self._surely(lambda: job_store.abandon_attempt(job, attempt, now=NOON))
+        self._surely(lambda: job_store.retry_attempt(job, attempt, "next entry", lease_until=NOON, now=NOON))
         (renewed,) = stored(job).attempts
-        assert (renewed.asks_count, renewed.withdrawn) == (2, False)
+        assert (renewed.requests_count, renewed.abandoned) == (2, False)
 
     def _store(self, job: Job, outputs_count: int) -> None:
         self._surely(lambda: job_store.note_storing(job, now=NOON))

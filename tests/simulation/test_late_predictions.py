@@ -76,5 +76,5 @@ def test_a_prediction_that_showed_in_time_is_the_jobs_own_and_one_that_never_doe
     lived(world)
 
     (attempt,) = attempts_of(world)
-    assert attempt["asks_count"] != {"N": "1"}
+    assert attempt["requests_count"] != {"N": "1"}
     assert len(world.replicate.predictions) == 1

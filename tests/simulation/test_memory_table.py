@@ -85,7 +85,7 @@ def _filled(row: JobRow, draw: Random) -> JobRow:
 
 
 def _attempt(draw: Random) -> AttemptMap:
-    return AttemptMap(number=draw.randrange(9), nonce="n", state_entry="e", asked_at=BEGINNING, lease_until=BEGINNING)  # type: ignore[no-untyped-call]
+    return AttemptMap(number=draw.randrange(9), nonce="n", state_entry="e", requested_at=BEGINNING, lease_until=BEGINNING)  # type: ignore[no-untyped-call]
 
 
 def _condition(draw: Random, *, sizes: bool = True) -> Condition:
@@ -93,7 +93,7 @@ def _condition(draw: Random, *, sizes: bool = True) -> Condition:
     plain: list[Condition] = [
         JobRow.pk.exists(), JobRow.pk.does_not_exist(), JobRow.open.exists(), JobRow.open.startswith("open"), JobRow.quoted >= draw.randrange(50),
         JobRow.status.is_in("pending", "processing"), JobRow.status == "pending", JobRow.quoted.between(10, 30), JobRow.look_at <= BEGINNING,
-        attempt.asks_count == 1, attempt.prediction_id.does_not_exist(),
+        attempt.requests_count == 1, attempt.prediction_id.does_not_exist(),
         JobRow.slot == "000", JobRow.slot < "001", JobRow.status != "pending",
     ]  # fmt: skip
     if sizes:
@@ -106,7 +106,7 @@ def _actions(draw: Random) -> list[Action]:
     attempt: Any = JobRow.attempts[0]
     plain: list[Action] = [
         JobRow.quoted.add(draw.randrange(-5, 6)), JobRow.slot.set("000"), JobRow.slot.remove(), JobRow.task_token.set(JobRow.task_token | "first"),
-        JobRow.attempts.set(JobRow.attempts.append([_attempt(draw)])), attempt.prediction_id.set("p"), attempt.asks_count.set(draw.randrange(3)),
+        JobRow.attempts.set(JobRow.attempts.append([_attempt(draw)])), attempt.prediction_id.set("p"), attempt.requests_count.set(draw.randrange(3)),
         JobRow.open.set("open#2"), JobRow.open.remove(), JobRow.look_at.set(BEGINNING.replace(minute=draw.randrange(60))), JobRow.revision.add(1),
         JobRow.metadata.set({"x": draw.random()}), JobRow.held.set(JobRow.quoted - 1),
     ]  # fmt: skip

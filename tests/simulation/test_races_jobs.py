@@ -25,7 +25,7 @@ def begin(job: Job) -> Attempt | None:
 
 def renew(job: Job, attempt: Attempt) -> Attempt | None:
     """Take the attempt up again as soon as its lease is over."""
-    return job_store.renew_attempt(job, attempt, "next entry", lease_until=LATER + LEASE, now=LATER)
+    return job_store.retry_attempt(job, attempt, "next entry", lease_until=LATER + LEASE, now=LATER)
 
 
 def asked_job() -> tuple[Job, Attempt]:
@@ -43,10 +43,10 @@ def output(number: int, name: str = "") -> Output:
 def test_the_token_of_the_latest_state_entry_stays(race: Race) -> None:
     job = held_job()
 
-    outcomes = race.run(lambda place: job_store.park_token(job, f"token {place:02}", f"entry {place:02}", look_at=NOON))
+    outcomes = race.run(lambda place: job_store.store_task_token(job, f"token {place:02}", f"entry {place:02}", look_at=NOON))
 
     assert stored(job).task_token == f"token {THREADS - 1}"
-    assert stored(job).revision == sum(parked is not None for parked in answered(outcomes))
+    assert stored(job).revision == sum(stored is not None for stored in answered(outcomes))
 
 
 def test_an_attempt_is_written_down_by_one(race: Race) -> None:
@@ -65,7 +65,7 @@ def test_an_attempt_is_taken_up_again_by_one(race: Race) -> None:
 
     (renewed,) = filter(None, answered(outcomes))
     assert stored(job).attempts == (renewed,)
-    assert (renewed.nonce, renewed.asks_count) == (attempt.nonce, 2)
+    assert (renewed.nonce, renewed.requests_count) == (attempt.nonce, 2)
 
 
 def test_a_second_attempt_is_written_down_by_one(race: Race) -> None:
@@ -103,7 +103,7 @@ def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
     assert answered(outcomes[1::2]).count(True) == 1
     noted = stored(job).attempts[0]
     assert noted.prediction_id == "prediction"
-    assert noted.asks_count == 1 + sum(renewed is not None for renewed in answered(outcomes[0::2])) <= 2
+    assert noted.requests_count == 1 + sum(renewed is not None for renewed in answered(outcomes[0::2])) <= 2
     assert renew(job, noted) is None
 
 

@@ -62,7 +62,7 @@ class TestResolution:
 
 
 class TestSecondAttempt:
-    ATTEMPT = Attempt(number=1, nonce="n", state_entry="e", asked_at=NOON, lease_until=NOON, prediction_id="p")
+    ATTEMPT = Attempt(number=1, nonce="n", state_entry="e", requested_at=NOON, lease_until=NOON, prediction_id="p")
     INTERRUPTED = Prediction("p", PredictionStatus.FAILED, retryable=True)
 
     @pytest.mark.parametrize(("attempts_count", "may"), [(1, True), (2, False)])

@@ -17,7 +17,7 @@ from tests.builders import NOON, image_job
 OUTPUT = Output(
     number=1, key="media/1.png", content_type="image/png", bytes=5, width=6, height=7, seconds=None, thumbnail_key="media/1.jpg", placeholder="data:,"
 )
-ATTEMPT = Attempt(number=1, nonce="secret-nonce", state_entry="entry", asked_at=NOON, lease_until=NOON, prediction_id="secret-prediction")
+ATTEMPT = Attempt(number=1, nonce="secret-nonce", state_entry="entry", requested_at=NOON, lease_until=NOON, prediction_id="secret-prediction")
 
 
 def view(job: Job) -> JobView:

@@ -115,9 +115,9 @@ def attempt_map(attempt: Attempt) -> AttemptMap:
         number=attempt.number,
         nonce=attempt.nonce,
         state_entry=attempt.state_entry,
-        asked_at=attempt.asked_at,
+        requested_at=attempt.requested_at,
         lease_until=attempt.lease_until,
-        asks_count=attempt.asks_count,
+        requests_count=attempt.requests_count,
     )
 
 
@@ -141,10 +141,10 @@ def _attempt(row: AttemptMap) -> Attempt:
         number=int(row.number),
         nonce=row.nonce,
         state_entry=row.state_entry,
-        asked_at=row.asked_at,
+        requested_at=row.requested_at,
         lease_until=row.lease_until,
-        asks_count=int(row.asks_count),
-        withdrawn=bool(row.withdrawn),
+        requests_count=int(row.requests_count),
+        abandoned=bool(row.abandoned),
         prediction_id=row.prediction_id,
         finished_at=row.finished_at,
     )

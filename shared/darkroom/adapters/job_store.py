@@ -48,8 +48,8 @@ def page(account: AccountId, *, limit: int, cursor: str | None, status: JobStatu
     return read_page(JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only)
 
 
-def park_token(job: Job, token: str, state_entry: str, *, look_at: datetime) -> Job | None:
-    """Keep the task token of this state entry, unless a later one has parked one already; gives the job as it is then, or None.
+def store_task_token(job: Job, token: str, state_entry: str, *, look_at: datetime) -> Job | None:
+    """Keep the task token of this state entry, unless a later one has stored one already; gives the job as it is then, or None.
 
     A cancel that was asked for before stands in what this gives; one that comes later finds the token.
     """
@@ -77,49 +77,49 @@ def begin_attempt(job: Job, state_entry: str, *, lease_until: datetime, now: dat
     """Write the next attempt down before it is made. Only one sandbox wins; for the others this is None, and for everybody when there were enough."""
     if len(job.attempts) >= ATTEMPTS_MAX:
         return None
-    attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), state_entry=state_entry, asked_at=now, lease_until=lease_until)
+    attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), state_entry=state_entry, requested_at=now, lease_until=lease_until)
     added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
     return attempt if _note(job, [added], IS_OPEN & (size(JobRow.attempts) == len(job.attempts))) else None
 
 
-def renew_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
+def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
     """Take an attempt up again that led to no prediction, once its lease is over. Only one sandbox wins; for the others this is None.
 
     The nonce stays, so that whatever the earlier asking may still bring is known for what it is.
     """
     row = _attempt_row(attempt)
-    renewed = replace(attempt, state_entry=state_entry, asked_at=now, lease_until=lease_until, asks_count=attempt.asks_count + 1, withdrawn=False)
+    renewed = replace(attempt, state_entry=state_entry, requested_at=now, lease_until=lease_until, requests_count=attempt.requests_count + 1, abandoned=False)
     taken = _note(
         job,
         [
             row.state_entry.set(state_entry),
-            row.asked_at.set(now),
+            row.requested_at.set(now),
             row.lease_until.set(lease_until),
-            row.asks_count.set(renewed.asks_count),
-            row.withdrawn.set(False),
+            row.requests_count.set(renewed.requests_count),
+            row.abandoned.set(False),
         ],
-        IS_OPEN & (row.asks_count == attempt.asks_count) & (row.lease_until <= now) & row.prediction_id.does_not_exist(),
+        IS_OPEN & (row.requests_count == attempt.requests_count) & (row.lease_until <= now) & row.prediction_id.does_not_exist(),
     )
     return renewed if taken else None
 
 
-def withdraw_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
+def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     """Note that the provider surely created nothing for this attempt, so that it may be asked again. The job is waiting since now."""
     row = _attempt_row(attempt)
     return _note(
         job,
-        [row.withdrawn.set(True), row.lease_until.set(now), JobRow.waiting_since.set(JobRow.waiting_since | now)],
-        IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist(),
+        [row.abandoned.set(True), row.lease_until.set(now), JobRow.waiting_since.set(JobRow.waiting_since | now)],
+        IS_OPEN & (row.requests_count == attempt.requests_count) & row.prediction_id.does_not_exist(),
     )
 
 
-def end_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
+def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
     """Note that whoever asked has given up without an answer, so that after this time others may ask again. The job is waiting since now."""
     row = _attempt_row(attempt)
     return _note(
         job,
         [row.lease_until.set(until), JobRow.waiting_since.set(JobRow.waiting_since | now)],
-        IS_OPEN & (row.asks_count == attempt.asks_count) & row.prediction_id.does_not_exist(),
+        IS_OPEN & (row.requests_count == attempt.requests_count) & row.prediction_id.does_not_exist(),
     )
 
 

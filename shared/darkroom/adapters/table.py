@@ -57,10 +57,10 @@ class AttemptMap(MapAttribute[str, Any]):
     number = NumberAttribute()
     nonce = UnicodeAttribute()
     state_entry = UnicodeAttribute()
-    asked_at = UTCDateTimeAttribute()
+    requested_at = UTCDateTimeAttribute()
     lease_until = UTCDateTimeAttribute()
-    asks_count = NumberAttribute(default=1)
-    withdrawn = BooleanAttribute(default=False)
+    requests_count = NumberAttribute(default=1)
+    abandoned = BooleanAttribute(default=False)
     prediction_id = UnicodeAttribute(null=True)
     finished_at = UTCDateTimeAttribute(null=True)
 

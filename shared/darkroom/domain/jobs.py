@@ -64,17 +64,17 @@ class Work:
 class Attempt:
     """One request to the provider, written down before it is made. The nonce is in the webhook's URL.
 
-    Until `lease_until` whoever wrote it may still be asking, or what was asked for may not show yet. `withdrawn` says that none of the
+    Until `lease_until` whoever wrote it may still be asking, or what was asked for may not show yet. `abandoned` says that none of the
     askings made anything.
     """
 
     number: int
     nonce: str
     state_entry: str
-    asked_at: datetime
+    requested_at: datetime
     lease_until: datetime
-    asks_count: int = 1
-    withdrawn: bool = False
+    requests_count: int = 1
+    abandoned: bool = False
     prediction_id: str | None = None
     finished_at: datetime | None = None
 

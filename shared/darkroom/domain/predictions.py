@@ -15,14 +15,14 @@ from darkroom.domain.jobs import ATTEMPTS_MAX, Job, Work
 class Order:
     """What a provider is asked for, by one attempt of a job.
 
-    `asked_since` is before anything can have come of it. `key_prefix` is where in the bucket a provider that answers with the files
+    `created_after` is before anything can have come of it. `key_prefix` is where in the bucket a provider that answers with the files
     themselves puts them: `0.png`, `1.png`, and so on.
     """
 
     work: Work
     webhook_url: str | None
     key_prefix: str
-    asked_since: datetime
+    created_after: datetime
     cancel_after_seconds: int
 
 

@@ -76,7 +76,7 @@ def find(order: Order) -> Prediction | None:
     if order.webhook_url is None:
         raise CannotTell
     with _unanswered():
-        listed = _calling(lambda client: list(islice(client.predictions.list(created_after=order.asked_since), _LOOKED_THROUGH_MAX)))
+        listed = _calling(lambda client: list(islice(client.predictions.list(created_after=order.created_after), _LOOKED_THROUGH_MAX)))
     return next((_normalised(prediction) for prediction in listed if getattr(prediction, "webhook", None) == order.webhook_url), None)
 
 
