@@ -98,7 +98,7 @@ def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
 def cancel_job(job_id: str) -> Response[str]:
     """Ask for the end of a job. It wins if it was asked before storing began; only the workflow ends the job, and its end shows which."""
     job, now = job_store.read(_caller().account, job_id), clock.now()
-    asked = job_store.request_cancel(job, look_at=now + timedelta(seconds=settings().start_grace_seconds), now=now)
+    asked = job_store.request_cancel(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds), now=now)
     if asked is None:
         raise errors.JobIsFinal(job_store.read(job.account, job_id).status)
     workflow.resume_or_start(asked)

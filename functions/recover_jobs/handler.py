@@ -1,4 +1,4 @@
-"""Every minute: start the jobs that never started, end the jobs whose execution is gone, throw away what was kept long enough."""
+"""Every minute: start the jobs that never started, end the jobs whose execution is gone, delete jobs whose retention is over."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from darkroom import clock
 from darkroom.adapters import deletion, job_store, slots, workflow
 from darkroom.adapters.ending import end
-from darkroom.adapters.job_rows import Queue
+from darkroom.adapters.job_rows import CheckQueue
+from darkroom.adapters.job_store import DueCheck
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
-from darkroom.domain.recovery import LOOK_AGAIN_SECONDS, Action, decide
+from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, Action, decide
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
 
-_LOOK_AGAIN = timedelta(seconds=LOOK_AGAIN_SECONDS)
+_CHECK_INTERVAL = timedelta(seconds=CHECK_INTERVAL_SECONDS)
 # What the calls for one job may take at the worst that is not beyond all measure.
 _ONE_JOB_MILLISECONDS = 15_000
 
@@ -28,16 +29,26 @@ _ONE_JOB_MILLISECONDS = 15_000
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Look at every job that is due, while there is time. Running twice at once is running once: each step is bound by the record."""
-    for queue, look_at in _LOOKS.items():
-        for account, job_id in job_store.due(now=clock.now(), limit=settings().recoveries_per_run_max, queue=queue):
+    """Check every job that is due, while there is time. Two runs at once do what one does: each step is bound by the record."""
+    for queue in CheckQueue:
+        for due in job_store.due_checks(queue, now=clock.now(), limit=settings().recoveries_per_run_max):
             if _is_late(context):
                 logger.warning("no time left, the next run goes on", queue=queue)
                 return
-            with _keeping_apart("job not recovered", job_id=job_id, queue=queue):
-                look_at(account, job_id, clock.now())
-    with _keeping_apart("slots not looked at"):
+            with _keeping_apart("job not recovered", job_id=due.job_id, queue=queue):
+                check(queue, due, clock.now())
+    with _keeping_apart("slots not checked"):
         _free_leaked_slots(context)
+
+
+def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
+    """Do what is due about one job. Each of these reschedules its job first, so one that fails delays no other."""
+    if queue is CheckQueue.OPEN:
+        _recover(due.account, due.job_id, now)
+    elif due.is_deleted:
+        _purge_media(due.account, due.job_id, now)
+    else:
+        _delete_expired(due.account, due.job_id, now)
 
 
 def _is_late(context: LambdaContext) -> bool:
@@ -55,7 +66,7 @@ def _keeping_apart(message: str, **about: Any) -> Iterator[None]:  # noqa: ANN40
 
 
 def _recover(account: AccountId, job_id: str, now: datetime) -> None:
-    if not job_store.look_again(account, job_id, now + _LOOK_AGAIN):
+    if not job_store.schedule_check(account, job_id, now + _CHECK_INTERVAL):
         return
     job = job_store.read(account, job_id)
     execution = workflow.execution(job_id)
@@ -66,8 +77,8 @@ def _recover(account: AccountId, job_id: str, now: datetime) -> None:
         stopped_at=execution.stopped_at if execution else None,
         now=now,
     )
-    if decision.action is Action.LOOK_AGAIN:
-        job_store.look_again(account, job_id, decision.look_at)
+    if decision.action is Action.CHECK_LATER:
+        job_store.schedule_check(account, job_id, decision.next_check_at)
     else:
         _act(job, decision.action, now)
         logger.info("job recovered", job_id=job_id, action=decision.action.name)
@@ -88,14 +99,14 @@ def _act(job: Job, action: Action, now: datetime) -> None:
             metrics.add_metric("JobsEndedByRecovery", "Count", 1)
 
 
-def _throw_away(account: AccountId, job_id: str, now: datetime) -> None:
-    if deletion.delete_if_kept_long_enough(account, job_id, look_again_at=now + _LOOK_AGAIN, now=now):
+def _delete_expired(account: AccountId, job_id: str, now: datetime) -> None:
+    if deletion.delete_if_expired(account, job_id, next_check_at=now + _CHECK_INTERVAL, now=now):
         logger.info("job deleted after its retention", job_id=job_id)
-        metrics.add_metric("JobsThrownAway", "Count", 1)
+        metrics.add_metric("JobsExpired", "Count", 1)
 
 
-def _sweep_up(account: AccountId, job_id: str, now: datetime) -> None:
-    deletion.sweep_up(account, job_id, look_again_at=now + _LOOK_AGAIN)
+def _purge_media(account: AccountId, job_id: str, now: datetime) -> None:
+    deletion.purge_media(account, job_id, next_check_at=now + _CHECK_INTERVAL)
 
 
 def _free_leaked_slots(context: LambdaContext) -> None:
@@ -106,7 +117,3 @@ def _free_leaked_slots(context: LambdaContext) -> None:
             if slots.free_if_leaked(slot):
                 logger.error("slot leaked and freed", provider=provider, holder=slot.holder)
                 metrics.add_metric("SlotsLeaked", "Count", 1)
-
-
-# Each puts its job off first: whatever goes wrong with it, the next look comes later, and the others have their turn.
-_LOOKS = {Queue.OPEN: _recover, Queue.KEPT: _throw_away, Queue.DELETED: _sweep_up}

@@ -18,7 +18,7 @@ from darkroom.domain.errors import UNKNOWN_SECONDS, CannotTell, ComeBackLater, G
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, is_same_state_entry, state_entry_name
 from darkroom.domain.predictions import Order, Prediction, PredictionStatus, may_ask_again, poll_seconds
-from darkroom.domain.recovery import look_at_running
+from darkroom.domain.recovery import running_check_at
 from darkroom.domain.references import Reference
 from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import Provider, provider_named
@@ -28,7 +28,7 @@ from darkroom.settings import settings
 _TIMEOUT_SECONDS = 150
 # When it is over, nobody is asking any more, and what was asked for shows.
 _LEASE = timedelta(seconds=_TIMEOUT_SECONDS + UNKNOWN_SECONDS)
-_LOOK_AGAIN_SECONDS = 5
+_RECHECK_SECONDS = 5
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
 
@@ -49,7 +49,7 @@ def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # n
     job = job_store.read(*key_of_event(event))
     logger.append_keys(job_id=job.job_id)
     state_entry = state_entry_name(datetime.fromisoformat(event["entered_at"]), event["retry_count"])
-    current = job_store.store_task_token(job, event["task_token"], state_entry, look_at=look_at_running(job, now))
+    current = job_store.store_task_token(job, event["task_token"], state_entry, next_check_at=running_check_at(job, now))
     if current is None:
         _step_aside(job, event["task_token"])
         return
@@ -101,7 +101,7 @@ def _known_prediction(provider: Provider, job: Job, state_entry: str, now: datet
     if found:
         return _noted(provider, job, attempt, found)
     if is_same_state_entry(attempt.state_entry, state_entry) or now < attempt.lease_until:
-        _come_back_after(_LOOK_AGAIN_SECONDS, job)
+        _come_back_after(_RECHECK_SECONDS, job)
     if not is_told:
         # Asking again could be paying twice.
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
@@ -130,7 +130,7 @@ def _poll(provider: Provider, job: Job, prediction_id: str, now: datetime) -> Pr
     except ProviderUnavailable as error:
         if now >= job.deadline_at:
             raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE)) from error
-        _come_back_after(_LOOK_AGAIN_SECONDS, job)
+        _come_back_after(_RECHECK_SECONDS, job)
 
 
 def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Prediction | None:
@@ -210,5 +210,5 @@ def _webhook_url(job: Job, attempt: Attempt) -> str | None:
 def _come_back_after(seconds: float, job: Job) -> NoReturn:
     """Have the workflow wait, but not past the deadline. Step Functions waits until a whole second, so a part of one is rounded up."""
     now = clock.now()
-    latest = max(job.deadline_at, now + timedelta(seconds=_LOOK_AGAIN_SECONDS))
+    latest = max(job.deadline_at, now + timedelta(seconds=_RECHECK_SECONDS))
     raise ComeBackLater(min(now + timedelta(seconds=seconds), latest) + timedelta(seconds=1))

@@ -92,7 +92,7 @@ def _store_all(job: Job, prediction: Prediction) -> None:
 
 def _store(job: Job, number: int, url: str) -> Output:
     with _opened(job, url) as file:
-        found = outputs.look_at(file)
+        found = outputs.probe(file)
         key = media.output_key(job, number, found.extension)
         file.seek(0, 2)
         size_bytes = file.tell()

@@ -9,6 +9,7 @@ import pytest
 
 from darkroom import clock
 from darkroom.adapters import job_store
+from darkroom.adapters.job_rows import CheckQueue
 from darkroom.domain.jobs import Job
 from tests.aws import forget_settings
 
@@ -30,4 +31,9 @@ def with_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> N
 
 def is_open(job: Job) -> bool:
     """Whether recovery would ever look at the job."""
-    return (job.account, job.job_id) in list(job_store.due(now=datetime.now(UTC) + timedelta(days=1), limit=100))
+    return job.job_id in due_job_ids(CheckQueue.OPEN, now=datetime.now(UTC) + timedelta(days=1))
+
+
+def due_job_ids(queue: CheckQueue, *, now: datetime) -> list[str]:
+    """The ids of the jobs that recovery should check by then, the most overdue first."""
+    return [due.job_id for due in job_store.due_checks(queue, now=now, limit=100)]

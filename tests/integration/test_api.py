@@ -635,7 +635,7 @@ class TestReadJob:
         path = f"/jobs/{job.job_id}"
         etag = call_api("GET", path)[2]["ETag"]
 
-        job_store.store_task_token(job, "token", "entry", look_at=datetime.now(UTC))
+        job_store.store_task_token(job, "token", "entry", next_check_at=datetime.now(UTC))
 
         assert call_api("GET", path, headers={"if-none-match": etag})[0] == 200
 

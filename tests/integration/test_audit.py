@@ -65,7 +65,7 @@ def eventful_account(monkeypatch: pytest.MonkeyPatch, account: AccountId = ANN) 
     ledger.grant(account, -13, reason="mistake", reference="order 2", now=now())
     jobs = {name: ledger.hold(image_job(account=account, num_outputs=3), key=None, now=now())[0] for name in ("open", "whole", "part", "failed", "gone")}
     canceled = ledger.hold(image_job(account=account), key=None, now=now())[0]
-    assert job_store.request_cancel(canceled, look_at=now(), now=now())
+    assert job_store.request_cancel(canceled, next_check_at=now(), now=now())
     ended(canceled)
     for name, delivered in (("whole", 3), ("part", 2), ("failed", 0), ("gone", 1)):
         ended(jobs[name], delivered=delivered)
@@ -136,7 +136,7 @@ class TestReading:
                 {("holds of a job", 1, 0), ("available by the entries", 434, 404), ("held by the entries", 0, 30)},
             ),
             (
-                lambda jobs: DeletedRow(PK, f"DELETED#{jobs['whole'].job_id}", open="deleted#0", look_at=NOON).save(),
+                lambda jobs: DeletedRow(PK, f"DELETED#{jobs['whole'].job_id}", check_queue="ended", next_check_at=NOON).save(),
                 {("record of a deleted job", "missing", "present")},
             ),
         ],

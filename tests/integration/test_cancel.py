@@ -11,6 +11,7 @@ import requests
 from darkroom.adapters import aws as aws_adapter
 from darkroom.adapters import deletion, job_store, ledger
 from darkroom.adapters import workflow as workflow_adapter
+from darkroom.adapters.job_rows import CheckQueue
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
@@ -21,7 +22,7 @@ from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import Trouble, troubled
 from tests.integration.servers import webhook_door
-from tests.integration.steps import key, with_setting
+from tests.integration.steps import due_job_ids, key, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -47,7 +48,7 @@ def predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
 class TestTheRoute:
     def test_the_answer_shows_the_flag_and_nothing_has_ended_yet(self, resumed: list[str]) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", look_at=NOON)
+        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
 
         status, document = cancel(job)
 
@@ -58,7 +59,7 @@ class TestTheRoute:
 
     def test_asking_again_keeps_the_first_time(self, resumed: list[str]) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", look_at=NOON)
+        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
 
         first, second = cancel(job)[1], cancel(job)[1]
 
@@ -76,7 +77,7 @@ class TestTheRoute:
     @pytest.mark.parametrize("trouble", ["ThrottlingException", "InternalServerError"])
     def test_a_resume_that_fails_loses_nothing(self, trouble: str) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", look_at=NOON)
+        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
 
         with troubled(aws_adapter.client("stepfunctions"), "SendTaskSuccess", Trouble(trouble)):
             assert cancel(job)[0] == 202
@@ -85,12 +86,12 @@ class TestTheRoute:
 
     def test_asking_again_and_again_does_not_put_recovery_off(self) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", look_at=NOON)
-        first = job_store.request_cancel(job, look_at=NOON + timedelta(seconds=30), now=NOON)
-        again = job_store.request_cancel(job, look_at=NOON + timedelta(days=1), now=NOON + timedelta(minutes=1))
+        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
+        first = job_store.request_cancel(job, next_check_at=NOON + timedelta(seconds=30), now=NOON)
+        again = job_store.request_cancel(job, next_check_at=NOON + timedelta(days=1), now=NOON + timedelta(minutes=1))
 
         assert first == again
-        assert list(job_store.due(now=NOON + timedelta(seconds=30), limit=10)) == [(ANN, job.job_id)]
+        assert due_job_ids(CheckQueue.OPEN, now=NOON + timedelta(seconds=30)) == [job.job_id]
 
     def test_a_final_job_cannot_be_canceled(self) -> None:
         job = held_job()
@@ -114,7 +115,7 @@ class TestTheSteps:
 
     def test_nothing_is_asked_of_the_provider_after_a_cancel(self, simulated_replicate: SimulatedReplicate) -> None:
         job = held_job()
-        job_store.request_cancel(job, look_at=NOON, now=NOON)
+        job_store.request_cancel(job, next_check_at=NOON, now=NOON)
 
         with pytest.raises(GenerationFailed, match="canceled"):
             self.enter(job)
@@ -130,7 +131,7 @@ class TestTheSteps:
         ask = replicate.request
 
         def asked_in_vain(*work: Any, **options: Any) -> Prediction:
-            job_store.request_cancel(job, look_at=NOON, now=NOON)
+            job_store.request_cancel(job, next_check_at=NOON, now=NOON)
             handler_of("refund_job")(key(job, failure="GenerationFailed"), CONTEXT)
             deletion.delete(ANN, job.job_id, now=NOON)
             return ask(*work, **options)
@@ -145,7 +146,7 @@ class TestTheSteps:
         job = held_job()
         self.enter(job)
         until(lambda: predictions(simulated_replicate)[0]["status"] == "succeeded")
-        job_store.request_cancel(job, look_at=NOON, now=NOON)
+        job_store.request_cancel(job, next_check_at=NOON, now=NOON)
 
         with pytest.raises(GenerationFailed, match="canceled"):
             handler_of("store_output")(key(job), CONTEXT)
@@ -157,10 +158,10 @@ class TestTheSteps:
     def test_of_a_cancel_and_the_beginning_of_storing_the_first_wins(self) -> None:
         canceled, delivered, now = held_job(), held_job(), datetime.now(UTC)
 
-        assert job_store.request_cancel(canceled, look_at=now, now=now)
+        assert job_store.request_cancel(canceled, next_check_at=now, now=now)
         assert not job_store.note_storing(canceled, now=now)
         assert job_store.note_storing(delivered, now=now)
-        assert job_store.request_cancel(delivered, look_at=now, now=now)
+        assert job_store.request_cancel(delivered, next_check_at=now, now=now)
 
         assert stored(canceled).cancel_wins
         assert not stored(delivered).cancel_wins
@@ -171,7 +172,7 @@ class TestTheSteps:
         self.enter(job)
         until(lambda: predictions(simulated_replicate)[0]["status"] == "succeeded")
         job_store.note_storing(job, now=NOON)
-        job_store.request_cancel(job, look_at=NOON, now=NOON)
+        job_store.request_cancel(job, next_check_at=NOON, now=NOON)
 
         handler_of("store_output")(key(job), CONTEXT)
         handler_of("complete_job")(key(job), CONTEXT)

@@ -10,7 +10,7 @@ import pytest
 
 from darkroom.adapters import aws as aws_adapter
 from darkroom.adapters import job_store, ledger, media
-from darkroom.adapters.job_rows import Queue
+from darkroom.adapters.job_rows import CheckQueue
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job, JobStatus, Output
@@ -18,7 +18,7 @@ from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, stored
 from tests.integration import steps
 from tests.integration.broken_aws import Trouble, troubled
-from tests.integration.steps import at, with_setting
+from tests.integration.steps import at, due_job_ids, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -95,7 +95,7 @@ def test_nobody_deletes_the_job_of_somebody_else() -> None:
     assert stored(job).status is JobStatus.COMPLETED
 
 
-def test_what_a_late_sandbox_wrote_is_swept_up_when_none_can_write_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_late_sandbox_wrote_is_purged_when_none_can_write_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     job, now = delivered_job(), datetime.now(UTC)
     at(monkeypatch, now)
     delete(job)
@@ -108,7 +108,7 @@ def test_what_a_late_sandbox_wrote_is_swept_up_when_none_can_write_any_more(monk
     recover()
 
     assert objects() == []
-    assert list(job_store.due(now=now + timedelta(days=1), limit=10, queue=Queue.DELETED)) == []
+    assert due_job_ids(CheckQueue.ENDED, now=now + timedelta(days=1)) == []
 
 
 @pytest.mark.parametrize("operation", ["ListObjectsV2", "DeleteObjects"])
@@ -127,7 +127,7 @@ def test_a_bucket_in_trouble_leaves_the_media_to_recovery(operation: str, monkey
         stored(job)
 
 
-def test_what_cannot_be_swept_up_does_not_keep_the_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_purged_does_not_keep_the_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "RECOVERIES_PER_RUN_MAX", 4)
     now = datetime.now(UTC)
     at(monkeypatch, now)
@@ -164,9 +164,9 @@ def test_a_late_note_does_not_bring_the_record_back() -> None:
     delete(job)
 
     assert not job_store.note_output(job, Output(number=1, key="k", content_type="image/png", bytes=1, width=1, height=1))
-    assert not job_store.look_again(ANN, job.job_id, NOON)
+    assert not job_store.schedule_check(ANN, job.job_id, NOON)
     assert not job_store.leave_open_jobs(job)
-    assert not job_store.keep_on(job)
+    assert not job_store.renew_retention(job)
 
     with pytest.raises(NotFound):
         stored(job)
@@ -209,9 +209,9 @@ class TestRetention:
         recover()
 
         assert stored(for_ever)
-        assert list(job_store.due(now=NOON + timedelta(days=99), limit=10, queue=Queue.KEPT)) == []
+        assert due_job_ids(CheckQueue.ENDED, now=NOON + timedelta(days=99)) == []
 
-    def test_a_kept_job_can_be_deleted_by_its_owner(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_retained_job_can_be_deleted_by_its_owner(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "RETENTION_DAYS", 30)
 
         assert delete(delivered_job())[0] == 204

@@ -224,9 +224,9 @@ class TestRecoverJobs:
 
     def test_a_cancel_that_resumed_nothing_is_heard_by_recovery(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", look_at=job.created_at + timedelta(minutes=2))
+        job_store.store_task_token(job, "token", "entry", next_check_at=job.created_at + timedelta(minutes=2))
         monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=True, stopped_at=None))
-        job_store.request_cancel(job, look_at=job.created_at + timedelta(seconds=30), now=job.created_at)
+        job_store.request_cancel(job, next_check_at=job.created_at + timedelta(seconds=30), now=job.created_at)
         at(monkeypatch, job.created_at + timedelta(seconds=30))
 
         self.recover()

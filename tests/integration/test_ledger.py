@@ -450,7 +450,7 @@ class TestResolve:
 
     def test_the_task_token_is_forgotten(self) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", look_at=NOON)
+        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
 
         assert ledger.resolve(ANN, job.job_id, now=NOON).task_token is None
 

@@ -302,7 +302,7 @@ class TestRequestPrediction:
 
     def test_an_older_state_entry_steps_aside(self, resumed: list[str]) -> None:
         job = held_job()
-        job_store.store_task_token(job, "new", "2026-01-02T12:00:30.000000#000", look_at=NOON)
+        job_store.store_task_token(job, "new", "2026-01-02T12:00:30.000000#000", next_check_at=NOON)
 
         self.enter(job, token="old")
 

@@ -21,6 +21,7 @@ from standardwebhooks import Webhook
 
 from darkroom import catalog
 from darkroom.adapters import callbacks, job_store, ledger
+from darkroom.adapters.job_rows import CheckQueue
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Attempt, Job, JobStatus
@@ -28,6 +29,7 @@ from darkroom.domain.references import Reference
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, ROOT, TEMPLATE, folder_of, handler_of
 from tests.builders import image_job, open_account, stored, until
+from tests.integration.steps import due_job_ids
 
 EVENTS = ROOT / "events"
 SAMPLES = sorted(f"{path.parent.name}/{path.stem}" for path in EVENTS.glob("*/*.json"))
@@ -332,4 +334,4 @@ def test_the_sample_minute_announces_a_job_that_ended_unheard(queue: str) -> Non
 
     [announced] = messages_in(queue)
     assert (announced["detail-type"], announced["detail"]["id"]) == ("job.failed", f"{job.job_id}.failed")
-    assert list(job_store.due(now=datetime.now(UTC) + timedelta(days=1), limit=10)) == []
+    assert due_job_ids(CheckQueue.OPEN, now=datetime.now(UTC) + timedelta(days=1)) == []

@@ -344,7 +344,7 @@ class TestStoreOutput:
         for seed in range(6_000):
             file = BytesIO(damaged_image(seed))
             try:
-                outputs.look_at(file)
+                outputs.probe(file)
                 outputs.thumbnail(file)
             except (GenerationFailed, outputs.NoThumbnail):
                 continue

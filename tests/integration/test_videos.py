@@ -25,8 +25,8 @@ def settings_anew() -> Iterator[None]:
     forget_settings()
 
 
-def look_at(body: bytes) -> OutputFile:
-    return outputs.look_at(BytesIO(body))
+def probe(body: bytes) -> OutputFile:
+    return outputs.probe(BytesIO(body))
 
 
 def thumbnail(body: bytes) -> Image.Image:
@@ -38,21 +38,21 @@ def thumbnail(body: bytes) -> Image.Image:
 class TestWhatIsDelivered:
     @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "mpeg4"])
     def test_an_mp4_of_any_codec(self, codec: str) -> None:
-        assert look_at(video(codec=codec)) == OutputFile("video/mp4", "mp4", 64, 48, 2.0)
+        assert probe(video(codec=codec)) == OutputFile("video/mp4", "mp4", 64, 48, 2.0)
 
     def test_a_webm(self) -> None:
-        found = look_at(video(codec="libvpx-vp9", extension="webm"))
+        found = probe(video(codec="libvpx-vp9", extension="webm"))
 
         assert (found.content_type, found.extension, found.width, found.height) == ("video/webm", "webm", 64, 48)
         assert found.seconds == pytest.approx(2, abs=0.1)
 
     @pytest.mark.parametrize(("frames_count", "rate", "seconds"), [(1, 1, 1.0), (81, 16, 5.06), (5, 24, 0.21)])
     def test_its_length_is_told_to_the_hundredth(self, frames_count: int, rate: int, seconds: float) -> None:
-        assert look_at(video(colours=("teal",) * frames_count, rate=rate)).seconds == seconds
+        assert probe(video(colours=("teal",) * frames_count, rate=rate)).seconds == seconds
 
     @pytest.mark.parametrize(("rotation", "size"), [(0, (64, 48)), (90, (48, 64)), (180, (64, 48)), (-90, (48, 64))])
     def test_its_size_is_that_which_is_shown(self, rotation: int, size: tuple[int, int]) -> None:
-        found = look_at(video(rotation=rotation))
+        found = probe(video(rotation=rotation))
 
         assert (found.width, found.height) == size
 
@@ -60,7 +60,7 @@ class TestWhatIsDelivered:
         file = BytesIO()
         Image.new("RGB", (30, 20)).save(file, "PNG")
 
-        assert look_at(file.getvalue()) == OutputFile("image/png", "png", 30, 20)
+        assert probe(file.getvalue()) == OutputFile("image/png", "png", 30, 20)
 
 
 class TestThumbnails:
@@ -101,24 +101,24 @@ class TestWhatIsRejected:
     )  # fmt: skip
     def test_what_is_no_video(self, body: bytes) -> None:
         with pytest.raises(GenerationFailed):
-            look_at(body)
+            probe(body)
 
     def test_a_video_without_an_image(self) -> None:
         with pytest.raises(GenerationFailed):
-            look_at(sound_alone())
+            probe(sound_alone())
 
     def test_a_video_that_lost_its_end_and_with_it_its_table_of_contents(self) -> None:
         whole = video()
 
         with pytest.raises(GenerationFailed):
-            look_at(whole[: len(whole) // 2])
+            probe(whole[: len(whole) // 2])
 
     def test_more_pixels_than_may_be_decoded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 64 * 48 - 1)
         with pytest.raises(GenerationFailed):
-            look_at(video())
+            probe(video())
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 64 * 48)
-        assert look_at(video()).width == 64
+        assert probe(video()).width == 64
 
     def test_a_video_that_names_other_files_shows_nothing_of_them(self) -> None:
         whole = video()
@@ -127,10 +127,10 @@ class TestWhatIsRejected:
         assert elsewhere != whole
 
         with pytest.raises(GenerationFailed):
-            look_at(whole[:4] + b"ftypmp42" + b"file:///etc/passwd" * 20)
+            probe(whole[:4] + b"ftypmp42" + b"file:///etc/passwd" * 20)
         found = None
         try:
-            found = look_at(elsewhere)
+            found = probe(elsewhere)
         except GenerationFailed:
             return
         assert found.width == 64
@@ -143,7 +143,7 @@ class TestWhatIsRejected:
             for _ in range(dice.randint(1, 6)):
                 damaged[dice.randrange(len(damaged))] = dice.choice([0, 255, dice.randrange(256)])
             try:
-                look_at(bytes(damaged))
+                probe(bytes(damaged))
                 outputs.thumbnail(BytesIO(bytes(damaged)))
             except (GenerationFailed, outputs.NoThumbnail):
                 continue

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
@@ -41,7 +41,7 @@ def job() -> Job:
     """A job whose prediction was asked for, and a secret to sign with."""
     put_secret(SECRET)
     job, now = held_job(), datetime.now(UTC)
-    assert job_store.store_task_token(job, "token-of-the-entry", "entry", look_at=now)
+    assert job_store.store_task_token(job, "token-of-the-entry", "entry", next_check_at=now)
     assert job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
     return stored(job)
 
@@ -99,6 +99,14 @@ def prediction(status: str = "succeeded", prediction_id: str = "prediction1", **
 def tell(job: Job, status: str = "succeeded", prediction_id: str = "prediction1", **sign: Any) -> tuple[int, Any]:
     body = prediction(status, prediction_id)
     return call(reference_of(job), body, signed(body, **sign))
+
+
+def is_prediction(body: bytes) -> bool:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and all(isinstance(document.get(name), str) for name in ("id", "status"))
 
 
 class TestWhoMayCall:
@@ -240,6 +248,7 @@ class TestWhoMayCall:
     @settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.one_of(JSON.map(json.dumps), st.text(max_size=80)).map(str.encode))
     def test_a_signed_body_that_is_no_prediction_changes_nothing(self, job: Job, body: bytes) -> None:
+        assume(not is_prediction(body))
         answered, _ = call(reference_of(job), body, signed(body))
 
         assert answered in (415, 422)

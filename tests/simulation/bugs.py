@@ -156,7 +156,7 @@ class Studio:
 def asked_job() -> Job:
     """A job with a stored task token and an attempt, whose prediction nobody knows yet."""
     job, now = held_job(), datetime.now(UTC)
-    job_store.store_task_token(job, "token", "entry", look_at=now)
+    job_store.store_task_token(job, "token", "entry", next_check_at=now)
     assert job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
     return stored(job)
 

@@ -38,11 +38,11 @@ class Table:
         for item in self._items():
             if item["pk"]["S"].startswith("SLOT#"):
                 yield f"the slot {item['sk']['S']} is taken by {item['holder']['S']}"
-            if item.get("open", {}).get("S", "").startswith("open#"):
+            if item.get("check_queue") == {"S": "open"}:
                 yield f"{item['pk']['S']} {item['sk']['S']} is open"
 
-    def to_sweep(self) -> Iterator[str]:
-        """Name the deleted jobs whose media recovery is going to sweep up once more."""
+    def to_purge(self) -> Iterator[str]:
+        """Name the deleted jobs whose media recovery is going to purge."""
         for item in self._items():
             if item["sk"]["S"].startswith("DELETED#"):
                 yield item["sk"]["S"].removeprefix("DELETED#")
@@ -135,11 +135,11 @@ def _of_the_provider(outcome: Outcome, predictions: Sequence[Mapping[str, Any]])
 
 
 def _of_the_bucket(stack: LocalStack, customers: Sequence[Customer], table: Table) -> Iterator[str]:
-    """The bucket holds nothing of a job whose deletion was answered, and nothing that recovery will not sweep up of one whose sandbox was killed."""
+    """The bucket holds nothing of a job whose deletion was answered, and nothing that recovery will not purge of one whose sandbox was killed."""
     deletions = {job_id: outcome.deletion for customer in customers for job_id, outcome in customer.outcomes.items() if outcome.deletion}
-    to_sweep = set(table.to_sweep())
+    to_purge = set(table.to_purge())
     for page in stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=stack.physical_id("MediaBucket")):
         for item in page.get("Contents", []):
             job_id = item["Key"].split("/")[3]
-            if deletions.get(job_id) == HTTPStatus.NO_CONTENT or (job_id in deletions and job_id not in to_sweep):
+            if deletions.get(job_id) == HTTPStatus.NO_CONTENT or (job_id in deletions and job_id not in to_purge):
                 yield f"{item['Key']} was left behind by a deleted job"

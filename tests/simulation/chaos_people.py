@@ -47,7 +47,7 @@ class Plan:
 class _Open:
     plan: Plan
     since: float
-    look_at: float
+    check_at: float
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Customer:
             self._come_back_at = time.monotonic() + float(refusals[0].headers["Retry-After"])
             return False
         now = time.monotonic()
-        self._open.update(dict.fromkeys(accepted, _Open(plan, since=now, look_at=now + _LOOK_SECONDS)))
+        self._open.update(dict.fromkeys(accepted, _Open(plan, since=now, check_at=now + _LOOK_SECONDS)))
         for job_id in accepted if plan.is_canceled else ():
             self._cancel(job_id)
         return True
@@ -124,13 +124,13 @@ class Customer:
 
     def _look(self) -> None:
         """Look at each open job when the API said to, but not more often than a patient customer would."""
-        for job_id in [job_id for job_id, opened in self._open.items() if time.monotonic() >= opened.look_at]:
+        for job_id in [job_id for job_id, opened in self._open.items() if time.monotonic() >= opened.check_at]:
             answer = self.ask("GET", f"/jobs/{job_id}")
             if answer.json()["status"] in FINAL:
                 self._note(answer.json(), self._open.pop(job_id).plan)
             else:
-                look_at = time.monotonic() + max(_LOOK_SECONDS, float(answer.headers.get("Retry-After", 0)))
-                self._open[job_id] = replace(self._open[job_id], look_at=look_at)
+                check_at = time.monotonic() + max(_LOOK_SECONDS, float(answer.headers.get("Retry-After", 0)))
+                self._open[job_id] = replace(self._open[job_id], check_at=check_at)
 
     def _note(self, job: dict[str, Any], plan: Plan) -> None:
         missing = tuple(self._missing_files(job))

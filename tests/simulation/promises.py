@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from darkroom.adapters import audit
-from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX, LOOK_AGAIN_SECONDS
+from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, FUNCTION_TIMEOUT_SECONDS_MAX
 from darkroom.domain.uploads import UPLOADS_PREFIX
 from tests.simulation.permissions import forbidden
 from tests.simulation.records import BOOKS, FINAL, Partition, Records, moment
@@ -21,8 +21,8 @@ from tests.simulation.world import TIMEOUTS, World
 # Deadline, wait, storing with its last try; then it is stopped, has to be quiet, and is ended. Each of these may wait for a look of recovery's,
 # and one look may be the one that was killed.
 STORING_SECONDS = 270
-RECOVERY_LOOKS = 4
-_MARKS_OF_RECOVERY = {"open", "look_at"}
+RECOVERY_CHECKS = 4
+_MARKS_OF_RECOVERY = {"check_queue", "next_check_at"}
 _RESOLVING = ("settle", "release")
 
 
@@ -66,7 +66,7 @@ class Promises:
         accounts = self._records.accounts(world.cloud.table.items)
         jobs = {job_id: job for partition in accounts.values() for job_id, job in partition.jobs.items()}
         broken = [f"{job_id} is {job['status']}" for job_id, job in jobs.items() if job["status"] not in FINAL]
-        broken += [f"{name} has {partition.marks} not swept up" for name, partition in accounts.items() if partition.marks]
+        broken += [f"{name} has {partition.marks} not purged" for name, partition in accounts.items() if partition.marks]
         broken += [f"slot {slot['sk']} is held by {slot['holder']}" for slot in self._records.slots()]
         broken += [f"{each.id} runs still" for each in world.replicate.predictions.values() if each.completed_at is None]
         broken += [f"{each.name} runs still" for each in world.states.executions.values() if each.is_running]
@@ -124,7 +124,7 @@ class Promises:
             yield f"is {job['status']} still, and should have ended by {latest}"
         elif job["quoted"] != job["held"]:
             yield f"is open, quoted {job['quoted']} and holds {job['held']}"
-        elif not job.get("open", "").startswith("open#"):
+        elif job.get("check_queue") != "open":
             yield "is open, and recovery would never look at it"
 
     def _in_ended(self, job_id: str, job: Mapping[str, Any]) -> Iterator[str]:
@@ -140,7 +140,7 @@ class Promises:
         for output in job["outputs"]:
             if missing := {output["key"], output.get("thumbnail_key", output["key"])} - self._world.cloud.objects.keys():
                 yield f"has ended, and its objects {missing} are not in the bucket"
-        if not job.get("open", "").startswith("open#") and job["status"] not in self._announced[job_id]:
+        if job.get("check_queue") != "open" and job["status"] not in self._announced[job_id]:
             yield "has ended and left the open jobs, and nobody was told"
         if self._announced[job_id] - {job["status"]}:
             yield f"is {job['status']} and was announced as {self._announced[job_id]}"
@@ -233,7 +233,7 @@ def broken_by_creation(world: World, prediction: Prediction) -> Iterator[str]:
 
 
 def _latest_end(job: Mapping[str, Any]) -> Any:
-    seconds = job["wait_seconds"] + STORING_SECONDS + FUNCTION_TIMEOUT_SECONDS_MAX + RECOVERY_LOOKS * LOOK_AGAIN_SECONDS
+    seconds = job["wait_seconds"] + STORING_SECONDS + FUNCTION_TIMEOUT_SECONDS_MAX + RECOVERY_CHECKS * CHECK_INTERVAL_SECONDS
     deadline = moment(job["deadline_at"])
     assert deadline
     return deadline + timedelta(seconds=seconds)

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from darkroom.adapters import deletion, job_store, ledger, slots
-from darkroom.adapters.job_rows import Queue
+from darkroom.adapters.job_rows import CheckQueue
 from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.adapters.table import RequestRow, SlotRow
 from darkroom.domain.accounts import AccountId
@@ -56,7 +56,7 @@ class Lives:
         self._ask(job)
         canceled = self._luck.random() < 1 / 4
         if canceled:
-            assert self._surely(lambda: job_store.request_cancel(job, look_at=NOON, now=NOON))
+            assert self._surely(lambda: job_store.request_cancel(job, next_check_at=NOON, now=NOON))
         outputs_count = 0 if canceled else self._luck.randint(0, job.work.outputs_count)
         self._store(job, outputs_count)
         self._end(job, JobStatus.COMPLETED if outputs_count else JobStatus.CANCELED if canceled else JobStatus.FAILED)
@@ -72,7 +72,7 @@ class Lives:
             requests = list(RequestRow.query(books.account.pk, RequestRow.sk.startswith("REQUEST#"), consistent_read=True))
             assert len(requests) == len({request.job_id for request in requests}) == len(books.entries_of("hold")) == expected.keys_count
         assert list(SlotRow.query("SLOT#replicate", consistent_read=True)) == []
-        assert [due for queue in Queue for due in job_store.due(now=_LATER, limit=1_000, queue=queue)] == []
+        assert [due for queue in CheckQueue for due in job_store.due_checks(queue, now=_LATER, limit=1_000)] == []
 
     def _submitted(self, account: AccountId, name: str) -> Job:
         """Submit a job, now and then twice, and then something else by the same key."""
@@ -93,7 +93,7 @@ class Lives:
 
     def _ask(self, job: Job) -> None:
         assert self._surely(lambda: slots.take(stored(job), now=NOON))
-        self._surely(lambda: job_store.store_task_token(job, "token", "entry", look_at=NOON))
+        self._surely(lambda: job_store.store_task_token(job, "token", "entry", next_check_at=NOON))
         self._surely(lambda: job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON))
         (attempt,) = stored(job).attempts
         if self._luck.random() < 1 / 4:
@@ -131,5 +131,5 @@ class Lives:
         # Whoever calls again may be told that it is gone.
         with suppress(NotFound):
             self._surely(lambda: deletion.delete(job.account, job.job_id, now=NOON))
-        self._surely(lambda: deletion.sweep_up(job.account, job.job_id, look_again_at=datetime.now(UTC)))
+        self._surely(lambda: deletion.purge_media(job.account, job.job_id, next_check_at=datetime.now(UTC)))
         self._expected[job.account].jobs.remove(job.job_id)

@@ -237,7 +237,7 @@ class TestLateEvents:
             case "completed":
                 job_store.note_output(stored(job), OUTPUT)
             case "canceled":
-                job_store.request_cancel(job, look_at=NOON, now=NOON)
+                job_store.request_cancel(job, next_check_at=NOON, now=NOON)
         refund(job)
         ended, before, etag = stored(job), balanced(), call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"]
         assert ended.status == end

@@ -56,7 +56,7 @@ VERBS: dict[str, Callable[[Job], object]] = {
     "welcome": lambda job: ledger.welcome(job.account, now=NOON),
     "resolve": lambda job: ledger.resolve(job.account, job.job_id, now=NOON),
     "take": lambda job: slots.take(stored(job), now=NOON),
-    "cancel": lambda job: job_store.request_cancel(job, look_at=NOON, now=NOON),
+    "cancel": lambda job: job_store.request_cancel(job, next_check_at=NOON, now=NOON),
     "begin": lambda job: job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON),
 }
 

@@ -25,7 +25,7 @@ STEPS = 150
 # moto cannot tell the size of what is not there, so some rows always are, and others come and go.
 _LASTING, _PASSING = range(3), range(3, 5)
 _PARTITIONS = ("ACCOUNT#web#ann", "ACCOUNT#web#bob")
-_INDEXES = {"open-jobs": ("open", "look_at")}
+_INDEXES = {"next-check": ("check_queue", "next_check_at")}
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def _filled(row: JobRow, draw: Random) -> JobRow:
         "status": draw.choice(("pending", "processing", "completed")),
         "template_code": "t", "template_version": 1, "template_name": "T", "category": "image", "provider": "p", "model": "m",
         "parameters": {"a": [1, None, {"b": "c"}]}, "input": {}, "outputs_count": draw.randrange(1, 5), "quoted": draw.randrange(50),
-        "wait_seconds": 15, "created_at": BEGINNING, "deadline_at": BEGINNING, "look_at": BEGINNING.replace(second=draw.randrange(60)),
-        "open": draw.choice(("open#0", "open#1", None)),
+        "wait_seconds": 15, "created_at": BEGINNING, "deadline_at": BEGINNING, "next_check_at": BEGINNING.replace(second=draw.randrange(60)),
+        "check_queue": draw.choice(("open", "ended", None)),
     }  # fmt: skip
     for name, value in values.items():
         setattr(row, name, value)
@@ -91,8 +91,8 @@ def _attempt(draw: Random) -> AttemptMap:
 def _condition(draw: Random, *, sizes: bool = True) -> Condition:
     attempt: Any = JobRow.attempts[draw.randrange(2)]
     plain: list[Condition] = [
-        JobRow.pk.exists(), JobRow.pk.does_not_exist(), JobRow.open.exists(), JobRow.open.startswith("open"), JobRow.quoted >= draw.randrange(50),
-        JobRow.status.is_in("pending", "processing"), JobRow.status == "pending", JobRow.quoted.between(10, 30), JobRow.look_at <= BEGINNING,
+        JobRow.pk.exists(), JobRow.pk.does_not_exist(), JobRow.check_queue.exists(), JobRow.check_queue.startswith("open"), JobRow.quoted >= draw.randrange(50),
+        JobRow.status.is_in("pending", "processing"), JobRow.status == "pending", JobRow.quoted.between(10, 30), JobRow.next_check_at <= BEGINNING,
         attempt.requests_count == 1, attempt.prediction_id.does_not_exist(),
         JobRow.slot == "000", JobRow.slot < "001", JobRow.status != "pending",
     ]  # fmt: skip
@@ -107,7 +107,8 @@ def _actions(draw: Random) -> list[Action]:
     plain: list[Action] = [
         JobRow.quoted.add(draw.randrange(-5, 6)), JobRow.slot.set("000"), JobRow.slot.remove(), JobRow.task_token.set(JobRow.task_token | "first"),
         JobRow.attempts.set(JobRow.attempts.append([_attempt(draw)])), attempt.prediction_id.set("p"), attempt.requests_count.set(draw.randrange(3)),
-        JobRow.open.set("open#2"), JobRow.open.remove(), JobRow.look_at.set(BEGINNING.replace(minute=draw.randrange(60))), JobRow.revision.add(1),
+        JobRow.check_queue.set("ended"), JobRow.check_queue.remove(),
+        JobRow.next_check_at.set(BEGINNING.replace(minute=draw.randrange(60))), JobRow.revision.add(1),
         JobRow.metadata.set({"x": draw.random()}), JobRow.held.set(JobRow.quoted - 1),
     ]  # fmt: skip
     chosen = {str(action.values[0]): action for action in draw.sample(plain, draw.randrange(1, 5))}
@@ -141,7 +142,7 @@ def _delete(draw: Random) -> bool:
 
 def _query(draw: Random) -> bool:
     if draw.random() < 0.5:
-        list(JobRow.open_jobs.query(f"open#{draw.randrange(3)}", JobRow.look_at <= BEGINNING.replace(minute=30), limit=draw.randrange(1, 5)))
+        list(JobRow.next_check.query(draw.choice(("open", "ended")), JobRow.next_check_at <= BEGINNING.replace(minute=30), limit=draw.randrange(1, 5)))
     else:
         only = _condition(draw) if draw.random() < 0.5 else None
         forward = draw.random() < 0.5

@@ -54,8 +54,8 @@ def test_a_function_that_calls_providers_may_call_each_of_them(function: str, se
         ("complete_job", ("s3:GetObject", MEDIA, None), False),
         ("complete_job", ("secretsmanager:GetSecretValue", "RunwayKeySecret", None), False),
         ("notify_client", ("s3:GetObject", UPLOADS, None), True),
-        ("recover_jobs", ("dynamodb:Query", "${Table.Arn}/index/open-jobs", None), True),
-        ("api", ("dynamodb:Query", "${Table.Arn}/index/open-jobs", None), False),
+        ("recover_jobs", ("dynamodb:Query", "${Table.Arn}/index/next-check", None), True),
+        ("api", ("dynamodb:Query", "${Table.Arn}/index/next-check", None), False),
     ],
 )
 def test_a_function_may_do_what_its_policy_names_and_nothing_else(function: str, request_of_it: Request, allowed: bool) -> None:  # noqa: FBT001 (a column)

@@ -79,7 +79,7 @@ def refund(job: Job) -> Job:
 
 def cancel(job: Job) -> Job | None:
     """Read the job and ask for its end, as the door does."""
-    return job_store.request_cancel(stored(job), look_at=NOON, now=NOON)
+    return job_store.request_cancel(stored(job), next_check_at=NOON, now=NOON)
 
 
 def store_and_complete(job: Job) -> Job:
@@ -145,7 +145,7 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
         partial(job_store.note_storing, job, now=NOON),
         partial(job_store.note_prediction, job, job.attempts[0], "stray", now=NOON),
         partial(job_store.leave_open_jobs, job),
-        partial(job_store.look_again, job.account, job.job_id, NOON),
+        partial(job_store.schedule_check, job.account, job.job_id, NOON),
     ]
 
     outcomes = race.run(lambda place: delete(job) if place % 2 else disturbances[place % len(disturbances)]())

@@ -43,7 +43,7 @@ def output(number: int, name: str = "") -> Output:
 def test_the_token_of_the_latest_state_entry_stays(race: Race) -> None:
     job = held_job()
 
-    outcomes = race.run(lambda place: job_store.store_task_token(job, f"token {place:02}", f"entry {place:02}", look_at=NOON))
+    outcomes = race.run(lambda place: job_store.store_task_token(job, f"token {place:02}", f"entry {place:02}", next_check_at=NOON))
 
     assert stored(job).task_token == f"token {THREADS - 1}"
     assert stored(job).revision == sum(stored is not None for stored in answered(outcomes))

@@ -15,7 +15,7 @@ import pytest
 from darkroom import clock
 from darkroom.adapters import aws, deletion, job_store, ledger, media
 from darkroom.adapters.ending import end
-from darkroom.adapters.job_rows import Queue
+from darkroom.adapters.job_rows import CheckQueue
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job, JobStatus, Output
@@ -87,15 +87,15 @@ def resolve(job: Job) -> Job:
     return ledger.resolve(job.account, job.job_id, now=NOON)
 
 
-def recover(queue: Queue) -> None:
+def recover(queue: CheckQueue) -> None:
     """Look at what is due in a queue, as one recovery does, and have every error come through."""
-    looks: dict[Queue, Callable[..., None]] = import_module("functions.recover_jobs.handler")._LOOKS
-    for account, job_id in job_store.due(now=LATER, limit=200, queue=queue):
-        looks[queue](account, job_id, LATER)
+    check: Callable[..., None] = import_module("functions.recover_jobs.handler").check
+    for due in job_store.due_checks(queue, now=LATER, limit=200):
+        check(queue, due, LATER)
 
 
-def is_due(job: Job, queue: Queue, *, by: datetime) -> bool:
-    return (job.account, job.job_id) in list(job_store.due(now=by, limit=200, queue=queue))
+def is_due(job: Job, queue: CheckQueue, *, by: datetime) -> bool:
+    return job.job_id in [due.job_id for due in job_store.due_checks(queue, now=by, limit=200)]
 
 
 def receipt(job: Job) -> tuple[JobStatus, int, int]:
@@ -109,7 +109,7 @@ def test_many_recoveries_are_one(race: Race, services: Services) -> None:
     services.executions |= {overdue.job_id: {"status": "RUNNING"}, unannounced.job_id: {"status": "SUCCEEDED", "stopDate": NOON}}
     services.executions |= {job.job_id: {"status": "ABORTED", "stopDate": NOON} for job in (stopped, half_delivered)}
 
-    outcomes = race.run(lambda _: recover(Queue.OPEN))
+    outcomes = race.run(lambda _: recover(CheckQueue.OPEN))
 
     assert told(outcomes) == []
     assert services.executions[never_started.job_id]["status"] == "RUNNING"
@@ -120,10 +120,10 @@ def test_many_recoveries_are_one(race: Race, services: Services) -> None:
     assert receipt(unannounced) == (JobStatus.COMPLETED, 40, 0)
     ended = [stopped, half_delivered, unannounced]
     assert services.announced == {f"{job.job_id}.{stored(job).status}" for job in ended}
-    assert not any(is_due(job, Queue.OPEN, by=LATER + timedelta(days=1)) for job in ended)
+    assert not any(is_due(job, CheckQueue.OPEN, by=LATER + timedelta(days=1)) for job in ended)
     for job in (never_started, overdue):
-        assert not is_due(job, Queue.OPEN, by=LATER)
-        assert is_due(job, Queue.OPEN, by=LATER + timedelta(days=1))
+        assert not is_due(job, CheckQueue.OPEN, by=LATER)
+        assert is_due(job, CheckQueue.OPEN, by=LATER + timedelta(days=1))
     for job in (never_started, overdue, *ended):
         checked_books(job.account)
 
@@ -132,16 +132,16 @@ def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services
     job = job_of("ann", outputs_count=3)
     services.executions[job.job_id] = {"status": "ABORTED", "stopDate": NOON}
 
-    outcomes = race.run(lambda place: recover(Queue.OPEN) if place % 2 else end(job.account, job.job_id, now=NOON))
+    outcomes = race.run(lambda place: recover(CheckQueue.OPEN) if place % 2 else end(job.account, job.job_id, now=NOON))
 
     assert told(outcomes) == []
     assert receipt(job) == (JobStatus.COMPLETED, 30, 10)
     assert services.announced == {f"{job.job_id}.completed"}
-    assert not is_due(job, Queue.OPEN, by=LATER + timedelta(days=1))
+    assert not is_due(job, CheckQueue.OPEN, by=LATER + timedelta(days=1))
     checked_books(job.account)
 
 
-def test_many_recoveries_sweep_up_after_a_deleted_job(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_recoveries_purge_the_media_of_a_deleted_job(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     emptied: list[str] = []
     monkeypatch.setattr(media, "delete_all", lambda _, job_id: emptied.append(job_id))
     job = job_of("ann")
@@ -149,22 +149,22 @@ def test_many_recoveries_sweep_up_after_a_deleted_job(race: Race, services: Serv
     deletion.delete(job.account, job.job_id, now=NOON)
     emptied.clear()
 
-    outcomes = race.run(lambda _: recover(Queue.DELETED))
+    outcomes = race.run(lambda _: recover(CheckQueue.ENDED))
 
     assert told(outcomes) == []
     assert set(emptied) == {job.job_id}
-    assert not is_due(job, Queue.DELETED, by=LATER + timedelta(days=1))
+    assert not is_due(job, CheckQueue.ENDED, by=LATER + timedelta(days=1))
     assert checked_books(job.account).account.jobs_total == 0
 
 
-def test_many_recoveries_throw_a_kept_job_away_once(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_recoveries_delete_an_expired_job_once(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media, "delete_all", lambda *_: None)
     monkeypatch.setenv("RETENTION_DAYS", "1")
     forget_settings()
     job = job_of("ann", now=NOON - timedelta(days=2))
     assert job_store.leave_open_jobs(ledger.resolve(job.account, job.job_id, now=NOON - timedelta(days=2)))
 
-    outcomes = race.run(lambda _: recover(Queue.KEPT))
+    outcomes = race.run(lambda _: recover(CheckQueue.ENDED))
 
     # Whoever is late finds it gone, which the handler notes and leaves at that.
     assert {type(error) for error in told(outcomes)} <= {NotFound}

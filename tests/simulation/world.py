@@ -260,7 +260,7 @@ class World:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is open, nothing runs, and nothing is coming."""
-        waiting = any("open" in item and not item["open"]["S"].startswith("kept") for item in self.cloud.table.items.values())
+        waiting = any("check_queue" in item and not _is_retained(item) for item in self.cloud.table.items.values())
         return self.agenda.is_clear and not waiting
 
     def settle(self) -> None:
@@ -269,6 +269,10 @@ class World:
         while not self.is_quiet:
             self.agenda.run_next()
             assert self.agenda.now < give_up_at, f"never quiet: {list(self.states.executions.values())}"
+
+
+def _is_retained(item: Mapping[str, Any]) -> bool:
+    return bool(item["check_queue"]["S"] == "ended" and item["sk"]["S"].startswith("JOB#"))
 
 
 def _answer(sandbox: Sandbox) -> Answer:

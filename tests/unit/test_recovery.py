@@ -42,20 +42,20 @@ def test_what_is_final_is_announced_whatever_its_execution_does(status: JobStatu
         ({"started": False, "running": False}, NOON, Decision(Action.START, NOON + SOON)),
         ({"started": False, "running": False}, OVER_AT - MOMENT, Decision(Action.START, OVER_AT - MOMENT + SOON)),
         ({"started": False, "running": False}, OVER_AT, Decision(Action.END, OVER_AT + SOON)),
-        ({}, NOON, Decision(Action.LOOK_AGAIN, NOON + NOW_AND_THEN)),
-        ({}, OVER_AT - MOMENT, Decision(Action.LOOK_AGAIN, OVER_AT)),
+        ({}, NOON, Decision(Action.CHECK_LATER, NOON + NOW_AND_THEN)),
+        ({}, OVER_AT - MOMENT, Decision(Action.CHECK_LATER, OVER_AT)),
         ({}, OVER_AT, Decision(Action.STOP, OVER_AT + SOON)),
-        ({"running": False, "stopped_at": NOON}, NOON, Decision(Action.LOOK_AGAIN, NOON + QUIET)),
-        ({"running": False, "stopped_at": NOON}, NOON + QUIET - MOMENT, Decision(Action.LOOK_AGAIN, NOON + QUIET)),
+        ({"running": False, "stopped_at": NOON}, NOON, Decision(Action.CHECK_LATER, NOON + QUIET)),
+        ({"running": False, "stopped_at": NOON}, NOON + QUIET - MOMENT, Decision(Action.CHECK_LATER, NOON + QUIET)),
         ({"running": False, "stopped_at": NOON}, NOON + QUIET, Decision(Action.END, NOON + QUIET + SOON)),
-        ({"running": False, "stopped_at": None}, NOON, Decision(Action.LOOK_AGAIN, NOON + QUIET)),
+        ({"running": False, "stopped_at": None}, NOON, Decision(Action.CHECK_LATER, NOON + QUIET)),
     ],
 )
 def test_an_open_job_is_decided_by_its_execution(status: JobStatus, execution: dict[str, object], now: datetime, expected: Decision) -> None:
     assert decision(status, now=now, **execution) == expected  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("token", "action"), [("token", Action.RESUME), (None, Action.LOOK_AGAIN)])
+@pytest.mark.parametrize(("token", "action"), [("token", Action.RESUME), (None, Action.CHECK_LATER)])
 def test_only_a_sleeping_execution_is_resumed_for_a_cancel(token: str | None, action: Action) -> None:
     canceled = replace(JOB, cancel_requested_at=NOON, task_token=token)
 

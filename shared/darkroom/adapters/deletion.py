@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from darkroom.adapters import job_store, media
-from darkroom.adapters.job_rows import Queue, key_of, partition
+from darkroom.adapters.job_rows import DELETED_PREFIX, CheckQueue, key_of, partition
 from darkroom.adapters.table import AccountRow, DeletedRow
 from darkroom.adapters.transactions import Delete, Put, Refused, Update, transact, update
 from darkroom.domain.accounts import AccountId
@@ -13,20 +13,19 @@ from darkroom.domain.errors import JobIsOpen
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
 from darkroom.settings import settings
 
-_DELETED_PREFIX = "DELETED#"
-_SWEEP_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 30)
+_PURGE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 30)
 
 
 def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
     """Delete a final job and its media. Raises NotFound, and JobIsOpen while it has not ended and been announced.
 
-    The record goes first, and leaves a mark by which recovery sweeps the media up once more when no sandbox can write any: neither a crash
+    The record goes first, and leaves a mark by which recovery purges the media once more when no sandbox can write any: neither a crash
     in between nor a late sandbox leaves something behind.
     """
     job = job_store.read(account, job_id)
     if not job.status.is_final:
         raise JobIsOpen("The job has not ended. Cancel it, or wait for its end, and delete it then.")
-    mark = DeletedRow(partition(account), _DELETED_PREFIX + job_id, open=Queue.DELETED.partition_of(job_id), look_at=now + _SWEEP_AFTER)
+    mark = DeletedRow(partition(account), DELETED_PREFIX + job_id, check_queue=CheckQueue.ENDED, next_check_at=now + _PURGE_AFTER)
     try:
         transact(
             {
@@ -43,25 +42,25 @@ def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
     media.delete_all(account, job_id)
 
 
-def sweep_up(account: AccountId, job_id: str, *, look_again_at: datetime) -> None:
+def purge_media(account: AccountId, job_id: str, *, next_check_at: datetime) -> None:
     """Delete what may still be in the bucket of a deleted job, and forget the job. If that fails, it is looked at again at this time."""
-    mark = DeletedRow(partition(account), _DELETED_PREFIX + job_id)
-    if update(mark, [DeletedRow.look_at.set(look_again_at)], DeletedRow.pk.exists()):
+    mark = DeletedRow(partition(account), DELETED_PREFIX + job_id)
+    if update(mark, [DeletedRow.next_check_at.set(next_check_at)], DeletedRow.pk.exists()):
         media.delete_all(account, job_id)
         mark.delete()
 
 
-def delete_if_kept_long_enough(account: AccountId, job_id: str, *, look_again_at: datetime, now: datetime) -> bool:
+def delete_if_expired(account: AccountId, job_id: str, *, next_check_at: datetime, now: datetime) -> bool:
     """Delete a kept job whose retention is over, and say whether it was. If that fails, it is looked at again at this time.
 
     A retention that has become longer since the job ended keeps it longer; one that has become shorter counts for jobs that end from now on.
     """
-    if not job_store.look_at_kept_again(account, job_id, look_again_at):
+    if not job_store.schedule_expiry_check(account, job_id, next_check_at):
         return False
     job = job_store.read(account, job_id)
-    kept_until = job.kept_until(retention_days=settings().retention_days)
-    if kept_until is None or now < kept_until:
-        job_store.keep_on(job)
+    retain_until = job.retain_until(retention_days=settings().retention_days)
+    if retain_until is None or now < retain_until:
+        job_store.renew_retention(job)
         return False
     delete(account, job_id, now=now)
     return True

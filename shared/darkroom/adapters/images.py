@@ -18,7 +18,7 @@ _PLACEHOLDER_SIZE = (16, 16)
 _FORMATS = {"PNG": ("image/png", "png"), "JPEG": ("image/jpeg", "jpg"), "WEBP": ("image/webp", "webp")}
 
 
-def look_at(file: IO[bytes]) -> OutputFile:
+def probe(file: IO[bytes]) -> OutputFile:
     """Tell what image this is, from its header. Raises GenerationFailed when it is none."""
     try:
         with Image.open(file, formats=list(_FORMATS)) as image:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from zlib import crc32
 
 from darkroom.adapters.table import AttemptMap, JobRow, OutputMap
 from darkroom.domain.accounts import AccountId
@@ -12,24 +11,14 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, TemplateVersion, Work
 
 JOB_PREFIX = "JOB#"
-_QUEUE_PARTITIONS_COUNT = 4
+DELETED_PREFIX = "DELETED#"
 
 
-class Queue(StrEnum):
-    """What recovery looks at: open jobs, kept ones whose time may be over, and what deleted ones left behind."""
+class CheckQueue(StrEnum):
+    """The hash keys of the index next-check: open jobs, and ended ones, which wait for the end of their retention or were deleted."""
 
     OPEN = "open"
-    KEPT = "kept"
-    DELETED = "deleted"
-
-    @property
-    def partitions(self) -> tuple[str, ...]:
-        """The queue's hash keys in the index. There are a few, so that none is hot."""
-        return tuple(f"{self}#{number}" for number in range(_QUEUE_PARTITIONS_COUNT))
-
-    def partition_of(self, job_id: str) -> str:
-        """Name the one in which a job waits."""
-        return self.partitions[crc32(job_id.encode()) % _QUEUE_PARTITIONS_COUNT]
+    ENDED = "ended"
 
 
 def partition(account: AccountId) -> str:
@@ -48,7 +37,7 @@ def key_of(account: AccountId, job_id: str) -> JobRow:
     return JobRow(partition(account), JOB_PREFIX + job_id)
 
 
-def row_of(job: Job, *, look_at: datetime) -> JobRow:
+def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
     """Write down a new job, open, its credits held."""
     return JobRow(
         partition(job.account),
@@ -71,8 +60,8 @@ def row_of(job: Job, *, look_at: datetime) -> JobRow:
         deadline_at=job.deadline_at,
         callback_url=job.callback_url,
         metadata=dict(job.metadata),
-        open=Queue.OPEN.partition_of(job.job_id),
-        look_at=look_at,
+        check_queue=CheckQueue.OPEN,
+        next_check_at=next_check_at,
     )
 
 

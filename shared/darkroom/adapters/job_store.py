@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 
-from darkroom.adapters.job_rows import JOB_PREFIX, Queue, account_of, attempt_map, key_of, output_map, partition, to_job
+from darkroom.adapters.job_rows import DELETED_PREFIX, JOB_PREFIX, CheckQueue, account_of, attempt_map, key_of, output_map, partition, to_job
 from darkroom.adapters.pages import Page, read_page
 from darkroom.adapters.table import JobRow
 from darkroom.adapters.transactions import update
@@ -27,9 +27,18 @@ from darkroom.domain.references import new_nonce
 from darkroom.settings import settings
 
 IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
-IN_OPEN_JOBS: Condition = JobRow.open.startswith(Queue.OPEN)
-_IN_KEPT_JOBS: Condition = JobRow.open.startswith(Queue.KEPT)
-MAY_BE_DELETED: Condition = JobRow.status.exists() & ~IN_OPEN_JOBS & ~IS_OPEN
+IN_OPEN_QUEUE: Condition = JobRow.check_queue == CheckQueue.OPEN
+_IN_ENDED_QUEUE: Condition = JobRow.check_queue == CheckQueue.ENDED
+MAY_BE_DELETED: Condition = JobRow.status.exists() & ~IN_OPEN_QUEUE & ~IS_OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class DueCheck:
+    """What recovery should check: a job, or the mark that a deleted job has left."""
+
+    account: AccountId
+    job_id: str
+    is_deleted: bool
 
 
 def read(account: AccountId, job_id: str) -> Job:
@@ -48,24 +57,24 @@ def page(account: AccountId, *, limit: int, cursor: str | None, status: JobStatu
     return read_page(JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only)
 
 
-def store_task_token(job: Job, token: str, state_entry: str, *, look_at: datetime) -> Job | None:
+def store_task_token(job: Job, token: str, state_entry: str, *, next_check_at: datetime) -> Job | None:
     """Keep the task token of this state entry, unless a later one has stored one already; gives the job as it is then, or None.
 
     A cancel that was asked for before stands in what this gives; one that comes later finds the token.
     """
     return _noted(
         job,
-        [JobRow.task_token.set(token), JobRow.state_entry.set(state_entry), JobRow.look_at.set(look_at)],
+        [JobRow.task_token.set(token), JobRow.state_entry.set(state_entry), JobRow.next_check_at.set(next_check_at)],
         IS_OPEN & (JobRow.state_entry.does_not_exist() | (JobRow.state_entry <= state_entry)),
     )
 
 
-def request_cancel(job: Job, *, look_at: datetime, now: datetime) -> Job | None:
+def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job | None:
     """Ask for the end of an open job, once; gives the job as it is then, or None when it is final. Only the workflow ends it.
 
     Recovery looks at it by then, should nobody have been resumed.
     """
-    asking: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.look_at.set(look_at)]
+    asking: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.next_check_at.set(next_check_at)]
     # A repeat must not put recovery off, or somebody who keeps asking would keep the job open.
     if asked := _noted(job, asking, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
         return asked
@@ -179,43 +188,41 @@ def failures_noted(job: Job) -> Iterator[None]:
         raise
 
 
-def look_again(account: AccountId, job_id: str, at: datetime) -> bool:
-    """Have recovery look at this job again at this time, and not before. It changes nothing that a user sees."""
-    return update(key_of(account, job_id), [JobRow.look_at.set(at)], IN_OPEN_JOBS)
+def schedule_check(account: AccountId, job_id: str, at: datetime) -> bool:
+    """Have recovery check this open job next at this time, and not before. It changes nothing that a user sees."""
+    return update(key_of(account, job_id), [JobRow.next_check_at.set(at)], IN_OPEN_QUEUE)
 
 
 def leave_open_jobs(job: Job) -> bool:
-    """Take a job that is final and announced out of the open ones, and keep it for the days of retention, for ever when there are none.
+    """Take a job that is final and announced out of the open ones. It is retained for `retention_days`, or for ever when that is 0.
 
     It changes nothing that a user sees.
     """
-    return update(key_of(job.account, job.job_id), _kept(job), IN_OPEN_JOBS & ~IS_OPEN)
+    return update(key_of(job.account, job.job_id), _retention(job), IN_OPEN_QUEUE & ~IS_OPEN)
 
 
-def keep_on(job: Job) -> bool:
-    """Keep a kept job as long as the retention of today has it."""
-    return update(key_of(job.account, job.job_id), _kept(job), _IN_KEPT_JOBS)
+def renew_retention(job: Job) -> bool:
+    """Retain a job as long as today's `retention_days` says."""
+    return update(key_of(job.account, job.job_id), _retention(job), _IN_ENDED_QUEUE)
 
 
-def look_at_kept_again(account: AccountId, job_id: str, at: datetime) -> bool:
-    """Have recovery look at this kept job again at this time, and not before."""
-    return update(key_of(account, job_id), [JobRow.look_at.set(at)], _IN_KEPT_JOBS)
+def schedule_expiry_check(account: AccountId, job_id: str, at: datetime) -> bool:
+    """Have recovery check this retained job next at this time, and not before."""
+    return update(key_of(account, job_id), [JobRow.next_check_at.set(at)], _IN_ENDED_QUEUE)
 
 
-def due(*, now: datetime, limit: int, queue: Queue = Queue.OPEN) -> Iterator[tuple[AccountId, str]]:
-    """Name the jobs of a queue that recovery should look at by now, the most overdue of each partition first, at most `limit` in all."""
-    for number, hash_key in enumerate(queue.partitions):
-        share = limit // len(queue.partitions) + (number < limit % len(queue.partitions))
-        rows = JobRow.open_jobs.query(hash_key, JobRow.look_at <= now, limit=share, page_size=max(share, 1))
-        for row in rows if share else ():
-            yield account_of(row.pk), row.sk.partition("#")[2]
+def due_checks(queue: CheckQueue, *, now: datetime, limit: int) -> Iterator[DueCheck]:
+    """Name what recovery should check by now, the most overdue first, at most `limit`. It is one query."""
+    for row in JobRow.next_check.query(queue, JobRow.next_check_at <= now, limit=limit, page_size=limit):
+        prefix, _, job_id = row.sk.partition("#")
+        yield DueCheck(account_of(row.pk), job_id, is_deleted=f"{prefix}#" == DELETED_PREFIX)
 
 
-def _kept(job: Job) -> list[Action]:
-    kept_until = job.kept_until(retention_days=settings().retention_days)
-    if kept_until is None:
-        return [JobRow.open.remove(), JobRow.look_at.remove()]
-    return [JobRow.open.set(Queue.KEPT.partition_of(job.job_id)), JobRow.look_at.set(kept_until)]
+def _retention(job: Job) -> list[Action]:
+    retain_until = job.retain_until(retention_days=settings().retention_days)
+    if retain_until is None:
+        return [JobRow.check_queue.remove(), JobRow.next_check_at.remove()]
+    return [JobRow.check_queue.set(CheckQueue.ENDED), JobRow.next_check_at.set(retain_until)]
 
 
 def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB gives paths the types of their values)

@@ -72,7 +72,7 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
             ],
             (AccountRow.available >= job.quoted) & (AccountRow.in_flight < settings().jobs_in_flight_max),
         ),
-        "job": Put(row_of(job, look_at=now + timedelta(seconds=settings().start_grace_seconds)), JobRow.pk.does_not_exist()),
+        "job": Put(row_of(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds)), JobRow.pk.does_not_exist()),
         "entry": put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id)),
         "minute": minutes.count_job(job.account, now=now),
     }

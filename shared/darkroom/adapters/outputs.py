@@ -19,12 +19,12 @@ class NoThumbnail(Exception):
     """There is no thumbnail of this output. That fails no job."""
 
 
-def look_at(file: IO[bytes]) -> OutputFile:
+def probe(file: IO[bytes]) -> OutputFile:
     """Tell what it is. Raises GenerationFailed when it is neither an image nor a video that can be delivered."""
     if videos := _videos(file):
-        found: OutputFile = videos.look_at(file, pixels_max=settings().image_pixels_max)
+        found: OutputFile = videos.probe(file, pixels_max=settings().image_pixels_max)
         return found
-    return images.look_at(file)
+    return images.probe(file)
 
 
 def thumbnail(file: IO[bytes]) -> Thumbnail:

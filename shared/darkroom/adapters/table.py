@@ -79,17 +79,17 @@ class OutputMap(MapAttribute[str, Any]):
     placeholder = UnicodeAttribute(null=True)
 
 
-class OpenJobs(GlobalSecondaryIndex[Any]):
-    """What recovery has to look at, by the time when it should. `open` names the queue: open jobs, kept ones, and what deleted ones left behind."""
+class NextCheckIndex(GlobalSecondaryIndex[Any]):
+    """What recovery has to check, sorted by the time of the check. `check_queue` is one of CheckQueue."""
 
     class Meta:
         """The index."""
 
-        index_name = "open-jobs"
+        index_name = "next-check"
         projection = KeysOnlyProjection()
 
-    open = UnicodeAttribute(hash_key=True)
-    look_at = UTCDateTimeAttribute(range_key=True)
+    check_queue = UnicodeAttribute(hash_key=True)
+    next_check_at = UTCDateTimeAttribute(range_key=True)
 
 
 class JobRow(Model):
@@ -133,10 +133,10 @@ class JobRow(Model):
     metadata = JSONAttribute(default=dict)
     slot = UnicodeAttribute(null=True)
     revision = NumberAttribute(default=0)
-    open = UnicodeAttribute(null=True)
-    look_at = UTCDateTimeAttribute(null=True)
+    check_queue = UnicodeAttribute(null=True)
+    next_check_at = UTCDateTimeAttribute(null=True)
 
-    open_jobs = OpenJobs()
+    next_check = NextCheckIndex()
 
 
 class EntryRow(Model):
@@ -224,15 +224,15 @@ class WelcomeRow(Model):
 
 
 class DeletedRow(Model):
-    """Says that a job was deleted, until recovery has swept up what a late sandbox may have written for it."""
+    """Says that a job was deleted, until recovery has purged what a late sandbox may have written for it."""
 
     class Meta(_Meta):
         """The table."""
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    open = UnicodeAttribute()
-    look_at = UTCDateTimeAttribute()
+    check_queue = UnicodeAttribute()
+    next_check_at = UTCDateTimeAttribute()
 
 
 class SlotRow(Model):

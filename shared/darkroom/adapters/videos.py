@@ -26,7 +26,7 @@ _POSTER_FRAMES_MAX = 24
 _BLACK_LEVEL_MAX = 20
 
 
-def look_at(file: IO[bytes], *, pixels_max: int) -> OutputFile:
+def probe(file: IO[bytes], *, pixels_max: int) -> OutputFile:
     """Tell what video this is: its size as it is shown, and its length in seconds. Raises GenerationFailed when it is none."""
     name, content_type, extension = _container(file)
     try:

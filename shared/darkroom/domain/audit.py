@@ -11,14 +11,14 @@ from itertools import chain
 
 from darkroom.domain.accounts import Balance, Entry
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX, LOOK_AGAIN_SECONDS, over_at
+from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, FUNCTION_TIMEOUT_SECONDS_MAX, over_at
 
 _CREDITS = ("granted", "available", "held", "spent")
 _GIVING = ("grant", "correction")
 # What an entry of a kind leaves alone.
 _UNMOVED = {"grant": ("held", "spent"), "correction": ("held", "spent"), "hold": ("spent",)}
 # A job that runs past its time is stopped, is quiet for a while, and is ended by the next recovery; a minute more for a schedule that comes late.
-_OVERDUE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 3 * LOOK_AGAIN_SECONDS)
+_OVERDUE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 3 * CHECK_INTERVAL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

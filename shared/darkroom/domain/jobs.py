@@ -136,7 +136,7 @@ class Job:
         """Whether a cancel was asked for before storing began. One that came later changes nothing: the delivery wins, and is charged."""
         return self.cancel_requested_at is not None and self.storing_at is None
 
-    def kept_until(self, *, retention_days: int) -> datetime | None:
+    def retain_until(self, *, retention_days: int) -> datetime | None:
         """Tell until when a final job is kept; None while it is open, and when nothing is ever thrown away (0 days)."""
         return self.finished_at + timedelta(days=retention_days) if self.finished_at and retention_days else None
 

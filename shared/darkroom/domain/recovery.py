@@ -10,16 +10,16 @@ from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 
 # No sandbox of a stopped execution lives longer than the longest time-out of a function, so nobody writes to the job after it.
 FUNCTION_TIMEOUT_SECONDS_MAX = 150
-LOOK_AGAIN_SECONDS = 60
+CHECK_INTERVAL_SECONDS = 60
 # An execution that was stopped by hand tells nobody, so running ones are looked at now and then.
-LOOK_AT_RUNNING_SECONDS = 120
+RUNNING_CHECK_INTERVAL_SECONDS = 120
 
 
 class Action(Enum):
     """What to do."""
 
     START = auto()
-    LOOK_AGAIN = auto()
+    CHECK_LATER = auto()
     RESUME = auto()
     STOP = auto()
     END = auto()
@@ -30,7 +30,7 @@ class Decision:
     """What to do now, and when to look again if the job is still open then."""
 
     action: Action
-    look_at: datetime
+    next_check_at: datetime
 
 
 def over_at(job: Job) -> datetime:
@@ -38,9 +38,9 @@ def over_at(job: Job) -> datetime:
     return job.deadline_at + timedelta(seconds=job.wait_seconds + STORING_SECONDS_MAX + FUNCTION_TIMEOUT_SECONDS_MAX)
 
 
-def look_at_running(job: Job, now: datetime) -> datetime:
+def running_check_at(job: Job, now: datetime) -> datetime:
     """Tell when to look next at a job whose execution runs."""
-    return min(over_at(job), now + timedelta(seconds=LOOK_AT_RUNNING_SECONDS))
+    return min(over_at(job), now + timedelta(seconds=RUNNING_CHECK_INTERVAL_SECONDS))
 
 
 def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | None, now: datetime) -> Decision:
@@ -50,7 +50,7 @@ def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | Non
     over. Running past its time: stop it, once, because it does not run afterwards. Asleep although a cancel was asked for: resume it. Stopped
     without resolving: end it from the record, but not before every sandbox of it is surely gone.
     """
-    soon = now + timedelta(seconds=LOOK_AGAIN_SECONDS)
+    soon = now + timedelta(seconds=CHECK_INTERVAL_SECONDS)
     if job.status.is_final:
         return Decision(Action.END, soon)
     if not started:
@@ -59,6 +59,6 @@ def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | Non
         if now >= over_at(job):
             return Decision(Action.STOP, soon)
         asleep_in_vain = job.cancel_wins and job.task_token is not None
-        return Decision(Action.RESUME, soon) if asleep_in_vain else Decision(Action.LOOK_AGAIN, look_at_running(job, now))
+        return Decision(Action.RESUME, soon) if asleep_in_vain else Decision(Action.CHECK_LATER, running_check_at(job, now))
     quiet_at = (stopped_at or now) + timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX)
-    return Decision(Action.END, soon) if now >= quiet_at else Decision(Action.LOOK_AGAIN, quiet_at)
+    return Decision(Action.END, soon) if now >= quiet_at else Decision(Action.CHECK_LATER, quiet_at)
