@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
         else:
             progress = progress.finished()
     finally:
-        audit.note_progress(progress)
+        audit.record_progress(progress)
         # Of whole rounds, so that a run over some accounts does not call off the alarm of the others.
         metrics.add_metric("BooksDifferences", "Count", progress.differences_known)
         metrics.add_metric("AuditsFailed", "Count", progress.failed_known)

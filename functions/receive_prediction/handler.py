@@ -93,7 +93,7 @@ def _stray(job: Job, said: _Said) -> str:
 
 def _note(job: Job, attempt: Attempt, said: _Said) -> str:
     now = clock.now()
-    if not job_store.note_prediction(job, attempt, said.prediction_id, now=now):
+    if not job_store.record_prediction(job, attempt, said.prediction_id, now=now):
         job = job_store.read(job.account, job.job_id)
         if job.attempts[attempt.number - 1].prediction_id != said.prediction_id:
             return _stray(job, said)
@@ -101,7 +101,7 @@ def _note(job: Job, attempt: Attempt, said: _Said) -> str:
         return "late"
     if not is_final_at_replicate(said.status):
         return "started"
-    job_store.note_finished(job, attempt, now=now)
+    job_store.record_finished(job, attempt, now=now)
     job = job_store.read(job.account, job.job_id)
     if attempt.number < len(job.attempts) or job.task_token is None:
         return "late"

@@ -53,7 +53,7 @@ def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # n
     if current is None:
         _step_aside(job, event["task_token"])
         return
-    with job_store.failures_noted(current):
+    with job_store.recording_failures(current):
         if current.cancel_wins:
             raise GenerationFailed(failure(FailureCode.CANCELED))
         prediction = _prediction_of(current, state_entry, now)
@@ -120,7 +120,7 @@ def _closed(job: Job, prediction: Prediction, now: datetime) -> Job:
     """Close the latest attempt, whose prediction was interrupted, so that the next one is the second."""
     *earlier, latest = job.attempts
     logger.warning("prediction interrupted, asking once more", prediction_id=prediction.prediction_id)
-    job_store.note_finished(job, latest, now=now)
+    job_store.record_finished(job, latest, now=now)
     return replace(job, attempts=(*earlier, replace(latest, prediction_id=prediction.prediction_id, finished_at=now)))
 
 
@@ -138,7 +138,7 @@ def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Predi
     if now >= job.deadline_at:
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED))
     if not slots.take(job, now=now):
-        job_store.note_waiting(job, now=now)
+        job_store.record_waiting(job, now=now)
         raise ProviderBusy(slots.stand_in_line(job, now=now))
     work = media.linked(job.work, inline_bytes_max=max(provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max))
     attempt = _written_down(job, state_entry)
@@ -172,7 +172,7 @@ def _written_down(job: Job, state_entry: str) -> Attempt | None:
 
 def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Prediction) -> Prediction:
     """Note the prediction's id, once. If another one is on the record, or the job has ended without it, this one is a stray."""
-    if job_store.note_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
+    if job_store.record_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
         return prediction
     try:
         known = job_store.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id

@@ -32,11 +32,11 @@ def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lam
     logger.append_keys(job_id=job.job_id)
     if job.status.is_final:
         return
-    with job_store.failures_noted(job):
+    with job_store.recording_failures(job):
         if job.cancel_wins:
             raise GenerationFailed(failure(FailureCode.CANCELED))
         prediction = _finished_prediction(job)
-        if not job_store.note_storing(job, now=clock.now()):
+        if not job_store.record_storing(job, now=clock.now()):
             job = job_store.read(job.account, job.job_id)
             if job.status.is_final:
                 return
@@ -129,7 +129,7 @@ def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | Non
 
 def _recorded(job: Job, output: Output) -> Job:
     """Record an output, once, and give the job as it is then; another sandbox may be storing the same job."""
-    while not job_store.note_output(job, output):
+    while not job_store.record_output(job, output):
         job = job_store.read(job.account, job.job_id)
         if job.status.is_final or output.number in {known.number for known in job.outputs}:
             return job

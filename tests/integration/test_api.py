@@ -71,7 +71,7 @@ def finished_job(*, outputs_count: int = 1) -> Job:
     job = held_job(num_outputs=max(outputs_count, 1))
     for number in range(outputs_count):
         key = f"media/web/ann/{job.job_id}/{number}.webp"
-        job_store.note_output(
+        job_store.record_output(
             stored(job), Output(number=number, key=key, content_type="image/webp", bytes=7, width=8, height=9, thumbnail_key=key + ".thumbnail.jpg")
         )
     return ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=datetime.now(UTC))

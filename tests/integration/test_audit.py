@@ -51,7 +51,7 @@ def output(number: int) -> Output:
 
 def ended(job: Job, *, delivered: int = 0) -> Job:
     for number in range(delivered):
-        assert job_store.note_output(stored(job), output(number))
+        assert job_store.record_output(stored(job), output(number))
     done = ledger.resolve(job.account, job.job_id, reason=failure(FailureCode.REFUSED), now=now())
     job_store.leave_open_jobs(done)
     return done
@@ -193,7 +193,7 @@ class TestReading:
         account_row(CLEO).delete()
         for row in EntryRow.query(partition(CLEO), EntryRow.sk.startswith("ENTRY#")):
             row.delete()
-        audit.note_progress(audit.Progress())
+        audit.record_progress(audit.Progress())
 
         assert [pk for pk, _ in audit.accounts()] == [partition(account) for account in (BOB, ANN, CLEO)]
 

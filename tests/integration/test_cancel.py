@@ -159,8 +159,8 @@ class TestTheSteps:
         canceled, delivered, now = held_job(), held_job(), datetime.now(UTC)
 
         assert job_store.request_cancel(canceled, next_check_at=now, now=now)
-        assert not job_store.note_storing(canceled, now=now)
-        assert job_store.note_storing(delivered, now=now)
+        assert not job_store.record_storing(canceled, now=now)
+        assert job_store.record_storing(delivered, now=now)
         assert job_store.request_cancel(delivered, next_check_at=now, now=now)
 
         assert stored(canceled).cancel_wins
@@ -171,7 +171,7 @@ class TestTheSteps:
         job = held_job()
         self.enter(job)
         until(lambda: predictions(simulated_replicate)[0]["status"] == "succeeded")
-        job_store.note_storing(job, now=NOON)
+        job_store.record_storing(job, now=NOON)
         job_store.request_cancel(job, next_check_at=NOON, now=NOON)
 
         handler_of("store_output")(key(job), CONTEXT)

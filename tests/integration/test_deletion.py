@@ -36,7 +36,7 @@ def delivered_job(*, now: datetime | None = None) -> Job:
     job = held_job(now=now)
     for name in (media.output_key(job, 0, "png"), media.thumbnail_key(job, 0)):
         media.put(name, b"pixels", "image/png")
-    job_store.note_output(job, Output(number=0, key=media.output_key(job, 0, "png"), content_type="image/png", bytes=6, width=1, height=1))
+    job_store.record_output(job, Output(number=0, key=media.output_key(job, 0, "png"), content_type="image/png", bytes=6, width=1, height=1))
     ended = ledger.resolve(ANN, job.job_id, now=now or datetime.now(UTC))
     job_store.leave_open_jobs(ended)
     return stored(job)
@@ -159,11 +159,11 @@ def test_a_step_that_is_repeated_after_the_deletion_is_no_fault(function: str) -
     assert handler_of(function)(steps.key(job, failure="Lambda.Unknown"), CONTEXT) in (None, {"fault": False})
 
 
-def test_a_late_note_does_not_bring_the_record_back() -> None:
+def test_a_late_write_does_not_bring_the_record_back() -> None:
     job = delivered_job()
     delete(job)
 
-    assert not job_store.note_output(job, Output(number=1, key="k", content_type="image/png", bytes=1, width=1, height=1))
+    assert not job_store.record_output(job, Output(number=1, key="k", content_type="image/png", bytes=1, width=1, height=1))
     assert not job_store.schedule_check(ANN, job.job_id, NOON)
     assert not job_store.leave_open_jobs(job)
     assert not job_store.renew_retention(job)

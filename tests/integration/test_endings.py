@@ -56,14 +56,14 @@ class TestEnding:
     @pytest.mark.parametrize(("code", "fault"), [(code, failure(code).is_fault) for code in FailureCode])
     def test_only_a_fault_is_red(self, code: FailureCode, fault: bool) -> None:  # noqa: FBT001 (a column of the table)
         job = held_job()
-        job_store.note_failure(job, failure(code))
+        job_store.record_failure(job, failure(code))
 
         assert self.refund(job, "GenerationFailed") == {"fault": fault}
         assert stored(job).failure == failure(code)
 
     def test_a_partial_delivery_is_not_red(self) -> None:
         job = held_job(num_outputs=2)
-        job_store.note_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
+        job_store.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
 
         assert self.refund(job, "OutputUnavailable") == {"fault": False}
         assert (stored(job).status, stored(job).charged, stored(job).refunded) == (JobStatus.COMPLETED, 10, 10)
@@ -79,7 +79,7 @@ class TestEnding:
 
     def test_a_job_that_was_completed_meanwhile_stays_completed(self) -> None:
         job = held_job()
-        job_store.note_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
+        job_store.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
         handler_of("complete_job")(key(job), CONTEXT)
         ended = stored(job)
 
@@ -100,7 +100,7 @@ class TestEnding:
         job, now = held_job(), datetime.now(UTC)
         attempt = job_store.begin_attempt(job, "entry", lease_until=now, now=now)
         assert attempt
-        job_store.note_prediction(job, attempt, "p1", now=now)
+        job_store.record_prediction(job, attempt, "p1", now=now)
 
         # Nobody listens at the provider's address here.
         self.refund(job)
@@ -111,7 +111,7 @@ class TestEnding:
     def test_the_world_is_told_and_recovery_looks_no_more(self, delivered: int, announced: Callable[[], list[dict[str, Any]]]) -> None:
         job = held_job()
         for number in range(delivered):
-            job_store.note_output(job, Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1))
+            job_store.record_output(job, Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1))
         assert is_open(job)
 
         handler_of("complete_job")(key(job), CONTEXT)
@@ -191,7 +191,7 @@ class TestRecoverJobs:
 
     def test_a_stopped_execution_that_had_stored_something_is_a_delivery(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job(num_outputs=2)
-        job_store.note_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
+        job_store.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
         monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=False, stopped_at=job.created_at))
         at(monkeypatch, job.created_at + timedelta(minutes=5))
 
@@ -291,7 +291,7 @@ class TestNotifyClient:
         open_account(100)
         job = replace(image_job(prompt="灯塔 🏮"), callback_url=callback_url, metadata={"order": "7"})
         ledger.hold(job, key=None, now=NOON)
-        job_store.note_output(job, Output(number=0, key="media/k", content_type="image/png", bytes=1, width=1, height=1))
+        job_store.record_output(job, Output(number=0, key="media/k", content_type="image/png", bytes=1, width=1, height=1))
         return ledger.resolve(ANN, job.job_id, now=NOON)
 
     def answered(self, reply: Reply) -> tuple[Any, list[Received], Job]:

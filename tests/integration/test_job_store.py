@@ -38,12 +38,12 @@ class TestARecord:
 
         assert stored(job) == held == replace(job, held=20)
 
-    def test_keeps_everything_that_was_noted(self) -> None:
+    def test_keeps_everything_that_was_recorded(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.note_prediction(job, attempt, "p1", now=NOON)
-        job_store.note_output(job, OUTPUT)
-        job_store.note_storing(job, now=NOON)
+        job_store.record_prediction(job, attempt, "p1", now=NOON)
+        job_store.record_output(job, OUTPUT)
+        job_store.record_storing(job, now=NOON)
 
         now = stored(job)
 
@@ -59,16 +59,16 @@ class TestARecord:
 NOTES: dict[str, Callable[[Job], object]] = {
     "store_task_token": lambda job: job_store.store_task_token(job, "token", "9999", next_check_at=LATER),
     "begin_attempt": lambda job: job_store.begin_attempt(job, "entry", lease_until=LATER, now=NOON),
-    "note_storing": lambda job: job_store.note_storing(job, now=NOON),
-    "note_output": lambda job: job_store.note_output(job, OUTPUT),
-    "note_failure": lambda job: job_store.note_failure(job, failure(FailureCode.REFUSED)),
+    "record_storing": lambda job: job_store.record_storing(job, now=NOON),
+    "record_output": lambda job: job_store.record_output(job, OUTPUT),
+    "record_failure": lambda job: job_store.record_failure(job, failure(FailureCode.REFUSED)),
 }
 NOTES_OF_AN_ATTEMPT: dict[str, Callable[[Job, Attempt], object]] = {
     "retry_attempt": lambda job, attempt: job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER),
     "abandon_attempt": lambda job, attempt: job_store.abandon_attempt(job, attempt, now=NOON),
     "expire_lease": lambda job, attempt: job_store.expire_lease(job, attempt, until=NOON, now=NOON),
-    "note_prediction": lambda job, attempt: job_store.note_prediction(job, attempt, "p1", now=NOON),
-    "note_finished": lambda job, attempt: job_store.note_finished(job, attempt, now=NOON),
+    "record_prediction": lambda job, attempt: job_store.record_prediction(job, attempt, "p1", now=NOON),
+    "record_finished": lambda job, attempt: job_store.record_finished(job, attempt, now=NOON),
 }
 
 
@@ -87,7 +87,7 @@ class TestNotes:
         assert not note(ended)
         assert stored(ended) == ended
 
-    @pytest.mark.parametrize("name", ["begin_attempt", "note_storing", "note_output", "note_failure"])
+    @pytest.mark.parametrize("name", ["begin_attempt", "record_storing", "record_output", "record_failure"])
     def test_are_taken_once(self, name: str) -> None:
         job = held_job()
         NOTES[name](job)
@@ -112,7 +112,7 @@ class TestNotes:
         assert not note(ended, attempt)
         assert stored(job) == ended
 
-    @pytest.mark.parametrize("name", ["retry_attempt", "note_prediction", "note_finished"])
+    @pytest.mark.parametrize("name", ["retry_attempt", "record_prediction", "record_finished"])
     def test_of_an_attempt_are_taken_once(self, name: str) -> None:
         job = held_job()
         attempt = attempted(job)
@@ -168,7 +168,7 @@ class TestAttempt:
     def test_is_not_renewed_once_its_prediction_is_known(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.note_prediction(job, attempt, "p1", now=NOON)
+        job_store.record_prediction(job, attempt, "p1", now=NOON)
 
         assert not job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
 
@@ -210,37 +210,37 @@ class TestAttempt:
         job = held_job()
         attempt = attempted(job)
 
-        assert job_store.note_prediction(job, attempt, "p1", now=NOON)
-        assert not job_store.note_prediction(job, attempt, "p2", now=LATER)
+        assert job_store.record_prediction(job, attempt, "p1", now=NOON)
+        assert not job_store.record_prediction(job, attempt, "p2", now=LATER)
         assert stored(job).attempts[0].prediction_id == "p1"
 
     def test_with_another_nonce_is_another_attempt(self) -> None:
         job = held_job()
         attempt = replace(attempted(job), nonce="0" * 32)
 
-        assert not job_store.note_prediction(job, attempt, "p1", now=NOON)
-        assert not job_store.note_finished(job, attempt, now=NOON)
+        assert not job_store.record_prediction(job, attempt, "p1", now=NOON)
+        assert not job_store.record_finished(job, attempt, now=NOON)
 
 
 class TestFailure:
     def test_the_first_reason_stays(self) -> None:
         job = held_job()
-        job_store.note_failure(job, failure(FailureCode.INVALID_INPUT, "its own words"))
-        job_store.note_failure(job, failure(FailureCode.INTERNAL))
+        job_store.record_failure(job, failure(FailureCode.INVALID_INPUT, "its own words"))
+        job_store.record_failure(job, failure(FailureCode.INTERNAL))
 
         assert stored(job).failure == failure(FailureCode.INVALID_INPUT, "its own words")
 
     def test_is_on_the_job_before_the_error_leaves_the_step(self) -> None:
         job = held_job()
 
-        with pytest.raises(GenerationFailed), job_store.failures_noted(job):
+        with pytest.raises(GenerationFailed), job_store.recording_failures(job):
             raise GenerationFailed(failure(FailureCode.NO_OUTPUT))
         assert stored(job).failure == failure(FailureCode.NO_OUTPUT)
 
     def test_no_other_error_is_taken_for_one(self) -> None:
         job = held_job()
 
-        with pytest.raises(KeyError), job_store.failures_noted(job):
+        with pytest.raises(KeyError), job_store.recording_failures(job):
             raise KeyError
         assert stored(job).failure is None
 
@@ -250,9 +250,9 @@ class TestOutputs:
         job = held_job()
         second = replace(OUTPUT, number=1)
 
-        assert job_store.note_output(job, OUTPUT)
-        assert not job_store.note_output(job, second), "it does not know of the first"
-        assert job_store.note_output(stored(job), second)
+        assert job_store.record_output(job, OUTPUT)
+        assert not job_store.record_output(job, second), "it does not know of the first"
+        assert job_store.record_output(stored(job), second)
         assert stored(job).outputs == (OUTPUT, second)
 
 

@@ -58,7 +58,7 @@ def output(number: int) -> Output:
 
 def with_outputs(job: Job, outputs_count: int) -> Job:
     for number in range(outputs_count):
-        assert job_store.note_output(stored(job), output(number))
+        assert job_store.record_output(stored(job), output(number))
     return stored(job)
 
 
@@ -383,7 +383,7 @@ class TestResolve:
 
     def test_a_part_delivered_is_no_failure(self) -> None:
         job = with_outputs(held_job(num_outputs=2), 1)
-        job_store.note_failure(job, failure(FailureCode.OUTPUT_UNAVAILABLE))
+        job_store.record_failure(job, failure(FailureCode.OUTPUT_UNAVAILABLE))
 
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
@@ -391,7 +391,7 @@ class TestResolve:
 
     def test_the_reason_on_the_record_wins(self) -> None:
         job = held_job()
-        job_store.note_failure(job, failure(FailureCode.REFUSED))
+        job_store.record_failure(job, failure(FailureCode.REFUSED))
 
         assert ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.INTERNAL), now=NOON).failure == failure(FailureCode.REFUSED)
 
@@ -419,17 +419,17 @@ class TestResolve:
         job = held_job()
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
-        assert not job_store.note_output(ended, output(0))
+        assert not job_store.record_output(ended, output(0))
         assert stored(job) == ended
 
-    def test_a_note_between_reading_and_writing_is_not_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_write_between_reading_and_writing_is_not_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         read, outputs = job_store.read, iter([output(0)])
 
         def read_and_be_overtaken(account: AccountId, job_id: str) -> Job:
             seen = read(account, job_id)
             for late in outputs:
-                assert job_store.note_output(seen, late)
+                assert job_store.record_output(seen, late)
             return seen
 
         monkeypatch.setattr(job_store, "read", read_and_be_overtaken)
@@ -684,7 +684,7 @@ def test_the_books_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) -
         "grant": lambda amount: ledger.grant(account, amount or 1, reason="a reason", reference=str(amount), now=NOON),
         "hold": lambda amount: jobs.append(ledger.hold(image_job(account=account, num_outputs=abs(amount) % 4 + 1), key=None, now=NOON)[0]),
         "hold again": lambda amount: ledger.hold(jobs[amount % len(jobs)], key=None, now=NOON) if jobs else None,
-        "deliver": lambda amount: jobs and job_store.note_output(now := stored(jobs[amount % len(jobs)]), output(len(now.outputs))),
+        "deliver": lambda amount: jobs and job_store.record_output(now := stored(jobs[amount % len(jobs)]), output(len(now.outputs))),
         "resolve": lambda amount: jobs and ledger.resolve(account, jobs[amount % len(jobs)].job_id, now=NOON),
     }
     for verb, amount in verbs:

@@ -80,7 +80,7 @@ class TestRequestPrediction:
     def test_a_crash_after_asking_is_found_again_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         with monkeypatch.context() as crashing:
-            crashing.setattr(job_store, "note_prediction", lambda *_, **__: 1 / 0)
+            crashing.setattr(job_store, "record_prediction", lambda *_, **__: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 self.enter(job)
         assert stored(job).status is JobStatus.PENDING

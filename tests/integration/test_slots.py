@@ -40,7 +40,7 @@ def holder(job: Job) -> str:
 
 def wait(job: Job, now: datetime) -> float:
     """Have a job find no free slot, and tell after how many seconds it comes back."""
-    job_store.note_waiting(job, now=now)
+    job_store.record_waiting(job, now=now)
     return slots.stand_in_line(job, now=now)
 
 

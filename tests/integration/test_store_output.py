@@ -78,7 +78,7 @@ class TestStoreOutput:
         job, now = held_job(**parameters), datetime.now(UTC)
         attempt = job_store.begin_attempt(job, "entry", lease_until=now, now=now)
         assert attempt
-        assert job_store.note_prediction(job, attempt, "p1", now=now)
+        assert job_store.record_prediction(job, attempt, "p1", now=now)
         return stored(job)
 
     def store(self, job: Job) -> Job:
@@ -251,7 +251,7 @@ class TestStoreOutput:
         files = {"/a": Reply(200, image()), "/b": Reply(200, image())}
         with self.returning(["/a", "/b"], files):
             job = self.processing(num_outputs=3)
-            note, is_first = job_store.note_storing, iter([True])
+            note, is_first = job_store.record_storing, iter([True])
 
             def overtaken(known: Job, *, now: datetime) -> bool:
                 noted = note(known, now=now)
@@ -259,7 +259,7 @@ class TestStoreOutput:
                     self.store(job)
                 return noted
 
-            monkeypatch.setattr(job_store, "note_storing", overtaken)
+            monkeypatch.setattr(job_store, "record_storing", overtaken)
             self.store(job)
 
         assert [output.number for output in stored(job).outputs] == [0, 1]
@@ -270,7 +270,7 @@ class TestStoreOutput:
         with self.returning("/a", {"/a": Reply(200, image())}):
             job = self.processing()
             with monkeypatch.context() as crashing:
-                crashing.setattr(job_store, "note_output", lambda *_: 1 / 0)
+                crashing.setattr(job_store, "record_output", lambda *_: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
                     self.store(job)
             self.store(job)
@@ -311,7 +311,7 @@ class TestStoreOutput:
             ledger.hold(job, key=None, now=NOON)
             attempt = job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
             assert attempt
-            job_store.note_prediction(job, attempt, "p1", now=NOON)
+            job_store.record_prediction(job, attempt, "p1", now=NOON)
 
             assert len(self.store(job).outputs) == 1
 

@@ -369,7 +369,7 @@ class TestWhatItSays:
         job, now = held_job(), datetime.now(UTC)
         attempt = job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
         assert attempt
-        assert job_store.note_prediction(job, attempt, "prediction1", now=now)
+        assert job_store.record_prediction(job, attempt, "prediction1", now=now)
         before = stored(job)
         webhooks = {"nobody's": None, "the job's own": reference_of(before), "another job's": str(Reference(ANN, image_job().job_id, attempt.nonce))}
         requests.put(f"{simulated_replicate.base_url}/faults", json={"run_seconds": 60, "queue_seconds": 0}, timeout=5).raise_for_status()
@@ -428,7 +428,7 @@ class TestWhatItSays:
         assert call(reference_of(job), body, signed(body) | {"content-type": content_type})[0] == 200
 
     def test_an_event_that_could_not_be_recorded_is_sent_again(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(job_store, "note_prediction", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(job_store, "record_prediction", lambda *_, **__: 1 / 0)
 
         # Replicate comes again after any 5xx.
         assert tell(job)[0] == 500

@@ -98,9 +98,9 @@ class Lives:
         (attempt,) = stored(job).attempts
         if self._luck.random() < 1 / 4:
             self._ask_again(job, attempt)
-        self._surely(lambda: job_store.note_prediction(job, attempt, "prediction", now=NOON))
-        assert not self._surely(lambda: job_store.note_prediction(job, attempt, "another", now=NOON))
-        self._surely(lambda: job_store.note_finished(job, attempt, now=NOON))
+        self._surely(lambda: job_store.record_prediction(job, attempt, "prediction", now=NOON))
+        assert not self._surely(lambda: job_store.record_prediction(job, attempt, "another", now=NOON))
+        self._surely(lambda: job_store.record_finished(job, attempt, now=NOON))
         asked = stored(job)
         (attempt,) = asked.attempts
         assert (asked.status, asked.task_token) == (JobStatus.PROCESSING, "token")
@@ -113,11 +113,11 @@ class Lives:
         assert (renewed.requests_count, renewed.abandoned) == (2, False)
 
     def _store(self, job: Job, outputs_count: int) -> None:
-        self._surely(lambda: job_store.note_storing(job, now=NOON))
+        self._surely(lambda: job_store.record_storing(job, now=NOON))
         assert (stored(job).storing_at is None) == stored(job).cancel_wins
         for number in range(outputs_count):
             output = Output(number=number, key=f"media/{number}.webp", content_type="image/webp", bytes=1, width=1, height=1)
-            self._surely(partial(job_store.note_output, stored(job), output))
+            self._surely(partial(job_store.record_output, stored(job), output))
         assert [known.number for known in stored(job).outputs] == list(range(outputs_count))
 
     def _end(self, job: Job, status: JobStatus) -> None:

@@ -106,7 +106,7 @@ class TestRefundedTwice:
         for number, order in enumerate(sorted(set(permutations((refund, refund, recover, complete))), key=str)):
             job, charged = job_of_user(number, num_outputs=2), 10 * (number % 2)
             if charged:
-                job_store.note_output(job, OUTPUT)
+                job_store.record_output(job, OUTPUT)
 
             for resolve in order:
                 resolve(job)
@@ -132,7 +132,7 @@ class TestRefundedTwice:
         charged: list[int] = []
         for number in count():
             job = job_of_user(number, num_outputs=2)
-            with at_call(number, before=lambda job=job: job_store.note_output(job, OUTPUT)) as calls:  # type: ignore[misc]
+            with at_call(number, before=lambda job=job: job_store.record_output(job, OUTPUT)) as calls:  # type: ignore[misc]
                 refund(job)
 
             ended = stored(job)

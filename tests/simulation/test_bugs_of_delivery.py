@@ -28,7 +28,7 @@ class TestPaidTwice:
     """10. What was paid for is asked for again after a crash, a time-out or a lost answer, or its id is lost."""
 
     @pytest.mark.parametrize("error", ["Runtime.ExitError", "Sandbox.Timedout"])
-    def test_a_crash_between_the_request_and_its_note_pays_once(self, studio: Studio, error: str) -> None:
+    def test_a_crash_between_the_request_and_its_record_pays_once(self, studio: Studio, error: str) -> None:
         def crash(*_: Any, **__: Any) -> None:
             raise type(error, (Exception,), {})("exit status 137")
 
@@ -36,7 +36,7 @@ class TestPaidTwice:
             with pytest.MonkeyPatch.context() as patch:
                 if event["job_id"] not in crashed:
                     crashed.append(event["job_id"])
-                    patch.setattr(job_store, "note_prediction", crash)
+                    patch.setattr(job_store, "record_prediction", crash)
                 handler_of("request_prediction")(event, CONTEXT)
 
         crashed: list[str] = []
@@ -141,7 +141,7 @@ class TestSomebodyElses:
 
     def job_of_ann(self) -> Job:
         job = held_job(num_outputs=2)
-        job_store.note_output(job, OUTPUT)
+        job_store.record_output(job, OUTPUT)
         refund(job)
         return stored(job)
 

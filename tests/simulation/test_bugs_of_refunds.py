@@ -173,7 +173,7 @@ class TestRefundOfTheWrongAmount:
     def test_a_part_that_was_not_delivered_is_given_back(self, stored_count: int, charged: int) -> None:
         job = held_job(num_outputs=4)
         for number in range(stored_count):
-            job_store.note_output(stored(job), replace(OUTPUT, number=number))
+            job_store.record_output(stored(job), replace(OUTPUT, number=number))
 
         refund(job)
 
@@ -183,7 +183,7 @@ class TestRefundOfTheWrongAmount:
     def test_a_part_of_a_credit_is_not_charged(self) -> None:
         open_account(100)
         job, _ = ledger.hold(replace(image_job(num_outputs=3), quoted=20), key=None, now=NOON)
-        job_store.note_output(job, OUTPUT)
+        job_store.record_output(job, OUTPUT)
 
         complete(job)
 

@@ -98,7 +98,7 @@ class TestWebhookFromAnybody:
         job, content = asked_job(), message()
         headers = signed(simulated_replicate, content)
         assert knock(reference_of(job), content, headers) == 200
-        job_store.note_output(job := stored(job), OUTPUT)
+        job_store.record_output(job := stored(job), OUTPUT)
         complete(job)
         before, ended = balanced(), stored(job)
 
@@ -204,7 +204,7 @@ class TestCallbackBeforeRecord:
         # Replicate comes again for whatever is not 2xx or 3xx.
         assert knock(nowhere, content, signed(simulated_replicate, content)) == 404
         with monkeypatch.context() as broken:
-            broken.setattr(job_store, "note_prediction", lambda *_, **__: 1 / 0)
+            broken.setattr(job_store, "record_prediction", lambda *_, **__: 1 / 0)
             assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 500
         assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
 
@@ -232,10 +232,10 @@ class TestLateEvents:
     def test_a_job_that_has_ended_stays_as_it_is(self, end: str, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
         job = asked_job()
         assert job.attempt
-        job_store.note_prediction(job, job.attempt, "prediction1", now=NOON)
+        job_store.record_prediction(job, job.attempt, "prediction1", now=NOON)
         match end:
             case "completed":
-                job_store.note_output(stored(job), OUTPUT)
+                job_store.record_output(stored(job), OUTPUT)
             case "canceled":
                 job_store.request_cancel(job, next_check_at=NOON, now=NOON)
         refund(job)

@@ -53,7 +53,7 @@ def processing_job() -> Job:
     job = held_job(num_outputs=4)
     attempt = job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
     assert attempt
-    assert job_store.note_prediction(job, attempt, "prediction", now=NOON)
+    assert job_store.record_prediction(job, attempt, "prediction", now=NOON)
     return stored(job)
 
 
@@ -65,7 +65,7 @@ def deliver(job: Job) -> None:
     """Store all outputs, unless others have."""
     for number in range(job.work.outputs_count):
         seen = stored(job)
-        while number not in {known.number for known in seen.outputs} and not seen.status.is_final and not job_store.note_output(seen, output(number)):
+        while number not in {known.number for known in seen.outputs} and not seen.status.is_final and not job_store.record_output(seen, output(number)):
             seen = stored(job)
 
 
@@ -84,7 +84,7 @@ def cancel(job: Job) -> Job | None:
 
 def store_and_complete(job: Job) -> Job:
     """What StoreOutput and the step after it do once the prediction has succeeded."""
-    if not job_store.note_storing(job, now=NOON) and stored(job).cancel_wins:
+    if not job_store.record_storing(job, now=NOON) and stored(job).cancel_wins:
         return refund(job)
     deliver(job)
     return resolve(job)
@@ -107,7 +107,7 @@ def receipt(job: Job) -> tuple[JobStatus, int, int]:
 def test_a_job_ends_once_by_complete_cancel_or_refund(race: Race, read_together: None, *, delivered: bool) -> None:
     job = processing_job()
     if delivered:
-        assert job_store.note_storing(job, now=NOON)
+        assert job_store.record_storing(job, now=NOON)
         deliver(job)
 
     outcomes = race.run(lambda place: (cancel, resolve, refund)[place % 3](job))
@@ -141,9 +141,9 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
     disturbances: list[Callable[[], object]] = [
         partial(resolve, job),
         partial(cancel, job),
-        partial(job_store.note_output, job, output(0)),
-        partial(job_store.note_storing, job, now=NOON),
-        partial(job_store.note_prediction, job, job.attempts[0], "stray", now=NOON),
+        partial(job_store.record_output, job, output(0)),
+        partial(job_store.record_storing, job, now=NOON),
+        partial(job_store.record_prediction, job, job.attempts[0], "stray", now=NOON),
         partial(job_store.leave_open_jobs, job),
         partial(job_store.schedule_check, job.account, job.job_id, NOON),
     ]

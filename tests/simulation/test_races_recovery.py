@@ -79,7 +79,7 @@ def job_of(user: str, *, outputs_count: int = 0, now: datetime = NOON) -> Job:
     job = held_job(account=AccountId("web", user), num_outputs=4, now=now)
     for number in range(outputs_count):
         output = Output(number=number, key=f"media/{number}.webp", content_type="image/webp", bytes=1, width=1, height=1)
-        assert job_store.note_output(stored(job), output)
+        assert job_store.record_output(stored(job), output)
     return stored(job)
 
 

@@ -107,7 +107,7 @@ def progress() -> Progress:
     return Progress((row.after_pk, row.after_sk) if row.after_pk else None, *(int(count) for count in counts))
 
 
-def note_progress(made: Progress) -> None:
+def record_progress(made: Progress) -> None:
     """Remember how far the audit has come."""
     after_pk, after_sk = made.after or (None, None)
     AuditRow(

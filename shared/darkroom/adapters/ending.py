@@ -32,7 +32,7 @@ def end(account: AccountId, job_id: str, *, reason: Failure | None = None, now: 
 def _stop_predictions(job: Job) -> None:
     for attempt in job.attempts:
         if attempt.prediction_id and not attempt.finished_at:
-            with _trouble_noted(attempt.prediction_id):
+            with _errors_logged(attempt.prediction_id):
                 provider_named(job.work.provider).cancel(attempt.prediction_id)
 
 
@@ -40,7 +40,7 @@ def stop_stray(job: Job, prediction_id: str) -> None:
     """Count a prediction that came for this job and is not its own, and stop it, unless it is the prediction of another job."""
     logger.warning("stray prediction", job_id=job.job_id, prediction_id=prediction_id)
     metrics.add_metric("StrayPredictions", "Count", 1)
-    with _trouble_noted(prediction_id):
+    with _errors_logged(prediction_id):
         provider = provider_named(job.work.provider)
         webhook_url = provider.get(prediction_id).webhook_url
         if webhook_url is None or f"{job.account}/{job.job_id}/" in unquote(webhook_url):
@@ -48,7 +48,7 @@ def stop_stray(job: Job, prediction_id: str) -> None:
 
 
 @contextmanager
-def _trouble_noted(prediction_id: str) -> Iterator[None]:
+def _errors_logged(prediction_id: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 (it ends at its deadline by itself, and nothing may stand between a user and a refund)

@@ -1,6 +1,6 @@
 """The record of a job: read it, list it, and write down what was found out.
 
-Each note is one conditional write, so whoever comes late changes nothing. A note answers whether it was taken.
+Each `record_*` is one conditional write: a late caller changes nothing. It returns whether the write was done.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def store_task_token(job: Job, token: str, state_entry: str, *, next_check_at: d
 
     A cancel that was asked for before stands in what this gives; one that comes later finds the token.
     """
-    return _noted(
+    return _update_returning(
         job,
         [JobRow.task_token.set(token), JobRow.state_entry.set(state_entry), JobRow.next_check_at.set(next_check_at)],
         IS_OPEN & (JobRow.state_entry.does_not_exist() | (JobRow.state_entry <= state_entry)),
@@ -76,7 +76,7 @@ def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job |
     """
     asking: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.next_check_at.set(next_check_at)]
     # A repeat must not put recovery off, or somebody who keeps asking would keep the job open.
-    if asked := _noted(job, asking, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
+    if asked := _update_returning(job, asking, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
         return asked
     known = read(job.account, job.job_id)
     return None if known.status.is_final else known
@@ -88,7 +88,7 @@ def begin_attempt(job: Job, state_entry: str, *, lease_until: datetime, now: dat
         return None
     attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), state_entry=state_entry, requested_at=now, lease_until=lease_until)
     added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
-    return attempt if _note(job, [added], IS_OPEN & (size(JobRow.attempts) == len(job.attempts))) else None
+    return attempt if _update(job, [added], IS_OPEN & (size(JobRow.attempts) == len(job.attempts))) else None
 
 
 def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
@@ -98,7 +98,7 @@ def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: 
     """
     row = _attempt_row(attempt)
     renewed = replace(attempt, state_entry=state_entry, requested_at=now, lease_until=lease_until, requests_count=attempt.requests_count + 1, abandoned=False)
-    taken = _note(
+    taken = _update(
         job,
         [
             row.state_entry.set(state_entry),
@@ -115,7 +115,7 @@ def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: 
 def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     """Note that the provider surely created nothing for this attempt, so that it may be asked again. The job is waiting since now."""
     row = _attempt_row(attempt)
-    return _note(
+    return _update(
         job,
         [row.abandoned.set(True), row.lease_until.set(now), JobRow.waiting_since.set(JobRow.waiting_since | now)],
         IS_OPEN & (row.requests_count == attempt.requests_count) & row.prediction_id.does_not_exist(),
@@ -125,22 +125,22 @@ def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
 def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
     """Note that whoever asked has given up without an answer, so that after this time others may ask again. The job is waiting since now."""
     row = _attempt_row(attempt)
-    return _note(
+    return _update(
         job,
         [row.lease_until.set(until), JobRow.waiting_since.set(JobRow.waiting_since | now)],
         IS_OPEN & (row.requests_count == attempt.requests_count) & row.prediction_id.does_not_exist(),
     )
 
 
-def note_waiting(job: Job, *, now: datetime) -> bool:
+def record_waiting(job: Job, *, now: datetime) -> bool:
     """Note that the job waits for its turn, since now unless it did before."""
-    return _note(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], IS_OPEN)
+    return _update(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], IS_OPEN)
 
 
-def note_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
+def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
     """Note the id of the attempt's prediction: once, by whoever learns it first. The job is processing from then on."""
     row = _attempt_row(attempt)
-    return _note(
+    return _update(
         job,
         [
             row.prediction_id.set(prediction_id),
@@ -152,26 +152,26 @@ def note_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: date
     )
 
 
-def note_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
+def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     """Note when the attempt's prediction was first known to be finished."""
     row = _attempt_row(attempt)
-    return _note(job, [row.finished_at.set(now)], IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist())
+    return _update(job, [row.finished_at.set(now)], IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist())
 
 
-def note_storing(job: Job, *, now: datetime) -> bool:
+def record_storing(job: Job, *, now: datetime) -> bool:
     """Note that storing began, unless it did before or a cancel was asked for before. From then on a cancel comes too late."""
-    return _note(job, [JobRow.storing_at.set(now)], IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist())
+    return _update(job, [JobRow.storing_at.set(now)], IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist())
 
 
-def note_output(job: Job, output: Output) -> bool:
+def record_output(job: Job, output: Output) -> bool:
     """Note one more stored output, if it is the next one after those that the caller knows of."""
     added = JobRow.outputs.set(JobRow.outputs.append([output_map(output)]))
-    return _note(job, [added], IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
+    return _update(job, [added], IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
 
 
-def note_failure(job: Job, failure: Failure) -> bool:
+def record_failure(job: Job, failure: Failure) -> bool:
     """Note why the job cannot be delivered; the first reason stays."""
-    return _note(
+    return _update(
         job,
         [JobRow.failure_code.set(failure.code.value), JobRow.failure_message.set(failure.message)],
         IS_OPEN & JobRow.failure_code.does_not_exist(),
@@ -179,12 +179,12 @@ def note_failure(job: Job, failure: Failure) -> bool:
 
 
 @contextmanager
-def failures_noted(job: Job) -> Iterator[None]:
+def recording_failures(job: Job) -> Iterator[None]:
     """Put the reason of a GenerationFailed on the job before the error leaves the step."""
     try:
         yield
     except GenerationFailed as error:
-        note_failure(job, error.failure)
+        record_failure(job, error.failure)
         raise
 
 
@@ -229,10 +229,10 @@ def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB gives paths
     return JobRow.attempts[attempt.number - 1]
 
 
-def _note(job: Job, actions: list[Action], condition: Condition) -> bool:
-    return _noted(job, actions, condition) is not None
+def _update(job: Job, actions: list[Action], condition: Condition) -> bool:
+    return _update_returning(job, actions, condition) is not None
 
 
-def _noted(job: Job, actions: list[Action], condition: Condition) -> Job | None:
+def _update_returning(job: Job, actions: list[Action], condition: Condition) -> Job | None:
     row = key_of(job.account, job.job_id)
     return to_job(row) if update(row, [*actions, JobRow.revision.add(1)], condition) else None
