@@ -14,7 +14,7 @@ from darkroom import clock
 from darkroom.adapters import job_store, media, slots, workflow
 from darkroom.adapters.ending import stop_stray
 from darkroom.adapters.workflow import JobKey, key_of_event
-from darkroom.domain.errors import UNKNOWN_SECONDS, CannotTell, ComeBackLater, GenerationFailed, NotFound, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import UNKNOWN_SECONDS, GenerationFailed, LookupUnsupported, NotFound, ProviderBusy, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, is_same_state_entry, state_entry_name
 from darkroom.domain.predictions import Order, Prediction, PredictionStatus, may_ask_again, poll_seconds
@@ -59,9 +59,9 @@ def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # n
         prediction = _prediction_of(current, state_entry, now)
     if prediction and prediction.status is not PredictionStatus.RUNNING:
         workflow.resume(event["task_token"])
-    elif prediction and not _is_called_about(current):
+    elif prediction and not _receives_webhooks(current):
         requested_at = current.attempt.requested_at if current.attempt else now
-        _come_back_after(poll_seconds(now - requested_at), current)
+        _retry_after(poll_seconds(now - requested_at), current)
 
 
 def _step_aside(job: Job, task_token: str) -> None:
@@ -84,7 +84,7 @@ def _prediction_of(job: Job, state_entry: str, now: datetime) -> Prediction | No
     except ProviderBusy as busy:
         if now >= job.deadline_at:
             raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE)) from busy
-        _come_back_after(busy.retry_after_seconds * random.uniform(1, 1.5), job)  # noqa: S311 (jitter is no secret)
+        _retry_after(busy.retry_after_seconds * random.uniform(1, 1.5), job)  # noqa: S311 (jitter is no secret)
     if prediction and prediction.status is PredictionStatus.RUNNING and now >= job.deadline_at:
         raise GenerationFailed(failure(FailureCode.DEADLINE_EXCEEDED))
     return prediction
@@ -101,7 +101,7 @@ def _known_prediction(provider: Provider, job: Job, state_entry: str, now: datet
     if found:
         return _noted(provider, job, attempt, found)
     if is_same_state_entry(attempt.state_entry, state_entry) or now < attempt.lease_until:
-        _come_back_after(_RECHECK_SECONDS, job)
+        _retry_after(_RECHECK_SECONDS, job)
     if not is_told:
         # Asking again could be paying twice.
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
@@ -112,7 +112,7 @@ def _found(provider: Provider, job: Job, attempt: Attempt) -> tuple[Prediction |
     """Look for what an unanswered request may have made, and say whether the provider can tell at all."""
     try:
         return provider.find(_order(job, attempt)), True
-    except CannotTell:
+    except LookupUnsupported:
         return None, False
 
 
@@ -130,7 +130,7 @@ def _poll(provider: Provider, job: Job, prediction_id: str, now: datetime) -> Pr
     except ProviderUnavailable as error:
         if now >= job.deadline_at:
             raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE)) from error
-        _come_back_after(_RECHECK_SECONDS, job)
+        _retry_after(_RECHECK_SECONDS, job)
 
 
 def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Prediction | None:
@@ -158,7 +158,7 @@ def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Predi
         logger.warning("the provider gave no answer", cause=str(error), asks=attempt.requests_count)
         now = clock.now()
         job_store.expire_lease(job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
-        _come_back_after(1, job)
+        _retry_after(1, job)
     return _noted(provider, job, attempt, created)
 
 
@@ -185,9 +185,9 @@ def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Predictio
     return provider.get(known) if known else prediction
 
 
-def _is_called_about(job: Job) -> bool:
+def _receives_webhooks(job: Job) -> bool:
     """Tell whether the end of the job's prediction will be told. Otherwise it is looked at now and then."""
-    return bool(settings().public_url) and provider_named(job.work.provider).CALLS_BACK
+    return bool(settings().public_url) and provider_named(job.work.provider).SUPPORTS_WEBHOOKS
 
 
 def _order(job: Job, attempt: Attempt) -> Order:
@@ -201,14 +201,14 @@ def _order(job: Job, attempt: Attempt) -> Order:
 
 
 def _webhook_url(job: Job, attempt: Attempt) -> str | None:
-    if not _is_called_about(job):
+    if not _receives_webhooks(job):
         return None
     reference = Reference(job.account, job.job_id, attempt.nonce)
     return f"{settings().public_url}/webhooks/{job.work.provider}?job={quote(str(reference), safe='')}"
 
 
-def _come_back_after(seconds: float, job: Job) -> NoReturn:
+def _retry_after(seconds: float, job: Job) -> NoReturn:
     """Have the workflow wait, but not past the deadline. Step Functions waits until a whole second, so a part of one is rounded up."""
     now = clock.now()
     latest = max(job.deadline_at, now + timedelta(seconds=_RECHECK_SECONDS))
-    raise ComeBackLater(min(now + timedelta(seconds=seconds), latest) + timedelta(seconds=1))
+    raise RetryLater(min(now + timedelta(seconds=seconds), latest) + timedelta(seconds=1))

@@ -12,7 +12,7 @@ from darkroom import clock
 from darkroom.adapters import job_store, media, outputs
 from darkroom.adapters.fetch import fetch_output
 from darkroom.adapters.workflow import JobKey, key_of_event
-from darkroom.domain.errors import ComeBackLater, GenerationFailed, OutputUnavailable, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import GenerationFailed, OutputUnavailable, ProviderBusy, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job, Output
 from darkroom.domain.outputs import Thumbnail
@@ -52,17 +52,17 @@ def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lam
 
 def _finished_prediction(job: Job) -> Prediction:
     if job.attempt is None or job.attempt.prediction_id is None:
-        raise ComeBackLater(clock.now())
+        raise RetryLater(clock.now())
     try:
         prediction = provider_named(job.work.provider).get(job.attempt.prediction_id)
     except (ProviderBusy, ProviderUnavailable) as error:
         # RequestPrediction asks again, and knows when to give up.
-        raise ComeBackLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS)) from error
+        raise RetryLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS)) from error
     match prediction.status:
         case PredictionStatus.RUNNING:
-            raise ComeBackLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS))
+            raise RetryLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS))
         case PredictionStatus.FAILED if may_ask_again(job, prediction, now=clock.now()):
-            raise ComeBackLater(clock.now())
+            raise RetryLater(clock.now())
         case PredictionStatus.FAILED:
             raise GenerationFailed(prediction.failure or failure(FailureCode.PREDICTION_FAILED))
         case PredictionStatus.SUCCEEDED:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import CannotTell, DarkroomError, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import DarkroomError, GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Work
 from darkroom.domain.predictions import Order, Prediction, PredictionStatus
@@ -236,6 +236,6 @@ class TestReading:
             replicate.find(ORDER)
 
     def test_without_a_webhook_nothing_marks_a_prediction_as_ours(self, api: Replicate) -> None:
-        with pytest.raises(CannotTell):
+        with pytest.raises(LookupUnsupported):
             replicate.find(dataclasses.replace(ORDER, webhook_url=None))
         assert api.received == []

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from darkroom.adapters import job_store, ledger, secrets
-from darkroom.domain.errors import ComeBackLater, GenerationFailed, ProviderUnavailable
+from darkroom.domain.errors import GenerationFailed, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from local.replicate import SimulatedReplicate
@@ -98,7 +98,7 @@ class TestRequestPrediction:
 
         for seconds in (0, 34):
             at(monkeypatch, now + timedelta(seconds=seconds))
-            with pytest.raises(ComeBackLater):
+            with pytest.raises(RetryLater):
                 self.enter(job, entered_at=NOON + timedelta(seconds=seconds))
         assert self.predictions() == []
         at(monkeypatch, now + timedelta(seconds=36))
@@ -110,7 +110,7 @@ class TestRequestPrediction:
     def test_an_answer_that_was_lost_is_looked_for_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
-        with pytest.raises(ComeBackLater) as pause:
+        with pytest.raises(RetryLater) as pause:
             self.enter(job)
         self.faults(run_seconds=30)
         at(monkeypatch, pause.value.at)
@@ -128,7 +128,7 @@ class TestRequestPrediction:
         looks = []
         for seconds in (0, 6, 60, 200):
             at(monkeypatch, now + timedelta(seconds=seconds))
-            with pytest.raises(ComeBackLater) as pause:
+            with pytest.raises(RetryLater) as pause:
                 self.enter(job, entered_at=NOON + timedelta(seconds=seconds))
             looks.append((pause.value.at - now).total_seconds() - seconds)
 
@@ -141,12 +141,12 @@ class TestRequestPrediction:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
-        with pytest.raises(ComeBackLater) as pause:
+        with pytest.raises(RetryLater) as pause:
             self.enter(job)
         self.faults(run_seconds=30)
         at(monkeypatch, pause.value.at)
 
-        with pytest.raises(ComeBackLater):
+        with pytest.raises(RetryLater):
             self.enter(job, retry_count=1)
 
         assert len(self.predictions()) == 1
@@ -155,7 +155,7 @@ class TestRequestPrediction:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job, now = held_job(), datetime.now(UTC)
         self.faults(lost_create_answer=1, run_seconds=30)
-        with pytest.raises(ComeBackLater):
+        with pytest.raises(RetryLater):
             self.enter(job)
         self.faults(run_seconds=30)
         at(monkeypatch, now + timedelta(seconds=90))
@@ -169,12 +169,12 @@ class TestRequestPrediction:
     def test_a_provider_in_trouble_is_asked_again_when_nothing_can_have_come_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job, now = held_job(), datetime.now(UTC)
         self.faults(unavailable=1)
-        with pytest.raises(ComeBackLater):
+        with pytest.raises(RetryLater):
             self.enter(job)
         with pytest.raises(ProviderUnavailable):
             self.enter(job, entered_at=NOON + timedelta(seconds=5))
         self.faults(run_seconds=30)
-        with pytest.raises(ComeBackLater):
+        with pytest.raises(RetryLater):
             self.enter(job, entered_at=NOON + timedelta(seconds=10))
         assert self.predictions() == []
         at(monkeypatch, now + timedelta(seconds=90))
@@ -189,7 +189,7 @@ class TestRequestPrediction:
     def test_a_provider_that_stays_in_trouble_is_given_up_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         self.faults(unavailable=1)
-        with pytest.raises(ComeBackLater):
+        with pytest.raises(RetryLater):
             self.enter(job)
         self.faults(run_seconds=30)
         at(monkeypatch, job.deadline_at)
@@ -225,7 +225,7 @@ class TestRequestPrediction:
         job, now = held_job(), datetime.now(UTC)
         self.faults(throttle=1)
 
-        with pytest.raises(ComeBackLater) as pause:
+        with pytest.raises(RetryLater) as pause:
             self.enter(job)
 
         waiting = stored(job)
@@ -259,7 +259,7 @@ class TestRequestPrediction:
         at(monkeypatch, now)
         self.faults(**{fault: 1})
 
-        with pytest.raises(ComeBackLater):
+        with pytest.raises(RetryLater):
             self.enter(job)
 
         asked = stored(job)

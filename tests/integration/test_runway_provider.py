@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import CannotTell, DarkroomError, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import DarkroomError, GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Work
 from darkroom.domain.predictions import Order, Prediction, PredictionStatus
@@ -148,7 +148,7 @@ class TestCreating:
         assert api.received == []
 
     def test_what_an_unanswered_one_made_cannot_be_told(self, api: Runway) -> None:
-        with pytest.raises(CannotTell):
+        with pytest.raises(LookupUnsupported):
             runway.find(ORDER)
         assert api.received == []
 

@@ -11,7 +11,7 @@ import requests
 
 from darkroom.adapters import job_store, ledger
 from darkroom.adapters import workflow as workflow_adapter
-from darkroom.domain.errors import ComeBackLater, GenerationFailed
+from darkroom.domain.errors import GenerationFailed, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from local.replicate import SimulatedReplicate
@@ -53,7 +53,7 @@ class TestSecondAttempt:
 
     def test_is_written_down_before_it_is_made_under_a_nonce_of_its_own(self) -> None:
         job = self.interrupted_job()
-        with pytest.raises(ComeBackLater):
+        with pytest.raises(RetryLater):
             handler_of("store_output")(key(job), CONTEXT)
         self.faults(run_seconds=30)
 

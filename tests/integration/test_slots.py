@@ -11,7 +11,7 @@ import requests
 from darkroom.adapters import job_store, ledger, slots
 from darkroom.adapters.table import SlotRow
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import ComeBackLater
+from darkroom.domain.errors import RetryLater
 from darkroom.domain.jobs import Job, JobStatus
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
@@ -174,7 +174,7 @@ def test_without_a_free_slot_nothing_is_asked_and_the_job_comes_back(simulated_r
     for job in jobs[:2]:
         enter(job)
 
-    with pytest.raises(ComeBackLater) as pause:
+    with pytest.raises(RetryLater) as pause:
         enter(jobs[2])
 
     assert now + timedelta(seconds=2) <= pause.value.at <= now + timedelta(seconds=5)

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from darkroom.adapters import job_store, ledger, outputs
-from darkroom.domain.errors import ComeBackLater, GenerationFailed, OutputUnavailable
+from darkroom.domain.errors import GenerationFailed, OutputUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.predictions import Prediction
@@ -364,7 +364,7 @@ class TestStoreOutput:
         assert output.placeholder
 
     def test_a_prediction_that_still_runs_is_waited_for(self) -> None:
-        with self.returning(None, status="processing"), pytest.raises(ComeBackLater) as pause:
+        with self.returning(None, status="processing"), pytest.raises(RetryLater) as pause:
             self.store(self.processing())
 
         assert timedelta() < pause.value.at - datetime.now(UTC) < timedelta(seconds=10)
@@ -372,7 +372,7 @@ class TestStoreOutput:
     def test_a_job_without_a_prediction_goes_back(self) -> None:
         job = held_job()
 
-        with pytest.raises(ComeBackLater):
+        with pytest.raises(RetryLater):
             self.store(job)
 
         assert stored(job).storing_at is None

@@ -89,13 +89,13 @@ def test_a_wait_lasts_until_its_time() -> None:
     functions = Functions()
     execution = started(functions.states())
 
-    functions.last()[3]("ComeBackLater", json.dumps({"errorMessage": "2026-01-02T12:00:42Z", "errorType": "ComeBackLater"}))
+    functions.last()[3]("RetryLater", json.dumps({"errorMessage": "2026-01-02T12:00:42Z", "errorType": "RetryLater"}))
     functions.agenda.pass_seconds(41)
     assert len(functions.invoked) == 1
     functions.agenda.pass_seconds(1)
 
     assert len(functions.invoked) == 2
-    assert execution.passed == ["RequestPrediction", "ReadTheTime", "Pause", "RequestPrediction"]
+    assert execution.passed == ["RequestPrediction", "ParseRetryTime", "WaitUntilRetry", "RequestPrediction"]
 
 
 def test_starting_twice_is_starting_once() -> None:

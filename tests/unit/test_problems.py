@@ -15,8 +15,8 @@ from tools.problems import problems_text
 
 # What the workflow hears, and no caller.
 NOBODYS = {
-    errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy, errors.ComeBackLater, errors.ProviderUnavailable,
-    errors.OutputUnavailable, errors.GenerationFailed, errors.CannotTell,
+    errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy, errors.RetryLater, errors.ProviderUnavailable,
+    errors.OutputUnavailable, errors.GenerationFailed, errors.LookupUnsupported,
 }  # fmt: skip
 ERRORS = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DarkroomError)}
 MARKUP = re.compile(r"<script|<link|<img|<iframe|\bon\w+=|https?://(?!\S*127)", re.IGNORECASE)
@@ -60,7 +60,7 @@ def test_the_page_in_the_repository_is_written_from_the_table() -> None:
 
 def test_an_error_without_a_type_is_a_bug_here() -> None:
     with pytest.raises(KeyError):
-        problem_of(errors.ComeBackLater)  # type: ignore[arg-type]
+        problem_of(errors.RetryLater)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("path", ["/docs", "/problems/not-found"])

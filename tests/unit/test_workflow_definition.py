@@ -72,11 +72,11 @@ def test_only_errors_that_exist_are_caught_or_tried_again(state: dict[str, Any])
 
 
 @pytest.mark.parametrize("state", ["RequestPrediction", "StoreOutput"])
-def test_a_pause_or_a_refusal_is_never_tried_again_in_place(state: str) -> None:
+def test_a_retry_later_or_a_refusal_is_never_tried_again_in_place(state: str) -> None:
     # The first rule that names an error counts, and States.TaskFailed names all of them but States.Timeout.
     first, *others = STATES[state]["Retry"]
 
-    assert (set(first["ErrorEquals"]), first["MaxAttempts"]) == ({"ComeBackLater", "GenerationFailed"}, 0)
+    assert (set(first["ErrorEquals"]), first["MaxAttempts"]) == ({"RetryLater", "GenerationFailed"}, 0)
     assert not {error for rule in others for error in rule["ErrorEquals"]} & {"States.ALL"}
 
 
@@ -87,8 +87,8 @@ def test_only_the_two_steps_that_can_fail_have_a_catch() -> None:
 def test_a_late_webhook_is_a_new_state_entry_and_nothing_else_is() -> None:
     catches = {error: catch["Next"] for catch in STATES["RequestPrediction"]["Catch"] for error in catch["ErrorEquals"]}
 
-    assert catches == {"ComeBackLater": "ReadTheTime", "States.Timeout": "WebhookIsLate", "States.ALL": "RefundJob"}
-    assert STATES["WebhookIsLate"]["Next"] == STATES["Pause"]["Next"] == "RequestPrediction"
+    assert catches == {"RetryLater": "ParseRetryTime", "States.Timeout": "WebhookIsLate", "States.ALL": "RefundJob"}
+    assert STATES["WebhookIsLate"]["Next"] == STATES["WaitUntilRetry"]["Next"] == "RequestPrediction"
 
 
 def test_every_state_that_is_named_exists_and_every_state_is_reached() -> None:
@@ -117,7 +117,7 @@ def test_the_happy_path_has_three_states() -> None:
 
 def test_red_is_for_faults_alone() -> None:
     assert STATES["JobFailed"]["Type"] == "Fail"
-    assert STATES["JobClosed"]["Type"] == "Succeed"
+    assert STATES["JobEnded"]["Type"] == "Succeed"
     assert [state for state in STATES.values() if state["Type"] == "Fail"] == [STATES["JobFailed"]]
 
 
@@ -129,9 +129,9 @@ def test_there_are_no_aliases_no_jsonata_and_no_timeout_that_nobody_can_catch() 
 
 
 def test_the_state_carries_only_what_names_the_job() -> None:
-    carried = {name: set(STATES[name]["Parameters"]) for name in ("WebhookIsLate", "ReadTheTime")}
+    carried = {name: set(STATES[name]["Parameters"]) for name in ("WebhookIsLate", "ParseRetryTime")}
 
-    assert carried == {"WebhookIsLate": {"account.$", "job_id.$", "wait_seconds.$"}, "ReadTheTime": {"account.$", "job_id.$", "wait_seconds.$", "pause.$"}}
+    assert carried == {"WebhookIsLate": {"account.$", "job_id.$", "wait_seconds.$"}, "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"}}
     assert all(state["ResultPath"] is None for name, state in TASKS.items() if name != "RefundJob")
     assert "task_token" not in json.dumps([state for name, state in STATES.items() if name != "RequestPrediction"])
 

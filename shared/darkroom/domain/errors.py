@@ -21,9 +21,9 @@ DarkroomError
 ├── WorkflowUnavailable         nobody: the job is durable, and recovery starts or resumes it
 ├── WebhookRejected             whoever called the webhook, 401
 ├── WebhookSecretMissing        whoever called the webhook, 503
-├── ProviderBusy                the step that asked; it becomes ComeBackLater
-├── ComeBackLater               the workflow: wait until a time, then ask again
-├── CannotTell                  the step that looked; what it does not find it does not ask for again
+├── ProviderBusy                the step that asked; it becomes RetryLater
+├── RetryLater               the workflow: wait until a time, then ask again
+├── LookupUnsupported                  the step that looked; what it does not find it does not ask for again
 ├── ProviderUnavailable         the workflow: retry
 ├── OutputUnavailable           the workflow: retry
 └── GenerationFailed            the workflow: settle what the record holds
@@ -182,11 +182,11 @@ class ProviderBusy(DarkroomError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class CannotTell(DarkroomError):
+class LookupUnsupported(DarkroomError):
     """Nothing marks a prediction as ours, so whether there is one cannot be told."""
 
 
-class ComeBackLater(DarkroomError):
+class RetryLater(DarkroomError):
     """The workflow is to wait and enter RequestPrediction again; the message is the time, as Step Functions reads it."""
 
     def __init__(self, at: datetime) -> None:

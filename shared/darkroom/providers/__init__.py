@@ -11,14 +11,14 @@ from darkroom.domain.predictions import Order, Prediction
 class Provider(Protocol):
     """What a provider's module can do.
 
-    CALLS_BACK says whether it calls the webhook's URL; who does not is asked how it is doing. Images of ours of at most
+    SUPPORTS_WEBHOOKS says whether it calls the webhook's URL; who does not is asked how it is doing. Images of ours of at most
     INLINE_INPUT_BYTES_MAX go into the request, as data URLs; others are signed links.
 
     Every verb may raise ProviderBusy (nothing was done, come back later) and ProviderUnavailable (what was done is unknown). Only `request`
     raises GenerationFailed (it will never be done): what exists already is not undone by a refusal.
     """
 
-    CALLS_BACK: bool
+    SUPPORTS_WEBHOOKS: bool
     INLINE_INPUT_BYTES_MAX: int
 
     def request(self, order: Order) -> Prediction:
@@ -36,7 +36,7 @@ class Provider(Protocol):
     def find(self, order: Order) -> Prediction | None:
         """Look for a prediction that an earlier `request` of this order may have created; None when there is none.
 
-        Raises CannotTell where nothing marks a prediction as the order's: then it is not asked for again.
+        Raises LookupUnsupported where nothing marks a prediction as the order's: then it is not asked for again.
         """
         ...
 

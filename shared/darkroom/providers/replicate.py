@@ -16,13 +16,13 @@ import replicate
 from replicate.types import Prediction as ReplicatePrediction
 
 from darkroom.adapters.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
-from darkroom.domain.errors import CannotTell, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.predictions import Order, Prediction, PredictionStatus, is_final_at_replicate, links_in
 from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
-CALLS_BACK = True
+SUPPORTS_WEBHOOKS = True
 INLINE_INPUT_BYTES_MAX = 0
 
 # Shorter than the time-out of any function that asks, so that a step hears of it and can write it down.
@@ -74,7 +74,7 @@ def cancel(prediction_id: str) -> None:
 def find(order: Order) -> Prediction | None:
     """Look through the latest predictions for the one with this webhook, which the list echoes. Inputs alone prove nothing."""
     if order.webhook_url is None:
-        raise CannotTell
+        raise LookupUnsupported
     with _unanswered():
         listed = _calling(lambda client: list(islice(client.predictions.list(created_after=order.created_after), _LOOKED_THROUGH_MAX)))
     return next((_normalised(prediction) for prediction in listed if getattr(prediction, "webhook", None) == order.webhook_url), None)

@@ -11,13 +11,13 @@ import httpx
 import runwayml
 
 from darkroom.adapters.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
-from darkroom.domain.errors import CannotTell, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.predictions import Order, Prediction, PredictionStatus
 from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
-CALLS_BACK = False
+SUPPORTS_WEBHOOKS = False
 # An image's server must answer HEAD, which a link of S3's that is signed for GET does not; a data URL may have 5 MB, encoded
 # (docs.dev.runwayml.com/assets/inputs).
 INLINE_INPUT_BYTES_MAX = 3_700_000
@@ -71,7 +71,7 @@ def cancel(prediction_id: str) -> None:
 
 def find(order: Order) -> Prediction | None:  # noqa: ARG001 (nothing of it helps)
     """Runway has no list of tasks, and nothing on a task is ours to choose."""
-    raise CannotTell
+    raise LookupUnsupported
 
 
 def _resource(client: runwayml.RunwayML, does: str) -> Any:  # noqa: ANN401 (each model has a type of its own, and the template names the model)

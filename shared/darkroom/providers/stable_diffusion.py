@@ -22,7 +22,7 @@ from darkroom.domain.predictions import Order, Prediction, PredictionStatus
 from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
-CALLS_BACK = False
+SUPPORTS_WEBHOOKS = False
 INLINE_INPUT_BYTES_MAX = 20_000_000
 
 _CONNECT_SECONDS = 2.0
