@@ -17,7 +17,7 @@ from darkroom.adapters.workflow import JobKey, key_of_event
 from darkroom.domain.errors import UNKNOWN_SECONDS, GenerationFailed, LookupUnsupported, NotFound, ProviderBusy, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, is_same_state_entry, state_entry_name
-from darkroom.domain.predictions import Order, Prediction, PredictionStatus, may_ask_again, poll_seconds
+from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus, may_ask_again, poll_seconds
 from darkroom.domain.recovery import running_check_at
 from darkroom.domain.references import Reference
 from darkroom.observability import logger, metrics, tracer
@@ -75,7 +75,7 @@ def _prediction_of(job: Job, state_entry: str, now: datetime) -> Prediction | No
 
     The deadline ends what still runs, and forbids asking; what finished before it is never thrown away.
     """
-    provider = provider_named(job.work.provider)
+    provider = provider_named(job.model_input.provider)
     try:
         prediction = _known_prediction(provider, job, state_entry, now)
         if prediction and may_ask_again(job, prediction, now=now):
@@ -111,7 +111,7 @@ def _known_prediction(provider: Provider, job: Job, state_entry: str, now: datet
 def _found(provider: Provider, job: Job, attempt: Attempt) -> tuple[Prediction | None, bool]:
     """Look for what an unanswered request may have made, and say whether the provider can tell at all."""
     try:
-        return provider.find(_order(job, attempt)), True
+        return provider.find(_prediction_request(job, attempt)), True
     except LookupUnsupported:
         return None, False
 
@@ -140,12 +140,12 @@ def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Predi
     if not slots.take(job, now=now):
         job_store.record_waiting(job, now=now)
         raise ProviderBusy(slots.stand_in_line(job, now=now))
-    work = media.linked(job.work, inline_bytes_max=max(provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max))
+    model_input = media.linked(job.model_input, inline_bytes_max=max(provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max))
     attempt = _written_down(job, state_entry)
     if attempt is None:
         return None
     try:
-        created = provider.request(replace(_order(job, attempt), work=work))
+        created = provider.create(replace(_prediction_request(job, attempt), model_input=model_input))
     except ProviderBusy:
         now = clock.now()
         if attempt.requests_count == 1 or (job.attempt and job.attempt.abandoned):
@@ -187,12 +187,12 @@ def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Predictio
 
 def _receives_webhooks(job: Job) -> bool:
     """Tell whether the end of the job's prediction will be told. Otherwise it is looked at now and then."""
-    return bool(settings().public_url) and provider_named(job.work.provider).SUPPORTS_WEBHOOKS
+    return bool(settings().public_url) and provider_named(job.model_input.provider).SUPPORTS_WEBHOOKS
 
 
-def _order(job: Job, attempt: Attempt) -> Order:
-    return Order(
-        work=job.work,
+def _prediction_request(job: Job, attempt: Attempt) -> PredictionRequest:
+    return PredictionRequest(
+        model_input=job.model_input,
         webhook_url=_webhook_url(job, attempt),
         key_prefix=media.prefix_of(job.account, job.job_id),
         created_after=job.created_at - _CLOCKS_DIFFER,
@@ -204,7 +204,7 @@ def _webhook_url(job: Job, attempt: Attempt) -> str | None:
     if not _receives_webhooks(job):
         return None
     reference = Reference(job.account, job.job_id, attempt.nonce)
-    return f"{settings().public_url}/webhooks/{job.work.provider}?job={quote(str(reference), safe='')}"
+    return f"{settings().public_url}/webhooks/{job.model_input.provider}?job={quote(str(reference), safe='')}"
 
 
 def _retry_after(seconds: float, job: Job) -> NoReturn:

@@ -54,7 +54,7 @@ def _finished_prediction(job: Job) -> Prediction:
     if job.attempt is None or job.attempt.prediction_id is None:
         raise RetryLater(clock.now())
     try:
-        prediction = provider_named(job.work.provider).get(job.attempt.prediction_id)
+        prediction = provider_named(job.model_input.provider).get(job.attempt.prediction_id)
     except (ProviderBusy, ProviderUnavailable) as error:
         # RequestPrediction asks again, and knows when to give up.
         raise RetryLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS)) from error
@@ -73,7 +73,7 @@ def _store_all(job: Job, prediction: Prediction) -> None:
     """Store every output that can be stored. One that cannot costs its own share of the credits and not the others'."""
     unavailable: OutputUnavailable | None = None
     rejected: GenerationFailed | None = None
-    for number, url in enumerate(prediction.outputs[: job.work.outputs_count]):
+    for number, url in enumerate(prediction.outputs[: job.model_input.outputs_count]):
         # Of the job as it is by now: while this sandbox was at one output, another may have stored the next.
         if number in {output.number for output in job.outputs}:
             continue

@@ -322,7 +322,7 @@ class TestSubmit:
 
         assert job["parameters"]["prompt"] == prompt
         assert call_api("GET", f"/jobs/{job['id']}")[1]["parameters"]["prompt"] == prompt
-        assert job_store.read(ANN, job["id"]).work.input["prompt"] == prompt
+        assert job_store.read(ANN, job["id"]).model_input.input["prompt"] == prompt
 
     def test_metadata_of_four_kilobytes_is_taken(self) -> None:
         open_account(100)
@@ -350,7 +350,7 @@ class TestSubmit:
         _, job, _ = submit(body='{"template": "flux-schnell", "parameters": {"prompt": "x", "num_outputs": 2.0}}')
 
         assert (job["parameters"]["num_outputs"], job["credits"]["quoted"]) == (2, 20)
-        assert isinstance(job_store.read(ANN, job["id"]).work.input["num_outputs"], int)
+        assert isinstance(job_store.read(ANN, job["id"]).model_input.input["num_outputs"], int)
 
 
 class TestStart:

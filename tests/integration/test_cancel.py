@@ -128,7 +128,7 @@ class TestTheSteps:
     ) -> None:
         faults(simulated_replicate, run_seconds=60)
         job = held_job()
-        ask = replicate.request
+        ask = replicate.create
 
         def asked_in_vain(*work: Any, **options: Any) -> Prediction:
             job_store.request_cancel(job, next_check_at=NOON, now=NOON)
@@ -136,7 +136,7 @@ class TestTheSteps:
             deletion.delete(ANN, job.job_id, now=NOON)
             return ask(*work, **options)
 
-        monkeypatch.setattr(replicate, "request", asked_in_vain)
+        monkeypatch.setattr(replicate, "create", asked_in_vain)
         self.enter(job)
 
         assert until(lambda: [each["status"] for each in predictions(simulated_replicate)] == ["canceled"])

@@ -131,4 +131,4 @@ class TestVersions:
         ledger.hold(job, key=None, now=job.created_at)
 
         assert call_api("GET", f"/jobs/{job.job_id}")[1]["template"]["version"] == 1
-        assert stored(job).work == old.work(parameters)
+        assert stored(job).model_input == old.model_input(parameters)

@@ -11,8 +11,8 @@ import pytest
 
 from darkroom.domain.errors import DarkroomError, GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode
-from darkroom.domain.jobs import Work
-from darkroom.domain.predictions import Order, Prediction, PredictionStatus
+from darkroom.domain.jobs import ModelInput
+from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
 from darkroom.observability import metrics
 from darkroom.providers import replicate
 from tests.aws import CONTEXT, TEMPLATE, handler_of
@@ -22,8 +22,8 @@ from tests.integration.steps import key, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-ORDER = Order(
-    work=Work("replicate", "a/model", {"prompt": "a lighthouse"}, 1, ()),
+REQUEST = PredictionRequest(
+    model_input=ModelInput("replicate", "a/model", {"prompt": "a lighthouse"}, 1, ()),
     webhook_url="https://api.example.com/webhooks/replicate?job=x",
     key_prefix="media/web/ann/x/",
     created_after=NOON,
@@ -70,7 +70,7 @@ class TestCreating:
     def test_is_asked_once_with_the_deadline_and_the_webhook(self, api: Replicate) -> None:
         api.says(201, PREDICTION)
 
-        assert replicate.request(ORDER) == Prediction("p1", PredictionStatus.RUNNING)
+        assert replicate.create(REQUEST) == Prediction("p1", PredictionStatus.RUNNING)
 
         (request,) = api.received
         assert (request.method, request.path) == ("POST", "/v1/predictions")
@@ -98,7 +98,7 @@ class TestCreating:
         api.says(status, document)
 
         with pytest.raises(expected):
-            replicate.request(ORDER)
+            replicate.create(REQUEST)
 
         assert len(api.received) == 1
 
@@ -107,7 +107,7 @@ class TestCreating:
         api.says(422, {"title": "Input validation failed", "detail": "…", "status": 422, "invalid_fields": fields})
 
         with pytest.raises(GenerationFailed) as refused:
-            replicate.request(ORDER)
+            replicate.create(REQUEST)
 
         assert refused.value.failure.code is FailureCode.INVALID_INPUT
         assert refused.value.failure.message == "The model did not accept these parameters: prompt is required; seed is odd."
@@ -146,7 +146,7 @@ class TestCreating:
         api.says(429, document, **headers)
 
         with pytest.raises(ProviderBusy) as busy:
-            replicate.request(ORDER)
+            replicate.create(REQUEST)
 
         assert busy.value.retry_after_seconds == seconds
 
@@ -233,9 +233,9 @@ class TestReading:
         with pytest.raises(ProviderUnavailable):
             replicate.cancel("p1")
         with pytest.raises(ProviderUnavailable):
-            replicate.find(ORDER)
+            replicate.find(REQUEST)
 
     def test_without_a_webhook_nothing_marks_a_prediction_as_ours(self, api: Replicate) -> None:
         with pytest.raises(LookupUnsupported):
-            replicate.find(dataclasses.replace(ORDER, webhook_url=None))
+            replicate.find(dataclasses.replace(REQUEST, webhook_url=None))
         assert api.received == []

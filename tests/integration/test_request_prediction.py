@@ -50,7 +50,7 @@ class TestRequestPrediction:
         assert now.attempt
         assert (now.status, now.task_token, len(now.attempts)) == (JobStatus.PROCESSING, "token", 1)
         assert now.attempt.prediction_id == created["id"]
-        assert created["input"] == job.work.input
+        assert created["input"] == job.model_input.input
         assert created["webhook_events_filter"] == ["start", "completed"]
         assert created["webhook"] == f"http://127.0.0.1:9/webhooks/replicate?job=web%2Fann%2F{job.job_id}%2F{now.attempt.nonce}"
         deadline = datetime.fromisoformat(created["deadline"])
@@ -242,7 +242,7 @@ class TestRequestPrediction:
     def test_what_the_provider_refuses_fails_the_job_with_its_words(self) -> None:
         job = image_job()
         open_account(100)
-        job, _ = ledger.hold(replace(job, work=replace(job.work, input={"prompt": 7})), key=None, now=NOON)
+        job, _ = ledger.hold(replace(job, model_input=replace(job.model_input, input={"prompt": 7})), key=None, now=NOON)
 
         with pytest.raises(GenerationFailed) as failed:
             self.enter(job)

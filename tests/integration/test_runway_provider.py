@@ -11,8 +11,8 @@ import pytest
 
 from darkroom.domain.errors import DarkroomError, GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode
-from darkroom.domain.jobs import Work
-from darkroom.domain.predictions import Order, Prediction, PredictionStatus
+from darkroom.domain.jobs import ModelInput
+from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
 from darkroom.observability import metrics
 from darkroom.providers import runway
 from tests.aws import client
@@ -22,8 +22,8 @@ from tests.integration.steps import with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-ORDER = Order(
-    work=Work("runway", "text_to_video/gen4.5", {"prompt": "a lighthouse", "ratio": "1280:720", "duration": 5}, 1, ()),
+REQUEST = PredictionRequest(
+    model_input=ModelInput("runway", "text_to_video/gen4.5", {"prompt": "a lighthouse", "ratio": "1280:720", "duration": 5}, 1, ()),
     webhook_url=None,
     key_prefix="media/web/ann/x/",
     created_after=NOON,
@@ -70,7 +70,7 @@ class TestCreating:
     def test_a_video_from_a_prompt(self, api: Runway) -> None:
         api.says(200, {"id": TASK["id"]})
 
-        assert runway.request(ORDER) == Prediction(TASK["id"], PredictionStatus.RUNNING)
+        assert runway.create(REQUEST) == Prediction(TASK["id"], PredictionStatus.RUNNING)
 
         (request,) = api.received
         assert (request.method, request.path) == ("POST", "/v1/text_to_video")
@@ -81,7 +81,7 @@ class TestCreating:
         api.says(200, {"id": TASK["id"]})
         given = {"image": "https://example.com/a.png", "prompt": "it moves", "ratio": "960:960", "duration": 10, "seed": 7}
 
-        runway.request(dataclasses.replace(ORDER, work=Work("runway", "image_to_video/gen4_turbo", given, 1, ("image",))))
+        runway.create(dataclasses.replace(REQUEST, model_input=ModelInput("runway", "image_to_video/gen4_turbo", given, 1, ("image",))))
 
         (request,) = api.received
         assert request.path == "/v1/image_to_video"
@@ -106,7 +106,7 @@ class TestCreating:
         api.says(status, {"error": "no"})
 
         with pytest.raises(expected):
-            runway.request(ORDER)
+            runway.create(REQUEST)
 
         assert len(api.received) == 1
 
@@ -125,7 +125,7 @@ class TestCreating:
         metrics.clear_metrics()
 
         with pytest.raises(GenerationFailed) as refused:
-            runway.request(ORDER)
+            runway.create(REQUEST)
 
         assert refused.value.failure.code is code
         assert "credits" not in refused.value.failure.message
@@ -135,7 +135,7 @@ class TestCreating:
         with_setting(monkeypatch, "RUNWAY_BASE_URL", "http://127.0.0.1:9")
 
         with pytest.raises(ProviderBusy):
-            runway.request(ORDER)
+            runway.create(REQUEST)
         assert api.received == []
 
     def test_without_a_key_it_waits_for_one(self, api: Runway) -> None:
@@ -143,13 +143,13 @@ class TestCreating:
         with pytest.MonkeyPatch.context() as patch:
             with_setting(patch, "RUNWAY_KEY_SECRET", "empty")
             with pytest.raises(ProviderBusy):
-                runway.request(ORDER)
+                runway.create(REQUEST)
 
         assert api.received == []
 
     def test_what_an_unanswered_one_made_cannot_be_told(self, api: Runway) -> None:
         with pytest.raises(LookupUnsupported):
-            runway.find(ORDER)
+            runway.find(REQUEST)
         assert api.received == []
 
 

@@ -64,7 +64,7 @@ def test_a_card_of_ones_own_makes_one_image_after_the_other(monkeypatch: pytest.
     def job(user: str) -> Job:
         account = open_account(100, AccountId("web", user))
         wanted = image_job(account=account)
-        return ledger.hold(replace(wanted, work=replace(wanted.work, provider="stable_diffusion")), key=None, now=NOON)[0]
+        return ledger.hold(replace(wanted, model_input=replace(wanted.model_input, provider="stable_diffusion")), key=None, now=NOON)[0]
 
     assert slots.take(job("a"), now=NOON)
     assert not slots.take(job("b"), now=NOON)

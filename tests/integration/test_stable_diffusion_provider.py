@@ -13,8 +13,8 @@ import requests
 
 from darkroom.domain.errors import DarkroomError, GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode
-from darkroom.domain.jobs import Work
-from darkroom.domain.predictions import Order, PredictionStatus
+from darkroom.domain.jobs import ModelInput
+from darkroom.domain.predictions import PredictionRequest, PredictionStatus
 from darkroom.observability import metrics
 from darkroom.providers import stable_diffusion
 from local.stable_diffusion import SimulatedStableDiffusion
@@ -26,8 +26,8 @@ from tests.integration.steps import BUCKET, with_setting
 pytestmark = pytest.mark.usefixtures("aws")
 
 PREFIX = "media/web/ann/a-job/"
-ORDER = Order(
-    work=Work("stable_diffusion", "txt2img", {"prompt": "a lighthouse", "num_outputs": 2, "sampler": "Euler a", "width": 64, "height": 64}, 2, ()),
+REQUEST = PredictionRequest(
+    model_input=ModelInput("stable_diffusion", "txt2img", {"prompt": "a lighthouse", "num_outputs": 2, "sampler": "Euler a", "width": 64, "height": 64}, 2, ()),
     webhook_url=None,
     key_prefix=PREFIX,
     created_after=NOON,
@@ -61,24 +61,24 @@ def keys() -> list[str]:
 
 
 def test_the_images_lie_beside_the_job(webui: SimulatedStableDiffusion) -> None:
-    prediction = stable_diffusion.request(ORDER)
+    prediction = stable_diffusion.create(REQUEST)
 
     assert (prediction.status, prediction.outputs) == (PredictionStatus.SUCCEEDED, (f"{PREFIX}0.png", f"{PREFIX}1.png"))
     assert keys() == list(prediction.outputs)
     assert stable_diffusion.get(prediction.prediction_id) == prediction
-    assert stable_diffusion.find(ORDER) == prediction
+    assert stable_diffusion.find(REQUEST) == prediction
     (run,) = runs(webui)
     assert (run["input"]["n_iter"], run["input"]["batch_size"], run["input"]["sampler_name"]) == (2, 1, "Euler a")
 
 
 def test_before_all_of_them_are_there_nothing_is_found(webui: SimulatedStableDiffusion) -> None:
-    assert stable_diffusion.find(ORDER) is None
+    assert stable_diffusion.find(REQUEST) is None
     boto3.client("s3").put_object(Bucket=BUCKET, Key=f"{PREFIX}0.png", Body=b"x")
-    assert stable_diffusion.find(ORDER) is None
+    assert stable_diffusion.find(REQUEST) is None
 
 
 def test_what_was_deleted_meanwhile_cannot_be_delivered(webui: SimulatedStableDiffusion) -> None:
-    prediction = stable_diffusion.request(ORDER)
+    prediction = stable_diffusion.create(REQUEST)
     boto3.client("s3").delete_object(Bucket=BUCKET, Key=f"{PREFIX}1.png")
 
     failed = stable_diffusion.get(prediction.prediction_id).failure
@@ -106,7 +106,7 @@ def test_each_trouble_is_told_from_the_others(webui: SimulatedStableDiffusion, f
     set_faults(webui, **{fault: 1})
 
     with pytest.raises(expected):
-        stable_diffusion.request(ORDER)
+        stable_diffusion.create(REQUEST)
 
     assert keys() == []
 
@@ -120,7 +120,9 @@ def test_each_trouble_is_told_from_the_others(webui: SimulatedStableDiffusion, f
 )
 def test_what_the_webui_does_not_take_is_the_users(webui: SimulatedStableDiffusion, changes: dict[str, Any], code: FailureCode) -> None:
     with pytest.raises(GenerationFailed) as refused:
-        stable_diffusion.request(dataclasses.replace(ORDER, work=dataclasses.replace(ORDER.work, input={**ORDER.work.input, **changes})))
+        stable_diffusion.create(
+            dataclasses.replace(REQUEST, model_input=dataclasses.replace(REQUEST.model_input, input={**REQUEST.model_input.input, **changes}))
+        )
 
     assert refused.value.failure.code is code
 
@@ -131,7 +133,7 @@ def test_a_wrong_login_is_ours(webui: SimulatedStableDiffusion, monkeypatch: pyt
     metrics.clear_metrics()
 
     with pytest.raises(GenerationFailed) as refused:
-        stable_diffusion.request(ORDER)
+        stable_diffusion.create(REQUEST)
 
     assert refused.value.failure.code is FailureCode.PROVIDER_UNAVAILABLE
     assert "ProviderAccountRefused" in metrics.metric_set
@@ -141,7 +143,7 @@ def test_where_nobody_listens_nothing_was_done(webui: SimulatedStableDiffusion, 
     with_setting(monkeypatch, "STABLE_DIFFUSION_URL", "http://127.0.0.1:9")
 
     with pytest.raises(ProviderBusy):
-        stable_diffusion.request(ORDER)
+        stable_diffusion.create(REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_an_answer_without_images_is_a_failure(webui: SimulatedStableDiffusion, 
     with server(answering(Reply(200, json.dumps(document).encode()), received=received)) as url:
         with_setting(monkeypatch, "STABLE_DIFFUSION_URL", url)
         with pytest.raises(GenerationFailed) as failed:
-            stable_diffusion.request(ORDER)
+            stable_diffusion.create(REQUEST)
 
     assert failed.value.failure.code is code
     assert [request.path for request in received] == ["/sdapi/v1/txt2img"]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from darkroom.adapters import inputs, job_store, media
 from darkroom.adapters import workflow as workflow_adapter
-from darkroom.domain.jobs import Work
+from darkroom.domain.jobs import ModelInput
 from darkroom.settings import settings
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, call_api, http_event, open_account
@@ -237,7 +237,7 @@ class TestUsing:
         upload_id = prepared()
         key = f"uploads/web/ann/{upload_id}.jpg"
         body = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        work = Work("replicate", "a/model", {"image": key, "others": [key, "https://example.com/a.png"]}, 1, ("image", "others"))
+        work = ModelInput("replicate", "a/model", {"image": key, "others": [key, "https://example.com/a.png"]}, 1, ("image", "others"))
 
         inline = f"data:image/jpeg;base64,{b64encode(body).decode()}"
         assert media.linked(work, inline_bytes_max=len(body)).input == {"image": inline, "others": [inline, "https://example.com/a.png"]}
@@ -267,4 +267,4 @@ class TestUsing:
 
 
 def stored_work(job_id: str) -> Any:
-    return job_store.read(ANN, job_id).work
+    return job_store.read(ANN, job_id).model_input

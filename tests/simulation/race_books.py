@@ -75,4 +75,4 @@ def _check_resolutions(books: Books) -> None:
             (entry,) = resolutions[job.job_id]
             assert (entry.spent, entry.available) == (job.charged, job.refunded), "the receipt is the entry"
             assert (job.charged + job.refunded, job.held) == (job.quoted, 0), "charged + refunded = quoted"
-            assert job.charged == job.quoted * len(job.outputs) // job.work.outputs_count, "paid if and only if delivered"
+            assert job.charged == job.quoted * len(job.outputs) // job.model_input.outputs_count, "paid if and only if delivered"

@@ -57,7 +57,7 @@ class Lives:
         canceled = self._luck.random() < 1 / 4
         if canceled:
             assert self._surely(lambda: job_store.request_cancel(job, next_check_at=NOON, now=NOON))
-        outputs_count = 0 if canceled else self._luck.randint(0, job.work.outputs_count)
+        outputs_count = 0 if canceled else self._luck.randint(0, job.model_input.outputs_count)
         self._store(job, outputs_count)
         self._end(job, JobStatus.COMPLETED if outputs_count else JobStatus.CANCELED if canceled else JobStatus.FAILED)
         if self._luck.random() < 1 / 4:

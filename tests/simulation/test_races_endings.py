@@ -63,7 +63,7 @@ def output(number: int) -> Output:
 
 def deliver(job: Job) -> None:
     """Store all outputs, unless others have."""
-    for number in range(job.work.outputs_count):
+    for number in range(job.model_input.outputs_count):
         seen = stored(job)
         while number not in {known.number for known in seen.outputs} and not seen.status.is_final and not job_store.record_output(seen, output(number)):
             seen = stored(job)

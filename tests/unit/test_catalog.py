@@ -89,7 +89,7 @@ class TestCatalog:
         assert template.outputs_count(parameters) == 1
         assert template.cost(parameters, SEEDS) > 0
         assert 0 < template.expected_seconds < template.seconds_max
-        assert callable(provider_named(template.provider).request)
+        assert callable(provider_named(template.provider).create)
         assert all("description" in schema for schema in template.parameters.values())
 
     @pytest.mark.parametrize("code", ["", "flux", "FLUX-SCHNELL", "../x", "flux-schnell.toml", "past/flux-schnell.1", "flux-schnell.1", "past"])
@@ -157,7 +157,7 @@ class TestModels:
     def test_what_it_sends_is_valid_for_the_model(self, template: Template) -> None:
         model = find_by_version(template.model)
         assert model
-        work = template.work(checked_parameters(template, needed(template), prompt_characters_max=5_000), {UPLOAD: URL})
+        work = template.model_input(checked_parameters(template, needed(template), prompt_characters_max=5_000), {UPLOAD: URL})
 
         assert not list(Draft202012Validator(model.input_schema).iter_errors(dict(work.input)))
         assert work.input.keys() <= model.inputs.keys()
@@ -339,7 +339,7 @@ class TestQuality:
     )
     def test_quality_and_resolution_change_what_the_model_is_asked_for(self, code: str, given: dict[str, Any], asked: dict[str, Any]) -> None:
         parameters = checked(code, **given)
-        sent = catalog.template(code).work(parameters).input
+        sent = catalog.template(code).model_input(parameters).input
 
         assert sent.items() >= asked.items()
         assert parameters.items() >= asked.items()

@@ -18,7 +18,7 @@ PROVIDER = failure(FailureCode.PROVIDER_UNAVAILABLE)
 def job(*, held: int = 40, asked: int = 4, delivered: int = 0, **more: object) -> Job:
     made = image_job()
     outputs = tuple(Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1) for number in range(delivered))
-    return replace(made, held=held, work=replace(made.work, outputs_count=asked), outputs=outputs, **more)  # type: ignore[arg-type]
+    return replace(made, held=held, model_input=replace(made.model_input, outputs_count=asked), outputs=outputs, **more)  # type: ignore[arg-type]
 
 
 class TestResolution:

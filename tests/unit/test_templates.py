@@ -129,7 +129,7 @@ class TestBrokenConditions:
 
         assert template.price.multipliers[0].multiplier == Decimal("1.5")
         assert checked_parameters(template, {"prompt": "a", "size": "l"}, prompt_characters_max=20)["n"] == 2
-        assert "size" not in template.work({"prompt": "a", "size": "l", "n": 2}).input
+        assert "size" not in template.model_input({"prompt": "a", "size": "l", "n": 2}).input
 
 
 class TestParameters:
@@ -188,6 +188,6 @@ def test_a_job_pins_what_it_was_made_from() -> None:
     job = image_job(num_outputs=3, now=NOON)
 
     assert (job.template.code, job.template.version, job.template.name, job.template.category) == ("flux-schnell", 2, "FLUX schnell", "image")
-    assert (job.work.model, job.work.outputs_count, job.work.images) == ("black-forest-labs/flux-schnell", 3, ())
-    assert job.work.input == {name: value for name, value in job.parameters.items() if name != "quality"}
+    assert (job.model_input.model, job.model_input.outputs_count, job.model_input.images) == ("black-forest-labs/flux-schnell", 3, ())
+    assert job.model_input.input == {name: value for name, value in job.parameters.items() if name != "quality"}
     assert (job.quoted, job.deadline_at, job.wait_seconds) == (30, NOON + timedelta(seconds=300), 15)

@@ -33,7 +33,7 @@ def _stop_predictions(job: Job) -> None:
     for attempt in job.attempts:
         if attempt.prediction_id and not attempt.finished_at:
             with _errors_logged(attempt.prediction_id):
-                provider_named(job.work.provider).cancel(attempt.prediction_id)
+                provider_named(job.model_input.provider).cancel(attempt.prediction_id)
 
 
 def stop_stray(job: Job, prediction_id: str) -> None:
@@ -41,7 +41,7 @@ def stop_stray(job: Job, prediction_id: str) -> None:
     logger.warning("stray prediction", job_id=job.job_id, prediction_id=prediction_id)
     metrics.add_metric("StrayPredictions", "Count", 1)
     with _errors_logged(prediction_id):
-        provider = provider_named(job.work.provider)
+        provider = provider_named(job.model_input.provider)
         webhook_url = provider.get(prediction_id).webhook_url
         if webhook_url is None or f"{job.account}/{job.job_id}/" in unquote(webhook_url):
             provider.cancel(prediction_id)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from darkroom.adapters.table import AttemptMap, JobRow, OutputMap
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, TemplateVersion, Work
+from darkroom.domain.jobs import Attempt, Job, JobStatus, ModelInput, Output, TemplateVersion
 
 JOB_PREFIX = "JOB#"
 DELETED_PREFIX = "DELETED#"
@@ -48,11 +48,11 @@ def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
         template_name=job.template.name,
         category=job.template.category,
         parameters=dict(job.parameters),
-        provider=job.work.provider,
-        model=job.work.model,
-        input=dict(job.work.input),
-        outputs_count=job.work.outputs_count,
-        images=list(job.work.images) or None,
+        provider=job.model_input.provider,
+        model=job.model_input.model,
+        input=dict(job.model_input.input),
+        outputs_count=job.model_input.outputs_count,
+        images=list(job.model_input.images) or None,
         quoted=job.quoted,
         held=job.quoted,
         wait_seconds=job.wait_seconds,
@@ -72,7 +72,7 @@ def to_job(row: JobRow) -> Job:
         job_id=row.sk.removeprefix(JOB_PREFIX),
         template=TemplateVersion(row.template_code, int(row.template_version), row.template_name, row.category),
         parameters=row.parameters,
-        work=Work(row.provider, row.model, row.input, int(row.outputs_count), tuple(row.images or ())),
+        model_input=ModelInput(row.provider, row.model, row.input, int(row.outputs_count), tuple(row.images or ())),
         quoted=int(row.quoted),
         created_at=row.created_at,
         deadline_at=row.deadline_at,

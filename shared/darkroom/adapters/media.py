@@ -14,7 +14,7 @@ from darkroom.adapters.aws import client
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Job, Work
+from darkroom.domain.jobs import Job, ModelInput
 from darkroom.settings import settings
 
 MEDIA_PREFIX = "media/"
@@ -110,12 +110,12 @@ def opened(key: str) -> IO[bytes]:
     return file
 
 
-def linked(work: Work, *, inline_bytes_max: int = 0) -> Work:
+def linked(model_input: ModelInput, *, inline_bytes_max: int = 0) -> ModelInput:
     """Put a signed link in the place of each image of ours, for the provider to fetch; it is signed only when the provider is asked.
 
     Images of at most `inline_bytes_max` go into the request itself, where the provider cannot reach the bucket or would rather not.
     """
-    return replace(work, input={**work.input, **{name: _linked(work.input[name], inline_bytes_max) for name in work.images}})
+    return replace(model_input, input={**model_input.input, **{name: _linked(model_input.input[name], inline_bytes_max) for name in model_input.images}})
 
 
 def link(key: str, *, seconds: int) -> str:

@@ -36,13 +36,13 @@ def take(job: Job, *, now: datetime) -> bool:
     """
     if job.slot:
         return True
-    taken = {row.sk for row in SlotRow.query(_partition(job.work.provider), consistent_read=True)}
-    free = [name for number in range(settings().in_flight_max(job.work.provider)) if (name := f"{number:03}") not in taken]
+    taken = {row.sk for row in SlotRow.query(_partition(job.model_input.provider), consistent_read=True)}
+    free = [name for number in range(settings().in_flight_max(job.model_input.provider)) if (name := f"{number:03}") not in taken]
     if _ahead(job, now, at_most=len(free)) >= len(free):
         return False
     leaving_the_line = {"place": Delete(_place(job, now), None)} if job.waiting_since else {}
     for name in random.sample(free, min(len(free), _TRIES_MAX)):
-        slot = SlotRow(_partition(job.work.provider), name, holder=_holder(job), taken_at=now)
+        slot = SlotRow(_partition(job.model_input.provider), name, holder=_holder(job), taken_at=now)
         holding = [JobRow.slot.set(name), JobRow.revision.add(1)]
         is_free_to_take = JobRow.slot.does_not_exist() & job_store.IS_OPEN
         try:
@@ -66,7 +66,7 @@ def stand_in_line(job: Job, *, now: datetime) -> float:
 
     The place is the time since when the job waits. Whoever is far behind comes back less often.
     """
-    rounds = _ahead(job, now, at_most=_LOOKED_AHEAD_MAX) // max(settings().in_flight_max(job.work.provider), 1)
+    rounds = _ahead(job, now, at_most=_LOOKED_AHEAD_MAX) // max(settings().in_flight_max(job.model_input.provider), 1)
     seconds = min(_COME_BACK_SECONDS_MIN * (1 + rounds), _COME_BACK_SECONDS_MAX)
     place = _place(job, now)
     place.alive_until = now + timedelta(seconds=2 * seconds + _HELD_UP_SECONDS)
@@ -79,7 +79,7 @@ def freeing(job: Job) -> Delete | None:
     """Give the write that frees the job's slot, for the transaction that ends the job; None when it holds none."""
     if job.slot is None:
         return None
-    return Delete(SlotRow(_partition(job.work.provider), job.slot), SlotRow.holder == _holder(job))
+    return Delete(SlotRow(_partition(job.model_input.provider), job.slot), SlotRow.holder == _holder(job))
 
 
 def taken_for_long(provider: str, *, now: datetime) -> Iterator[SlotRow]:
@@ -110,7 +110,7 @@ def free_if_leaked(slot: SlotRow) -> bool:
 
 def _place(job: Job, now: datetime) -> WaiterRow:
     since = job.waiting_since or now
-    return WaiterRow(f"WAITING#{job.work.provider}", f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}#{job.job_id}")
+    return WaiterRow(f"WAITING#{job.model_input.provider}", f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}#{job.job_id}")
 
 
 def _ahead(job: Job, now: datetime, *, at_most: int) -> int:

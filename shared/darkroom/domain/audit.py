@@ -139,8 +139,8 @@ def _open_job(job: Job, entries: Sequence[Entry], now: datetime) -> Iterator[_Ch
 
 def _final_job(job: Job, entries: Sequence[Entry]) -> Iterator[_Check]:
     holds, resolutions = _parted(entries)
-    delivered = min(len(job.outputs), job.work.outputs_count)
-    charged = job.quoted * delivered // job.work.outputs_count if delivered else 0
+    delivered = min(len(job.outputs), job.model_input.outputs_count)
+    charged = job.quoted * delivered // job.model_input.outputs_count if delivered else 0
     refunded = job.quoted - charged
     undelivered = "failed or canceled" if job.status is JobStatus.COMPLETED else job.status
     yield f"status of a job with {delivered} outputs", JobStatus.COMPLETED if delivered else undelivered, job.status, job.job_id

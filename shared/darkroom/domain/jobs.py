@@ -47,7 +47,7 @@ class TemplateVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ModelInput:
     """What the provider is asked for. It is on the job, so that no later catalog can change or lose it.
 
     `images` names the inputs that are images: each is an https URL, or the key of an object in our bucket, or a list of these.
@@ -102,7 +102,7 @@ class Job:
     job_id: str
     template: TemplateVersion
     parameters: Mapping[str, Any]
-    work: Work
+    model_input: ModelInput
     quoted: int
     created_at: datetime
     deadline_at: datetime
@@ -157,8 +157,8 @@ def resolution(job: Job, *, reason: Failure | None = None) -> Resolution:
     n of m outputs delivered charge floor(held × n / m). Something delivered is a completed job, in part or whole.
     A reason that is on the record already wins over the one that is passed in.
     """
-    delivered = min(len(job.outputs), job.work.outputs_count)
-    charged = job.held * delivered // job.work.outputs_count
+    delivered = min(len(job.outputs), job.model_input.outputs_count)
+    charged = job.held * delivered // job.model_input.outputs_count
     if delivered:
         return Resolution(JobStatus.COMPLETED, charged, job.held - charged, None)
     if job.cancel_wins:

@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from darkroom.domain.failures import Failure
-from darkroom.domain.jobs import ATTEMPTS_MAX, Job, Work
+from darkroom.domain.jobs import ATTEMPTS_MAX, Job, ModelInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class PredictionRequest:
     """What a provider is asked for, by one attempt of a job.
 
     `created_after` is before anything can have come of it. `key_prefix` is where in the bucket a provider that answers with the files
     themselves puts them: `0.png`, `1.png`, and so on.
     """
 
-    work: Work
+    model_input: ModelInput
     webhook_url: str | None
     key_prefix: str
     created_after: datetime

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.conditions import Preset, Rule, Schema, is_met
-from darkroom.domain.jobs import Job, TemplateVersion, Work, wait_seconds_for
+from darkroom.domain.jobs import Job, ModelInput, TemplateVersion, wait_seconds_for
 from darkroom.domain.pricing import Price, Prices, cost_in_credits
 
 IMAGE_FORMAT = "image"
@@ -80,11 +80,11 @@ class Template:
         """Tell how many outputs these parameters ask for."""
         return int(parameters[self.outputs_parameter]) if self.outputs_parameter else 1
 
-    def work(self, parameters: Mapping[str, Any], uploads: Mapping[str, str] | None = None) -> Work:
+    def model_input(self, parameters: Mapping[str, Any], uploads: Mapping[str, str] | None = None) -> ModelInput:
         """Turn checked parameters into what the provider is asked for. `uploads` has the object key of each upload that they name."""
         sent = {name: value for name, value in parameters.items() if name not in self.own_parameters}
         images = {name: _as_keys(sent[name], uploads or {}) for name in self.image_parameters if name in sent}
-        return Work(self.provider, self.model, sent | images, self.outputs_count(parameters), tuple(images))
+        return ModelInput(self.provider, self.model, sent | images, self.outputs_count(parameters), tuple(images))
 
     def cost(self, parameters: Mapping[str, Any], prices: Prices) -> int:
         """Price checked parameters, in credits."""
@@ -121,7 +121,7 @@ def new_job(
         job_id=job_id,
         template=template.pinned,
         parameters=parameters,
-        work=template.work(parameters, uploads),
+        model_input=template.model_input(parameters, uploads),
         quoted=template.cost(parameters, prices),
         created_at=now,
         deadline_at=now + timedelta(seconds=template.seconds_max),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol, cast
 
-from darkroom.domain.predictions import Order, Prediction
+from darkroom.domain.predictions import Prediction, PredictionRequest
 
 
 class Provider(Protocol):
@@ -14,14 +14,14 @@ class Provider(Protocol):
     SUPPORTS_WEBHOOKS says whether it calls the webhook's URL; who does not is asked how it is doing. Images of ours of at most
     INLINE_INPUT_BYTES_MAX go into the request, as data URLs; others are signed links.
 
-    Every verb may raise ProviderBusy (nothing was done, come back later) and ProviderUnavailable (what was done is unknown). Only `request`
+    Every verb may raise ProviderBusy (nothing was done, come back later) and ProviderUnavailable (what was done is unknown). Only `create`
     raises GenerationFailed (it will never be done): what exists already is not undone by a refusal.
     """
 
     SUPPORTS_WEBHOOKS: bool
     INLINE_INPUT_BYTES_MAX: int
 
-    def request(self, order: Order) -> Prediction:
+    def create(self, request: PredictionRequest) -> Prediction:
         """Create a prediction, which ends by itself in time where the provider knows of deadlines. Never creates two."""
         ...
 
@@ -33,10 +33,10 @@ class Provider(Protocol):
         """Stop a prediction. Stopping one that is over does nothing."""
         ...
 
-    def find(self, order: Order) -> Prediction | None:
-        """Look for a prediction that an earlier `request` of this order may have created; None when there is none.
+    def find(self, request: PredictionRequest) -> Prediction | None:
+        """Look for a prediction that an earlier `create` of this request may have created; None when there is none.
 
-        Raises LookupUnsupported where nothing marks a prediction as the order's: then it is not asked for again.
+        Raises LookupUnsupported where nothing marks a prediction as made for the request: then no second one is created.
         """
         ...
 

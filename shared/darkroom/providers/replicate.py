@@ -18,7 +18,7 @@ from replicate.types import Prediction as ReplicatePrediction
 from darkroom.adapters.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
 from darkroom.domain.errors import GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import Failure, FailureCode, failure
-from darkroom.domain.predictions import Order, Prediction, PredictionStatus, is_final_at_replicate, links_in
+from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus, is_final_at_replicate, links_in
 from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
@@ -41,16 +41,16 @@ _INTERRUPTED = re.compile(r"\((code: PA|E1000|E6716|E8367|E8765|E9828|E004)\)")
 _OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN}
 
 
-def request(order: Order) -> Prediction:
+def create(request: PredictionRequest) -> Prediction:
     """Create a prediction; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one."""
-    webhook: dict[str, Any] = {"webhook": order.webhook_url, "webhook_events_filter": ["start", "completed"]} if order.webhook_url else {}
+    webhook: dict[str, Any] = {"webhook": request.webhook_url, "webhook_events_filter": ["start", "completed"]} if request.webhook_url else {}
     try:
         return _normalised(
             _calling(
                 lambda client: client.predictions.create(
-                    version=order.work.model,
-                    input=dict(order.work.input),
-                    cancel_after=f"{max(order.cancel_after_seconds, _CANCEL_AFTER_SECONDS_MIN)}s",
+                    version=request.model_input.model,
+                    input=dict(request.model_input.input),
+                    cancel_after=f"{max(request.cancel_after_seconds, _CANCEL_AFTER_SECONDS_MIN)}s",
                     **webhook,
                 )
             )
@@ -71,13 +71,13 @@ def cancel(prediction_id: str) -> None:
         _calling(lambda client: client.predictions.cancel(prediction_id=prediction_id))
 
 
-def find(order: Order) -> Prediction | None:
+def find(request: PredictionRequest) -> Prediction | None:
     """Look through the latest predictions for the one with this webhook, which the list echoes. Inputs alone prove nothing."""
-    if order.webhook_url is None:
+    if request.webhook_url is None:
         raise LookupUnsupported
     with _unanswered():
-        listed = _calling(lambda client: list(islice(client.predictions.list(created_after=order.created_after), _LOOKED_THROUGH_MAX)))
-    return next((_normalised(prediction) for prediction in listed if getattr(prediction, "webhook", None) == order.webhook_url), None)
+        listed = _calling(lambda client: list(islice(client.predictions.list(created_after=request.created_after), _LOOKED_THROUGH_MAX)))
+    return next((_normalised(prediction) for prediction in listed if getattr(prediction, "webhook", None) == request.webhook_url), None)
 
 
 def _normalised(prediction: ReplicatePrediction) -> Prediction:

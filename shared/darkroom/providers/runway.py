@@ -13,7 +13,7 @@ import runwayml
 from darkroom.adapters.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
 from darkroom.domain.errors import GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import Failure, FailureCode, failure
-from darkroom.domain.predictions import Order, Prediction, PredictionStatus
+from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
 from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
@@ -34,13 +34,13 @@ _FIELDS = {"prompt": "prompt_text", "image": "prompt_image"}
 _PASSING_FAILURES = (None, "INTERNAL", "INPUT_PREPROCESSING.INTERNAL", "THIRD_PARTY.UNAVAILABLE")
 
 
-def request(order: Order) -> Prediction:
+def create(request: PredictionRequest) -> Prediction:
     """Create a task; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one.
 
     A model is named as `image_to_video/gen4_turbo`: what it does, and Runway's name for it.
     """
-    does, _, model = order.work.model.partition("/")
-    given = {_FIELDS.get(name, name): value for name, value in order.work.input.items()}
+    does, _, model = request.model_input.model.partition("/")
+    given = {_FIELDS.get(name, name): value for name, value in request.model_input.input.items()}
     try:
         task = _calling(lambda client: _resource(client, does).create(model=model, **given))
     except runwayml.APIStatusError as error:
@@ -69,7 +69,7 @@ def cancel(prediction_id: str) -> None:
             raise
 
 
-def find(order: Order) -> Prediction | None:  # noqa: ARG001 (nothing of it helps)
+def find(request: PredictionRequest) -> Prediction | None:  # noqa: ARG001 (nothing of it helps)
     """Runway has no list of tasks, and nothing on a task is ours to choose."""
     raise LookupUnsupported
 

@@ -18,7 +18,7 @@ from darkroom.adapters import media
 from darkroom.adapters.secrets import secret_values
 from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.predictions import Order, Prediction, PredictionStatus
+from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
 from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
@@ -33,12 +33,12 @@ _NOT_UP = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GA
 _FIELDS = {"num_outputs": "n_iter", "sampler": "sampler_name"}
 
 
-def request(order: Order) -> Prediction:
+def create(request: PredictionRequest) -> Prediction:
     """Run txt2img or img2img, as the template's model says, and put the images into the bucket."""
-    images = _images(_run(order))
-    for number, image in enumerate(images[: order.work.outputs_count]):
-        media.put(_key(order.key_prefix, number), image, "image/png")
-    return get(_id_of(order.key_prefix, min(len(images), order.work.outputs_count)))
+    images = _images(_run(request))
+    for number, image in enumerate(images[: request.model_input.outputs_count]):
+        media.put(_key(request.key_prefix, number), image, "image/png")
+    return get(_id_of(request.key_prefix, min(len(images), request.model_input.outputs_count)))
 
 
 def get(prediction_id: str) -> Prediction:
@@ -54,19 +54,19 @@ def cancel(prediction_id: str) -> None:
     """Stop nothing: the WebUI knows its runs by no name, and interrupting it would stop somebody else's."""
 
 
-def find(order: Order) -> Prediction | None:
+def find(request: PredictionRequest) -> Prediction | None:
     """Look into the bucket. A run whose answer got lost has left nothing, and is made again: it is on our own card, and nobody bills it."""
-    found = get(_id_of(order.key_prefix, order.work.outputs_count))
+    found = get(_id_of(request.key_prefix, request.model_input.outputs_count))
     return found if found.status is PredictionStatus.SUCCEEDED else None
 
 
-def _run(order: Order) -> dict[str, Any]:
-    given = {_FIELDS.get(name, name): value for name, value in order.work.input.items()}
+def _run(request: PredictionRequest) -> dict[str, Any]:
+    given = {_FIELDS.get(name, name): value for name, value in request.model_input.input.items()}
     if "image" in given:
         given["init_images"] = [given.pop("image")]
     try:
         answer = _session().post(
-            f"{settings().stable_diffusion_url}/sdapi/v1/{order.work.model}",
+            f"{settings().stable_diffusion_url}/sdapi/v1/{request.model_input.model}",
             json={**given, "batch_size": 1, "send_images": True, "save_images": False},
             auth=_login(),
             timeout=(_CONNECT_SECONDS, _RUN_SECONDS_MAX),
