@@ -63,14 +63,14 @@ def eventful_account(monkeypatch: pytest.MonkeyPatch, account: AccountId = ANN) 
     assert ledger.welcome(account, now=now())
     ledger.grant(account, 500, reason="bought", reference="order 1", now=now())
     ledger.grant(account, -13, reason="mistake", reference="order 2", now=now())
-    jobs = {name: ledger.hold(image_job(account=account, num_outputs=3), key=None, now=now())[0] for name in ("open", "whole", "part", "failed", "gone")}
+    all_jobs = {name: ledger.hold(image_job(account=account, num_outputs=3), key=None, now=now())[0] for name in ("open", "whole", "part", "failed", "gone")}
     canceled = ledger.hold(image_job(account=account), key=None, now=now())[0]
     assert job_store.request_cancel(canceled, next_check_at=now(), now=now())
     ended(canceled)
     for name, delivered in (("whole", 3), ("part", 2), ("failed", 0), ("gone", 1)):
-        ended(jobs[name], delivered=delivered)
-    deletion.delete(account, jobs["gone"].job_id, now=now())
-    return jobs | {"canceled": canceled}
+        ended(all_jobs[name], delivered=delivered)
+    deletion.delete(account, all_jobs["gone"].job_id, now=now())
+    return all_jobs | {"canceled": canceled}
 
 
 def differences(account: AccountId = ANN, *, at: datetime | None = None) -> list[Difference]:
@@ -98,7 +98,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("aws", "impatient")
 class TestReading:
     def test_an_account_whose_jobs_have_come_to_every_end_has_no_difference(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        jobs = eventful_account(monkeypatch)
+        all_jobs = eventful_account(monkeypatch)
 
         audited = audit.audit(PK, now=now())
 
@@ -106,7 +106,7 @@ class TestReading:
         assert audited.books.account == "web/ann"
         assert {job.status for job in audited.books.jobs} == set(JobStatus) - {JobStatus.PROCESSING}
         assert (len(audited.books.jobs), len(audited.books.entries), len(audited.books.markers)) == (5, 3 + 6 + 5, 3)
-        assert audited.books.deleted == {jobs["gone"].job_id}
+        assert audited.books.deleted == {all_jobs["gone"].job_id}
 
     @pytest.mark.parametrize(
         ("tampered", "expected"),
@@ -118,9 +118,9 @@ class TestReading:
             (lambda _: account_row().update([AccountRow.jobs_total.set(6)]), {("jobs in total by the records", 5, 6)}),
             (lambda _: account_row().update([AccountRow.in_flight.set(0)]), {("jobs in flight by the open jobs", 1, 0)}),
             (lambda _: account_row().delete(), {("row of the account", "present", "missing")}),
-            (lambda jobs: job_row(jobs["part"]).update([JobRow.charged.set(30)]), {("charged on the job", 20, 30)}),
-            (lambda jobs: job_row(jobs["failed"]).update([JobRow.status.set("lost")]), {("row", "readable", "unreadable")}),
-            (lambda jobs: job_row(jobs["failed"]).update([JobRow.quoted.remove()]), {("row", "readable", "unreadable")}),
+            (lambda all_jobs: job_row(all_jobs["part"]).update([JobRow.charged.set(30)]), {("charged on the job", 20, 30)}),
+            (lambda all_jobs: job_row(all_jobs["failed"]).update([JobRow.status.set("lost")]), {("row", "readable", "unreadable")}),
+            (lambda all_jobs: job_row(all_jobs["failed"]).update([JobRow.quoted.remove()]), {("row", "readable", "unreadable")}),
             (lambda _: WelcomeRow("WELCOME#ann").delete(), {("markers of a grant", 1, 0)}),
             (lambda _: WelcomeRow("WELCOME#ann").update([WelcomeRow.account.set("mobile/ann")]), {("markers of a grant", 1, 0)}),
             (lambda _: WelcomeRow("WELCOME#ann").update([WelcomeRow.amount.set(8)]), {("amount of a grant marker", 7, 8)}),
@@ -132,11 +132,11 @@ class TestReading:
                 {("reference of a grant marker", sha256(b"order 9").hexdigest(), sha256(b"order 1").hexdigest())},
             ),
             (
-                lambda jobs: next(EntryRow.query(PK, EntryRow.sk.startswith("ENTRY#"), EntryRow.job_id == jobs["open"].job_id)).delete(),
+                lambda all_jobs: next(EntryRow.query(PK, EntryRow.sk.startswith("ENTRY#"), EntryRow.job_id == all_jobs["open"].job_id)).delete(),
                 {("holds of a job", 1, 0), ("available by the entries", 434, 404), ("held by the entries", 0, 30)},
             ),
             (
-                lambda jobs: DeletedRow(PK, f"DELETED#{jobs['whole'].job_id}", check_queue="ended", next_check_at=NOON).save(),
+                lambda all_jobs: DeletedRow(PK, f"DELETED#{all_jobs['whole'].job_id}", check_queue="ended", next_check_at=NOON).save(),
                 {("record of a deleted job", "missing", "present")},
             ),
         ],
@@ -144,21 +144,21 @@ class TestReading:
     def test_a_row_that_was_changed_by_hand_is_found(
         self, tampered: Callable[[dict[str, Job]], object], expected: set[tuple[str, int | str, int | str]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        jobs = eventful_account(monkeypatch)
+        all_jobs = eventful_account(monkeypatch)
         assert found() == set()
 
-        tampered(jobs)
+        tampered(all_jobs)
 
         unreadable = ("row", "readable", "unreadable") in expected
         assert found() >= expected if unreadable else found() == expected
 
     def test_a_record_that_vanished_is_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        jobs = eventful_account(monkeypatch)
+        all_jobs = eventful_account(monkeypatch)
 
-        job_row(jobs["open"]).delete()
+        job_row(all_jobs["open"]).delete()
 
         assert {(difference.what, difference.found, difference.concerns) for difference in differences()} == {
-            ("resolutions of a job without a record", 0, jobs["open"].job_id),
+            ("resolutions of a job without a record", 0, all_jobs["open"].job_id),
             ("jobs in flight by the open jobs", 1, None),
             ("jobs in total by the records", 5, None),
         }

@@ -131,11 +131,11 @@ def test_what_cannot_be_purged_does_not_keep_the_others_waiting(monkeypatch: pyt
     with_setting(monkeypatch, "RECOVERIES_PER_RUN_MAX", 4)
     now = datetime.now(UTC)
     at(monkeypatch, now)
-    jobs = [delivered_job() for _ in range(8)]
-    for job in jobs:
+    all_jobs = [delivered_job() for _ in range(8)]
+    for job in all_jobs:
         delete(job)
         media.put(media.output_key(job, 1, "png"), b"too late", "image/png")
-    refused = media.prefix_of(ANN, jobs[0].job_id)
+    refused = media.prefix_of(ANN, all_jobs[0].job_id)
     delete_all = media.delete_all
 
     def deleted(account: AccountId, job_id: str) -> None:
@@ -148,7 +148,7 @@ def test_what_cannot_be_purged_does_not_keep_the_others_waiting(monkeypatch: pyt
         at(monkeypatch, now + timedelta(minutes=minutes))
         recover()
 
-    assert objects() == [media.output_key(jobs[0], 1, "png")]
+    assert objects() == [media.output_key(all_jobs[0], 1, "png")]
 
 
 @pytest.mark.parametrize("function", ["complete_job", "refund_job"])

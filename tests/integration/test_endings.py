@@ -236,32 +236,32 @@ class TestRecoverJobs:
 
     def test_one_job_in_trouble_does_not_keep_the_others_waiting(self, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
         open_account(100)
-        jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
-        for job in jobs:
+        all_jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
+        for job in all_jobs:
             ledger.resolve(ANN, job.job_id, now=NOON)
 
         with troubled(aws_adapter.client("events"), "PutEvents", Trouble("InternalException")):
             self.recover()
 
         assert len(announced()) == 2
-        assert sum(is_open(job) for job in jobs) == 1
+        assert sum(is_open(job) for job in all_jobs) == 1
         at(monkeypatch, datetime.now(UTC) + timedelta(minutes=2))
         self.recover()
         assert len(announced()) == 3
 
     def test_what_there_is_no_time_for_is_left_to_the_next_run(self) -> None:
         open_account(100)
-        jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
-        for job in jobs:
+        all_jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
+        for job in all_jobs:
             ledger.resolve(ANN, job.job_id, now=NOON)
-        SlotRow("SLOT#replicate", "000", holder=f"web/ann/{jobs[0].job_id}", taken_at=NOON).save()
+        SlotRow("SLOT#replicate", "000", holder=f"web/ann/{all_jobs[0].job_id}", taken_at=NOON).save()
         remaining = iter((50_000, 15_000, 14_999))
 
         handler_of("recover_jobs")({}, SimpleNamespace(**vars(CONTEXT) | {"get_remaining_time_in_millis": lambda: next(remaining)}))
 
-        assert sum(is_open(job) for job in jobs) == 1
+        assert sum(is_open(job) for job in all_jobs) == 1
         self.recover()
-        assert not any(is_open(job) for job in jobs)
+        assert not any(is_open(job) for job in all_jobs)
         assert list(SlotRow.query("SLOT#replicate")) == []
 
     def test_a_workflow_that_cannot_be_started_is_tried_again_a_minute_later(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -304,10 +304,10 @@ class TestIdempotencyKey:
         for account in (ANN, BOB):
             open_account(10, account)
 
-        jobs = [self.hold(account=account) for account in (ANN, BOB)]
+        all_jobs = [self.hold(account=account) for account in (ANN, BOB)]
 
-        assert [repeated for _, repeated in jobs] == [False, False]
-        assert [ledger.accepted_before(account, self.KEY, now=NOON) for account in (ANN, BOB)] == [job for job, _ in jobs]
+        assert [repeated for _, repeated in all_jobs] == [False, False]
+        assert [ledger.accepted_before(account, self.KEY, now=NOON) for account in (ANN, BOB)] == [job for job, _ in all_jobs]
 
     def test_a_key_is_remembered_for_24_hours_and_not_longer(self) -> None:
         open_account(100)
@@ -679,13 +679,13 @@ _verbs = st.lists(
 @given(_verbs)
 def test_the_books_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) -> None:
     account = AccountId("web", f"account-{next(_names)}")
-    jobs: list[Job] = []
+    all_jobs: list[Job] = []
     doing: dict[str, Callable[[int], object]] = {
         "grant": lambda amount: ledger.grant(account, amount or 1, reason="a reason", reference=str(amount), now=NOON),
-        "hold": lambda amount: jobs.append(ledger.hold(image_job(account=account, num_outputs=abs(amount) % 4 + 1), key=None, now=NOON)[0]),
-        "hold again": lambda amount: ledger.hold(jobs[amount % len(jobs)], key=None, now=NOON) if jobs else None,
-        "deliver": lambda amount: jobs and job_store.record_output(now := stored(jobs[amount % len(jobs)]), output(len(now.outputs))),
-        "resolve": lambda amount: jobs and ledger.resolve(account, jobs[amount % len(jobs)].job_id, now=NOON),
+        "hold": lambda amount: all_jobs.append(ledger.hold(image_job(account=account, num_outputs=abs(amount) % 4 + 1), key=None, now=NOON)[0]),
+        "hold again": lambda amount: ledger.hold(all_jobs[amount % len(all_jobs)], key=None, now=NOON) if all_jobs else None,
+        "deliver": lambda amount: all_jobs and job_store.record_output(now := stored(all_jobs[amount % len(all_jobs)]), output(len(now.outputs))),
+        "resolve": lambda amount: all_jobs and ledger.resolve(account, all_jobs[amount % len(all_jobs)].job_id, now=NOON),
     }
     for verb, amount in verbs:
         with suppress(InsufficientCredits, TooManyJobs, InvalidRequest):
@@ -699,7 +699,7 @@ def test_the_books_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) -
     for counter in ("granted", "available", "held", "spent"):
         assert getattr(balance, counter) == sum(getattr(entry, counter) for entry in entries)
     assert all(entry.granted == entry.available + entry.held + entry.spent for entry in entries)
-    records = [stored(job) for job in jobs]
+    records = [stored(job) for job in all_jobs]
     assert balance.in_flight == sum(not job.status.is_final for job in records)
     assert balance.held == sum(job.held for job in records)
     assert all(job.charged + job.refunded == job.quoted and job.held == 0 for job in records if job.status.is_final)

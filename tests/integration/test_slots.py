@@ -168,23 +168,23 @@ def test_a_slot_that_was_taken_a_moment_ago_is_no_leak(monkeypatch: pytest.Monke
 
 
 def test_without_a_free_slot_nothing_is_asked_and_the_job_comes_back(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = [job_of(user) for user in "abc"]
+    all_jobs = [job_of(user) for user in "abc"]
     now = datetime.now(UTC)
     at(monkeypatch, now)
-    for job in jobs[:2]:
+    for job in all_jobs[:2]:
         enter(job)
 
     with pytest.raises(RetryLater) as pause:
-        enter(jobs[2])
+        enter(all_jobs[2])
 
     assert now + timedelta(seconds=2) <= pause.value.at <= now + timedelta(seconds=5)
-    assert stored(jobs[2]).waiting_since == now
-    assert stored(jobs[2]).attempts == ()
+    assert stored(all_jobs[2]).waiting_since == now
+    assert stored(all_jobs[2]).attempts == ()
     assert len(requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]) == 2
-    ledger.resolve(jobs[0].account, jobs[0].job_id, now=now)
-    enter(jobs[2])
-    assert stored(jobs[2]).status is JobStatus.PROCESSING
-    assert stored(jobs[2]).waiting_since is None
+    ledger.resolve(all_jobs[0].account, all_jobs[0].job_id, now=now)
+    enter(all_jobs[2])
+    assert stored(all_jobs[2]).status is JobStatus.PROCESSING
+    assert stored(all_jobs[2]).waiting_since is None
 
 
 def test_who_came_first_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,9 +234,9 @@ def test_who_comes_back_keeps_the_place(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_who_is_far_behind_comes_back_less_often() -> None:
-    jobs = [job_of(f"user{number}") for number in range(30)]
+    all_jobs = [job_of(f"user{number}") for number in range(30)]
 
-    seconds = [wait(job, NOON + timedelta(seconds=number)) for number, job in enumerate(jobs)]
+    seconds = [wait(job, NOON + timedelta(seconds=number)) for number, job in enumerate(all_jobs)]
 
     assert seconds[:4] == [2, 2, 4, 4]
     assert seconds == sorted(seconds)

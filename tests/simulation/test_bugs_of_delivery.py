@@ -54,10 +54,10 @@ class TestPaidTwice:
     def test_an_answer_that_is_lost_pays_once(self, studio: Studio) -> None:
         studio.faults(lost_create_answer=1, lose_webhook=1, run_seconds=1)
 
-        jobs = [studio.ended(job_id) for job_id in [studio.submit() for _ in range(3)]]
+        all_jobs = [studio.ended(job_id) for job_id in [studio.submit() for _ in range(3)]]
 
-        assert [job.status for job in jobs] == [JobStatus.COMPLETED] * 3
-        assert {job.attempt.prediction_id for job in jobs if job.attempt} == {prediction["id"] for prediction in studio.seen("predictions")}
+        assert [job.status for job in all_jobs] == [JobStatus.COMPLETED] * 3
+        assert {job.attempt.prediction_id for job in all_jobs if job.attempt} == {prediction["id"] for prediction in studio.seen("predictions")}
         assert len(studio.seen("predictions")) == 3
 
     def test_a_retry_after_a_failed_store_asks_for_nothing_again(self, studio: Studio) -> None:
