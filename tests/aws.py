@@ -20,7 +20,9 @@ from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from samcli.yamlhelper import yaml_parse
 
-from darkroom.adapters import callbacks, fetch, secrets
+from darkroom.aws import secrets
+from darkroom.media import download
+from darkroom.services import callbacks
 from darkroom.settings import settings
 from local.replicate import SimulatedReplicate
 
@@ -35,7 +37,7 @@ _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexe
 
 def forget_settings() -> None:
     """Have the environment and the secrets read again. A client of AWS is none the wiser, and costs a quarter of a second to make anew."""
-    for cached in (settings, fetch._session, callbacks._session):
+    for cached in (settings, download._session, callbacks._session):
         cached.cache_clear()
     secrets._kept.clear()
 

@@ -11,13 +11,13 @@ from typing import Any
 from uuid6 import uuid7
 
 from darkroom import catalog
-from darkroom.adapters import job_store, ledger
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
 from darkroom.domain.parameters import checked_parameters
 from darkroom.domain.pricing import Prices
 from darkroom.domain.templates import new_job
 from darkroom.settings import settings
+from darkroom.storage import jobs, ledger
 from tests.aws import CONTEXT, handler_of
 from tests.contract import must_be_as_described
 
@@ -48,7 +48,7 @@ def held_job(*, credits: int = 100, **parameters: Any) -> Job:
 
 def stored(job: Job) -> Job:
     """The job as its record has it now."""
-    return job_store.read(job.account, job.job_id)
+    return jobs.read(job.account, job.job_id)
 
 
 def http_event(

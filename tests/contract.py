@@ -23,7 +23,7 @@ class NotAsDescribed(AssertionError):
 @cache
 def description() -> dict[str, Any]:
     """The document as the API makes it of its own code."""
-    found: dict[str, Any] = import_module("darkroom.adapters.openapi").document(import_module("functions.api.handler").app)
+    found: dict[str, Any] = import_module("darkroom.api.openapi").document(import_module("functions.api.handler").app)
     return found
 
 

@@ -66,13 +66,13 @@ def audit_all(environment: Mapping[str, str]) -> int:
     unused = {setting.name.upper(): "" for setting in fields(Settings) if setting.default is MISSING}
     os.environ.update({**unused, **environment})
     # The table's name is read with the module.
-    from darkroom.adapters import audit  # noqa: PLC0415
+    from darkroom.services import audit_accounts  # noqa: PLC0415
 
     tally, unsettled = Counter[str](), False
-    for pk, _ in audit.accounts():
+    for pk, _ in audit_accounts.accounts():
         try:
-            audited = audit.audit(pk, now=datetime.now(UTC))
-        except audit.AccountUnsettled as moving:
+            audited = audit_accounts.audit(pk, now=datetime.now(UTC))
+        except audit_accounts.AccountUnsettled as moving:
             sys.stdout.write(f"{moving}: was written to whenever it was read\n")
             unsettled = True
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from darkroom.adapters.problems import PROBLEMS, Problem
+from darkroom.api.problems import PROBLEMS, Problem
 
 _INTRODUCTION = """\
 # Problems
@@ -14,7 +14,7 @@ meaning, a `title`, the `status`, a `detail` about this very request, `retryable
 anything. `retryable` is true when the same request may succeed later; the header `Retry-After` then says after how many seconds it is worth a try.
 `GET /problems/<slug>` shows the same as a page.
 
-This page is written from `shared/darkroom/adapters/problems.py` (`make problems`).
+This page is written from `shared/darkroom/api/problems.py` (`make problems`).
 """
 
 

@@ -11,23 +11,28 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Que
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import callbacks, deletion, job_store, ledger, submissions, switches, uploads, workflow
-from darkroom.adapters.answers import answer, answers, is_known, json_text, kept, not_modified
-from darkroom.adapters.callers import Caller, account_named, caller_of
-from darkroom.adapters.http_api import HttpApi
-from darkroom.adapters.ledger import IdempotencyKey
-from darkroom.adapters.pages import Page
-from darkroom.adapters.problems import PROBLEMS, problem_named
-from darkroom.adapters.requests import CallbackTestRequest, GrantRequest, JobRequest, PageSize, PauseRequest, QuoteRequest, UploadRequest, Version
-from darkroom.adapters.shown import etag_of, retry_after, shown
+from darkroom.api.app import HttpApi
+from darkroom.api.auth import Caller, account_named, caller_of
+from darkroom.api.problems import PROBLEMS, problem_named
+from darkroom.api.responses import answer, answers, is_known, json_text, kept, not_modified
+from darkroom.aws import step_functions
 from darkroom.catalog.available_templates import available_template, available_templates
-from darkroom.domain import documents, errors
+from darkroom.domain import errors
 from darkroom.domain.accounts import AccountId, Entry
 from darkroom.domain.jobs import JobStatus
 from darkroom.domain.templates import Template
-from darkroom.domain.views import balance_view, entry_view, template_view
 from darkroom.observability import logger, metrics, tracer
+from darkroom.schemas import responses as documents
+from darkroom.schemas.job_response import etag_of, retry_after, shown
+from darkroom.schemas.requests import CallbackTestRequest, GrantRequest, JobRequest, PageSize, PauseRequest, QuoteRequest, UploadRequest, Version
+from darkroom.schemas.views import balance_view, entry_view, template_view
+from darkroom.services import callbacks
+from darkroom.services import delete_job as deletion
+from darkroom.services import submit_job as submissions
 from darkroom.settings import settings
+from darkroom.storage import feature_flags, jobs, ledger, uploads
+from darkroom.storage.ledger import IdempotencyKey
+from darkroom.storage.pagination import Page
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max)
 
@@ -60,7 +65,7 @@ def submit_job(
     account, now = _welcomed(), clock.now()
     key = IdempotencyKey.of(idempotency_key, app.raw_body()) if idempotency_key else None
     # The switch is read first: whoever finds it on has then seen every request that was accepted before it was turned.
-    paused = switches.is_paused()
+    paused = feature_flags.is_paused()
     job = ledger.accepted_before(account, key, now=now) if key else None
     repeated = job is not None
     if job is None:
@@ -68,7 +73,7 @@ def submit_job(
             raise errors.Paused
         job, repeated = ledger.hold(submissions.job_of(request, account, now=now), key=key, now=now)
     if job.status is JobStatus.PENDING:
-        workflow.try_start(job)
+        step_functions.try_start(job)
     logger.info("job accepted", job_id=job.job_id, template=job.template.code, credits=job.quoted, repeated=repeated)
     headers = {"Location": f"/jobs/{job.job_id}"} | ({"Idempotency-Replayed": "true"} if repeated else {})
     return answer(HTTPStatus.ACCEPTED, shown(job, now=now), headers)
@@ -79,7 +84,7 @@ def submit_job(
 def list_jobs(limit: Limit = _PAGE_SIZE, cursor: Cursor = None, status: Annotated[JobStatus | None, Query()] = None) -> Response[str]:
     """List the caller's jobs, newest first."""
     account = _caller().account
-    page, now = job_store.page(account, limit=limit, cursor=cursor, status=status), clock.now()
+    page, now = jobs.page(account, limit=limit, cursor=cursor, status=status), clock.now()
     total = ledger.balance(account).jobs_total
     return answer(HTTPStatus.OK, {"jobs": [shown(job, now=now) for job in page.items], "next_cursor": page.next_cursor, "total": total})
 
@@ -88,7 +93,7 @@ def list_jobs(limit: Limit = _PAGE_SIZE, cursor: Cursor = None, status: Annotate
 @answers({HTTPStatus.OK: documents.JobView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control", "Retry-After"), refusals=(errors.NotFound,))
 def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
     """Show one of the caller's jobs."""
-    job, now = job_store.read(_caller().account, job_id), clock.now()
+    job, now = jobs.read(_caller().account, job_id), clock.now()
     headers = {"ETag": etag_of(job, now=now), "Cache-Control": "private, no-cache"} | retry_after(job, now=now)
     return not_modified(headers) if is_known(headers["ETag"], if_none_match) else answer(HTTPStatus.OK, shown(job, now=now), headers)
 
@@ -97,11 +102,11 @@ def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
 @answers({HTTPStatus.ACCEPTED: documents.JobView}, refusals=(errors.NotFound, errors.JobIsFinal))
 def cancel_job(job_id: str) -> Response[str]:
     """Ask for the end of a job. It wins if it was asked before storing began; only the workflow ends the job, and its end shows which."""
-    job, now = job_store.read(_caller().account, job_id), clock.now()
-    asked = job_store.request_cancel(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds), now=now)
+    job, now = jobs.read(_caller().account, job_id), clock.now()
+    asked = jobs.request_cancel(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds), now=now)
     if asked is None:
-        raise errors.JobIsFinal(job_store.read(job.account, job_id).status)
-    workflow.resume_or_start(asked)
+        raise errors.JobIsFinal(jobs.read(job.account, job_id).status)
+    step_functions.resume_or_start(asked)
     logger.info("cancel asked", job_id=job_id, in_time=asked.cancel_wins)
     return answer(HTTPStatus.ACCEPTED, shown(asked, now=now))
 
@@ -219,7 +224,7 @@ def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
     """Take no jobs from now on, or take them again."""
     caller = _caller()
     caller.must_be_admin()
-    switches.pause(paused=request.paused, by=caller.account, now=clock.now())
+    feature_flags.pause(paused=request.paused, by=caller.account, now=clock.now())
     logger.warning("jobs are paused" if request.paused else "jobs are taken again", by=str(caller.account))
     return answer(HTTPStatus.OK, {"paused": request.paused})
 
@@ -228,7 +233,7 @@ def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
 @answers({HTTPStatus.OK: documents.DocumentView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
 def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
     """Describe this API, as OpenAPI 3.1 has it."""
-    from darkroom.adapters import openapi  # noqa: PLC0415 (no other request pays for it)
+    from darkroom.api import openapi  # noqa: PLC0415 (no other request pays for it)
 
     return kept(openapi.document_text(app), if_none_match, "public, max-age=300")
 
@@ -237,7 +242,7 @@ def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
 @answers({HTTPStatus.OK: str}, headers=("Cache-Control",))
 def read_docs() -> Response[str]:
     """Show what this API is, to people."""
-    from darkroom.adapters import docs_page, openapi  # noqa: PLC0415 (no other request pays for it)
+    from darkroom.api import docs_page, openapi  # noqa: PLC0415 (no other request pays for it)
 
     return docs_page.docs_page(openapi.document(app), PROBLEMS.values())
 
@@ -246,7 +251,7 @@ def read_docs() -> Response[str]:
 @answers({HTTPStatus.OK: str}, headers=("Cache-Control",), refusals=(errors.NotFound,))
 def read_problem(slug: str) -> Response[str]:
     """Show what a type of problem means and what to do about it, to people."""
-    from darkroom.adapters import docs_page  # noqa: PLC0415 (no other request pays for it)
+    from darkroom.api import docs_page  # noqa: PLC0415 (no other request pays for it)
 
     return docs_page.problem_page(problem_named(slug))
 

@@ -8,8 +8,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import audit
 from darkroom.observability import logger, metrics, tracer
+from darkroom.services import audit_accounts
 
 # Enough for the largest account to be read as often as it takes.
 _MARGIN_MILLISECONDS = 120_000
@@ -20,9 +20,9 @@ _MARGIN_MILLISECONDS = 120_000
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Audit account after account while there is time. The next run goes on from there; after the last account a new round begins."""
-    progress, audited_count = audit.progress(), 0
+    progress, audited_count = audit_accounts.progress(), 0
     try:
-        for pk, key in audit.accounts(after=progress.after):
+        for pk, key in audit_accounts.accounts(after=progress.after):
             if context.get_remaining_time_in_millis() < _MARGIN_MILLISECONDS:
                 break
             differences_count = _audited(pk)
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
         else:
             progress = progress.finished()
     finally:
-        audit.record_progress(progress)
+        audit_accounts.record_progress(progress)
         # Of whole rounds, so that a run over some accounts does not call off the alarm of the others.
         metrics.add_metric("BooksDifferences", "Count", progress.differences_known)
         metrics.add_metric("AuditsFailed", "Count", progress.failed_known)
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
 def _audited(pk: str) -> int | None:
     """Audit one account, and give how many differences there are; None when that cannot be told."""
     try:
-        found = audit.audit(pk, now=clock.now()).differences
+        found = audit_accounts.audit(pk, now=clock.now()).differences
     except Exception:  # noqa: BLE001 (one account in trouble must not keep the others unaudited; it has its turn again in the next round)
         logger.exception("account not audited", account=pk)
         return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters.ending import end
-from darkroom.adapters.workflow import JobKey, key_of_event
+from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.errors import NotFound
 from darkroom.observability import logger, metrics, tracer
+from darkroom.services.finish_job import end
 
 
 @logger.inject_lambda_context(clear_state=True)

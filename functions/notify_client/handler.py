@@ -11,10 +11,11 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import callbacks, job_store
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.observability import logger, metrics, tracer
+from darkroom.services import callbacks
+from darkroom.storage import jobs
 
 # A caller's dead URL is no failure of this function; the message alone is told to have failed.
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -31,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 def _notify(record: SQSRecord) -> None:
     detail = json.loads(record.body)["detail"]
     try:
-        job = job_store.read(AccountId.parse(detail["account"]), detail["job_id"])
+        job = jobs.read(AccountId.parse(detail["account"]), detail["job_id"])
     except NotFound:
         return
     if job.callback_url:

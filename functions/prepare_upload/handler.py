@@ -9,15 +9,16 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import inputs, uploads
-from darkroom.adapters.answers import answer
-from darkroom.adapters.callers import caller_of
-from darkroom.adapters.http_api import HttpApi
+from darkroom.api.app import HttpApi
+from darkroom.api.auth import caller_of
+from darkroom.api.responses import answer
 from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.uploads import Upload
-from darkroom.domain.views import upload_view
+from darkroom.media import input_images
 from darkroom.observability import logger, metrics, tracer
+from darkroom.schemas.views import upload_view
 from darkroom.settings import settings
+from darkroom.storage import uploads
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max)
 
@@ -46,8 +47,8 @@ def _made_fit(upload: Upload) -> Upload:
     if body is None:
         return _completed_by_another(upload)
     try:
-        image, fitted = inputs.fitted(body)
-    except inputs.UnusableImage as error:
+        image, fitted = input_images.fitted(body)
+    except input_images.UnusableImage as error:
         raise InvalidRequest([FieldError("upload_id", f"{error} Announce a new upload and send another file.")]) from error
     logger.info("upload prepared", upload_id=upload.upload_id, content_type=image.content_type)
     return uploads.keep(upload, image, fitted)

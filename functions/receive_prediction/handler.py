@@ -12,17 +12,19 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import job_store, webhooks, workflow
-from darkroom.adapters.answers import answer
-from darkroom.adapters.ending import stop_stray
-from darkroom.adapters.http_api import HttpApi
+from darkroom.api.app import HttpApi
+from darkroom.api.responses import answer
+from darkroom.aws import step_functions
 from darkroom.domain.accounts import is_safe_id
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, WebhookRejected
 from darkroom.domain.jobs import Attempt, Job
 from darkroom.domain.predictions import is_final_at_replicate
 from darkroom.domain.references import Reference
 from darkroom.observability import logger, metrics, tracer
+from darkroom.providers import webhook_signature
+from darkroom.services.finish_job import stop_stray
 from darkroom.settings import settings
+from darkroom.storage import jobs
 
 app = HttpApi(body_bytes_max=settings().webhook_body_bytes_max)
 
@@ -39,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def receive_prediction() -> Response[str]:
     """Believe nothing that is not signed; note the prediction's id and its end; resume the workflow."""
     body = app.raw_body()
-    webhooks.verify(settings().replicate_webhook_secret, app.current_event.headers, body, age_seconds_max=settings().webhook_age_seconds_max)
+    webhook_signature.verify(settings().replicate_webhook_secret, app.current_event.headers, body, age_seconds_max=settings().webhook_age_seconds_max)
     reference = _reference(app.current_event.query_string_parameters.get("job"))
     record, attempt = _attempt_of(reference)
     said = _what_it_says(body)
@@ -68,7 +70,7 @@ def _reference(text: str | None) -> Reference:
 
 
 def _attempt_of(reference: Reference) -> tuple[Job, Attempt]:
-    record = job_store.read(reference.account, reference.job_id)
+    record = jobs.read(reference.account, reference.job_id)
     for attempt in record.attempts:
         if attempt.nonce == reference.nonce:
             return record, attempt
@@ -93,16 +95,16 @@ def _stray(job: Job, said: _Said) -> str:
 
 def _note(job: Job, attempt: Attempt, said: _Said) -> str:
     now = clock.now()
-    if not job_store.record_prediction(job, attempt, said.prediction_id, now=now):
-        job = job_store.read(job.account, job.job_id)
+    if not jobs.record_prediction(job, attempt, said.prediction_id, now=now):
+        job = jobs.read(job.account, job.job_id)
         if job.attempts[attempt.number - 1].prediction_id != said.prediction_id:
             return _stray(job, said)
     if job.status.is_final:
         return "late"
     if not is_final_at_replicate(said.status):
         return "started"
-    job_store.record_finished(job, attempt, now=now)
-    job = job_store.read(job.account, job.job_id)
+    jobs.record_finished(job, attempt, now=now)
+    job = jobs.read(job.account, job.job_id)
     if attempt.number < len(job.attempts) or job.task_token is None:
         return "late"
-    return "finished" if workflow.resume(job.task_token) else "late"
+    return "finished" if step_functions.resume(job.task_token) else "late"

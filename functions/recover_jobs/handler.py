@@ -10,15 +10,17 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import deletion, job_store, slots, workflow
-from darkroom.adapters.ending import end
-from darkroom.adapters.job_rows import CheckQueue
-from darkroom.adapters.job_store import DueCheck
+from darkroom.aws import step_functions
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
 from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, Action, decide
 from darkroom.observability import logger, metrics, tracer
+from darkroom.services import delete_job
+from darkroom.services.finish_job import end
 from darkroom.settings import settings
+from darkroom.storage import jobs, provider_queue
+from darkroom.storage.job_rows import CheckQueue
+from darkroom.storage.jobs import DueCheck
 
 _CHECK_INTERVAL = timedelta(seconds=CHECK_INTERVAL_SECONDS)
 # What the calls for one job may take at the worst that is not beyond all measure.
@@ -31,7 +33,7 @@ _ONE_JOB_MILLISECONDS = 15_000
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Check every job that is due, while there is time. Two runs at once do what one does: each step is bound by the record."""
     for queue in CheckQueue:
-        for due in job_store.due_checks(queue, now=clock.now(), limit=settings().recoveries_per_run_max):
+        for due in jobs.due_checks(queue, now=clock.now(), limit=settings().recoveries_per_run_max):
             if _is_late(context):
                 logger.warning("no time left, the next run goes on", queue=queue)
                 return
@@ -66,10 +68,10 @@ def _keeping_apart(message: str, **about: Any) -> Iterator[None]:  # noqa: ANN40
 
 
 def _recover(account: AccountId, job_id: str, now: datetime) -> None:
-    if not job_store.schedule_check(account, job_id, now + _CHECK_INTERVAL):
+    if not jobs.schedule_check(account, job_id, now + _CHECK_INTERVAL):
         return
-    job = job_store.read(account, job_id)
-    execution = workflow.execution(job_id)
+    job = jobs.read(account, job_id)
+    execution = step_functions.execution(job_id)
     decision = decide(
         job,
         started=execution is not None,
@@ -78,7 +80,7 @@ def _recover(account: AccountId, job_id: str, now: datetime) -> None:
         now=now,
     )
     if decision.action is Action.CHECK_LATER:
-        job_store.schedule_check(account, job_id, decision.next_check_at)
+        jobs.schedule_check(account, job_id, decision.next_check_at)
     else:
         _act(job, decision.action, now)
         logger.info("job recovered", job_id=job_id, action=decision.action.name)
@@ -88,11 +90,11 @@ def _recover(account: AccountId, job_id: str, now: datetime) -> None:
 def _act(job: Job, action: Action, now: datetime) -> None:
     match action:
         case Action.START:
-            workflow.start(job)
+            step_functions.start(job)
         case Action.RESUME if job.task_token:
-            workflow.resume(job.task_token)
+            step_functions.resume(job.task_token)
         case Action.STOP:
-            workflow.stop(job.job_id)
+            step_functions.stop(job.job_id)
         case Action.END:
             ended = end(job.account, job.job_id, now=now)
             logger.warning("job ended by recovery", job_id=job.job_id, status=ended.status, charged=ended.charged, refunded=ended.refunded)
@@ -100,20 +102,20 @@ def _act(job: Job, action: Action, now: datetime) -> None:
 
 
 def _delete_expired(account: AccountId, job_id: str, now: datetime) -> None:
-    if deletion.delete_if_expired(account, job_id, next_check_at=now + _CHECK_INTERVAL, now=now):
+    if delete_job.delete_if_expired(account, job_id, next_check_at=now + _CHECK_INTERVAL, now=now):
         logger.info("job deleted after its retention", job_id=job_id)
         metrics.add_metric("JobsExpired", "Count", 1)
 
 
 def _purge_media(account: AccountId, job_id: str, now: datetime) -> None:
-    deletion.purge_media(account, job_id, next_check_at=now + _CHECK_INTERVAL)
+    delete_job.purge_media(account, job_id, next_check_at=now + _CHECK_INTERVAL)
 
 
 def _free_leaked_slots(context: LambdaContext) -> None:
     for provider in settings().providers:
-        for slot in slots.taken_for_long(provider, now=clock.now()):
+        for slot in provider_queue.taken_for_long(provider, now=clock.now()):
             if _is_late(context):
                 return
-            if slots.free_if_leaked(slot):
+            if provider_queue.free_if_leaked(slot):
                 logger.error("slot leaked and freed", provider=provider, holder=slot.holder)
                 metrics.add_metric("SlotsLeaked", "Count", 1)

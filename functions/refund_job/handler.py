@@ -7,12 +7,12 @@ from typing import TypedDict
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters.ending import end
-from darkroom.adapters.workflow import JobKey, key_of_event
+from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.errors import NotFound
 from darkroom.domain.failures import failure_of_error
 from darkroom.domain.jobs import JobStatus
 from darkroom.observability import logger, metrics, tracer
+from darkroom.services.finish_job import end
 
 
 class Failed(JobKey):

@@ -11,18 +11,20 @@ from urllib.parse import quote
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import job_store, media, slots, workflow
-from darkroom.adapters.ending import stop_stray
-from darkroom.adapters.workflow import JobKey, key_of_event
+from darkroom.aws import step_functions
+from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.errors import UNKNOWN_SECONDS, GenerationFailed, LookupUnsupported, NotFound, ProviderBusy, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, is_same_state_entry, state_entry_name
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus, may_ask_again, poll_seconds
 from darkroom.domain.recovery import running_check_at
 from darkroom.domain.references import Reference
+from darkroom.media import bucket
 from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import Provider, provider_named
+from darkroom.services.finish_job import stop_stray
 from darkroom.settings import settings
+from darkroom.storage import jobs, provider_queue
 
 # Of this function. Whoever has written an attempt down may be held up for so long, and ask at the last moment.
 _TIMEOUT_SECONDS = 150
@@ -46,19 +48,19 @@ class RequestPredictionInput(JobKey):
 def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Store the task token first, then ask the provider, or look how it is doing if it was asked before."""
     now = clock.now()
-    job = job_store.read(*key_of_event(event))
+    job = jobs.read(*key_of_event(event))
     logger.append_keys(job_id=job.job_id)
     state_entry = state_entry_name(datetime.fromisoformat(event["entered_at"]), event["retry_count"])
-    current = job_store.store_task_token(job, event["task_token"], state_entry, next_check_at=running_check_at(job, now))
+    current = jobs.store_task_token(job, event["task_token"], state_entry, next_check_at=running_check_at(job, now))
     if current is None:
         _step_aside(job, event["task_token"])
         return
-    with job_store.recording_failures(current):
+    with jobs.recording_failures(current):
         if current.cancel_wins:
             raise GenerationFailed(failure(FailureCode.CANCELED))
         prediction = _prediction_of(current, state_entry, now)
     if prediction and prediction.status is not PredictionStatus.RUNNING:
-        workflow.resume(event["task_token"])
+        step_functions.resume(event["task_token"])
     elif prediction and not _receives_webhooks(current):
         requested_at = current.attempt.requested_at if current.attempt else now
         _retry_after(poll_seconds(now - requested_at), current)
@@ -66,8 +68,8 @@ def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # n
 
 def _step_aside(job: Job, task_token: str) -> None:
     """Let a job that is final go on to StoreOutput, which finds nothing to do, and leave a token older than the stored one to its time-out."""
-    if job_store.read(job.account, job.job_id).status.is_final:
-        workflow.resume(task_token)
+    if jobs.read(job.account, job.job_id).status.is_final:
+        step_functions.resume(task_token)
 
 
 def _prediction_of(job: Job, state_entry: str, now: datetime) -> Prediction | None:
@@ -120,7 +122,7 @@ def _closed(job: Job, prediction: Prediction, now: datetime) -> Job:
     """Close the latest attempt, whose prediction was interrupted, so that the next one is the second."""
     *earlier, latest = job.attempts
     logger.warning("prediction interrupted, asking once more", prediction_id=prediction.prediction_id)
-    job_store.record_finished(job, latest, now=now)
+    jobs.record_finished(job, latest, now=now)
     return replace(job, attempts=(*earlier, replace(latest, prediction_id=prediction.prediction_id, finished_at=now)))
 
 
@@ -137,10 +139,10 @@ def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Predi
     """Write the attempt down under a lease, then ask. None when another sandbox holds the lease."""
     if now >= job.deadline_at:
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED))
-    if not slots.take(job, now=now):
-        job_store.record_waiting(job, now=now)
-        raise ProviderBusy(slots.stand_in_line(job, now=now))
-    model_input = media.linked(job.model_input, inline_bytes_max=max(provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max))
+    if not provider_queue.take(job, now=now):
+        jobs.record_waiting(job, now=now)
+        raise ProviderBusy(provider_queue.stand_in_line(job, now=now))
+    model_input = bucket.linked(job.model_input, inline_bytes_max=max(provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max))
     attempt = _written_down(job, state_entry)
     if attempt is None:
         return None
@@ -149,15 +151,15 @@ def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Predi
     except ProviderBusy:
         now = clock.now()
         if attempt.requests_count == 1 or (job.attempt and job.attempt.abandoned):
-            job_store.abandon_attempt(job, attempt, now=now)
+            jobs.abandon_attempt(job, attempt, now=now)
         else:
             # This asking made nothing, but an earlier one may have, so the next state entry looks for it before it asks.
-            job_store.expire_lease(job, attempt, until=now, now=now)
+            jobs.expire_lease(job, attempt, until=now, now=now)
         raise
     except ProviderUnavailable as error:
         logger.warning("the provider gave no answer", cause=str(error), asks=attempt.requests_count)
         now = clock.now()
-        job_store.expire_lease(job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
+        jobs.expire_lease(job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
         _retry_after(1, job)
     return _noted(provider, job, attempt, created)
 
@@ -166,16 +168,16 @@ def _written_down(job: Job, state_entry: str) -> Attempt | None:
     """Begin the next attempt, or take up again the one that led to no prediction. None when another sandbox was quicker."""
     now = clock.now()
     if job.attempt and job.attempt.prediction_id is None:
-        return job_store.retry_attempt(job, job.attempt, state_entry, lease_until=now + _LEASE, now=now)
-    return job_store.begin_attempt(job, state_entry, lease_until=now + _LEASE, now=now)
+        return jobs.retry_attempt(job, job.attempt, state_entry, lease_until=now + _LEASE, now=now)
+    return jobs.begin_attempt(job, state_entry, lease_until=now + _LEASE, now=now)
 
 
 def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Prediction) -> Prediction:
     """Note the prediction's id, once. If another one is on the record, or the job has ended without it, this one is a stray."""
-    if job_store.record_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
+    if jobs.record_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
         return prediction
     try:
-        known = job_store.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
+        known = jobs.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
     except NotFound:
         # It ended without this prediction, and was deleted.
         known = None
@@ -194,7 +196,7 @@ def _prediction_request(job: Job, attempt: Attempt) -> PredictionRequest:
     return PredictionRequest(
         model_input=job.model_input,
         webhook_url=_webhook_url(job, attempt),
-        key_prefix=media.prefix_of(job.account, job.job_id),
+        key_prefix=bucket.prefix_of(job.account, job.job_id),
         created_after=job.created_at - _CLOCKS_DIFFER,
         cancel_after_seconds=int((job.deadline_at - clock.now()).total_seconds()),
     )

@@ -9,16 +9,17 @@ from typing import IO
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.adapters import job_store, media, outputs
-from darkroom.adapters.fetch import fetch_output
-from darkroom.adapters.workflow import JobKey, key_of_event
+from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable, ProviderBusy, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job, Output
 from darkroom.domain.outputs import Thumbnail
 from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
+from darkroom.media import bucket, inspect
+from darkroom.media.download import fetch_output
 from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import provider_named
+from darkroom.storage import jobs
 
 _NOT_YET_SECONDS = 2
 
@@ -28,16 +29,16 @@ _NOT_YET_SECONDS = 2
 @metrics.log_metrics
 def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Read the prediction from the provider itself, store what it returned, and record each output on the job."""
-    job = job_store.read(*key_of_event(event))
+    job = jobs.read(*key_of_event(event))
     logger.append_keys(job_id=job.job_id)
     if job.status.is_final:
         return
-    with job_store.recording_failures(job):
+    with jobs.recording_failures(job):
         if job.cancel_wins:
             raise GenerationFailed(failure(FailureCode.CANCELED))
         prediction = _finished_prediction(job)
-        if not job_store.record_storing(job, now=clock.now()):
-            job = job_store.read(job.account, job.job_id)
+        if not jobs.record_storing(job, now=clock.now()):
+            job = jobs.read(job.account, job.job_id)
             if job.status.is_final:
                 return
             if job.cancel_wins:
@@ -92,13 +93,13 @@ def _store_all(job: Job, prediction: Prediction) -> None:
 
 def _store(job: Job, number: int, url: str) -> Output:
     with _opened(job, url) as file:
-        found = outputs.probe(file)
-        key = media.output_key(job, number, found.extension)
+        found = inspect.probe(file)
+        key = bucket.output_key(job, number, found.extension)
         file.seek(0, 2)
         size_bytes = file.tell()
         file.seek(0)
         thumbnail = _stored_thumbnail(job, number, file)
-        media.put(key, file, found.content_type, media.metadata_of(job))
+        bucket.put(key, file, found.content_type, bucket.metadata_of(job))
     return Output(
         number=number,
         key=key,
@@ -107,20 +108,20 @@ def _store(job: Job, number: int, url: str) -> Output:
         width=found.width,
         height=found.height,
         seconds=found.seconds,
-        thumbnail_key=media.thumbnail_key(job, number) if thumbnail else None,
+        thumbnail_key=bucket.thumbnail_key(job, number) if thumbnail else None,
         placeholder=thumbnail.placeholder if thumbnail else None,
     )
 
 
 def _opened(job: Job, output: str) -> IO[bytes]:
     """Open an output: fetch it, unless the provider has put it into the bucket itself, where only what lies with the job is its own."""
-    return media.opened(output) if output.startswith(media.prefix_of(job.account, job.job_id)) else fetch_output(output)
+    return bucket.opened(output) if output.startswith(bucket.prefix_of(job.account, job.job_id)) else fetch_output(output)
 
 
 def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | None:
     try:
-        thumbnail = outputs.thumbnail(file)
-        media.put(media.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
+        thumbnail = inspect.thumbnail(file)
+        bucket.put(bucket.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
     except Exception as error:  # noqa: BLE001 (a thumbnail that fails never fails a paid job)
         logger.warning("no thumbnail", number=number, cause=str(error))
         return None
@@ -129,8 +130,8 @@ def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | Non
 
 def _recorded(job: Job, output: Output) -> Job:
     """Record an output, once, and give the job as it is then; another sandbox may be storing the same job."""
-    while not job_store.record_output(job, output):
-        job = job_store.read(job.account, job.job_id)
+    while not jobs.record_output(job, output):
+        job = jobs.read(job.account, job.job_id)
         if job.status.is_final or output.number in {known.number for known in job.outputs}:
             return job
     return replace(job, outputs=(*job.outputs, output))

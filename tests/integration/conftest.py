@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.adapters import aws as aws_adapter
+from darkroom.aws import clients as aws_adapter
 from tests.aws import client
 
 

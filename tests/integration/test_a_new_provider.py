@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from darkroom import catalog, providers
-from darkroom.adapters import job_store, ledger
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.storage import jobs, ledger
 from tests.aws import ROOT, Workflow
 from tests.builders import ANN, call_api, open_account, until
 from tests.integration.servers import Received, Reply, server
@@ -103,7 +103,7 @@ def ended(prompt: str = "a lighthouse") -> Job:
     assert status == 202, accepted
 
     def look() -> Job | None:
-        job = job_store.read(ANN, accepted["id"])
+        job = jobs.read(ANN, accepted["id"])
         return job if job.status.is_final else None
 
     return until(look, seconds=60)

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import pytest
 
 from darkroom import catalog, clock
-from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import job_store, ledger, switches
-from darkroom.adapters import workflow as workflow_adapter
+from darkroom.aws import clients as aws_adapter
+from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, Output
+from darkroom.storage import feature_flags, jobs, ledger
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, http_event, image_job, open_account, stored, until
@@ -71,7 +71,7 @@ def finished_job(*, outputs_count: int = 1) -> Job:
     job = held_job(num_outputs=max(outputs_count, 1))
     for number in range(outputs_count):
         key = f"media/web/ann/{job.job_id}/{number}.webp"
-        job_store.record_output(
+        jobs.record_output(
             stored(job), Output(number=number, key=key, content_type="image/webp", bytes=7, width=8, height=9, thumbnail_key=key + ".thumbnail.jpg")
         )
     return ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=datetime.now(UTC))
@@ -322,7 +322,7 @@ class TestSubmit:
 
         assert job["parameters"]["prompt"] == prompt
         assert call_api("GET", f"/jobs/{job['id']}")[1]["parameters"]["prompt"] == prompt
-        assert job_store.read(ANN, job["id"]).model_input.input["prompt"] == prompt
+        assert jobs.read(ANN, job["id"]).model_input.input["prompt"] == prompt
 
     def test_metadata_of_four_kilobytes_is_taken(self) -> None:
         open_account(100)
@@ -335,7 +335,7 @@ class TestSubmit:
         _, job, _ = submit(body=BODY | {"metadata": {"order": "№ 7", "lines": [1, 2]}, "callback_url": "https://example.com/hook?x=1"})
 
         assert job["metadata"] == {"order": "№ 7", "lines": [1, 2]}
-        assert job_store.read(ANN, job["id"]).callback_url == "https://example.com/hook?x=1"
+        assert jobs.read(ANN, job["id"]).callback_url == "https://example.com/hook?x=1"
 
     def test_the_price_of_the_template_is_quoted(self) -> None:
         open_account(100)
@@ -350,7 +350,7 @@ class TestSubmit:
         _, job, _ = submit(body='{"template": "flux-schnell", "parameters": {"prompt": "x", "num_outputs": 2.0}}')
 
         assert (job["parameters"]["num_outputs"], job["credits"]["quoted"]) == (2, 20)
-        assert isinstance(job_store.read(ANN, job["id"]).model_input.input["num_outputs"], int)
+        assert isinstance(jobs.read(ANN, job["id"]).model_input.input["num_outputs"], int)
 
 
 class TestStart:
@@ -536,7 +536,7 @@ class TestWhoIsAsking:
     def test_only_administrators_see_and_change_other_accounts(self, method: str, path: str, groups: Any) -> None:
         assert self.call(method, path, **{"cognito:groups": groups}) == 403
         assert ledger.balance(ANN).granted == 0
-        assert not switches.is_paused()
+        assert not feature_flags.is_paused()
 
     @pytest.mark.parametrize("groups", ["[admin]", "[admin users]", "[users admin]", "admin", ["users", "admin"]])
     def test_administrators_do(self, groups: Any) -> None:
@@ -626,7 +626,7 @@ class TestReadJob:
         path = f"/jobs/{job.job_id}"
         etag = call_api("GET", path)[2]["ETag"]
 
-        assert job_store.leave_open_jobs(job)
+        assert jobs.leave_open_jobs(job)
 
         assert call_api("GET", path, headers={"if-none-match": etag})[0] == 304
 
@@ -635,7 +635,7 @@ class TestReadJob:
         path = f"/jobs/{job.job_id}"
         etag = call_api("GET", path)[2]["ETag"]
 
-        job_store.store_task_token(job, "token", "entry", next_check_at=datetime.now(UTC))
+        jobs.store_task_token(job, "token", "entry", next_check_at=datetime.now(UTC))
 
         assert call_api("GET", path, headers={"if-none-match": etag})[0] == 200
 
@@ -795,7 +795,7 @@ class TestLists:
         ids = [submit()[1]["id"] for _ in range(4)]
         page = call_api("GET", "/jobs", query="limit=2")[1]
         # The very job whose place the cursor names.
-        assert job_store.leave_open_jobs(ledger.resolve(ANN, ids[2], now=datetime.now(UTC)))
+        assert jobs.leave_open_jobs(ledger.resolve(ANN, ids[2], now=datetime.now(UTC)))
         assert call_api("DELETE", f"/jobs/{ids[2]}")[0] == 204
 
         assert [job["id"] for job in call_api("GET", "/jobs", query=f"cursor={page['next_cursor']}")[1]["jobs"]] == [ids[1], ids[0]]

@@ -10,8 +10,9 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
-from darkroom.adapters import callbacks, job_store, ledger
 from darkroom.domain.errors import WorkflowUnavailable
+from darkroom.services import callbacks
+from darkroom.storage import jobs, ledger
 from tests.aws import TEMPLATE
 from tests.builders import ANN, call_api, held_job, open_account
 from tests.integration.broken_aws import CONFLICT, THROTTLED, Trouble
@@ -139,7 +140,7 @@ def test_a_transaction_that_can_never_be_written_is_a_bug(broken: Break) -> None
 
 def test_a_bucket_in_trouble_is_told_as_such(broken: Break) -> None:
     job = held_job()
-    assert job_store.leave_open_jobs(ledger.resolve(ANN, job.job_id, now=job.created_at))
+    assert jobs.leave_open_jobs(ledger.resolve(ANN, job.job_id, now=job.created_at))
     broken(Trouble("SlowDown").error("any"), "ListObjectsV2")
 
     status, problem, _ = call_api("DELETE", f"/jobs/{job.job_id}")

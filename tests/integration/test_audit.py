@@ -20,13 +20,14 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from darkroom.adapters import audit, deletion, job_store, ledger
-from darkroom.adapters.job_rows import partition
-from darkroom.adapters.table import AccountRow, DeletedRow, EntryRow, GrantRow, JobRow, WelcomeRow
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.audit import Difference
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
+from darkroom.services import audit_accounts, delete_job
+from darkroom.storage import jobs, ledger
+from darkroom.storage.job_rows import partition
+from darkroom.storage.table import AccountRow, DeletedRow, EntryRow, GrantRow, JobRow, WelcomeRow
 from local.cloud import account as local_account
 from local.cloud.aws import LocalAws
 from tests.aws import _TABLE_PROPERTIES, CONTEXT, ROOT, TEMPLATE, client, handler_of
@@ -51,9 +52,9 @@ def output(number: int) -> Output:
 
 def ended(job: Job, *, delivered: int = 0) -> Job:
     for number in range(delivered):
-        assert job_store.record_output(stored(job), output(number))
+        assert jobs.record_output(stored(job), output(number))
     done = ledger.resolve(job.account, job.job_id, reason=failure(FailureCode.REFUSED), now=now())
-    job_store.leave_open_jobs(done)
+    jobs.leave_open_jobs(done)
     return done
 
 
@@ -65,16 +66,16 @@ def eventful_account(monkeypatch: pytest.MonkeyPatch, account: AccountId = ANN) 
     ledger.grant(account, -13, reason="mistake", reference="order 2", now=now())
     all_jobs = {name: ledger.hold(image_job(account=account, num_outputs=3), key=None, now=now())[0] for name in ("open", "whole", "part", "failed", "gone")}
     canceled = ledger.hold(image_job(account=account), key=None, now=now())[0]
-    assert job_store.request_cancel(canceled, next_check_at=now(), now=now())
+    assert jobs.request_cancel(canceled, next_check_at=now(), now=now())
     ended(canceled)
     for name, delivered in (("whole", 3), ("part", 2), ("failed", 0), ("gone", 1)):
         ended(all_jobs[name], delivered=delivered)
-    deletion.delete(account, all_jobs["gone"].job_id, now=now())
+    delete_job.delete(account, all_jobs["gone"].job_id, now=now())
     return all_jobs | {"canceled": canceled}
 
 
 def differences(account: AccountId = ANN, *, at: datetime | None = None) -> list[Difference]:
-    return list(audit.audit(partition(account), now=at or now()).differences)
+    return list(audit_accounts.audit(partition(account), now=at or now()).differences)
 
 
 def found(account: AccountId = ANN) -> set[tuple[str, int | str, int | str]]:
@@ -92,7 +93,7 @@ def account_row(account: AccountId = ANN) -> AccountRow:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else writes to the table, so there is nothing to wait for."""
-    monkeypatch.setattr(audit, "_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(audit_accounts, "_PAUSE_SECONDS", 0.001)
 
 
 @pytest.mark.usefixtures("aws", "impatient")
@@ -100,7 +101,7 @@ class TestReading:
     def test_an_account_whose_jobs_have_come_to_every_end_has_no_difference(self, monkeypatch: pytest.MonkeyPatch) -> None:
         all_jobs = eventful_account(monkeypatch)
 
-        audited = audit.audit(PK, now=now())
+        audited = audit_accounts.audit(PK, now=now())
 
         assert audited.differences == ()
         assert audited.books.account == "web/ann"
@@ -181,7 +182,7 @@ class TestReading:
         for number in range(60):
             ledger.grant(ANN, 1, reason="x" * 20_000, reference=str(number), now=now())
 
-        audited = audit.audit(PK, now=now())
+        audited = audit_accounts.audit(PK, now=now())
 
         assert len(list(JobRow.query(PK).page_iter)) > 1
         assert (len(audited.books.entries), audited.differences) == (60, ())
@@ -193,9 +194,9 @@ class TestReading:
         account_row(CLEO).delete()
         for row in EntryRow.query(partition(CLEO), EntryRow.sk.startswith("ENTRY#")):
             row.delete()
-        audit.record_progress(audit.Progress())
+        audit_accounts.record_progress(audit_accounts.Progress())
 
-        assert [pk for pk, _ in audit.accounts()] == [partition(account) for account in (BOB, ANN, CLEO)]
+        assert [pk for pk, _ in audit_accounts.accounts()] == [partition(account) for account in (BOB, ANN, CLEO)]
 
 
 def counts(metrics: dict[str, Any]) -> dict[str, float]:
@@ -214,7 +215,7 @@ class TestAnAccountThatMoves:
 
     def reading(self, monkeypatch: pytest.MonkeyPatch, disturbances: Iterable[Callable[[Iterator[Any]], Iterator[Any]]]) -> list[int]:
         """Have each reading of the account disturbed in turn; gives how many there were."""
-        items, left, readings = audit._items, iter(disturbances), [0]
+        items, left, readings = audit_accounts._items, iter(disturbances), [0]
 
         def disturbed(pk: str) -> Iterator[Any]:
             if not pk.startswith("ACCOUNT#"):
@@ -222,7 +223,7 @@ class TestAnAccountThatMoves:
             readings[0] += 1
             return next(left)(items(pk))
 
-        monkeypatch.setattr(audit, "_items", disturbed)
+        monkeypatch.setattr(audit_accounts, "_items", disturbed)
         return readings
 
     @staticmethod
@@ -245,7 +246,7 @@ class TestAnAccountThatMoves:
         open_account(100)
         readings = self.reading(monkeypatch, [self.overtaken, self.overtaken, self.whole])
 
-        audited = audit.audit(PK, now=now())
+        audited = audit_accounts.audit(PK, now=now())
 
         assert (audited.differences, len(audited.books.jobs), readings) == ((), 2, [3])
 
@@ -254,8 +255,8 @@ class TestAnAccountThatMoves:
         open_account(1000)
         readings = self.reading(monkeypatch, repeat(self.overtaken))
 
-        with pytest.raises(audit.AccountUnsettled, match="web/ann"):
-            audit.audit(PK, now=now())
+        with pytest.raises(audit_accounts.AccountUnsettled, match="web/ann"):
+            audit_accounts.audit(PK, now=now())
         assert readings == [8]
 
     @pytest.mark.parametrize(("torn_count", "seen"), [(1, 0), (2, 0), (3, 1)])
@@ -263,7 +264,7 @@ class TestAnAccountThatMoves:
         held_job()
         self.reading(monkeypatch, chain([self.torn] * torn_count, repeat(self.whole)))
 
-        assert len(audit.audit(PK, now=now()).differences) == seen
+        assert len(audit_accounts.audit(PK, now=now()).differences) == seen
 
     def test_another_difference_in_each_reading_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
@@ -273,7 +274,7 @@ class TestAnAccountThatMoves:
 
         self.reading(monkeypatch, [self.torn, without_job, self.torn])
 
-        assert audit.audit(PK, now=now()).differences == ()
+        assert audit_accounts.audit(PK, now=now()).differences == ()
 
     def test_raises_no_false_alarm_while_many_write(self, monkeypatch: pytest.MonkeyPatch) -> None:
         open_account(1000)
@@ -288,19 +289,19 @@ class TestAnAccountThatMoves:
             ledger.grant(ANN, 1, reason="r", reference=str(number), now=now())
             job = ended(ledger.hold(image_job(num_outputs=2), key=None, now=now())[0], delivered=number % 3)
             if number % 2:
-                deletion.delete(ANN, job.job_id, now=now())
+                delete_job.delete(ANN, job.job_id, now=now())
 
         monkeypatch.setattr(BaseClient, "_make_api_call", atomic_call)
         readings = self.reading(monkeypatch, repeat(self.whole))
         with ThreadPoolExecutor(3) as threads:
             for number in range(0, 3 * rounds_count, 3):
                 writers = [threads.submit(write, number + writer) for writer in range(3)]
-                assert audit.audit(PK, now=now()).differences == ()
+                assert audit_accounts.audit(PK, now=now()).differences == ()
                 for writer in writers:
                     writer.result(timeout=30)
 
         assert readings[0] > rounds_count, "some readings were overtaken"
-        assert audit.audit(PK, now=now()).differences == ()
+        assert audit_accounts.audit(PK, now=now()).differences == ()
 
 
 def last_key_of(account: AccountId) -> tuple[str, str]:
@@ -353,7 +354,7 @@ class TestTheDailyRun:
         runs = [counts(run(accounts_count=2))["AccountsAudited"] for _ in range(4)]
 
         assert runs == [2, 2, 1, 2]
-        assert audit.progress() == audit.Progress(last_key_of(people[1]))
+        assert audit_accounts.progress() == audit_accounts.Progress(last_key_of(people[1]))
 
     @pytest.mark.parametrize("place", range(5))
     def test_a_difference_stands_until_a_whole_round_has_found_none(self, place: int, run: Run) -> None:
@@ -375,26 +376,26 @@ class TestTheDailyRun:
         held_job_of(ANN)
         run(accounts_count=1)
         pk, sk = last_key_of(BOB)
-        assert audit.progress().after == (pk, sk)
+        assert audit_accounts.progress().after == (pk, sk)
 
         client("dynamodb").delete_item(TableName="darkroom-test", Key={"pk": {"S": pk}, "sk": {"S": sk}})
 
         assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "BooksDifferences": 0}
-        assert audit.progress() == audit.Progress()
+        assert audit_accounts.progress() == audit_accounts.Progress()
 
     def test_one_account_in_trouble_does_not_keep_the_others_unaudited(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         for account in (BOB, ANN):
             held_job_of(account)
         account_row(ANN).update([AccountRow.jobs_total.set(2)])
-        audit_one = audit.audit
+        audit_one = audit_accounts.audit
 
-        def troubled_audit(pk: str, *, now: datetime) -> audit.Audit:
+        def troubled_audit(pk: str, *, now: datetime) -> audit_accounts.Audit:
             if pk == partition(BOB):
-                raise audit.AccountUnsettled("mobile/bob")
+                raise audit_accounts.AccountUnsettled("mobile/bob")
             return audit_one(pk, now=now)
 
         with monkeypatch.context() as trouble:
-            trouble.setattr(audit, "audit", troubled_audit)
+            trouble.setattr(audit_accounts, "audit", troubled_audit)
             runs = [counts(run(accounts_count=1)) for _ in range(3)]
 
         # Until a whole round could be read, the one that could not stays in the alarm.
@@ -405,14 +406,14 @@ class TestTheDailyRun:
     def test_remembers_how_far_it_came_when_the_table_stops_answering(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         for account in (BOB, ANN):
             held_job_of(account)
-        found_accounts = audit.accounts
+        found_accounts = audit_accounts.accounts
 
-        def interrupted(*, after: audit.Key | None = None) -> Iterator[tuple[str, audit.Key]]:
+        def interrupted(*, after: audit_accounts.Key | None = None) -> Iterator[tuple[str, audit_accounts.Key]]:
             yield next(found_accounts(after=after))
             raise ConnectionError
 
         with monkeypatch.context() as broken:
-            broken.setattr(audit, "accounts", interrupted)
+            broken.setattr(audit_accounts, "accounts", interrupted)
             with pytest.raises(ConnectionError):
                 run()
 

@@ -15,10 +15,11 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from darkroom import clock
-from darkroom.adapters import callbacks, ledger, transactions
-from darkroom.adapters.table import AccountRow
 from darkroom.domain.accounts import Balance
+from darkroom.services import callbacks
 from darkroom.settings import settings
+from darkroom.storage import ledger, transactions
+from darkroom.storage.table import AccountRow
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, call_api, held_job, open_account
 from tests.integration.broken_aws import LOST_ANSWER, troubled

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import deletion, job_store, ledger
-from darkroom.adapters import workflow as workflow_adapter
-from darkroom.adapters.job_rows import CheckQueue
+from darkroom.aws import clients as aws_adapter
+from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.predictions import Prediction
 from darkroom.providers import replicate
+from darkroom.services import delete_job
+from darkroom.storage import jobs, ledger
+from darkroom.storage.job_rows import CheckQueue
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
@@ -48,7 +49,7 @@ def predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
 class TestTheRoute:
     def test_the_answer_shows_the_flag_and_nothing_has_ended_yet(self, resumed: list[str]) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
+        jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
 
         status, document = cancel(job)
 
@@ -59,7 +60,7 @@ class TestTheRoute:
 
     def test_asking_again_keeps_the_first_time(self, resumed: list[str]) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
+        jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
 
         first, second = cancel(job)[1], cancel(job)[1]
 
@@ -77,7 +78,7 @@ class TestTheRoute:
     @pytest.mark.parametrize("trouble", ["ThrottlingException", "InternalServerError"])
     def test_a_resume_that_fails_loses_nothing(self, trouble: str) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
+        jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
 
         with troubled(aws_adapter.client("stepfunctions"), "SendTaskSuccess", Trouble(trouble)):
             assert cancel(job)[0] == 202
@@ -86,9 +87,9 @@ class TestTheRoute:
 
     def test_asking_again_and_again_does_not_put_recovery_off(self) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
-        first = job_store.request_cancel(job, next_check_at=NOON + timedelta(seconds=30), now=NOON)
-        again = job_store.request_cancel(job, next_check_at=NOON + timedelta(days=1), now=NOON + timedelta(minutes=1))
+        jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
+        first = jobs.request_cancel(job, next_check_at=NOON + timedelta(seconds=30), now=NOON)
+        again = jobs.request_cancel(job, next_check_at=NOON + timedelta(days=1), now=NOON + timedelta(minutes=1))
 
         assert first == again
         assert due_job_ids(CheckQueue.OPEN, now=NOON + timedelta(seconds=30)) == [job.job_id]
@@ -115,7 +116,7 @@ class TestTheSteps:
 
     def test_nothing_is_asked_of_the_provider_after_a_cancel(self, simulated_replicate: SimulatedReplicate) -> None:
         job = held_job()
-        job_store.request_cancel(job, next_check_at=NOON, now=NOON)
+        jobs.request_cancel(job, next_check_at=NOON, now=NOON)
 
         with pytest.raises(GenerationFailed, match="canceled"):
             self.enter(job)
@@ -131,9 +132,9 @@ class TestTheSteps:
         ask = replicate.create
 
         def asked_in_vain(*work: Any, **options: Any) -> Prediction:
-            job_store.request_cancel(job, next_check_at=NOON, now=NOON)
+            jobs.request_cancel(job, next_check_at=NOON, now=NOON)
             handler_of("refund_job")(key(job, failure="GenerationFailed"), CONTEXT)
-            deletion.delete(ANN, job.job_id, now=NOON)
+            delete_job.delete(ANN, job.job_id, now=NOON)
             return ask(*work, **options)
 
         monkeypatch.setattr(replicate, "create", asked_in_vain)
@@ -146,7 +147,7 @@ class TestTheSteps:
         job = held_job()
         self.enter(job)
         until(lambda: predictions(simulated_replicate)[0]["status"] == "succeeded")
-        job_store.request_cancel(job, next_check_at=NOON, now=NOON)
+        jobs.request_cancel(job, next_check_at=NOON, now=NOON)
 
         with pytest.raises(GenerationFailed, match="canceled"):
             handler_of("store_output")(key(job), CONTEXT)
@@ -158,10 +159,10 @@ class TestTheSteps:
     def test_of_a_cancel_and_the_beginning_of_storing_the_first_wins(self) -> None:
         canceled, delivered, now = held_job(), held_job(), datetime.now(UTC)
 
-        assert job_store.request_cancel(canceled, next_check_at=now, now=now)
-        assert not job_store.record_storing(canceled, now=now)
-        assert job_store.record_storing(delivered, now=now)
-        assert job_store.request_cancel(delivered, next_check_at=now, now=now)
+        assert jobs.request_cancel(canceled, next_check_at=now, now=now)
+        assert not jobs.record_storing(canceled, now=now)
+        assert jobs.record_storing(delivered, now=now)
+        assert jobs.request_cancel(delivered, next_check_at=now, now=now)
 
         assert stored(canceled).cancel_wins
         assert not stored(delivered).cancel_wins
@@ -171,8 +172,8 @@ class TestTheSteps:
         job = held_job()
         self.enter(job)
         until(lambda: predictions(simulated_replicate)[0]["status"] == "succeeded")
-        job_store.record_storing(job, now=NOON)
-        job_store.request_cancel(job, next_check_at=NOON, now=NOON)
+        jobs.record_storing(job, now=NOON)
+        jobs.request_cancel(job, next_check_at=NOON, now=NOON)
 
         handler_of("store_output")(key(job), CONTEXT)
         handler_of("complete_job")(key(job), CONTEXT)

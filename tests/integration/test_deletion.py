@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import job_store, ledger, media
-from darkroom.adapters.job_rows import CheckQueue
+from darkroom.aws import clients as aws_adapter
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job, JobStatus, Output
+from darkroom.media import bucket
+from darkroom.storage import jobs, ledger
+from darkroom.storage.job_rows import CheckQueue
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, stored
 from tests.integration import steps
@@ -34,11 +35,11 @@ def recover() -> None:
 def delivered_job(*, now: datetime | None = None) -> Job:
     """A completed and announced job, with an image and its thumbnail in the bucket."""
     job = held_job(now=now)
-    for name in (media.output_key(job, 0, "png"), media.thumbnail_key(job, 0)):
-        media.put(name, b"pixels", "image/png")
-    job_store.record_output(job, Output(number=0, key=media.output_key(job, 0, "png"), content_type="image/png", bytes=6, width=1, height=1))
+    for name in (bucket.output_key(job, 0, "png"), bucket.thumbnail_key(job, 0)):
+        bucket.put(name, b"pixels", "image/png")
+    jobs.record_output(job, Output(number=0, key=bucket.output_key(job, 0, "png"), content_type="image/png", bytes=6, width=1, height=1))
     ended = ledger.resolve(ANN, job.job_id, now=now or datetime.now(UTC))
-    job_store.leave_open_jobs(ended)
+    jobs.leave_open_jobs(ended)
     return stored(job)
 
 
@@ -48,13 +49,13 @@ def objects() -> list[str]:
 
 def test_the_record_and_all_its_media_are_gone_and_the_entries_stay() -> None:
     job, other = delivered_job(), delivered_job()
-    media.put(media.output_key(job, 7, "png"), b"of a sandbox that no record knows of", "image/png")
+    bucket.put(bucket.output_key(job, 7, "png"), b"of a sandbox that no record knows of", "image/png")
     before = ledger.entries(ANN, limit=100, cursor=None).items
 
     assert delete(job)[:2] == (204, None)
 
     assert call_api("GET", f"/jobs/{job.job_id}")[0] == 404
-    assert objects() == [media.output_key(other, 0, "png"), media.thumbnail_key(other, 0)]
+    assert objects() == [bucket.output_key(other, 0, "png"), bucket.thumbnail_key(other, 0)]
     assert ledger.entries(ANN, limit=100, cursor=None).items == before
     assert call_api("GET", "/jobs")[1]["total"] == 1
     assert ledger.balance(ANN).spent == 20
@@ -83,7 +84,7 @@ def test_a_job_is_open_until_its_end_is_announced() -> None:
     ended = ledger.resolve(ANN, job.job_id, now=NOON)
     assert delete(job)[0] == 409
 
-    job_store.leave_open_jobs(ended)
+    jobs.leave_open_jobs(ended)
 
     assert delete(job)[0] == 204
 
@@ -99,11 +100,11 @@ def test_what_a_late_sandbox_wrote_is_purged_when_none_can_write_any_more(monkey
     job, now = delivered_job(), datetime.now(UTC)
     at(monkeypatch, now)
     delete(job)
-    media.put(media.output_key(job, 1, "png"), b"too late", "image/png")
+    bucket.put(bucket.output_key(job, 1, "png"), b"too late", "image/png")
 
     at(monkeypatch, now + timedelta(seconds=179))
     recover()
-    assert objects() == [media.output_key(job, 1, "png")]
+    assert objects() == [bucket.output_key(job, 1, "png")]
     at(monkeypatch, now + timedelta(seconds=180))
     recover()
 
@@ -134,21 +135,21 @@ def test_what_cannot_be_purged_does_not_keep_the_others_waiting(monkeypatch: pyt
     all_jobs = [delivered_job() for _ in range(8)]
     for job in all_jobs:
         delete(job)
-        media.put(media.output_key(job, 1, "png"), b"too late", "image/png")
-    refused = media.prefix_of(ANN, all_jobs[0].job_id)
-    delete_all = media.delete_all
+        bucket.put(bucket.output_key(job, 1, "png"), b"too late", "image/png")
+    refused = bucket.prefix_of(ANN, all_jobs[0].job_id)
+    delete_all = bucket.delete_all
 
     def deleted(account: AccountId, job_id: str) -> None:
-        if media.prefix_of(account, job_id) == refused:
-            raise media.MediaNotDeleted("AccessDenied")
+        if bucket.prefix_of(account, job_id) == refused:
+            raise bucket.MediaNotDeleted("AccessDenied")
         delete_all(account, job_id)
 
-    monkeypatch.setattr(media, "delete_all", deleted)
+    monkeypatch.setattr(bucket, "delete_all", deleted)
     for minutes in range(3, 12):
         at(monkeypatch, now + timedelta(minutes=minutes))
         recover()
 
-    assert objects() == [media.output_key(all_jobs[0], 1, "png")]
+    assert objects() == [bucket.output_key(all_jobs[0], 1, "png")]
 
 
 @pytest.mark.parametrize("function", ["complete_job", "refund_job"])
@@ -163,10 +164,10 @@ def test_a_late_write_does_not_bring_the_record_back() -> None:
     job = delivered_job()
     delete(job)
 
-    assert not job_store.record_output(job, Output(number=1, key="k", content_type="image/png", bytes=1, width=1, height=1))
-    assert not job_store.schedule_check(ANN, job.job_id, NOON)
-    assert not job_store.leave_open_jobs(job)
-    assert not job_store.renew_retention(job)
+    assert not jobs.record_output(job, Output(number=1, key="k", content_type="image/png", bytes=1, width=1, height=1))
+    assert not jobs.schedule_check(ANN, job.job_id, NOON)
+    assert not jobs.leave_open_jobs(job)
+    assert not jobs.renew_retention(job)
 
     with pytest.raises(NotFound):
         stored(job)

@@ -14,13 +14,14 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import callbacks, job_store, ledger
-from darkroom.adapters import workflow as workflow_adapter
-from darkroom.adapters.table import SlotRow
+from darkroom.aws import clients as aws_adapter
+from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.domain.recovery import over_at
+from darkroom.services import callbacks
+from darkroom.storage import jobs, ledger
+from darkroom.storage.table import SlotRow
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
@@ -56,14 +57,14 @@ class TestEnding:
     @pytest.mark.parametrize(("code", "fault"), [(code, failure(code).is_fault) for code in FailureCode])
     def test_only_a_fault_is_red(self, code: FailureCode, fault: bool) -> None:  # noqa: FBT001 (a column of the table)
         job = held_job()
-        job_store.record_failure(job, failure(code))
+        jobs.record_failure(job, failure(code))
 
         assert self.refund(job, "GenerationFailed") == {"fault": fault}
         assert stored(job).failure == failure(code)
 
     def test_a_partial_delivery_is_not_red(self) -> None:
         job = held_job(num_outputs=2)
-        job_store.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
+        jobs.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
 
         assert self.refund(job, "OutputUnavailable") == {"fault": False}
         assert (stored(job).status, stored(job).charged, stored(job).refunded) == (JobStatus.COMPLETED, 10, 10)
@@ -79,7 +80,7 @@ class TestEnding:
 
     def test_a_job_that_was_completed_meanwhile_stays_completed(self) -> None:
         job = held_job()
-        job_store.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
+        jobs.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
         handler_of("complete_job")(key(job), CONTEXT)
         ended = stored(job)
 
@@ -98,9 +99,9 @@ class TestEnding:
 
     def test_a_provider_that_does_not_answer_keeps_no_credits_back(self) -> None:
         job, now = held_job(), datetime.now(UTC)
-        attempt = job_store.begin_attempt(job, "entry", lease_until=now, now=now)
+        attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
         assert attempt
-        job_store.record_prediction(job, attempt, "p1", now=now)
+        jobs.record_prediction(job, attempt, "p1", now=now)
 
         # Nobody listens at the provider's address here.
         self.refund(job)
@@ -111,7 +112,7 @@ class TestEnding:
     def test_the_world_is_told_and_recovery_looks_no_more(self, delivered: int, announced: Callable[[], list[dict[str, Any]]]) -> None:
         job = held_job()
         for number in range(delivered):
-            job_store.record_output(job, Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1))
+            jobs.record_output(job, Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1))
         assert is_open(job)
 
         handler_of("complete_job")(key(job), CONTEXT)
@@ -191,7 +192,7 @@ class TestRecoverJobs:
 
     def test_a_stopped_execution_that_had_stored_something_is_a_delivery(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job(num_outputs=2)
-        job_store.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
+        jobs.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
         monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=False, stopped_at=job.created_at))
         at(monkeypatch, job.created_at + timedelta(minutes=5))
 
@@ -224,9 +225,9 @@ class TestRecoverJobs:
 
     def test_a_cancel_that_resumed_nothing_is_heard_by_recovery(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", next_check_at=job.created_at + timedelta(minutes=2))
+        jobs.store_task_token(job, "token", "entry", next_check_at=job.created_at + timedelta(minutes=2))
         monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=True, stopped_at=None))
-        job_store.request_cancel(job, next_check_at=job.created_at + timedelta(seconds=30), now=job.created_at)
+        jobs.request_cancel(job, next_check_at=job.created_at + timedelta(seconds=30), now=job.created_at)
         at(monkeypatch, job.created_at + timedelta(seconds=30))
 
         self.recover()
@@ -291,7 +292,7 @@ class TestNotifyClient:
         open_account(100)
         job = replace(image_job(prompt="灯塔 🏮"), callback_url=callback_url, metadata={"order": "7"})
         ledger.hold(job, key=None, now=NOON)
-        job_store.record_output(job, Output(number=0, key="media/k", content_type="image/png", bytes=1, width=1, height=1))
+        jobs.record_output(job, Output(number=0, key="media/k", content_type="image/png", bytes=1, width=1, height=1))
         return ledger.resolve(ANN, job.job_id, now=NOON)
 
     def answered(self, reply: Reply) -> tuple[Any, list[Received], Job]:

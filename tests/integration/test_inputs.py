@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from darkroom.adapters.inputs import UnusableImage, fitted
 from darkroom.domain.uploads import FittedImage
+from darkroom.media.input_images import UnusableImage, fitted
 from tests.aws import forget_settings
 from tests.integration.steps import with_setting
 

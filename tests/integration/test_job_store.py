@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from darkroom.adapters import job_store, ledger
-from darkroom.adapters.job_rows import CheckQueue
-from darkroom.adapters.job_store import DueCheck
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, state_entry_name
+from darkroom.storage import jobs, ledger
+from darkroom.storage.job_rows import CheckQueue
+from darkroom.storage.jobs import DueCheck
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -24,7 +24,7 @@ OUTPUT = Output(number=0, key="media/k", content_type="image/png", bytes=1, widt
 
 
 def attempted(job: Job, *, lease_until: datetime = LATER) -> Attempt:
-    attempt = job_store.begin_attempt(job, "entry", lease_until=lease_until, now=NOON)
+    attempt = jobs.begin_attempt(job, "entry", lease_until=lease_until, now=NOON)
     assert attempt
     return attempt
 
@@ -41,9 +41,9 @@ class TestARecord:
     def test_keeps_everything_that_was_recorded(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.record_prediction(job, attempt, "p1", now=NOON)
-        job_store.record_output(job, OUTPUT)
-        job_store.record_storing(job, now=NOON)
+        jobs.record_prediction(job, attempt, "p1", now=NOON)
+        jobs.record_output(job, OUTPUT)
+        jobs.record_storing(job, now=NOON)
 
         now = stored(job)
 
@@ -53,22 +53,22 @@ class TestARecord:
 
     def test_of_somebody_else_is_not_there(self) -> None:
         with pytest.raises(NotFound):
-            job_store.read(AccountId("web", "bob"), held_job().job_id)
+            jobs.read(AccountId("web", "bob"), held_job().job_id)
 
 
 NOTES: dict[str, Callable[[Job], object]] = {
-    "store_task_token": lambda job: job_store.store_task_token(job, "token", "9999", next_check_at=LATER),
-    "begin_attempt": lambda job: job_store.begin_attempt(job, "entry", lease_until=LATER, now=NOON),
-    "record_storing": lambda job: job_store.record_storing(job, now=NOON),
-    "record_output": lambda job: job_store.record_output(job, OUTPUT),
-    "record_failure": lambda job: job_store.record_failure(job, failure(FailureCode.REFUSED)),
+    "store_task_token": lambda job: jobs.store_task_token(job, "token", "9999", next_check_at=LATER),
+    "begin_attempt": lambda job: jobs.begin_attempt(job, "entry", lease_until=LATER, now=NOON),
+    "record_storing": lambda job: jobs.record_storing(job, now=NOON),
+    "record_output": lambda job: jobs.record_output(job, OUTPUT),
+    "record_failure": lambda job: jobs.record_failure(job, failure(FailureCode.REFUSED)),
 }
 NOTES_OF_AN_ATTEMPT: dict[str, Callable[[Job, Attempt], object]] = {
-    "retry_attempt": lambda job, attempt: job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER),
-    "abandon_attempt": lambda job, attempt: job_store.abandon_attempt(job, attempt, now=NOON),
-    "expire_lease": lambda job, attempt: job_store.expire_lease(job, attempt, until=NOON, now=NOON),
-    "record_prediction": lambda job, attempt: job_store.record_prediction(job, attempt, "p1", now=NOON),
-    "record_finished": lambda job, attempt: job_store.record_finished(job, attempt, now=NOON),
+    "retry_attempt": lambda job, attempt: jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER),
+    "abandon_attempt": lambda job, attempt: jobs.abandon_attempt(job, attempt, now=NOON),
+    "expire_lease": lambda job, attempt: jobs.expire_lease(job, attempt, until=NOON, now=NOON),
+    "record_prediction": lambda job, attempt: jobs.record_prediction(job, attempt, "p1", now=NOON),
+    "record_finished": lambda job, attempt: jobs.record_finished(job, attempt, now=NOON),
 }
 
 
@@ -134,17 +134,17 @@ class TestToken:
         ]
 
         for state_entry in entries:
-            assert job_store.store_task_token(job, state_entry, state_entry, next_check_at=LATER)
+            assert jobs.store_task_token(job, state_entry, state_entry, next_check_at=LATER)
         for state_entry in entries[:-1]:
-            assert not job_store.store_task_token(job, "old", state_entry, next_check_at=LATER)
+            assert not jobs.store_task_token(job, "old", state_entry, next_check_at=LATER)
 
         assert (stored(job).task_token, stored(job).state_entry) == (entries[-1], entries[-1])
 
     def test_of_the_same_try_may_be_stored_again(self) -> None:
         job = held_job()
 
-        assert job_store.store_task_token(job, "token", "entry", next_check_at=LATER)
-        assert job_store.store_task_token(job, "token", "entry", next_check_at=LATER)
+        assert jobs.store_task_token(job, "token", "entry", next_check_at=LATER)
+        assert jobs.store_task_token(job, "token", "entry", next_check_at=LATER)
 
 
 class TestAttempt:
@@ -158,8 +158,8 @@ class TestAttempt:
         job = held_job()
         attempt = attempted(job, lease_until=LATER)
 
-        assert not job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER - timedelta(microseconds=1))
-        renewed = job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+        assert not jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER - timedelta(microseconds=1))
+        renewed = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
 
         assert renewed
         assert (renewed.nonce, renewed.requests_count, renewed.state_entry, renewed.number) == (attempt.nonce, 2, "entry 2", 1)
@@ -168,28 +168,28 @@ class TestAttempt:
     def test_is_not_renewed_once_its_prediction_is_known(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.record_prediction(job, attempt, "p1", now=NOON)
+        jobs.record_prediction(job, attempt, "p1", now=NOON)
 
-        assert not job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
+        assert not jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
 
     def test_who_was_overtaken_can_neither_abandon_nor_expire_the_lease_of_the_other(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+        jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
         before = stored(job)
 
-        assert not job_store.abandon_attempt(job, attempt, now=LATER)
-        assert not job_store.expire_lease(job, attempt, until=LATER, now=LATER)
+        assert not jobs.abandon_attempt(job, attempt, now=LATER)
+        assert not jobs.expire_lease(job, attempt, until=LATER, now=LATER)
         assert stored(job) == before
 
     def test_that_was_abandoned_may_be_made_again_at_once(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.abandon_attempt(job, attempt, now=NOON)
+        jobs.abandon_attempt(job, attempt, now=NOON)
         assert stored(job).waiting_since == NOON
         assert stored(job).attempts[0].abandoned
 
-        renewed = job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
+        renewed = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
 
         assert renewed
         assert not renewed.abandoned
@@ -198,11 +198,11 @@ class TestAttempt:
     def test_waits_since_the_first_refusal(self) -> None:
         job = held_job()
         attempt = attempted(job)
-        job_store.abandon_attempt(job, attempt, now=NOON)
-        renewed = job_store.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
+        jobs.abandon_attempt(job, attempt, now=NOON)
+        renewed = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
         assert renewed
 
-        job_store.abandon_attempt(job, renewed, now=LATER)
+        jobs.abandon_attempt(job, renewed, now=LATER)
 
         assert stored(job).waiting_since == NOON
 
@@ -210,37 +210,37 @@ class TestAttempt:
         job = held_job()
         attempt = attempted(job)
 
-        assert job_store.record_prediction(job, attempt, "p1", now=NOON)
-        assert not job_store.record_prediction(job, attempt, "p2", now=LATER)
+        assert jobs.record_prediction(job, attempt, "p1", now=NOON)
+        assert not jobs.record_prediction(job, attempt, "p2", now=LATER)
         assert stored(job).attempts[0].prediction_id == "p1"
 
     def test_with_another_nonce_is_another_attempt(self) -> None:
         job = held_job()
         attempt = replace(attempted(job), nonce="0" * 32)
 
-        assert not job_store.record_prediction(job, attempt, "p1", now=NOON)
-        assert not job_store.record_finished(job, attempt, now=NOON)
+        assert not jobs.record_prediction(job, attempt, "p1", now=NOON)
+        assert not jobs.record_finished(job, attempt, now=NOON)
 
 
 class TestFailure:
     def test_the_first_reason_stays(self) -> None:
         job = held_job()
-        job_store.record_failure(job, failure(FailureCode.INVALID_INPUT, "its own words"))
-        job_store.record_failure(job, failure(FailureCode.INTERNAL))
+        jobs.record_failure(job, failure(FailureCode.INVALID_INPUT, "its own words"))
+        jobs.record_failure(job, failure(FailureCode.INTERNAL))
 
         assert stored(job).failure == failure(FailureCode.INVALID_INPUT, "its own words")
 
     def test_is_on_the_job_before_the_error_leaves_the_step(self) -> None:
         job = held_job()
 
-        with pytest.raises(GenerationFailed), job_store.recording_failures(job):
+        with pytest.raises(GenerationFailed), jobs.recording_failures(job):
             raise GenerationFailed(failure(FailureCode.NO_OUTPUT))
         assert stored(job).failure == failure(FailureCode.NO_OUTPUT)
 
     def test_no_other_error_is_taken_for_one(self) -> None:
         job = held_job()
 
-        with pytest.raises(KeyError), job_store.recording_failures(job):
+        with pytest.raises(KeyError), jobs.recording_failures(job):
             raise KeyError
         assert stored(job).failure is None
 
@@ -250,30 +250,30 @@ class TestOutputs:
         job = held_job()
         second = replace(OUTPUT, number=1)
 
-        assert job_store.record_output(job, OUTPUT)
-        assert not job_store.record_output(job, second), "it does not know of the first"
-        assert job_store.record_output(stored(job), second)
+        assert jobs.record_output(job, OUTPUT)
+        assert not jobs.record_output(job, second), "it does not know of the first"
+        assert jobs.record_output(stored(job), second)
         assert stored(job).outputs == (OUTPUT, second)
 
 
 class TestOpenJobs:
     def due(self, now: datetime, limit: int = 100) -> list[str]:
-        return [due.job_id for due in job_store.due_checks(CheckQueue.OPEN, now=now, limit=limit)]
+        return [due.job_id for due in jobs.due_checks(CheckQueue.OPEN, now=now, limit=limit)]
 
     def test_are_due_when_recovery_should_look(self) -> None:
         job = held_job(now=NOON)
 
         assert self.due(NOON + timedelta(seconds=29)) == []
-        (due,) = job_store.due_checks(CheckQueue.OPEN, now=NOON + timedelta(seconds=30), limit=100)
+        (due,) = jobs.due_checks(CheckQueue.OPEN, now=NOON + timedelta(seconds=30), limit=100)
         assert due == DueCheck(ANN, job.job_id, is_deleted=False)
-        job_store.schedule_check(job.account, job.job_id, NOON + timedelta(hours=1))
+        jobs.schedule_check(job.account, job.job_id, NOON + timedelta(hours=1))
         assert self.due(NOON + timedelta(minutes=59)) == []
         assert self.due(NOON + timedelta(hours=1)) == [job.job_id]
 
     def test_a_state_entry_puts_the_look_off(self) -> None:
         job = held_job(now=NOON)
 
-        job_store.store_task_token(job, "token", "entry", next_check_at=NOON + timedelta(minutes=10))
+        jobs.store_task_token(job, "token", "entry", next_check_at=NOON + timedelta(minutes=10))
 
         assert self.due(NOON + timedelta(minutes=9)) == []
 
@@ -289,21 +289,21 @@ class TestOpenJobs:
 
     def test_leave_only_when_they_are_final(self) -> None:
         job = held_job(now=NOON)
-        assert not job_store.leave_open_jobs(job)
+        assert not jobs.leave_open_jobs(job)
         assert self.due(NOON + timedelta(days=1)) == [job.job_id]
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
         assert self.due(NOON + timedelta(days=1)) == [job.job_id], "final is not yet announced"
 
-        assert job_store.leave_open_jobs(ended)
+        assert jobs.leave_open_jobs(ended)
 
         assert self.due(NOON + timedelta(days=1)) == []
-        assert not job_store.leave_open_jobs(ended)
+        assert not jobs.leave_open_jobs(ended)
 
     def test_who_has_left_is_not_looked_at_again(self) -> None:
         ended = ledger.resolve(ANN, held_job(now=NOON).job_id, now=NOON)
-        job_store.leave_open_jobs(ended)
+        jobs.leave_open_jobs(ended)
 
-        assert not job_store.schedule_check(ended.account, ended.job_id, NOON)
+        assert not jobs.schedule_check(ended.account, ended.job_id, NOON)
         assert self.due(NOON + timedelta(days=1)) == []
 
 
@@ -314,12 +314,12 @@ class TestPages:
     def test_survive_what_is_written_in_between(self) -> None:
         open_account(1_000)
         ids = [self.held() for _ in range(5)]
-        first = job_store.page(ANN, limit=2, cursor=None, status=None)
+        first = jobs.page(ANN, limit=2, cursor=None, status=None)
         self.held()
         ledger.resolve(ANN, ids[2], now=NOON)
 
-        second = job_store.page(ANN, limit=2, cursor=first.next_cursor, status=None)
-        third = job_store.page(ANN, limit=2, cursor=second.next_cursor, status=None)
+        second = jobs.page(ANN, limit=2, cursor=first.next_cursor, status=None)
+        third = jobs.page(ANN, limit=2, cursor=second.next_cursor, status=None)
 
         assert [job.job_id for page in (first, second, third) for job in page.items] == ids[::-1]
         assert third.next_cursor is None
@@ -332,7 +332,7 @@ class TestPages:
 
         found, cursor, pages = list[str](), None, 0
         while pages == 0 or cursor:
-            page = job_store.page(ANN, limit=1, cursor=cursor, status=JobStatus.FAILED)
+            page = jobs.page(ANN, limit=1, cursor=cursor, status=JobStatus.FAILED)
             assert len(page.items) <= 1
             found += [job.job_id for job in page.items]
             cursor, pages = page.next_cursor, pages + 1

@@ -13,14 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pynamodb.exceptions import TransactWriteError
 
-from darkroom.adapters import callbacks, job_store, ledger, minutes, transactions
-from darkroom.adapters.ledger import IdempotencyKey
-from darkroom.adapters.table import AccountRow, JobRow, MinuteRow, RequestRow
-from darkroom.adapters.transactions import Refused
 from darkroom.domain.accounts import AccountId, Balance, Entry
 from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs, TooManyJobsThisMinute
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
+from darkroom.services import callbacks
+from darkroom.storage import jobs, ledger, rate_limit, transactions
+from darkroom.storage.ledger import IdempotencyKey
+from darkroom.storage.table import AccountRow, JobRow, MinuteRow, RequestRow
+from darkroom.storage.transactions import Refused
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 from tests.integration.broken_aws import CONFLICT, LOST_ANSWER, THROTTLED, Trouble, troubled
@@ -58,7 +59,7 @@ def output(number: int) -> Output:
 
 def with_outputs(job: Job, outputs_count: int) -> Job:
     for number in range(outputs_count):
-        assert job_store.record_output(stored(job), output(number))
+        assert jobs.record_output(stored(job), output(number))
     return stored(job)
 
 
@@ -140,7 +141,7 @@ class TestHold:
 
     @pytest.mark.parametrize(("seconds", "retry_after"), [(0, 60), (0.001, 60), (30, 30), (59, 1), (59.999, 1)])
     def test_the_next_minute_is_never_now(self, seconds: float, retry_after: int) -> None:
-        assert minutes.no_more_this_minute(now=NOON + timedelta(seconds=seconds)).retry_after_seconds == retry_after
+        assert rate_limit.no_more_this_minute(now=NOON + timedelta(seconds=seconds)).retry_after_seconds == retry_after
 
     def test_a_minute_of_one_account_is_not_anothers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
@@ -355,9 +356,9 @@ class TestResolve:
 
     def test_who_has_ended_waits_no_more(self) -> None:
         job = held_job()
-        attempt = job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
+        attempt = jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
         assert attempt
-        assert job_store.abandon_attempt(job, attempt, now=NOON)
+        assert jobs.abandon_attempt(job, attempt, now=NOON)
 
         assert ledger.resolve(ANN, job.job_id, now=NOON).waiting_since is None
 
@@ -383,7 +384,7 @@ class TestResolve:
 
     def test_a_part_delivered_is_no_failure(self) -> None:
         job = with_outputs(held_job(num_outputs=2), 1)
-        job_store.record_failure(job, failure(FailureCode.OUTPUT_UNAVAILABLE))
+        jobs.record_failure(job, failure(FailureCode.OUTPUT_UNAVAILABLE))
 
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
@@ -391,7 +392,7 @@ class TestResolve:
 
     def test_the_reason_on_the_record_wins(self) -> None:
         job = held_job()
-        job_store.record_failure(job, failure(FailureCode.REFUSED))
+        jobs.record_failure(job, failure(FailureCode.REFUSED))
 
         assert ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.INTERNAL), now=NOON).failure == failure(FailureCode.REFUSED)
 
@@ -419,20 +420,20 @@ class TestResolve:
         job = held_job()
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
-        assert not job_store.record_output(ended, output(0))
+        assert not jobs.record_output(ended, output(0))
         assert stored(job) == ended
 
     def test_a_write_between_reading_and_writing_is_not_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
-        read, outputs = job_store.read, iter([output(0)])
+        read, outputs = jobs.read, iter([output(0)])
 
         def read_and_be_overtaken(account: AccountId, job_id: str) -> Job:
             seen = read(account, job_id)
             for late in outputs:
-                assert job_store.record_output(seen, late)
+                assert jobs.record_output(seen, late)
             return seen
 
-        monkeypatch.setattr(job_store, "read", read_and_be_overtaken)
+        monkeypatch.setattr(jobs, "read", read_and_be_overtaken)
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
         assert (ended.status, ended.charged, len(ended.outputs)) == (JobStatus.COMPLETED, 10, 1)
@@ -450,7 +451,7 @@ class TestResolve:
 
     def test_the_task_token_is_forgotten(self) -> None:
         job = held_job()
-        job_store.store_task_token(job, "token", "entry", next_check_at=NOON)
+        jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
 
         assert ledger.resolve(ANN, job.job_id, now=NOON).task_token is None
 
@@ -684,7 +685,7 @@ def test_the_books_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) -
         "grant": lambda amount: ledger.grant(account, amount or 1, reason="a reason", reference=str(amount), now=NOON),
         "hold": lambda amount: all_jobs.append(ledger.hold(image_job(account=account, num_outputs=abs(amount) % 4 + 1), key=None, now=NOON)[0]),
         "hold again": lambda amount: ledger.hold(all_jobs[amount % len(all_jobs)], key=None, now=NOON) if all_jobs else None,
-        "deliver": lambda amount: all_jobs and job_store.record_output(now := stored(all_jobs[amount % len(all_jobs)]), output(len(now.outputs))),
+        "deliver": lambda amount: all_jobs and jobs.record_output(now := stored(all_jobs[amount % len(all_jobs)]), output(len(now.outputs))),
         "resolve": lambda amount: all_jobs and ledger.resolve(account, all_jobs[amount % len(all_jobs)].job_id, now=NOON),
     }
     for verb, amount in verbs:

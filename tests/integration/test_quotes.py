@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from uuid6 import uuid7
 
 from darkroom import catalog
-from darkroom.adapters import ledger
-from darkroom.adapters import workflow as workflow_adapter
+from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.parameters import checked_parameters
 from darkroom.domain.templates import new_job
 from darkroom.settings import settings
+from darkroom.storage import ledger
 from tests.builders import ANN, call_api, open_account, stored
 from tests.integration.steps import with_setting
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.adapters import job_store, ledger, secrets
+from darkroom.aws import secrets
 from darkroom.domain.errors import GenerationFailed, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.storage import jobs, ledger
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, client, forget_settings, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored, until
@@ -80,7 +81,7 @@ class TestRequestPrediction:
     def test_a_crash_after_asking_is_found_again_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         with monkeypatch.context() as crashing:
-            crashing.setattr(job_store, "record_prediction", lambda *_, **__: 1 / 0)
+            crashing.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 self.enter(job)
         assert stored(job).status is JobStatus.PENDING
@@ -94,7 +95,7 @@ class TestRequestPrediction:
 
     def test_a_crash_before_asking_is_not_asked_for_again_while_the_other_may_be_asking(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job, now = held_job(), datetime.now(UTC)
-        assert job_store.begin_attempt(job, "entry", lease_until=now + timedelta(seconds=35), now=now)
+        assert jobs.begin_attempt(job, "entry", lease_until=now + timedelta(seconds=35), now=now)
 
         for seconds in (0, 34):
             at(monkeypatch, now + timedelta(seconds=seconds))
@@ -302,7 +303,7 @@ class TestRequestPrediction:
 
     def test_an_older_state_entry_steps_aside(self, resumed: list[str]) -> None:
         job = held_job()
-        job_store.store_task_token(job, "new", "2026-01-02T12:00:30.000000#000", next_check_at=NOON)
+        jobs.store_task_token(job, "new", "2026-01-02T12:00:30.000000#000", next_check_at=NOON)
 
         self.enter(job, token="old")
 

@@ -20,12 +20,13 @@ from samcli.yamlhelper import yaml_parse
 from standardwebhooks import Webhook
 
 from darkroom import catalog
-from darkroom.adapters import callbacks, job_store, ledger
-from darkroom.adapters.job_rows import CheckQueue
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Attempt, Job, JobStatus
 from darkroom.domain.references import Reference
+from darkroom.services import callbacks
+from darkroom.storage import jobs, ledger
+from darkroom.storage.job_rows import CheckQueue
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, ROOT, TEMPLATE, folder_of, handler_of
 from tests.builders import image_job, open_account, stored, until
@@ -240,7 +241,7 @@ def test_the_sample_state_entry_creates_one_prediction_however_often_it_comes(si
 
 def begun_attempt(job: Job) -> Attempt:
     now = datetime.now(UTC)
-    attempt = job_store.begin_attempt(job, "entry", lease_until=now, now=now)
+    attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
     assert attempt
     return attempt
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.adapters import job_store, ledger
-from darkroom.adapters import workflow as workflow_adapter
+from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.errors import GenerationFailed, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.storage import jobs, ledger
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, handler_of
 from tests.builders import NOON, held_job, image_job, open_account, stored, until
@@ -104,7 +104,7 @@ class TestSecondAttempt:
         job = self.interrupted_job()
         now, known = datetime.now(UTC), stored(job)
 
-        first, second = (job_store.begin_attempt(known, "entry", lease_until=now, now=now) for _ in range(2))
+        first, second = (jobs.begin_attempt(known, "entry", lease_until=now, now=now) for _ in range(2))
 
         assert first
         assert second is None

@@ -14,11 +14,12 @@ from urllib.parse import unquote
 import pytest
 from PIL import Image
 
-from darkroom.adapters import job_store, ledger, outputs
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.predictions import Prediction
+from darkroom.media import inspect
+from darkroom.storage import jobs, ledger
 from functions.store_output import handler as store_output
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, stored
@@ -76,9 +77,9 @@ class TestStoreOutput:
 
     def processing(self, **parameters: Any) -> Job:
         job, now = held_job(**parameters), datetime.now(UTC)
-        attempt = job_store.begin_attempt(job, "entry", lease_until=now, now=now)
+        attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
         assert attempt
-        assert job_store.record_prediction(job, attempt, "p1", now=now)
+        assert jobs.record_prediction(job, attempt, "p1", now=now)
         return stored(job)
 
     def store(self, job: Job) -> Job:
@@ -251,7 +252,7 @@ class TestStoreOutput:
         files = {"/a": Reply(200, image()), "/b": Reply(200, image())}
         with self.returning(["/a", "/b"], files):
             job = self.processing(num_outputs=3)
-            note, is_first = job_store.record_storing, iter([True])
+            note, is_first = jobs.record_storing, iter([True])
 
             def overtaken(known: Job, *, now: datetime) -> bool:
                 noted = note(known, now=now)
@@ -259,7 +260,7 @@ class TestStoreOutput:
                     self.store(job)
                 return noted
 
-            monkeypatch.setattr(job_store, "record_storing", overtaken)
+            monkeypatch.setattr(jobs, "record_storing", overtaken)
             self.store(job)
 
         assert [output.number for output in stored(job).outputs] == [0, 1]
@@ -270,7 +271,7 @@ class TestStoreOutput:
         with self.returning("/a", {"/a": Reply(200, image())}):
             job = self.processing()
             with monkeypatch.context() as crashing:
-                crashing.setattr(job_store, "record_output", lambda *_: 1 / 0)
+                crashing.setattr(jobs, "record_output", lambda *_: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
                     self.store(job)
             self.store(job)
@@ -309,9 +310,9 @@ class TestStoreOutput:
             with_setting(monkeypatch, "OUTPUT_BYTES_MAX", len(body))
             job = image_job()
             ledger.hold(job, key=None, now=NOON)
-            attempt = job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
+            attempt = jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
             assert attempt
-            job_store.record_prediction(job, attempt, "p1", now=NOON)
+            jobs.record_prediction(job, attempt, "p1", now=NOON)
 
             assert len(self.store(job).outputs) == 1
 
@@ -344,9 +345,9 @@ class TestStoreOutput:
         for seed in range(6_000):
             file = BytesIO(damaged_image(seed))
             try:
-                outputs.probe(file)
-                outputs.thumbnail(file)
-            except (GenerationFailed, outputs.NoThumbnail):
+                inspect.probe(file)
+                inspect.thumbnail(file)
+            except (GenerationFailed, inspect.NoThumbnail):
                 continue
 
     def test_a_video_is_copied_with_its_length_and_a_thumbnail(self) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from darkroom import catalog
-from darkroom.adapters import deletion, job_store, ledger
-from darkroom.adapters import workflow as workflow_adapter
+from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound, WorkflowUnavailable
 from darkroom.domain.jobs import Job
+from darkroom.services import delete_job
+from darkroom.storage import jobs, ledger
 from tests.builders import ANN, call_api, held_job, open_account, stored
 from tests.integration.steps import with_setting
 
@@ -43,7 +44,7 @@ def fields(problem: dict[str, Any]) -> set[str]:
 
 def ended(job: Job) -> Job:
     final = ledger.resolve(job.account, job.job_id, now=datetime.now(UTC))
-    job_store.leave_open_jobs(final)
+    jobs.leave_open_jobs(final)
     return final
 
 
@@ -51,7 +52,7 @@ class TestRerun:
     def test_a_final_job_runs_again_with_its_template_and_parameters(self) -> None:
         open_account(100)
         first = submit()[1]
-        ended(job_store.read(ANN, first["id"]))
+        ended(jobs.read(ANN, first["id"]))
 
         status, again, _ = submit({"rerun_of": first["id"], "metadata": {"order": 2}})
 
@@ -140,8 +141,8 @@ class TestTheSameRequestTwice:
     def test_of_a_deleted_job_makes_no_new_one(self) -> None:
         open_account(100)
         first = submit(**with_key("k"))[1]
-        ended(job_store.read(ANN, first["id"]))
-        deletion.delete(ANN, first["id"], now=datetime.now(UTC))
+        ended(jobs.read(ANN, first["id"]))
+        delete_job.delete(ANN, first["id"], now=datetime.now(UTC))
 
         status, problem, _ = submit(**with_key("k"))
 
@@ -249,7 +250,7 @@ def test_without_welcome_credits_a_new_user_has_nothing() -> None:
 
 def test_a_job_that_was_deleted_is_not_there_for_anybody() -> None:
     job = ended(held_job())
-    deletion.delete(ANN, job.job_id, now=datetime.now(UTC))
+    delete_job.delete(ANN, job.job_id, now=datetime.now(UTC))
 
     with pytest.raises(NotFound):
         stored(job)

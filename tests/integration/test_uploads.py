@@ -13,10 +13,11 @@ import pytest
 from botocore.client import BaseClient
 from PIL import Image
 
-from darkroom.adapters import inputs, job_store, media
-from darkroom.adapters import workflow as workflow_adapter
+from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.jobs import ModelInput
+from darkroom.media import bucket, input_images
 from darkroom.settings import settings
+from darkroom.storage import jobs
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, call_api, http_event, open_account
 from tests.contract import must_be_as_described
@@ -170,14 +171,14 @@ class TestCompleting:
     def test_who_completes_it_at_the_same_time_hears_what_was_written_down_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         upload = announce()[1]
         send(upload, image())
-        real, answers = inputs.fitted, []
+        real, answers = input_images.fitted, []
 
         def meanwhile(body: bytes) -> Any:
-            monkeypatch.setattr(inputs, "fitted", real)
+            monkeypatch.setattr(input_images, "fitted", real)
             answers.append(complete(upload["upload_id"]))
             return real(body)
 
-        monkeypatch.setattr(inputs, "fitted", meanwhile)
+        monkeypatch.setattr(input_images, "fitted", meanwhile)
         answers.append(complete(upload["upload_id"]))
 
         assert answers[0] == answers[1]
@@ -240,9 +241,9 @@ class TestUsing:
         work = ModelInput("replicate", "a/model", {"image": key, "others": [key, "https://example.com/a.png"]}, 1, ("image", "others"))
 
         inline = f"data:image/jpeg;base64,{b64encode(body).decode()}"
-        assert media.linked(work, inline_bytes_max=len(body)).input == {"image": inline, "others": [inline, "https://example.com/a.png"]}
+        assert bucket.linked(work, inline_bytes_max=len(body)).input == {"image": inline, "others": [inline, "https://example.com/a.png"]}
 
-        assert str(media.linked(work, inline_bytes_max=len(body) - 1).input["image"]).startswith("https://")
+        assert str(bucket.linked(work, inline_bytes_max=len(body) - 1).input["image"]).startswith("https://")
 
     def test_anything_else_is_refused_and_costs_nothing(self) -> None:
         open_account(100)
@@ -267,4 +268,4 @@ class TestUsing:
 
 
 def stored_work(job_id: str) -> Any:
-    return job_store.read(ANN, job_id).model_input
+    return jobs.read(ANN, job_id).model_input

@@ -9,9 +9,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from darkroom.adapters import outputs
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.outputs import OutputFile
+from darkroom.media import inspect
 from tests.aws import forget_settings
 from tests.integration.steps import with_setting
 from tests.integration.videos import sound_alone, video
@@ -26,11 +26,11 @@ def settings_anew() -> Iterator[None]:
 
 
 def probe(body: bytes) -> OutputFile:
-    return outputs.probe(BytesIO(body))
+    return inspect.probe(BytesIO(body))
 
 
 def thumbnail(body: bytes) -> Image.Image:
-    image = Image.open(BytesIO(outputs.thumbnail(BytesIO(body)).body))
+    image = Image.open(BytesIO(inspect.thumbnail(BytesIO(body)).body))
     image.load()
     return image
 
@@ -66,7 +66,7 @@ class TestWhatIsDelivered:
 class TestThumbnails:
     def test_is_a_square_of_200_pixels(self) -> None:
         assert thumbnail(video((128, 48))).size == (200, 200)
-        assert outputs.thumbnail(BytesIO(video())).placeholder.startswith("data:image/webp;base64,")
+        assert inspect.thumbnail(BytesIO(video())).placeholder.startswith("data:image/webp;base64,")
 
     def test_shows_a_frame_that_is_not_black(self) -> None:
         image = thumbnail(video(colours=("black",) * 12 + ("teal",) * 12))
@@ -144,6 +144,6 @@ class TestWhatIsRejected:
                 damaged[dice.randrange(len(damaged))] = dice.choice([0, 255, dice.randrange(256)])
             try:
                 probe(bytes(damaged))
-                outputs.thumbnail(BytesIO(bytes(damaged)))
-            except (GenerationFailed, outputs.NoThumbnail):
+                inspect.thumbnail(BytesIO(bytes(damaged)))
+            except (GenerationFailed, inspect.NoThumbnail):
                 continue

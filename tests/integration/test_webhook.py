@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import job_store, ledger, secrets
+from darkroom.aws import clients as aws_adapter
+from darkroom.aws import secrets
 from darkroom.domain.jobs import Attempt, Job, JobStatus
 from darkroom.domain.references import Reference, new_nonce
+from darkroom.storage import jobs, ledger
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, client, forget_settings, handler_of
 from tests.builders import ANN, held_job, http_event, image_job, stored, until
@@ -41,8 +42,8 @@ def job() -> Job:
     """A job whose prediction was asked for, and a secret to sign with."""
     put_secret(SECRET)
     job, now = held_job(), datetime.now(UTC)
-    assert job_store.store_task_token(job, "token-of-the-entry", "entry", next_check_at=now)
-    assert job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
+    assert jobs.store_task_token(job, "token-of-the-entry", "entry", next_check_at=now)
+    assert jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
     return stored(job)
 
 
@@ -169,7 +170,7 @@ class TestWhoMayCall:
     def test_nobody_while_the_secret_is_empty(self) -> None:
         job = held_job()
         now = datetime.now(UTC)
-        job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
+        jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
 
         assert call(reference_of(stored(job)), prediction(), signed(prediction()))[0] == 503
 
@@ -197,7 +198,7 @@ class TestWhoMayCall:
         assert tell(job, "starting", secret=OTHER_SECRET)[0] == 200
 
     def test_a_new_secret_is_looked_up_when_the_known_ones_do_not_fit(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("darkroom.adapters.webhooks.REFETCH_SECONDS_MIN", 0.0)
+        monkeypatch.setattr("darkroom.providers.webhook_signature.REFETCH_SECONDS_MIN", 0.0)
         assert tell(job, "starting")[0] == 200
 
         put_secret(OTHER_SECRET)
@@ -367,9 +368,9 @@ class TestWhatItSays:
     def test_a_stray_is_stopped_unless_it_is_another_jobs_own(self, simulated_replicate: SimulatedReplicate, whose: str, status: str) -> None:
         put_secret(SECRET)
         job, now = held_job(), datetime.now(UTC)
-        attempt = job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
+        attempt = jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
         assert attempt
-        assert job_store.record_prediction(job, attempt, "prediction1", now=now)
+        assert jobs.record_prediction(job, attempt, "prediction1", now=now)
         before = stored(job)
         webhooks = {"nobody's": None, "the job's own": reference_of(before), "another job's": str(Reference(ANN, image_job().job_id, attempt.nonce))}
         requests.put(f"{simulated_replicate.base_url}/faults", json={"run_seconds": 60, "queue_seconds": 0}, timeout=5).raise_for_status()
@@ -428,7 +429,7 @@ class TestWhatItSays:
         assert call(reference_of(job), body, signed(body) | {"content-type": content_type})[0] == 200
 
     def test_an_event_that_could_not_be_recorded_is_sent_again(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(job_store, "record_prediction", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
 
         # Replicate comes again after any 5xx.
         assert tell(job)[0] == 500

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.adapters import ledger
+from darkroom.storage import ledger
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
 from tests.builders import ANN, call_api, open_account, until

@@ -15,12 +15,12 @@ import requests
 from botocore.client import BaseClient
 from standardwebhooks import Webhook
 
-from darkroom.adapters import job_store, ledger
-from darkroom.adapters import workflow as workflow_adapter
+from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.accounts import AccountId, Balance, Entry
 from darkroom.domain.jobs import Job, Output
 from darkroom.domain.recovery import over_at
 from darkroom.domain.references import Reference
+from darkroom.storage import jobs, ledger
 from local.replicate import SimulatedReplicate
 from local.replicate.predictions import OPEN, Status
 from tests.aws import CONTEXT, TEMPLATE, Workflow, client, handler_of
@@ -135,7 +135,7 @@ class Studio:
         """The only prediction, when there is one and the job knows it."""
         (prediction,) = until(lambda: self.seen("predictions"))
         job_id = prediction["webhook"].split("%2F")[-2]
-        until(lambda: (attempt := job_store.read(ANN, job_id).attempt) and attempt.prediction_id)
+        until(lambda: (attempt := jobs.read(ANN, job_id).attempt) and attempt.prediction_id)
         return prediction
 
     def become(self, prediction: dict[str, Any], status: Status) -> None:
@@ -150,14 +150,14 @@ class Studio:
     def ended(self, job_id: str) -> Job:
         """The job when its execution is over."""
         until(lambda: self.execution(job_id) != "RUNNING", seconds=60)
-        return job_store.read(ANN, job_id)
+        return jobs.read(ANN, job_id)
 
 
 def asked_job() -> Job:
     """A job with a stored task token and an attempt, whose prediction nobody knows yet."""
     job, now = held_job(), datetime.now(UTC)
-    job_store.store_task_token(job, "token", "entry", next_check_at=now)
-    assert job_store.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
+    jobs.store_task_token(job, "token", "entry", next_check_at=now)
+    assert jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
     return stored(job)
 
 

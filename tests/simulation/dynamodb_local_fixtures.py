@@ -12,7 +12,7 @@ import pytest
 from pynamodb.connection import Connection
 from pynamodb.models import Model
 
-from darkroom.adapters import table, transactions
+from darkroom.storage import table, transactions
 from tests.aws import _TABLE_PROPERTIES, TEMPLATE, forget_settings
 from tests.npm import NotHere
 from tests.reports import REPORTED

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from darkroom.adapters import audit
 from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, FUNCTION_TIMEOUT_SECONDS_MAX
 from darkroom.domain.uploads import UPLOADS_PREFIX
+from darkroom.services import audit_accounts
 from tests.simulation.permissions import forbidden
 from tests.simulation.records import BOOKS, FINAL, Partition, Records, moment
 from tests.simulation.replicate_model import INTERRUPTED, Prediction
@@ -78,7 +78,7 @@ class Promises:
             if "callback_url" in job and called_back.get(job_id) != job["status"]
         )
         for name in accounts:
-            found = audit.audit(f"ACCOUNT#{name.replace('/', '#')}", now=world.agenda.now)
+            found = audit_accounts.audit(f"ACCOUNT#{name.replace('/', '#')}", now=world.agenda.now)
             broken += (f"the audit of {name} finds {difference}" for difference in found.differences)
         if broken:
             raise BrokenPromise("\n".join(broken))

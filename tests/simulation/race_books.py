@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from darkroom.adapters.job_rows import JOB_PREFIX, partition, to_job
-from darkroom.adapters.table import AccountRow, EntryRow, JobRow
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
+from darkroom.storage.job_rows import JOB_PREFIX, partition, to_job
+from darkroom.storage.table import AccountRow, EntryRow, JobRow
 
 _SUMS = ("granted", "available", "held", "spent")
 

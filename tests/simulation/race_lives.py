@@ -10,14 +10,15 @@ from functools import partial
 
 import pytest
 
-from darkroom.adapters import deletion, job_store, ledger, slots
-from darkroom.adapters.job_rows import CheckQueue
-from darkroom.adapters.ledger import IdempotencyKey
-from darkroom.adapters.table import RequestRow, SlotRow
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import IdempotencyKeyReused, NotFound
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
+from darkroom.services import delete_job
+from darkroom.storage import jobs, ledger, provider_queue
+from darkroom.storage.job_rows import CheckQueue
+from darkroom.storage.ledger import IdempotencyKey
+from darkroom.storage.table import RequestRow, SlotRow
 from tests.builders import NOON, image_job, stored
 from tests.simulation.race_books import checked_books
 from tests.simulation.race_storm import Storm
@@ -56,7 +57,7 @@ class Lives:
         self._ask(job)
         canceled = self._luck.random() < 1 / 4
         if canceled:
-            assert self._surely(lambda: job_store.request_cancel(job, next_check_at=NOON, now=NOON))
+            assert self._surely(lambda: jobs.request_cancel(job, next_check_at=NOON, now=NOON))
         outputs_count = 0 if canceled else self._luck.randint(0, job.model_input.outputs_count)
         self._store(job, outputs_count)
         self._end(job, JobStatus.COMPLETED if outputs_count else JobStatus.CANCELED if canceled else JobStatus.FAILED)
@@ -72,7 +73,7 @@ class Lives:
             requests = list(RequestRow.query(books.account.pk, RequestRow.sk.startswith("REQUEST#"), consistent_read=True))
             assert len(requests) == len({request.job_id for request in requests}) == len(books.entries_of("hold")) == expected.keys_count
         assert list(SlotRow.query("SLOT#replicate", consistent_read=True)) == []
-        assert [due for queue in CheckQueue for due in job_store.due_checks(queue, now=_LATER, limit=1_000)] == []
+        assert [due for queue in CheckQueue for due in jobs.due_checks(queue, now=_LATER, limit=1_000)] == []
 
     def _submitted(self, account: AccountId, name: str) -> Job:
         """Submit a job, now and then twice, and then something else by the same key."""
@@ -92,44 +93,44 @@ class Lives:
         return job
 
     def _ask(self, job: Job) -> None:
-        assert self._surely(lambda: slots.take(stored(job), now=NOON))
-        self._surely(lambda: job_store.store_task_token(job, "token", "entry", next_check_at=NOON))
-        self._surely(lambda: job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON))
+        assert self._surely(lambda: provider_queue.take(stored(job), now=NOON))
+        self._surely(lambda: jobs.store_task_token(job, "token", "entry", next_check_at=NOON))
+        self._surely(lambda: jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON))
         (attempt,) = stored(job).attempts
         if self._luck.random() < 1 / 4:
             self._ask_again(job, attempt)
-        self._surely(lambda: job_store.record_prediction(job, attempt, "prediction", now=NOON))
-        assert not self._surely(lambda: job_store.record_prediction(job, attempt, "another", now=NOON))
-        self._surely(lambda: job_store.record_finished(job, attempt, now=NOON))
+        self._surely(lambda: jobs.record_prediction(job, attempt, "prediction", now=NOON))
+        assert not self._surely(lambda: jobs.record_prediction(job, attempt, "another", now=NOON))
+        self._surely(lambda: jobs.record_finished(job, attempt, now=NOON))
         asked = stored(job)
         (attempt,) = asked.attempts
         assert (asked.status, asked.task_token) == (JobStatus.PROCESSING, "token")
         assert (attempt.prediction_id, attempt.finished_at) == ("prediction", NOON)
 
     def _ask_again(self, job: Job, attempt: Attempt) -> None:
-        self._surely(lambda: job_store.abandon_attempt(job, attempt, now=NOON))
-        self._surely(lambda: job_store.retry_attempt(job, attempt, "next entry", lease_until=NOON, now=NOON))
+        self._surely(lambda: jobs.abandon_attempt(job, attempt, now=NOON))
+        self._surely(lambda: jobs.retry_attempt(job, attempt, "next entry", lease_until=NOON, now=NOON))
         (renewed,) = stored(job).attempts
         assert (renewed.requests_count, renewed.abandoned) == (2, False)
 
     def _store(self, job: Job, outputs_count: int) -> None:
-        self._surely(lambda: job_store.record_storing(job, now=NOON))
+        self._surely(lambda: jobs.record_storing(job, now=NOON))
         assert (stored(job).storing_at is None) == stored(job).cancel_wins
         for number in range(outputs_count):
             output = Output(number=number, key=f"media/{number}.webp", content_type="image/webp", bytes=1, width=1, height=1)
-            self._surely(partial(job_store.record_output, stored(job), output))
+            self._surely(partial(jobs.record_output, stored(job), output))
         assert [known.number for known in stored(job).outputs] == list(range(outputs_count))
 
     def _end(self, job: Job, status: JobStatus) -> None:
         reason = self._luck.choice([None, failure(FailureCode.NO_OUTPUT)])
         ended = self._surely(lambda: ledger.resolve(job.account, job.job_id, reason=reason, now=NOON))
-        self._surely(lambda: job_store.leave_open_jobs(ended))
+        self._surely(lambda: jobs.leave_open_jobs(ended))
         assert (ended.status, ended.charged) == (status, 10 * len(ended.outputs))
         self._expected[job.account].spent += ended.charged
 
     def _delete(self, job: Job) -> None:
         # Whoever calls again may be told that it is gone.
         with suppress(NotFound):
-            self._surely(lambda: deletion.delete(job.account, job.job_id, now=NOON))
-        self._surely(lambda: deletion.purge_media(job.account, job.job_id, next_check_at=datetime.now(UTC)))
+            self._surely(lambda: delete_job.delete(job.account, job.job_id, now=NOON))
+        self._surely(lambda: delete_job.purge_media(job.account, job.job_id, next_check_at=datetime.now(UTC)))
         self._expected[job.account].jobs.remove(job.job_id)

@@ -16,7 +16,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ReadTimeoutError
 from pynamodb.exceptions import PynamoDBException
 
-from darkroom.adapters import transactions
+from darkroom.storage import transactions
 from tests.integration.broken_aws import Trouble
 
 LOST_ANSWERS = ("InternalServerError", "TransactionInProgressException", "ReadTimeout")

@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 
-from darkroom.adapters import secrets
+from darkroom.aws import secrets
 from darkroom.observability import metrics
 from tests.aws import CONTEXT, handler_of
 from tests.simulation.calls import Call, Fault, Killed, Kind, Request

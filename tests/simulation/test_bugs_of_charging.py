@@ -9,10 +9,10 @@ from itertools import count, permutations
 
 import pytest
 
-from darkroom.adapters import job_store, ledger
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.errors import InsufficientCredits, InvalidRequest, TooManyJobs
 from darkroom.domain.jobs import Job
+from darkroom.storage import jobs, ledger
 from tests.aws import TEMPLATE, client
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored
 from tests.integration.steps import with_setting
@@ -106,7 +106,7 @@ class TestRefundedTwice:
         for number, order in enumerate(sorted(set(permutations((refund, refund, recover, complete))), key=str)):
             job, charged = job_of_user(number, num_outputs=2), 10 * (number % 2)
             if charged:
-                job_store.record_output(job, OUTPUT)
+                jobs.record_output(job, OUTPUT)
 
             for resolve in order:
                 resolve(job)
@@ -132,7 +132,7 @@ class TestRefundedTwice:
         charged: list[int] = []
         for number in count():
             job = job_of_user(number, num_outputs=2)
-            with at_call(number, before=lambda job=job: job_store.record_output(job, OUTPUT)) as calls:  # type: ignore[misc]
+            with at_call(number, before=lambda job=job: jobs.record_output(job, OUTPUT)) as calls:  # type: ignore[misc]
                 refund(job)
 
             ended = stored(job)

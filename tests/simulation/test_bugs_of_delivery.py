@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import job_store
+from darkroom.aws import clients as aws_adapter
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.storage import jobs
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import NOON, call_api, held_job, image_job, open_account, stored, until
@@ -36,7 +36,7 @@ class TestPaidTwice:
             with pytest.MonkeyPatch.context() as patch:
                 if event["job_id"] not in crashed:
                     crashed.append(event["job_id"])
-                    patch.setattr(job_store, "record_prediction", crash)
+                    patch.setattr(jobs, "record_prediction", crash)
                 handler_of("request_prediction")(event, CONTEXT)
 
         crashed: list[str] = []
@@ -141,7 +141,7 @@ class TestSomebodyElses:
 
     def job_of_ann(self) -> Job:
         job = held_job(num_outputs=2)
-        job_store.record_output(job, OUTPUT)
+        jobs.record_output(job, OUTPUT)
         refund(job)
         return stored(job)
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from darkroom import catalog
-from darkroom.adapters import aws as aws_adapter
-from darkroom.adapters import job_store, ledger
-from darkroom.adapters.table import SlotRow
+from darkroom.aws import clients as aws_adapter
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.errors import InvalidRequest
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.storage import jobs, ledger
+from darkroom.storage.table import SlotRow
 from local.replicate.predictions import Status
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
@@ -77,7 +77,7 @@ class TestRefundLost:
     def test_a_job_whose_start_was_lost_is_not_forgotten(self, studio: Studio) -> None:
         with troubled(aws_adapter.client("stepfunctions"), "StartExecution", Trouble("ServiceUnavailable")):
             job_id = studio.submit()
-        job = job_store.read(ANN, job_id)
+        job = jobs.read(ANN, job_id)
         assert (job.status, balanced().held) == (JobStatus.PENDING, 10)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -173,7 +173,7 @@ class TestRefundOfTheWrongAmount:
     def test_a_part_that_was_not_delivered_is_given_back(self, stored_count: int, charged: int) -> None:
         job = held_job(num_outputs=4)
         for number in range(stored_count):
-            job_store.record_output(stored(job), replace(OUTPUT, number=number))
+            jobs.record_output(stored(job), replace(OUTPUT, number=number))
 
         refund(job)
 
@@ -183,7 +183,7 @@ class TestRefundOfTheWrongAmount:
     def test_a_part_of_a_credit_is_not_charged(self) -> None:
         open_account(100)
         job, _ = ledger.hold(replace(image_job(num_outputs=3), quoted=20), key=None, now=NOON)
-        job_store.record_output(job, OUTPUT)
+        jobs.record_output(job, OUTPUT)
 
         complete(job)
 

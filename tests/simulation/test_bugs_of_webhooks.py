@@ -9,10 +9,11 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from darkroom.adapters import events, job_store, ledger
+from darkroom.aws import event_bus
 from darkroom.domain.accounts import Balance
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.references import Reference, new_nonce
+from darkroom.storage import jobs, ledger
 from local.replicate import SimulatedReplicate
 from local.replicate.predictions import Status
 from tests.aws import client
@@ -98,7 +99,7 @@ class TestWebhookFromAnybody:
         job, content = asked_job(), message()
         headers = signed(simulated_replicate, content)
         assert knock(reference_of(job), content, headers) == 200
-        job_store.record_output(job := stored(job), OUTPUT)
+        jobs.record_output(job := stored(job), OUTPUT)
         complete(job)
         before, ended = balanced(), stored(job)
 
@@ -113,7 +114,7 @@ class TestWebhookFromAnybody:
         open_account(100, BOB)
         theirs, _ = ledger.hold(image_job(account=BOB), key=None, now=NOON)
         now = datetime.now(UTC)
-        assert job_store.begin_attempt(theirs, "entry", lease_until=now + LATER, now=now)
+        assert jobs.begin_attempt(theirs, "entry", lease_until=now + LATER, now=now)
         before = stored(theirs)
         assert mine.attempt
 
@@ -183,7 +184,7 @@ class TestCallbackBeforeRecord:
             answer = requests.request(request.method, studio.replicate.base_url + request.path, data=request.body, headers=headers, timeout=5)
             if request.method == "POST":
                 until(lambda: [each for each in studio.seen("webhooks") if each["event"] == "completed" and each["status_code"] == 200])
-                attempt = job_store.read(ANN, str(entries()[0].job_id)).attempt
+                attempt = jobs.read(ANN, str(entries()[0].job_id)).attempt
                 known.append((answer.json()["id"], attempt.prediction_id if attempt else None))
             return Reply(answer.status_code, answer.content, {"Content-Type": "application/json"})
 
@@ -204,7 +205,7 @@ class TestCallbackBeforeRecord:
         # Replicate comes again for whatever is not 2xx or 3xx.
         assert knock(nowhere, content, signed(simulated_replicate, content)) == 404
         with monkeypatch.context() as broken:
-            broken.setattr(job_store, "record_prediction", lambda *_, **__: 1 / 0)
+            broken.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
             assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 500
         assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
 
@@ -217,7 +218,7 @@ class TestLateEvents:
     )
     def test_events_in_any_order_are_one_delivery(self, studio: Studio, faults: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
         announced: list[str] = []
-        monkeypatch.setattr(events, "announce", lambda job: announced.append(job.job_id))
+        monkeypatch.setattr(event_bus, "announce", lambda job: announced.append(job.job_id))
         studio.faults(**faults)
 
         job = studio.ended(studio.submit())
@@ -232,12 +233,12 @@ class TestLateEvents:
     def test_a_job_that_has_ended_stays_as_it_is(self, end: str, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
         job = asked_job()
         assert job.attempt
-        job_store.record_prediction(job, job.attempt, "prediction1", now=NOON)
+        jobs.record_prediction(job, job.attempt, "prediction1", now=NOON)
         match end:
             case "completed":
-                job_store.record_output(stored(job), OUTPUT)
+                jobs.record_output(stored(job), OUTPUT)
             case "canceled":
-                job_store.request_cancel(job, next_check_at=NOON, now=NOON)
+                jobs.request_cancel(job, next_check_at=NOON, now=NOON)
         refund(job)
         ended, before, etag = stored(job), balanced(), call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"]
         assert ended.status == end

@@ -12,9 +12,10 @@ import pytest
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError, UpdateError
 
-from darkroom.adapters import job_store, ledger, media, slots, transactions
-from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.media import bucket
+from darkroom.storage import jobs, ledger, provider_queue, transactions
+from darkroom.storage.ledger import IdempotencyKey
 from tests.aws import client, forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 from tests.simulation.race_books import checked_books
@@ -55,9 +56,9 @@ VERBS: dict[str, Callable[[Job], object]] = {
     "correct": lambda job: ledger.grant(job.account, -10, reason="mistake", reference="mistake", now=NOON),
     "welcome": lambda job: ledger.welcome(job.account, now=NOON),
     "resolve": lambda job: ledger.resolve(job.account, job.job_id, now=NOON),
-    "take": lambda job: slots.take(stored(job), now=NOON),
-    "cancel": lambda job: job_store.request_cancel(job, next_check_at=NOON, now=NOON),
-    "begin": lambda job: job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON),
+    "take": lambda job: provider_queue.take(stored(job), now=NOON),
+    "cancel": lambda job: jobs.request_cancel(job, next_check_at=NOON, now=NOON),
+    "begin": lambda job: jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON),
 }
 
 
@@ -71,7 +72,7 @@ def everything() -> list[Any]:
 def test_the_books_balance_after_a_storm(
     seed: int, dynamodb_table: Connection, storm: Storm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(media, "delete_all", lambda *_: None)
+    monkeypatch.setattr(bucket, "delete_all", lambda *_: None)
     storm.share = 0.2
     lives = Lives(storm, str(seed))
 

@@ -15,8 +15,8 @@ from pynamodb.exceptions import DeleteError, UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 
-from darkroom.adapters.table import AttemptMap, JobRow, SlotRow
-from darkroom.adapters.transactions import Delete, Put, Refused, Update, Write, transact, update
+from darkroom.storage.table import AttemptMap, JobRow, SlotRow
+from darkroom.storage.transactions import Delete, Put, Refused, Update, Write, transact, update
 from tests.aws import client
 from tests.simulation.agenda import BEGINNING
 from tests.simulation.memory_table import MemoryTable, TableError

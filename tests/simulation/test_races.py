@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from darkroom.adapters import ledger
-from darkroom.adapters.ledger import IdempotencyKey
 from darkroom.domain.accounts import AccountId, Entry
 from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, TooManyJobs, TooManyJobsThisMinute
 from darkroom.domain.jobs import Job
+from darkroom.storage import ledger
+from darkroom.storage.ledger import IdempotencyKey
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, image_job, open_account
 from tests.simulation.race import THREADS, Race, answered, told

@@ -9,13 +9,15 @@ from threading import Barrier, current_thread, local, main_thread
 
 import pytest
 
-from darkroom.adapters import deletion, job_store, ledger, media
-from darkroom.adapters.ledger import IdempotencyKey
-from darkroom.adapters.table import DeletedRow
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import JobIsOpen, NotFound
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
+from darkroom.media import bucket
+from darkroom.services import delete_job
+from darkroom.storage import jobs, ledger
+from darkroom.storage.ledger import IdempotencyKey
+from darkroom.storage.table import DeletedRow
 from tests.builders import ANN, NOON, held_job, image_job, stored
 from tests.simulation.race import THREADS, Race, answered, told
 from tests.simulation.race_books import checked_books
@@ -29,14 +31,14 @@ KEY = IdempotencyKey.of("key", b"body")
 def emptied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The jobs whose media were deleted."""
     job_ids: list[str] = []
-    monkeypatch.setattr(media, "delete_all", lambda _, job_id: job_ids.append(job_id))
+    monkeypatch.setattr(bucket, "delete_all", lambda _, job_id: job_ids.append(job_id))
     return job_ids
 
 
 @pytest.fixture
 def read_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody in the race go on from its first look at the job before all have looked, so that each decides by what is old."""
-    line, thread, read = Barrier(THREADS, timeout=60), local(), job_store.read
+    line, thread, read = Barrier(THREADS, timeout=60), local(), jobs.read
 
     def read_in_line(account: AccountId, job_id: str) -> Job:
         job = read(account, job_id)
@@ -45,15 +47,15 @@ def read_together(monkeypatch: pytest.MonkeyPatch) -> None:
             line.wait()
         return job
 
-    monkeypatch.setattr(job_store, "read", read_in_line)
+    monkeypatch.setattr(jobs, "read", read_in_line)
 
 
 def processing_job() -> Job:
     """A job of 4 outputs, which cost 40 credits, whose prediction is known."""
     job = held_job(num_outputs=4)
-    attempt = job_store.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
+    attempt = jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
     assert attempt
-    assert job_store.record_prediction(job, attempt, "prediction", now=NOON)
+    assert jobs.record_prediction(job, attempt, "prediction", now=NOON)
     return stored(job)
 
 
@@ -65,7 +67,7 @@ def deliver(job: Job) -> None:
     """Store all outputs, unless others have."""
     for number in range(job.model_input.outputs_count):
         seen = stored(job)
-        while number not in {known.number for known in seen.outputs} and not seen.status.is_final and not job_store.record_output(seen, output(number)):
+        while number not in {known.number for known in seen.outputs} and not seen.status.is_final and not jobs.record_output(seen, output(number)):
             seen = stored(job)
 
 
@@ -79,23 +81,23 @@ def refund(job: Job) -> Job:
 
 def cancel(job: Job) -> Job | None:
     """Read the job and ask for its end, as the door does."""
-    return job_store.request_cancel(stored(job), next_check_at=NOON, now=NOON)
+    return jobs.request_cancel(stored(job), next_check_at=NOON, now=NOON)
 
 
 def store_and_complete(job: Job) -> Job:
     """What StoreOutput and the step after it do once the prediction has succeeded."""
-    if not job_store.record_storing(job, now=NOON) and stored(job).cancel_wins:
+    if not jobs.record_storing(job, now=NOON) and stored(job).cancel_wins:
         return refund(job)
     deliver(job)
     return resolve(job)
 
 
 def leave_open_jobs(job: Job) -> bool:
-    return job_store.leave_open_jobs(resolve(job))
+    return jobs.leave_open_jobs(resolve(job))
 
 
 def delete(job: Job) -> bool:
-    deletion.delete(job.account, job.job_id, now=NOON + timedelta(minutes=1))
+    delete_job.delete(job.account, job.job_id, now=NOON + timedelta(minutes=1))
     return True
 
 
@@ -107,7 +109,7 @@ def receipt(job: Job) -> tuple[JobStatus, int, int]:
 def test_a_job_ends_once_by_complete_cancel_or_refund(race: Race, read_together: None, *, delivered: bool) -> None:
     job = processing_job()
     if delivered:
-        assert job_store.record_storing(job, now=NOON)
+        assert jobs.record_storing(job, now=NOON)
         deliver(job)
 
     outcomes = race.run(lambda place: (cancel, resolve, refund)[place % 3](job))
@@ -141,11 +143,11 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
     disturbances: list[Callable[[], object]] = [
         partial(resolve, job),
         partial(cancel, job),
-        partial(job_store.record_output, job, output(0)),
-        partial(job_store.record_storing, job, now=NOON),
-        partial(job_store.record_prediction, job, job.attempts[0], "stray", now=NOON),
-        partial(job_store.leave_open_jobs, job),
-        partial(job_store.schedule_check, job.account, job.job_id, NOON),
+        partial(jobs.record_output, job, output(0)),
+        partial(jobs.record_storing, job, now=NOON),
+        partial(jobs.record_prediction, job, job.attempts[0], "stray", now=NOON),
+        partial(jobs.leave_open_jobs, job),
+        partial(jobs.schedule_check, job.account, job.job_id, NOON),
     ]
 
     outcomes = race.run(lambda place: delete(job) if place % 2 else disturbances[place % len(disturbances)]())

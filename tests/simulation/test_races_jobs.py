@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from darkroom.adapters import job_store, ledger
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
+from darkroom.storage import jobs, ledger
 from tests.builders import NOON, held_job, stored
 from tests.simulation.race import THREADS, Race, answered, told
 from tests.simulation.race_books import checked_books
@@ -20,12 +20,12 @@ LATER = NOON + LEASE
 
 
 def begin(job: Job) -> Attempt | None:
-    return job_store.begin_attempt(job, "entry", lease_until=LATER, now=NOON)
+    return jobs.begin_attempt(job, "entry", lease_until=LATER, now=NOON)
 
 
 def renew(job: Job, attempt: Attempt) -> Attempt | None:
     """Take the attempt up again as soon as its lease is over."""
-    return job_store.retry_attempt(job, attempt, "next entry", lease_until=LATER + LEASE, now=LATER)
+    return jobs.retry_attempt(job, attempt, "next entry", lease_until=LATER + LEASE, now=LATER)
 
 
 def asked_job() -> tuple[Job, Attempt]:
@@ -43,7 +43,7 @@ def output(number: int, name: str = "") -> Output:
 def test_the_token_of_the_latest_state_entry_stays(race: Race) -> None:
     job = held_job()
 
-    outcomes = race.run(lambda place: job_store.store_task_token(job, f"token {place:02}", f"entry {place:02}", next_check_at=NOON))
+    outcomes = race.run(lambda place: jobs.store_task_token(job, f"token {place:02}", f"entry {place:02}", next_check_at=NOON))
 
     assert stored(job).task_token == f"token {THREADS - 1}"
     assert stored(job).revision == sum(stored is not None for stored in answered(outcomes))
@@ -70,7 +70,7 @@ def test_an_attempt_is_taken_up_again_by_one(race: Race) -> None:
 
 def test_a_second_attempt_is_written_down_by_one(race: Race) -> None:
     job, first = asked_job()
-    assert job_store.record_prediction(job, first, "interrupted", now=NOON)
+    assert jobs.record_prediction(job, first, "interrupted", now=NOON)
     seen = stored(job)
 
     outcomes = race.run(lambda _: begin(seen))
@@ -83,7 +83,7 @@ def test_a_second_attempt_is_written_down_by_one(race: Race) -> None:
 def test_a_prediction_is_noted_by_whoever_learns_it_first(race: Race) -> None:
     job, attempt = asked_job()
 
-    outcomes = race.run(lambda place: job_store.record_prediction(job, attempt, f"prediction {place}", now=NOON))
+    outcomes = race.run(lambda place: jobs.record_prediction(job, attempt, f"prediction {place}", now=NOON))
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
     noted = stored(job)
@@ -95,7 +95,7 @@ def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
     job, attempt = asked_job()
 
     def learn_or_renew(place: int) -> object:
-        return job_store.record_prediction(job, attempt, "prediction", now=LATER) if place % 2 else renew(job, attempt)
+        return jobs.record_prediction(job, attempt, "prediction", now=LATER) if place % 2 else renew(job, attempt)
 
     outcomes = race.run(learn_or_renew)
 
@@ -114,7 +114,7 @@ def test_no_output_is_lost_or_doubled(race: Race) -> None:
         """Store one of the four until it is on the record, as a step does."""
         seen = stored(job)
         while place % 4 not in {known.number for known in seen.outputs}:
-            if job_store.record_output(seen, output(place % 4, f" of {place}")):
+            if jobs.record_output(seen, output(place % 4, f" of {place}")):
                 return True
             seen = stored(job)
         return False
@@ -130,7 +130,7 @@ def test_the_first_reason_stays(race: Race) -> None:
     job = held_job()
     reasons = [failure(code) for code in (FailureCode.REFUSED, FailureCode.DEADLINE_EXCEEDED, FailureCode.NO_OUTPUT, FailureCode.INTERNAL)]
 
-    outcomes = race.run(lambda place: job_store.record_failure(job, reasons[place % 4]))
+    outcomes = race.run(lambda place: jobs.record_failure(job, reasons[place % 4]))
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
     assert stored(job).failure == reasons[outcomes.index(True) % 4]
@@ -140,13 +140,13 @@ def test_the_first_reason_stays(race: Race) -> None:
 def test_an_output_that_is_noted_while_a_job_ends_is_charged_or_refused(race: Race, outputs_count: int) -> None:
     job = held_job(num_outputs=4)
     for number in range(outputs_count):
-        assert job_store.record_output(stored(job), output(number))
+        assert jobs.record_output(stored(job), output(number))
     seen = stored(job)
 
     def record_or_end(place: int) -> object:
         if place % 2:
             return ledger.resolve(job.account, job.job_id, now=NOON)
-        return job_store.record_output(seen, output(outputs_count, f" of {place}"))
+        return jobs.record_output(seen, output(outputs_count, f" of {place}"))
 
     outcomes = race.run(record_or_end)
 

@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 
 from darkroom import clock
-from darkroom.adapters import aws, deletion, job_store, ledger, media
-from darkroom.adapters.ending import end
-from darkroom.adapters.job_rows import CheckQueue
+from darkroom.aws import clients
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job, JobStatus, Output
+from darkroom.media import bucket
 from darkroom.observability import metrics
+from darkroom.services import delete_job
+from darkroom.services.finish_job import end
+from darkroom.storage import jobs, ledger
+from darkroom.storage.job_rows import CheckQueue
 from tests.aws import forget_settings
 from tests.builders import NOON, held_job, stored
 from tests.simulation.race import Race, told
@@ -41,14 +44,14 @@ class Services:
     def start_execution(self, *, name: str, **_: object) -> None:
         with self.lock:
             if name in self.executions:
-                raise aws.client("stepfunctions").exceptions.ExecutionAlreadyExists({"Error": {}}, "StartExecution")
+                raise clients.client("stepfunctions").exceptions.ExecutionAlreadyExists({"Error": {}}, "StartExecution")
             self.executions[name] = {"status": "RUNNING"}
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 (AWS's own name)
         with self.lock:
             name = executionArn.rpartition(":")[2]
             if name not in self.executions:
-                raise aws.client("stepfunctions").exceptions.ExecutionDoesNotExist({"Error": {}}, "DescribeExecution")
+                raise clients.client("stepfunctions").exceptions.ExecutionDoesNotExist({"Error": {}}, "DescribeExecution")
             return dict(self.executions[name])
 
     def stop_execution(self, *, executionArn: str, **_: object) -> None:  # noqa: N803 (AWS's own name)
@@ -67,7 +70,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     services = Services()
     for service, operations in {"stepfunctions": ("start_execution", "describe_execution", "stop_execution"), "events": ("put_events",)}.items():
         for operation in operations:
-            monkeypatch.setattr(aws.client(service), operation, getattr(services, operation))
+            monkeypatch.setattr(clients.client(service), operation, getattr(services, operation))
     monkeypatch.setattr(clock, "now", lambda: LATER)
     # A sandbox, and so its metrics, serves one invocation at a time.
     monkeypatch.setattr(metrics, "add_metric", lambda *_: None)
@@ -79,7 +82,7 @@ def job_of(user: str, *, outputs_count: int = 0, now: datetime = NOON) -> Job:
     job = held_job(account=AccountId("web", user), num_outputs=4, now=now)
     for number in range(outputs_count):
         output = Output(number=number, key=f"media/{number}.webp", content_type="image/webp", bytes=1, width=1, height=1)
-        assert job_store.record_output(stored(job), output)
+        assert jobs.record_output(stored(job), output)
     return stored(job)
 
 
@@ -90,12 +93,12 @@ def resolve(job: Job) -> Job:
 def recover(queue: CheckQueue) -> None:
     """Look at what is due in a queue, as one recovery does, and have every error come through."""
     check: Callable[..., None] = import_module("functions.recover_jobs.handler").check
-    for due in job_store.due_checks(queue, now=LATER, limit=200):
+    for due in jobs.due_checks(queue, now=LATER, limit=200):
         check(queue, due, LATER)
 
 
 def is_due(job: Job, queue: CheckQueue, *, by: datetime) -> bool:
-    return job.job_id in [due.job_id for due in job_store.due_checks(queue, now=by, limit=200)]
+    return job.job_id in [due.job_id for due in jobs.due_checks(queue, now=by, limit=200)]
 
 
 def receipt(job: Job) -> tuple[JobStatus, int, int]:
@@ -143,10 +146,10 @@ def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services
 
 def test_many_recoveries_purge_the_media_of_a_deleted_job(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     emptied: list[str] = []
-    monkeypatch.setattr(media, "delete_all", lambda _, job_id: emptied.append(job_id))
+    monkeypatch.setattr(bucket, "delete_all", lambda _, job_id: emptied.append(job_id))
     job = job_of("ann")
-    assert job_store.leave_open_jobs(resolve(job))
-    deletion.delete(job.account, job.job_id, now=NOON)
+    assert jobs.leave_open_jobs(resolve(job))
+    delete_job.delete(job.account, job.job_id, now=NOON)
     emptied.clear()
 
     outcomes = race.run(lambda _: recover(CheckQueue.ENDED))
@@ -158,11 +161,11 @@ def test_many_recoveries_purge_the_media_of_a_deleted_job(race: Race, services: 
 
 
 def test_many_recoveries_delete_an_expired_job_once(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "delete_all", lambda *_: None)
+    monkeypatch.setattr(bucket, "delete_all", lambda *_: None)
     monkeypatch.setenv("RETENTION_DAYS", "1")
     forget_settings()
     job = job_of("ann", now=NOON - timedelta(days=2))
-    assert job_store.leave_open_jobs(ledger.resolve(job.account, job.job_id, now=NOON - timedelta(days=2)))
+    assert jobs.leave_open_jobs(ledger.resolve(job.account, job.job_id, now=NOON - timedelta(days=2)))
 
     outcomes = race.run(lambda _: recover(CheckQueue.ENDED))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from darkroom.adapters import ledger, slots
-from darkroom.adapters.table import SlotRow
 from darkroom.domain.jobs import Job
+from darkroom.storage import ledger, provider_queue
+from darkroom.storage.table import SlotRow
 from tests.builders import ANN, NOON, image_job, open_account, stored
 from tests.simulation.race import THREADS, Race, told
 from tests.simulation.race_books import checked_books
@@ -23,7 +23,7 @@ def held_jobs(count: int) -> list[Job]:
 
 
 def take(job: Job) -> bool:
-    return slots.take(stored(job), now=NOON)
+    return provider_queue.take(stored(job), now=NOON)
 
 
 def resolve(job: Job) -> Job:
@@ -72,7 +72,7 @@ def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
 
 def free_leaked() -> list[str]:
     """Free what leaked, as recovery does, and name who held it."""
-    return [slot.holder for slot in slots.taken_for_long("replicate", now=LATER) if slots.free_if_leaked(slot)]
+    return [slot.holder for slot in provider_queue.taken_for_long("replicate", now=LATER) if provider_queue.free_if_leaked(slot)]
 
 
 def test_a_leaked_slot_is_freed_once_and_no_other(race: Race) -> None:

@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from standardwebhooks import Webhook
 
-from darkroom.adapters import ledger
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import DarkroomError
+from darkroom.storage import ledger
 from tests.aws import TEMPLATE
 from tests.builders import http_event
 from tests.simulation.agenda import Agenda

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from darkroom.adapters.docs_page import docs_page
-from darkroom.adapters.problems import PROBLEMS
+from darkroom.api.docs_page import docs_page
+from darkroom.api.problems import PROBLEMS
 from tests.builders import call_api
 from tests.contract import description
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from darkroom.adapters import openapi
-from darkroom.adapters.elsewhere import OTHER_ROUTES, Operation
-from darkroom.adapters.problems import PROBLEMS
+from darkroom.api import openapi
+from darkroom.api.other_routes import OTHER_ROUTES, Operation
+from darkroom.api.problems import PROBLEMS
 from functions.api import handler as api
 from functions.prepare_upload import handler as prepare_upload
 from functions.receive_prediction import handler as receive_prediction

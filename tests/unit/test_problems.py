@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from darkroom.adapters.problems import PROBLEMS, Problem, problem_of
+from darkroom.api.problems import PROBLEMS, Problem, problem_of
 from darkroom.domain import errors
 from tests.aws import ROOT
 from tests.builders import call_api

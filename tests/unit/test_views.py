@@ -8,10 +8,10 @@ from datetime import datetime, timedelta, timezone
 
 from darkroom import catalog
 from darkroom.domain.accounts import Balance, Entry
-from darkroom.domain.documents import JobView
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
-from darkroom.domain.views import balance_view, entry_view, job_view, template_view, time_text
+from darkroom.schemas.responses import JobView
+from darkroom.schemas.views import balance_view, entry_view, job_view, template_view, time_text
 from tests.builders import NOON, image_job
 
 OUTPUT = Output(

@@ -15,7 +15,7 @@ import httpx
 import replicate
 from replicate.types import Prediction as ReplicatePrediction
 
-from darkroom.adapters.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
+from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
 from darkroom.domain.errors import GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus, is_final_at_replicate, links_in

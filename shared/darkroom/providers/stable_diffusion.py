@@ -14,11 +14,11 @@ from typing import Any
 
 import requests
 
-from darkroom.adapters import media
-from darkroom.adapters.secrets import secret_values
+from darkroom.aws.secrets import secret_values
 from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
+from darkroom.media import bucket
 from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 
@@ -37,7 +37,7 @@ def create(request: PredictionRequest) -> Prediction:
     """Run txt2img or img2img, as the template's model says, and put the images into the bucket."""
     images = _images(_run(request))
     for number, image in enumerate(images[: request.model_input.outputs_count]):
-        media.put(_key(request.key_prefix, number), image, "image/png")
+        bucket.put(_key(request.key_prefix, number), image, "image/png")
     return get(_id_of(request.key_prefix, min(len(images), request.model_input.outputs_count)))
 
 
@@ -45,7 +45,7 @@ def get(prediction_id: str) -> Prediction:
     """Tell what lies in the bucket. It was all there when the id was first known."""
     count, _, prefix = prediction_id.partition("@")
     keys = tuple(_key(prefix, number) for number in range(int(count)))
-    if set(keys) <= set(media.keys_under(prefix)):
+    if set(keys) <= set(bucket.keys_under(prefix)):
         return Prediction(prediction_id, PredictionStatus.SUCCEEDED, keys)
     return Prediction(prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.OUTPUT_UNAVAILABLE))
 

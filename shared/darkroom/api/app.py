@@ -1,0 +1,124 @@
+"""The HTTP API's side of every function behind it: strict JSON in, and one place where errors become problem documents (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares.openapi_validation import OpenAPIRequestValidationMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+
+from darkroom.api.problems import PROBLEMS
+from darkroom.api.responses import json_text, refusal
+from darkroom.api.transient_errors import is_passing
+from darkroom.domain import errors
+from darkroom.domain.errors import FieldError
+from darkroom.observability import logger, metrics
+
+
+class _StrictBodies(OpenAPIRequestValidationMiddleware):
+    """Takes JSON objects and nothing else, where Powertools takes forms too, and the first object of a list."""
+
+    def _get_body(self, app: Any) -> dict[str, Any]:  # noqa: ANN401 (Powertools' own signature)
+        content_type = app.current_event.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type not in ("", "application/json"):
+            raise errors.NotJson
+        return _json_object(app.raw_body())
+
+
+class HttpApi(APIGatewayHttpResolver):
+    """Powertools' resolver, with our problem documents for everything that is refused."""
+
+    def __init__(self, *, body_bytes_max: int) -> None:
+        """Take bodies up to this size."""
+        super().__init__(enable_validation=True, serializer=json_text)
+        self.body_bytes_max = body_bytes_max
+        self._request_validation_middleware = _StrictBodies()  # type: ignore[no-untyped-call]
+        self.exception_handler(NotFoundError)(self._no_such_route)
+        self.exception_handler(list(PROBLEMS))(refusal)
+        self.exception_handler(RequestValidationError)(_invalid)
+        self.exception_handler(Exception)(self._broken)
+
+    def raw_body(self) -> bytes:
+        """Give the body's bytes as they came. Raises BodyTooLarge."""
+        event = self.current_event
+        body = event.body or ""
+        raw = b64decode(body) if event.is_base64_encoded else body.encode("utf-8", "surrogatepass")
+        if len(raw) > self.body_bytes_max:
+            raise errors.BodyTooLarge(self.body_bytes_max)
+        return raw
+
+    def claims(self) -> dict[str, Any] | None:
+        """Give the claims of the token that the authorizer has checked; None where there was none to check."""
+        authorizer = self.current_event.raw_event.get("requestContext", {}).get("authorizer") or {}
+        claims: dict[str, Any] | None = (authorizer.get("jwt") or {}).get("claims")
+        return claims
+
+    @staticmethod
+    def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:  # noqa: ARG004 (Powertools' own signature)
+        """Let a path variable be anything but a slash: Powertools' own stops at `#`, and what cannot be found is then no wrong value but no route."""
+        return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", re.escape(rule)) + r"\Z")
+
+    def _broken(self, error: Exception) -> Response[str]:
+        """Answer for an error that nobody foresaw. Lambda counts no error then, so that a metric of our own does."""
+        if is_passing(error):
+            logger.warning("no answer from AWS", exc_info=True)
+            return refusal(errors.Unavailable())
+        logger.exception("unhandled error")
+        metrics.add_metric("UnhandledErrors", "Count", 1)
+        return refusal(errors.InternalError(self.lambda_context.aws_request_id))
+
+    def _no_such_route(self, _: NotFoundError) -> Response[str]:
+        path = self.current_event.path
+        routes = (*self._static_routes, *self._dynamic_routes)
+        methods = sorted({route.method for route in routes if route.rule.match(path)})
+        if not methods:
+            return refusal(errors.NotFound(f"path as {path}"))
+        allowed = ", ".join(methods)
+        if self.current_event.http_method == "OPTIONS":
+            # A preflight may come through $default; the HTTP API puts the CORS headers on whatever 2xx is answered.
+            return Response(HTTPStatus.NO_CONTENT, headers={"Allow": allowed})
+        return refusal(errors.MethodNotAllowed(path, allowed))
+
+
+def _invalid(error: RequestValidationError) -> Response[str]:
+    field_errors = [FieldError(_field_name(found["loc"]), f"{found['msg']}.") for found in error.errors()]
+    return refusal(errors.InvalidRequest(field_errors))
+
+
+def _field_name(location: Sequence[str | int]) -> str:
+    return ".".join(str(step) for step in location[1:]) or str(location[0])
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    """Read a body as RFC 8259 has JSON: UTF-8, no NaN, and only text that can be written as UTF-8 again. Raises InvalidRequest."""
+    try:
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_such_number, object_pairs_hook=_each_once)
+        json_text(document).encode()
+    except json.JSONDecodeError as error:
+        raise errors.InvalidRequest([FieldError("body", f"Is not JSON: {error.msg} at character {error.pos}.")]) from None
+    except (RecursionError, ValueError):
+        # A lone surrogate, a number of thousands of digits, bytes that are no UTF-8.
+        raise errors.InvalidRequest([FieldError("body", "Must be UTF-8 text without lone surrogates, huge numbers or deep nesting.")]) from None
+    if not isinstance(document, dict):
+        raise errors.InvalidRequest([FieldError("body", "Must be a JSON object.")])
+    return document
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that comes twice: whoever reads the other value has been told something else (RFC 8259, section 4)."""
+    document = dict(members)
+    if len(document) < len(members):
+        names = [name for name, _ in members]
+        raise errors.InvalidRequest([FieldError(name, "Comes more than once.") for name in document if names.count(name) > 1])
+    return document
+
+
+def _no_such_number(name: str) -> NoReturn:
+    raise errors.InvalidRequest([FieldError("body", f"{name} is not a JSON number.")])

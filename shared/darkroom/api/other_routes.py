@@ -1,0 +1,62 @@
+"""The routes of the API that other functions serve, as its description tells of them: no function imports another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from darkroom.api.responses import Answers
+from darkroom.domain import errors
+from darkroom.schemas.responses import NotedView, UploadView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A route as the description tells of it. Parameters and bodies are in OpenAPI's words."""
+
+    method: str
+    path: str
+    name: str
+    text: str
+    tag: str
+    answers: Answers
+    is_public: bool = False
+    parameters: tuple[dict[str, Any], ...] = ()
+    request_body: dict[str, Any] | None = None
+
+
+_PREDICTION = {
+    "type": "object",
+    "properties": {"id": {"type": "string"}, "status": {"type": "string"}, "webhook": {"type": ["string", "null"]}},
+    "required": ["id", "status"],
+}
+
+OTHER_ROUTES = (
+    Operation(
+        method="post",
+        path="/uploads/{upload_id}/complete",
+        name="complete_upload",
+        text="Make the image that was sent fit to be an input. Completing again gives the same answer.",
+        tag="uploads",
+        parameters=({"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}},),
+        answers=Answers({HTTPStatus.OK: UploadView}, refusals=(errors.InvalidRequest, errors.NotFound)),
+    ),
+    Operation(
+        method="post",
+        path="/webhooks/replicate",
+        name="receive_prediction",
+        text="Believe nothing that is not signed; note the prediction's id and its end; resume the workflow.",
+        tag="provider",
+        is_public=True,
+        parameters=(
+            {"name": "job", "in": "query", "required": True, "description": "The reference that the webhook's URL was given.", "schema": {"type": "string"}},
+            *(
+                {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+                for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+            ),
+        ),
+        request_body={"required": True, "content": {"application/json": {"schema": _PREDICTION}}},
+        answers=Answers({HTTPStatus.OK: NotedView}, refusals=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound)),
+    ),
+)

@@ -1,0 +1,47 @@
+"""The bus: who wants to know that a job has ended hears it here."""
+
+from __future__ import annotations
+
+import json
+from typing import TypedDict
+
+from darkroom.aws.clients import client
+from darkroom.domain.jobs import Job
+from darkroom.settings import settings
+
+SOURCE = "darkroom"
+
+
+class JobEnded(TypedDict):
+    """The detail of an event. Links are not in it, because they die."""
+
+    id: str
+    account: str
+    job_id: str
+    status: str
+    template: str
+    quoted: int
+    charged: int
+    refunded: int
+
+
+class EventNotTaken(RuntimeError):
+    """The bus did not take the event; the message is its code."""
+
+
+def announce(job: Job) -> None:
+    """Put the end of a job on the bus. It may be said twice: the event's id is the job's and its status. Raises EventNotTaken."""
+    detail = JobEnded(
+        id=f"{job.job_id}.{job.status}",
+        account=str(job.account),
+        job_id=job.job_id,
+        status=job.status.value,
+        template=job.template.code,
+        quoted=job.quoted,
+        charged=job.charged,
+        refunded=job.refunded,
+    )
+    entry = {"EventBusName": settings().event_bus_name, "Source": SOURCE, "DetailType": f"job.{job.status}", "Detail": json.dumps(detail)}
+    answer = client("events").put_events(Entries=[entry])
+    if answer["FailedEntryCount"]:
+        raise EventNotTaken(answer["Entries"][0].get("ErrorCode", "unknown"))

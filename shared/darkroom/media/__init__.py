@@ -1,0 +1,1 @@
+"""S3, and what is done with images and videos."""

@@ -1,0 +1,70 @@
+"""Fetching an output from its provider: from the named hosts only, within a limit of bytes, into a file that goes away."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from functools import cache
+from http import HTTPStatus
+from typing import IO
+
+import requests
+
+from darkroom.domain.errors import GenerationFailed, OutputUnavailable
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.urls import is_delivery_url
+from darkroom.http_guard import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, AddressRefused, guarded_session
+from darkroom.settings import settings
+
+_CHUNK_BYTES = 1 << 16
+_MEMORY_BYTES_MAX = 8 << 20
+_GONE = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+
+
+def fetch_output(url: str) -> IO[bytes]:
+    """Fetch an output whole, and give it rewound to its start. The caller closes it.
+
+    Raises OutputUnavailable when another try may help, and GenerationFailed when none will: a dead link, a host that is not the
+    provider's, or more bytes than may be. The provider's token is not sent: the delivery hosts serve without it
+    (replicate.com/docs/topics/predictions/output-files).
+    """
+    if not is_delivery_url(url, settings().delivery_hosts, settings().private_hosts):
+        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
+    try:
+        with _session().get(url, stream=True, allow_redirects=False, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)) as answer:
+            if answer.status_code in _GONE:
+                raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE))
+            if answer.status_code != HTTPStatus.OK:
+                raise OutputUnavailable(str(answer.status_code))
+            return _kept(answer)
+    except AddressRefused as error:
+        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
+    except requests.exceptions.RequestException as error:
+        raise OutputUnavailable(type(error).__name__) from error
+
+
+def _kept(answer: requests.Response) -> IO[bytes]:
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES_MAX))
+        give_up_at = time.monotonic() + settings().output_seconds_max
+        for chunk in answer.iter_content(_CHUNK_BYTES):
+            file.write(chunk)
+            _check(file.tell(), give_up_at)
+        file.seek(0)
+        # Whole: from here on the caller closes it.
+        stack.pop_all()
+        return file
+
+
+def _check(bytes_count: int, give_up_at: float) -> None:
+    if bytes_count > settings().output_bytes_max:
+        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
+    # A read's own time-out begins anew with each byte that drips in.
+    if time.monotonic() > give_up_at:
+        raise OutputUnavailable("slow")
+
+
+@cache
+def _session() -> requests.Session:
+    return guarded_session(settings().private_hosts)

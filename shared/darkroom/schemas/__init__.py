@@ -1,0 +1,1 @@
+"""The wire format: what requests hold, and what responses show."""

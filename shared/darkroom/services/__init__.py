@@ -1,0 +1,1 @@
+"""One use case each. Only they combine storage, media, providers and AWS."""

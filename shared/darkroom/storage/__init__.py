@@ -1,0 +1,1 @@
+"""DynamoDB: the one table, its rows, and every write to it."""

@@ -1,0 +1,153 @@
+"""Between a job and its row."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Attempt, Job, JobStatus, ModelInput, Output, TemplateVersion
+from darkroom.storage.table import AttemptMap, JobRow, OutputMap
+
+JOB_PREFIX = "JOB#"
+DELETED_PREFIX = "DELETED#"
+
+
+class CheckQueue(StrEnum):
+    """The hash keys of the index next-check: open jobs, and ended ones, which wait for the end of their retention or were deleted."""
+
+    OPEN = "open"
+    ENDED = "ended"
+
+
+def partition(account: AccountId) -> str:
+    """Name the partition in which everything of an account lies."""
+    return f"ACCOUNT#{account.platform}#{account.user}"
+
+
+def account_of(pk: str) -> AccountId:
+    """Read back whose partition it is."""
+    _, platform, user = pk.split("#")
+    return AccountId(platform, user)
+
+
+def key_of(account: AccountId, job_id: str) -> JobRow:
+    """Name the row of a job, for an update."""
+    return JobRow(partition(account), JOB_PREFIX + job_id)
+
+
+def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
+    """Write down a new job, open, its credits held."""
+    return JobRow(
+        partition(job.account),
+        JOB_PREFIX + job.job_id,
+        status=job.status.value,
+        template_code=job.template.code,
+        template_version=job.template.version,
+        template_name=job.template.name,
+        category=job.template.category,
+        parameters=dict(job.parameters),
+        provider=job.model_input.provider,
+        model=job.model_input.model,
+        input=dict(job.model_input.input),
+        outputs_count=job.model_input.outputs_count,
+        images=list(job.model_input.images) or None,
+        quoted=job.quoted,
+        held=job.quoted,
+        wait_seconds=job.wait_seconds,
+        created_at=job.created_at,
+        deadline_at=job.deadline_at,
+        callback_url=job.callback_url,
+        metadata=dict(job.metadata),
+        check_queue=CheckQueue.OPEN,
+        next_check_at=next_check_at,
+    )
+
+
+def to_job(row: JobRow) -> Job:
+    """Read a job from its row."""
+    return Job(
+        account=account_of(row.pk),
+        job_id=row.sk.removeprefix(JOB_PREFIX),
+        template=TemplateVersion(row.template_code, int(row.template_version), row.template_name, row.category),
+        parameters=row.parameters,
+        model_input=ModelInput(row.provider, row.model, row.input, int(row.outputs_count), tuple(row.images or ())),
+        quoted=int(row.quoted),
+        created_at=row.created_at,
+        deadline_at=row.deadline_at,
+        wait_seconds=int(row.wait_seconds),
+        status=JobStatus(row.status),
+        held=int(row.held),
+        charged=int(row.charged),
+        refunded=int(row.refunded),
+        attempts=tuple(_attempt(attempt) for attempt in row.attempts),
+        outputs=tuple(_output(output) for output in row.outputs),
+        task_token=row.task_token,
+        state_entry=row.state_entry,
+        started_at=row.started_at,
+        storing_at=row.storing_at,
+        finished_at=row.finished_at,
+        waiting_since=row.waiting_since,
+        cancel_requested_at=row.cancel_requested_at,
+        failure=failure(FailureCode(row.failure_code), row.failure_message) if row.failure_code else None,
+        callback_url=row.callback_url,
+        metadata=row.metadata,
+        slot=row.slot,
+        revision=int(row.revision),
+    )
+
+
+def attempt_map(attempt: Attempt) -> AttemptMap:
+    """Write down a new attempt."""
+    return AttemptMap(  # type: ignore[no-untyped-call]
+        number=attempt.number,
+        nonce=attempt.nonce,
+        state_entry=attempt.state_entry,
+        requested_at=attempt.requested_at,
+        lease_until=attempt.lease_until,
+        requests_count=attempt.requests_count,
+    )
+
+
+def output_map(output: Output) -> OutputMap:
+    """Write down an output."""
+    return OutputMap(  # type: ignore[no-untyped-call]
+        number=output.number,
+        key=output.key,
+        content_type=output.content_type,
+        bytes=output.bytes,
+        width=output.width,
+        height=output.height,
+        seconds=output.seconds,
+        thumbnail_key=output.thumbnail_key,
+        placeholder=output.placeholder,
+    )
+
+
+def _attempt(row: AttemptMap) -> Attempt:
+    return Attempt(
+        number=int(row.number),
+        nonce=row.nonce,
+        state_entry=row.state_entry,
+        requested_at=row.requested_at,
+        lease_until=row.lease_until,
+        requests_count=int(row.requests_count),
+        abandoned=bool(row.abandoned),
+        prediction_id=row.prediction_id,
+        finished_at=row.finished_at,
+    )
+
+
+def _output(row: OutputMap) -> Output:
+    return Output(
+        number=int(row.number),
+        key=row.key,
+        content_type=row.content_type,
+        bytes=int(row.bytes),
+        width=int(row.width),
+        height=int(row.height),
+        seconds=row.seconds,
+        thumbnail_key=row.thumbnail_key,
+        placeholder=row.placeholder,
+    )

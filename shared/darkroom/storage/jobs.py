@@ -1,0 +1,238 @@
+"""The record of a job: read it, list it, and write down what was found out.
+
+Each `record_*` is one conditional write: a late caller changes nothing. It returns whether the write was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.update import Action
+
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import GenerationFailed, NotFound
+from darkroom.domain.failures import Failure
+from darkroom.domain.ids import is_id
+from darkroom.domain.jobs import ATTEMPTS_MAX, OPEN_STATUSES, Attempt, Job, JobStatus, Output
+from darkroom.domain.references import new_nonce
+from darkroom.settings import settings
+from darkroom.storage.job_rows import DELETED_PREFIX, JOB_PREFIX, CheckQueue, account_of, attempt_map, key_of, output_map, partition, to_job
+from darkroom.storage.pagination import Page, read_page
+from darkroom.storage.table import JobRow
+from darkroom.storage.transactions import update
+
+IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
+IN_OPEN_QUEUE: Condition = JobRow.check_queue == CheckQueue.OPEN
+_IN_ENDED_QUEUE: Condition = JobRow.check_queue == CheckQueue.ENDED
+MAY_BE_DELETED: Condition = JobRow.status.exists() & ~IN_OPEN_QUEUE & ~IS_OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class DueCheck:
+    """What recovery should check: a job, or the mark that a deleted job has left."""
+
+    account: AccountId
+    job_id: str
+    is_deleted: bool
+
+
+def read(account: AccountId, job_id: str) -> Job:
+    """Read a job as it is now. Raises NotFound, also for somebody else's."""
+    if not is_id(job_id):
+        raise NotFound("job")
+    try:
+        return to_job(JobRow.get(partition(account), JOB_PREFIX + job_id, consistent_read=True))
+    except JobRow.DoesNotExist:
+        raise NotFound("job") from None
+
+
+def page(account: AccountId, *, limit: int, cursor: str | None, status: JobStatus | None) -> Page[Job]:
+    """List the jobs of an account, newest first. A page filtered by a status may be short."""
+    only = JobRow.status == status.value if status else None
+    return read_page(JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only)
+
+
+def store_task_token(job: Job, token: str, state_entry: str, *, next_check_at: datetime) -> Job | None:
+    """Keep the task token of this state entry, unless a later one has stored one already; gives the job as it is then, or None.
+
+    A cancel that was asked for before stands in what this gives; one that comes later finds the token.
+    """
+    return _update_returning(
+        job,
+        [JobRow.task_token.set(token), JobRow.state_entry.set(state_entry), JobRow.next_check_at.set(next_check_at)],
+        IS_OPEN & (JobRow.state_entry.does_not_exist() | (JobRow.state_entry <= state_entry)),
+    )
+
+
+def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job | None:
+    """Ask for the end of an open job, once; gives the job as it is then, or None when it is final. Only the workflow ends it.
+
+    Recovery looks at it by then, should nobody have been resumed.
+    """
+    asking: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.next_check_at.set(next_check_at)]
+    # A repeat must not put recovery off, or somebody who keeps asking would keep the job open.
+    if asked := _update_returning(job, asking, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
+        return asked
+    known = read(job.account, job.job_id)
+    return None if known.status.is_final else known
+
+
+def begin_attempt(job: Job, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
+    """Write the next attempt down before it is made. Only one sandbox wins; for the others this is None, and for everybody when there were enough."""
+    if len(job.attempts) >= ATTEMPTS_MAX:
+        return None
+    attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), state_entry=state_entry, requested_at=now, lease_until=lease_until)
+    added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
+    return attempt if _update(job, [added], IS_OPEN & (size(JobRow.attempts) == len(job.attempts))) else None
+
+
+def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
+    """Take an attempt up again that led to no prediction, once its lease is over. Only one sandbox wins; for the others this is None.
+
+    The nonce stays, so that whatever the earlier asking may still bring is known for what it is.
+    """
+    row = _attempt_row(attempt)
+    renewed = replace(attempt, state_entry=state_entry, requested_at=now, lease_until=lease_until, requests_count=attempt.requests_count + 1, abandoned=False)
+    taken = _update(
+        job,
+        [
+            row.state_entry.set(state_entry),
+            row.requested_at.set(now),
+            row.lease_until.set(lease_until),
+            row.requests_count.set(renewed.requests_count),
+            row.abandoned.set(False),
+        ],
+        IS_OPEN & (row.requests_count == attempt.requests_count) & (row.lease_until <= now) & row.prediction_id.does_not_exist(),
+    )
+    return renewed if taken else None
+
+
+def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
+    """Note that the provider surely created nothing for this attempt, so that it may be asked again. The job is waiting since now."""
+    row = _attempt_row(attempt)
+    return _update(
+        job,
+        [row.abandoned.set(True), row.lease_until.set(now), JobRow.waiting_since.set(JobRow.waiting_since | now)],
+        IS_OPEN & (row.requests_count == attempt.requests_count) & row.prediction_id.does_not_exist(),
+    )
+
+
+def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
+    """Note that whoever asked has given up without an answer, so that after this time others may ask again. The job is waiting since now."""
+    row = _attempt_row(attempt)
+    return _update(
+        job,
+        [row.lease_until.set(until), JobRow.waiting_since.set(JobRow.waiting_since | now)],
+        IS_OPEN & (row.requests_count == attempt.requests_count) & row.prediction_id.does_not_exist(),
+    )
+
+
+def record_waiting(job: Job, *, now: datetime) -> bool:
+    """Note that the job waits for its turn, since now unless it did before."""
+    return _update(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], IS_OPEN)
+
+
+def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
+    """Note the id of the attempt's prediction: once, by whoever learns it first. The job is processing from then on."""
+    row = _attempt_row(attempt)
+    return _update(
+        job,
+        [
+            row.prediction_id.set(prediction_id),
+            JobRow.status.set(JobStatus.PROCESSING.value),
+            JobRow.started_at.set(JobRow.started_at | now),
+            JobRow.waiting_since.remove(),
+        ],
+        IS_OPEN & (row.nonce == attempt.nonce) & row.prediction_id.does_not_exist(),
+    )
+
+
+def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
+    """Note when the attempt's prediction was first known to be finished."""
+    row = _attempt_row(attempt)
+    return _update(job, [row.finished_at.set(now)], IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist())
+
+
+def record_storing(job: Job, *, now: datetime) -> bool:
+    """Note that storing began, unless it did before or a cancel was asked for before. From then on a cancel comes too late."""
+    return _update(job, [JobRow.storing_at.set(now)], IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist())
+
+
+def record_output(job: Job, output: Output) -> bool:
+    """Note one more stored output, if it is the next one after those that the caller knows of."""
+    added = JobRow.outputs.set(JobRow.outputs.append([output_map(output)]))
+    return _update(job, [added], IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
+
+
+def record_failure(job: Job, failure: Failure) -> bool:
+    """Note why the job cannot be delivered; the first reason stays."""
+    return _update(
+        job,
+        [JobRow.failure_code.set(failure.code.value), JobRow.failure_message.set(failure.message)],
+        IS_OPEN & JobRow.failure_code.does_not_exist(),
+    )
+
+
+@contextmanager
+def recording_failures(job: Job) -> Iterator[None]:
+    """Put the reason of a GenerationFailed on the job before the error leaves the step."""
+    try:
+        yield
+    except GenerationFailed as error:
+        record_failure(job, error.failure)
+        raise
+
+
+def schedule_check(account: AccountId, job_id: str, at: datetime) -> bool:
+    """Have recovery check this open job next at this time, and not before. It changes nothing that a user sees."""
+    return update(key_of(account, job_id), [JobRow.next_check_at.set(at)], IN_OPEN_QUEUE)
+
+
+def leave_open_jobs(job: Job) -> bool:
+    """Take a job that is final and announced out of the open ones. It is retained for `retention_days`, or for ever when that is 0.
+
+    It changes nothing that a user sees.
+    """
+    return update(key_of(job.account, job.job_id), _retention(job), IN_OPEN_QUEUE & ~IS_OPEN)
+
+
+def renew_retention(job: Job) -> bool:
+    """Retain a job as long as today's `retention_days` says."""
+    return update(key_of(job.account, job.job_id), _retention(job), _IN_ENDED_QUEUE)
+
+
+def schedule_expiry_check(account: AccountId, job_id: str, at: datetime) -> bool:
+    """Have recovery check this retained job next at this time, and not before."""
+    return update(key_of(account, job_id), [JobRow.next_check_at.set(at)], _IN_ENDED_QUEUE)
+
+
+def due_checks(queue: CheckQueue, *, now: datetime, limit: int) -> Iterator[DueCheck]:
+    """Name what recovery should check by now, the most overdue first, at most `limit`. It is one query."""
+    for row in JobRow.next_check.query(queue, JobRow.next_check_at <= now, limit=limit, page_size=limit):
+        prefix, _, job_id = row.sk.partition("#")
+        yield DueCheck(account_of(row.pk), job_id, is_deleted=f"{prefix}#" == DELETED_PREFIX)
+
+
+def _retention(job: Job) -> list[Action]:
+    retain_until = job.retain_until(retention_days=settings().retention_days)
+    if retain_until is None:
+        return [JobRow.check_queue.remove(), JobRow.next_check_at.remove()]
+    return [JobRow.check_queue.set(CheckQueue.ENDED), JobRow.next_check_at.set(retain_until)]
+
+
+def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB gives paths the types of their values)
+    return JobRow.attempts[attempt.number - 1]
+
+
+def _update(job: Job, actions: list[Action], condition: Condition) -> bool:
+    return _update_returning(job, actions, condition) is not None
+
+
+def _update_returning(job: Job, actions: list[Action], condition: Condition) -> Job | None:
+    row = key_of(job.account, job.job_id)
+    return to_job(row) if update(row, [*actions, JobRow.revision.add(1)], condition) else None

@@ -1,0 +1,259 @@
+"""Credits move here and nowhere else: one verb, one transaction, one promise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from pynamodb.expressions.update import Action
+
+from darkroom.domain.accounts import AccountId, Balance, Entry
+from darkroom.domain.callbacks import new_callback_secret
+from darkroom.domain.errors import FieldError, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs
+from darkroom.domain.failures import Failure
+from darkroom.domain.jobs import Job, Resolution, resolution
+from darkroom.settings import settings
+from darkroom.storage import jobs, provider_queue, rate_limit
+from darkroom.storage.job_rows import key_of, partition, row_of
+from darkroom.storage.ledger_rows import ENTRY_PREFIX, entry_row, put_entry, to_balance, to_entry
+from darkroom.storage.pagination import Page, read_page
+from darkroom.storage.table import AccountRow, EntryRow, GrantRow, JobRow, RequestRow, WelcomeRow
+from darkroom.storage.transactions import Put, Refused, Update, Write, transact, update
+
+WELCOME_REFERENCE = "welcome"
+_RESOLVE_TRIES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """The caller's name for a request, and the hash of the body that came with it."""
+
+    key: str
+    body_hash: str
+
+    @classmethod
+    def of(cls, key: str, body: bytes) -> IdempotencyKey:
+        """Bind a key to the raw bytes of a body."""
+        return cls(key, sha256(body).hexdigest())
+
+
+def balance(account: AccountId) -> Balance:
+    """Read the books of an account. Before its first grant an account has nothing, and that is what this says."""
+    try:
+        return to_balance(AccountRow.get(partition(account), "ACCOUNT", consistent_read=True))
+    except AccountRow.DoesNotExist:
+        return Balance()
+
+
+def entries(account: AccountId, *, limit: int, cursor: str | None) -> Page[Entry]:
+    """List the entries of an account, newest first."""
+    return read_page(EntryRow, partition(account), ENTRY_PREFIX, to_entry, limit=limit, cursor=cursor)
+
+
+def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, bool]:
+    """Hold the job's credits and write the job, both or neither, and say whether it is a repeat of an accepted request.
+
+    The same key with the same body gives the job that was accepted, also when no credits are left. Raises IdempotencyKeyReused,
+    InsufficientCredits, TooManyJobs or TooManyJobsThisMinute, decided in this order; then nothing was written.
+    """
+    account = AccountRow(partition(job.account))
+    writes: dict[str, Write] = {
+        "account": Update(
+            account,
+            [
+                AccountRow.available.add(-job.quoted),
+                AccountRow.held.add(job.quoted),
+                AccountRow.in_flight.add(1),
+                AccountRow.jobs_total.add(1),
+                AccountRow.revision.add(1),
+                AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret()),
+            ],
+            (AccountRow.available >= job.quoted) & (AccountRow.in_flight < settings().jobs_in_flight_max),
+        ),
+        "job": Put(row_of(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds)), JobRow.pk.does_not_exist()),
+        "entry": put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id)),
+        "minute": rate_limit.count_job(job.account, now=now),
+    }
+    if key:
+        writes["request"] = _request_write(job, key, now)
+    try:
+        transact(writes)
+    except Refused as refused:
+        if (request := refused.rows.get("request")) is not None:
+            accepted = _job_of_request(job.account, RequestRow.from_raw_data(dict(request)), key)
+            # The id is new, so a record of this very job was written by an earlier, unanswered try of this transaction.
+            return accepted, accepted.job_id != job.job_id
+        if "job" in refused.rows:
+            return jobs.read(job.account, job.job_id), False
+        if "account" in refused.rows:
+            raise _why_not(job, refused.rows["account"]) from refused
+        raise rate_limit.no_more_this_minute(now=now) from refused
+    return replace(job, held=job.quoted), False
+
+
+def accepted_before(account: AccountId, key: IdempotencyKey, *, now: datetime) -> Job | None:
+    """Find the job that was accepted for this key, whatever has changed since. Raises IdempotencyKeyReused for another body."""
+    try:
+        row = RequestRow.get(partition(account), _request_sk(key), consistent_read=True)
+    except RequestRow.DoesNotExist:
+        return None
+    return _job_of_request(account, row, key) if row.expires_at > int(now.timestamp()) else None
+
+
+def resolve(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
+    """Resolve the hold of a job from what its record shows, once, and give the job as it is then.
+
+    A job that is final already is given back unchanged: who comes second is told the truth of the record. Raises NotFound, and
+    Refused when others kept writing to the job all the while.
+    """
+    slot_is_its_own = True
+    for tries_left in reversed(range(_RESOLVE_TRIES_MAX)):
+        job = jobs.read(account, job_id)
+        if job.status.is_final:
+            break
+        freeing = provider_queue.freeing(job) if slot_is_its_own else None
+        try:
+            transact(_resolution_writes(job, reason, now) | ({"slot": freeing} if freeing else {}))
+        except Refused as refused:
+            # Somebody wrote to the job since it was read; what the record shows now decides. No slot stands between a user and her credits.
+            slot_is_its_own = slot_is_its_own and "slot" not in refused.rows
+            if not tries_left:
+                raise
+    return jobs.read(account, job_id)
+
+
+def grant(account: AccountId, amount: int, *, reason: str, reference: str, now: datetime) -> tuple[Entry, bool]:
+    """Give credits, or take back available ones with a negative amount; say whether it is a repeat of the same reference.
+
+    Raises InvalidRequest when the reference was used for another amount, or when a correction would take more than is available.
+    """
+    kind = "grant" if amount > 0 else "correction"
+    entry = entry_row(account, kind, now, granted=amount, available=amount, reference=reference, reason=reason)
+    marker = GrantRow(partition(account), f"GRANT#{sha256(reference.encode()).hexdigest()}", entry_sk=entry.sk, amount=amount)
+    books = Update(AccountRow(partition(account)), _given(amount), AccountRow.available >= -amount if amount < 0 else None)
+    try:
+        transact({"account": books, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": put_entry(entry)})
+    except Refused as refused:
+        if "marker" in refused.rows:
+            granted = _granted_before(account, marker)
+            # The entry is new, so a marker that names this very one was written by an earlier, unanswered try of this transaction.
+            return granted, ENTRY_PREFIX + granted.entry_id != entry.sk
+        raise InvalidRequest([FieldError("amount", "The account has fewer credits available than this takes back.")]) from refused
+    return to_entry(entry), False
+
+
+def welcome(account: AccountId, *, now: datetime) -> bool:
+    """Give a new user the welcome credits of this deployment, and say whether they were given now.
+
+    They are given once for each `sub`: another platform of the same user gets none.
+    """
+    credits_given, row = settings().welcome_credits, AccountRow(partition(account))
+    if not credits_given or _is_welcomed(account):
+        return False
+    entry = entry_row(account, "grant", now, granted=credits_given, available=credits_given, reference=WELCOME_REFERENCE)
+    marker = WelcomeRow(f"WELCOME#{account.user}", account=str(account), entry_sk=entry.sk, amount=credits_given)
+    welcomed = AccountRow.welcomed_at.set(AccountRow.welcomed_at | now)
+    try:
+        transact(
+            {
+                "account": Update(row, [*_given(credits_given), welcomed], None),
+                "marker": Put(marker, WelcomeRow.pk.does_not_exist()),
+                "entry": put_entry(entry),
+            }
+        )
+    except Refused:
+        # Somebody else was quicker, or the user came from another platform before. Either way nobody need ask again.
+        update(row, [welcomed])
+        return False
+    return True
+
+
+def _given(amount: int) -> list[Action]:
+    # The other counters start at zero with the account, so that conditions can compare them.
+    others = [counter.add(0) for counter in (AccountRow.held, AccountRow.spent, AccountRow.in_flight, AccountRow.jobs_total)]
+    return [AccountRow.granted.add(amount), AccountRow.available.add(amount), *others, AccountRow.revision.add(1)]
+
+
+def _is_welcomed(account: AccountId) -> bool:
+    try:
+        return AccountRow.get(partition(account), "ACCOUNT", consistent_read=True).welcomed_at is not None
+    except AccountRow.DoesNotExist:
+        return False
+
+
+def _request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
+    expires_at = now + timedelta(hours=settings().idempotency_hours)
+    row = RequestRow(
+        partition(job.account),
+        _request_sk(key),
+        job_id=job.job_id,
+        body_hash=key.body_hash,
+        expires_at=int(expires_at.timestamp()),
+    )
+    return Put(row, RequestRow.pk.does_not_exist() | (RequestRow.expires_at <= int(now.timestamp())))
+
+
+def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[str, Write]:
+    decided = resolution(job, reason=reason)
+    moved = [
+        AccountRow.held.add(-job.held),
+        AccountRow.spent.add(decided.charged),
+        AccountRow.available.add(decided.refunded),
+        AccountRow.in_flight.add(-1),
+        AccountRow.revision.add(1),
+    ]
+    changes = {"available": decided.refunded, "held": -job.held, "spent": decided.charged}
+    entry = entry_row(job.account, "settle" if decided.charged else "release", now, job_id=job.job_id, **changes)
+    return {
+        "job": Update(key_of(job.account, job.job_id), _ended(decided, now), JobRow.revision == job.revision),
+        "account": Update(AccountRow(partition(job.account)), moved, AccountRow.held >= job.held),
+        "entry": put_entry(entry),
+    }
+
+
+def _ended(decided: Resolution, now: datetime) -> list[Action]:
+    actions: list[Action] = [
+        JobRow.status.set(decided.status.value),
+        JobRow.held.set(0),
+        JobRow.charged.set(decided.charged),
+        JobRow.refunded.set(decided.refunded),
+        JobRow.finished_at.set(now),
+        JobRow.task_token.remove(),
+        JobRow.waiting_since.remove(),
+        JobRow.slot.remove(),
+        JobRow.revision.add(1),
+    ]
+    if decided.failure:
+        actions += [JobRow.failure_code.set(decided.failure.code.value), JobRow.failure_message.set(decided.failure.message)]
+    else:
+        actions += [JobRow.failure_code.remove(), JobRow.failure_message.remove()]
+    return actions
+
+
+def _request_sk(key: IdempotencyKey) -> str:
+    return f"REQUEST#{sha256(key.key.encode()).hexdigest()}"
+
+
+def _job_of_request(account: AccountId, row: RequestRow, key: IdempotencyKey | None) -> Job:
+    if key is None or row.body_hash != key.body_hash:
+        raise IdempotencyKeyReused
+    try:
+        return jobs.read(account, row.job_id)
+    except NotFound:
+        raise NotFound("job any more: the one of this Idempotency-Key was deleted") from None
+
+
+def _granted_before(account: AccountId, marker: GrantRow) -> Entry:
+    earlier = GrantRow.get(marker.pk, marker.sk, consistent_read=True)
+    if earlier.amount != marker.amount:
+        raise InvalidRequest([FieldError("reference", "This reference was used for another amount. Use a new one.")])
+    return to_entry(EntryRow.get(partition(account), earlier.entry_sk, consistent_read=True))
+
+
+def _why_not(job: Job, account: Any) -> InsufficientCredits | TooManyJobs:  # noqa: ANN401 (a raw item, or None)
+    available = int(AccountRow.from_raw_data(account).available or 0) if account else 0
+    if available < job.quoted:
+        return InsufficientCredits(required=job.quoted, available=available)
+    return TooManyJobs(settings().jobs_in_flight_max)

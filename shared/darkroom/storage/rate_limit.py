@@ -1,0 +1,27 @@
+"""Jobs per minute: each accepted job is counted in the transaction that accepts it, so nothing else is, and a race cannot pass the limit."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import TooManyJobsThisMinute
+from darkroom.settings import settings
+from darkroom.storage.job_rows import partition
+from darkroom.storage.table import MinuteRow
+from darkroom.storage.transactions import Update
+
+_KEPT = timedelta(hours=1)
+
+
+def count_job(account: AccountId, *, now: datetime) -> Update:
+    """Count one more job in this minute of the account, if there may be one more."""
+    row = MinuteRow(partition(account), f"MINUTE#{now:%Y-%m-%dT%H:%M}")
+    actions = [MinuteRow.jobs.add(1), MinuteRow.expires_at.set(int((now + _KEPT).timestamp()))]
+    return Update(row, actions, MinuteRow.jobs.does_not_exist() | (MinuteRow.jobs < settings().jobs_per_minute_max))
+
+
+def no_more_this_minute(*, now: datetime) -> TooManyJobsThisMinute:
+    """Say that the minute is full, and in how many seconds the next one begins."""
+    return TooManyJobsThisMinute(settings().jobs_per_minute_max, math.ceil(60 - now.second - now.microsecond / 1_000_000))
