@@ -22,10 +22,10 @@ from darkroom.domain.accounts import AccountId, Entry
 from darkroom.domain.jobs import JobStatus
 from darkroom.domain.templates import Template
 from darkroom.observability import logger, metrics, tracer
-from darkroom.schemas import responses as documents
-from darkroom.schemas.job_response import etag_of, retry_after, shown
+from darkroom.schemas import responses
+from darkroom.schemas.job_response import etag_of, job_response, retry_after
 from darkroom.schemas.requests import CallbackTestRequest, GrantRequest, JobRequest, PageSize, PauseRequest, QuoteRequest, UploadRequest, Version
-from darkroom.schemas.views import balance_view, entry_view, template_view
+from darkroom.schemas.views import balance_response, entry_response, template_response
 from darkroom.services import callbacks
 from darkroom.services import delete_job as deletion
 from darkroom.services import submit_job as submissions
@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.post("/jobs", tags=["jobs"])
 @answers(
-    {HTTPStatus.ACCEPTED: documents.JobView},
+    {HTTPStatus.ACCEPTED: responses.JobResponse},
     headers=("Location", "Idempotency-Replayed"),
     refusals=(errors.IdempotencyKeyReused, errors.InsufficientCredits, errors.TooManyJobs, errors.TooManyJobsThisMinute, errors.Paused, errors.NotFound),
 )
@@ -76,30 +76,30 @@ def submit_job(
         step_functions.try_start(job)
     logger.info("job accepted", job_id=job.job_id, template=job.template.code, credits=job.quoted, repeated=repeated)
     headers = {"Location": f"/jobs/{job.job_id}"} | ({"Idempotency-Replayed": "true"} if repeated else {})
-    return answer(HTTPStatus.ACCEPTED, shown(job, now=now), headers)
+    return answer(HTTPStatus.ACCEPTED, job_response(job, now=now), headers)
 
 
 @app.get("/jobs", tags=["jobs"])
-@answers({HTTPStatus.OK: documents.JobPageView})
+@answers({HTTPStatus.OK: responses.JobPageResponse})
 def list_jobs(limit: Limit = _PAGE_SIZE, cursor: Cursor = None, status: Annotated[JobStatus | None, Query()] = None) -> Response[str]:
     """List the caller's jobs, newest first."""
     account = _caller().account
     page, now = jobs.page(account, limit=limit, cursor=cursor, status=status), clock.now()
     total = ledger.balance(account).jobs_total
-    return answer(HTTPStatus.OK, {"jobs": [shown(job, now=now) for job in page.items], "next_cursor": page.next_cursor, "total": total})
+    return answer(HTTPStatus.OK, {"jobs": [job_response(job, now=now) for job in page.items], "next_cursor": page.next_cursor, "total": total})
 
 
 @app.get("/jobs/<job_id>", tags=["jobs"])
-@answers({HTTPStatus.OK: documents.JobView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control", "Retry-After"), refusals=(errors.NotFound,))
+@answers({HTTPStatus.OK: responses.JobResponse, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control", "Retry-After"), refusals=(errors.NotFound,))
 def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
     """Show one of the caller's jobs."""
     job, now = jobs.read(_caller().account, job_id), clock.now()
     headers = {"ETag": etag_of(job, now=now), "Cache-Control": "private, no-cache"} | retry_after(job, now=now)
-    return not_modified(headers) if is_known(headers["ETag"], if_none_match) else answer(HTTPStatus.OK, shown(job, now=now), headers)
+    return not_modified(headers) if is_known(headers["ETag"], if_none_match) else answer(HTTPStatus.OK, job_response(job, now=now), headers)
 
 
 @app.post("/jobs/<job_id>/cancel", tags=["jobs"])
-@answers({HTTPStatus.ACCEPTED: documents.JobView}, refusals=(errors.NotFound, errors.JobIsFinal))
+@answers({HTTPStatus.ACCEPTED: responses.JobResponse}, refusals=(errors.NotFound, errors.JobIsFinal))
 def cancel_job(job_id: str) -> Response[str]:
     """Ask for the end of a job. It wins if it was asked before storing began; only the workflow ends the job, and its end shows which."""
     job, now = jobs.read(_caller().account, job_id), clock.now()
@@ -108,7 +108,7 @@ def cancel_job(job_id: str) -> Response[str]:
         raise errors.JobIsFinal(jobs.read(job.account, job_id).status)
     step_functions.resume_or_start(asked)
     logger.info("cancel asked", job_id=job_id, in_time=asked.cancel_wins)
-    return answer(HTTPStatus.ACCEPTED, shown(asked, now=now))
+    return answer(HTTPStatus.ACCEPTED, job_response(asked, now=now))
 
 
 @app.delete("/jobs/<job_id>", tags=["jobs"])
@@ -121,24 +121,24 @@ def delete_job(job_id: str) -> Response[str]:
 
 
 @app.get("/templates", tags=["templates"])
-@answers({HTTPStatus.OK: documents.TemplatesView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
+@answers({HTTPStatus.OK: responses.TemplatesResponse, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
 def list_templates(if_none_match: KnownTags = None) -> Response[str]:
     """Show what can be generated, and with which parameters."""
     _caller()
-    text = json_text({"templates": [_template_shown(template) for template in available_templates()]})
+    text = json_text({"templates": [_template_response(template) for template in available_templates()]})
     return kept(text, if_none_match, "private, max-age=300")
 
 
 @app.get("/templates/<code>", tags=["templates"])
-@answers({HTTPStatus.OK: documents.TemplateView}, refusals=(errors.NotFound,))
+@answers({HTTPStatus.OK: responses.TemplateResponse}, refusals=(errors.NotFound,))
 def read_template(code: str, version: Annotated[Version | None, Query()] = None) -> Response[str]:
     """Show one template, in its current version, or as it was in the version that an old job was made from."""
     _caller()
-    return answer(HTTPStatus.OK, _template_shown(available_template(code, version)))
+    return answer(HTTPStatus.OK, _template_response(available_template(code, version)))
 
 
 @app.post("/templates/<code>/quote", tags=["templates"])
-@answers({HTTPStatus.OK: documents.QuoteView}, refusals=(errors.NotFound,))
+@answers({HTTPStatus.OK: responses.QuoteResponse}, refusals=(errors.NotFound,))
 def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
     """Say what a job would cost, or why it would be refused, without taking it."""
     account = _caller().account
@@ -146,7 +146,7 @@ def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
 
 
 @app.post("/uploads", tags=["uploads"])
-@answers({HTTPStatus.CREATED: documents.UploadFormView})
+@answers({HTTPStatus.CREATED: responses.UploadFormResponse})
 def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
     """Sign a form by which an image goes straight to the bucket. Complete the upload to use it as an input."""
     upload, form = uploads.announce(_caller().account, request.content_type, bytes_max=request.bytes, now=clock.now())
@@ -154,72 +154,72 @@ def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
 
 
 @app.get("/credits", tags=["credits"])
-@answers({HTTPStatus.OK: documents.BalanceView})
+@answers({HTTPStatus.OK: responses.BalanceResponse})
 def read_credits() -> Response[str]:
     """Show the caller's books."""
-    return answer(HTTPStatus.OK, balance_view(ledger.balance(_welcomed())))
+    return answer(HTTPStatus.OK, balance_response(ledger.balance(_welcomed())))
 
 
 @app.get("/credits/entries", tags=["credits"])
-@answers({HTTPStatus.OK: documents.EntryPageView})
+@answers({HTTPStatus.OK: responses.EntryPageResponse})
 def list_entries(limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
     """List the caller's ledger entries, newest first."""
-    return _entries_shown(ledger.entries(_welcomed(), limit=limit, cursor=cursor))
+    return _entries_response(ledger.entries(_welcomed(), limit=limit, cursor=cursor))
 
 
 @app.get("/callbacks/secret", tags=["callbacks"])
-@answers({HTTPStatus.OK: documents.SecretView}, headers=("Cache-Control",))
+@answers({HTTPStatus.OK: responses.SecretResponse}, headers=("Cache-Control",))
 def read_callback_secret() -> Response[str]:
     """Show what the caller's callbacks are signed with."""
-    return answer(HTTPStatus.OK, callbacks.secrets_of(_caller().account, now=clock.now()).view, {"Cache-Control": "no-store"})
+    return answer(HTTPStatus.OK, callbacks.secrets_of(_caller().account, now=clock.now()).response, {"Cache-Control": "no-store"})
 
 
 @app.post("/callbacks/secret/rotate", tags=["callbacks"])
-@answers({HTTPStatus.OK: documents.SecretView}, headers=("Cache-Control",))
+@answers({HTTPStatus.OK: responses.SecretResponse}, headers=("Cache-Control",))
 def rotate_callback_secret() -> Response[str]:
     """Sign callbacks with a new secret. For a day, or until the next rotation, they are signed with the previous one as well."""
     account = _caller().account
     secrets = callbacks.rotate(account, now=clock.now())
     logger.info("callback secret rotated", account=str(account))
-    return answer(HTTPStatus.OK, secrets.view, {"Cache-Control": "no-store"})
+    return answer(HTTPStatus.OK, secrets.response, {"Cache-Control": "no-store"})
 
 
 @app.post("/callbacks/test", tags=["callbacks"])
-@answers({HTTPStatus.OK: documents.DeliveryView})
+@answers({HTTPStatus.OK: responses.DeliveryResponse})
 def try_callback(request: Annotated[CallbackTestRequest, Body()]) -> Response[str]:
     """Call a URL as it would be called when a job has ended. The event is signed, of the type callback.test, and about no job."""
     return answer(HTTPStatus.OK, callbacks.send_test(_caller().account, request.callback_url, now=clock.now()))
 
 
 @app.post("/accounts/<platform>/<user>/credits", tags=["administration"])
-@answers({HTTPStatus.CREATED: documents.EntryView, HTTPStatus.OK: documents.EntryView})
+@answers({HTTPStatus.CREATED: responses.EntryResponse, HTTPStatus.OK: responses.EntryResponse})
 def grant_credits(platform: str, user: str, request: Annotated[GrantRequest, Body()]) -> Response[str]:
     """Grant credits to an account, or correct them, once for each reference."""
     _caller().must_be_admin()
     account = account_named(platform, user)
     entry, repeated = ledger.grant(account, request.amount, reason=request.reason, reference=request.reference, now=clock.now())
     logger.info("credits granted", account=str(account), credits=request.amount, repeated=repeated)
-    return answer(HTTPStatus.OK if repeated else HTTPStatus.CREATED, entry_view(entry))
+    return answer(HTTPStatus.OK if repeated else HTTPStatus.CREATED, entry_response(entry))
 
 
 @app.get("/accounts/<platform>/<user>", tags=["administration"])
-@answers({HTTPStatus.OK: documents.BalanceView}, refusals=(errors.InvalidRequest,))
+@answers({HTTPStatus.OK: responses.BalanceResponse}, refusals=(errors.InvalidRequest,))
 def read_account(platform: str, user: str) -> Response[str]:
     """Show an administrator the books of an account."""
     _caller().must_be_admin()
-    return answer(HTTPStatus.OK, balance_view(ledger.balance(account_named(platform, user))))
+    return answer(HTTPStatus.OK, balance_response(ledger.balance(account_named(platform, user))))
 
 
 @app.get("/accounts/<platform>/<user>/entries", tags=["administration"])
-@answers({HTTPStatus.OK: documents.EntryPageView})
+@answers({HTTPStatus.OK: responses.EntryPageResponse})
 def list_account_entries(platform: str, user: str, limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
     """Show an administrator the ledger of an account."""
     _caller().must_be_admin()
-    return _entries_shown(ledger.entries(account_named(platform, user), limit=limit, cursor=cursor))
+    return _entries_response(ledger.entries(account_named(platform, user), limit=limit, cursor=cursor))
 
 
 @app.put("/admin/paused", tags=["administration"])
-@answers({HTTPStatus.OK: documents.PausedView})
+@answers({HTTPStatus.OK: responses.PausedResponse})
 def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
     """Take no jobs from now on, or take them again."""
     caller = _caller()
@@ -230,7 +230,7 @@ def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
 
 
 @app.get("/openapi.json", tags=["service"], security=[])
-@answers({HTTPStatus.OK: documents.DocumentView, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
+@answers({HTTPStatus.OK: responses.DocumentResponse, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
 def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
     """Describe this API, as OpenAPI 3.1 has it."""
     from darkroom.api import openapi  # noqa: PLC0415 (no other request pays for it)
@@ -257,7 +257,7 @@ def read_problem(slug: str) -> Response[str]:
 
 
 @app.get("/health", tags=["service"], security=[])
-@answers({HTTPStatus.OK: documents.HealthView})
+@answers({HTTPStatus.OK: responses.HealthResponse})
 def read_health() -> Response[str]:
     """Say that the door is open."""
     return answer(HTTPStatus.OK, {"status": "ok"})
@@ -275,9 +275,9 @@ def _welcomed() -> AccountId:
     return account
 
 
-def _template_shown(template: Template) -> documents.TemplateView:
-    return template_view(template, prompt_characters_max=settings().prompt_characters_max)
+def _template_response(template: Template) -> responses.TemplateResponse:
+    return template_response(template, prompt_characters_max=settings().prompt_characters_max)
 
 
-def _entries_shown(page: Page[Entry]) -> Response[str]:
-    return answer(HTTPStatus.OK, {"entries": [entry_view(entry) for entry in page.items], "next_cursor": page.next_cursor})
+def _entries_response(page: Page[Entry]) -> Response[str]:
+    return answer(HTTPStatus.OK, {"entries": [entry_response(entry) for entry in page.items], "next_cursor": page.next_cursor})

@@ -16,7 +16,7 @@ from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.uploads import Upload
 from darkroom.media import input_images
 from darkroom.observability import logger, metrics, tracer
-from darkroom.schemas.views import upload_view
+from darkroom.schemas.views import upload_response
 from darkroom.settings import settings
 from darkroom.storage import uploads
 
@@ -39,7 +39,7 @@ def complete_upload(upload_id: str) -> Response[str]:
         upload = _made_fit(upload)
     # Also when it is completed again: the first time may have come to its end before this.
     uploads.discard_original(upload)
-    return answer(HTTPStatus.OK, upload_view(upload))
+    return answer(HTTPStatus.OK, upload_response(upload))
 
 
 def _made_fit(upload: Upload) -> Upload:

@@ -49,8 +49,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
 
 def _templates() -> dict[str, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {os.environ['FUZZ_TOKEN']}"}
-    shown = requests.get(f"{os.environ['FUZZ_API_URL']}/templates", headers=headers, timeout=10).json()["templates"]
-    return {template["code"]: {name: part for name, part in template["parameters"].items() if name != "$schema"} for template in shown}
+    listed = requests.get(f"{os.environ['FUZZ_API_URL']}/templates", headers=headers, timeout=10).json()["templates"]
+    return {template["code"]: {name: part for name, part in template["parameters"].items() if name != "$schema"} for template in listed}
 
 
 def _quote_of(quote: dict[str, Any], code: str, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def at(monkeypatch: pytest.MonkeyPatch, time: datetime) -> None:
     monkeypatch.setattr(clock, "now", lambda: time)
 
 
-def shown(user: str = "ann") -> Any:
+def read_secret(user: str = "ann") -> Any:
     return call_api("GET", "/callbacks/secret", user=user)[1]
 
 
@@ -51,7 +51,7 @@ def tried(url: str, **event: Any) -> tuple[int, Any]:
 class TestRotation:
     def test_makes_a_new_secret_and_shows_the_previous_one_for_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
         at(monkeypatch, NOON)
-        first = shown()
+        first = read_secret()
         assert first == {"secret": first["secret"], "previous": None, "previous_until": None}
 
         second = rotated()
@@ -59,14 +59,14 @@ class TestRotation:
         assert second["secret"].startswith("whsec_")
         assert second["secret"] != first["secret"]
         assert (second["previous"], second["previous_until"]) == (first["secret"], "2026-01-03T12:00:00.000Z")
-        assert shown() == second
+        assert read_secret() == second
         at(monkeypatch, NOON + DAY - timedelta(seconds=1))
-        assert shown() == second
+        assert read_secret() == second
         at(monkeypatch, NOON + DAY)
-        assert shown() == {"secret": second["secret"], "previous": None, "previous_until": None}
+        assert read_secret() == {"secret": second["secret"], "previous": None, "previous_until": None}
 
     def test_the_next_one_ends_the_time_of_the_secret_before_the_previous(self) -> None:
-        shown()
+        read_secret()
         second = rotated()
 
         third = rotated()
@@ -77,39 +77,39 @@ class TestRotation:
     def test_of_no_secret_makes_the_first_and_no_account_of_credits(self) -> None:
         first = rotated()
 
-        assert (shown(), first["previous"]) == (first, None)
+        assert (read_secret(), first["previous"]) == (first, None)
         assert ledger.balance(ANN) == Balance()
 
     def test_leaves_the_books_and_everybody_elses_secret_alone(self) -> None:
         open_account(100)
-        bobs = shown("bob")
+        bobs = read_secret("bob")
         before = ledger.balance(ANN)
 
         rotated()
 
         assert ledger.balance(ANN) == before
-        assert shown("bob") == bobs
+        assert read_secret("bob") == bobs
 
     def test_whose_answer_was_lost_is_one_rotation(self) -> None:
-        first = shown()
+        first = read_secret()
         row = AccountRow._get_connection().connection
         with troubled(row.client, "UpdateItem", LOST_ANSWER):
             second = rotated()
 
         assert second["previous"] == first["secret"]
-        assert shown() == second
+        assert read_secret() == second
 
     def test_a_hold_keeps_the_secret_that_is_there(self) -> None:
         second = rotated()
 
         held_job()
 
-        assert shown()["secret"] == second["secret"]
+        assert read_secret()["secret"] == second["secret"]
 
     def test_both_secrets_sign_for_a_day_and_the_new_one_alone_after_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         received: list[Received] = []
         now = clock.now()
-        first = shown()["secret"]
+        first = read_secret()["secret"]
         second = rotated()["secret"]
         with server(answering(Reply(), received=received)) as base:
             assert tried(base) == (200, {"delivered": True, "status": 200})
@@ -134,12 +134,12 @@ class TestTrying:
 
         (request,) = received
         assert (request.method, request.path, request.headers["content-type"]) == ("POST", "/hook?x=1", "application/json")
-        event = Webhook(shown()["secret"]).verify(request.body, request.headers)
+        event = Webhook(read_secret()["secret"]).verify(request.body, request.headers)
         assert (event["type"], event["data"]) == ("callback.test", {})
         assert request.headers["webhook-id"].startswith("test.")
         assert "authorization" not in request.headers
         with pytest.raises(WebhookVerificationError):
-            Webhook(shown("bob")["secret"]).verify(request.body, request.headers)
+            Webhook(read_secret("bob")["secret"]).verify(request.body, request.headers)
 
     @pytest.mark.parametrize("reply", [Reply(500), Reply(404), Reply(410), Reply(301, headers={"Location": "/"})], ids=lambda reply: reply.status)
     def test_a_url_that_does_not_take_it_is_told_with_its_answer(self, reply: Reply) -> None:

@@ -309,11 +309,11 @@ class TestNotifyClient:
         secret = call_api("GET", "/callbacks/secret")[1]["secret"]
         message = Webhook(secret).verify(request.body, request.headers)
         assert (message["type"], message["timestamp"]) == ("job.completed", "2026-01-02T12:00:00.000Z")
-        _, shown, _ = call_api("GET", f"/jobs/{job.job_id}")
-        for document in (message["data"], shown):
+        _, response, _ = call_api("GET", f"/jobs/{job.job_id}")
+        for document in (message["data"], response):
             assert "X-Amz-Signature" in document["outputs"][0].pop("url")
             assert document.pop("links_expire_at")
-        assert message["data"] == shown
+        assert message["data"] == response
         assert request.headers["webhook-id"] == f"{job.job_id}.completed"
         assert "authorization" not in request.headers
 

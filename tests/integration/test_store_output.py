@@ -172,8 +172,8 @@ class TestStoreOutput:
         (output,) = job.outputs
         assert output.thumbnail_key
         thumbnail = self.objects()[output.thumbnail_key]
-        shown = Image.open(BytesIO(thumbnail["Body"].read()))
-        assert (shown.format, shown.size, thumbnail["ContentType"]) == ("JPEG", (200, 200), "image/jpeg")
+        thumbnail_image = Image.open(BytesIO(thumbnail["Body"].read()))
+        assert (thumbnail_image.format, thumbnail_image.size, thumbnail["ContentType"]) == ("JPEG", (200, 200), "image/jpeg")
         assert output.placeholder
         assert output.placeholder.startswith("data:image/webp;base64,")
         assert (output.width, output.height) == size

@@ -1,4 +1,4 @@
-"""Videos as outputs: told by their own bytes, measured as they are shown, and imaged by a frame that shows something."""
+"""Videos as outputs: told by their own bytes, measured as they are shown, and shown by a frame that shows something."""
 
 from __future__ import annotations
 

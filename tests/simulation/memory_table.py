@@ -111,8 +111,8 @@ class MemoryTable:
         item = self.items.get(key, {})
         if satisfies(write.get("ConditionExpression"), _given(write, item)):
             return {"Code": "None"}
-        shown = item and write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-        return {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"} | ({"Item": item} if shown else {})
+        shows_item = item and write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        return {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"} | ({"Item": item} if shows_item else {})
 
     def _after(self, kind: str, write: Mapping[str, Any], key: Key) -> Item | None:
         match kind:

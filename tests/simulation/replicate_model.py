@@ -198,8 +198,8 @@ class Replicate:
     def _list(self, request: httpx.Request) -> httpx.Response:
         query = parse_qs(urlsplit(str(request.url)).query)
         since = datetime.fromisoformat(query["created_after"][0])
-        shown = [each for each in self.predictions.values() if each.created_at >= since and each.shows_at <= self._agenda.now]
-        return _json(200, {"next": None, "previous": None, "results": [self.document(each) for each in reversed(shown)]})
+        listed = [each for each in self.predictions.values() if each.created_at >= since and each.shows_at <= self._agenda.now]
+        return _json(200, {"next": None, "previous": None, "results": [self.document(each) for each in reversed(listed)]})
 
     def _start(self, prediction: Prediction, run_seconds: float) -> None:
         if prediction.status == "starting":

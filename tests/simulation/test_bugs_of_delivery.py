@@ -95,13 +95,13 @@ class TestTemporaryOutputs:
 
         studio.replicate.stop()
 
-        _, shown, _ = call_api("GET", f"/jobs/{job_id}")
+        _, response, _ = call_api("GET", f"/jobs/{job_id}")
         with pytest.raises(requests.ConnectionError):
             requests.get(prediction["output"][0], timeout=5)
-        assert shown["status"] == "completed"
-        assert urlsplit(studio.replicate.base_url).netloc not in json.dumps(shown)
-        assert [requests.get(output["url"], timeout=5).content for output in shown["outputs"]] == theirs
-        assert all(requests.get(output["thumbnail_url"], timeout=5).ok for output in shown["outputs"])
+        assert response["status"] == "completed"
+        assert urlsplit(studio.replicate.base_url).netloc not in json.dumps(response)
+        assert [requests.get(output["url"], timeout=5).content for output in response["outputs"]] == theirs
+        assert all(requests.get(output["thumbnail_url"], timeout=5).ok for output in response["outputs"])
 
     def test_an_output_that_cannot_be_fetched_any_more_is_not_delivered(self, studio: Studio) -> None:
         def fetch_too_late(event: Any) -> Any:

@@ -16,7 +16,8 @@ from tests.simulation.scenarios import Scenario, submission
 from tests.simulation.telling import points_of, told
 from tests.simulation.world import World
 
-PROVIDERS = {path.stem for path in (ROOT / "shared/darkroom/providers").glob("*.py") if path.stem != "__init__"}
+# A provider is a module that says whether it supports webhooks.
+PROVIDERS = {path.stem for path in (ROOT / "shared/darkroom/providers").glob("*.py") if "\nSUPPORTS_WEBHOOKS =" in path.read_text()}
 MEDIA, UPLOADS = "${MediaBucket.Arn}/media/*", "${MediaBucket.Arn}/uploads/*"
 
 

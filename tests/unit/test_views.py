@@ -1,4 +1,4 @@
-"""What is shown is an explicit list of fields: nothing more comes out, whatever a record holds."""
+"""What is response is an explicit list of fields: nothing more comes out, whatever a record holds."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from darkroom import catalog
 from darkroom.domain.accounts import Balance, Entry
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
-from darkroom.schemas.responses import JobView
-from darkroom.schemas.views import balance_view, entry_view, job_view, template_view, time_text
+from darkroom.schemas.responses import JobResponse
+from darkroom.schemas.views import balance_response, build_job_response, entry_response, template_response, time_text
 from tests.builders import NOON, image_job
 
 OUTPUT = Output(
@@ -20,8 +20,8 @@ OUTPUT = Output(
 ATTEMPT = Attempt(number=1, nonce="secret-nonce", state_entry="entry", requested_at=NOON, lease_until=NOON, prediction_id="secret-prediction")
 
 
-def view(job: Job) -> JobView:
-    return job_view(job, link=lambda key: f"signed:{key}", link_seconds=3_600, now=NOON)
+def view(job: Job) -> JobResponse:
+    return build_job_response(job, link=lambda key: f"signed:{key}", link_seconds=3_600, now=NOON)
 
 
 def full_job() -> Job:
@@ -52,11 +52,11 @@ def test_what_is_inside_stays_inside() -> None:
 
 def test_the_parts_of_a_job() -> None:
     job = full_job()
-    shown = view(job)
+    response = view(job)
 
-    assert shown["template"] == {"code": "flux-schnell", "version": 2, "name": "FLUX schnell", "category": "image"}
-    assert shown["credits"] == {"quoted": 10, "held": 0, "charged": 10, "refunded": 0}
-    assert shown["outputs"] == [
+    assert response["template"] == {"code": "flux-schnell", "version": 2, "name": "FLUX schnell", "category": "image"}
+    assert response["credits"] == {"quoted": 10, "held": 0, "charged": 10, "refunded": 0}
+    assert response["outputs"] == [
         {
             "url": f"signed:media/{number}.png",
             "thumbnail_url": thumbnail,
@@ -69,9 +69,9 @@ def test_the_parts_of_a_job() -> None:
         }
         for number, thumbnail, placeholder in ((0, None, None), (1, "signed:media/1.jpg", "data:,"))
     ]
-    assert (shown["attempts"], shown["processing_seconds"]) == (1, 2.5)
-    assert (shown["links_expire_at"], shown["finished_at"]) == ("2026-01-02T13:00:00.000Z", "2026-01-02T12:00:03.500Z")
-    assert (shown["error"], shown["waiting_since"], shown["cancel_requested_at"]) == (None, None, None)
+    assert (response["attempts"], response["processing_seconds"]) == (1, 2.5)
+    assert (response["links_expire_at"], response["finished_at"]) == ("2026-01-02T13:00:00.000Z", "2026-01-02T12:00:03.500Z")
+    assert (response["error"], response["waiting_since"], response["cancel_requested_at"]) == (None, None, None)
 
 
 def test_a_reason_is_shown_once_it_is_final() -> None:
@@ -82,30 +82,30 @@ def test_a_reason_is_shown_once_it_is_final() -> None:
 
 
 def test_a_job_without_outputs_has_no_links_to_expire() -> None:
-    shown = view(image_job())
+    response = view(image_job())
 
-    assert (shown["outputs"], shown["links_expire_at"], shown["processing_seconds"]) == ([], None, None)
+    assert (response["outputs"], response["links_expire_at"], response["processing_seconds"]) == ([], None, None)
 
 
 def test_the_books_are_shown_by_the_fields_of_the_contract() -> None:
-    assert balance_view(Balance(1, 2, 3, 6, 5, 9)) == {"available": 1, "held": 2, "spent": 3, "granted": 6, "in_flight": 5}
+    assert balance_response(Balance(1, 2, 3, 6, 5, 9)) == {"available": 1, "held": 2, "spent": 3, "granted": 6, "in_flight": 5}
 
 
 def test_an_entry_is_shown_by_the_fields_of_the_contract() -> None:
     entry = Entry("e1", "grant", 1, 1, 0, 0, None, "order 1", NOON)
 
-    assert entry_view(entry) == {
+    assert entry_response(entry) == {
         "id": "e1", "kind": "grant", "granted": 1, "available": 1, "held": 0, "spent": 0, "job_id": None,
         "reference": "order 1", "created_at": "2026-01-02T12:00:00.000Z",
     }  # fmt: skip
 
 
 def test_a_template_is_shown_with_the_schema_of_its_parameters_and_without_its_provider() -> None:
-    shown = template_view(catalog.template("flux-schnell"), prompt_characters_max=5_000)
+    response = template_response(catalog.template("flux-schnell"), prompt_characters_max=5_000)
 
-    assert shown.keys() == {"code", "version", "name", "description", "category", "expected_seconds", "seconds_max", "commercial_use", "parameters"}
-    assert shown["parameters"]["required"] == ["prompt"]
-    assert "black-forest-labs" not in json.dumps(shown)
+    assert response.keys() == {"code", "version", "name", "description", "category", "expected_seconds", "seconds_max", "commercial_use", "parameters"}
+    assert response["parameters"]["required"] == ["prompt"]
+    assert "black-forest-labs" not in json.dumps(response)
 
 
 def test_times_are_utc_to_the_millisecond() -> None:

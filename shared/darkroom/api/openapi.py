@@ -18,17 +18,17 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from darkroom.api.app import HttpApi
 from darkroom.api.other_routes import OTHER_ROUTES, Operation
-from darkroom.api.problems import PROBLEMS, Problem, ProblemView
+from darkroom.api.problems import PROBLEMS, Problem, ProblemResponse
 from darkroom.api.responses import answers_of, json_text
 from darkroom.domain import errors
 from darkroom.domain.accounts import ID_PATTERN
-from darkroom.schemas.responses import JobEventView
+from darkroom.schemas.responses import JobEventResponse
 from darkroom.settings import settings
 
 VERSION = "0.1.0"
 _METHODS = ("get", "post", "put", "delete")
 _SCHEMAS = "#/components/schemas/"
-_SUFFIX = "View"
+_SUFFIX = "Response"
 _DESCRIPTION = (
     "Turns a prompt into stored images and videos, and keeps the books.\n\n"
     "Sign in, and send the **ID token** as `Authorization: Bearer <token>`. Send each `POST /jobs` with an `Idempotency-Key`: then it may be repeated "
@@ -93,7 +93,7 @@ def document(app: HttpApi) -> dict[str, Any]:
     described: dict[str, Any] = _tidy(json.loads(app.get_openapi_json_schema()))
     operations = [*_operations_of(app, described["paths"]), *OTHER_ROUTES]
     views = {view for operation in operations for view in operation.answers.bodies.values() if view not in (None, str)}
-    references, schemas = _schemas_of({*views, ProblemView, JobEventView})
+    references, schemas = _schemas_of({*views, ProblemResponse, JobEventResponse})
     requests = {name: schema for name, schema in described["components"]["schemas"].items() if not name.endswith("ValidationError")}
     paths: dict[str, dict[str, Any]] = {}
     for operation in sorted(operations, key=lambda operation: (list(_TAGS).index(operation.tag), operation.path, _METHODS.index(operation.method))):
@@ -180,7 +180,7 @@ def _refusal(status: HTTPStatus, problems: list[Problem], operation: Operation, 
     schemas: dict[str, dict[str, Any]] = {}
     if problems:
         types = {"properties": {"type": {"enum": [problem.type for problem in problems]}}}
-        schemas["application/problem+json"] = references[ProblemView] | types
+        schemas["application/problem+json"] = references[ProblemResponse] | types
     if status in _gateways_own(operation):
         schemas["application/json"] = {"$ref": f"{_SCHEMAS}Message"}
     # Who generates a client keeps one schema for a status, whatever the media type, and must be able to read either answer.
@@ -215,7 +215,7 @@ def _callback(references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
         "tags": ["callbacks"],
         "security": [],
         "parameters": [{"name": name, "in": "header", "required": True, "schema": {"type": kind}} for name, kind in signed.items()],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": references[JobEventView]}}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": references[JobEventResponse]}}},
         "responses": {"2XX": {"description": "Taken."}, "410": {"description": "Not wanted any more."}},
     }
 

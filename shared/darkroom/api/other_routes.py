@@ -8,7 +8,7 @@ from typing import Any
 
 from darkroom.api.responses import Answers
 from darkroom.domain import errors
-from darkroom.schemas.responses import NotedView, UploadView
+from darkroom.schemas.responses import NotedResponse, UploadResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ OTHER_ROUTES = (
         text="Make the image that was sent fit to be an input. Completing again gives the same answer.",
         tag="uploads",
         parameters=({"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}},),
-        answers=Answers({HTTPStatus.OK: UploadView}, refusals=(errors.InvalidRequest, errors.NotFound)),
+        answers=Answers({HTTPStatus.OK: UploadResponse}, refusals=(errors.InvalidRequest, errors.NotFound)),
     ),
     Operation(
         method="post",
@@ -57,6 +57,6 @@ OTHER_ROUTES = (
             ),
         ),
         request_body={"required": True, "content": {"application/json": {"schema": _PREDICTION}}},
-        answers=Answers({HTTPStatus.OK: NotedView}, refusals=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound)),
+        answers=Answers({HTTPStatus.OK: NotedResponse}, refusals=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound)),
     ),
 )

@@ -13,14 +13,14 @@ UNAVAILABLE_RETRY_AFTER_SECONDS = 2
 PAUSED_RETRY_AFTER_SECONDS = 60
 
 
-class FieldErrorView(TypedDict):
+class FieldErrorResponse(TypedDict):
     """What is wrong with one field, and what to do about it."""
 
     field: str
     message: str
 
 
-class ProblemView(TypedDict):
+class ProblemResponse(TypedDict):
     """A problem document (RFC 9457). `retryable` says whether the same request may succeed later.
 
     What is refused charges nothing, and says so; where nobody knows what became of the request, nothing is said of it.
@@ -32,7 +32,7 @@ class ProblemView(TypedDict):
     detail: str
     retryable: bool
     charged: NotRequired[int]
-    errors: NotRequired[list[FieldErrorView]]
+    errors: NotRequired[list[FieldErrorResponse]]
     required: NotRequired[int]
     available: NotRequired[int]
     missing: NotRequired[int]
@@ -74,10 +74,10 @@ def problem_named(slug: str) -> Problem:
     raise errors.NotFound("type of problem")
 
 
-def document_of(error: errors.DarkroomError) -> ProblemView:
+def document_of(error: errors.DarkroomError) -> ProblemResponse:
     """Write an error as the caller reads it."""
     found = problem_of(error)
-    document: ProblemView = {
+    document: ProblemResponse = {
         "type": found.type,
         "title": found.title,
         "status": found.status.value,

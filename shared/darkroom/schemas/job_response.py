@@ -6,17 +6,17 @@ from datetime import datetime
 
 from darkroom.domain.jobs import Job
 from darkroom.media import bucket
-from darkroom.schemas.responses import JobView
-from darkroom.schemas.views import job_view
+from darkroom.schemas.responses import JobResponse
+from darkroom.schemas.views import build_job_response
 from darkroom.settings import settings
 
 _YOUNG_SECONDS = 30
 
 
-def shown(job: Job, *, now: datetime) -> JobView:
+def job_response(job: Job, *, now: datetime) -> JobResponse:
     """Show a job, with links that are good from now on."""
     seconds = settings().link_seconds
-    return job_view(job, link=lambda key: bucket.link(key, seconds=seconds), link_seconds=seconds, now=now)
+    return build_job_response(job, link=lambda key: bucket.link(key, seconds=seconds), link_seconds=seconds, now=now)
 
 
 def etag_of(job: Job, *, now: datetime) -> str:

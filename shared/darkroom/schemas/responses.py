@@ -13,7 +13,7 @@ type Url = str
 type EntryKind = Literal["grant", "correction", "hold", "settle", "release"]
 
 
-class TemplateVersionView(TypedDict):
+class TemplateVersionResponse(TypedDict):
     """The template that a job was made from, in the version that it was made from."""
 
     code: str
@@ -22,7 +22,7 @@ class TemplateVersionView(TypedDict):
     category: str
 
 
-class JobCreditsView(TypedDict):
+class JobCreditsResponse(TypedDict):
     """What a job costs: quoted never changes, held is what is held now, and once the job is final charged + refunded = quoted."""
 
     quoted: int
@@ -31,7 +31,7 @@ class JobCreditsView(TypedDict):
     refunded: int
 
 
-class OutputView(TypedDict):
+class OutputResponse(TypedDict):
     """One result. The links are signed and good until links_expire_at; placeholder is a tiny image as a data: URL; seconds is how long a video is."""
 
     url: Url
@@ -44,7 +44,7 @@ class OutputView(TypedDict):
     seconds: float | None
 
 
-class JobErrorView(TypedDict):
+class JobErrorResponse(TypedDict):
     """Why a job has no result. retryable says whether submitting the same job again may help."""
 
     code: FailureCode
@@ -52,17 +52,17 @@ class JobErrorView(TypedDict):
     retryable: bool
 
 
-class JobView(TypedDict):
+class JobResponse(TypedDict):
     """A job. Pending and processing are open, the other three are final."""
 
     id: str
     status: JobStatus
-    template: TemplateVersionView
+    template: TemplateVersionResponse
     parameters: dict[str, Any]
-    credits: JobCreditsView
-    outputs: list[OutputView]
+    credits: JobCreditsResponse
+    outputs: list[OutputResponse]
     links_expire_at: Time | None
-    error: JobErrorView | None
+    error: JobErrorResponse | None
     metadata: dict[str, Any]
     deadline_at: Time
     attempts: int
@@ -74,23 +74,23 @@ class JobView(TypedDict):
     processing_seconds: float | None
 
 
-class JobPageView(TypedDict):
+class JobPageResponse(TypedDict):
     """Some jobs, newest first. total counts all jobs of the account, whatever the filter; next_cursor is null on the last page."""
 
-    jobs: list[JobView]
+    jobs: list[JobResponse]
     next_cursor: str | None
     total: int
 
 
-class JobEventView(TypedDict):
+class JobEventResponse(TypedDict):
     """What a callback tells: the job as its owner would read it when it has ended."""
 
     type: str
     timestamp: Time
-    data: JobView
+    data: JobResponse
 
 
-class BalanceView(TypedDict):
+class BalanceResponse(TypedDict):
     """The books of an account, in credits: granted = available + held + spent."""
 
     available: int
@@ -100,7 +100,7 @@ class BalanceView(TypedDict):
     in_flight: int
 
 
-class EntryView(TypedDict):
+class EntryResponse(TypedDict):
     """One transaction of the books, as the signed changes that it made; granted = available + held + spent in each."""
 
     id: str
@@ -114,14 +114,14 @@ class EntryView(TypedDict):
     created_at: Time
 
 
-class EntryPageView(TypedDict):
+class EntryPageResponse(TypedDict):
     """Some entries, newest first. next_cursor is null on the last page."""
 
-    entries: list[EntryView]
+    entries: list[EntryResponse]
     next_cursor: str | None
 
 
-class UploadView(TypedDict):
+class UploadResponse(TypedDict):
     """An image that is fit to be an input, until it expires."""
 
     upload_id: str
@@ -131,7 +131,7 @@ class UploadView(TypedDict):
     expires_at: Time
 
 
-class UploadFormView(TypedDict):
+class UploadFormResponse(TypedDict):
     """Where an image goes: post a multipart form with these fields, and the file as its last one, to the url."""
 
     upload_id: str
@@ -139,7 +139,7 @@ class UploadFormView(TypedDict):
     fields: dict[str, str]
 
 
-class TemplateView(TypedDict):
+class TemplateResponse(TypedDict):
     """What can be generated. parameters is a JSON Schema (2020-12), from which a form can be drawn."""
 
     code: str
@@ -153,19 +153,19 @@ class TemplateView(TypedDict):
     parameters: dict[str, Any]
 
 
-class TemplatesView(TypedDict):
+class TemplatesResponse(TypedDict):
     """Everything that is in the catalog."""
 
-    templates: list[TemplateView]
+    templates: list[TemplateResponse]
 
 
-class QuoteView(TypedDict):
+class QuoteResponse(TypedDict):
     """What a job with these parameters would cost."""
 
     credits: int
 
 
-class SecretView(TypedDict):
+class SecretResponse(TypedDict):
     """What callbacks are signed with, by Standard Webhooks. After a rotation the previous secret signs beside the new one for a while."""
 
     secret: str
@@ -173,26 +173,26 @@ class SecretView(TypedDict):
     previous_until: Time | None
 
 
-class DeliveryView(TypedDict):
+class DeliveryResponse(TypedDict):
     """How a test callback went: delivered when the answer was 2xx, and no status when there was none in time."""
 
     delivered: bool
     status: int | None
 
 
-class NotedView(TypedDict):
+class NotedResponse(TypedDict):
     """What became of a webhook: started, finished, late, or stray."""
 
     noted: str
 
 
-class PausedView(TypedDict):
+class PausedResponse(TypedDict):
     """Whether new jobs are taken."""
 
     paused: bool
 
 
-class DocumentView(TypedDict):
+class DocumentResponse(TypedDict):
     """The description of the API itself (spec.openapis.org/oas/v3.1.0)."""
 
     openapi: str
@@ -200,7 +200,7 @@ class DocumentView(TypedDict):
     paths: dict[str, Any]
 
 
-class HealthView(TypedDict):
+class HealthResponse(TypedDict):
     """The door is open."""
 
     status: str

@@ -10,12 +10,22 @@ from darkroom.domain.accounts import Balance, Entry
 from darkroom.domain.jobs import Job, Output
 from darkroom.domain.templates import Template
 from darkroom.domain.uploads import Upload
-from darkroom.schemas.responses import BalanceView, EntryKind, EntryView, JobErrorView, JobView, OutputView, TemplateView, Time, UploadView
+from darkroom.schemas.responses import (
+    BalanceResponse,
+    EntryKind,
+    EntryResponse,
+    JobErrorResponse,
+    JobResponse,
+    OutputResponse,
+    TemplateResponse,
+    Time,
+    UploadResponse,
+)
 
 type Link = Callable[[str], str]
 
 
-def job_view(job: Job, *, link: Link, link_seconds: int, now: datetime) -> JobView:
+def build_job_response(job: Job, *, link: Link, link_seconds: int, now: datetime) -> JobResponse:
     """Show a job to its owner. `link` signs a link to an object of the bucket, good for `link_seconds`."""
     return {
         "id": job.job_id,
@@ -28,9 +38,9 @@ def job_view(job: Job, *, link: Link, link_seconds: int, now: datetime) -> JobVi
         },
         "parameters": dict(job.parameters),
         "credits": {"quoted": job.quoted, "held": job.held, "charged": job.charged, "refunded": job.refunded},
-        "outputs": [_output_view(output, link) for output in sorted(job.outputs, key=lambda output: output.number)],
+        "outputs": [_output_response(output, link) for output in sorted(job.outputs, key=lambda output: output.number)],
         "links_expire_at": time_text(now + timedelta(seconds=link_seconds)) if job.outputs else None,
-        "error": _error_view(job),
+        "error": _error_response(job),
         "metadata": dict(job.metadata),
         "deadline_at": time_text(job.deadline_at),
         "attempts": len(job.attempts),
@@ -43,7 +53,7 @@ def job_view(job: Job, *, link: Link, link_seconds: int, now: datetime) -> JobVi
     }
 
 
-def balance_view(balance: Balance) -> BalanceView:
+def balance_response(balance: Balance) -> BalanceResponse:
     """Show the books of an account."""
     return {
         "available": balance.available,
@@ -54,7 +64,7 @@ def balance_view(balance: Balance) -> BalanceView:
     }
 
 
-def entry_view(entry: Entry) -> EntryView:
+def entry_response(entry: Entry) -> EntryResponse:
     """Show a ledger entry."""
     return {
         "id": entry.entry_id,
@@ -69,7 +79,7 @@ def entry_view(entry: Entry) -> EntryView:
     }
 
 
-def upload_view(upload: Upload) -> UploadView:
+def upload_response(upload: Upload) -> UploadResponse:
     """Show an upload that is fit to be an input."""
     image = upload.image
     return {
@@ -81,7 +91,7 @@ def upload_view(upload: Upload) -> UploadView:
     }
 
 
-def template_view(template: Template, *, prompt_characters_max: int) -> TemplateView:
+def template_response(template: Template, *, prompt_characters_max: int) -> TemplateResponse:
     """Show a template, with the JSON Schema from which a client draws its form."""
     return {
         "code": template.code,
@@ -105,7 +115,7 @@ def time_text(time: datetime | None) -> Time | None:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if time else None
 
 
-def _output_view(output: Output, link: Link) -> OutputView:
+def _output_response(output: Output, link: Link) -> OutputResponse:
     return {
         "url": link(output.key),
         "thumbnail_url": link(output.thumbnail_key) if output.thumbnail_key else None,
@@ -118,7 +128,7 @@ def _output_view(output: Output, link: Link) -> OutputView:
     }
 
 
-def _error_view(job: Job) -> JobErrorView | None:
+def _error_response(job: Job) -> JobErrorResponse | None:
     if not job.status.is_final or job.failure is None:
         return None
     return {"code": job.failure.code, "message": job.failure.message, "retryable": job.failure.retryable}

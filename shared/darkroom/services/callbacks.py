@@ -20,8 +20,8 @@ from darkroom.domain.jobs import Job
 from darkroom.domain.urls import is_safe_url
 from darkroom.http_guard import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, AddressRefused, guarded_session
 from darkroom.observability import logger
-from darkroom.schemas.job_response import shown
-from darkroom.schemas.responses import DeliveryView, JobEventView, SecretView
+from darkroom.schemas.job_response import job_response
+from darkroom.schemas.responses import DeliveryResponse, JobEventResponse, SecretResponse
 from darkroom.schemas.views import time_text
 from darkroom.settings import settings
 from darkroom.storage.job_rows import partition
@@ -47,7 +47,7 @@ class Secrets:
         return (self.current, self.previous) if self.previous else (self.current,)
 
     @property
-    def view(self) -> SecretView:
+    def response(self) -> SecretResponse:
         """The secrets as their owner is shown them."""
         return {"secret": self.current, "previous": self.previous, "previous_until": time_text(self.previous_until)}
 
@@ -87,7 +87,7 @@ def send(job: Job, *, now: datetime) -> None:
     """
     if not job.callback_url or not is_safe_url(job.callback_url, settings().private_hosts):
         return
-    event: JobEventView = {"type": f"job.{job.status}", "timestamp": time_text(job.finished_at or now), "data": shown(job, now=now)}
+    event: JobEventResponse = {"type": f"job.{job.status}", "timestamp": time_text(job.finished_at or now), "data": job_response(job, now=now)}
     headers, body = _signed(f"{job.job_id}.{job.status}", event, secrets_of(job.account, now=now), now)
     try:
         status = _post(job.callback_url, headers, body)
@@ -99,7 +99,7 @@ def send(job: Job, *, now: datetime) -> None:
         raise CallbackNotTaken(str(status))
 
 
-def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryView:
+def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryResponse:
     """Call a URL once with an event that is about no job, and say how it answered, within a bound of time whatever it does.
 
     Raises InvalidRequest for a URL that no callback would be sent to.
