@@ -55,7 +55,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @answers(
     {HTTPStatus.ACCEPTED: responses.JobResponse},
     headers=("Location", "Idempotency-Replayed"),
-    refusals=(errors.IdempotencyKeyReused, errors.InsufficientCredits, errors.TooManyJobs, errors.TooManyJobsThisMinute, errors.Paused, errors.NotFound),
+    refusals=(errors.IdempotencyKeyReused, errors.InsufficientCredits, errors.TooManyJobs, errors.RateLimited, errors.Paused, errors.NotFound),
 )
 def submit_job(
     request: Annotated[JobRequest, Body()],

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 
 @dataclass(frozen=True)
-class Trouble:
+class AwsError:
     """One error answer. With `after_effect` the call is carried out, and only its answer is lost."""
 
     code: str
@@ -24,28 +24,28 @@ class Trouble:
 
 
 # Each transaction here has three items, and a reason for each stands in the answer.
-CONFLICT = Trouble("TransactionCanceledException", reasons=("None", "TransactionConflict", "None"))
-THROTTLED = Trouble("TransactionCanceledException", reasons=("ThrottlingError", "None", "None"))
-LOST_ANSWER = Trouble("InternalServerError", after_effect=True)
+CONFLICT = AwsError("TransactionCanceledException", reasons=("None", "TransactionConflict", "None"))
+THROTTLED = AwsError("TransactionCanceledException", reasons=("ThrottlingError", "None", "None"))
+LOST_ANSWER = AwsError("InternalServerError", after_effect=True)
 
 
 @contextmanager
-def troubled(client: Any, operation: str, *troubles: Trouble) -> Iterator[list[str]]:
-    """Have a client's next calls of one operation meet these troubles; gives how each call went, as they come."""
-    left, seen, call = list(troubles), list[str](), client._make_api_call
+def failing_calls(client: Any, operation: str, *errors: AwsError) -> Iterator[list[str]]:
+    """Have a client's next calls of one operation meet these errors; gives how each call went, as they come."""
+    left, seen, call = list(errors), list[str](), client._make_api_call
     had_one = "_make_api_call" in vars(client)
 
-    def call_in_trouble(name: str, arguments: Any) -> Any:
+    def call_with_errors(name: str, arguments: Any) -> Any:
         if name != operation or not left:
             seen.append("sent")
             return call(name, arguments)
-        trouble = left.pop(0)
-        seen.append(trouble.code)
-        if trouble.after_effect:
+        error = left.pop(0)
+        seen.append(error.code)
+        if error.after_effect:
             call(name, arguments)
-        raise trouble.error(name)
+        raise error.error(name)
 
-    client._make_api_call = call_in_trouble
+    client._make_api_call = call_with_errors
     try:
         yield seen
     finally:

@@ -21,7 +21,7 @@ from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, http_event, image_job, open_account, stored, until
 from tests.contract import description
-from tests.integration.broken_aws import Trouble, troubled
+from tests.integration.broken_aws import AwsError, failing_calls
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -360,7 +360,7 @@ class TestStart:
         assert simulated_replicate
         workflow.break_function("request_prediction", lambda _: 1 / 0)
         open_account(100)
-        with troubled(aws_adapter.client("stepfunctions"), "StartExecution", Trouble("ServiceUnavailable")):
+        with failing_calls(aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ServiceUnavailable")):
             status, job, _ = submit()
         assert (status, job["status"]) == (202, "pending")
         assert workflow_adapter.execution(job["id"]) is None
@@ -379,7 +379,7 @@ class TestStart:
         workflow.break_function("request_prediction", lambda _: 1 / 0)
         open_account(100)
         key = {"idempotency-key": "order 1"}
-        with troubled(aws_adapter.client("stepfunctions"), "StartExecution", Trouble("ThrottlingException")):
+        with failing_calls(aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ThrottlingException")):
             _, job, _ = submit(headers=key)
 
         status, again, _ = submit(headers=key)

@@ -383,19 +383,19 @@ class TestTheDailyRun:
         assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "BooksDifferences": 0}
         assert audit_accounts.progress() == audit_accounts.Progress()
 
-    def test_one_account_in_trouble_does_not_keep_the_others_unaudited(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_account_that_fails_does_not_keep_the_others_unaudited(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         for account in (BOB, ANN):
             held_job_of(account)
         account_row(ANN).update([AccountRow.jobs_total.set(2)])
         audit_one = audit_accounts.audit
 
-        def troubled_audit(pk: str, *, now: datetime) -> audit_accounts.Audit:
+        def failing_audit(pk: str, *, now: datetime) -> audit_accounts.Audit:
             if pk == partition(BOB):
                 raise audit_accounts.AccountUnsettled("mobile/bob")
             return audit_one(pk, now=now)
 
-        with monkeypatch.context() as trouble:
-            trouble.setattr(audit_accounts, "audit", troubled_audit)
+        with monkeypatch.context() as error:
+            error.setattr(audit_accounts, "audit", failing_audit)
             runs = [counts(run(accounts_count=1)) for _ in range(3)]
 
         # Until a whole round could be read, the one that could not stays in the alarm.

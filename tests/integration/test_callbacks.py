@@ -22,7 +22,7 @@ from darkroom.storage import ledger, transactions
 from darkroom.storage.table import AccountRow
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, call_api, held_job, open_account
-from tests.integration.broken_aws import LOST_ANSWER, troubled
+from tests.integration.broken_aws import LOST_ANSWER, failing_calls
 from tests.integration.servers import Received, Reply, answering, server
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -93,7 +93,7 @@ class TestRotation:
     def test_whose_answer_was_lost_is_one_rotation(self) -> None:
         first = read_secret()
         row = AccountRow._get_connection().connection
-        with troubled(row.client, "UpdateItem", LOST_ANSWER):
+        with failing_calls(row.client, "UpdateItem", LOST_ANSWER):
             second = rotated()
 
         assert second["previous"] == first["secret"]

@@ -21,7 +21,7 @@ from darkroom.storage.job_rows import CheckQueue
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
-from tests.integration.broken_aws import Trouble, troubled
+from tests.integration.broken_aws import AwsError, failing_calls
 from tests.integration.servers import webhook_door
 from tests.integration.steps import due_job_ids, key, with_setting
 
@@ -75,12 +75,12 @@ class TestTheRoute:
 
         assert started == [job.job_id]
 
-    @pytest.mark.parametrize("trouble", ["ThrottlingException", "InternalServerError"])
-    def test_a_resume_that_fails_loses_nothing(self, trouble: str) -> None:
+    @pytest.mark.parametrize("error", ["ThrottlingException", "InternalServerError"])
+    def test_a_resume_that_fails_loses_nothing(self, error: str) -> None:
         job = held_job()
         jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
 
-        with troubled(aws_adapter.client("stepfunctions"), "SendTaskSuccess", Trouble(trouble)):
+        with failing_calls(aws_adapter.client("stepfunctions"), "SendTaskSuccess", AwsError(error)):
             assert cancel(job)[0] == 202
 
         assert stored(job).cancel_requested_at

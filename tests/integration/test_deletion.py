@@ -18,7 +18,7 @@ from darkroom.storage.job_rows import CheckQueue
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, stored
 from tests.integration import steps
-from tests.integration.broken_aws import Trouble, troubled
+from tests.integration.broken_aws import AwsError, failing_calls
 from tests.integration.steps import at, due_job_ids, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -113,9 +113,9 @@ def test_what_a_late_sandbox_wrote_is_purged_when_none_can_write_any_more(monkey
 
 
 @pytest.mark.parametrize("operation", ["ListObjectsV2", "DeleteObjects"])
-def test_a_bucket_in_trouble_leaves_the_media_to_recovery(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_that_fails_leaves_the_media_to_recovery(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     job, now = delivered_job(), datetime.now(UTC)
-    with troubled(aws_adapter.client("s3"), operation, Trouble("SlowDown")):
+    with failing_calls(aws_adapter.client("s3"), operation, AwsError("SlowDown")):
         status, problem, _ = call_api("DELETE", f"/jobs/{job.job_id}")
     assert (status, problem["type"]) == (503, "/problems/unavailable")
     assert objects()

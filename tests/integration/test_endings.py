@@ -25,7 +25,7 @@ from darkroom.storage.table import SlotRow
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
-from tests.integration.broken_aws import Trouble, troubled
+from tests.integration.broken_aws import AwsError, failing_calls
 from tests.integration.servers import Received, Reply, answering, server
 from tests.integration.steps import at, is_open, key, with_setting
 
@@ -129,7 +129,7 @@ class TestEnding:
     @pytest.mark.parametrize("function", ["complete_job", "refund_job"])
     def test_a_job_stays_open_until_it_is_announced(self, function: str, announced: Callable[[], list[dict[str, Any]]]) -> None:
         job = held_job()
-        with troubled(aws_adapter.client("events"), "PutEvents", Trouble("InternalException")), pytest.raises(Exception, match="InternalException"):
+        with failing_calls(aws_adapter.client("events"), "PutEvents", AwsError("InternalException")), pytest.raises(Exception, match="InternalException"):
             handler_of(function)(key(job, failure="x"), CONTEXT)
         assert stored(job).status is JobStatus.FAILED
         assert is_open(job)
@@ -235,13 +235,13 @@ class TestRecoverJobs:
         assert resumed == ["token"]
         assert stored(job).status is JobStatus.PENDING
 
-    def test_one_job_in_trouble_does_not_keep_the_others_waiting(self, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_job_that_fails_does_not_keep_the_others_waiting(self, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
         open_account(100)
         all_jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
         for job in all_jobs:
             ledger.resolve(ANN, job.job_id, now=NOON)
 
-        with troubled(aws_adapter.client("events"), "PutEvents", Trouble("InternalException")):
+        with failing_calls(aws_adapter.client("events"), "PutEvents", AwsError("InternalException")):
             self.recover()
 
         assert len(announced()) == 2

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from pynamodb.exceptions import TransactWriteError
 
 from darkroom.domain.accounts import AccountId, Balance, Entry
-from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs, TooManyJobsThisMinute
+from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, RateLimited, TooManyJobs
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.services import callbacks
 from darkroom.storage import jobs, ledger, rate_limit, transactions
 from darkroom.storage.ledger import IdempotencyKey
-from darkroom.storage.table import AccountRow, JobRow, MinuteRow, RequestRow
+from darkroom.storage.table import AccountRow, JobRow, RateWindowRow, RequestRow
 from darkroom.storage.transactions import Refused
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
-from tests.integration.broken_aws import CONFLICT, LOST_ANSWER, THROTTLED, Trouble, troubled
+from tests.integration.broken_aws import CONFLICT, LOST_ANSWER, THROTTLED, AwsError, failing_calls
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -128,7 +128,7 @@ class TestHold:
             ledger.hold(image_job(), key=None, now=NOON)
         at = NOON + timedelta(seconds=17.25)
 
-        with pytest.raises(TooManyJobsThisMinute) as refused:
+        with pytest.raises(RateLimited) as refused:
             ledger.hold(image_job(), key=IdempotencyKey.of("k", b"{}"), now=at)
 
         assert (refused.value.per_minute_max, refused.value.retry_after_seconds) == (120, 43)
@@ -141,7 +141,7 @@ class TestHold:
 
     @pytest.mark.parametrize(("seconds", "retry_after"), [(0, 60), (0.001, 60), (30, 30), (59, 1), (59.999, 1)])
     def test_the_next_minute_is_never_now(self, seconds: float, retry_after: int) -> None:
-        assert rate_limit.no_more_this_minute(now=NOON + timedelta(seconds=seconds)).retry_after_seconds == retry_after
+        assert rate_limit.exceeded(now=NOON + timedelta(seconds=seconds)).retry_after_seconds == retry_after
 
     def test_a_minute_of_one_account_is_not_anothers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
@@ -149,7 +149,7 @@ class TestHold:
         for account in (ANN, BOB, AccountId("mobile", "ann")):
             open_account(100, account)
             ledger.hold(image_job(account=account), key=None, now=NOON)
-            with pytest.raises(TooManyJobsThisMinute):
+            with pytest.raises(RateLimited):
                 ledger.hold(image_job(account=account), key=None, now=NOON)
 
     def test_what_is_refused_does_not_count_and_a_repeat_neither(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ class TestHold:
         with pytest.raises(TooManyJobs):
             ledger.hold(image_job(), key=None, now=NOON)
         ledger.resolve(ANN, job.job_id, now=NOON)
-        with pytest.raises(TooManyJobsThisMinute):
+        with pytest.raises(RateLimited):
             ledger.hold(image_job(), key=None, now=NOON)
 
     def test_the_count_of_a_minute_is_forgotten(self) -> None:
@@ -188,8 +188,8 @@ class TestHold:
 
         ledger.hold(image_job(), key=None, now=NOON)
 
-        (row,) = MinuteRow.query("ACCOUNT#web#ann", MinuteRow.sk.startswith("MINUTE#"))
-        assert (row.sk, row.jobs, row.expires_at) == ("MINUTE#2026-01-02T12:00", 1, NOON.timestamp() + 3_600)
+        (row,) = RateWindowRow.query("ACCOUNT#web#ann", RateWindowRow.sk.startswith("RATE#"))
+        assert (row.sk, row.jobs, row.expires_at) == ("RATE#2026-01-02T12:00", 1, NOON.timestamp() + 3_600)
 
     def test_more_jobs_than_may_be_in_flight_are_refused_and_nothing_changes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_limit(monkeypatch, 2)
@@ -579,16 +579,16 @@ class TestEntries:
 class TestTransactions:
     """Conflicts and throttling are waited out; what was decided is not asked again."""
 
-    def hold_meeting(self, *troubles: Trouble) -> tuple[Job, bool, list[str]]:
-        with troubled(transactions._connection().client, "TransactWriteItems", *troubles) as seen:
+    def hold_meeting(self, *errors: AwsError) -> tuple[Job, bool, list[str]]:
+        with failing_calls(transactions._connection().client, "TransactWriteItems", *errors) as seen:
             job, repeated = ledger.hold(image_job(), key=None, now=NOON)
         return job, repeated, seen
 
-    @pytest.mark.parametrize("trouble", [CONFLICT, THROTTLED, Trouble("TransactionInProgressException"), Trouble("ThrottlingException")])
-    def test_passing_trouble_is_waited_out(self, trouble: Trouble) -> None:
+    @pytest.mark.parametrize("error", [CONFLICT, THROTTLED, AwsError("TransactionInProgressException"), AwsError("ThrottlingException")])
+    def test_passing_trouble_is_waited_out(self, error: AwsError) -> None:
         open_account(100)
 
-        job, _, seen = self.hold_meeting(trouble, trouble)
+        job, _, seen = self.hold_meeting(error, error)
 
         assert seen[-1] == "sent"
         assert stored(job).held == 10
@@ -607,26 +607,26 @@ class TestTransactions:
         open_account(100)
         key = IdempotencyKey.of("order 1", b"{}")
 
-        with troubled(transactions._connection().client, "TransactWriteItems", LOST_ANSWER):
+        with failing_calls(transactions._connection().client, "TransactWriteItems", LOST_ANSWER):
             job, _ = ledger.hold(image_job(), key=key, now=NOON)
 
         assert ledger.accepted_before(ANN, key, now=NOON) == stored(job)
         assert books() == (90, 10, 0, 100, 1, 1)
 
-    @pytest.mark.parametrize("trouble", [CONFLICT, LOST_ANSWER])
-    def test_a_resolution_is_not_done_twice_either(self, trouble: Trouble) -> None:
+    @pytest.mark.parametrize("error", [CONFLICT, LOST_ANSWER])
+    def test_a_resolution_is_not_done_twice_either(self, error: AwsError) -> None:
         job = with_outputs(held_job(), 1)
 
-        with troubled(transactions._connection().client, "TransactWriteItems", trouble):
+        with failing_calls(transactions._connection().client, "TransactWriteItems", error):
             ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
         assert (ended.status, ended.charged) == (JobStatus.COMPLETED, 10)
         assert books() == (90, 0, 10, 100, 0, 1)
         assert len(all_entries()) == 3
 
-    @pytest.mark.parametrize("trouble", [CONFLICT, LOST_ANSWER])
-    def test_a_grant_is_not_given_twice_either_and_is_no_repeat(self, trouble: Trouble) -> None:
-        with troubled(transactions._connection().client, "TransactWriteItems", trouble):
+    @pytest.mark.parametrize("error", [CONFLICT, LOST_ANSWER])
+    def test_a_grant_is_not_given_twice_either_and_is_no_repeat(self, error: AwsError) -> None:
+        with failing_calls(transactions._connection().client, "TransactWriteItems", error):
             _, repeated = ledger.grant(ANN, 25, reason="a reason", reference="order 1", now=NOON)
 
         assert not repeated
@@ -636,14 +636,14 @@ class TestTransactions:
     def test_a_decided_refusal_is_asked_once(self) -> None:
         open_account(5)
 
-        with troubled(transactions._connection().client, "TransactWriteItems") as seen, pytest.raises(InsufficientCredits):
+        with failing_calls(transactions._connection().client, "TransactWriteItems") as seen, pytest.raises(InsufficientCredits):
             ledger.hold(image_job(), key=None, now=NOON)
 
         assert seen == ["sent"]
 
     def test_a_conflict_beside_a_failed_condition_is_not_taken_for_a_refusal(self) -> None:
         open_account(100)
-        both = Trouble("TransactionCanceledException", reasons=("None", "TransactionConflict", "ConditionalCheckFailed"))
+        both = AwsError("TransactionCanceledException", reasons=("None", "TransactionConflict", "ConditionalCheckFailed"))
 
         job, _, seen = self.hold_meeting(both)
 
@@ -664,7 +664,7 @@ class TestTransactions:
         open_account(100)
         client = transactions._connection().client
 
-        with troubled(client, "TransactWriteItems", Trouble("AccessDeniedException")) as seen, pytest.raises(TransactWriteError):
+        with failing_calls(client, "TransactWriteItems", AwsError("AccessDeniedException")) as seen, pytest.raises(TransactWriteError):
             ledger.hold(image_job(), key=None, now=NOON)
 
         assert seen == ["AccessDeniedException"]

@@ -167,7 +167,7 @@ class TestRequestPrediction:
         assert stored(job).failure == failure(FailureCode.PROVIDER_UNAVAILABLE)
         assert len(self.predictions()) == 1
 
-    def test_a_provider_in_trouble_is_asked_again_when_nothing_can_have_come_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_provider_that_fails_is_asked_again_when_nothing_can_have_come_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job, now = held_job(), datetime.now(UTC)
         self.faults(unavailable=1)
         with pytest.raises(RetryLater):
@@ -187,7 +187,7 @@ class TestRequestPrediction:
         assert asked.attempt
         assert (asked.attempt.requests_count, asked.failure) == (2, None)
 
-    def test_a_provider_that_stays_in_trouble_is_given_up_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_provider_that_stays_that_fails_is_given_up_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         self.faults(unavailable=1)
         with pytest.raises(RetryLater):

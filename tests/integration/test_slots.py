@@ -141,7 +141,7 @@ def test_a_slot_that_was_freed_and_taken_while_recovery_looked_is_left_to_its_ne
     assert holders() == {holder(other)}
 
 
-def test_slots_in_trouble_keep_no_job_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slots_that_fails_keep_no_job_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     final = job_of("a")
     ledger.resolve(final.account, final.job_id, now=NOON)
     assert is_open(final)

@@ -24,7 +24,7 @@ from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, client, forget_settings, handler_of
 from tests.builders import ANN, held_job, http_event, image_job, stored, until
 from tests.contract import must_be_as_described
-from tests.integration.broken_aws import troubled
+from tests.integration.broken_aws import failing_calls
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -208,7 +208,7 @@ class TestWhoMayCall:
     def test_forgeries_do_not_make_us_ask_for_the_secret_each_time(self, job: Job) -> None:
         assert tell(job, "starting")[0] == 200
 
-        with troubled(aws_adapter.client("secretsmanager"), "GetSecretValue") as asked:
+        with failing_calls(aws_adapter.client("secretsmanager"), "GetSecretValue") as asked:
             for _ in range(5):
                 self.refused(stored(job), {})
 

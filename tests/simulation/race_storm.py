@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from pynamodb.exceptions import PynamoDBException
 
 from darkroom.storage import transactions
-from tests.integration.broken_aws import Trouble
+from tests.integration.broken_aws import AwsError
 
 LOST_ANSWERS = ("InternalServerError", "TransactionInProgressException", "ReadTimeout")
 _WRITES = {"TransactWriteItems", "UpdateItem", "PutItem", "DeleteItem"}
@@ -26,7 +26,7 @@ _CALLS_MAX = 50
 
 @dataclass
 class Storm:
-    """Which share of the writes meets trouble, and of that which share is carried out before its answer is lost.
+    """Which share of the writes meets error, and of that which share is carried out before its answer is lost.
 
     `waits` has how many seconds each pause between two tries would have been; it costs none.
     """
@@ -61,15 +61,15 @@ class Storm:
         except ClientError:
             self.seen["refusals lost"] += 1
         code = self.luck.choice(self.lost_answers)
-        raise ReadTimeoutError(endpoint_url="dynamodb") if code == "ReadTimeout" else Trouble(code).error(operation)
+        raise ReadTimeoutError(endpoint_url="dynamodb") if code == "ReadTimeout" else AwsError(code).error(operation)
 
-    def _turned_away(self, operation: str, items_count: int) -> Trouble:
+    def _turned_away(self, operation: str, items_count: int) -> AwsError:
         if operation != "TransactWriteItems":
-            return Trouble(self.luck.choice(["TransactionConflictException", "ThrottlingException", "ProvisionedThroughputExceededException"]))
+            return AwsError(self.luck.choice(["TransactionConflictException", "ThrottlingException", "ProvisionedThroughputExceededException"]))
         # A condition that failed beside a conflict has decided nothing.
         reasons = [self.luck.choice(["None", "ConditionalCheckFailed"]) for _ in range(items_count)]
         reasons[self.luck.randrange(items_count)] = self.luck.choice(["TransactionConflict", "ThrottlingError"])
-        return Trouble("TransactionCanceledException", reasons)
+        return AwsError("TransactionCanceledException", reasons)
 
 
 @contextmanager

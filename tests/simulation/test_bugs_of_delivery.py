@@ -16,7 +16,7 @@ from darkroom.storage import jobs
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import NOON, call_api, held_job, image_job, open_account, stored, until
-from tests.integration.broken_aws import Trouble, troubled
+from tests.integration.broken_aws import AwsError, failing_calls
 from tests.integration.steps import key
 from tests.simulation.bugs import OUTPUT, ROUTES, Studio, balanced, body, complete, refund
 
@@ -126,7 +126,7 @@ class TestTemporaryOutputs:
 
         # Neither the thumbnail nor the output can be put.
         with (
-            troubled(aws_adapter.client("s3", bulky=True), "PutObject", *[Trouble("InternalError")] * 2),
+            failing_calls(aws_adapter.client("s3", bulky=True), "PutObject", *[AwsError("InternalError")] * 2),
             pytest.raises(Exception, match="InternalError"),
         ):
             handler_of("store_output")(key(job), CONTEXT)

@@ -21,7 +21,7 @@ from darkroom.storage.table import SlotRow
 from local.replicate.predictions import Status
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
-from tests.integration.broken_aws import Trouble, troubled
+from tests.integration.broken_aws import AwsError, failing_calls
 from tests.integration.servers import Reply, answering, server
 from tests.integration.steps import at, is_open, with_setting
 from tests.simulation.bugs import BOB, LATER, OUTPUT, Killed, Studio, at_call, balanced, complete, killed, recover, refund, resolutions
@@ -41,7 +41,7 @@ class TestRefundLost:
 
         def broken(_: Any) -> None:
             tries.append("refund")
-            raise Trouble("InternalServerError").error("TransactWriteItems")
+            raise AwsError("InternalServerError").error("TransactWriteItems")
 
         tries: list[str] = []
         studio.workflow.break_function("refund_job", without_a_table)
@@ -75,7 +75,7 @@ class TestRefundLost:
             assert next(number for number in count() if not crashed(number, when)) > 3
 
     def test_a_job_whose_start_was_lost_is_not_forgotten(self, studio: Studio) -> None:
-        with troubled(aws_adapter.client("stepfunctions"), "StartExecution", Trouble("ServiceUnavailable")):
+        with failing_calls(aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ServiceUnavailable")):
             job_id = studio.submit()
         job = jobs.read(ANN, job_id)
         assert (job.status, balanced().held) == (JobStatus.PENDING, 10)

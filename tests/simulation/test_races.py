@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from darkroom.domain.accounts import AccountId, Entry
-from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, TooManyJobs, TooManyJobsThisMinute
+from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, RateLimited, TooManyJobs
 from darkroom.domain.jobs import Job
 from darkroom.storage import ledger
 from darkroom.storage.ledger import IdempotencyKey
@@ -59,7 +59,7 @@ def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(race: Race, monkeypat
     outcomes = race.run(lambda _: ledger.hold(image_job(), key=None, now=NOON))
 
     assert len(answered(outcomes)) == 13
-    assert {type(error) for error in told(outcomes)} == {TooManyJobsThisMinute}
+    assert {type(error) for error in told(outcomes)} == {RateLimited}
     assert checked_books(ANN).account.in_flight == 13
 
 

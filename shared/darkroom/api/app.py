@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 
 from darkroom.api.problems import PROBLEMS
 from darkroom.api.responses import json_text, refusal
-from darkroom.api.transient_errors import is_passing
+from darkroom.api.transient_errors import is_transient
 from darkroom.domain import errors
 from darkroom.domain.errors import FieldError
 from darkroom.observability import logger, metrics
@@ -67,7 +67,7 @@ class HttpApi(APIGatewayHttpResolver):
 
     def _broken(self, error: Exception) -> Response[str]:
         """Answer for an error that nobody foresaw. Lambda counts no error then, so that a metric of our own does."""
-        if is_passing(error):
+        if is_transient(error):
             logger.warning("no answer from AWS", exc_info=True)
             return refusal(errors.Unavailable())
         logger.exception("unhandled error")

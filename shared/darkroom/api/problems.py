@@ -99,7 +99,7 @@ def document_of(error: errors.DarkroomError) -> ProblemResponse:
 def headers_of(error: errors.DarkroomError) -> dict[str, str]:
     """Give the headers that go with an error's document."""
     headers = {"Allow": error.allowed} if isinstance(error, errors.MethodNotAllowed) else {}
-    seconds = error.retry_after_seconds if isinstance(error, errors.TooManyJobsThisMinute) else problem_of(error).retry_after_seconds
+    seconds = error.retry_after_seconds if isinstance(error, errors.RateLimited) else problem_of(error).retry_after_seconds
     return headers | ({"Retry-After": str(seconds)} if seconds is not None else {})
 
 
@@ -136,7 +136,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         detail="{in_flight_max} jobs of this account are in flight, which is the limit. Submit again when one has ended.",
         retry_after_seconds=BUSY_RETRY_AFTER_SECONDS,
     ),
-    errors.TooManyJobsThisMinute: Problem(
+    errors.RateLimited: Problem(
         slug="too-many-jobs-this-minute",
         status=HTTPStatus.TOO_MANY_REQUESTS,
         title="Too many jobs in this minute",

@@ -8,29 +8,29 @@ from pynamodb.exceptions import PynamoDBException, TransactWriteError
 
 from darkroom.domain.errors import WorkflowUnavailable
 from darkroom.media.bucket import MediaNotDeleted
-from darkroom.storage.transactions import PASSING_CODES, Refused
+from darkroom.storage.transactions import TRANSIENT_CODES, Refused
 
 _OF_OTHER_SERVICES = {
     "SlowDown", "InternalError", "RequestTimeout", "Throttling", "TooManyRequestsException", "InternalServiceError", "InternalServiceErrorException",
     "ServiceUnavailableException",
 }  # fmt: skip
-_PASSING_REASONS = {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+_TRANSIENT_REASONS = {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 _SERVER_ERROR = 500
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Tell whether an error came of AWS being slow, busy or broken, or of others who kept writing to the same rows."""
     match error:
         case WorkflowUnavailable() | Refused() | HTTPClientError() | AwsConnectionError():
             return True
         case MediaNotDeleted():
-            return str(error) in _OF_OTHER_SERVICES | PASSING_CODES
-        case TransactWriteError() if not {reason.code for reason in error.cancellation_reasons if reason} <= _PASSING_REASONS:
+            return str(error) in _OF_OTHER_SERVICES | TRANSIENT_CODES
+        case TransactWriteError() if not {reason.code for reason in error.cancellation_reasons if reason} <= _TRANSIENT_REASONS:
             return False
         case PynamoDBException():
-            return error.cause is not None and is_passing(error.cause)
+            return error.cause is not None and is_transient(error.cause)
         case ClientError():
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            return status >= _SERVER_ERROR or error.response["Error"]["Code"] in _OF_OTHER_SERVICES | PASSING_CODES
+            return status >= _SERVER_ERROR or error.response["Error"]["Code"] in _OF_OTHER_SERVICES | TRANSIENT_CODES
         case _:
             return False

@@ -8,7 +8,7 @@ DarkroomError
 │   ├── NotJson                   415
 │   ├── InsufficientCredits       402
 │   ├── TooManyJobs               429, in flight
-│   ├── TooManyJobsThisMinute     429
+│   ├── RateLimited     429
 │   ├── Paused                    503
 │   ├── JobIsFinal                409, there is nothing to cancel any more
 │   ├── JobIsOpen                 409, it cannot be deleted yet
@@ -104,7 +104,7 @@ class TooManyJobs(RequestError):
         self.in_flight_max = in_flight_max
 
 
-class TooManyJobsThisMinute(RequestError):
+class RateLimited(RequestError):
     """The account has had as many jobs accepted in this minute as it may have."""
 
     def __init__(self, per_minute_max: int, retry_after_seconds: int) -> None:

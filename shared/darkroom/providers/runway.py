@@ -31,7 +31,7 @@ _THROTTLED_SECONDS = 30.0
 _SHEDDING_LOAD = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
 _OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _FIELDS = {"prompt": "prompt_text", "image": "prompt_image"}
-_PASSING_FAILURES = (None, "INTERNAL", "INPUT_PREPROCESSING.INTERNAL", "THIRD_PARTY.UNAVAILABLE")
+_TRANSIENT_FAILURES = (None, "INTERNAL", "INPUT_PREPROCESSING.INTERNAL", "THIRD_PARTY.UNAVAILABLE")
 
 
 def create(request: PredictionRequest) -> Prediction:
@@ -87,7 +87,7 @@ def _normalised(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
         case "FAILED":
             code = task.get("failureCode")
             logger.info("prediction failed", prediction_id=prediction_id, provider_error=f"{code}: {task.get('failure')}"[:500])
-            return Prediction(prediction_id, PredictionStatus.FAILED, failure=_failure_of(code), retryable=code in _PASSING_FAILURES)
+            return Prediction(prediction_id, PredictionStatus.FAILED, failure=_failure_of(code), retryable=code in _TRANSIENT_FAILURES)
         case "CANCELLED":
             return Prediction(prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.PREDICTION_FAILED))
         case _:

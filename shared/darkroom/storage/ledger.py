@@ -56,7 +56,7 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
     """Hold the job's credits and write the job, both or neither, and say whether it is a repeat of an accepted request.
 
     The same key with the same body gives the job that was accepted, also when no credits are left. Raises IdempotencyKeyReused,
-    InsufficientCredits, TooManyJobs or TooManyJobsThisMinute, decided in this order; then nothing was written.
+    InsufficientCredits, TooManyJobs or RateLimited, decided in this order; then nothing was written.
     """
     account = AccountRow(partition(job.account))
     writes: dict[str, Write] = {
@@ -74,7 +74,7 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
         ),
         "job": Put(row_of(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds)), JobRow.pk.does_not_exist()),
         "entry": put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id)),
-        "minute": rate_limit.count_job(job.account, now=now),
+        "rate_limit": rate_limit.increment(job.account, now=now),
     }
     if key:
         writes["request"] = _request_write(job, key, now)
@@ -89,7 +89,7 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
             return jobs.read(job.account, job.job_id), False
         if "account" in refused.rows:
             raise _why_not(job, refused.rows["account"]) from refused
-        raise rate_limit.no_more_this_minute(now=now) from refused
+        raise rate_limit.exceeded(now=now) from refused
     return replace(job, held=job.quoted), False
 
 

@@ -6,22 +6,22 @@ import math
 from datetime import datetime, timedelta
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import TooManyJobsThisMinute
+from darkroom.domain.errors import RateLimited
 from darkroom.settings import settings
 from darkroom.storage.job_rows import partition
-from darkroom.storage.table import MinuteRow
+from darkroom.storage.table import RateWindowRow
 from darkroom.storage.transactions import Update
 
 _KEPT = timedelta(hours=1)
 
 
-def count_job(account: AccountId, *, now: datetime) -> Update:
+def increment(account: AccountId, *, now: datetime) -> Update:
     """Count one more job in this minute of the account, if there may be one more."""
-    row = MinuteRow(partition(account), f"MINUTE#{now:%Y-%m-%dT%H:%M}")
-    actions = [MinuteRow.jobs.add(1), MinuteRow.expires_at.set(int((now + _KEPT).timestamp()))]
-    return Update(row, actions, MinuteRow.jobs.does_not_exist() | (MinuteRow.jobs < settings().jobs_per_minute_max))
+    row = RateWindowRow(partition(account), f"RATE#{now:%Y-%m-%dT%H:%M}")
+    actions = [RateWindowRow.jobs.add(1), RateWindowRow.expires_at.set(int((now + _KEPT).timestamp()))]
+    return Update(row, actions, RateWindowRow.jobs.does_not_exist() | (RateWindowRow.jobs < settings().jobs_per_minute_max))
 
 
-def no_more_this_minute(*, now: datetime) -> TooManyJobsThisMinute:
+def exceeded(*, now: datetime) -> RateLimited:
     """Say that the minute is full, and in how many seconds the next one begins."""
-    return TooManyJobsThisMinute(settings().jobs_per_minute_max, math.ceil(60 - now.second - now.microsecond / 1_000_000))
+    return RateLimited(settings().jobs_per_minute_max, math.ceil(60 - now.second - now.microsecond / 1_000_000))

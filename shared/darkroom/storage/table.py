@@ -198,7 +198,7 @@ class UploadRow(Model):
     expires_at = NumberAttribute()
 
 
-class MinuteRow(Model):
+class RateWindowRow(Model):
     """How many jobs of an account were accepted in one minute. TTL only cleans up."""
 
     class Meta(_Meta):
@@ -262,15 +262,15 @@ class WaiterRow(Model):
     expires_at = NumberAttribute()
 
 
-class SwitchRow(Model):
+class FlagRow(Model):
     """A switch of the whole deployment."""
 
     class Meta(_Meta):
         """The table."""
 
-    pk = UnicodeAttribute(hash_key=True, default="SWITCH")
+    pk = UnicodeAttribute(hash_key=True, default="FLAG")
     sk = UnicodeAttribute(range_key=True)
-    is_on = BooleanAttribute()
+    is_enabled = BooleanAttribute()
     changed_at = UTCDateTimeAttribute()
     changed_by = UnicodeAttribute()
 

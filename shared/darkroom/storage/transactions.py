@@ -25,7 +25,7 @@ _TRIES_MAX = 6
 _TRYING_SECONDS_MAX = 2.0
 _BACKOFF_SECONDS = 0.025
 _DECIDED = {None, "None", "ConditionalCheckFailed"}
-PASSING_CODES = {
+TRANSIENT_CODES = {
     "TransactionCanceledException", "TransactionInProgressException", "TransactionConflictException", "ThrottlingException",
     "ProvisionedThroughputExceededException", "RequestLimitExceeded", "InternalServerError", "ServiceUnavailable",
 }  # fmt: skip
@@ -118,7 +118,7 @@ def _persisting[Answer](send: Callable[[], Answer]) -> Answer:
         try:
             return send()
         except (TransactWriteError, UpdateError) as error:
-            if _code_of(error) not in PASSING_CODES or time.monotonic() > give_up_at:
+            if _code_of(error) not in TRANSIENT_CODES or time.monotonic() > give_up_at:
                 raise
         time.sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))  # noqa: S311 (jitter is no secret)
     return send()

@@ -15,7 +15,7 @@ from darkroom.services import callbacks
 from darkroom.storage import jobs, ledger
 from tests.aws import TEMPLATE
 from tests.builders import ANN, call_api, held_job, open_account
-from tests.integration.broken_aws import CONFLICT, THROTTLED, Trouble
+from tests.integration.broken_aws import CONFLICT, THROTTLED, AwsError
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -25,9 +25,9 @@ URL = "https://dynamodb.us-east-1.amazonaws.com"
 NO_ANSWER = [ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL), EndpointConnectionError(endpoint_url=URL)]
 PASSING = [
     *NO_ANSWER,
-    *(Trouble(code).error("any") for code in ("ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError", "RequestLimitExceeded")),
+    *(AwsError(code).error("any") for code in ("ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError", "RequestLimitExceeded")),
 ]
-OURS = [Trouble("AccessDeniedException").error("any"), Trouble("ValidationException").error("any"), ZeroDivisionError("secret detail")]
+OURS = [AwsError("AccessDeniedException").error("any"), AwsError("ValidationException").error("any"), ZeroDivisionError("secret detail")]
 
 type Break = Callable[..., None]
 
@@ -123,7 +123,7 @@ def test_a_bug_is_a_problem_without_details_and_rings(error: Exception, capsys: 
     assert alarm["Namespace"] == "Darkroom"
 
 
-def test_trouble_that_passes_rings_nobody(broken: Break, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_transient_error_rings_nobody(broken: Break, capsys: pytest.CaptureFixture[str]) -> None:
     broken(NO_ANSWER[0])
 
     call_api("GET", "/credits")
@@ -133,22 +133,22 @@ def test_trouble_that_passes_rings_nobody(broken: Break, capsys: pytest.CaptureF
 
 def test_a_transaction_that_can_never_be_written_is_a_bug(broken: Break) -> None:
     open_account(100)
-    broken(Trouble("TransactionCanceledException", reasons=("ValidationError", "None", "None")).error("any"), "TransactWriteItems")
+    broken(AwsError("TransactionCanceledException", reasons=("ValidationError", "None", "None")).error("any"), "TransactWriteItems")
 
     assert call_api("POST", "/jobs", body=BODY)[1]["type"] == "/problems/internal-error"
 
 
-def test_a_bucket_in_trouble_is_told_as_such(broken: Break) -> None:
+def test_a_bucket_that_fails_is_told_as_such(broken: Break) -> None:
     job = held_job()
     assert jobs.leave_open_jobs(ledger.resolve(ANN, job.job_id, now=job.created_at))
-    broken(Trouble("SlowDown").error("any"), "ListObjectsV2")
+    broken(AwsError("SlowDown").error("any"), "ListObjectsV2")
 
     status, problem, _ = call_api("DELETE", f"/jobs/{job.job_id}")
 
     assert (status, problem["type"]) == (503, "/problems/unavailable")
 
 
-def test_a_workflow_that_cannot_be_reached_is_trouble_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workflow_that_cannot_be_reached_is_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callbacks, "secrets_of", raising(WorkflowUnavailable("EndpointConnectionError")))
 
     assert call_api("GET", "/callbacks/secret")[0] == 503
