@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
             with _keeping_apart("job not recovered", job_id=due.job_id, queue=queue):
                 check(queue, due, clock.now())
     with _keeping_apart("slots not checked"):
-        _free_leaked_slots(context)
+        _release_leaked_slots(context)
 
 
 def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
@@ -111,11 +111,11 @@ def _purge_media(account: AccountId, job_id: str, now: datetime) -> None:
     delete_job.purge_media(account, job_id, next_check_at=now + _CHECK_INTERVAL)
 
 
-def _free_leaked_slots(context: LambdaContext) -> None:
+def _release_leaked_slots(context: LambdaContext) -> None:
     for provider in settings().providers:
-        for slot in provider_queue.taken_for_long(provider, now=clock.now()):
+        for slot in provider_queue.possibly_leaked(provider, now=clock.now()):
             if _is_late(context):
                 return
-            if provider_queue.free_if_leaked(slot):
+            if provider_queue.release_if_leaked(slot):
                 logger.error("slot leaked and freed", provider=provider, holder=slot.holder)
                 metrics.add_metric("SlotsLeaked", "Count", 1)

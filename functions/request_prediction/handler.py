@@ -139,9 +139,9 @@ def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Predi
     """Write the attempt down under a lease, then ask. None when another sandbox holds the lease."""
     if now >= job.deadline_at:
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED))
-    if not provider_queue.take(job, now=now):
+    if not provider_queue.acquire(job, now=now):
         jobs.record_waiting(job, now=now)
-        raise ProviderBusy(provider_queue.stand_in_line(job, now=now))
+        raise ProviderBusy(provider_queue.enqueue(job, now=now))
     model_input = bucket.linked(job.model_input, inline_bytes_max=max(provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max))
     attempt = _written_down(job, state_entry)
     if attempt is None:

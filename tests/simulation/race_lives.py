@@ -93,7 +93,7 @@ class Lives:
         return job
 
     def _ask(self, job: Job) -> None:
-        assert self._surely(lambda: provider_queue.take(stored(job), now=NOON))
+        assert self._surely(lambda: provider_queue.acquire(stored(job), now=NOON))
         self._surely(lambda: jobs.store_task_token(job, "token", "entry", next_check_at=NOON))
         self._surely(lambda: jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON))
         (attempt,) = stored(job).attempts

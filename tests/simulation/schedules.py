@@ -64,7 +64,7 @@ class Schedule(RuleBasedStateMachine):
         self.world.webhooks = webhooks
         self.armed: list[tuple[str, int, Fault]] = []
         self.slow_creates: list[Fault] = []
-        self.error = 0.0
+        self.error_share = 0.0
         self.promises = Promises(self.world)
         self.world.agenda.watch = self.look
         self.stage = self.world.lives(**ENVIRONMENT, WELCOME_CREDITS=str(welcome_credits))
@@ -220,10 +220,10 @@ class Schedule(RuleBasedStateMachine):
 
     @step(share=st.sampled_from((0.0, 0.0, 0.2)))
     def change_how_often_writes_meet_trouble(self, share: float) -> None:
-        self.error = share
+        self.error_share = share
 
     @step(function=st.sampled_from(STEPS), fault=st.sampled_from(("throttles", "answer")))
-    def trouble_lambda(self, function: str, fault: str) -> None:
+    def fail_lambda(self, function: str, fault: str) -> None:
         self.world.lambda_faults.setdefault(function, []).append(fault)
 
     @step(function=st.sampled_from(STEPS), number=st.sampled_from((0, 0, 1, 1, 2, 3, 5, 8)), seconds=st.sampled_from((2, 20)))
@@ -236,7 +236,7 @@ class Schedule(RuleBasedStateMachine):
         if not hasattr(self, "people"):
             return
         try:
-            self.armed, self.slow_creates, self.error = [], [], 0.0
+            self.armed, self.slow_creates, self.error_share = [], [], 0.0
             self.world.lambda_faults, self.world.webhooks, self.world.replicate.weather = {}, "sent", Weather()
             self.world.settle()
             self.people.pause(paused=False)
@@ -275,6 +275,6 @@ class Schedule(RuleBasedStateMachine):
             if (function, number) == (call.function, call.number):
                 self.armed.remove(armed)
                 return fault
-        if call.name in _WRITES and self.trouble and self.world.rng.random() < self.error:
+        if call.name in _WRITES and self.error_share and self.world.rng.random() < self.error_share:
             return self.world.rng.choice((CONFLICT, THROTTLED, LOST_ANSWER, REPEAT))
         return None

@@ -56,7 +56,7 @@ VERBS: dict[str, Callable[[Job], object]] = {
     "correct": lambda job: ledger.grant(job.account, -10, reason="mistake", reference="mistake", now=NOON),
     "welcome": lambda job: ledger.welcome(job.account, now=NOON),
     "resolve": lambda job: ledger.resolve(job.account, job.job_id, now=NOON),
-    "take": lambda job: provider_queue.take(stored(job), now=NOON),
+    "take": lambda job: provider_queue.acquire(stored(job), now=NOON),
     "cancel": lambda job: jobs.request_cancel(job, next_check_at=NOON, now=NOON),
     "begin": lambda job: jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON),
 }

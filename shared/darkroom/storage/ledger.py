@@ -113,7 +113,7 @@ def resolve(account: AccountId, job_id: str, *, reason: Failure | None = None, n
         job = jobs.read(account, job_id)
         if job.status.is_final:
             break
-        freeing = provider_queue.freeing(job) if slot_is_its_own else None
+        freeing = provider_queue.release_write(job) if slot_is_its_own else None
         try:
             transact(_resolution_writes(job, reason, now) | ({"slot": freeing} if freeing else {}))
         except Refused as refused:

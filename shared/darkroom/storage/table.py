@@ -247,8 +247,8 @@ class SlotRow(Model):
     taken_at = UTCDateTimeAttribute()
 
 
-class WaiterRow(Model):
-    """A job's place in the line for a slot: the earlier it began to wait, the further in front. One that did not come back by `alive_until` has left.
+class QueueEntryRow(Model):
+    """A job in the queue for a slot, sorted by the time since when it waits. An entry that was not renewed by `alive_until` has left.
 
     TTL only cleans up.
     """

@@ -41,7 +41,7 @@ def holder(job: Job) -> str:
 def wait(job: Job, now: datetime) -> float:
     """Have a job find no free slot, and tell after how many seconds it comes back."""
     jobs.record_waiting(job, now=now)
-    return provider_queue.stand_in_line(job, now=now)
+    return provider_queue.enqueue(job, now=now)
 
 
 def enter(job: Job) -> None:
@@ -51,9 +51,9 @@ def enter(job: Job) -> None:
 def test_there_are_so_many_and_no_more() -> None:
     first, second, third = job_of("a"), job_of("b"), job_of("c")
 
-    assert provider_queue.take(first, now=NOON)
-    assert provider_queue.take(second, now=NOON)
-    assert not provider_queue.take(third, now=NOON)
+    assert provider_queue.acquire(first, now=NOON)
+    assert provider_queue.acquire(second, now=NOON)
+    assert not provider_queue.acquire(third, now=NOON)
 
     assert holders() == {holder(first), holder(second)}
     assert {stored(first).slot, stored(second).slot} == {"000", "001"}
@@ -66,18 +66,18 @@ def test_a_card_of_ones_own_makes_one_image_after_the_other(monkeypatch: pytest.
         wanted = image_job(account=account)
         return ledger.hold(replace(wanted, model_input=replace(wanted.model_input, provider="stable_diffusion")), key=None, now=NOON)[0]
 
-    assert provider_queue.take(job("a"), now=NOON)
-    assert not provider_queue.take(job("b"), now=NOON)
+    assert provider_queue.acquire(job("a"), now=NOON)
+    assert not provider_queue.acquire(job("b"), now=NOON)
     with_setting(monkeypatch, "STABLE_DIFFUSION_IN_FLIGHT_MAX", 2)
-    assert provider_queue.take(job("c"), now=NOON)
+    assert provider_queue.acquire(job("c"), now=NOON)
 
 
 def test_a_job_takes_one_however_often_it_asks() -> None:
     job = job_of("a")
 
-    assert provider_queue.take(job, now=NOON)
-    assert provider_queue.take(job, now=NOON), "also from a record that does not know it yet"
-    assert provider_queue.take(stored(job), now=NOON)
+    assert provider_queue.acquire(job, now=NOON)
+    assert provider_queue.acquire(job, now=NOON), "also from a record that does not know it yet"
+    assert provider_queue.acquire(stored(job), now=NOON)
 
     assert holders() == {holder(job)}
 
@@ -86,25 +86,25 @@ def test_a_final_job_takes_none() -> None:
     job = job_of("a")
     ledger.resolve(job.account, job.job_id, now=NOON)
 
-    assert not provider_queue.take(job, now=NOON)
+    assert not provider_queue.acquire(job, now=NOON)
     assert holders() == set()
 
 
 def test_whoever_ends_a_job_frees_its_slot_in_the_same_transaction() -> None:
     job, other = job_of("a"), job_of("b")
     for each in (job, other):
-        provider_queue.take(each, now=NOON)
+        provider_queue.acquire(each, now=NOON)
 
     ledger.resolve(job.account, job.job_id, now=NOON)
 
     assert holders() == {holder(other)}
     assert stored(job).slot is None
-    assert provider_queue.take(job_of("c"), now=NOON)
+    assert provider_queue.acquire(job_of("c"), now=NOON)
 
 
 def test_a_slot_that_somebody_else_holds_by_now_stands_in_nobodys_way() -> None:
     job, thief = job_of("a"), job_of("b")
-    provider_queue.take(job, now=NOON)
+    provider_queue.acquire(job, now=NOON)
     (row,) = SlotRow.query("SLOT#replicate")
     row.holder = holder(thief)
     row.save()
@@ -117,7 +117,7 @@ def test_a_slot_that_somebody_else_holds_by_now_stands_in_nobodys_way() -> None:
 
 def test_a_leaked_slot_is_freed_by_recovery_and_no_other() -> None:
     job, final, gone = job_of("a"), job_of("b"), job_of("c")
-    provider_queue.take(job, now=NOON)
+    provider_queue.acquire(job, now=NOON)
     ledger.resolve(final.account, final.job_id, now=NOON)
     for number, leaked in enumerate((final, gone)):
         holding = holder(leaked) if leaked is final else f"web/c/{final.job_id}"
@@ -131,12 +131,12 @@ def test_a_leaked_slot_is_freed_by_recovery_and_no_other() -> None:
 def test_a_slot_that_was_freed_and_taken_while_recovery_looked_is_left_to_its_new_holder(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     ended, other = job_of("a"), job_of("b")
-    provider_queue.take(ended, now=NOON)
-    (seen,) = provider_queue.taken_for_long("replicate", now=NOON + timedelta(minutes=2))
+    provider_queue.acquire(ended, now=NOON)
+    (seen,) = provider_queue.possibly_leaked("replicate", now=NOON + timedelta(minutes=2))
     ledger.resolve(ended.account, ended.job_id, now=NOON)
-    assert provider_queue.take(other, now=NOON + timedelta(minutes=2))
+    assert provider_queue.acquire(other, now=NOON + timedelta(minutes=2))
 
-    assert not provider_queue.free_if_leaked(seen)
+    assert not provider_queue.release_if_leaked(seen)
 
     assert holders() == {holder(other)}
 
@@ -190,29 +190,29 @@ def test_without_a_free_slot_nothing_is_asked_and_the_job_comes_back(simulated_r
 def test_who_came_first_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     holding, first, second, newcomer = (job_of(user) for user in "abcd")
-    assert provider_queue.take(holding, now=NOON)
+    assert provider_queue.acquire(holding, now=NOON)
     wait(first, NOON)
     wait(second, NOON + timedelta(seconds=1))
     ledger.resolve(holding.account, holding.job_id, now=NOON)
     now = NOON + timedelta(seconds=2)
 
-    assert not provider_queue.take(newcomer, now=now)
-    assert not provider_queue.take(stored(second), now=now)
-    assert provider_queue.take(stored(first), now=now)
+    assert not provider_queue.acquire(newcomer, now=now)
+    assert not provider_queue.acquire(stored(second), now=now)
+    assert provider_queue.acquire(stored(first), now=now)
     ledger.resolve(first.account, first.job_id, now=now)
-    assert not provider_queue.take(newcomer, now=now)
-    assert provider_queue.take(stored(second), now=now)
+    assert not provider_queue.acquire(newcomer, now=now)
+    assert provider_queue.acquire(stored(second), now=now)
     ledger.resolve(second.account, second.job_id, now=now)
-    assert provider_queue.take(newcomer, now=now), "nobody stands in line any more"
+    assert provider_queue.acquire(newcomer, now=now), "nobody stands in line any more"
 
 
 def test_so_many_as_are_free_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = job_of("a"), job_of("b")
     wait(first, NOON)
 
-    assert provider_queue.take(second, now=NOON), "two are free, and one waits in front"
-    assert not provider_queue.take(job_of("c"), now=NOON)
-    assert provider_queue.take(stored(first), now=NOON)
+    assert provider_queue.acquire(second, now=NOON), "two are free, and one waits in front"
+    assert not provider_queue.acquire(job_of("c"), now=NOON)
+    assert provider_queue.acquire(stored(first), now=NOON)
 
 
 def test_who_does_not_come_back_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,8 +220,8 @@ def test_who_does_not_come_back_keeps_nobody_waiting(monkeypatch: pytest.MonkeyP
     gone, other = job_of("a"), job_of("b")
     wait(gone, NOON)
 
-    assert not provider_queue.take(other, now=NOON + timedelta(seconds=18))
-    assert provider_queue.take(other, now=NOON + timedelta(seconds=19))
+    assert not provider_queue.acquire(other, now=NOON + timedelta(seconds=18))
+    assert provider_queue.acquire(other, now=NOON + timedelta(seconds=19))
 
 
 def test_who_comes_back_keeps_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +230,7 @@ def test_who_comes_back_keeps_the_place(monkeypatch: pytest.MonkeyPatch) -> None
     wait(first, NOON)
     wait(stored(first), NOON + timedelta(seconds=15))
 
-    assert not provider_queue.take(other, now=NOON + timedelta(seconds=30))
+    assert not provider_queue.acquire(other, now=NOON + timedelta(seconds=30))
 
 
 def test_who_is_far_behind_comes_back_less_often() -> None:

@@ -22,8 +22,8 @@ def held_jobs(count: int) -> list[Job]:
     return [ledger.hold(image_job(now=NOON), key=None, now=NOON)[0] for _ in range(count)]
 
 
-def take(job: Job) -> bool:
-    return provider_queue.take(stored(job), now=NOON)
+def acquire(job: Job) -> bool:
+    return provider_queue.acquire(stored(job), now=NOON)
 
 
 def resolve(job: Job) -> Job:
@@ -45,8 +45,8 @@ def held_slots(jobs: list[Job]) -> dict[str, str]:
 def test_a_slot_has_one_holder_and_a_job_one_slot(race: Race) -> None:
     jobs = held_jobs(12)
 
-    race.run(lambda place: take(jobs[place % 12]))
-    race.run(lambda place: take(jobs[place % 12]))
+    race.run(lambda place: acquire(jobs[place % 12]))
+    race.run(lambda place: acquire(jobs[place % 12]))
 
     assert len(holders()) == SLOTS
     assert holders() == held_slots(jobs)
@@ -57,10 +57,10 @@ def test_a_slot_has_one_holder_and_a_job_one_slot(race: Race) -> None:
 
 def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
     jobs = held_jobs(12)
-    assert [take(job) for job in jobs[: SLOTS + 1]] == [True] * SLOTS + [False]
+    assert [acquire(job) for job in jobs[: SLOTS + 1]] == [True] * SLOTS + [False]
 
     def end_or_take(place: int) -> object:
-        return resolve(jobs[place]) if place < SLOTS else take(jobs[SLOTS + place % 7])
+        return resolve(jobs[place]) if place < SLOTS else acquire(jobs[SLOTS + place % 7])
 
     race.run(end_or_take)
 
@@ -72,12 +72,12 @@ def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
 
 def free_leaked() -> list[str]:
     """Free what leaked, as recovery does, and name who held it."""
-    return [slot.holder for slot in provider_queue.taken_for_long("replicate", now=LATER) if provider_queue.free_if_leaked(slot)]
+    return [slot.holder for slot in provider_queue.possibly_leaked("replicate", now=LATER) if provider_queue.release_if_leaked(slot)]
 
 
 def test_a_leaked_slot_is_freed_once_and_no_other(race: Race) -> None:
     leaking, holding = held_jobs(2)
-    assert take(holding)
+    assert acquire(holding)
     (held,) = holders()
     leaked = next(name for name in ("000", "001") if name != held)
     SlotRow("SLOT#replicate", leaked, holder=f"{leaking.account}/{leaking.job_id}", taken_at=NOON).save()
@@ -90,7 +90,7 @@ def test_a_leaked_slot_is_freed_once_and_no_other(race: Race) -> None:
 
 def test_a_slot_that_its_job_frees_is_no_leak(race: Race) -> None:
     jobs = held_jobs(SLOTS)
-    assert all(take(job) for job in jobs)
+    assert all(acquire(job) for job in jobs)
 
     def end_or_look(place: int) -> list[str]:
         if place < SLOTS:
