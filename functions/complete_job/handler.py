@@ -1,4 +1,4 @@
-"""Workflow state CompleteJob: charge the held credits for what was delivered, tell the world."""
+"""Workflow state CompleteJob: charge the held credits for what was delivered, announce it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from darkroom import clock
 from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.errors import NotFound
 from darkroom.observability import logger, metrics, tracer
-from darkroom.services.finish_job import end
+from darkroom.services.finish_job import finish
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -17,7 +17,7 @@ from darkroom.services.finish_job import end
 def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Settle the job from its record."""
     try:
-        job = end(*key_of_event(event), now=clock.now())
+        job = finish(*key_of_event(event), now=clock.now())
     except NotFound:
         logger.info("job ended and was deleted before")
         return

@@ -22,7 +22,7 @@ from darkroom.domain.predictions import is_final_at_replicate
 from darkroom.domain.references import Reference
 from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import webhook_signature
-from darkroom.services.finish_job import stop_stray
+from darkroom.services.finish_job import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import jobs
 
@@ -46,7 +46,7 @@ def receive_prediction() -> Response[str]:
     record, attempt = _attempt_of(reference)
     said = _what_it_says(body)
     logger.append_keys(job_id=record.job_id)
-    return answer(HTTPStatus.OK, {"noted": _note(record, attempt, said) if said.is_for(reference) else _stray(record, said)})
+    return answer(HTTPStatus.OK, {"noted": _note(record, attempt, said) if said.is_for(reference) else _cancel_orphan(record, said)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def _what_it_says(body: bytes) -> _Said:
     return _Said(prediction_id, status, webhook_url if isinstance(webhook_url, str) else None)
 
 
-def _stray(job: Job, said: _Said) -> str:
-    stop_stray(job, said.prediction_id)
+def _cancel_orphan(job: Job, said: _Said) -> str:
+    cancel_orphan(job, said.prediction_id)
     return "stray"
 
 
@@ -98,7 +98,7 @@ def _note(job: Job, attempt: Attempt, said: _Said) -> str:
     if not jobs.record_prediction(job, attempt, said.prediction_id, now=now):
         job = jobs.read(job.account, job.job_id)
         if job.attempts[attempt.number - 1].prediction_id != said.prediction_id:
-            return _stray(job, said)
+            return _cancel_orphan(job, said)
     if job.status.is_final:
         return "late"
     if not is_final_at_replicate(said.status):

@@ -16,7 +16,7 @@ from darkroom.domain.jobs import Job
 from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, Action, decide
 from darkroom.observability import logger, metrics, tracer
 from darkroom.services import delete_job
-from darkroom.services.finish_job import end
+from darkroom.services.finish_job import finish
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue
 from darkroom.storage.job_rows import CheckQueue
@@ -96,7 +96,7 @@ def _act(job: Job, action: Action, now: datetime) -> None:
         case Action.STOP:
             step_functions.stop(job.job_id)
         case Action.END:
-            ended = end(job.account, job.job_id, now=now)
+            ended = finish(job.account, job.job_id, now=now)
             logger.warning("job ended by recovery", job_id=job.job_id, status=ended.status, charged=ended.charged, refunded=ended.refunded)
             metrics.add_metric("JobsEndedByRecovery", "Count", 1)
 

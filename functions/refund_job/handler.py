@@ -1,4 +1,4 @@
-"""Workflow state RefundJob: give the held credits back, tell the world."""
+"""Workflow state RefundJob: give the held credits back, announce it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darkroom.domain.errors import NotFound
 from darkroom.domain.failures import failure_of_error
 from darkroom.domain.jobs import JobStatus
 from darkroom.observability import logger, metrics, tracer
-from darkroom.services.finish_job import end
+from darkroom.services.finish_job import finish
 
 
 class Failed(JobKey):
@@ -34,7 +34,7 @@ def handler(event: Failed, context: LambdaContext) -> Ended:  # noqa: ARG001 (La
     """Settle what the record holds, and stop what still runs at the provider."""
     account, job_id = key_of_event(event)
     try:
-        job = end(account, job_id, reason=failure_of_error(event["failure"]), now=clock.now())
+        job = finish(account, job_id, reason=failure_of_error(event["failure"]), now=clock.now())
     except NotFound:
         logger.info("job ended and was deleted before", job_id=job_id)
         return {"fault": False}

@@ -22,7 +22,7 @@ from darkroom.domain.references import Reference
 from darkroom.media import bucket
 from darkroom.observability import logger, metrics, tracer
 from darkroom.providers import Provider, provider_named
-from darkroom.services.finish_job import stop_stray
+from darkroom.services.finish_job import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue
 
@@ -183,7 +183,7 @@ def _noted(provider: Provider, job: Job, attempt: Attempt, prediction: Predictio
         known = None
     if known == prediction.prediction_id:
         return prediction
-    stop_stray(job, prediction.prediction_id)
+    cancel_orphan(job, prediction.prediction_id)
     return provider.get(known) if known else prediction
 
 

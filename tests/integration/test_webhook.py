@@ -332,7 +332,7 @@ class TestWhatItSays:
         assert tell(job, status) == (200, {"noted": "late"})
         assert stored(job) == ended
 
-    def test_a_job_that_ended_without_its_prediction_takes_it_for_a_stray(self, job: Job) -> None:
+    def test_a_job_that_ended_without_its_prediction_takes_it_for_an_orphan(self, job: Job) -> None:
         ended = ledger.resolve(job.account, job.job_id, now=datetime.now(UTC))
 
         assert tell(job, "processing") == (200, {"noted": "stray"})
@@ -365,7 +365,7 @@ class TestWhatItSays:
         assert attempt_of(stored(job)).prediction_id == "prediction1"
 
     @pytest.mark.parametrize(("whose", "status"), [("nobody's", "canceled"), ("the job's own", "canceled"), ("another job's", "processing")])
-    def test_a_stray_is_stopped_unless_it_is_another_jobs_own(self, simulated_replicate: SimulatedReplicate, whose: str, status: str) -> None:
+    def test_an_orphan_is_stopped_unless_it_is_another_jobs_own(self, simulated_replicate: SimulatedReplicate, whose: str, status: str) -> None:
         put_secret(SECRET)
         job, now = held_job(), datetime.now(UTC)
         attempt = jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
@@ -382,7 +382,7 @@ class TestWhatItSays:
         assert stored(job) == before
         assert until(lambda: seen_at(simulated_replicate, created["id"]) == status)
 
-    def test_a_stray_that_cannot_be_stopped_is_answered_all_the_same(self, job: Job) -> None:
+    def test_an_orphan_that_cannot_be_stopped_is_answered_all_the_same(self, job: Job) -> None:
         tell(job)
         before = stored(job)
 

@@ -121,7 +121,7 @@ def told(stack: LocalStack, customers: Sequence[Customer], weather: Weather, fau
     yield f"sandboxes: {weather.kills.total()} killed ({listed(weather.kills)})"
     yield f"the API: {sum(each.refusals_count for each in customers)} times too many jobs, {sum(each.broken_calls_count for each in customers)} broken calls"
     for what, message in (
-        ("stray predictions", "stray prediction"),
+        ("orphan predictions", "orphan prediction"),
         ("jobs looked after by recovery", "job recovered"),
         ("jobs ended by recovery", "job ended by recovery"),
     ):

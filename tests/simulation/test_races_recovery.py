@@ -20,7 +20,7 @@ from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.media import bucket
 from darkroom.observability import metrics
 from darkroom.services import delete_job
-from darkroom.services.finish_job import end
+from darkroom.services.finish_job import finish
 from darkroom.storage import jobs, ledger
 from darkroom.storage.job_rows import CheckQueue
 from tests.aws import forget_settings
@@ -135,7 +135,7 @@ def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services
     job = job_of("ann", outputs_count=3)
     services.executions[job.job_id] = {"status": "ABORTED", "stopDate": NOON}
 
-    outcomes = race.run(lambda place: recover(CheckQueue.OPEN) if place % 2 else end(job.account, job.job_id, now=NOON))
+    outcomes = race.run(lambda place: recover(CheckQueue.OPEN) if place % 2 else finish(job.account, job.job_id, now=NOON))
 
     assert told(outcomes) == []
     assert receipt(job) == (JobStatus.COMPLETED, 30, 10)

@@ -259,9 +259,9 @@ def test_whatever_is_left_of_an_account_without_its_row_is_found(without: Books)
 
 @pytest.mark.parametrize("moved", [lambda hold: hold, lambda hold: replace(hold, job_id=None)])
 def test_a_hold_of_no_job_is_a_hold_that_is_never_resolved(moved: Callable[[Entry], Entry]) -> None:
-    stray = moved(hold(job(), 10))
+    orphan_hold = moved(hold(job(), 10))
 
-    assert found(with_entries(stray, available=45, held=30)) == [("resolutions of a job without a record", 1, 0, stray.job_id)]
+    assert found(with_entries(orphan_hold, available=45, held=30)) == [("resolutions of a job without a record", 1, 0, orphan_hold.job_id)]
 
 
 def test_a_job_is_overdue_when_recovery_has_had_its_time_and_not_before() -> None:

@@ -16,31 +16,31 @@ from darkroom.providers import provider_named
 from darkroom.storage import jobs, ledger
 
 
-def end(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
-    """Resolve the job's hold from its record, tell the world, and take it out of the open jobs. A job stays open until it is announced.
+def finish(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
+    """Resolve the job's hold from its record, announce it, and take it out of the open jobs. A job stays open until it is announced.
 
     What may still run at the provider for a job that ended without it is stopped. That comes after the resolution: the credits do not wait for
     the provider, and no prediction is noted on a job that is final, so none is overlooked.
     """
     job = ledger.resolve(account, job_id, reason=reason, now=now)
     if job.status is not JobStatus.COMPLETED:
-        _stop_predictions(job)
+        _cancel_predictions(job)
     event_bus.announce(job)
     jobs.leave_open_jobs(job)
     return job
 
 
-def _stop_predictions(job: Job) -> None:
+def _cancel_predictions(job: Job) -> None:
     for attempt in job.attempts:
         if attempt.prediction_id and not attempt.finished_at:
             with _errors_logged(attempt.prediction_id):
                 provider_named(job.model_input.provider).cancel(attempt.prediction_id)
 
 
-def stop_stray(job: Job, prediction_id: str) -> None:
+def cancel_orphan(job: Job, prediction_id: str) -> None:
     """Count a prediction that came for this job and is not its own, and stop it, unless it is the prediction of another job."""
-    logger.warning("stray prediction", job_id=job.job_id, prediction_id=prediction_id)
-    metrics.add_metric("StrayPredictions", "Count", 1)
+    logger.warning("orphan prediction", job_id=job.job_id, prediction_id=prediction_id)
+    metrics.add_metric("OrphanPredictions", "Count", 1)
     with _errors_logged(prediction_id):
         provider = provider_named(job.model_input.provider)
         webhook_url = provider.get(prediction_id).webhook_url
