@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.api.app import HttpApi
-from darkroom.api.auth import Caller, account_named, caller_of
+from darkroom.api.auth import User, account_in_path, current_user
 from darkroom.api.problems import PROBLEMS, problem_named
 from darkroom.api.responses import answer, answers, is_known, json_text, kept, not_modified
 from darkroom.aws import step_functions
@@ -83,7 +83,7 @@ def submit_job(
 @answers({HTTPStatus.OK: responses.JobPageResponse})
 def list_jobs(limit: Limit = _PAGE_SIZE, cursor: Cursor = None, status: Annotated[JobStatus | None, Query()] = None) -> Response[str]:
     """List the caller's jobs, newest first."""
-    account = _caller().account
+    account = _user().account
     page, now = jobs.page(account, limit=limit, cursor=cursor, status=status), clock.now()
     total = ledger.balance(account).jobs_total
     return answer(HTTPStatus.OK, {"jobs": [job_response(job, now=now) for job in page.items], "next_cursor": page.next_cursor, "total": total})
@@ -93,7 +93,7 @@ def list_jobs(limit: Limit = _PAGE_SIZE, cursor: Cursor = None, status: Annotate
 @answers({HTTPStatus.OK: responses.JobResponse, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control", "Retry-After"), refusals=(errors.NotFound,))
 def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
     """Show one of the caller's jobs."""
-    job, now = jobs.read(_caller().account, job_id), clock.now()
+    job, now = jobs.read(_user().account, job_id), clock.now()
     headers = {"ETag": etag_of(job, now=now), "Cache-Control": "private, no-cache"} | retry_after(job, now=now)
     return not_modified(headers) if is_known(headers["ETag"], if_none_match) else answer(HTTPStatus.OK, job_response(job, now=now), headers)
 
@@ -102,7 +102,7 @@ def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
 @answers({HTTPStatus.ACCEPTED: responses.JobResponse}, refusals=(errors.NotFound, errors.JobIsFinal))
 def cancel_job(job_id: str) -> Response[str]:
     """Ask for the end of a job. It wins if it was asked before storing began; only the workflow ends the job, and its end shows which."""
-    job, now = jobs.read(_caller().account, job_id), clock.now()
+    job, now = jobs.read(_user().account, job_id), clock.now()
     asked = jobs.request_cancel(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds), now=now)
     if asked is None:
         raise errors.JobIsFinal(jobs.read(job.account, job_id).status)
@@ -115,7 +115,7 @@ def cancel_job(job_id: str) -> Response[str]:
 @answers({HTTPStatus.NO_CONTENT: None}, refusals=(errors.NotFound, errors.JobIsOpen))
 def delete_job(job_id: str) -> Response[str]:
     """Delete a job that has ended: its record and its media. Its ledger entries stay."""
-    deletion.delete(_caller().account, job_id, now=clock.now())
+    deletion.delete(_user().account, job_id, now=clock.now())
     logger.info("job deleted", job_id=job_id)
     return Response(HTTPStatus.NO_CONTENT, body="")
 
@@ -124,7 +124,7 @@ def delete_job(job_id: str) -> Response[str]:
 @answers({HTTPStatus.OK: responses.TemplatesResponse, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
 def list_templates(if_none_match: KnownTags = None) -> Response[str]:
     """Show what can be generated, and with which parameters."""
-    _caller()
+    _user()
     text = json_text({"templates": [_template_response(template) for template in available_templates()]})
     return kept(text, if_none_match, "private, max-age=300")
 
@@ -133,7 +133,7 @@ def list_templates(if_none_match: KnownTags = None) -> Response[str]:
 @answers({HTTPStatus.OK: responses.TemplateResponse}, refusals=(errors.NotFound,))
 def read_template(code: str, version: Annotated[Version | None, Query()] = None) -> Response[str]:
     """Show one template, in its current version, or as it was in the version that an old job was made from."""
-    _caller()
+    _user()
     return answer(HTTPStatus.OK, _template_response(available_template(code, version)))
 
 
@@ -141,7 +141,7 @@ def read_template(code: str, version: Annotated[Version | None, Query()] = None)
 @answers({HTTPStatus.OK: responses.QuoteResponse}, refusals=(errors.NotFound,))
 def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
     """Say what a job would cost, or why it would be refused, without taking it."""
-    account = _caller().account
+    account = _user().account
     return answer(HTTPStatus.OK, {"credits": submissions.quote(available_template(code), request.parameters, account, now=clock.now())})
 
 
@@ -149,7 +149,7 @@ def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
 @answers({HTTPStatus.CREATED: responses.UploadFormResponse})
 def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
     """Sign a form by which an image goes straight to the bucket. Complete the upload to use it as an input."""
-    upload, form = uploads.announce(_caller().account, request.content_type, bytes_max=request.bytes, now=clock.now())
+    upload, form = uploads.announce(_user().account, request.content_type, bytes_max=request.bytes, now=clock.now())
     return answer(HTTPStatus.CREATED, {"upload_id": upload.upload_id, **form})
 
 
@@ -171,14 +171,14 @@ def list_entries(limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[s
 @answers({HTTPStatus.OK: responses.SecretResponse}, headers=("Cache-Control",))
 def read_callback_secret() -> Response[str]:
     """Show what the caller's callbacks are signed with."""
-    return answer(HTTPStatus.OK, callbacks.secrets_of(_caller().account, now=clock.now()).response, {"Cache-Control": "no-store"})
+    return answer(HTTPStatus.OK, callbacks.secrets_of(_user().account, now=clock.now()).response, {"Cache-Control": "no-store"})
 
 
 @app.post("/callbacks/secret/rotate", tags=["callbacks"])
 @answers({HTTPStatus.OK: responses.SecretResponse}, headers=("Cache-Control",))
 def rotate_callback_secret() -> Response[str]:
     """Sign callbacks with a new secret. For a day, or until the next rotation, they are signed with the previous one as well."""
-    account = _caller().account
+    account = _user().account
     secrets = callbacks.rotate(account, now=clock.now())
     logger.info("callback secret rotated", account=str(account))
     return answer(HTTPStatus.OK, secrets.response, {"Cache-Control": "no-store"})
@@ -188,15 +188,15 @@ def rotate_callback_secret() -> Response[str]:
 @answers({HTTPStatus.OK: responses.DeliveryResponse})
 def try_callback(request: Annotated[CallbackTestRequest, Body()]) -> Response[str]:
     """Call a URL as it would be called when a job has ended. The event is signed, of the type callback.test, and about no job."""
-    return answer(HTTPStatus.OK, callbacks.send_test(_caller().account, request.callback_url, now=clock.now()))
+    return answer(HTTPStatus.OK, callbacks.send_test(_user().account, request.callback_url, now=clock.now()))
 
 
 @app.post("/accounts/<platform>/<user>/credits", tags=["administration"])
 @answers({HTTPStatus.CREATED: responses.EntryResponse, HTTPStatus.OK: responses.EntryResponse})
 def grant_credits(platform: str, user: str, request: Annotated[GrantRequest, Body()]) -> Response[str]:
     """Grant credits to an account, or correct them, once for each reference."""
-    _caller().must_be_admin()
-    account = account_named(platform, user)
+    _user().require_admin()
+    account = account_in_path(platform, user)
     entry, repeated = ledger.grant(account, request.amount, reason=request.reason, reference=request.reference, now=clock.now())
     logger.info("credits granted", account=str(account), credits=request.amount, repeated=repeated)
     return answer(HTTPStatus.OK if repeated else HTTPStatus.CREATED, entry_response(entry))
@@ -206,26 +206,26 @@ def grant_credits(platform: str, user: str, request: Annotated[GrantRequest, Bod
 @answers({HTTPStatus.OK: responses.BalanceResponse}, refusals=(errors.InvalidRequest,))
 def read_account(platform: str, user: str) -> Response[str]:
     """Show an administrator the books of an account."""
-    _caller().must_be_admin()
-    return answer(HTTPStatus.OK, balance_response(ledger.balance(account_named(platform, user))))
+    _user().require_admin()
+    return answer(HTTPStatus.OK, balance_response(ledger.balance(account_in_path(platform, user))))
 
 
 @app.get("/accounts/<platform>/<user>/entries", tags=["administration"])
 @answers({HTTPStatus.OK: responses.EntryPageResponse})
 def list_account_entries(platform: str, user: str, limit: Limit = _PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
     """Show an administrator the ledger of an account."""
-    _caller().must_be_admin()
-    return _entries_response(ledger.entries(account_named(platform, user), limit=limit, cursor=cursor))
+    _user().require_admin()
+    return _entries_response(ledger.entries(account_in_path(platform, user), limit=limit, cursor=cursor))
 
 
 @app.put("/admin/paused", tags=["administration"])
 @answers({HTTPStatus.OK: responses.PausedResponse})
 def pause(request: Annotated[PauseRequest, Body()]) -> Response[str]:
     """Take no jobs from now on, or take them again."""
-    caller = _caller()
-    caller.must_be_admin()
-    feature_flags.pause(paused=request.paused, by=caller.account, now=clock.now())
-    logger.warning("jobs are paused" if request.paused else "jobs are taken again", by=str(caller.account))
+    user = _user()
+    user.require_admin()
+    feature_flags.pause(paused=request.paused, by=user.account, now=clock.now())
+    logger.warning("jobs are paused" if request.paused else "jobs are taken again", by=str(user.account))
     return answer(HTTPStatus.OK, {"paused": request.paused})
 
 
@@ -263,13 +263,13 @@ def read_health() -> Response[str]:
     return answer(HTTPStatus.OK, {"status": "ok"})
 
 
-def _caller() -> Caller:
-    return caller_of(app.claims())
+def _user() -> User:
+    return current_user(app.claims())
 
 
 def _welcomed() -> AccountId:
     """Give the caller's account, which has had its welcome credits."""
-    account = _caller().account
+    account = _user().account
     if ledger.welcome(account, now=clock.now()):
         logger.info("welcome credits granted", account=str(account), credits=settings().welcome_credits)
     return account

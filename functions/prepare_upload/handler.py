@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.api.app import HttpApi
-from darkroom.api.auth import caller_of
+from darkroom.api.auth import current_user
 from darkroom.api.responses import answer
 from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.uploads import Upload
@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.post("/uploads/<upload_id>/complete")
 def complete_upload(upload_id: str) -> Response[str]:
     """Make the image that was sent fit to be an input. Completing again gives the same answer."""
-    upload = uploads.read(caller_of(app.claims()).account, upload_id, now=clock.now())
+    upload = uploads.read(current_user(app.claims()).account, upload_id, now=clock.now())
     if upload.image is None:
         upload = _made_fit(upload)
     # Also when it is completed again: the first time may have come to its end before this.

@@ -16,19 +16,19 @@ _PLATFORM_DEFAULT = "web"
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class User:
     """Somebody who is signed in."""
 
     account: AccountId
     is_admin: bool
 
-    def must_be_admin(self) -> None:
+    def require_admin(self) -> None:
         """Raise Forbidden for everybody who is not in the group `admin`."""
         if not self.is_admin:
             raise Forbidden("Only members of the group admin may do this.")
 
 
-def caller_of(claims: Mapping[str, Any] | None) -> Caller:
+def current_user(claims: Mapping[str, Any] | None) -> User:
     """Read the caller from the claims. Raises NotSignedIn without claims or for a token of another use, Forbidden for ids that may not come in.
 
     The authorizer of an HTTP API takes access tokens as well, and custom attributes stand in ID tokens alone
@@ -43,10 +43,10 @@ def caller_of(claims: Mapping[str, Any] | None) -> Caller:
         account = AccountId(platform, str(claims.get("sub", "")))
     except ValueError:
         raise Forbidden("The token's sub holds characters that are not allowed.") from None
-    return Caller(account, ADMIN_GROUP in groups_of_claim(claims.get("cognito:groups")))
+    return User(account, ADMIN_GROUP in groups_of_claim(claims.get("cognito:groups")))
 
 
-def account_named(platform: str, user: str) -> AccountId:
+def account_in_path(platform: str, user: str) -> AccountId:
     """Read the account that a path names. Raises InvalidRequest naming the part that cannot be one."""
     if platform not in settings().platforms:
         raise InvalidRequest([FieldError("platform", f"Must be one of {', '.join(settings().platforms)}.")])
