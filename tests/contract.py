@@ -13,7 +13,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 
 _CHECKED_HEADERS = {"location", "etag", "retry-after", "idempotency-replayed", "allow", "cache-control"}
-_ELSEWHERE = {404: "/problems/not-found", 405: "/problems/method-not-allowed"}
+_OF_NO_ROUTE = {404: "/problems/not-found", 405: "/problems/method-not-allowed"}
 
 
 class NotAsDescribed(AssertionError):
@@ -31,8 +31,8 @@ def must_be_as_described(method: str, path: str, status: int, headers: Mapping[s
     """Check an answer against the description: its status, media type, document and headers. Nothing may be in it that is not described."""
     operation = _operation(method, path)
     if operation is None:
-        if status in _ELSEWHERE:
-            _must_be_valid({"$ref": "#/components/schemas/Problem", "properties": {"type": {"const": _ELSEWHERE[status]}}}, json.loads(body), path)
+        if status in _OF_NO_ROUTE:
+            _must_be_valid({"$ref": "#/components/schemas/Problem", "properties": {"type": {"const": _OF_NO_ROUTE[status]}}}, json.loads(body), path)
         return
     response = operation["responses"].get(str(status))
     if response is None:

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from darkroom import clock
 from darkroom.api.app import HttpApi
 from darkroom.api.auth import current_user
-from darkroom.api.responses import answer
+from darkroom.api.responses import json_response
 from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.uploads import Upload
 from darkroom.media import input_images
@@ -39,7 +39,7 @@ def complete_upload(upload_id: str) -> Response[str]:
         upload = _made_fit(upload)
     # Also when it is completed again: the first time may have come to its end before this.
     uploads.discard_original(upload)
-    return answer(HTTPStatus.OK, upload_response(upload))
+    return json_response(HTTPStatus.OK, upload_response(upload))
 
 
 def _made_fit(upload: Upload) -> Upload:

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.api.app import HttpApi
-from darkroom.api.responses import answer
+from darkroom.api.responses import json_response
 from darkroom.aws import step_functions
 from darkroom.domain.accounts import is_safe_id
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, WebhookRejected
@@ -46,7 +46,7 @@ def receive_prediction() -> Response[str]:
     record, attempt = _attempt_of(reference)
     said = _what_it_says(body)
     logger.append_keys(job_id=record.job_id)
-    return answer(HTTPStatus.OK, {"noted": _note(record, attempt, said) if said.is_for(reference) else _cancel_orphan(record, said)})
+    return json_response(HTTPStatus.OK, {"noted": _note(record, attempt, said) if said.is_for(reference) else _cancel_orphan(record, said)})
 
 
 @dataclass(frozen=True, slots=True)

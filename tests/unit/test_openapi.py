@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from darkroom.api import openapi
-from darkroom.api.other_routes import OTHER_ROUTES, Operation
+from darkroom.api.other_routes import ROUTES_OF_OTHER_FUNCTIONS, Operation
 from darkroom.api.problems import PROBLEMS
 from functions.api import handler as api
 from functions.prepare_upload import handler as prepare_upload
@@ -78,7 +78,7 @@ def test_every_refusal_is_a_problem_of_the_table(route: tuple[str, str]) -> None
             assert statuses[problem_type] == int(status)
 
 
-@pytest.mark.parametrize("route", OTHER_ROUTES, ids=lambda route: route.path)
+@pytest.mark.parametrize("route", ROUTES_OF_OTHER_FUNCTIONS, ids=lambda route: route.path)
 def test_what_another_function_serves_is_described_in_its_own_words(route: Operation) -> None:
     served = [found for module in (prepare_upload, receive_prediction) for found in (*module.app._static_routes, *module.app._dynamic_routes)]
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import O
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from darkroom.api.problems import PROBLEMS
-from darkroom.api.responses import json_text, refusal
+from darkroom.api.responses import json_text, problem_response
 from darkroom.api.transient_errors import is_transient
 from darkroom.domain import errors
 from darkroom.domain.errors import FieldError
@@ -41,7 +41,7 @@ class HttpApi(APIGatewayHttpResolver):
         self.body_bytes_max = body_bytes_max
         self._request_validation_middleware = _StrictBodies()  # type: ignore[no-untyped-call]
         self.exception_handler(NotFoundError)(self._no_such_route)
-        self.exception_handler(list(PROBLEMS))(refusal)
+        self.exception_handler(list(PROBLEMS))(problem_response)
         self.exception_handler(RequestValidationError)(_invalid)
         self.exception_handler(Exception)(self._broken)
 
@@ -69,27 +69,27 @@ class HttpApi(APIGatewayHttpResolver):
         """Answer for an error that nobody foresaw. Lambda counts no error then, so that a metric of our own does."""
         if is_transient(error):
             logger.warning("no answer from AWS", exc_info=True)
-            return refusal(errors.Unavailable())
+            return problem_response(errors.Unavailable())
         logger.exception("unhandled error")
         metrics.add_metric("UnhandledErrors", "Count", 1)
-        return refusal(errors.InternalError(self.lambda_context.aws_request_id))
+        return problem_response(errors.InternalError(self.lambda_context.aws_request_id))
 
     def _no_such_route(self, _: NotFoundError) -> Response[str]:
         path = self.current_event.path
         routes = (*self._static_routes, *self._dynamic_routes)
         methods = sorted({route.method for route in routes if route.rule.match(path)})
         if not methods:
-            return refusal(errors.NotFound(f"path as {path}"))
+            return problem_response(errors.NotFound(f"path as {path}"))
         allowed = ", ".join(methods)
         if self.current_event.http_method == "OPTIONS":
             # A preflight may come through $default; the HTTP API puts the CORS headers on whatever 2xx is answered.
             return Response(HTTPStatus.NO_CONTENT, headers={"Allow": allowed})
-        return refusal(errors.MethodNotAllowed(path, allowed))
+        return problem_response(errors.MethodNotAllowed(path, allowed))
 
 
 def _invalid(error: RequestValidationError) -> Response[str]:
     field_errors = [FieldError(_field_name(found["loc"]), f"{found['msg']}.") for found in error.errors()]
-    return refusal(errors.InvalidRequest(field_errors))
+    return problem_response(errors.InvalidRequest(field_errors))
 
 
 def _field_name(location: Sequence[str | int]) -> str:

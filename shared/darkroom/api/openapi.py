@@ -1,7 +1,7 @@
 """The API's description of itself (OpenAPI 3.1), made of its routes when somebody asks for it.
 
-Parameters and bodies are what Powertools checks requests with; answers are what `answers` says beside each route; refusals are the table of
-problems. Only what another function serves is written down by hand, in `elsewhere`.
+Parameters and bodies are what Powertools checks requests with; answers are what `answers` says beside each route; problems are the table of
+problems. Only what another function serves is written down by hand, in `other_routes`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from darkroom.api.app import HttpApi
-from darkroom.api.other_routes import OTHER_ROUTES, Operation
+from darkroom.api.other_routes import ROUTES_OF_OTHER_FUNCTIONS, Operation
 from darkroom.api.problems import PROBLEMS, Problem, ProblemResponse
-from darkroom.api.responses import answers_of, json_text
+from darkroom.api.responses import json_text, responses_of
 from darkroom.domain import errors
 from darkroom.domain.accounts import ID_PATTERN
 from darkroom.schemas.responses import JobEventResponse
@@ -91,7 +91,7 @@ def document_text(app: HttpApi) -> str:
 def document(app: HttpApi) -> dict[str, Any]:
     """Describe this API and the routes that other functions serve."""
     described: dict[str, Any] = _tidy(json.loads(app.get_openapi_json_schema()))
-    operations = [*_operations_of(app, described["paths"]), *OTHER_ROUTES]
+    operations = [*_operations_of(app, described["paths"]), *ROUTES_OF_OTHER_FUNCTIONS]
     views = {view for operation in operations for view in operation.answers.bodies.values() if view not in (None, str)}
     references, schemas = _schemas_of({*views, ProblemResponse, JobEventResponse})
     requests = {name: schema for name, schema in described["components"]["schemas"].items() if not name.endswith("ValidationError")}
@@ -124,7 +124,7 @@ def _operations_of(app: HttpApi, described: Mapping[str, Any]) -> Iterator[Opera
             name=route.func.__name__,
             text=route.func.__doc__ or "",
             tag=route.tags[0],
-            answers=answers_of(route.func),
+            answers=responses_of(route.func),
             is_public=route.security == [],
             parameters=tuple(_parameter(parameter) for parameter in known.get("parameters", ())),
             request_body=known.get("requestBody"),
@@ -143,7 +143,7 @@ def _operation(operation: Operation, references: Mapping[Any, dict[str, Any]]) -
         described["parameters"] = list(operation.parameters)
     if operation.request_body:
         described["requestBody"] = operation.request_body
-    return described | {"responses": dict(sorted((_successes(operation, references) | _refusals(operation, references)).items()))}
+    return described | {"responses": dict(sorted((_successes(operation, references) | _problems(operation, references)).items()))}
 
 
 def _successes(operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _links(operation: Operation) -> dict[str, Any]:
     return {"links": links} if links else {}
 
 
-def _refusals(operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
+def _problems(operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
     """Describe what is refused, by us as problem documents and by the gateway as messages, for each status together."""
     problems = [PROBLEMS[error] for error in dict.fromkeys(_refused_with(operation))]
     statuses = {problem.status for problem in problems} | _gateways_own(operation)
@@ -197,7 +197,7 @@ def _refused_with(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
         yield from (errors.NotJson, errors.BodyTooLarge)
     if operation.request_body or any(parameter["in"] == "query" for parameter in operation.parameters):
         yield errors.InvalidRequest
-    yield from (*operation.answers.refusals, errors.InternalError, errors.Unavailable)
+    yield from (*operation.answers.problems, errors.InternalError, errors.Unavailable)
 
 
 def _gateways_own(operation: Operation) -> set[HTTPStatus]:

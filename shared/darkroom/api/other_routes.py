@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from darkroom.api.responses import Answers
+from darkroom.api.responses import RouteResponses
 from darkroom.domain import errors
 from darkroom.schemas.responses import NotedResponse, UploadResponse
 
@@ -20,7 +20,7 @@ class Operation:
     name: str
     text: str
     tag: str
-    answers: Answers
+    answers: RouteResponses
     is_public: bool = False
     parameters: tuple[dict[str, Any], ...] = ()
     request_body: dict[str, Any] | None = None
@@ -32,7 +32,7 @@ _PREDICTION = {
     "required": ["id", "status"],
 }
 
-OTHER_ROUTES = (
+ROUTES_OF_OTHER_FUNCTIONS = (
     Operation(
         method="post",
         path="/uploads/{upload_id}/complete",
@@ -40,7 +40,7 @@ OTHER_ROUTES = (
         text="Make the image that was sent fit to be an input. Completing again gives the same answer.",
         tag="uploads",
         parameters=({"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}},),
-        answers=Answers({HTTPStatus.OK: UploadResponse}, refusals=(errors.InvalidRequest, errors.NotFound)),
+        answers=RouteResponses({HTTPStatus.OK: UploadResponse}, problems=(errors.InvalidRequest, errors.NotFound)),
     ),
     Operation(
         method="post",
@@ -57,6 +57,6 @@ OTHER_ROUTES = (
             ),
         ),
         request_body={"required": True, "content": {"application/json": {"schema": _PREDICTION}}},
-        answers=Answers({HTTPStatus.OK: NotedResponse}, refusals=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound)),
+        answers=RouteResponses({HTTPStatus.OK: NotedResponse}, problems=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound)),
     ),
 )

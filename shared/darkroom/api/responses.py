@@ -1,4 +1,4 @@
-"""What a route answers: said beside the route, where the API's document finds it, and written as JSON."""
+"""The responses of the API: documented beside each route for openapi.json, and written as JSON."""
 
 from __future__ import annotations
 
@@ -16,57 +16,60 @@ from darkroom.domain.errors import DarkroomError
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What a route answers. A body is the type of a view, `str` for a page, or None; a refusal is the error from which it is made."""
+class RouteResponses:
+    """The responses of a route, as openapi.json documents them.
+
+    A body is a response type, `str` for an HTML page, or None. `problems` are the errors that the route raises.
+    """
 
     bodies: Mapping[HTTPStatus, Any]
     headers: tuple[str, ...] = ()
-    refusals: tuple[type[DarkroomError], ...] = ()
+    problems: tuple[type[DarkroomError], ...] = ()
 
 
-_SAID: dict[Callable[..., Any], Answers] = {}
+_DOCUMENTED: dict[Callable[..., Any], RouteResponses] = {}
 
 
-def answers[Route: Callable[..., Any]](
-    bodies: Mapping[HTTPStatus, Any], *, headers: tuple[str, ...] = (), refusals: tuple[type[DarkroomError], ...] = ()
+def returns[Route: Callable[..., Any]](
+    bodies: Mapping[HTTPStatus, Any], *, headers: tuple[str, ...] = (), problems: tuple[type[DarkroomError], ...] = ()
 ) -> Callable[[Route], Route]:
-    """Say what a route answers. What goes without saying is left out: who must sign in may be refused, and so may every field."""
+    """Document the responses of a route. Problems that its token, its body or its parameters cause are added by themselves."""
 
-    def say(route: Route) -> Route:
-        _SAID[route] = Answers(bodies, headers, refusals)
+    def register(route: Route) -> Route:
+        _DOCUMENTED[route] = RouteResponses(bodies, headers, problems)
         return route
 
-    return say
+    return register
 
 
-def answers_of(route: Callable[..., Any]) -> Answers:
-    """Tell what was said of a route. Raises KeyError where nothing was."""
-    return _SAID[route]
+def responses_of(route: Callable[..., Any]) -> RouteResponses:
+    """Return the documented responses of a route. Raises KeyError when it has none."""
+    return _DOCUMENTED[route]
 
 
-def answer(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> Response[str]:
-    """Answer with a JSON document."""
+def json_response(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> Response[str]:
+    """Build a response with a JSON document."""
     return Response(status, "application/json", json_text(body), headers=dict(headers or {}))
 
 
-def is_known(etag: str, if_none_match: str | None) -> bool:
-    """Tell whether the caller has what this ETag names, by the weak comparison of RFC 9110 (section 13.1.2)."""
+def etag_matches(etag: str, if_none_match: str | None) -> bool:
+    """Return whether If-None-Match names this ETag, by the weak comparison of RFC 9110 (section 13.1.2)."""
     return bool(if_none_match) and bool({etag.removeprefix("W/"), "*"} & {tag.strip().removeprefix("W/") for tag in str(if_none_match).split(",")})
 
 
 def not_modified(headers: Mapping[str, str]) -> Response[str]:
-    """Answer that the caller has it already."""
+    """Build a 304, which has no body."""
     return Response(HTTPStatus.NOT_MODIFIED, body="", headers=dict(headers))
 
 
-def kept(text: str, if_none_match: str | None, cache_control: str) -> Response[str]:
-    """Answer with a JSON text that seldom changes: with its strong ETag, or not at all to a caller who has it."""
+def cacheable_json(text: str, if_none_match: str | None, cache_control: str) -> Response[str]:
+    """Build a response with a JSON text and its strong ETag, or a 304 when If-None-Match names it."""
     headers = {"ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"', "Cache-Control": cache_control}
-    return not_modified(headers) if is_known(headers["ETag"], if_none_match) else Response(HTTPStatus.OK, "application/json", text, headers=dict(headers))
+    return not_modified(headers) if etag_matches(headers["ETag"], if_none_match) else Response(HTTPStatus.OK, "application/json", text, headers=dict(headers))
 
 
-def refusal(error: DarkroomError) -> Response[str]:
-    """Answer with the problem document of an error."""
+def problem_response(error: DarkroomError) -> Response[str]:
+    """Build the problem document (RFC 9457) of an error."""
     return Response(problem_of(error).status, "application/problem+json", json_text(document_of(error)), headers=dict(headers_of(error)))
 
 
