@@ -63,7 +63,7 @@ build: .venv/.ready ## Build everything that is deployed (CONFIG=dev or prod), f
 deploy: build ## Deploy (CONFIG=dev or prod)
 	sam deploy --config-env $(CONFIG)
 
-audit: .venv/.ready ## Audit the books: of `make run`, or of a deployed stack (STACK=darkroom-prod)
+audit: .venv/.ready ## Audit the ledger: of `make run`, or of a deployed stack (STACK=darkroom-prod)
 	PYTHONPATH=shared python -m tools.audit $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
 
 catalog: .venv/.ready ## Check every generation template, and print them with their prices

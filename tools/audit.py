@@ -1,7 +1,7 @@
-"""Audit the books of every account: PYTHONPATH=shared python -m tools.audit [STACK].
+"""Audit the ledger of every account: PYTHONPATH=shared python -m tools.audit [STACK].
 
 Without a stack it is the system that `make run` keeps up on this machine. The exit status is 0 when every account is right, 1 when there are
-differences, 2 when that cannot be told.
+mismatches, 2 when that cannot be told.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 from botocore.parsers import ResponseParserError
 from pynamodb.exceptions import PynamoDBException
 
-from darkroom.domain.audit import Books, Difference
+from darkroom.domain.audit import AccountRecords, Mismatch
 from darkroom.settings import Settings
 from local.cloud import account
 from tools.put_secrets import outputs_of
@@ -26,7 +26,7 @@ _PORT = "4566"
 
 
 class LookupUnsupported(Exception):
-    """The books cannot be read; the message says why, and what helps."""
+    """The ledger cannot be read; the message says why, and what helps."""
 
 
 def local_environment(port: str) -> dict[str, str]:
@@ -76,11 +76,11 @@ def audit_all(environment: Mapping[str, str]) -> int:
             sys.stdout.write(f"{moving}: was written to whenever it was read\n")
             unsettled = True
             continue
-        tally += _counted(audited.books)
-        tally["differences"] += len(audited.differences)
-        sys.stdout.writelines(f"{_line(difference)}\n" for difference in audited.differences)
+        tally += _counted(audited.records)
+        tally["mismatches"] += len(audited.mismatches)
+        sys.stdout.writelines(f"{_line(mismatch)}\n" for mismatch in audited.mismatches)
     sys.stdout.write(_summary(tally))
-    return 1 if tally["differences"] else 2 if unsettled else 0
+    return 1 if tally["mismatches"] else 2 if unsettled else 0
 
 
 def main() -> int:
@@ -96,20 +96,20 @@ def main() -> int:
         return 2
 
 
-def _counted(books: Books) -> Counter[str]:
-    counts = Counter(accounts=1, entries=len(books.entries), jobs=len(books.jobs))
-    if books.balance:
-        counts.update({f"credits {name}": getattr(books.balance, name) for name in ("granted", "available", "held", "spent")})
+def _counted(records: AccountRecords) -> Counter[str]:
+    counts = Counter(accounts=1, entries=len(records.entries), jobs=len(records.jobs))
+    if records.balance:
+        counts.update({f"credits {name}": getattr(records.balance, name) for name in ("granted", "available", "held", "spent")})
     return counts
 
 
-def _line(difference: Difference) -> str:
-    concerns = f" ({difference.concerns})" if difference.concerns else ""
-    return f"{difference.account}: {difference.what}: expected {difference.expected}, found {difference.found}{concerns}"
+def _line(mismatch: Mismatch) -> str:
+    concerns = f" ({mismatch.concerns})" if mismatch.concerns else ""
+    return f"{mismatch.account}: {mismatch.what}: expected {mismatch.expected}, found {mismatch.found}{concerns}"
 
 
 def _summary(tally: Mapping[str, int]) -> str:
-    names = ("accounts", "entries", "jobs", "credits granted", "credits available", "credits held", "credits spent", "differences")
+    names = ("accounts", "entries", "jobs", "credits granted", "credits available", "credits held", "credits spent", "mismatches")
     return "".join(f"{name:<18}{tally[name]:>12,}\n" for name in names)
 
 

@@ -156,7 +156,7 @@ def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
 @app.get("/credits", tags=["credits"])
 @returns({HTTPStatus.OK: responses.BalanceResponse})
 def read_credits() -> Response[str]:
-    """Show the caller's books."""
+    """Show the caller's balance."""
     return json_response(HTTPStatus.OK, balance_response(ledger.balance(_welcomed())))
 
 
@@ -205,7 +205,7 @@ def grant_credits(platform: str, user: str, request: Annotated[GrantRequest, Bod
 @app.get("/accounts/<platform>/<user>", tags=["administration"])
 @returns({HTTPStatus.OK: responses.BalanceResponse}, problems=(errors.InvalidRequest,))
 def read_account(platform: str, user: str) -> Response[str]:
-    """Show an administrator the books of an account."""
+    """Show an administrator the ledger of an account."""
     _user().require_admin()
     return json_response(HTTPStatus.OK, balance_response(ledger.balance(account_in_path(platform, user))))
 

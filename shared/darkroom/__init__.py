@@ -1,1 +1,1 @@
-"""Darkroom: turns a prompt into stored images, and keeps the books."""
+"""Darkroom: turns a prompt into stored images, and keeps the ledger."""

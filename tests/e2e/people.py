@@ -18,7 +18,7 @@ from tests.builders import until
 from tests.contract import must_be_as_described
 
 FINAL = ("completed", "failed", "canceled")
-BOOKS = ("granted", "available", "held", "spent")
+COUNTERS = ("granted", "available", "held", "spent")
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Person:
             return error.response
         raise AssertionError(f"{method} {path} was taken: {document}")
 
-    def must_have_balanced_books(self) -> dict[str, int]:
-        """Check the promise of the books: granted = available + held + spent, and each is the sum of its entries."""
+    def must_have_a_balanced_ledger(self) -> dict[str, int]:
+        """Check the promise of the ledger: granted = available + held + spent, and each is the sum of its entries."""
         account: dict[str, int] = self.client.get("/credits")
         entries = list(self.client.pages("/credits/entries", "entries"))
         assert account["granted"] == account["available"] + account["held"] + account["spent"]
-        assert {name: account[name] for name in BOOKS} == {name: sum(entry[name] for entry in entries) for name in BOOKS}
+        assert {name: account[name] for name in COUNTERS} == {name: sum(entry[name] for entry in entries) for name in COUNTERS}
         return account
 
 

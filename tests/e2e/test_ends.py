@@ -36,7 +36,7 @@ def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(person: Pers
     assert (job["status"], job["error"]["code"]) == ("canceled", "canceled")
     assert job["credits"] == {"quoted": 10, "held": 0, "charged": 0, "refunded": 10}
     assert until(lambda: [each["status"] for each in predictions_of(stack, prompt)] == ["canceled"])
-    assert person.must_have_balanced_books()["available"] == 200
+    assert person.must_have_a_balanced_ledger()["available"] == 200
     assert person.refused("POST", f"/jobs/{job_id}/cancel").status_code == 409
 
 
@@ -53,7 +53,7 @@ def test_a_deleted_job_is_gone_with_its_images_and_its_entries_stay(person: Pers
     for link in (job["outputs"][0]["url"], job["outputs"][0]["thumbnail_url"]):
         assert requests.get(link, timeout=10).status_code == 404
     assert person.client.get("/jobs")["total"] == 0
-    assert person.must_have_balanced_books()["spent"] == 10
+    assert person.must_have_a_balanced_ledger()["spent"] == 10
 
 
 def test_a_job_that_ended_runs_again(person: Person) -> None:
@@ -63,7 +63,7 @@ def test_a_job_that_ended_runs_again(person: Person) -> None:
 
     assert again["id"] != first["id"]
     assert (again["status"], again["parameters"]) == ("completed", first["parameters"])
-    assert person.must_have_balanced_books()["spent"] == 20
+    assert person.must_have_a_balanced_ledger()["spent"] == 20
 
 
 def test_while_paused_no_job_is_taken_and_those_that_were_go_on(person: Person, admin: Client, stack: LocalStack) -> None:
@@ -88,7 +88,7 @@ def test_an_interrupted_prediction_is_asked_for_once_more_and_paid_for_once(pers
 
     assert (job["status"], job["attempts"]) == ("completed", 2)
     assert [each["status"] for each in predictions_of(stack, prompt)] == ["failed", "succeeded"]
-    assert person.must_have_balanced_books()["spent"] == 10
+    assert person.must_have_a_balanced_ledger()["spent"] == 10
 
 
 def delete(person: Person, stack: LocalStack, job_id: str) -> int:

@@ -1,4 +1,4 @@
-"""Every fault of Replicate's at its worst: each job ends, its books balance, and no prediction is paid for that need not be."""
+"""Every fault of Replicate's at its worst: each job ends, its ledger balance, and no prediction is paid for that need not be."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_job_ends_and_is_paid_for_if_and_only_if_something_was_delivered(
     assert (job["error"]["code"] if job["error"] else None, job["credits"]["charged"]) == (ends_as, charged)
     assert job["credits"]["charged"] + job["credits"]["refunded"] == job["credits"]["quoted"]
     assert len(predictions_of(stack, prompt)) == predictions_count
-    person.must_have_balanced_books()
+    person.must_have_a_balanced_ledger()
 
 
 @pytest.mark.parametrize("fault", ["throttle", "low_credit", "unavailable", "not_yet"])
@@ -77,4 +77,4 @@ def test_a_mixture_of_everything_ends_as_well(person: Person, stack: LocalStack)
         assert job["credits"]["charged"] == 10 * len(job["outputs"])
         assert job["credits"]["charged"] + job["credits"]["refunded"] == 20
         assert len(predictions_of(stack, prompt)) <= 2
-    person.must_have_balanced_books()
+    person.must_have_a_balanced_ledger()

@@ -40,7 +40,7 @@ def test_a_video_from_a_prompt(person: Person, stack: LocalStack) -> None:
     assert (output["content_type"], round(output["seconds"])) == ("video/mp4", 2)
     assert requests.get(output["url"], timeout=10).content[4:8] == b"ftyp"
     assert len(tasks_of(stack, "the sea at dawn")) == 1
-    person.must_have_balanced_books()
+    person.must_have_a_balanced_ledger()
 
 
 def test_a_video_from_an_image_of_ones_own(person: Person, stack: LocalStack) -> None:
@@ -78,7 +78,7 @@ def test_what_fails_is_refunded_and_paid_for_at_most_once(person: Person, stack:
 
     assert (job["error"]["code"], job["credits"]["refunded"], job["credits"]["charged"]) == (code, 30, 0)
     assert len(tasks_of(stack, f"what fails: {fault}")) == tasks_count
-    person.must_have_balanced_books()
+    person.must_have_a_balanced_ledger()
 
 
 def test_what_is_throttled_comes_back_and_is_made_once(person: Person, stack: LocalStack) -> None:

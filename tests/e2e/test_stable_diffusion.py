@@ -44,7 +44,7 @@ def test_images_from_a_prompt(person: Person, stack: LocalStack) -> None:
     assert (run["kind"], given["negative_prompt"], given["steps"], given["cfg_scale"], given["sampler_name"], given["n_iter"]) == (
         "txt2img", "low quality, blurry, distorted", 20, 7, "DPM++ 2M Karras", 2,
     )  # fmt: skip
-    person.must_have_balanced_books()
+    person.must_have_a_balanced_ledger()
 
 
 def test_an_image_from_an_image(person: Person, stack: LocalStack) -> None:
@@ -67,7 +67,7 @@ def test_what_fails_is_refunded(person: Person, stack: LocalStack, fault: str, c
 
     assert (job["status"], job["error"]["code"], job["credits"]["refunded"], job["outputs"]) == ("failed", code, 10, [])
     assert len(runs_of(stack, f"what fails: {fault}")) == 1
-    person.must_have_balanced_books()
+    person.must_have_a_balanced_ledger()
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "lost_answer"])

@@ -44,7 +44,7 @@ def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(p
     assert Image.open(BytesIO(requests.get(output["thumbnail_url"], timeout=10).content)).size == (200, 200)
     (prediction,) = predictions_of(stack, prompt)
     assert prediction["input"]["image"].startswith(f"{stack.aws_url}/")
-    person.must_have_balanced_books()
+    person.must_have_a_balanced_ledger()
 
 
 def test_the_form_takes_exactly_what_was_announced(person: Person) -> None:

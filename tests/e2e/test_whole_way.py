@@ -37,7 +37,7 @@ def test_a_prompt_becomes_a_stored_image_with_a_thumbnail(person: Person) -> Non
     assert image_at(output["url"]).size == (output["width"], output["height"])
     assert image_at(output["thumbnail_url"]).size == (200, 200)
     assert output["placeholder"].startswith("data:image/webp;base64,")
-    account = person.must_have_balanced_books()
+    account = person.must_have_a_balanced_ledger()
     assert (account["available"], account["held"], account["spent"], account["in_flight"]) == (185, 0, 15, 0)
 
 
@@ -59,7 +59,7 @@ def test_a_refused_prompt_costs_nothing_and_says_why(person: Person) -> None:
     assert job["error"]["code"] == "refused"
     assert not job["error"]["retryable"]
     assert job["credits"] == {"quoted": 10, "held": 0, "charged": 0, "refunded": 10}
-    assert person.must_have_balanced_books()["available"] == 200
+    assert person.must_have_a_balanced_ledger()["available"] == 200
 
 
 def test_a_prompt_in_any_script_arrives_whole(person: Person, stack: LocalStack) -> None:
@@ -109,7 +109,7 @@ def test_without_enough_credits_nothing_is_written(stack: LocalStack) -> None:
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert {name: refused.json()[name] for name in ("required", "available", "missing")} == {"required": 15, "available": 14, "missing": 1}
     assert poor.client.get("/jobs")["total"] == 0
-    assert poor.must_have_balanced_books()["available"] == 14
+    assert poor.must_have_a_balanced_ledger()["available"] == 14
 
 
 def test_bad_parameters_are_all_named_and_nothing_is_charged(person: Person, stack: LocalStack) -> None:
@@ -121,7 +121,7 @@ def test_bad_parameters_are_all_named_and_nothing_is_charged(person: Person, sta
     assert refused.status_code == 422
     assert {error["field"] for error in refused.json()["errors"]} == {"parameters.num_outputs", "parameters.colour"}
     assert predictions_of(stack, prompt) == []
-    assert person.must_have_balanced_books()["available"] == 200
+    assert person.must_have_a_balanced_ledger()["available"] == 200
 
 
 def test_the_same_request_twice_is_one_job(person: Person, stack: LocalStack) -> None:
@@ -154,7 +154,7 @@ def test_when_every_webhook_comes_twice_the_job_is_charged_once(person: Person, 
     job = person.ended(person.submit())
 
     assert job["credits"]["charged"] == 10
-    assert person.must_have_balanced_books()["spent"] == 10
+    assert person.must_have_a_balanced_ledger()["spent"] == 10
 
 
 def test_a_model_that_fails_costs_nothing(person: Person, stack: LocalStack) -> None:
@@ -163,7 +163,7 @@ def test_a_model_that_fails_costs_nothing(person: Person, stack: LocalStack) -> 
     job = person.ended(person.submit())
 
     assert (job["status"], job["error"]["code"], job["error"]["retryable"]) == ("failed", "prediction_failed", True)
-    assert person.must_have_balanced_books()["available"] == 200
+    assert person.must_have_a_balanced_ledger()["available"] == 200
 
 
 def test_a_model_that_succeeds_with_nothing_costs_nothing(person: Person, stack: LocalStack) -> None:
@@ -172,7 +172,7 @@ def test_a_model_that_succeeds_with_nothing_costs_nothing(person: Person, stack:
     job = person.ended(person.submit())
 
     assert (job["status"], job["error"]["code"]) == ("failed", "no_output")
-    assert person.must_have_balanced_books()["available"] == 200
+    assert person.must_have_a_balanced_ledger()["available"] == 200
 
 
 def test_an_answer_that_got_lost_is_looked_for_and_not_asked_again(person: Person, stack: LocalStack) -> None:

@@ -492,7 +492,7 @@ class TestWhoIsAsking:
         assert call_api("GET", "/accounts/mobile/ann", **ADMIN)[1]["granted"] == 7
         assert call_api("GET", "/accounts/web/nobody", **ADMIN)[1]["granted"] == 0
         assert call_api("GET", "/credits", **ADMIN)[1]["granted"] == 0
-        # An administrator sees books, and nobody's images.
+        # An administrator sees records, and nobody's images.
         assert call_api("GET", f"/jobs/{job.job_id}", **ADMIN)[0] == 404
 
     def test_somebody_elses_job_is_not_there(self) -> None:

@@ -21,7 +21,7 @@ import pytest
 from botocore.client import BaseClient
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.audit import Difference
+from darkroom.domain.audit import Mismatch
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.services import audit_accounts, delete_job
@@ -36,7 +36,7 @@ from tests.integration.steps import with_setting
 
 PK = partition(ANN)
 BOB, CLEO = AccountId("mobile", "bob"), AccountId("web", "cleo")
-EVERY_DAY = json.loads((ROOT / "events/audit_books/every_day.json").read_text())
+EVERY_DAY = json.loads((ROOT / "events/audit_accounts/every_day.json").read_text())
 
 
 type Run = Callable[..., dict[str, Any]]
@@ -74,12 +74,12 @@ def eventful_account(monkeypatch: pytest.MonkeyPatch, account: AccountId = ANN) 
     return all_jobs | {"canceled": canceled}
 
 
-def differences(account: AccountId = ANN, *, at: datetime | None = None) -> list[Difference]:
-    return list(audit_accounts.audit(partition(account), now=at or now()).differences)
+def mismatches(account: AccountId = ANN, *, at: datetime | None = None) -> list[Mismatch]:
+    return list(audit_accounts.audit(partition(account), now=at or now()).mismatches)
 
 
 def found(account: AccountId = ANN) -> set[tuple[str, int | str, int | str]]:
-    return {(difference.what, difference.expected, difference.found) for difference in differences(account)}
+    return {(mismatch.what, mismatch.expected, mismatch.found) for mismatch in mismatches(account)}
 
 
 def job_row(job: Job) -> JobRow:
@@ -103,11 +103,11 @@ class TestReading:
 
         audited = audit_accounts.audit(PK, now=now())
 
-        assert audited.differences == ()
-        assert audited.books.account == "web/ann"
-        assert {job.status for job in audited.books.jobs} == set(JobStatus) - {JobStatus.PROCESSING}
-        assert (len(audited.books.jobs), len(audited.books.entries), len(audited.books.markers)) == (5, 3 + 6 + 5, 3)
-        assert audited.books.deleted == {all_jobs["gone"].job_id}
+        assert audited.mismatches == ()
+        assert audited.records.account == "web/ann"
+        assert {job.status for job in audited.records.jobs} == set(JobStatus) - {JobStatus.PROCESSING}
+        assert (len(audited.records.jobs), len(audited.records.entries), len(audited.records.markers)) == (5, 3 + 6 + 5, 3)
+        assert audited.records.deleted == {all_jobs["gone"].job_id}
 
     @pytest.mark.parametrize(
         ("tampered", "expected"),
@@ -158,7 +158,7 @@ class TestReading:
 
         job_row(all_jobs["open"]).delete()
 
-        assert {(difference.what, difference.found, difference.concerns) for difference in differences()} == {
+        assert {(mismatch.what, mismatch.found, mismatch.concerns) for mismatch in mismatches()} == {
             ("resolutions of a job without a record", 0, all_jobs["open"].job_id),
             ("jobs in flight by the open jobs", 1, None),
             ("jobs in total by the records", 5, None),
@@ -168,15 +168,15 @@ class TestReading:
         job = held_job(now=now())
         over_by = job.deadline_at + timedelta(seconds=job.wait_seconds + 120 + 150 + 150 + 3 * 60)
 
-        assert differences(at=over_by) == []
-        assert [difference.what for difference in differences(at=over_by + timedelta(seconds=1))] == ["overdue: end of an open job"]
+        assert mismatches(at=over_by) == []
+        assert [mismatch.what for mismatch in mismatches(at=over_by + timedelta(seconds=1))] == ["overdue: end of an open job"]
 
     def test_another_platforms_welcome_credits_are_not_this_accounts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         eventful_account(monkeypatch)
         ann_on_mobile = open_account(10, AccountId("mobile", "ann"))
         assert not ledger.welcome(ann_on_mobile, now=now())
 
-        assert differences(ann_on_mobile) == []
+        assert mismatches(ann_on_mobile) == []
 
     def test_an_account_is_read_to_its_end(self) -> None:
         for number in range(60):
@@ -185,7 +185,7 @@ class TestReading:
         audited = audit_accounts.audit(PK, now=now())
 
         assert len(list(JobRow.query(PK).page_iter)) > 1
-        assert (len(audited.books.entries), audited.differences) == (60, ())
+        assert (len(audited.records.entries), audited.mismatches) == (60, ())
 
     def test_accounts_are_found_by_whatever_is_left_of_them(self) -> None:
         for account in (ANN, BOB, CLEO):
@@ -211,7 +211,7 @@ def held_job_of(account: AccountId) -> Job:
 
 @pytest.mark.usefixtures("aws")
 class TestAnAccountThatMoves:
-    """A reading is no snapshot: what is written while it goes on must not look like a difference."""
+    """A reading is no snapshot: what is written while it goes on must not look like a mismatch."""
 
     def reading(self, monkeypatch: pytest.MonkeyPatch, disturbances: Iterable[Callable[[Iterator[Any]], Iterator[Any]]]) -> list[int]:
         """Have each reading of the account disturbed in turn; gives how many there were."""
@@ -248,7 +248,7 @@ class TestAnAccountThatMoves:
 
         audited = audit_accounts.audit(PK, now=now())
 
-        assert (audited.differences, len(audited.books.jobs), readings) == ((), 2, [3])
+        assert (audited.mismatches, len(audited.records.jobs), readings) == ((), 2, [3])
 
     @pytest.mark.usefixtures("impatient")
     def test_is_given_up_when_it_never_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,13 +260,13 @@ class TestAnAccountThatMoves:
         assert readings == [8]
 
     @pytest.mark.parametrize(("torn_count", "seen"), [(1, 0), (2, 0), (3, 1)])
-    def test_a_difference_counts_when_it_is_there_in_three_readings(self, torn_count: int, seen: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_mismatch_counts_when_it_is_there_in_three_readings(self, torn_count: int, seen: int, monkeypatch: pytest.MonkeyPatch) -> None:
         held_job()
         self.reading(monkeypatch, chain([self.torn] * torn_count, repeat(self.whole)))
 
-        assert len(audit_accounts.audit(PK, now=now()).differences) == seen
+        assert len(audit_accounts.audit(PK, now=now()).mismatches) == seen
 
-    def test_another_difference_in_each_reading_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_mismatch_in_each_reading_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
 
         def without_job(items: Iterator[Any]) -> Iterator[Any]:
@@ -274,7 +274,7 @@ class TestAnAccountThatMoves:
 
         self.reading(monkeypatch, [self.torn, without_job, self.torn])
 
-        assert audit_accounts.audit(PK, now=now()).differences == ()
+        assert audit_accounts.audit(PK, now=now()).mismatches == ()
 
     def test_raises_no_false_alarm_while_many_write(self, monkeypatch: pytest.MonkeyPatch) -> None:
         open_account(1000)
@@ -296,12 +296,12 @@ class TestAnAccountThatMoves:
         with ThreadPoolExecutor(3) as threads:
             for number in range(0, 3 * rounds_count, 3):
                 writers = [threads.submit(write, number + writer) for writer in range(3)]
-                assert audit_accounts.audit(PK, now=now()).differences == ()
+                assert audit_accounts.audit(PK, now=now()).mismatches == ()
                 for writer in writers:
                     writer.result(timeout=30)
 
         assert readings[0] > rounds_count, "some readings were overtaken"
-        assert audit_accounts.audit(PK, now=now()).differences == ()
+        assert audit_accounts.audit(PK, now=now()).mismatches == ()
 
 
 def last_key_of(account: AccountId) -> tuple[str, str]:
@@ -319,7 +319,7 @@ class TestTheDailyRun:
         def run(*, accounts_count: int = 100) -> dict[str, Any]:
             remaining = chain([600_000] * accounts_count, repeat(1_000))
             capsys.readouterr()
-            handler_of("audit_books")(EVERY_DAY, SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: next(remaining)}))
+            handler_of("audit_accounts")(EVERY_DAY, SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: next(remaining)}))
             (metrics,) = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
             written: dict[str, Any] = json.loads(metrics)
             return written
@@ -330,16 +330,16 @@ class TestTheDailyRun:
         for account in (ANN, BOB):
             held_job_of(account)
 
-        assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "BooksDifferences": 0}
+        assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "LedgerMismatches": 0}
 
-    def test_names_each_difference_with_ids_alone(self, run: Run, caplog: pytest.LogCaptureFixture) -> None:
-        names = [field.name for field in fields(Difference)]
+    def test_names_each_mismatch_with_ids_alone(self, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+        names = [field.name for field in fields(Mismatch)]
         held_job_of(BOB)
         job = held_job_of(ANN)
         job_row(job).update([JobRow.held.set(9)])
         account_row().update([AccountRow.jobs_total.set(3)])
 
-        assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "BooksDifferences": 2}
+        assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "LedgerMismatches": 2}
         assert [{name: vars(record)[name] for name in names} for record in caplog.records if record.levelname == "ERROR"] == [
             dict(zip(names, ("web/ann", "jobs in total by the records", 1, 3, None), strict=True)),
             dict(zip(names, ("web/ann", "held on the job", 10, 9, job.job_id), strict=True)),
@@ -357,16 +357,16 @@ class TestTheDailyRun:
         assert audit_accounts.progress() == audit_accounts.Progress(last_key_of(people[1]))
 
     @pytest.mark.parametrize("place", range(5))
-    def test_a_difference_stands_until_a_whole_round_has_found_none(self, place: int, run: Run) -> None:
+    def test_a_mismatch_stands_until_a_whole_round_has_found_none(self, place: int, run: Run) -> None:
         people = [AccountId("web", f"user-{number}") for number in range(5)]
         for account in people:
             held_job_of(account)
         found_by = place // 2
         account_row(people[place]).update([AccountRow.jobs_total.set(2)])
 
-        broken = [counts(run(accounts_count=2))["BooksDifferences"] for _ in range(6)]
+        broken = [counts(run(accounts_count=2))["LedgerMismatches"] for _ in range(6)]
         account_row(people[place]).update([AccountRow.jobs_total.set(1)])
-        mended = [counts(run(accounts_count=2))["BooksDifferences"] for _ in range(3)]
+        mended = [counts(run(accounts_count=2))["LedgerMismatches"] for _ in range(3)]
 
         assert broken == [0] * found_by + [1] * (6 - found_by)
         assert mended == [1, 1, 0]
@@ -380,7 +380,7 @@ class TestTheDailyRun:
 
         client("dynamodb").delete_item(TableName="darkroom-test", Key={"pk": {"S": pk}, "sk": {"S": sk}})
 
-        assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "BooksDifferences": 0}
+        assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "LedgerMismatches": 0}
         assert audit_accounts.progress() == audit_accounts.Progress()
 
     def test_one_account_that_fails_does_not_keep_the_others_unaudited(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,8 +400,8 @@ class TestTheDailyRun:
 
         # Until a whole round could be read, the one that could not stays in the alarm.
         assert [each["AuditsFailed"] for each in runs] == [1, 1, 1]
-        assert counts(run(accounts_count=1)) == {"AccountsAudited": 1, "AuditsFailed": 1, "BooksDifferences": 1}
-        assert counts(run(accounts_count=2)) == {"AccountsAudited": 2, "AuditsFailed": 0, "BooksDifferences": 1}
+        assert counts(run(accounts_count=1)) == {"AccountsAudited": 1, "AuditsFailed": 1, "LedgerMismatches": 1}
+        assert counts(run(accounts_count=2)) == {"AccountsAudited": 2, "AuditsFailed": 0, "LedgerMismatches": 1}
 
     def test_remembers_how_far_it_came_when_the_table_stops_answering(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         for account in (BOB, ANN):
@@ -417,12 +417,12 @@ class TestTheDailyRun:
             with pytest.raises(ConnectionError):
                 run()
 
-        assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "BooksDifferences": 0}
+        assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "LedgerMismatches": 0}
 
     def test_writes_the_metrics_that_the_alarms_look_at(self, run: Run) -> None:
         metrics = run()
         (directive,) = metrics["_aws"]["CloudWatchMetrics"]
-        alarms = [TEMPLATE["Resources"][name]["Properties"] for name in ("BooksDifferAlarm", "BooksUnreadableAlarm", "BooksNotAuditedAlarm")]
+        alarms = [TEMPLATE["Resources"][name]["Properties"] for name in ("LedgerMismatchAlarm", "AuditFailedAlarm", "AuditMissingAlarm")]
         environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
         assert environment["POWERTOOLS_METRICS_NAMESPACE"] == directive["Namespace"]
@@ -476,11 +476,11 @@ class TestTheCommand:
 
         assert (status, complained) == (0, "")
         assert dict(line.rsplit(maxsplit=1) for line in said.splitlines()) == {
-            "accounts": "1", "entries": "1", "jobs": "0", "differences": "0",
+            "accounts": "1", "entries": "1", "jobs": "0", "mismatches": "0",
             "credits granted": "10", "credits available": "10", "credits held": "0", "credits spent": "0",
         }  # fmt: skip
 
-    def test_names_each_difference_of_a_deployed_stack_on_a_line_of_its_own(self, aws_on_a_port: LocalAws, dynamodb: Any) -> None:
+    def test_names_each_mismatch_of_a_deployed_stack_on_a_line_of_its_own(self, aws_on_a_port: LocalAws, dynamodb: Any) -> None:
         self.put(dynamodb, ACCOUNT | {"available": 9})
 
         status, said, _ = self.audited("", self.STACK, endpoint=aws_on_a_port.url)
@@ -490,7 +490,7 @@ class TestTheCommand:
             "web/ann: available by the entries: expected 10, found 9",
             "web/ann: granted by available + held + spent: expected 9, found 10",
         ]
-        assert said.splitlines()[-1].split() == ["differences", "2"]
+        assert said.splitlines()[-1].split() == ["mismatches", "2"]
 
     def test_says_why_when_there_is_nothing_to_audit(self, aws_on_a_port: LocalAws) -> None:
         url = aws_on_a_port.url

@@ -80,7 +80,7 @@ class TestRotation:
         assert (read_secret(), first["previous"]) == (first, None)
         assert ledger.balance(ANN) == Balance()
 
-    def test_leaves_the_books_and_everybody_elses_secret_alone(self) -> None:
+    def test_leaves_the_ledger_and_everybody_elses_secret_alone(self) -> None:
         open_account(100)
         bobs = read_secret("bob")
         before = ledger.balance(ANN)

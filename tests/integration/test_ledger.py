@@ -1,4 +1,4 @@
-"""The books: what each verb changes, what it refuses, and that they balance whatever happens."""
+"""The ledger: what each verb changes, what it refuses, and that they balance whatever happens."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ANN_ON_MOBILE = AccountId("mobile", "ann")
 _names = count()
 
 
-def books(account: AccountId = ANN) -> tuple[int, int, int, int, int, int]:
+def counters(account: AccountId = ANN) -> tuple[int, int, int, int, int, int]:
     """available, held, spent, granted, in flight, jobs in total."""
     balance = ledger.balance(account)
     return balance.available, balance.held, balance.spent, balance.granted, balance.in_flight, balance.jobs_total
@@ -76,7 +76,7 @@ class TestHold:
         held, repeated = ledger.hold(job, key=None, now=NOON)
 
         assert not repeated
-        assert books() == (70, 30, 0, 100, 1, 1)
+        assert counters() == (70, 30, 0, 100, 1, 1)
         assert stored(job) == held
         assert (held.status, held.quoted, held.held, held.charged, held.refunded) == (JobStatus.PENDING, 30, 30, 0, 0)
         entry = all_entries()[0]
@@ -88,7 +88,7 @@ class TestHold:
 
         ledger.hold(image_job(), key=None, now=NOON)
 
-        assert books() == (0, 10, 0, 10, 1, 1)
+        assert counters() == (0, 10, 0, 10, 1, 1)
 
     def test_one_credit_short_is_refused_with_what_is_missing_and_nothing_changes(self) -> None:
         open_account(9)
@@ -98,7 +98,7 @@ class TestHold:
             ledger.hold(job, key=IdempotencyKey.of("k", b"{}"), now=NOON)
 
         assert (refused.value.required, refused.value.available) == (10, 9)
-        assert books() == (9, 0, 0, 9, 0, 0)
+        assert counters() == (9, 0, 0, 9, 0, 0)
         assert len(all_entries()) == 1
         assert ledger.accepted_before(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
         with pytest.raises(NotFound):
@@ -119,7 +119,7 @@ class TestHold:
         assert ledger.balance(ANN) == Balance()
         open_account(10)
         ledger.hold(image_job(), key=None, now=NOON)
-        assert books() == (0, 10, 0, 10, 1, 1)
+        assert counters() == (0, 10, 0, 10, 1, 1)
 
     def test_the_last_job_of_a_minute_is_taken_and_the_next_one_is_told_when_the_next_minute_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_limit(monkeypatch, 1_000)
@@ -132,12 +132,12 @@ class TestHold:
             ledger.hold(image_job(), key=IdempotencyKey.of("k", b"{}"), now=at)
 
         assert (refused.value.per_minute_max, refused.value.retry_after_seconds) == (120, 43)
-        assert books()[0] == 800
+        assert counters()[0] == 800
         assert len(all_entries()) == 121
         assert ledger.accepted_before(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
 
         ledger.hold(image_job(), key=None, now=at + timedelta(seconds=43))
-        assert books()[0] == 790
+        assert counters()[0] == 790
 
     @pytest.mark.parametrize(("seconds", "retry_after"), [(0, 60), (0.001, 60), (30, 30), (59, 1), (59.999, 1)])
     def test_the_next_minute_is_never_now(self, seconds: float, retry_after: int) -> None:
@@ -165,7 +165,7 @@ class TestHold:
 
         ledger.hold(image_job(), key=None, now=NOON)
 
-        assert books()[1] == 20
+        assert counters()[1] == 20
 
     def test_credits_and_jobs_in_flight_are_told_before_the_minute_and_an_accepted_request_before_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
@@ -201,7 +201,7 @@ class TestHold:
             ledger.hold(image_job(), key=None, now=NOON)
 
         assert refused.value.in_flight_max == 2
-        assert books() == (80, 20, 0, 100, 2, 2)
+        assert counters() == (80, 20, 0, 100, 2, 2)
 
     def test_a_job_that_ended_makes_room_for_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_limit(monkeypatch, 1)
@@ -212,7 +212,7 @@ class TestHold:
         ledger.resolve(ANN, first.job_id, now=NOON)
         ledger.hold(image_job(), key=None, now=NOON)
 
-        assert books() == (90, 10, 0, 100, 1, 2)
+        assert counters() == (90, 10, 0, 100, 1, 2)
 
     def test_who_has_neither_credits_nor_room_hears_of_the_credits(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_limit(monkeypatch, 1)
@@ -230,8 +230,8 @@ class TestHold:
 
         ledger.hold(image_job(account=BOB), key=None, now=NOON)
 
-        assert books(BOB) == (40, 10, 0, 50, 1, 1)
-        assert books(ANN) == books(ANN_ON_MOBILE) == (50, 0, 0, 50, 0, 0)
+        assert counters(BOB) == (40, 10, 0, 50, 1, 1)
+        assert counters(ANN) == counters(ANN_ON_MOBILE) == (50, 0, 0, 50, 0, 0)
         assert len(all_entries(ANN)) == len(all_entries(ANN_ON_MOBILE)) == 1
 
     def test_the_same_job_is_never_held_twice(self) -> None:
@@ -241,7 +241,7 @@ class TestHold:
 
         ledger.hold(job, key=None, now=NOON)
 
-        assert books() == (90, 10, 0, 100, 1, 1)
+        assert counters() == (90, 10, 0, 100, 1, 1)
 
 
 class TestIdempotencyKey:
@@ -258,7 +258,7 @@ class TestIdempotencyKey:
 
         assert repeated
         assert again == first
-        assert books() == (90, 10, 0, 100, 1, 1)
+        assert counters() == (90, 10, 0, 100, 1, 1)
 
     def test_a_repeat_is_answered_also_when_the_credits_are_spent(self) -> None:
         open_account(10)
@@ -282,7 +282,7 @@ class TestIdempotencyKey:
         with pytest.raises(IdempotencyKeyReused):
             self.hold(key=IdempotencyKey.of("order 1", b'{"a":1}'))
 
-        assert books() == (90, 10, 0, 100, 1, 1)
+        assert counters() == (90, 10, 0, 100, 1, 1)
 
     def test_a_reused_key_is_told_before_missing_credits(self) -> None:
         open_account(10)
@@ -299,7 +299,7 @@ class TestIdempotencyKey:
 
         assert not repeated
         assert second.job_id != first.job_id
-        assert books() == (80, 20, 0, 100, 2, 2)
+        assert counters() == (80, 20, 0, 100, 2, 2)
 
     def test_two_accounts_may_use_the_same_key(self) -> None:
         for account in (ANN, BOB):
@@ -351,7 +351,7 @@ class TestResolve:
 
         assert (ended.status, ended.quoted, ended.held, ended.charged, ended.refunded) == (JobStatus.COMPLETED, 20, 0, 20, 0)
         assert ended.finished_at == NOON
-        assert books() == (80, 0, 20, 100, 0, 1)
+        assert counters() == (80, 0, 20, 100, 0, 1)
         assert changes(all_entries()[0]) == ("settle", 0, 0, -20, 20)
 
     def test_who_has_ended_waits_no_more(self) -> None:
@@ -369,7 +369,7 @@ class TestResolve:
 
         assert (ended.status, ended.held, ended.charged, ended.refunded) == (JobStatus.FAILED, 0, 0, 20)
         assert ended.failure == failure(FailureCode.REFUSED)
-        assert books() == (100, 0, 0, 100, 0, 1)
+        assert counters() == (100, 0, 0, 100, 0, 1)
         assert changes(all_entries()[0]) == ("release", 0, 20, -20, 0)
 
     @pytest.mark.parametrize(("delivered", "charged"), [(1, 10), (2, 20), (3, 30)])
@@ -379,7 +379,7 @@ class TestResolve:
         ended = ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.OUTPUT_UNAVAILABLE), now=NOON)
 
         assert (ended.status, ended.charged, ended.refunded) == (JobStatus.COMPLETED, charged, 40 - charged)
-        assert books() == (100 - charged, 0, charged, 100, 0, 1)
+        assert counters() == (100 - charged, 0, charged, 100, 0, 1)
         assert changes(all_entries()[0]) == ("settle", 0, 40 - charged, -40, charged)
 
     def test_a_part_delivered_is_no_failure(self) -> None:
@@ -408,12 +408,12 @@ class TestResolve:
     def test_a_second_resolution_changes_nothing_and_tells_the_first(self, delivered: int) -> None:
         job = with_outputs(held_job(), delivered)
         first = ledger.resolve(ANN, job.job_id, now=NOON)
-        before, entries = books(), all_entries()
+        before, entries = counters(), all_entries()
 
         second = ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=NOON + timedelta(hours=1))
 
         assert second == first
-        assert books() == before
+        assert counters() == before
         assert all_entries() == entries
 
     def test_a_final_job_takes_no_more_outputs(self) -> None:
@@ -437,7 +437,7 @@ class TestResolve:
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
         assert (ended.status, ended.charged, len(ended.outputs)) == (JobStatus.COMPLETED, 10, 1)
-        assert books() == (90, 0, 10, 100, 0, 1)
+        assert counters() == (90, 0, 10, 100, 0, 1)
 
     def test_what_is_not_held_is_not_given_back(self) -> None:
         job = held_job()
@@ -446,7 +446,7 @@ class TestResolve:
         with pytest.raises(Refused):
             ledger.resolve(ANN, job.job_id, now=NOON)
 
-        assert books() == (90, 9, 0, 100, 1, 1)
+        assert counters() == (90, 9, 0, 100, 1, 1)
         assert (stored(job).status, len(all_entries())) == (JobStatus.PENDING, 2)
 
     def test_the_task_token_is_forgotten(self) -> None:
@@ -471,13 +471,13 @@ class TestGrant:
         assert changes(entry) == ("grant", 25, 25, 0, 0)
         assert (entry.reference, entry.job_id, entry.created_at) == ("order 1", None, NOON)
         assert all_entries() == [entry]
-        assert books() == (25, 0, 0, 25, 0, 0)
+        assert counters() == (25, 0, 0, 25, 0, 0)
 
     def test_the_same_reference_twice_is_one_grant(self) -> None:
         first, _ = self.grant(25)
 
         assert self.grant(25) == (first, True)
-        assert books() == (25, 0, 0, 25, 0, 0)
+        assert counters() == (25, 0, 0, 25, 0, 0)
         assert all_entries() == [first]
 
     @pytest.mark.parametrize("amount", [24, 26, -25, -1])
@@ -488,7 +488,7 @@ class TestGrant:
             self.grant(amount)
 
         assert [error.field for error in refused.value.errors] == ["reference"]
-        assert books() == (25, 0, 0, 25, 0, 0)
+        assert counters() == (25, 0, 0, 25, 0, 0)
 
     def test_two_accounts_may_have_the_same_reference(self) -> None:
         self.grant(25)
@@ -503,7 +503,7 @@ class TestGrant:
         entry, _ = self.grant(-25, "mistake")
 
         assert changes(entry) == ("correction", -25, -25, 0, 0)
-        assert books() == (0, 0, 0, 0, 0, 0)
+        assert counters() == (0, 0, 0, 0, 0, 0)
 
     def test_a_correction_never_goes_below_zero_available(self) -> None:
         held_job(credits=25)
@@ -512,9 +512,9 @@ class TestGrant:
             self.grant(-16)
 
         assert [error.field for error in refused.value.errors] == ["amount"]
-        assert books() == (15, 10, 0, 25, 1, 1)
+        assert counters() == (15, 10, 0, 25, 1, 1)
         assert not self.grant(-15)[1]
-        assert books() == (0, 10, 0, 10, 1, 1)
+        assert counters() == (0, 10, 0, 10, 1, 1)
 
     def test_an_account_that_never_was_has_nothing_to_take_back(self) -> None:
         with pytest.raises(InvalidRequest):
@@ -528,7 +528,7 @@ class TestGrant:
         self.grant(-20, "mistake")
 
         assert self.grant(-20, "mistake")[1]
-        assert books() == (5, 0, 0, 5, 0, 0)
+        assert counters() == (5, 0, 0, 5, 0, 0)
 
 
 class TestEntries:
@@ -592,7 +592,7 @@ class TestTransactions:
 
         assert seen[-1] == "sent"
         assert stored(job).held == 10
-        assert books() == (90, 10, 0, 100, 1, 1)
+        assert counters() == (90, 10, 0, 100, 1, 1)
 
     def test_an_answer_that_was_lost_is_not_done_twice(self) -> None:
         open_account(100)
@@ -600,7 +600,7 @@ class TestTransactions:
         job, _, _ = self.hold_meeting(LOST_ANSWER, CONFLICT)
 
         assert stored(job).held == 10
-        assert books() == (90, 10, 0, 100, 1, 1)
+        assert counters() == (90, 10, 0, 100, 1, 1)
         assert [changes(entry)[0] for entry in all_entries()] == ["hold", "grant"]
 
     def test_an_accepted_request_is_the_same_job_when_its_answer_was_lost(self) -> None:
@@ -611,7 +611,7 @@ class TestTransactions:
             job, _ = ledger.hold(image_job(), key=key, now=NOON)
 
         assert ledger.accepted_before(ANN, key, now=NOON) == stored(job)
-        assert books() == (90, 10, 0, 100, 1, 1)
+        assert counters() == (90, 10, 0, 100, 1, 1)
 
     @pytest.mark.parametrize("error", [CONFLICT, LOST_ANSWER])
     def test_a_resolution_is_not_done_twice_either(self, error: AwsError) -> None:
@@ -621,7 +621,7 @@ class TestTransactions:
             ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
         assert (ended.status, ended.charged) == (JobStatus.COMPLETED, 10)
-        assert books() == (90, 0, 10, 100, 0, 1)
+        assert counters() == (90, 0, 10, 100, 0, 1)
         assert len(all_entries()) == 3
 
     @pytest.mark.parametrize("error", [CONFLICT, LOST_ANSWER])
@@ -630,7 +630,7 @@ class TestTransactions:
             _, repeated = ledger.grant(ANN, 25, reason="a reason", reference="order 1", now=NOON)
 
         assert not repeated
-        assert books() == (25, 0, 0, 25, 0, 0)
+        assert counters() == (25, 0, 0, 25, 0, 0)
         assert len(all_entries()) == 1
 
     def test_a_decided_refusal_is_asked_once(self) -> None:
@@ -658,7 +658,7 @@ class TestTransactions:
             self.hold_meeting(*[CONFLICT] * 20)
 
         assert datetime.now(UTC) - began_at < timedelta(seconds=6)
-        assert books() == (100, 0, 0, 100, 0, 0)
+        assert counters() == (100, 0, 0, 100, 0, 0)
 
     def test_an_error_that_no_patience_cures_is_not_asked_again(self) -> None:
         open_account(100)
@@ -678,7 +678,7 @@ _verbs = st.lists(
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_verbs)
-def test_the_books_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) -> None:
+def test_the_ledger_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) -> None:
     account = AccountId("web", f"account-{next(_names)}")
     all_jobs: list[Job] = []
     doing: dict[str, Callable[[int], object]] = {

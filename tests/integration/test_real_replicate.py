@@ -58,7 +58,7 @@ def test_a_job_goes_the_whole_way_by_polling_alone(person: Person, replicate: Si
     (prediction,) = predictions(replicate, "by polling")
     assert prediction.get("webhook") is None
     assert requests.get(f"{replicate.base_url}/sim/webhooks", timeout=5).json()["webhooks"] == []
-    person.must_have_balanced_books()
+    person.must_have_a_balanced_ledger()
 
 
 def test_a_failure_is_refunded(person: Person, replicate: SimulatedReplicate) -> None:

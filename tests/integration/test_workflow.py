@@ -59,7 +59,7 @@ def ended(job_id: str, *, seconds: float = 30) -> tuple[dict[str, Any], str]:
     return call_api("GET", f"/jobs/{job_id}")[1], str(status)
 
 
-def books() -> tuple[int, int, int, int]:
+def counters() -> tuple[int, int, int, int]:
     balance = ledger.balance(ANN)
     return balance.available, balance.held, balance.spent, balance.in_flight
 
@@ -72,7 +72,7 @@ def test_a_prompt_becomes_stored_images(replicate: SimulatedReplicate) -> None:
     assert len(job["outputs"]) == 2
     assert all(output["url"] and output["thumbnail_url"] for output in job["outputs"])
     assert (job["error"], job["attempts"], len(predictions(replicate))) == (None, 1, 1)
-    assert books() == (80, 0, 20, 0)
+    assert counters() == (80, 0, 20, 0)
 
 
 def test_a_prompt_that_the_model_refuses_costs_nothing_and_is_no_fault(replicate: SimulatedReplicate) -> None:
@@ -82,7 +82,7 @@ def test_a_prompt_that_the_model_refuses_costs_nothing_and_is_no_fault(replicate
     assert (job["error"]["code"], job["error"]["retryable"]) == ("refused", False)
     assert job["credits"] == {"quoted": 10, "held": 0, "charged": 0, "refunded": 10}
     assert len(predictions(replicate)) == 1
-    assert books() == (100, 0, 0, 0)
+    assert counters() == (100, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("fault", "code"), [("fail", "prediction_failed"), ("no_output", "no_output")])
@@ -92,7 +92,7 @@ def test_a_fault_costs_nothing_and_is_red(replicate: SimulatedReplicate, fault: 
     job, execution = ended(submit())
 
     assert (job["status"], job["error"]["code"], job["error"]["retryable"], execution) == ("failed", code, True, "FAILED")
-    assert books() == (100, 0, 0, 0)
+    assert counters() == (100, 0, 0, 0)
 
 
 def test_a_part_delivered_is_a_part_charged(replicate: SimulatedReplicate) -> None:
@@ -105,7 +105,7 @@ def test_a_part_delivered_is_a_part_charged(replicate: SimulatedReplicate) -> No
     assert 0 < delivered < 4
     assert (job["status"], execution) == ("completed", "SUCCEEDED")
     assert job["credits"] == {"quoted": 40, "held": 0, "charged": 10 * delivered, "refunded": 40 - 10 * delivered}
-    assert books() == (100 - 10 * delivered, 0, 10 * delivered, 0)
+    assert counters() == (100 - 10 * delivered, 0, 10 * delivered, 0)
 
 
 @pytest.mark.parametrize("function", ["store_output", "complete_job"])
@@ -126,7 +126,7 @@ def test_a_step_that_crashes_is_tried_again(replicate: SimulatedReplicate, workf
 
     assert (job["status"], execution, len(tries)) == ("completed", "SUCCEEDED", 2)
     assert (len(job["outputs"]), len(predictions(replicate))) == (1, 1)
-    assert books() == (90, 0, 10, 0)
+    assert counters() == (90, 0, 10, 0)
 
 
 def test_a_bug_in_a_step_gives_the_credits_back(replicate: SimulatedReplicate, workflow: Workflow) -> None:
@@ -136,7 +136,7 @@ def test_a_bug_in_a_step_gives_the_credits_back(replicate: SimulatedReplicate, w
 
     assert (job["status"], job["error"]["code"], execution) == ("failed", "internal", "FAILED")
     assert len(predictions(replicate)) == 1
-    assert books() == (100, 0, 0, 0)
+    assert counters() == (100, 0, 0, 0)
 
 
 def test_a_throttled_provider_is_waited_for(replicate: SimulatedReplicate) -> None:
@@ -157,7 +157,7 @@ def test_webhooks_that_are_repeated_or_reordered_change_nothing(replicate: Simul
     job, execution = ended(submit())
 
     assert (job["status"], execution) == ("completed", "SUCCEEDED")
-    assert books() == (90, 0, 10, 0)
+    assert counters() == (90, 0, 10, 0)
 
 
 def test_a_prediction_whose_webhooks_are_all_lost_is_asked_about(replicate: SimulatedReplicate) -> None:

@@ -60,7 +60,7 @@ def resolutions(job: Job) -> list[Entry]:
 
 
 def balanced(account: AccountId = ANN) -> Balance:
-    """The books of an account, which are checked: granted = available + held + spent, and each is the sum of its entries."""
+    """The ledger of an account, which are checked: granted = available + held + spent, and each is the sum of its entries."""
     balance, found = ledger.balance(account), entries(account)
     assert {name: getattr(balance, name) for name in SUMS} == {name: sum(getattr(entry, name) for entry in found) for name in SUMS}
     assert balance.granted == balance.available + balance.held + balance.spent

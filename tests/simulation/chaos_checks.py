@@ -14,7 +14,7 @@ import requests
 from local.stack import LocalStack
 from tests.simulation.chaos_people import Customer, Outcome
 
-BOOKS = ("granted", "available", "held", "spent")
+COUNTERS = ("granted", "available", "held", "spent")
 PRICE = 10
 # a wait, the store step's time-out and one period of recovery.
 ENDED_AFTER_DEADLINE_MAX = timedelta(seconds=15 + 120 + 60)
@@ -68,7 +68,7 @@ def broken_promises(stack: LocalStack, customers: Sequence[Customer], table: Tab
         yield from customer.complaints
         if len(customer.outcomes) != len(customer.plans):
             yield f"{customer.user}: {len(customer.plans)} jobs were submitted and {len(customer.outcomes)} have ended"
-        yield from _of_the_books(customer)
+        yield from _of_the_ledger(customer)
         for outcome in customer.outcomes.values():
             yield from _of_a_job(outcome)
             yield from _of_the_provider(outcome, predictions.get(outcome.job["id"], ()))
@@ -78,13 +78,13 @@ def broken_promises(stack: LocalStack, customers: Sequence[Customer], table: Tab
     yield from _of_the_bucket(stack, customers, table)
 
 
-def _of_the_books(customer: Customer) -> Iterator[str]:
+def _of_the_ledger(customer: Customer) -> Iterator[str]:
     account: dict[str, int] = customer.ask("GET", "/credits").json()
     entries = list(_entries(customer))
     jobs = [outcome.job for outcome in customer.outcomes.values()]
     if account["granted"] != account["available"] + account["held"] + account["spent"]:
-        yield f"{customer.user}: the books do not balance: {account}"
-    if {name: account[name] for name in BOOKS} != {name: sum(entry[name] for entry in entries) for name in BOOKS}:
+        yield f"{customer.user}: the ledger do not balance: {account}"
+    if {name: account[name] for name in COUNTERS} != {name: sum(entry[name] for entry in entries) for name in COUNTERS}:
         yield f"{customer.user}: the entries do not sum up to {account}"
     if account["held"] or account["in_flight"]:
         yield f"{customer.user}: {account['held']} credits are held and {account['in_flight']} jobs in flight when everything is over"

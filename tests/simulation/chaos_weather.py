@@ -30,7 +30,7 @@ FAULTS = {
     "queue_seconds": 0.05,
     "run_seconds": 0.3,
 }
-_UNTOUCHED = {"AuditBooksFunction"}
+_UNTOUCHED = {"AuditAccountsFunction"}
 _RECOVERY = "RecoverJobsFunction"
 
 

@@ -156,7 +156,7 @@ class People:
             answer = self._world.api("GET", "/credits", user=user)
             assert answer
             if answer.document["granted"] != expected:
-                yield f"{user} was given {expected} in all, and the books say {answer.document}"
+                yield f"{user} was given {expected} in all, and the ledger say {answer.document}"
 
     def _give(self, gift: Gift) -> None:
         body = {"amount": gift.amount, "reason": "a gift", "reference": gift.reference}

@@ -14,7 +14,7 @@ from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, FUNCTION_TIMEOUT_SE
 from darkroom.domain.uploads import UPLOADS_PREFIX
 from darkroom.services import audit_accounts
 from tests.simulation.permissions import forbidden
-from tests.simulation.records import BOOKS, FINAL, Partition, Records, moment
+from tests.simulation.records import COUNTERS, FINAL, Partition, Records, moment
 from tests.simulation.replicate_model import INTERRUPTED, Prediction
 from tests.simulation.world import TIMEOUTS, World
 
@@ -79,7 +79,7 @@ class Promises:
         )
         for name in accounts:
             found = audit_accounts.audit(f"ACCOUNT#{name.replace('/', '#')}", now=world.agenda.now)
-            broken += (f"the audit of {name} finds {difference}" for difference in found.differences)
+            broken += (f"the audit of {name} finds {mismatch}" for mismatch in found.mismatches)
         if broken:
             raise BrokenPromise("\n".join(broken))
 
@@ -88,17 +88,17 @@ class Promises:
         return Counter(job["status"] for job in self._final.values())
 
     def _in_account(self, partition: Partition) -> Iterator[str]:
-        books = partition.books or {}
-        counters = {name: books.get(name, 0) for name in BOOKS}
+        records = partition.balance or {}
+        counters = {name: records.get(name, 0) for name in COUNTERS}
         if counters["granted"] != counters["available"] + counters["held"] + counters["spent"] or min(counters.values()) < 0:
-            yield f"the books do not balance: {counters}"
-        if (sums := {name: sum(entry.get(name, 0) for entry in partition.entries.values()) for name in BOOKS}) != counters:
-            yield f"the entries make {sums}, the books say {counters}"
+            yield f"the ledger do not balance: {counters}"
+        if (sums := {name: sum(entry.get(name, 0) for entry in partition.entries.values()) for name in COUNTERS}) != counters:
+            yield f"the entries make {sums}, the ledger say {counters}"
         open_jobs = [job for job in partition.jobs.values() if job["status"] not in FINAL]
         if counters["held"] != sum(job["held"] for job in partition.jobs.values()):
             yield f"{counters['held']} are held, and the jobs hold {[job['held'] for job in open_jobs]}"
-        if (books.get("in_flight", 0), books.get("jobs_total", 0)) != (len(open_jobs), len(partition.jobs)):
-            yield f"{books.get('in_flight')} of {books.get('jobs_total')} jobs are said to be in flight, {len(open_jobs)} of {len(partition.jobs)} are"
+        if (records.get("in_flight", 0), records.get("jobs_total", 0)) != (len(open_jobs), len(partition.jobs)):
+            yield f"{records.get('in_flight')} of {records.get('jobs_total')} jobs are said to be in flight, {len(open_jobs)} of {len(partition.jobs)} are"
         yield from self._in_entries(partition)
 
     def _in_entries(self, partition: Partition) -> Iterator[str]:

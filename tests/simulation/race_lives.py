@@ -20,7 +20,7 @@ from darkroom.storage.job_rows import CheckQueue
 from darkroom.storage.ledger import IdempotencyKey
 from darkroom.storage.table import RequestRow, SlotRow
 from tests.builders import NOON, image_job, stored
-from tests.simulation.race_books import checked_books
+from tests.simulation.race_ledger import checked_records
 from tests.simulation.race_storm import Storm
 
 WELCOME_CREDITS = 25
@@ -67,11 +67,11 @@ class Lives:
     def check(self) -> None:
         """Hold everything that there is against what must be."""
         for account, expected in self._expected.items():
-            books = checked_books(account)
-            assert (books.account.granted, books.account.spent, books.account.held) == (expected.granted, expected.spent, 0)
-            assert {job.job_id for job in books.jobs} == expected.jobs
-            requests = list(RequestRow.query(books.account.pk, RequestRow.sk.startswith("REQUEST#"), consistent_read=True))
-            assert len(requests) == len({request.job_id for request in requests}) == len(books.entries_of("hold")) == expected.keys_count
+            records = checked_records(account)
+            assert (records.account.granted, records.account.spent, records.account.held) == (expected.granted, expected.spent, 0)
+            assert {job.job_id for job in records.jobs} == expected.jobs
+            requests = list(RequestRow.query(records.account.pk, RequestRow.sk.startswith("REQUEST#"), consistent_read=True))
+            assert len(requests) == len({request.job_id for request in requests}) == len(records.entries_of("hold")) == expected.keys_count
         assert list(SlotRow.query("SLOT#replicate", consistent_read=True)) == []
         assert [due for queue in CheckQueue for due in jobs.due_checks(queue, now=_LATER, limit=1_000)] == []
 

@@ -11,7 +11,7 @@ from typing import Any
 from tests.simulation.documents import Item, Typed
 
 FINAL = ("completed", "failed", "canceled")
-BOOKS = ("granted", "available", "held", "spent")
+COUNTERS = ("granted", "available", "held", "spent")
 
 
 def plain(value: Typed) -> Any:
@@ -37,7 +37,7 @@ def moment(text: str | None) -> datetime | None:
 class Partition:
     """Everything of one account."""
 
-    books: Mapping[str, Any] | None = None
+    balance: Mapping[str, Any] | None = None
     jobs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     entries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     marks: set[str] = field(default_factory=set)
@@ -70,7 +70,7 @@ def _put(partition: Partition, sk: str, row: Mapping[str, Any]) -> None:
     kind, _, name = sk.partition("#")
     match kind:
         case "ACCOUNT":
-            partition.books = row
+            partition.balance = row
         case "JOB":
             partition.jobs[name] = row
         case "ENTRY":

@@ -154,7 +154,7 @@ def _pause(world: World) -> None:
 def _audit(world: World) -> None:
     _submit(world)
     world.settle()
-    days = [world.invoke("audit_books", {}) for _ in range(3)]
+    days = [world.invoke("audit_accounts", {}) for _ in range(3)]
     # A day's run may have died; the next one goes on from where it came to.
     assert sum(run.error is None for run in days) >= len(days) - 1
 

@@ -22,7 +22,7 @@ from tests.simulation.world import World
 FIGURES = Figures()
 ENVIRONMENT = {"JOBS_IN_FLIGHT_MAX": "4", "PREDICTIONS_IN_FLIGHT_MAX": "3"}
 STEPS = ("request_prediction", "store_output", "complete_job", "refund_job")
-FUNCTIONS = ("api", "receive_prediction", *STEPS, "recover_jobs", "notify_client", "audit_books")
+FUNCTIONS = ("api", "receive_prediction", *STEPS, "recover_jobs", "notify_client", "audit_accounts")
 ANSWERS = ("well", "well", "well", "throttled", "creates throttled", "unavailable", "unavailable, but made", "refused", "lost")
 _WRITES = ("dynamodb.UpdateItem", "dynamodb.TransactWriteItems")
 _CREATE = "provider POST predictions"
@@ -96,7 +96,7 @@ class Schedule(RuleBasedStateMachine):
 
     @step()
     def audit(self) -> None:
-        self.world.invoke("audit_books", {})
+        self.world.invoke("audit_accounts", {})
 
     @step(place=places)
     def cancel(self, place: int) -> None:

@@ -18,7 +18,7 @@ from darkroom.storage import jobs, ledger, provider_queue, transactions
 from darkroom.storage.ledger import IdempotencyKey
 from tests.aws import client, forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
-from tests.simulation.race_books import checked_books
+from tests.simulation.race_ledger import checked_records
 from tests.simulation.race_lives import WELCOME_CREDITS, Lives
 from tests.simulation.race_storm import LOST_ANSWERS, Storm, storm_over
 
@@ -69,7 +69,7 @@ def everything() -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", range(STORMS))
-def test_the_books_balance_after_a_storm(
+def test_the_ledger_balance_after_a_storm(
     seed: int, dynamodb_table: Connection, storm: Storm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bucket, "delete_all", lambda *_: None)
@@ -127,7 +127,7 @@ def test_a_verb_whose_every_answer_is_lost_is_done_once(verb: str, lost: str, jo
     VERBS[verb](job)
 
     assert everything() == once != before
-    checked_books(job.account)
+    checked_records(job.account)
 
 
 def test_the_last_credits_are_held_once_although_the_answer_was_lost(aws: None, storm: Storm) -> None:
@@ -140,6 +140,6 @@ def test_the_last_credits_are_held_once_although_the_answer_was_lost(aws: None, 
     accepted, repeated = hold()
 
     assert repeated
-    books = checked_books(ANN)
-    assert [known.job_id for known in books.jobs] == [accepted.job_id]
-    assert (books.account.available, books.account.held, books.jobs[0].status) == (0, 10, JobStatus.PENDING)
+    records = checked_records(ANN)
+    assert [known.job_id for known in records.jobs] == [accepted.job_id]
+    assert (records.account.available, records.account.held, records.jobs[0].status) == (0, 10, JobStatus.PENDING)

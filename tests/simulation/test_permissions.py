@@ -45,9 +45,9 @@ def test_a_function_that_calls_providers_may_call_each_of_them(function: str, se
 @pytest.mark.parametrize(
     ("function", "request_of_it", "allowed"),
     [
-        ("audit_books", ("dynamodb:PutItem", '"Table"', "AUDIT"), True),
-        ("audit_books", ("dynamodb:PutItem", '"Table"', "ACCOUNT#web#ann"), False),
-        ("audit_books", ("dynamodb:UpdateItem", '"Table"', None), False),
+        ("audit_accounts", ("dynamodb:PutItem", '"Table"', "AUDIT"), True),
+        ("audit_accounts", ("dynamodb:PutItem", '"Table"', "ACCOUNT#web#ann"), False),
+        ("audit_accounts", ("dynamodb:UpdateItem", '"Table"', None), False),
         ("store_output", ("secretsmanager:GetSecretValue", "ReplicateTokenSecret", None), True),
         ("store_output", ("secretsmanager:GetSecretValue", "ReplicateWebhookSecret", None), False),
         ("store_output", ("s3:GetObject", UPLOADS, None), False),

@@ -14,7 +14,7 @@ from darkroom.storage.ledger import IdempotencyKey
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, image_job, open_account
 from tests.simulation.race import THREADS, Race, answered, told
-from tests.simulation.race_books import checked_books
+from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -37,8 +37,8 @@ def test_the_last_credits_are_spent_once(race: Race) -> None:
 
     assert len(answered(outcomes)) == 7
     assert {type(error) for error in told(outcomes)} == {InsufficientCredits}
-    books = checked_books(ANN)
-    assert (books.account.available, books.account.held) == (5, 70)
+    records = checked_records(ANN)
+    assert (records.account.available, records.account.held) == (5, 70)
 
 
 def test_no_more_jobs_are_in_flight_than_may_be(race: Race) -> None:
@@ -48,7 +48,7 @@ def test_no_more_jobs_are_in_flight_than_may_be(race: Race) -> None:
 
     assert len(answered(outcomes)) == 20
     assert {type(error) for error in told(outcomes)} == {TooManyJobs}
-    assert checked_books(ANN).account.in_flight == 20
+    assert checked_records(ANN).account.in_flight == 20
 
 
 def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(race: Race, monkeypat
 
     assert len(answered(outcomes)) == 13
     assert {type(error) for error in told(outcomes)} == {RateLimited}
-    assert checked_books(ANN).account.in_flight == 13
+    assert checked_records(ANN).account.in_flight == 13
 
 
 def test_a_job_that_ends_makes_room_for_one(race: Race) -> None:
@@ -75,7 +75,7 @@ def test_a_job_that_ends_makes_room_for_one(race: Race) -> None:
     assert {type(error) for error in told(outcomes)} <= {TooManyJobs}
     submitted = answered(outcomes[10:])
     assert 2 <= len(submitted) <= 12
-    assert checked_books(ANN).account.in_flight == 8 + len(submitted)
+    assert checked_records(ANN).account.in_flight == 8 + len(submitted)
 
 
 def test_the_same_key_is_one_job_for_everybody(race: Race) -> None:
@@ -85,7 +85,7 @@ def test_the_same_key_is_one_job_for_everybody(race: Race) -> None:
     outcomes = race.run(lambda _: submit(KEY))
 
     assert told(outcomes) == []
-    (job,) = checked_books(ANN).jobs
+    (job,) = checked_records(ANN).jobs
     assert {accepted.job_id for accepted, _ in answered(outcomes)} == {job.job_id}
     assert sum(not repeated for _, repeated in answered(outcomes)) == 1
 
@@ -97,7 +97,7 @@ def test_the_same_key_with_two_bodies_is_a_job_of_one_of_them(race: Race) -> Non
     outcomes = race.run(lambda place: submit(keys[place % 2]))
 
     of_one, of_the_other = sorted([outcomes[0::2], outcomes[1::2]], key=lambda half: len(told(half)))
-    (job,) = checked_books(ANN).jobs
+    (job,) = checked_records(ANN).jobs
     assert told(of_one) == []
     assert {accepted.job_id for accepted, _ in answered(of_one)} == {job.job_id}
     assert answered(of_the_other) == []
@@ -108,7 +108,7 @@ def test_the_same_reference_is_one_grant_for_everybody(race: Race) -> None:
     outcomes = race.run(lambda _: grant(10, "gift"))
 
     assert told(outcomes) == []
-    (entry,) = checked_books(ANN).entries
+    (entry,) = checked_records(ANN).entries
     assert {granted.entry_id for granted, _ in answered(outcomes)} == {entry.sk.removeprefix("ENTRY#")}
     assert sum(not repeated for _, repeated in answered(outcomes)) == 1
 
@@ -116,7 +116,7 @@ def test_the_same_reference_is_one_grant_for_everybody(race: Race) -> None:
 def test_the_same_reference_with_two_amounts_is_a_grant_of_one_of_them(race: Race) -> None:
     outcomes = race.run(lambda place: grant(10 + place % 2, "gift"))
 
-    granted = checked_books(ANN).account.granted
+    granted = checked_records(ANN).account.granted
     assert {entry.granted for entry, _ in answered(outcomes)} == {granted}
     assert len(answered(outcomes)) == THREADS / 2
     assert {type(error) for error in told(outcomes)} == {InvalidRequest}
@@ -132,7 +132,7 @@ def test_a_correction_and_a_hold_never_take_the_same_credits(race: Race) -> None
 
     assert len(answered(outcomes)) == 10
     assert {type(error) for error in told(outcomes)} == {InsufficientCredits, InvalidRequest}
-    assert checked_books(ANN).account.available == 5
+    assert checked_records(ANN).account.available == 5
 
 
 def test_a_user_is_welcomed_once_on_whichever_platform(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,5 +143,5 @@ def test_a_user_is_welcomed_once_on_whichever_platform(race: Race, monkeypatch: 
     outcomes = race.run(lambda place: ledger.welcome(platforms[place % 2], now=NOON))
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
-    assert checked_books(platforms[outcomes.index(True) % 2]).account.granted == 25
+    assert checked_records(platforms[outcomes.index(True) % 2]).account.granted == 25
     assert sum(ledger.balance(account).granted for account in platforms) == 25

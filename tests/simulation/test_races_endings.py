@@ -20,7 +20,7 @@ from darkroom.storage.ledger import IdempotencyKey
 from darkroom.storage.table import DeletedRow
 from tests.builders import ANN, NOON, held_job, image_job, stored
 from tests.simulation.race import THREADS, Race, answered, told
-from tests.simulation.race_books import checked_books
+from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -120,7 +120,7 @@ def test_a_job_ends_once_by_complete_cancel_or_refund(race: Race, read_together:
     assert told(outcomes) == []
     assert receipt(ended) == (expected, *((40, 0) if delivered else (0, 40)))
     assert all(known == ended for known in answered([*outcomes[1::3], *outcomes[2::3]]))
-    checked_books(job.account)
+    checked_records(job.account)
 
 
 def test_a_cancel_wins_if_and_only_if_it_was_accepted_before_storing_began(race: Race) -> None:
@@ -133,7 +133,7 @@ def test_a_cancel_wins_if_and_only_if_it_was_accepted_before_storing_began(race:
     assert receipt(ended) == ((JobStatus.CANCELED, 0, 40) if in_time else (JobStatus.COMPLETED, 40, 0))
     assert all(known == ended for known in answered(outcomes[0::2]))
     assert (ended.storing_at is None) == in_time
-    checked_books(job.account)
+    checked_records(job.account)
 
 
 def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[str]) -> None:
@@ -156,9 +156,9 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
     assert {type(error) for error in told(outcomes)} <= {NotFound}
     with pytest.raises(NotFound):
         stored(job)
-    books = checked_books(ANN)
-    assert (books.account.jobs_total, books.account.in_flight, len(books.entries)) == (0, 0, 3)
-    (mark,) = DeletedRow.query(books.account.pk, DeletedRow.sk.startswith("DELETED#"), consistent_read=True)
+    records = checked_records(ANN)
+    assert (records.account.jobs_total, records.account.in_flight, len(records.entries)) == (0, 0, 3)
+    (mark,) = DeletedRow.query(records.account.pk, DeletedRow.sk.startswith("DELETED#"), consistent_read=True)
     assert mark.sk == f"DELETED#{job.job_id}"
     assert set(emptied) == {job.job_id}
 
@@ -171,7 +171,7 @@ def test_no_job_is_deleted_before_its_end_is_announced(race: Race, emptied: list
     assert {type(error) for error in told(outcomes)} <= {JobIsOpen, NotFound}
     gone = True in outcomes[1::2]
     assert gone == bool(emptied)
-    assert [left.job_id for left in checked_books(ANN).jobs] == ([] if gone else [job.job_id])
+    assert [left.job_id for left in checked_records(ANN).jobs] == ([] if gone else [job.job_id])
     assert outcomes[0::2].count(True) == 1
 
 
@@ -187,5 +187,5 @@ def test_the_key_of_a_deleted_job_makes_no_second_one(race: Race, emptied: list[
 
     assert {type(error) for error in told(outcomes)} <= {NotFound}
     assert set(answered(outcomes[0::2])) <= {job.job_id}
-    assert len(checked_books(ANN).entries_of("hold")) == 2
+    assert len(checked_records(ANN).entries_of("hold")) == 2
     assert set(emptied) == {job.job_id}

@@ -11,7 +11,7 @@ from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
 from darkroom.storage import jobs, ledger
 from tests.builders import NOON, held_job, stored
 from tests.simulation.race import THREADS, Race, answered, told
-from tests.simulation.race_books import checked_books
+from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -155,4 +155,4 @@ def test_an_output_that_is_noted_while_a_job_ends_is_charged_or_refused(race: Ra
     assert len(ended.outputs) == outputs_count + outcomes[0::2].count(True)
     assert (ended.charged, ended.refunded) == (10 * len(ended.outputs), 40 - 10 * len(ended.outputs))
     assert all(known == ended for known in answered(outcomes[1::2]))
-    checked_books(job.account)
+    checked_records(job.account)

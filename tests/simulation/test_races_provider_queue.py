@@ -9,7 +9,7 @@ from darkroom.storage import ledger, provider_queue
 from darkroom.storage.table import SlotRow
 from tests.builders import ANN, NOON, image_job, open_account, stored
 from tests.simulation.race import THREADS, Race, told
-from tests.simulation.race_books import checked_books
+from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -52,7 +52,7 @@ def test_a_slot_has_one_holder_and_a_job_one_slot(race: Race) -> None:
     assert holders() == held_slots(jobs)
     race.run(lambda place: resolve(jobs[place % 12]))
     assert holders() == {}
-    checked_books(ANN)
+    checked_records(ANN)
 
 
 def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
@@ -67,7 +67,7 @@ def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
     assert len(holders()) <= SLOTS
     assert holders() == held_slots(jobs)
     assert not any(stored(job).slot for job in jobs[:SLOTS])
-    checked_books(ANN)
+    checked_records(ANN)
 
 
 def free_leaked() -> list[str]:
@@ -103,4 +103,4 @@ def test_a_slot_that_its_job_frees_is_no_leak(race: Race) -> None:
     assert told(outcomes) == []
     assert outcomes == [[]] * THREADS
     assert holders() == {}
-    checked_books(ANN)
+    checked_records(ANN)

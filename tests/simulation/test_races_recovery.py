@@ -26,7 +26,7 @@ from darkroom.storage.job_rows import CheckQueue
 from tests.aws import forget_settings
 from tests.builders import NOON, held_job, stored
 from tests.simulation.race import Race, told
-from tests.simulation.race_books import checked_books
+from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -128,7 +128,7 @@ def test_many_recoveries_are_one(race: Race, services: Services) -> None:
         assert not is_due(job, CheckQueue.OPEN, by=LATER)
         assert is_due(job, CheckQueue.OPEN, by=LATER + timedelta(days=1))
     for job in (never_started, overdue, *ended):
-        checked_books(job.account)
+        checked_records(job.account)
 
 
 def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services) -> None:
@@ -141,7 +141,7 @@ def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services
     assert receipt(job) == (JobStatus.COMPLETED, 30, 10)
     assert services.announced == {f"{job.job_id}.completed"}
     assert not is_due(job, CheckQueue.OPEN, by=LATER + timedelta(days=1))
-    checked_books(job.account)
+    checked_records(job.account)
 
 
 def test_many_recoveries_purge_the_media_of_a_deleted_job(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_many_recoveries_purge_the_media_of_a_deleted_job(race: Race, services: 
     assert told(outcomes) == []
     assert set(emptied) == {job.job_id}
     assert not is_due(job, CheckQueue.ENDED, by=LATER + timedelta(days=1))
-    assert checked_books(job.account).account.jobs_total == 0
+    assert checked_records(job.account).account.jobs_total == 0
 
 
 def test_many_recoveries_delete_an_expired_job_once(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,5 +171,5 @@ def test_many_recoveries_delete_an_expired_job_once(race: Race, services: Servic
 
     # Whoever is late finds it gone, which the handler notes and leaves at that.
     assert {type(error) for error in told(outcomes)} <= {NotFound}
-    books = checked_books(job.account)
-    assert (books.jobs, books.account.jobs_total, len(books.entries)) == ((), 0, 3)
+    records = checked_records(job.account)
+    assert (records.jobs, records.account.jobs_total, len(records.entries)) == ((), 0, 3)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from darkroom.domain.accounts import Balance, Entry
-from darkroom.domain.audit import Books, Difference, GrantMarker, differences
+from darkroom.domain.audit import AccountRecords, GrantMarker, Mismatch, mismatches
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.domain.recovery import over_at
 from tests.builders import NOON, image_job
@@ -52,7 +52,7 @@ CORRECTION = entry("correction", reference="mistake", granted=-20, available=-20
 WELCOME = entry("grant", reference="welcome", granted=5, available=5)
 OPEN_HOLD, PART_HOLD, FAILED_HOLD, GONE_HOLD = hold(OPEN, 20), hold(PART, 30), hold(FAILED, 10), hold(GONE, 10)
 SETTLE, RELEASE, GONE_SETTLE = resolution(PART, charged=20, refunded=10), resolution(FAILED, charged=0, refunded=10), resolution(GONE, charged=10, refunded=0)
-RIGHT = Books(
+RIGHT = AccountRecords(
     account="web/ann",
     balance=Balance(available=55, held=20, spent=30, granted=105, in_flight=1, jobs_total=3),
     entries=(GRANT, CORRECTION, WELCOME, OPEN_HOLD, PART_HOLD, SETTLE, FAILED_HOLD, RELEASE, GONE_HOLD, GONE_SETTLE),
@@ -66,39 +66,39 @@ RIGHT = Books(
 )
 
 
-def found(books: Books, *, now: datetime = NOON) -> list[tuple[str, int | str, int | str, str | None]]:
-    return [(difference.what, difference.expected, difference.found, difference.concerns) for difference in differences(books, now=now)]
+def found(records: AccountRecords, *, now: datetime = NOON) -> list[tuple[str, int | str, int | str, str | None]]:
+    return [(mismatch.what, mismatch.expected, mismatch.found, mismatch.concerns) for mismatch in mismatches(records, now=now)]
 
 
-def with_balance(**changes: int) -> Books:
+def with_balance(**changes: int) -> AccountRecords:
     assert RIGHT.balance
     return replace(RIGHT, balance=replace(RIGHT.balance, **changes))
 
 
-def with_entry(old: Entry, new: Entry | None, **balance: int) -> Books:
+def with_entry(old: Entry, new: Entry | None, **balance: int) -> AccountRecords:
     return replace(with_balance(**balance), entries=tuple(entry for entry in (new if entry is old else entry for entry in RIGHT.entries) if entry))
 
 
-def with_entries(*more: Entry, **balance: int) -> Books:
+def with_entries(*more: Entry, **balance: int) -> AccountRecords:
     return replace(with_balance(**balance), entries=(*RIGHT.entries, *more))
 
 
-def with_job(old: Job, **changes: Any) -> Books:
+def with_job(old: Job, **changes: Any) -> AccountRecords:
     return replace(RIGHT, jobs=tuple(replace(job, **changes) if job is old else job for job in RIGHT.jobs))
 
 
-def with_markers(*markers: GrantMarker) -> Books:
+def with_markers(*markers: GrantMarker) -> AccountRecords:
     return replace(RIGHT, markers=markers)
 
 
 def test_an_account_that_is_right_has_no_difference() -> None:
-    assert differences(RIGHT, now=NOON) == []
-    assert differences(replace(RIGHT, deleted=frozenset()), now=NOON) == []
+    assert mismatches(RIGHT, now=NOON) == []
+    assert mismatches(replace(RIGHT, deleted=frozenset()), now=NOON) == []
 
 
 @pytest.mark.parametrize("balance", [None, Balance()])
 def test_an_account_that_holds_nothing_has_no_difference(balance: Balance | None) -> None:
-    assert differences(Books(account="web/ann", balance=balance), now=NOON) == []
+    assert mismatches(AccountRecords(account="web/ann", balance=balance), now=NOON) == []
 
 
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.CANCELED])
@@ -108,7 +108,7 @@ def test_what_was_not_delivered_may_have_failed_or_been_canceled(status: JobStat
 
 def test_a_delivery_of_which_a_share_is_less_than_one_credit_is_completed_and_released() -> None:
     cheap = replace(ended(JobStatus.COMPLETED, asked=3, delivered=1), quoted=2, refunded=2)
-    books = Books(
+    records = AccountRecords(
         account="web/ann",
         balance=Balance(available=2, granted=2, jobs_total=1),
         entries=(paid := entry("grant", reference="r", granted=2, available=2), hold(cheap, 2), resolution(cheap, charged=0, refunded=2)),
@@ -116,7 +116,7 @@ def test_a_delivery_of_which_a_share_is_less_than_one_credit_is_completed_and_re
         markers=(GrantMarker(paid.entry_id, 2, hashed("r")),),
     )
 
-    assert found(books) == []
+    assert found(records) == []
 
 
 @pytest.mark.parametrize(
@@ -241,19 +241,19 @@ def test_a_delivery_of_which_a_share_is_less_than_one_credit_is_completed_and_re
         (replace(RIGHT, deleted=frozenset({FAILED.job_id})), [("record of a deleted job", "missing", "present", FAILED.job_id)]),
     ],
 )
-def test_every_rule_that_is_broken_is_named_and_no_other(broken: Books, expected: list[Any]) -> None:
+def test_every_rule_that_is_broken_is_named_and_no_other(broken: AccountRecords, expected: list[Any]) -> None:
     assert sorted(found(broken), key=str) == sorted(expected, key=str)
 
 
 def test_counters_below_zero_are_named_even_where_they_are_the_sum_of_their_entries() -> None:
     taken = entry("correction", reference="too much", granted=-60, available=-60)
-    books = replace(with_entries(taken, available=-5, granted=45), markers=(*RIGHT.markers, GrantMarker(taken.entry_id, -60, hashed("too much"))))
+    records = replace(with_entries(taken, available=-5, granted=45), markers=(*RIGHT.markers, GrantMarker(taken.entry_id, -60, hashed("too much"))))
 
-    assert found(books) == [("available, which is never negative", 0, -5, None)]
+    assert found(records) == [("available, which is never negative", 0, -5, None)]
 
 
 @pytest.mark.parametrize("without", [replace(RIGHT, entries=(), markers=()), replace(RIGHT, jobs=(), markers=()), replace(RIGHT, entries=(), jobs=())])
-def test_whatever_is_left_of_an_account_without_its_row_is_found(without: Books) -> None:
+def test_whatever_is_left_of_an_account_without_its_row_is_found(without: AccountRecords) -> None:
     assert ("row of the account", "present", "missing", None) in found(replace(without, balance=None))
 
 
@@ -274,5 +274,5 @@ def test_a_job_is_overdue_when_recovery_has_had_its_time_and_not_before() -> Non
     assert expected == f"by {over_by:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_a_difference_says_whose_it_is() -> None:
-    assert differences(with_balance(jobs_total=4), now=NOON) == [Difference("web/ann", "jobs in total by the records", 3, 4)]
+def test_a_mismatch_says_whose_it_is() -> None:
+    assert mismatches(with_balance(jobs_total=4), now=NOON) == [Mismatch("web/ann", "jobs in total by the records", 3, 4)]

@@ -30,7 +30,7 @@ _METHODS = ("get", "post", "put", "delete")
 _SCHEMAS = "#/components/schemas/"
 _SUFFIX = "Response"
 _DESCRIPTION = (
-    "Turns a prompt into stored images and videos, and keeps the books.\n\n"
+    "Turns a prompt into stored images and videos, and keeps the ledger.\n\n"
     "Sign in, and send the **ID token** as `Authorization: Bearer <token>`. Send each `POST /jobs` with an `Idempotency-Key`: then it may be repeated "
     "until there is an answer, and is one job. Whatever is refused is a problem document (RFC 9457) whose `type` leads to a page about it, and charges "
     "nothing. A few answers come from the gateway in front, as `{message}`."
@@ -39,7 +39,7 @@ _TAGS = {
     "jobs": "What was asked for, and what became of it.",
     "templates": "What can be generated, and what it costs.",
     "uploads": "Images that users bring along.",
-    "credits": "The books of the caller's account.",
+    "credits": "The ledger of the caller's account.",
     "callbacks": "Being called when a job has ended, signed by Standard Webhooks.",
     "administration": "For members of the group admin.",
     "service": "About the API itself.",

@@ -231,7 +231,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
         title="Something went wrong on our side",
         meaning="The API ran into a bug of its own, and it is not known whether the request took effect.",
-        advice="Tell whoever runs the API the request_id, under which the log says more. Look at the job or the books before you repeat the request.",
+        advice="Tell whoever runs the API the request_id, under which the log says more. Look at the job or the ledger before you repeat the request.",
         detail="It is not known whether the request took effect. request_id names it in the log.",
         is_refusal=False,
     ),

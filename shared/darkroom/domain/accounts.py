@@ -40,7 +40,7 @@ class AccountId:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The books of one account, in credits: granted = available + held + spent, at every moment."""
+    """The balance of one account, in credits: granted = available + held + spent, at every moment."""
 
     available: int = 0
     held: int = 0

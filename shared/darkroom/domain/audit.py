@@ -1,4 +1,4 @@
-"""The audit of an account: recompute its books from its entries and its jobs, and list each difference."""
+"""The audit of an account: recompute its ledger from its entries and its jobs, and list each mismatch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class GrantMarker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
+class AccountRecords:
     """Everything of an account that the audit compares. `deleted` are the jobs whose record was deleted a moment ago."""
 
     account: str
@@ -44,7 +44,7 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Mismatch:
     """Something that is not as the rest of the account says. `concerns` is the job's id, the entry's or the row's, where there is one."""
 
     account: str
@@ -57,33 +57,33 @@ class Difference:
 type _Check = tuple[str, int | str, int | str, str | None]
 
 
-def differences(books: Books, *, now: datetime) -> list[Difference]:
-    """List everything in which the account's rows contradict each other; of books that are right, nothing."""
-    checks = chain(_rows(books), _counters(books), _entries(books), _markers(books), _jobs(books, now))
-    return [Difference(books.account, what, expected, found, concerns) for what, expected, found, concerns in checks if expected != found]
+def mismatches(records: AccountRecords, *, now: datetime) -> list[Mismatch]:
+    """List each mismatch between the rows of an account."""
+    checks = chain(_rows(records), _counters(records), _entries(records), _markers(records), _jobs(records, now))
+    return [Mismatch(records.account, what, expected, found, concerns) for what, expected, found, concerns in checks if expected != found]
 
 
-def _rows(books: Books) -> Iterator[_Check]:
-    yield from (("row", "readable", "unreadable", sort_key) for sort_key in books.unreadable)
-    if books.balance is None and not books.unreadable and (books.entries or books.jobs or books.markers):
+def _rows(records: AccountRecords) -> Iterator[_Check]:
+    yield from (("row", "readable", "unreadable", sort_key) for sort_key in records.unreadable)
+    if records.balance is None and not records.unreadable and (records.entries or records.jobs or records.markers):
         yield "row of the account", "present", "missing", None
 
 
-def _counters(books: Books) -> Iterator[_Check]:
-    balance = books.balance
+def _counters(records: AccountRecords) -> Iterator[_Check]:
+    balance = records.balance
     if balance is None:
         return
     for name in _CREDITS:
         counter = getattr(balance, name)
         yield f"{name}, which is never negative", max(counter, 0), counter, None
-        yield f"{name} by the entries", sum(getattr(entry, name) for entry in books.entries), counter, None
+        yield f"{name} by the entries", sum(getattr(entry, name) for entry in records.entries), counter, None
     yield "granted by available + held + spent", balance.available + balance.held + balance.spent, balance.granted, None
-    yield "jobs in flight by the open jobs", sum(not job.status.is_final for job in books.jobs), balance.in_flight, None
-    yield "jobs in total by the records", len(books.jobs), balance.jobs_total, None
+    yield "jobs in flight by the open jobs", sum(not job.status.is_final for job in records.jobs), balance.in_flight, None
+    yield "jobs in total by the records", len(records.jobs), balance.jobs_total, None
 
 
-def _entries(books: Books) -> Iterator[_Check]:
-    for entry in books.entries:
+def _entries(records: AccountRecords) -> Iterator[_Check]:
+    for entry in records.entries:
         kind = _kind_of(entry)
         yield "kind of an entry", kind, entry.kind, entry.entry_id
         yield "granted of an entry by its available + held + spent", entry.available + entry.held + entry.spent, entry.granted, entry.entry_id
@@ -100,12 +100,12 @@ def _kind_of(entry: Entry) -> str:
     return "settle" if entry.spent else "release"
 
 
-def _markers(books: Books) -> Iterator[_Check]:
-    marked = Counter(marker.entry_id for marker in books.markers)
-    given = {entry.entry_id: entry for entry in books.entries if _kind_of(entry) in _GIVING}
+def _markers(records: AccountRecords) -> Iterator[_Check]:
+    marked = Counter(marker.entry_id for marker in records.markers)
+    given = {entry.entry_id: entry for entry in records.entries if _kind_of(entry) in _GIVING}
     for entry_id in given:
         yield "markers of a grant", 1, marked[entry_id], entry_id
-    for marker in books.markers:
+    for marker in records.markers:
         entry = given.get(marker.entry_id)
         yield "entry of a grant marker", "present", "present" if entry else "missing", marker.entry_id
         if entry:
@@ -114,15 +114,15 @@ def _markers(books: Books) -> Iterator[_Check]:
             yield "reference of a grant marker", sha256((entry.reference or "").encode()).hexdigest(), marker.reference_hash, marker.entry_id
 
 
-def _jobs(books: Books, now: datetime) -> Iterator[_Check]:
+def _jobs(records: AccountRecords, now: datetime) -> Iterator[_Check]:
     by_job: defaultdict[str | None, list[Entry]] = defaultdict(list)
-    for entry in books.entries:
+    for entry in records.entries:
         if _kind_of(entry) not in _GIVING:
             by_job[entry.job_id].append(entry)
-    for job in books.jobs:
+    for job in records.jobs:
         entries = by_job.pop(job.job_id, [])
         yield from _final_job(job, entries) if job.status.is_final else _open_job(job, entries, now)
-        yield "record of a deleted job", "missing", "present" if job.job_id in books.deleted else "missing", job.job_id
+        yield "record of a deleted job", "missing", "present" if job.job_id in records.deleted else "missing", job.job_id
     for job_id, entries in by_job.items():
         yield from _gone_job(job_id, entries)
 

@@ -91,7 +91,7 @@ class JobEventResponse(TypedDict):
 
 
 class BalanceResponse(TypedDict):
-    """The books of an account, in credits: granted = available + held + spent."""
+    """The balance of an account, in credits: granted = available + held + spent."""
 
     available: int
     held: int
@@ -101,7 +101,7 @@ class BalanceResponse(TypedDict):
 
 
 class EntryResponse(TypedDict):
-    """One transaction of the books, as the signed changes that it made; granted = available + held + spent in each."""
+    """One transaction of the ledger, as the signed changes that it made; granted = available + held + spent in each."""
 
     id: str
     kind: EntryKind

@@ -54,7 +54,7 @@ def build_job_response(job: Job, *, link: Link, link_seconds: int, now: datetime
 
 
 def balance_response(balance: Balance) -> BalanceResponse:
-    """Show the books of an account."""
+    """Show the balance of an account."""
     return {
         "available": balance.available,
         "held": balance.held,

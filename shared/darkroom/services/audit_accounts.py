@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import chain, groupby
 from typing import Any
 
-from darkroom.domain.audit import Books, Difference, GrantMarker, differences
+from darkroom.domain.audit import AccountRecords, GrantMarker, Mismatch, mismatches
 from darkroom.domain.errors import DarkroomError
 from darkroom.storage.job_rows import to_job
 from darkroom.storage.ledger_rows import ENTRY_PREFIX, to_balance, to_entry
@@ -33,8 +33,8 @@ class AccountUnsettled(DarkroomError):
 class Audit:
     """What an account holds, and in what it contradicts itself."""
 
-    books: Books
-    differences: tuple[Difference, ...]
+    records: AccountRecords
+    mismatches: tuple[Mismatch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +45,23 @@ class Progress:
     """
 
     after: Key | None = None
-    differences: int = 0
+    mismatches: int = 0
     failed: int = 0
-    differences_before: int = 0
+    mismatches_before: int = 0
     failed_before: int = 0
 
-    def behind(self, key: Key, differences: int | None) -> Progress:
-        """Go on behind this row, in whose account so many differences were found; None when that could not be told."""
-        return replace(self, after=key, differences=self.differences + (differences or 0), failed=self.failed + (differences is None))
+    def behind(self, key: Key, mismatches: int | None) -> Progress:
+        """Go on behind this row, in whose account so many mismatches were found; None when that could not be told."""
+        return replace(self, after=key, mismatches=self.mismatches + (mismatches or 0), failed=self.failed + (mismatches is None))
 
     def finished(self) -> Progress:
         """Begin a new round."""
-        return Progress(differences_before=self.differences, failed_before=self.failed)
+        return Progress(mismatches_before=self.mismatches, failed_before=self.failed)
 
     @property
-    def differences_known(self) -> int:
-        """How many differences stand. What a round has found stands until a whole round has found nothing."""
-        return max(self.differences, self.differences_before)
+    def mismatches_known(self) -> int:
+        """How many mismatches stand. What a round has found stands until a whole round has found nothing."""
+        return max(self.mismatches, self.mismatches_before)
 
     @property
     def failed_known(self) -> int:
@@ -81,20 +81,20 @@ def accounts(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
 
 
 def audit(pk: str, *, now: datetime) -> Audit:
-    """Audit one account. A difference counts when it is there in three readings, because a reading of many rows is no snapshot.
+    """Audit one account. A mismatch counts when it is there in three readings, because a reading of many rows is no snapshot.
 
     Raises AccountUnsettled.
     """
-    books = _settled(pk)
-    found = differences(books, now=now)
+    records = _settled(pk)
+    found = mismatches(records, now=now)
     for _ in range(READINGS_COUNT - 1):
         if not found:
             break
         time.sleep(_PAUSE_SECONDS)
-        books = _settled(pk)
-        seen = {(difference.what, difference.concerns) for difference in found}
-        found = [difference for difference in differences(books, now=now) if (difference.what, difference.concerns) in seen]
-    return Audit(books, tuple(found))
+        records = _settled(pk)
+        seen = {(mismatch.what, mismatch.concerns) for mismatch in found}
+        found = [mismatch for mismatch in mismatches(records, now=now) if (mismatch.what, mismatch.concerns) in seen]
+    return Audit(records, tuple(found))
 
 
 def progress() -> Progress:
@@ -103,7 +103,7 @@ def progress() -> Progress:
         row = AuditRow.get("AUDIT", "PROGRESS", consistent_read=True)
     except AuditRow.DoesNotExist:
         return Progress()
-    counts = (row.differences, row.failed, row.differences_before, row.failed_before)
+    counts = (row.mismatches, row.failed, row.mismatches_before, row.failed_before)
     return Progress((row.after_pk, row.after_sk) if row.after_pk else None, *(int(count) for count in counts))
 
 
@@ -113,14 +113,14 @@ def record_progress(made: Progress) -> None:
     AuditRow(
         after_pk=after_pk,
         after_sk=after_sk,
-        differences=made.differences,
+        mismatches=made.mismatches,
         failed=made.failed,
-        differences_before=made.differences_before,
+        mismatches_before=made.mismatches_before,
         failed_before=made.failed_before,
     ).save()
 
 
-def _settled(pk: str) -> Books:
+def _settled(pk: str) -> AccountRecords:
     """Read an account while no verb moves its credits or counts its jobs, which its revision tells."""
     for number in range(_TRIES_MAX):
         time.sleep(_PAUSE_SECONDS * (2**number - 1))
@@ -128,7 +128,7 @@ def _settled(pk: str) -> Books:
         # The marker of the welcome credits is the user's, and lies outside of the account.
         items = list(chain(_items(pk), _items(f"WELCOME#{pk.rpartition('#')[2]}")))
         if _revision(pk) == revision:
-            return _books(pk, items)
+            return _records(pk, items)
     raise AccountUnsettled(_name_of(pk))
 
 
@@ -145,7 +145,7 @@ def _items(pk: str) -> Iterator[Item]:
         yield from page["Items"]
 
 
-def _books(pk: str, items: Iterable[Item]) -> Books:
+def _records(pk: str, items: Iterable[Item]) -> AccountRecords:
     rows, unreadable = defaultdict[str, list[Any]](list), []
     for item in items:
         sort_key: str = item["sk"]["S"]
@@ -157,7 +157,7 @@ def _books(pk: str, items: Iterable[Item]) -> Books:
                 # No verb writes such a row: an attribute is missing, or is not of its type.
                 unreadable.append(sort_key)
     name = _name_of(pk)
-    return Books(
+    return AccountRecords(
         account=name,
         balance=next(iter(rows["ACCOUNT"]), None),
         entries=tuple(rows["ENTRY"]),

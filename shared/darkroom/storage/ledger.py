@@ -40,7 +40,7 @@ class IdempotencyKey:
 
 
 def balance(account: AccountId) -> Balance:
-    """Read the books of an account. Before its first grant an account has nothing, and that is what this says."""
+    """Read the balance of an account. Before its first grant an account has nothing, and that is what this says."""
     try:
         return to_balance(AccountRow.get(partition(account), "ACCOUNT", consistent_read=True))
     except AccountRow.DoesNotExist:
@@ -132,9 +132,9 @@ def grant(account: AccountId, amount: int, *, reason: str, reference: str, now: 
     kind = "grant" if amount > 0 else "correction"
     entry = entry_row(account, kind, now, granted=amount, available=amount, reference=reference, reason=reason)
     marker = GrantRow(partition(account), f"GRANT#{sha256(reference.encode()).hexdigest()}", entry_sk=entry.sk, amount=amount)
-    books = Update(AccountRow(partition(account)), _given(amount), AccountRow.available >= -amount if amount < 0 else None)
+    account_update = Update(AccountRow(partition(account)), _given(amount), AccountRow.available >= -amount if amount < 0 else None)
     try:
-        transact({"account": books, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": put_entry(entry)})
+        transact({"account": account_update, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": put_entry(entry)})
     except Refused as refused:
         if "marker" in refused.rows:
             granted = _granted_before(account, marker)

@@ -41,6 +41,6 @@ def to_entry(row: EntryRow) -> Entry:
 
 
 def to_balance(row: AccountRow) -> Balance:
-    """Read the books from an account's row, which may have been made before its first credits."""
+    """Read the balance from an account's row, which may have been made before its first credits."""
     counters = (row.available, row.held, row.spent, row.granted, row.in_flight, row.jobs_total)
     return Balance(*(int(counter or 0) for counter in counters))

@@ -31,7 +31,7 @@ class _Meta:
 
 
 class AccountRow(Model):
-    """The books of one account: granted = available + held + spent. Every write that moves credits or counts jobs adds one to `revision`."""
+    """The balance of one account: granted = available + held + spent. Every write that moves credits or counts jobs adds one to `revision`."""
 
     class Meta(_Meta):
         """The table."""
@@ -285,7 +285,7 @@ class AuditRow(Model):
     sk = UnicodeAttribute(range_key=True, default="PROGRESS")
     after_pk = UnicodeAttribute(null=True)
     after_sk = UnicodeAttribute(null=True)
-    differences = NumberAttribute(default=0)
+    mismatches = NumberAttribute(default=0)
     failed = NumberAttribute(default=0)
-    differences_before = NumberAttribute(default=0)
+    mismatches_before = NumberAttribute(default=0)
     failed_before = NumberAttribute(default=0)

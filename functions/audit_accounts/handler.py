@@ -1,4 +1,4 @@
-"""Every day: recompute every account from its entries and jobs, and report each difference."""
+"""Every day: recompute every account from its entries and jobs, and report each mismatch."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
         for pk, key in audit_accounts.accounts(after=progress.after):
             if context.get_remaining_time_in_millis() < _MARGIN_MILLISECONDS:
                 break
-            differences_count = _audited(pk)
-            audited_count += differences_count is not None
-            progress = progress.behind(key, differences_count)
+            mismatches_count = _audited(pk)
+            audited_count += mismatches_count is not None
+            progress = progress.behind(key, mismatches_count)
         else:
             progress = progress.finished()
     finally:
         audit_accounts.record_progress(progress)
         # Of whole rounds, so that a run over some accounts does not call off the alarm of the others.
-        metrics.add_metric("BooksDifferences", "Count", progress.differences_known)
+        metrics.add_metric("LedgerMismatches", "Count", progress.mismatches_known)
         metrics.add_metric("AuditsFailed", "Count", progress.failed_known)
     metrics.add_metric("AccountsAudited", "Count", audited_count)
-    logger.info("books audited", accounts=audited_count, differences=progress.differences_known, finished=progress.after is None)
+    logger.info("accounts audited", accounts=audited_count, mismatches=progress.mismatches_known, finished=progress.after is None)
 
 
 def _audited(pk: str) -> int | None:
-    """Audit one account, and give how many differences there are; None when that cannot be told."""
+    """Audit one account, and give how many mismatches there are; None when that cannot be told."""
     try:
-        found = audit_accounts.audit(pk, now=clock.now()).differences
+        found = audit_accounts.audit(pk, now=clock.now()).mismatches
     except Exception:  # noqa: BLE001 (one account in trouble must not keep the others unaudited; it has its turn again in the next round)
         logger.exception("account not audited", account=pk)
         return None
-    for difference in found:
-        logger.error("books differ", **asdict(difference))
+    for mismatch in found:
+        logger.error("ledger mismatch", **asdict(mismatch))
     return len(found)

@@ -1,4 +1,4 @@
-"""The books of an account, recomputed from its entries and its jobs."""
+"""The ledger of an account, recomputed from its entries and its jobs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SUMS = ("granted", "available", "held", "spent")
 
 
 @dataclass(frozen=True)
-class Books:
+class AccountRecords:
     """What an account's partition holds, all of it."""
 
     account: AccountRow
@@ -25,52 +25,52 @@ class Books:
         return [entry for entry in self.entries if entry.kind == kind]
 
 
-def checked_books(account: AccountId) -> Books:
-    """Read the books and hold every sum against every other."""
-    books = Books(
+def checked_records(account: AccountId) -> AccountRecords:
+    """Read the ledger and hold every sum against every other."""
+    records = AccountRecords(
         AccountRow.get(partition(account), "ACCOUNT", consistent_read=True),
         tuple(EntryRow.query(partition(account), EntryRow.sk.startswith("ENTRY#"), consistent_read=True)),
         tuple(to_job(row) for row in JobRow.query(partition(account), JobRow.sk.startswith(JOB_PREFIX), consistent_read=True)),
     )
-    _check_sums(books)
-    _check_counts(books)
-    _check_resolutions(books)
-    return books
+    _check_sums(records)
+    _check_counts(records)
+    _check_resolutions(records)
+    return records
 
 
-def _check_sums(books: Books) -> None:
-    row = books.account
+def _check_sums(records: AccountRecords) -> None:
+    row = records.account
     assert row.granted == row.available + row.held + row.spent, "granted = available + held + spent"
     for name in _SUMS:
         assert getattr(row, name) >= 0, f"{name} is below zero"
-        assert getattr(row, name) == sum(getattr(entry, name) for entry in books.entries), f"{name} is not the sum of its entries"
-    for entry in books.entries:
+        assert getattr(row, name) == sum(getattr(entry, name) for entry in records.entries), f"{name} is not the sum of its entries"
+    for entry in records.entries:
         assert entry.granted == entry.available + entry.held + entry.spent, f"the entry {entry.sk} does not balance"
 
 
-def _check_counts(books: Books) -> None:
-    row = books.account
-    assert row.in_flight == sum(not job.status.is_final for job in books.jobs), "in_flight counts the open jobs"
-    assert row.jobs_total == len(books.jobs), "jobs_total counts the jobs"
-    assert row.held == sum(job.held for job in books.jobs), "what is held is held by jobs"
-    deleted_count = len(books.entries_of("hold")) - len(books.jobs)
-    assert row.revision == len(books.entries) + deleted_count, "revision counts the entries and the deletions"
+def _check_counts(records: AccountRecords) -> None:
+    row = records.account
+    assert row.in_flight == sum(not job.status.is_final for job in records.jobs), "in_flight counts the open jobs"
+    assert row.jobs_total == len(records.jobs), "jobs_total counts the jobs"
+    assert row.held == sum(job.held for job in records.jobs), "what is held is held by jobs"
+    deleted_count = len(records.entries_of("hold")) - len(records.jobs)
+    assert row.revision == len(records.entries) + deleted_count, "revision counts the entries and the deletions"
 
 
-def _check_resolutions(books: Books) -> None:
-    holds = {entry.job_id: entry for entry in books.entries_of("hold")}
+def _check_resolutions(records: AccountRecords) -> None:
+    holds = {entry.job_id: entry for entry in records.entries_of("hold")}
     resolutions = defaultdict(list)
-    for entry in (*books.entries_of("settle"), *books.entries_of("release")):
+    for entry in (*records.entries_of("settle"), *records.entries_of("release")):
         resolutions[entry.job_id].append(entry)
-    assert len(holds) == len(books.entries_of("hold")), "a job has one hold"
-    assert holds.keys() >= {job.job_id for job in books.jobs}, "a job has a hold"
-    open_jobs = {job.job_id for job in books.jobs if not job.status.is_final}
+    assert len(holds) == len(records.entries_of("hold")), "a job has one hold"
+    assert holds.keys() >= {job.job_id for job in records.jobs}, "a job has a hold"
+    open_jobs = {job.job_id for job in records.jobs if not job.status.is_final}
     # A job that was deleted had ended, and its entries have stayed.
     assert resolutions.keys() == holds.keys() - open_jobs, "an open job has no resolution, and every other has"
     for job_id, entries in resolutions.items():
         (entry,) = entries
         assert entry.held == -holds[job_id].held, "a hold is resolved as a whole"
-    for job in books.jobs:
+    for job in records.jobs:
         if job.status.is_final:
             (entry,) = resolutions[job.job_id]
             assert (entry.spent, entry.available) == (job.charged, job.refunded), "the receipt is the entry"
