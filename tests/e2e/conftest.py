@@ -10,7 +10,7 @@ import requests
 
 from local.client import Client
 from local.stack import LocalStack
-from tests.e2e.people import Person, signed_in
+from tests.e2e.actors import Person, signed_in
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
 

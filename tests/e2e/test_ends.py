@@ -11,7 +11,7 @@ import requests
 from local.client import Client
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.people import Person, predictions_of, set_faults
+from tests.e2e.actors import Person, predictions_of, set_faults
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.people import Person, predictions_of, set_faults
+from tests.e2e.actors import Person, predictions_of, set_faults
 
 
 @pytest.mark.parametrize(

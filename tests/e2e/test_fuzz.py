@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.people import FINAL, Person
+from tests.e2e.actors import FINAL, Person
 from tests.fuzz.run import fuzz
 
 

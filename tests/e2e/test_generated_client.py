@@ -18,7 +18,7 @@ from PIL import Image
 
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.people import FINAL
+from tests.e2e.actors import FINAL
 
 PACKAGE = "darkroom_client"
 

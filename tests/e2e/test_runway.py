@@ -11,7 +11,7 @@ import requests
 from local.cloud.seeding import LOCAL_RUNWAY_KEY
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.people import Person, must_show_nowhere
+from tests.e2e.actors import Person, must_show_nowhere
 from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from local.cloud.seeding import LOCAL_STABLE_DIFFUSION_LOGIN
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.people import Person, must_show_nowhere
+from tests.e2e.actors import Person, must_show_nowhere
 from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 

@@ -9,7 +9,7 @@ import requests
 from PIL import Image
 
 from local.stack import LocalStack
-from tests.e2e.people import Person, predictions_of
+from tests.e2e.actors import Person, predictions_of
 
 
 def image(size: tuple[int, int] = (300, 200)) -> bytes:

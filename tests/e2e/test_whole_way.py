@@ -16,7 +16,7 @@ from standardwebhooks.webhooks import Webhook
 from local.stack import LocalStack
 from tests.builders import until
 from tests.contract import description
-from tests.e2e.people import Person, predictions_of, set_faults, signed_in
+from tests.e2e.actors import Person, predictions_of, set_faults, signed_in
 
 
 def image_at(url: str) -> Image.Image:

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from local.stack import LocalStack
-from tests.e2e.people import Person, signed_in
+from tests.e2e.actors import Person, signed_in
 
 GALLERY = {"Origin": "https://gallery.example"}
 PROMPTS = ["灯塔在黎明", "🏮🧑🏽‍🚀 dawn", "منارة عند الفجر", "e\u0301 is not \u00e9", "a\u202eb", "\u05e9\u05dc\u05d5\u05dd — Ünïcödé"]

@@ -12,7 +12,7 @@ import requests
 from local.real_replicate import NotUsable, RealReplicate
 from local.replicate import SimulatedReplicate
 from local.stack import LocalStack
-from tests.e2e.people import Person, must_show_nowhere
+from tests.e2e.actors import Person, must_show_nowhere
 from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 BUILD_DIRECTORY = Path(".aws-sam/local")

@@ -39,7 +39,7 @@ ROUTES = [
 
 
 class Killed(BaseException):
-    """The sandbox is gone. No handler catches it."""
+    """The invocation is gone. No handler catches it."""
 
 
 def killed() -> None:

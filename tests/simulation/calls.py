@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Killed(BaseException):
-    """The sandbox is gone, at this call. No handler catches it, and none of its later calls is made."""
+    """The invocation is gone, at this call. No handler catches it, and none of its later calls is made."""
 
 
 class Kind(Enum):

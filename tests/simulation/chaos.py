@@ -1,4 +1,4 @@
-"""Chaos over HTTP: many jobs of several accounts on the whole local stack, while webhooks, creates, answers and sandboxes are lost.
+"""Chaos over HTTP: many jobs of several accounts on the whole local stack, while webhooks, creates, answers and invocations are lost.
 
 `python -m tests.simulation.chaos --jobs 1000 --seed 7` runs it by itself; it prints what happened, and every promise that was broken.
 """
@@ -21,9 +21,9 @@ import requests
 
 from local.client import Client
 from local.stack import LocalStack
+from tests.simulation.chaos_actors import CREDITS_PER_JOB_MAX, Customer, Plan
 from tests.simulation.chaos_checks import Table, broken_promises, predictions_by_job
-from tests.simulation.chaos_people import CREDITS_PER_JOB_MAX, Customer, Plan
-from tests.simulation.chaos_weather import FAULTS, Weather, counted_faults
+from tests.simulation.chaos_faults import FAULTS, FaultProfile, counted_faults
 
 ACCOUNTS_COUNT = 10
 BUILD_DIRECTORY = Path(".aws-sam/local")
@@ -40,19 +40,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.chaos")
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs-per-kill", type=int, default=6, help="jobs from one killing of sandboxes to the next, on average")
+    parser.add_argument("--jobs-per-kill", type=int, default=6, help="jobs from one killing of invocations to the next, on average")
     given = parser.parse_args()
     began_at = time.monotonic()
     with tempfile.TemporaryDirectory() as logs, counted_faults() as faults, the_stack(logs) as stack:
         table = Table(stack)
         customers = arrived(stack, table, jobs_count=given.jobs, seed=given.seed)
-        with Weather(stack, seed=given.seed) as weather:
-            live(customers, weather, killing_at(given.jobs, given.jobs_per_kill, seed=given.seed))
+        with FaultProfile(stack, seed=given.seed) as fault_profile:
+            live(customers, fault_profile, killing_at(given.jobs, given.jobs_per_kill, seed=given.seed))
         wait_until(lambda: not list(table.left_over()), seconds=60)
-        for line in told(stack, customers, weather, faults, Path(logs)):
+        for line in run_scenario(stack, customers, fault_profile, faults, Path(logs)):
             sys.stdout.write(f"{line}\n")
         sys.stdout.write(f"in {time.monotonic() - began_at:.0f} seconds, seed {given.seed}\n")
-        broken = [*broken_promises(stack, customers, table), *fair_weather(customers, weather, faults)]
+        broken = [*broken_promises(stack, customers, table), *fair_weather(customers, fault_profile, faults)]
     sys.stderr.writelines(f"BROKEN: {promise}\n" for promise in broken)
     return 1 if broken else 0
 
@@ -80,30 +80,30 @@ def killing_at(jobs_count: int, jobs_per_kill: int, *, seed: int) -> list[int]:
     return sorted(random.Random(seed).sample(taken, len(taken) // jobs_per_kill))
 
 
-def live(customers: Sequence[Customer], weather: Weather, killing: Sequence[int]) -> None:
-    """Have all customers live at once, and sandboxes killed after so many jobs."""
-    with ThreadPoolExecutor(len(customers)) as lives:
-        futures = [lives.submit(customer.live, ending_seconds_max=ENDING_SECONDS_MAX) for customer in customers]
+def live(customers: Sequence[Customer], fault_profile: FaultProfile, killing: Sequence[int]) -> None:
+    """Have all customers live at once, and invocations killed after so many jobs."""
+    with ThreadPoolExecutor(len(customers)) as executor:
+        futures = [executor.submit(customer.live, ending_seconds_max=ENDING_SECONDS_MAX) for customer in customers]
         for jobs_count in killing:
             while sum(customer.submitted_count for customer in customers) < jobs_count and not any(future.done() for future in futures):
                 time.sleep(_PAUSE_SECONDS)
-            weather.kill()
+            fault_profile.kill()
     for customer, future in zip(customers, futures, strict=True):
         if error := future.exception():
             customer.complaints.append(f"{customer.user}: {type(error).__name__} {error}")
 
 
-def fair_weather(customers: Sequence[Customer], weather: Weather, faults: Counter[str]) -> Iterator[str]:
+def fair_weather(customers: Sequence[Customer], fault_profile: FaultProfile, faults: Counter[str]) -> Iterator[str]:
     """Name what did not go wrong, so that a chaos that was none does not pass for one that was survived."""
     yield from (f"no {name} came in this chaos" for name in FAULTS if not name.endswith("_seconds") and not faults[name])
-    if not weather.kills.total():
-        yield "no sandbox was killed in this chaos"
+    if not fault_profile.kills.total():
+        yield "no invocation was killed in this chaos"
     statuses = Counter(outcome.job["status"] for customer in customers for outcome in customer.outcomes.values())
     if statuses["completed"] < COMPLETED_SHARE_MIN * statuses.total():
         yield f"too few jobs were completed to show anything: {listed(statuses)}"
 
 
-def told(stack: LocalStack, customers: Sequence[Customer], weather: Weather, faults: Counter[str], logs: Path) -> Iterator[str]:
+def run_scenario(stack: LocalStack, customers: Sequence[Customer], fault_profile: FaultProfile, faults: Counter[str], logs: Path) -> Iterator[str]:
     """Say what happened, a line each."""
     outcomes = [outcome for customer in customers for outcome in customer.outcomes.values()]
     ends = Counter(f"{outcome.job['status']} {(outcome.job['error'] or {}).get('code', '')}".strip() for outcome in outcomes)
@@ -118,7 +118,7 @@ def told(stack: LocalStack, customers: Sequence[Customer], weather: Weather, fau
     yield f"the provider: {faults['throttle']} throttled, {faults['unavailable']} unavailable, {faults['lost_create_answer']} answers to creates lost"
     seconds = sorted(lasted_seconds(outcome.job) for outcome in outcomes)
     yield f"a job took {seconds[len(seconds) // 2]:.0f} seconds (median), {seconds[-1]:.0f} at most"
-    yield f"sandboxes: {weather.kills.total()} killed ({listed(weather.kills)})"
+    yield f"invocations: {fault_profile.kills.total()} killed ({listed(fault_profile.kills)})"
     yield f"the API: {sum(each.refusals_count for each in customers)} times too many jobs, {sum(each.broken_calls_count for each in customers)} broken calls"
     for what, message in (
         ("orphan predictions", "orphan prediction"),

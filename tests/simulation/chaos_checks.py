@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 
 from local.stack import LocalStack
-from tests.simulation.chaos_people import Customer, Outcome
+from tests.simulation.chaos_actors import Customer, Outcome
 
 COUNTERS = ("granted", "available", "held", "spent")
 PRICE = 10
@@ -135,7 +135,7 @@ def _of_the_provider(outcome: Outcome, predictions: Sequence[Mapping[str, Any]])
 
 
 def _of_the_bucket(stack: LocalStack, customers: Sequence[Customer], table: Table) -> Iterator[str]:
-    """The bucket holds nothing of a job whose deletion was answered, and nothing that recovery will not purge of one whose sandbox was killed."""
+    """The bucket holds nothing of a job whose deletion was answered, and nothing that recovery will not purge of one whose invocation was killed."""
     deletions = {job_id: outcome.deletion for customer in customers for job_id, outcome in customer.outcomes.items() if outcome.deletion}
     to_purge = set(table.to_purge())
     for page in stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=stack.physical_id("MediaBucket")):

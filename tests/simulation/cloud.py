@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any
 
 from tests.aws import TEMPLATE
-from tests.simulation.agenda import Agenda
+from tests.simulation.event_queue import EventQueue
 from tests.simulation.interpreter import StepFunctions
 from tests.simulation.memory_table import MemoryTable, TableError
 
@@ -23,7 +23,7 @@ RECEIVES_MAX = TEMPLATE["Resources"]["CallbackQueue"]["Properties"]["RedrivePoli
 class Cloud:
     """What the stack keeps. `queued` is told of each message that the bus hands on to the callback queue."""
 
-    def __init__(self, agenda: Agenda, states: StepFunctions, secrets: Mapping[str, str], queued: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, event_queue: EventQueue, states: StepFunctions, secrets: Mapping[str, str], queued: Callable[[dict[str, Any]], None]) -> None:
         indexes = {
             index["IndexName"]: (index["KeySchema"][0]["AttributeName"], index["KeySchema"][1]["AttributeName"])
             for index in TEMPLATE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]
@@ -33,7 +33,7 @@ class Cloud:
         self.secrets = dict(secrets)
         self.events: list[dict[str, Any]] = []
         self.metrics: list[dict[str, Any]] = []
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._queued = queued
         self._services: dict[str, Service] = {
             "dynamodb": self.table.call,
@@ -85,5 +85,5 @@ class Cloud:
         for entry in request["Entries"]:
             event = {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
             self.events.append(event)
-            self._agenda.at(self._agenda.now + timedelta(seconds=1), "callback queue", lambda event=event: self._queued(event))  # type: ignore[misc]
+            self._event_queue.at(self._event_queue.now + timedelta(seconds=1), "callback queue", lambda event=event: self._queued(event))  # type: ignore[misc]
         return {"FailedEntryCount": 0, "Entries": [{} for _ in request["Entries"]]}

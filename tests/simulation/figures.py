@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.simulation.calls import Kind
-from tests.simulation.world import World
+from tests.simulation.environment import Environment
 
 
 class Figures(Counter[str]):
     """Counts by name. Those of several runs add up."""
 
-    def add_world(self, world: World, ends: Counter[str]) -> None:
-        """Count what happened in a world that is over."""
+    def add_environment(self, environment: Environment, ends: Counter[str]) -> None:
+        """Count what happened in an environment that is over."""
         self["schedules"] += 1
-        self["invocations"] += len(world.sandboxes)
-        self["calls"] += sum(len(sandbox.calls) for sandbox in world.sandboxes)
-        for sandbox in world.sandboxes:
-            for _, fault in sandbox.faults:
+        self["invocations"] += len(environment.invocations)
+        self["calls"] += sum(len(invocation.calls) for invocation in environment.invocations)
+        for invocation in environment.invocations:
+            for _, fault in invocation.faults:
                 self[_NAMES[fault.kind]] += 1
-            self["crashes"] += isinstance(sandbox.error, TimeoutError)
-        self["predictions"] += len(world.replicate.predictions)
-        self["webhooks lost"] += world.lost_webhooks
+            self["crashes"] += isinstance(invocation.error, TimeoutError)
+        self["predictions"] += len(environment.replicate.predictions)
+        self["webhooks lost"] += environment.lost_webhooks
         for status, count in ends.items():
             self[f"jobs {status}"] += count
 
-    def told(self) -> str:
+    def run_scenario(self) -> str:
         """Say them in one line."""
         return ", ".join(f"{count:,} {name}" for name, count in self.items())
 

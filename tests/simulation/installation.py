@@ -1,4 +1,4 @@
-"""A world in the place of the real one: time, chance, AWS, the provider, HTTP. Everything of the project's own stays as it is."""
+"""A environment in the place of the real one: time, chance, AWS, the provider, HTTP. Everything of the project's own stays as it is."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from tests.simulation.other_providers import RUNWAY_HOST, WEBUI_HOST, webui_answ
 from tests.simulation.replicate_model import BASE_URL, DELIVERY_HOST
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.environment import Environment
 
 FUNCTIONS = {folder_of(name): name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"}
 PUBLIC_URL = "https://darkroom.test"
-_ENVIRONMENT = {
+_VARIABLES = {
     "PUBLIC_URL": PUBLIC_URL,
     "REPLICATE_BASE_URL": BASE_URL,
     "DELIVERY_HOSTS": DELIVERY_HOST,
@@ -50,25 +50,25 @@ _ENVIRONMENT = {
 }
 
 
-class _Stage:
-    """Where the world stands that the handlers live in."""
+class _Current:
+    """Where the environment stands that the handlers live in."""
 
-    world: World
+    environment: Environment
 
 
-class _Chance:
-    """The chance of whatever world is on the stage, in the place of the module `random`."""
+class _SeededRandom:
+    """The chance of whatever environment is on the stage, in the place of the module `random`."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(_Stage.world.rng, name)
+        return getattr(_Current.environment.rng, name)
 
 
 @contextmanager
-def on_stage(world: World, **environment: str) -> Iterator[None]:
-    """Have the handlers live in this world, with these variables in their environment."""
+def patched_environment(environment: Environment, **variables: str) -> Iterator[None]:
+    """Have the handlers live in this environment, with these variables in their environment."""
     _install()
-    _Stage.world = world
-    with mock.patch.dict(os.environ, _ENVIRONMENT | environment):
+    _Current.environment = environment
+    with mock.patch.dict(os.environ, _VARIABLES | variables):
         forget_settings()
         with ExitStack() as stack:
             for target, name, instead in _replacements():
@@ -90,7 +90,7 @@ def _install() -> None:
 @cache
 def _virtual_modules() -> dict[ModuleType, Any]:
     """Give what stands in the place of the modules that know the time and chance."""
-    draw: Any = _Chance()
+    draw: Any = _SeededRandom()
 
     def bits(count: int) -> int:
         number: int = draw.getrandbits(count)
@@ -117,15 +117,15 @@ def _replaced_modules() -> tuple[tuple[ModuleType, str, Any], ...]:
 
 
 def _seconds() -> float:
-    return _Stage.world.agenda.now.timestamp()
+    return _Current.environment.event_queue.now.timestamp()
 
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
-    yield clock, "now", lambda: _Stage.world.agenda.now
+    yield clock, "now", lambda: _Current.environment.event_queue.now
     yield standardwebhooks.webhooks, "datetime", _VirtualDatetime
-    yield botocore.client.BaseClient, "_make_api_call", lambda client, operation, request: _aws(_Stage.world, client, operation, request)
-    yield httpx.HTTPTransport, "handle_request", lambda _, request: _provider(_Stage.world, request)
-    yield requests.adapters.HTTPAdapter, "send", lambda _, request, **__: _http(_Stage.world, request)
+    yield botocore.client.BaseClient, "_make_api_call", lambda client, operation, request: _aws(_Current.environment, client, operation, request)
+    yield httpx.HTTPTransport, "handle_request", lambda _, request: _provider(_Current.environment, request)
+    yield requests.adapters.HTTPAdapter, "send", lambda _, request, **__: _http(_Current.environment, request)
     yield uuid6, "_last_v7_timestamp", None
     yield from _replaced_modules()
 
@@ -133,10 +133,10 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
 class _VirtualDatetime(datetime):
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-        return _Stage.world.agenda.now.astimezone(tz or UTC)
+        return _Current.environment.event_queue.now.astimezone(tz or UTC)
 
 
-def _aws(world: World, client: Any, operation: str, request: Any) -> Any:
+def _aws(environment: Environment, client: Any, operation: str, request: Any) -> Any:
     service = client.meta.service_model.service_name
 
     def error(code: str, members: Any) -> ClientError:
@@ -146,7 +146,7 @@ def _aws(world: World, client: Any, operation: str, request: Any) -> Any:
 
     def perform() -> Any:
         try:
-            return world.cloud.call(service, operation, request)
+            return environment.cloud.call(service, operation, request)
         except TableError as refused:
             raise error(refused.code, dict(refused.members)) from None
 
@@ -158,30 +158,30 @@ def _aws(world: World, client: Any, operation: str, request: Any) -> Any:
         others = [{"Code": "None"} for _ in request["TransactItems"][len(fault.reasons) :]]
         return error(fault.code, {"CancellationReasons": [*({"Code": reason} for reason in fault.reasons), *others]})
 
-    return world.external(Request(f"{service}.{operation}", perform, failed, request))
+    return environment.external(Request(f"{service}.{operation}", perform, failed, request))
 
 
-def _provider(world: World, request: httpx.Request) -> httpx.Response:
+def _provider(environment: Environment, request: httpx.Request) -> httpx.Response:
     def failed(fault: Fault) -> Exception:
         return httpx.ReadTimeout("no answer", request=request) if fault.after else httpx.ConnectError("refused", request=request)
 
     name = f"provider {request.method} {'/'.join(part for part in request.url.path.split('/')[2:] if not part.startswith(('p0', 'task-')))}"
-    provider = world.runway if request.url.host == RUNWAY_HOST else world.replicate
-    return world.external(Request(name, lambda: provider.answer(request), failed))
+    provider = environment.runway if request.url.host == RUNWAY_HOST else environment.replicate
+    return environment.external(Request(name, lambda: provider.answer(request), failed))
 
 
-def _http(world: World, request: requests.PreparedRequest) -> requests.Response:
+def _http(environment: Environment, request: requests.PreparedRequest) -> requests.Response:
     def perform() -> requests.Response:
         url = str(request.url)
         if WEBUI_HOST in url:
             status, body = webui_answer(request)
         elif DELIVERY_HOST in url:
-            status, body = (200, file) if (file := world.runway.file(url)) else world.replicate.file(url)
+            status, body = (200, file) if (file := environment.runway.file(url)) else environment.replicate.file(url)
         else:
-            status, body = world.called_back(request)
+            status, body = environment.called_back(request)
         return _response(request, status, body)
 
-    return world.external(Request(f"http {request.method}", perform, lambda _: requests.exceptions.ConnectionError("no answer")))
+    return environment.external(Request(f"http {request.method}", perform, lambda _: requests.exceptions.ConnectionError("no answer")))
 
 
 def _response(request: requests.PreparedRequest, status: int, body: bytes) -> requests.Response:

@@ -17,7 +17,7 @@ from typing import Any
 from samcli.yamlhelper import yaml_parse
 
 from tests.aws import ROOT, TEMPLATE, folder_of
-from tests.simulation.agenda import Agenda, Due
+from tests.simulation.event_queue import Due, EventQueue
 from tests.simulation.memory_table import TableError
 from tests.simulation.paths import filled, found, placed
 
@@ -88,9 +88,9 @@ class Execution:
 class StepFunctions:
     """The service, with the one state machine. `invoke` starts a function and is told by a callback, once, how that ended."""
 
-    def __init__(self, agenda: Agenda, rng: Random, invoke: Callable[[str, Any, Callable[[Any], None], Fail], None]) -> None:
+    def __init__(self, event_queue: EventQueue, rng: Random, invoke: Callable[[str, Any, Callable[[Any], None], Fail], None]) -> None:
         self.executions: dict[str, Execution] = {}
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._rng = rng
         self._invoke = invoke
         self._states: dict[str, Any] = deployed_definition()["States"]
@@ -109,13 +109,13 @@ class StepFunctions:
                 return {"executionArn": request["executionArn"], "name": execution.name, "status": execution.status, **stopped}
             case "StopExecution":
                 self.stop(self._named(request["executionArn"]), "ABORTED")
-                return {"stopDate": self._agenda.now}
+                return {"stopDate": self._event_queue.now}
         raise KeyError(operation)
 
     def stop(self, execution: Execution, status: str) -> None:
-        """End an execution. Its sandboxes know nothing of it."""
+        """End an execution. Its invocations know nothing of it."""
         if execution.is_running:
-            execution.status, execution.stopped_at = status, self._agenda.now
+            execution.status, execution.stopped_at = status, self._event_queue.now
             self._leave(execution)
 
     def _start(self, name: str, given: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class StepFunctions:
         if not known:
             execution = self.executions[name] = Execution(name, given)
             self._enter_soon(execution, deployed_definition()["StartAt"], json.loads(given))
-        return {"executionArn": name, "startDate": self._agenda.now}
+        return {"executionArn": name, "startDate": self._event_queue.now}
 
     def _succeed(self, token: str) -> dict[str, Any]:
         if token not in self._tokens:
@@ -145,17 +145,17 @@ class StepFunctions:
     def _leave(self, execution: Execution) -> None:
         if execution.current:
             execution.current.is_current = False
-            self._agenda.call_off(execution.current.timeout)
+            self._event_queue.call_off(execution.current.timeout)
             execution.current = None
 
     def _enter_soon(self, execution: Execution, state: str, data: Any, *, at: datetime | None = None) -> None:
         def enter() -> None:
             if execution.is_running:
-                execution.state, execution.data, execution.entered_at, execution.retries = state, data, self._agenda.now, {}
+                execution.state, execution.data, execution.entered_at, execution.retries = state, data, self._event_queue.now, {}
                 execution.passed.append(state)
                 self._do(execution, self._states[state])
 
-        self._agenda.at(at or self._agenda.now, f"{execution.name[-6:]} enters {state}", enter)
+        self._event_queue.at(at or self._event_queue.now, f"{execution.name[-6:]} enters {state}", enter)
 
     def _do(self, execution: Execution, state: dict[str, Any]) -> None:
         data = execution.data
@@ -179,7 +179,7 @@ class StepFunctions:
         attempt = execution.current = Try(f"token-{execution.name}-{len(self._tokens)}")
         self._tokens[attempt.token] = execution, attempt
         seconds = state.get("TimeoutSeconds") or found(state["TimeoutSecondsPath"], execution.data)
-        attempt.timeout = self._agenda.after(
+        attempt.timeout = self._event_queue.after(
             seconds, f"{execution.name[-6:]} times out in {execution.state}", lambda: self._task_failed(execution, attempt, "States.Timeout", "")
         )
         assert execution.entered_at
@@ -242,7 +242,7 @@ class StepFunctions:
             if execution.is_running and execution.entered_at == entered_at and execution.current is None:
                 self._try(execution, state)
 
-        self._agenda.at(self._agenda.now + timedelta(seconds=seconds), f"{execution.name[-6:]} retries {execution.state}", again)
+        self._event_queue.at(self._event_queue.now + timedelta(seconds=seconds), f"{execution.name[-6:]} retries {execution.state}", again)
 
 
 def _matches(error: str, name: str) -> bool:

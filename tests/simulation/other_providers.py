@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import requests
 
-from tests.simulation.agenda import Agenda
+from tests.simulation.event_queue import EventQueue
 from tests.simulation.replicate_model import DELIVERY_HOST, small_image
 
 RUNWAY_HOST = "runway.test"
@@ -29,16 +29,16 @@ class _Task:
 class Runway:
     """Runway's tasks: each runs for three seconds, and has one file."""
 
-    def __init__(self, agenda: Agenda) -> None:
+    def __init__(self, event_queue: EventQueue) -> None:
         self.tasks: dict[str, _Task] = {}
-        self._agenda = agenda
+        self._event_queue = event_queue
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of Runway's SDK."""
         resource, _, task_id = request.url.path.removeprefix("/v1/").partition("/")
         if request.method == "POST":
             task_id = f"task-{len(self.tasks)}"
-            self.tasks[task_id] = _Task(self._agenda.now + timedelta(seconds=_RUN_SECONDS))
+            self.tasks[task_id] = _Task(self._event_queue.now + timedelta(seconds=_RUN_SECONDS))
             return httpx.Response(200, json={"id": task_id})
         task = self.tasks.get(task_id)
         if resource != "tasks" or task is None or task.is_deleted:
@@ -46,7 +46,7 @@ class Runway:
         if request.method == "DELETE":
             task.is_deleted = True
             return httpx.Response(204)
-        is_done = self._agenda.now >= task.done_at
+        is_done = self._event_queue.now >= task.done_at
         document: dict[str, Any] = {"id": task_id, "status": "SUCCEEDED" if is_done else "RUNNING", "createdAt": "2026-01-02T12:00:00Z"}
         return httpx.Response(200, json=document | ({"output": [f"http://{DELIVERY_HOST}/{task_id}/0.png"]} if is_done else {}))
 

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, FUNCTION_TIMEOUT_SECONDS_MAX
 from darkroom.domain.uploads import UPLOADS_PREFIX
 from darkroom.services import audit_accounts
+from tests.simulation.environment import TIMEOUTS, Environment
 from tests.simulation.permissions import forbidden
 from tests.simulation.records import COUNTERS, FINAL, Partition, Records, moment
 from tests.simulation.replicate_model import INTERRUPTED, Prediction
-from tests.simulation.world import TIMEOUTS, World
 
 # Deadline, wait, storing with its last try; then it is stopped, has to be quiet, and is ended. Each of these may wait for a look of recovery's,
 # and one look may be the one that was killed.
@@ -31,11 +31,11 @@ class BrokenPromise(AssertionError):
 
 
 class Promises:
-    """Looks at one world, and remembers what must never change."""
+    """Looks at one environment, and remembers what must never change."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        world.watch_creation = partial(broken_by_creation, world)
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        environment.watch_creation = partial(broken_by_creation, environment)
         self._records = Records()
         self._final: dict[str, Mapping[str, Any]] = {}
         self._entries: dict[str, Mapping[str, Any]] = {}
@@ -45,11 +45,11 @@ class Promises:
 
     def check(self, *, in_time: bool = False) -> None:
         """Look at every promise. With `in_time` also at when a job must have ended, which holds only while the provider and AWS are well."""
-        world = self._world
-        accounts = self._records.accounts(world.cloud.table.items)
+        environment = self._environment
+        accounts = self._records.accounts(environment.cloud.table.items)
         self._hear_events()
-        broken = list(world.broken)
-        predictions = _by_nonce(world.replicate.predictions.values())
+        broken = list(environment.broken)
+        predictions = _by_nonce(environment.replicate.predictions.values())
         for name, partition in accounts.items():
             broken += (f"{name}: {fault}" for fault in self._in_account(partition))
             for job_id, job in partition.jobs.items():
@@ -62,23 +62,23 @@ class Promises:
     def check_quiet(self) -> None:
         """Look at what must be so when nothing is coming any more."""
         self.check()
-        world = self._world
-        accounts = self._records.accounts(world.cloud.table.items)
+        environment = self._environment
+        accounts = self._records.accounts(environment.cloud.table.items)
         jobs = {job_id: job for partition in accounts.values() for job_id, job in partition.jobs.items()}
         broken = [f"{job_id} is {job['status']}" for job_id, job in jobs.items() if job["status"] not in FINAL]
         broken += [f"{name} has {partition.marks} not purged" for name, partition in accounts.items() if partition.marks]
         broken += [f"slot {slot['sk']} is held by {slot['holder']}" for slot in self._records.slots()]
-        broken += [f"{each.id} runs still" for each in world.replicate.predictions.values() if each.completed_at is None]
-        broken += [f"{each.name} runs still" for each in world.states.executions.values() if each.is_running]
-        broken += forbidden(call for sandbox in world.sandboxes for call in sandbox.calls)
-        called_back = {json.loads(request.body or "")["data"]["id"]: json.loads(request.body or "")["data"]["status"] for request in world.callbacks}
+        broken += [f"{each.id} runs still" for each in environment.replicate.predictions.values() if each.completed_at is None]
+        broken += [f"{each.name} runs still" for each in environment.states.executions.values() if each.is_running]
+        broken += forbidden(call for invocation in environment.invocations for call in invocation.calls)
+        called_back = {json.loads(request.body or "")["data"]["id"]: json.loads(request.body or "")["data"]["status"] for request in environment.callbacks}
         broken += (
             f"{job_id} is {job['status']}, and its owner was told {called_back.get(job_id)}"
             for job_id, job in jobs.items()
             if "callback_url" in job and called_back.get(job_id) != job["status"]
         )
         for name in accounts:
-            found = audit_accounts.audit(f"ACCOUNT#{name.replace('/', '#')}", now=world.agenda.now)
+            found = audit_accounts.audit(f"ACCOUNT#{name.replace('/', '#')}", now=environment.event_queue.now)
             broken += (f"the audit of {name} finds {mismatch}" for mismatch in found.mismatches)
         if broken:
             raise BrokenPromise("\n".join(broken))
@@ -120,7 +120,7 @@ class Promises:
             yield from self._in_attempts(job, predictions)
         if job["status"] in FINAL:
             yield from self._in_ended(job_id, job)
-        elif in_time and self._world.agenda.now > (latest := _latest_end(job)):
+        elif in_time and self._environment.event_queue.now > (latest := _latest_end(job)):
             yield f"is {job['status']} still, and should have ended by {latest}"
         elif job["quoted"] != job["held"]:
             yield f"is open, quoted {job['quoted']} and holds {job['held']}"
@@ -138,7 +138,7 @@ class Promises:
         if job["status"] == "canceled" and canceled_at is None:
             yield "is canceled, and nobody asked for it"
         for output in job["outputs"]:
-            if missing := {output["key"], output.get("thumbnail_key", output["key"])} - self._world.cloud.objects.keys():
+            if missing := {output["key"], output.get("thumbnail_key", output["key"])} - self._environment.cloud.objects.keys():
                 yield f"has ended, and its objects {missing} are not in the bucket"
         if job.get("check_queue") != "open" and job["status"] not in self._announced[job_id]:
             yield "has ended and left the open jobs, and nobody was told"
@@ -172,7 +172,7 @@ class Promises:
                 yield f"has {len(attempts)} attempts, the first with {first}"
 
     def _in_bucket(self, accounts: Mapping[str, Partition]) -> Iterator[str]:
-        for key in self._world.cloud.objects:
+        for key in self._environment.cloud.objects:
             if key.startswith(UPLOADS_PREFIX):
                 continue
             _, platform, user, job_id, name = key.split("/")
@@ -197,26 +197,26 @@ class Promises:
                     yield f"{name}/{job_id} believes to hold slot {job['slot']}"
 
     def _hear_events(self) -> None:
-        events = self._world.cloud.events
+        events = self._environment.cloud.events
         for event in events[self._events_seen :]:
             detail = event["detail"]
             if (detail["id"], event["detail-type"]) != (f"{detail['job_id']}.{detail['status']}", f"job.{detail['status']}"):
-                self._world.broken.append(f"the event {event} contradicts itself")
+                self._environment.broken.append(f"the event {event} contradicts itself")
             self._announced[detail["job_id"]].add(detail["status"])
         self._events_seen = len(events)
 
 
-def broken_by_creation(world: World, prediction: Prediction) -> Iterator[str]:
+def broken_by_creation(environment: Environment, prediction: Prediction) -> Iterator[str]:
     """Say which promises the making of this prediction breaks: it is written down before, is the only one of its attempt, and ends by itself."""
     if prediction.webhook is None:
-        prediction.made_for = _only_attempt(world)
+        prediction.made_for = _only_attempt(environment)
     account, job_id, nonce = _reference(prediction)
     platform, user = account.split("/")
     partition = f"ACCOUNT#{platform}#{user}"
-    item = world.cloud.table.items.get((partition, f"JOB#{job_id}"))
+    item = environment.cloud.table.items.get((partition, f"JOB#{job_id}"))
     if item is None:
         # A request that was on its way may arrive when its job has been canceled and deleted; whoever sent it stops what it made.
-        if (partition, f"DELETED#{job_id}") not in world.cloud.table.items:
+        if (partition, f"DELETED#{job_id}") not in environment.cloud.table.items:
             yield f"{prediction.id} was made for a job that is not there"
         return
     job = next(iter(Records().accounts({("ACCOUNT#of#it", f"JOB#{job_id}"): item}).values())).jobs[job_id]
@@ -227,8 +227,8 @@ def broken_by_creation(world: World, prediction: Prediction) -> Iterator[str]:
         yield f"{prediction.id} was made for an attempt that had {attempt['prediction_id']} already"
     deadline = moment(job["deadline_at"])
     assert deadline
-    # What remains is told by a sandbox that may be held up on its way, until it times out; and the provider takes no less than five seconds.
-    if prediction.deadline is None or prediction.deadline > max(deadline, world.agenda.now) + timedelta(seconds=TIMEOUTS["request_prediction"] + 5):
+    # What remains is told by an invocation that may be held up on its way, until it times out; and the provider takes no less than five seconds.
+    if prediction.deadline is None or prediction.deadline > max(deadline, environment.event_queue.now) + timedelta(seconds=TIMEOUTS["request_prediction"] + 5):
         yield f"{prediction.id} ends by {prediction.deadline}, and its job by {deadline}"
 
 
@@ -246,9 +246,9 @@ def _by_nonce(predictions: Any) -> dict[str, list[Prediction]]:
     return found
 
 
-def _only_attempt(world: World) -> tuple[str, str, str]:
-    """Name account, job and nonce of the latest attempt in a world of one job: nothing on a prediction without a webhook says whose it is."""
-    ((partition, sort_key, item),) = [(pk, sk, item) for (pk, sk), item in world.cloud.table.items.items() if sk.startswith("JOB#")]
+def _only_attempt(environment: Environment) -> tuple[str, str, str]:
+    """Name account, job and nonce of the latest attempt in an environment of one job: nothing on a prediction without a webhook says whose it is."""
+    ((partition, sort_key, item),) = [(pk, sk, item) for (pk, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#")]
     attempts = item["attempts"]["L"]
     return "/".join(partition.split("#")[1:]), sort_key.partition("#")[2], attempts[-1]["M"]["nonce"]["S"] if attempts else ""
 

@@ -5,38 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tests.simulation.environment import Environment
 from tests.simulation.scenarios import Play, Scenario, asked
-from tests.simulation.world import World
 
 
-def _submit(world: World, template: str, parameters: Mapping[str, Any]) -> str:
-    answer = asked(world, "POST", "/jobs", body={"template": template, "parameters": parameters}, headers={"idempotency-key": "first"})
+def _submit(environment: Environment, template: str, parameters: Mapping[str, Any]) -> str:
+    answer = asked(environment, "POST", "/jobs", body={"template": template, "parameters": parameters}, headers={"idempotency-key": "first"})
     assert answer.status == 202, answer
     job_id: str = answer.document["id"]
     return job_id
 
 
 def _complete(template: str, **parameters: Any) -> Play:
-    def play(world: World) -> None:
-        _submit(world, template, parameters)
+    def play(environment: Environment) -> None:
+        _submit(environment, template, parameters)
 
     return play
 
 
 def _cancel(template: str, **parameters: Any) -> Play:
-    def play(world: World) -> None:
-        job_id = _submit(world, template, parameters)
-        world.agenda.pass_seconds(2)
-        assert asked(world, "POST", f"/jobs/{job_id}/cancel").status in (202, 409)
+    def play(environment: Environment) -> None:
+        job_id = _submit(environment, template, parameters)
+        environment.event_queue.pass_seconds(2)
+        assert asked(environment, "POST", f"/jobs/{job_id}/cancel").status in (202, 409)
 
     return play
 
 
 def _stop_execution(template: str, **parameters: Any) -> Play:
-    def play(world: World) -> None:
-        job_id = _submit(world, template, parameters)
-        world.agenda.pass_seconds(2)
-        world.states.call("StopExecution", {"executionArn": f"execution:{job_id}"})
+    def play(environment: Environment) -> None:
+        job_id = _submit(environment, template, parameters)
+        environment.event_queue.pass_seconds(2)
+        environment.states.call("StopExecution", {"executionArn": f"execution:{job_id}"})
 
     return play
 

@@ -49,7 +49,7 @@ class Race:
         self._threads = threads
 
     def run[Outcome](self, contend: Callable[[int], Outcome]) -> list[Outcome | DarkroomError]:
-        """Let all go at once, each with its place; gives what each returned or was told, by its place. Any other error comes through."""
+        """Let all go at once, each with its place; gives what each returned or was raised, by its place. Any other error comes through."""
         line = Barrier(THREADS, timeout=_STARTING_SECONDS_MAX)
         # Who is at the line last goes first, so the places come in another order each time.
         futures = {place: self._threads.submit(_at_the_line, line, contend, place) for place in random.sample(range(THREADS), THREADS)}
@@ -81,7 +81,7 @@ def answers_counted(tally: Tally, dynamodb: Any) -> Iterator[None]:
         BaseClient._make_api_call = call  # type: ignore[attr-defined]
 
 
-def told[Outcome](outcomes: Sequence[Outcome | DarkroomError]) -> list[DarkroomError]:
+def raised[Outcome](outcomes: Sequence[Outcome | DarkroomError]) -> list[DarkroomError]:
     """The errors among the outcomes of a race."""
     return [outcome for outcome in outcomes if isinstance(outcome, DarkroomError)]
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from PIL import Image
 
-from tests.simulation.agenda import Agenda, Due
+from tests.simulation.event_queue import Due, EventQueue
 
 BASE_URL = "http://replicate.test/v1"
 DELIVERY_HOST = "delivery.test"
@@ -27,14 +27,14 @@ RETENTION = timedelta(hours=1)
 SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
 INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
 OPEN = ("starting", "processing")
-FATES = ("succeeds", "fails", "is flagged", "is interrupted", "gives nothing", "gives fewer", "gives no image")
+OUTCOMES = ("succeeds", "fails", "is flagged", "is interrupted", "gives nothing", "gives fewer", "gives no image")
 _UNHANDLED_SHOWS_SECONDS_MAX = 9
 _ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupted": INTERRUPTED}
 
 
 @dataclass
-class Weather:
-    """How the provider is doing. `fates` are those of the next predictions, before `fate` is everybody's.
+class FaultProfile:
+    """How the provider is doing. `outcomes` are those of the next predictions, before `outcome` is everybody's.
 
     `answers` are those to every request; "creates throttled", "unavailable, but made" and "lost" to creates alone. What was made shows in
     the list and by its id after `shows_after_seconds`, and within nine when a 503 has said that the request was not handled.
@@ -42,8 +42,8 @@ class Weather:
     """
 
     answers: str = "well"
-    fate: str = "succeeds"
-    fates: list[str] = field(default_factory=list)
+    outcome: str = "succeeds"
+    outcomes: list[str] = field(default_factory=list)
     queue_seconds: float = 1
     run_seconds: float = 3
     shows_after_seconds: float = 0
@@ -63,7 +63,7 @@ class Prediction:
     webhook: str | None
     created_at: datetime
     deadline: datetime | None
-    fate: str
+    outcome: str
     shows_at: datetime
     status: str = "starting"
     output: list[str] | None = None
@@ -93,11 +93,11 @@ class Message:
 class Replicate:
     """The provider. `post` is given each webhook, and `created` is told of each prediction before anybody else."""
 
-    def __init__(self, agenda: Agenda, post: Callable[[Message], None], created: Callable[[Prediction], None]) -> None:
-        self.weather = Weather()
+    def __init__(self, event_queue: EventQueue, post: Callable[[Message], None], created: Callable[[Prediction], None]) -> None:
+        self.fault_profile = FaultProfile()
         self.predictions: dict[str, Prediction] = {}
         self.asked: Counter[str] = Counter()
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._post = post
         self._created = created
         self._messages = 0
@@ -107,7 +107,7 @@ class Replicate:
         path = urlsplit(str(request.url)).path.removeprefix("/v1/predictions").strip("/")
         verb = f"{request.method} {'create' if request.method == 'POST' and not path else path.partition('/')[2] or ('get' if path else 'list')}"
         self.asked[verb] += 1
-        match self.weather.answers:
+        match self.fault_profile.answers:
             case "throttled":
                 detail = "Request was throttled. Your rate limit resets in ~7s."
                 return _json(429, {"title": "Request was throttled", "detail": detail, "retry_after": 7})
@@ -120,7 +120,7 @@ class Replicate:
         if verb == "GET list":
             return self._list(request)
         prediction = self.predictions.get(path.partition("/")[0])
-        if prediction is None or prediction.shows_at > self._agenda.now:
+        if prediction is None or prediction.shows_at > self._event_queue.now:
             return _json(404, {"detail": "The requested resource could not be found."})
         if verb == "POST cancel":
             self._end(prediction, "canceled", only_from=OPEN)
@@ -130,11 +130,11 @@ class Replicate:
         """Give what the delivery host answers: a status, and the file."""
         prediction_id, _, name = urlsplit(url).path.strip("/").partition("/")
         prediction = self.predictions.get(prediction_id)
-        if self.weather.files == "unavailable":
+        if self.fault_profile.files == "unavailable":
             return 503, b""
         if prediction is None or self._is_removed(prediction) or not prediction.output or url not in prediction.output:
             return 404, b""
-        return 200, b"no image" if prediction.fate == "gives no image" and name == "0.png" else small_image()
+        return 200, b"no image" if prediction.outcome == "gives no image" and name == "0.png" else small_image()
 
     def document(self, prediction: Prediction) -> dict[str, Any]:
         """Give the prediction object of the API, without its data once the retention is over."""
@@ -160,85 +160,85 @@ class Replicate:
         return document | {name: value for name, value in optional.items() if value is not None}
 
     def _create(self, request: httpx.Request) -> httpx.Response:
-        if self.weather.answers == "creates throttled":
+        if self.fault_profile.answers == "creates throttled":
             return _json(429, {"title": "Request was throttled", "detail": "Request was throttled.", "retry_after": 7})
         prediction = self._made(request, is_double=False)
-        if self.weather.doubles:
-            self.weather.doubles -= 1
+        if self.fault_profile.doubles:
+            self.fault_profile.doubles -= 1
             self._made(request, is_double=True)
-        match self.weather.answers:
+        match self.fault_profile.answers:
             case "lost":
                 raise httpx.ReadTimeout("no answer", request=request)
             case "unavailable, but made":
-                prediction.shows_at = min(prediction.shows_at, self._agenda.now + timedelta(seconds=_UNHANDLED_SHOWS_SECONDS_MAX))
+                prediction.shows_at = min(prediction.shows_at, self._event_queue.now + timedelta(seconds=_UNHANDLED_SHOWS_SECONDS_MAX))
                 return _unavailable()
         return _json(201, self.document(prediction))
 
     def _made(self, request: httpx.Request, *, is_double: bool) -> Prediction:
         asked = json.loads(request.content)
         cancel_after = re.fullmatch(r"(\d+)s", request.headers.get("cancel-after", ""))
-        now, weather = self._agenda.now, self.weather
+        now, fault_profile = self._event_queue.now, self.fault_profile
         prediction = Prediction(
             id=f"p{len(self.predictions):025}",
             input=asked["input"],
             webhook=asked.get("webhook"),
             created_at=now,
             deadline=now + timedelta(seconds=int(cancel_after[1])) if cancel_after else None,
-            fate=weather.fates.pop(0) if weather.fates else weather.fate,
-            shows_at=now + timedelta(seconds=weather.shows_after_seconds),
+            outcome=fault_profile.outcomes.pop(0) if fault_profile.outcomes else fault_profile.outcome,
+            shows_at=now + timedelta(seconds=fault_profile.shows_after_seconds),
             is_double=is_double,
         )
         self._created(prediction)
         self.predictions[prediction.id] = prediction
-        self._agenda.after(weather.queue_seconds, f"{prediction.id[-3:]} starts", lambda: self._start(prediction, weather.run_seconds))
+        self._event_queue.after(fault_profile.queue_seconds, f"{prediction.id[-3:]} starts", lambda: self._start(prediction, fault_profile.run_seconds))
         if prediction.deadline:
-            prediction.time_is_up = self._agenda.at(prediction.deadline, f"{prediction.id[-3:]} has had its time", lambda: self._pass_deadline(prediction))
+            prediction.time_is_up = self._event_queue.at(prediction.deadline, f"{prediction.id[-3:]} has had its time", lambda: self._pass_deadline(prediction))
         return prediction
 
     def _list(self, request: httpx.Request) -> httpx.Response:
         query = parse_qs(urlsplit(str(request.url)).query)
         since = datetime.fromisoformat(query["created_after"][0])
-        listed = [each for each in self.predictions.values() if each.created_at >= since and each.shows_at <= self._agenda.now]
+        listed = [each for each in self.predictions.values() if each.created_at >= since and each.shows_at <= self._event_queue.now]
         return _json(200, {"next": None, "previous": None, "results": [self.document(each) for each in reversed(listed)]})
 
     def _start(self, prediction: Prediction, run_seconds: float) -> None:
         if prediction.status == "starting":
-            prediction.status, prediction.started_at = "processing", self._agenda.now
+            prediction.status, prediction.started_at = "processing", self._event_queue.now
             self._tell(prediction, "start")
-            self._agenda.after(run_seconds, f"{prediction.id[-3:]} is done", lambda: self._finish(prediction))
+            self._event_queue.after(run_seconds, f"{prediction.id[-3:]} is done", lambda: self._finish(prediction))
 
     def _finish(self, prediction: Prediction) -> None:
         if prediction.status != "processing":
             return
-        if prediction.fate in _ERRORS:
-            self._end(prediction, "failed", error=_ERRORS[prediction.fate])
+        if prediction.outcome in _ERRORS:
+            self._end(prediction, "failed", error=_ERRORS[prediction.outcome])
             return
         count = int(prediction.input.get("num_outputs", 1))
-        count = {"gives nothing": 0, "gives fewer": count // 2}.get(prediction.fate, count)
+        count = {"gives nothing": 0, "gives fewer": count // 2}.get(prediction.outcome, count)
         prediction.output = [f"http://{DELIVERY_HOST}/{prediction.id}/{number}.png" for number in range(count)] or None
         self._end(prediction, "succeeded")
 
     def _pass_deadline(self, prediction: Prediction) -> None:
         # replicate.com/docs/topics/predictions/lifecycle: aborted before it started, canceled after. That an aborted one tells nobody is a guess.
         if prediction.status == "starting":
-            prediction.status, prediction.completed_at = "aborted", self._agenda.now
+            prediction.status, prediction.completed_at = "aborted", self._event_queue.now
         else:
             self._end(prediction, "canceled")
 
     def _end(self, prediction: Prediction, status: str, *, error: str | None = None, only_from: tuple[str, ...] = ("processing",)) -> None:
         if prediction.status in only_from:
-            prediction.status, prediction.error, prediction.completed_at = status, error, self._agenda.now
-            self._agenda.call_off(prediction.time_is_up)
+            prediction.status, prediction.error, prediction.completed_at = status, error, self._event_queue.now
+            self._event_queue.call_off(prediction.time_is_up)
             self._tell(prediction, "completed")
 
     def _tell(self, prediction: Prediction, event: str) -> None:
         if prediction.webhook:
             self._messages += 1
             body = json.dumps(self.document(prediction))
-            self._post(Message(f"msg_{self._messages}", prediction.webhook, body, event, self._agenda.now))
+            self._post(Message(f"msg_{self._messages}", prediction.webhook, body, event, self._event_queue.now))
 
     def _is_removed(self, prediction: Prediction) -> bool:
-        return prediction.completed_at is not None and self._agenda.now >= prediction.completed_at + RETENTION
+        return prediction.completed_at is not None and self._event_queue.now >= prediction.completed_at + RETENTION
 
 
 @cache

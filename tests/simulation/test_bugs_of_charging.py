@@ -27,7 +27,7 @@ class TestReadCheckCallThenWrite:
 
     @staticmethod
     def raced(account: AccountId, number: int) -> tuple[int, bool]:
-        """Submit while another sandbox does the same just before the nth call; gives the answer's status, and whether it was first."""
+        """Submit while another invocation does the same just before the nth call; gives the answer's status, and whether it was first."""
 
         def compete() -> None:
             with suppress(InsufficientCredits, TooManyJobs):

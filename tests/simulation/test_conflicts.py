@@ -18,8 +18,8 @@ from darkroom.storage import jobs, ledger, provider_queue, transactions
 from darkroom.storage.ledger import IdempotencyKey
 from tests.aws import client, forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
+from tests.simulation.race_histories import WELCOME_CREDITS, JobHistories
 from tests.simulation.race_ledger import checked_records
-from tests.simulation.race_lives import WELCOME_CREDITS, Lives
 from tests.simulation.race_storm import LOST_ANSWERS, Storm, storm_over
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
@@ -74,13 +74,13 @@ def test_the_ledger_balance_after_a_storm(
 ) -> None:
     monkeypatch.setattr(bucket, "delete_all", lambda *_: None)
     storm.share = 0.2
-    lives = Lives(storm, str(seed))
+    histories = JobHistories(storm, str(seed))
 
     for number in range(LIVES):
-        lives.live(number)
+        histories.live(number)
 
     storm.share = 0
-    lives.check()
+    histories.check()
     with capsys.disabled():
         print(f"\nstorm {seed}: {LIVES} jobs, " + ", ".join(f"{storm.seen[name]} {name}" for name in sorted(storm.seen)), end=" ")  # noqa: T201
     assert {"turned away", "answers lost", "refusals lost", "called again"} <= storm.seen.keys()

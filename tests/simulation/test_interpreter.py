@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.simulation import interpreter
-from tests.simulation.agenda import BEGINNING, Agenda
+from tests.simulation.event_queue import BEGINNING, EventQueue
 from tests.simulation.interpreter import Execution, Fail, StepFunctions, checked
 from tests.simulation.memory_table import TableError
 
@@ -22,15 +22,15 @@ INPUT = json.dumps({"account": "web/ann", "job_id": "job", "wait_seconds": 15})
 class Functions:
     """The functions that were invoked, each of which ends when the test says so."""
 
-    agenda: Agenda = field(default_factory=Agenda)
+    event_queue: EventQueue = field(default_factory=EventQueue)
     invoked: list[tuple[str, Any, Callable[[Any], None], Fail]] = field(default_factory=list)
 
     def states(self) -> StepFunctions:
-        return StepFunctions(self.agenda, Random(1), lambda *invocation: self.invoked.append(invocation))
+        return StepFunctions(self.event_queue, Random(1), lambda *invocation: self.invoked.append(invocation))
 
     def last(self) -> tuple[str, Any, Callable[[Any], None], Fail]:
         """Let what is due now happen, and give the invocation that came last."""
-        self.agenda.pass_seconds(0)
+        self.event_queue.pass_seconds(0)
         return self.invoked[-1]
 
 
@@ -61,7 +61,7 @@ def test_a_task_that_nothing_resumes_times_out_and_gets_a_new_token() -> None:
     _, first, returned, _ = functions.last()
     returned(None)
 
-    functions.agenda.pass_seconds(15)
+    functions.event_queue.pass_seconds(15)
 
     second = functions.last()[1]
     assert execution.passed == ["RequestPrediction", "WebhookIsLate", "RequestPrediction"]
@@ -75,7 +75,7 @@ def test_an_error_is_retried_as_often_as_is_said_and_then_caught() -> None:
 
     for retry_count in range(7):
         while len(functions.invoked) == retry_count:
-            functions.agenda.run_next()
+            functions.event_queue.run_next()
         _, event, _, failed = functions.invoked[-1]
         assert (event["retry_count"], event["entered_at"]) == (retry_count, "2026-01-02T12:00:00.000Z")
         failed("Runtime.ExitError", "")
@@ -90,9 +90,9 @@ def test_a_wait_lasts_until_its_time() -> None:
     execution = started(functions.states())
 
     functions.last()[3]("RetryLater", json.dumps({"errorMessage": "2026-01-02T12:00:42Z", "errorType": "RetryLater"}))
-    functions.agenda.pass_seconds(41)
+    functions.event_queue.pass_seconds(41)
     assert len(functions.invoked) == 1
-    functions.agenda.pass_seconds(1)
+    functions.event_queue.pass_seconds(1)
 
     assert len(functions.invoked) == 2
     assert execution.passed == ["RequestPrediction", "ParseRetryTime", "WaitUntilRetry", "RequestPrediction"]

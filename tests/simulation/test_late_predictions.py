@@ -1,80 +1,80 @@
-"""Predictions that were made although nobody was told, and that show only later: each is found, and no other is paid for."""
+"""Predictions that were made although nobody was raised, and that show only later: each is found, and no other is paid for."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.simulation.calls import KILL_AFTER, Call, Fault, Kind
+from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
 from tests.simulation.scenarios import submission
-from tests.simulation.world import World
 
 CREATE = "provider POST predictions"
 UNKNOWN_SECONDS = 60
 
 
-def lived(world: World) -> World:
+def lived(environment: Environment) -> Environment:
     """Live until everything is quiet, with somebody who has credits and submits one job."""
-    promises = Promises(world)
-    world.agenda.watch = promises.check
-    with world.lives():
-        world.open_account("ann", 100)
-        world.api("POST", "/jobs", **submission())
-        world.settle()
+    promises = Promises(environment)
+    environment.event_queue.watch = promises.check
+    with environment.activated():
+        environment.open_account("ann", 100)
+        environment.api("POST", "/jobs", **submission())
+        environment.settle()
         promises.check_quiet()
-    return world
+    return environment
 
 
-def attempts_of(world: World) -> list[dict[str, object]]:
-    (job,) = (item for (_, sk), item in world.cloud.table.items.items() if sk.startswith("JOB#"))
+def attempts_of(environment: Environment) -> list[dict[str, object]]:
+    (job,) = (item for (_, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#"))
     assert job["status"]["S"] == "completed"
     return [attempt["M"] for attempt in job["attempts"]["L"]]
 
 
 @pytest.mark.parametrize("known_by", ["its webhook", "a look"])
 def test_an_asking_that_was_throttled_does_not_undo_an_earlier_one_that_got_no_answer(known_by: str) -> None:
-    world = World()
-    weather = world.replicate.weather
-    weather.answers, weather.shows_after_seconds = "lost", UNKNOWN_SECONDS + 15
-    weather.queue_seconds, weather.run_seconds = UNKNOWN_SECONDS + 10, 1
-    world.webhooks = "sent" if known_by == "its webhook" else "lost"
-    world.agenda.after(UNKNOWN_SECONDS - 5, "creates are throttled", lambda: setattr(weather, "answers", "creates throttled"))
-    world.agenda.after(UNKNOWN_SECONDS + 20, "all is well", lambda: setattr(weather, "answers", "well"))
+    environment = Environment()
+    fault_profile = environment.replicate.fault_profile
+    fault_profile.answers, fault_profile.shows_after_seconds = "lost", UNKNOWN_SECONDS + 15
+    fault_profile.queue_seconds, fault_profile.run_seconds = UNKNOWN_SECONDS + 10, 1
+    environment.webhooks = "sent" if known_by == "its webhook" else "lost"
+    environment.event_queue.after(UNKNOWN_SECONDS - 5, "creates are throttled", lambda: setattr(fault_profile, "answers", "creates throttled"))
+    environment.event_queue.after(UNKNOWN_SECONDS + 20, "all is well", lambda: setattr(fault_profile, "answers", "well"))
 
-    lived(world)
+    lived(environment)
 
-    assert world.replicate.asked["POST create"] > 1
-    assert len(world.replicate.predictions) == len(attempts_of(world)) == 1
+    assert environment.replicate.asked["POST create"] > 1
+    assert len(environment.replicate.predictions) == len(attempts_of(environment)) == 1
 
 
 @pytest.mark.parametrize("held_up_at", range(8))
 @pytest.mark.parametrize("seconds", [9, 25, 45])
-def test_a_sandbox_that_was_held_up_and_died_after_asking_is_not_asked_after_too_early(held_up_at: int, seconds: float) -> None:
+def test_a_invocation_that_was_held_up_and_died_after_asking_is_not_asked_after_too_early(held_up_at: int, seconds: float) -> None:
     asked: list[Call] = []
 
     def fault_at(call: Call) -> Fault | None:
         if call.name == CREATE and not asked:
             asked.append(call)
             return KILL_AFTER
-        is_first = call.function == "request_prediction" and not any(sandbox.faults for sandbox in world.sandboxes)
+        is_first = call.function == "request_prediction" and not any(invocation.faults for invocation in environment.invocations)
         return Fault(Kind.PAUSE, after=True, seconds=seconds) if is_first and call.number == held_up_at else None
 
-    world = World(fault_at=fault_at)
-    world.webhooks, world.replicate.weather.shows_after_seconds = "lost", UNKNOWN_SECONDS - 1
+    environment = Environment(fault_at=fault_at)
+    environment.webhooks, environment.replicate.fault_profile.shows_after_seconds = "lost", UNKNOWN_SECONDS - 1
 
-    lived(world)
+    lived(environment)
 
     assert asked
-    assert len(world.replicate.predictions) == len(attempts_of(world)) == 1
+    assert len(environment.replicate.predictions) == len(attempts_of(environment)) == 1
 
 
 def test_a_prediction_that_showed_in_time_is_the_jobs_own_and_one_that_never_does_is_asked_for_again() -> None:
-    world = World()
-    world.webhooks, world.replicate.weather.answers = "lost", "unavailable"
-    world.agenda.after(30, "all is well", lambda: setattr(world.replicate.weather, "answers", "well"))
+    environment = Environment()
+    environment.webhooks, environment.replicate.fault_profile.answers = "lost", "unavailable"
+    environment.event_queue.after(30, "all is well", lambda: setattr(environment.replicate.fault_profile, "answers", "well"))
 
-    lived(world)
+    lived(environment)
 
-    (attempt,) = attempts_of(world)
+    (attempt,) = attempts_of(environment)
     assert attempt["requests_count"] != {"N": "1"}
-    assert len(world.replicate.predictions) == 1
+    assert len(environment.replicate.predictions) == 1

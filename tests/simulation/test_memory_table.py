@@ -18,7 +18,7 @@ from pynamodb.expressions.update import Action
 from darkroom.storage.table import AttemptMap, JobRow, SlotRow
 from darkroom.storage.transactions import Delete, Put, Refused, Update, Write, transact, update
 from tests.aws import client
-from tests.simulation.agenda import BEGINNING
+from tests.simulation.event_queue import BEGINNING
 from tests.simulation.memory_table import MemoryTable, TableError
 
 STEPS = 150

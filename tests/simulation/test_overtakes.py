@@ -1,4 +1,4 @@
-"""Everything that invokes a function may do so twice. A sandbox is held up after every call that it is seen to make, and a second one with the
+"""Everything that invokes a function may do so twice. An invocation is held up after every call that it is seen to make, and a second one with the
 same event overtakes it; then the first goes on with what it had read before.
 """
 
@@ -10,8 +10,8 @@ import pytest
 
 from tests.reports import REPORTED
 from tests.simulation.calls import Fault, Kind
+from tests.simulation.run_scenario import fault_points, run_scenario
 from tests.simulation.scenarios import SCENARIOS, Scenario
-from tests.simulation.telling import points_of, told
 
 HELD_UP = Fault(Kind.PAUSE, after=True, seconds=1)
 overtakes_seen: Counter[str] = Counter()
@@ -19,9 +19,9 @@ overtakes_seen: Counter[str] = Counter()
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_who_is_overtaken_at_any_call_breaks_no_promise(scenario: Scenario) -> None:
-    for point in points_of(scenario):
+    for point in fault_points(scenario):
         try:
-            told(scenario, point, HELD_UP, overtaken=True)
+            run_scenario(scenario, point, HELD_UP, overtaken=True)
         except AssertionError as error:
             raise AssertionError(f"{point} was overtaken: {error}") from error
         overtakes_seen[point.function] += 1

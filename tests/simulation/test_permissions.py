@@ -9,12 +9,12 @@ import pytest
 
 from tests.aws import ROOT
 from tests.simulation.calls import KILL_AFTER, Call
+from tests.simulation.environment import Environment
 from tests.simulation.permissions import Request, forbidden, is_allowed
 from tests.simulation.promises import BrokenPromise, Promises
 from tests.simulation.provider_scenarios import PROVIDER_SCENARIOS
+from tests.simulation.run_scenario import fault_points, run_scenario
 from tests.simulation.scenarios import Scenario, submission
-from tests.simulation.telling import points_of, told
-from tests.simulation.world import World
 
 # A provider is a module that says whether it supports webhooks.
 PROVIDERS = {path.stem for path in (ROOT / "shared/darkroom/providers").glob("*.py") if "\nSUPPORTS_WEBHOOKS =" in path.read_text()}
@@ -27,10 +27,10 @@ def test_every_provider_has_permission_scenarios() -> None:
 
 @pytest.mark.parametrize("scenario", [each for scenarios in PROVIDER_SCENARIOS.values() for each in scenarios], ids=lambda scenario: scenario.name)
 def test_no_function_asks_for_what_its_policies_forbid_whichever_provider_it_calls(scenario: Scenario) -> None:
-    # `told` checks the permissions of every call. A kill after each call leads through the retries and through recovery.
+    # `run_scenario` checks the permissions of every call. A kill after each call leads through the retries and through recovery.
     # Such a job may be refunded: Runway has no list in which a task of an unanswered request could be found.
-    for point in points_of(scenario):
-        told(replace(scenario, ends=None), point, KILL_AFTER)
+    for point in fault_points(scenario):
+        run_scenario(replace(scenario, ends=None), point, KILL_AFTER)
 
 
 @pytest.mark.parametrize("function", ["request_prediction", "receive_prediction", "store_output", "refund_job", "recover_jobs"])
@@ -71,14 +71,14 @@ def test_a_transaction_asks_for_each_of_its_writes() -> None:
 
 
 def test_what_a_policy_does_not_name_is_a_broken_promise() -> None:
-    world = World()
-    promises = Promises(world)
-    with world.lives():
-        world.open_account("ann", 100)
-        world.api("POST", "/jobs", **submission())
-        world.settle()
+    environment = Environment()
+    promises = Promises(environment)
+    with environment.activated():
+        environment.open_account("ann", 100)
+        environment.api("POST", "/jobs", **submission())
+        environment.settle()
         promises.check_quiet()
-        asking = next(sandbox for sandbox in world.sandboxes if sandbox.function == "request_prediction")
+        asking = next(invocation for invocation in environment.invocations if invocation.function == "request_prediction")
         asking.calls.append(Call("request_prediction", asking.number, len(asking.calls), "dynamodb.Scan"))
 
         with pytest.raises(BrokenPromise, match="may not ask for"):

@@ -13,7 +13,7 @@ from darkroom.storage import ledger
 from darkroom.storage.ledger import IdempotencyKey
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, image_job, open_account
-from tests.simulation.race import THREADS, Race, answered, told
+from tests.simulation.race import THREADS, Race, answered, raised
 from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
@@ -36,7 +36,7 @@ def test_the_last_credits_are_spent_once(race: Race) -> None:
     outcomes = race.run(lambda _: submit())
 
     assert len(answered(outcomes)) == 7
-    assert {type(error) for error in told(outcomes)} == {InsufficientCredits}
+    assert {type(error) for error in raised(outcomes)} == {InsufficientCredits}
     records = checked_records(ANN)
     assert (records.account.available, records.account.held) == (5, 70)
 
@@ -47,7 +47,7 @@ def test_no_more_jobs_are_in_flight_than_may_be(race: Race) -> None:
     outcomes = race.run(lambda _: submit())
 
     assert len(answered(outcomes)) == 20
-    assert {type(error) for error in told(outcomes)} == {TooManyJobs}
+    assert {type(error) for error in raised(outcomes)} == {TooManyJobs}
     assert checked_records(ANN).account.in_flight == 20
 
 
@@ -59,7 +59,7 @@ def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(race: Race, monkeypat
     outcomes = race.run(lambda _: ledger.hold(image_job(), key=None, now=NOON))
 
     assert len(answered(outcomes)) == 13
-    assert {type(error) for error in told(outcomes)} == {RateLimited}
+    assert {type(error) for error in raised(outcomes)} == {RateLimited}
     assert checked_records(ANN).account.in_flight == 13
 
 
@@ -72,7 +72,7 @@ def test_a_job_that_ends_makes_room_for_one(race: Race) -> None:
 
     outcomes = race.run(end_or_submit)
 
-    assert {type(error) for error in told(outcomes)} <= {TooManyJobs}
+    assert {type(error) for error in raised(outcomes)} <= {TooManyJobs}
     submitted = answered(outcomes[10:])
     assert 2 <= len(submitted) <= 12
     assert checked_records(ANN).account.in_flight == 8 + len(submitted)
@@ -84,7 +84,7 @@ def test_the_same_key_is_one_job_for_everybody(race: Race) -> None:
 
     outcomes = race.run(lambda _: submit(KEY))
 
-    assert told(outcomes) == []
+    assert raised(outcomes) == []
     (job,) = checked_records(ANN).jobs
     assert {accepted.job_id for accepted, _ in answered(outcomes)} == {job.job_id}
     assert sum(not repeated for _, repeated in answered(outcomes)) == 1
@@ -96,18 +96,18 @@ def test_the_same_key_with_two_bodies_is_a_job_of_one_of_them(race: Race) -> Non
 
     outcomes = race.run(lambda place: submit(keys[place % 2]))
 
-    of_one, of_the_other = sorted([outcomes[0::2], outcomes[1::2]], key=lambda half: len(told(half)))
+    of_one, of_the_other = sorted([outcomes[0::2], outcomes[1::2]], key=lambda half: len(raised(half)))
     (job,) = checked_records(ANN).jobs
-    assert told(of_one) == []
+    assert raised(of_one) == []
     assert {accepted.job_id for accepted, _ in answered(of_one)} == {job.job_id}
     assert answered(of_the_other) == []
-    assert {type(error) for error in told(of_the_other)} == {IdempotencyKeyReused}
+    assert {type(error) for error in raised(of_the_other)} == {IdempotencyKeyReused}
 
 
 def test_the_same_reference_is_one_grant_for_everybody(race: Race) -> None:
     outcomes = race.run(lambda _: grant(10, "gift"))
 
-    assert told(outcomes) == []
+    assert raised(outcomes) == []
     (entry,) = checked_records(ANN).entries
     assert {granted.entry_id for granted, _ in answered(outcomes)} == {entry.sk.removeprefix("ENTRY#")}
     assert sum(not repeated for _, repeated in answered(outcomes)) == 1
@@ -119,7 +119,7 @@ def test_the_same_reference_with_two_amounts_is_a_grant_of_one_of_them(race: Rac
     granted = checked_records(ANN).account.granted
     assert {entry.granted for entry, _ in answered(outcomes)} == {granted}
     assert len(answered(outcomes)) == THREADS / 2
-    assert {type(error) for error in told(outcomes)} == {InvalidRequest}
+    assert {type(error) for error in raised(outcomes)} == {InvalidRequest}
 
 
 def test_a_correction_and_a_hold_never_take_the_same_credits(race: Race) -> None:
@@ -131,7 +131,7 @@ def test_a_correction_and_a_hold_never_take_the_same_credits(race: Race) -> None
     outcomes = race.run(correct_or_submit)
 
     assert len(answered(outcomes)) == 10
-    assert {type(error) for error in told(outcomes)} == {InsufficientCredits, InvalidRequest}
+    assert {type(error) for error in raised(outcomes)} == {InsufficientCredits, InvalidRequest}
     assert checked_records(ANN).account.available == 5
 
 

@@ -19,7 +19,7 @@ from darkroom.storage import jobs, ledger
 from darkroom.storage.ledger import IdempotencyKey
 from darkroom.storage.table import DeletedRow
 from tests.builders import ANN, NOON, held_job, image_job, stored
-from tests.simulation.race import THREADS, Race, answered, told
+from tests.simulation.race import THREADS, Race, answered, raised
 from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
@@ -117,7 +117,7 @@ def test_a_job_ends_once_by_complete_cancel_or_refund(race: Race, read_together:
     ended = stored(job)
     accepted = [asked for asked in answered(outcomes[0::3]) if asked]
     expected = JobStatus.COMPLETED if delivered else JobStatus.CANCELED if accepted else JobStatus.FAILED
-    assert told(outcomes) == []
+    assert raised(outcomes) == []
     assert receipt(ended) == (expected, *((40, 0) if delivered else (0, 40)))
     assert all(known == ended for known in answered([*outcomes[1::3], *outcomes[2::3]]))
     checked_records(job.account)
@@ -153,7 +153,7 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
     outcomes = race.run(lambda place: delete(job) if place % 2 else disturbances[place % len(disturbances)]())
 
     assert True in outcomes
-    assert {type(error) for error in told(outcomes)} <= {NotFound}
+    assert {type(error) for error in raised(outcomes)} <= {NotFound}
     with pytest.raises(NotFound):
         stored(job)
     records = checked_records(ANN)
@@ -168,7 +168,7 @@ def test_no_job_is_deleted_before_its_end_is_announced(race: Race, emptied: list
 
     outcomes = race.run(lambda place: delete(job) if place % 2 else leave_open_jobs(job))
 
-    assert {type(error) for error in told(outcomes)} <= {JobIsOpen, NotFound}
+    assert {type(error) for error in raised(outcomes)} <= {JobIsOpen, NotFound}
     gone = True in outcomes[1::2]
     assert gone == bool(emptied)
     assert [left.job_id for left in checked_records(ANN).jobs] == ([] if gone else [job.job_id])
@@ -185,7 +185,7 @@ def test_the_key_of_a_deleted_job_makes_no_second_one(race: Race, emptied: list[
 
     outcomes = race.run(delete_or_submit)
 
-    assert {type(error) for error in told(outcomes)} <= {NotFound}
+    assert {type(error) for error in raised(outcomes)} <= {NotFound}
     assert set(answered(outcomes[0::2])) <= {job.job_id}
     assert len(checked_records(ANN).entries_of("hold")) == 2
     assert set(emptied) == {job.job_id}

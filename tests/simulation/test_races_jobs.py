@@ -1,4 +1,4 @@
-"""The record of a job under 32 threads: one sandbox wins, and nothing that was noted is lost or doubled."""
+"""The record of a job under 32 threads: one invocation wins, and nothing that was noted is lost or doubled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
 from darkroom.storage import jobs, ledger
 from tests.builders import NOON, held_job, stored
-from tests.simulation.race import THREADS, Race, answered, told
+from tests.simulation.race import THREADS, Race, answered, raised
 from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
@@ -151,7 +151,7 @@ def test_an_output_that_is_noted_while_a_job_ends_is_charged_or_refused(race: Ra
     outcomes = race.run(record_or_end)
 
     ended = stored(job)
-    assert told(outcomes) == []
+    assert raised(outcomes) == []
     assert len(ended.outputs) == outputs_count + outcomes[0::2].count(True)
     assert (ended.charged, ended.refunded) == (10 * len(ended.outputs), 40 - 10 * len(ended.outputs))
     assert all(known == ended for known in answered(outcomes[1::2]))

@@ -8,7 +8,7 @@ from darkroom.domain.jobs import Job
 from darkroom.storage import ledger, provider_queue
 from darkroom.storage.table import SlotRow
 from tests.builders import ANN, NOON, image_job, open_account, stored
-from tests.simulation.race import THREADS, Race, told
+from tests.simulation.race import THREADS, Race, raised
 from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
@@ -100,7 +100,7 @@ def test_a_slot_that_its_job_frees_is_no_leak(race: Race) -> None:
 
     outcomes = race.run(end_or_look)
 
-    assert told(outcomes) == []
+    assert raised(outcomes) == []
     assert outcomes == [[]] * THREADS
     assert holders() == {}
     checked_records(ANN)

@@ -25,7 +25,7 @@ from darkroom.storage import jobs, ledger
 from darkroom.storage.job_rows import CheckQueue
 from tests.aws import forget_settings
 from tests.builders import NOON, held_job, stored
-from tests.simulation.race import Race, told
+from tests.simulation.race import Race, raised
 from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
@@ -72,7 +72,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
         for operation in operations:
             monkeypatch.setattr(clients.client(service), operation, getattr(services, operation))
     monkeypatch.setattr(clock, "now", lambda: LATER)
-    # A sandbox, and so its metrics, serves one invocation at a time.
+    # An invocation, and so its metrics, serves one invocation at a time.
     monkeypatch.setattr(metrics, "add_metric", lambda *_: None)
     return services
 
@@ -114,7 +114,7 @@ def test_many_recoveries_are_one(race: Race, services: Services) -> None:
 
     outcomes = race.run(lambda _: recover(CheckQueue.OPEN))
 
-    assert told(outcomes) == []
+    assert raised(outcomes) == []
     assert services.executions[never_started.job_id]["status"] == "RUNNING"
     assert services.executions[overdue.job_id]["status"] == "ABORTED"
     assert receipt(never_started) == receipt(overdue) == (JobStatus.PENDING, 0, 0)
@@ -137,7 +137,7 @@ def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services
 
     outcomes = race.run(lambda place: recover(CheckQueue.OPEN) if place % 2 else finish(job.account, job.job_id, now=NOON))
 
-    assert told(outcomes) == []
+    assert raised(outcomes) == []
     assert receipt(job) == (JobStatus.COMPLETED, 30, 10)
     assert services.announced == {f"{job.job_id}.completed"}
     assert not is_due(job, CheckQueue.OPEN, by=LATER + timedelta(days=1))
@@ -154,7 +154,7 @@ def test_many_recoveries_purge_the_media_of_a_deleted_job(race: Race, services: 
 
     outcomes = race.run(lambda _: recover(CheckQueue.ENDED))
 
-    assert told(outcomes) == []
+    assert raised(outcomes) == []
     assert set(emptied) == {job.job_id}
     assert not is_due(job, CheckQueue.ENDED, by=LATER + timedelta(days=1))
     assert checked_records(job.account).account.jobs_total == 0
@@ -170,6 +170,6 @@ def test_many_recoveries_delete_an_expired_job_once(race: Race, services: Servic
     outcomes = race.run(lambda _: recover(CheckQueue.ENDED))
 
     # Whoever is late finds it gone, which the handler notes and leaves at that.
-    assert {type(error) for error in told(outcomes)} <= {NotFound}
+    assert {type(error) for error in raised(outcomes)} <= {NotFound}
     records = checked_records(job.account)
     assert (records.jobs, records.account.jobs_total, len(records.entries)) == ((), 0, 3)

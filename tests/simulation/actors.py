@@ -1,4 +1,4 @@
-"""The people in front of the API: what they were told, and that it stays true."""
+"""The actors in front of the API: what they were raised, and that it stays true."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.environment import Answer, Environment
 from tests.simulation.records import FINAL
 from tests.simulation.scenarios import ADMIN, CALLBACK_URL
-from tests.simulation.world import Answer, World
 
 TRIES_MAX = 4
 
@@ -32,11 +32,11 @@ class Gift:
     amount: int
 
 
-class People:
-    """Some people, who remember what was promised to them. What they were told wrong goes to the world's broken promises."""
+class Actors:
+    """Some actors, who remember what was promised to them. What they were told wrong goes to the environment's broken promises."""
 
-    def __init__(self, world: World, *, welcome_credits: int = 0) -> None:
-        self._world = world
+    def __init__(self, environment: Environment, *, welcome_credits: int = 0) -> None:
+        self._environment = environment
         self._welcome_credits = welcome_credits
         self._opened: dict[str, int] = {}
         self._gifts: list[Gift] = []
@@ -50,7 +50,7 @@ class People:
     def open_account(self, user: str, credits: int) -> None:
         """Start with these credits."""
         self._opened[user] = credits
-        self._world.open_account(user, credits)
+        self._environment.open_account(user, credits)
 
     def give(self, user: str, reference: str, amount: int) -> None:
         """Have the administrator give credits, or take them back."""
@@ -60,7 +60,7 @@ class People:
 
     def pause(self, *, paused: bool) -> None:
         """Have the administrator turn the switch."""
-        self._world.api("PUT", "/admin/paused", body={"paused": paused}, over=lambda answer: self._must_be(answer, (200,), "pause"), **ADMIN)
+        self._environment.api("PUT", "/admin/paused", body={"paused": paused}, over=lambda answer: self._must_be(answer, (200,), "pause"), **ADMIN)
 
     def submit(self, user: str, *, key: str | None, outputs: int, callback: bool) -> None:
         """Ask for a job."""
@@ -84,7 +84,7 @@ class People:
                 if answer.status == 202:
                     self._jobs[answer.document["id"]] = user
 
-            self._world.api("POST", "/jobs", body={"rerun_of": job_id}, user=user, over=over)
+            self._environment.api("POST", "/jobs", body={"rerun_of": job_id}, user=user, over=over)
 
     def cancel(self, place: int) -> None:
         """Ask for the end of a job."""
@@ -95,14 +95,14 @@ class People:
                 if answer.status == 202:
                     self._canceled.add(job_id)
 
-            self._world.api("POST", f"/jobs/{job_id}/cancel", user=self._jobs[job_id], over=over)
+            self._environment.api("POST", f"/jobs/{job_id}/cancel", user=self._jobs[job_id], over=over)
 
     def delete(self, place: int) -> None:
         """Delete a job."""
         if job_id := self._job(place):
             again = job_id in self._deletions
             self._deletions.add(job_id)
-            self._world.api(
+            self._environment.api(
                 "DELETE",
                 f"/jobs/{job_id}",
                 user=self._jobs[job_id],
@@ -114,7 +114,7 @@ class People:
         if job_id := self._job(place):
             own = self._jobs[job_id] == user
             gone = (404,) if job_id in self._deletions else ()
-            self._world.api("GET", f"/jobs/{job_id}", user=user, over=lambda answer: self._must_be(answer, (200, *gone) if own else (404,), "read"))
+            self._environment.api("GET", f"/jobs/{job_id}", user=user, over=lambda answer: self._must_be(answer, (200, *gone) if own else (404,), "read"))
 
     def list(self, user: str) -> None:
         """Ask for all jobs of one's own."""
@@ -123,9 +123,9 @@ class People:
             self._must_be(answer, (200,), "list")
             theirs = {job_id for job_id, owner in self._jobs.items() if owner != user}
             if answer.status == 200 and theirs & {job["id"] for job in answer.document["jobs"]}:
-                self._world.broken.append(f"{user} was shown somebody else's jobs: {answer.document}")
+                self._environment.broken.append(f"{user} was shown somebody else's jobs: {answer.document}")
 
-        self._world.api("GET", "/jobs", user=user, query="limit=100", over=over)
+        self._environment.api("GET", "/jobs", user=user, query="limit=100", over=over)
 
     def must_be_refused(self, answer: Answer) -> None:
         """Hear the answer to a webhook that must not come in."""
@@ -141,8 +141,8 @@ class People:
 
     def check_quiet(self) -> None:
         """Look at what was promised, when nothing is coming any more."""
-        broken = list(self._world.broken)
-        rows = {sk.partition("#")[2]: item for (_, sk), item in self._world.cloud.table.items.items() if sk.startswith("JOB#")}
+        broken = list(self._environment.broken)
+        rows = {sk.partition("#")[2]: item for (_, sk), item in self._environment.cloud.table.items.items() if sk.startswith("JOB#")}
         broken += [f"{job_id} was accepted and is not there" for job_id in self._jobs.keys() - rows.keys() - self._deletions]
         broken += [f"{job_id} was accepted and never ended" for job_id, row in rows.items() if row["status"]["S"] not in FINAL]
         broken += self._in_what_was_given()
@@ -153,45 +153,45 @@ class People:
         for user in users:
             gifts = sum(amount for (given_to, _), (_, amount) in self._given.items() if given_to == user)
             expected = self._opened.get(user, 0) + self._welcome_credits + gifts
-            answer = self._world.api("GET", "/credits", user=user)
+            answer = self._environment.api("GET", "/credits", user=user)
             assert answer
             if answer.document["granted"] != expected:
                 yield f"{user} was given {expected} in all, and the ledger say {answer.document}"
 
     def _give(self, gift: Gift) -> None:
         body = {"amount": gift.amount, "reason": "a gift", "reference": gift.reference}
-        self._world.api("POST", f"/accounts/web/{gift.user}/credits", body=body, over=lambda answer: self._thanked(gift, answer), **ADMIN)
+        self._environment.api("POST", f"/accounts/web/{gift.user}/credits", body=body, over=lambda answer: self._thanked(gift, answer), **ADMIN)
 
     def _thanked(self, gift: Gift, answer: Answer) -> None:
         self._must_be(answer, (200, 201, 422), "give")
         before = self._given.get((gift.user, gift.reference))
         if answer.status == 422 and before and before[1] == gift.amount:
-            self._world.broken.append(f"{gift} was given as {before[0]}, and then refused: {answer.document}")
+            self._environment.broken.append(f"{gift} was given as {before[0]}, and then refused: {answer.document}")
         if answer.status not in (200, 201):
             return
         given = answer.document["id"], answer.document["granted"]
         if given[1] != gift.amount or (before and (before != given or answer.status == 201)):
-            self._world.broken.append(f"{gift} was given as {before}, and then as {given} with {answer.status}")
+            self._environment.broken.append(f"{gift} was given as {before}, and then as {given} with {answer.status}")
         self._given[gift.user, gift.reference] = given
 
     def _send(self, submission: Submission) -> None:
         headers = {"idempotency-key": submission.key} if submission.key else {}
-        self._world.api("POST", "/jobs", body=submission.body, user=submission.user, headers=headers, over=lambda answer: self._heard(submission, answer))
+        self._environment.api("POST", "/jobs", body=submission.body, user=submission.user, headers=headers, over=lambda answer: self._heard(submission, answer))
 
     def _heard(self, submission: Submission, answer: Answer) -> None:
         gone = (404,) if self._deletions else ()
         self._must_be(answer, (202, 402, 422, 429, 503, *gone), "submit")
         accepted = self._accepted.get((submission.user, submission.key)) if submission.key else None
         if answer.status == 422 and not (submission.key and self._used_for_another_body(submission)):
-            self._world.broken.append(f"{submission} was refused: {answer.document}")
+            self._environment.broken.append(f"{submission} was refused: {answer.document}")
         if answer.status != 202:
             # What was accepted once is never refused later, whatever became of the credits.
             if accepted and accepted[1] == submission.body and not answer.is_unknown and accepted[0] not in self._deletions:
-                self._world.broken.append(f"{submission} was accepted as {accepted[0]}, and then: {answer}")
+                self._environment.broken.append(f"{submission} was accepted as {accepted[0]}, and then: {answer}")
             return
         job_id = answer.document["id"]
         if accepted and accepted != (job_id, submission.body):
-            self._world.broken.append(f"{submission} was accepted as {accepted}, and then as {job_id}")
+            self._environment.broken.append(f"{submission} was accepted as {accepted}, and then as {job_id}")
         self._jobs[job_id] = submission.user
         if submission.key:
             self._accepted[submission.user, submission.key] = job_id, submission.body
@@ -205,4 +205,4 @@ class People:
 
     def _must_be(self, answer: Answer, statuses: tuple[int, ...], what: str) -> None:
         if answer.status not in statuses and not answer.is_unknown:
-            self._world.broken.append(f"{what} was answered {answer}")
+            self._environment.broken.append(f"{what} was answered {answer}")

@@ -6,27 +6,27 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
 from tests.simulation.scenarios import submission
-from tests.simulation.world import World
 
 JOBS = 12
 
 
 def lived(slots: int) -> list[dict[str, Any]]:
     """Let more jobs come than there are slots, two seconds apart, and give their records in the order in which they came."""
-    world = World()
-    world.replicate.weather.run_seconds = 20
-    promises = Promises(world)
-    world.agenda.watch = promises.check
-    with world.lives(PREDICTIONS_IN_FLIGHT_MAX=str(slots)):
-        world.open_account("ann", 1_000)
+    environment = Environment()
+    environment.replicate.fault_profile.run_seconds = 20
+    promises = Promises(environment)
+    environment.event_queue.watch = promises.check
+    with environment.activated(PREDICTIONS_IN_FLIGHT_MAX=str(slots)):
+        environment.open_account("ann", 1_000)
         for number in range(JOBS):
-            world.api("POST", "/jobs", **submission(key=str(number)))
-            world.agenda.pass_seconds(2)
-        world.settle()
+            environment.api("POST", "/jobs", **submission(key=str(number)))
+            environment.event_queue.pass_seconds(2)
+        environment.settle()
         promises.check_quiet()
-    return [item for (_, sk), item in sorted(world.cloud.table.items.items()) if sk.startswith("JOB#")]
+    return [item for (_, sk), item in sorted(environment.cloud.table.items.items()) if sk.startswith("JOB#")]
 
 
 @pytest.mark.parametrize("slots", [1, 3])

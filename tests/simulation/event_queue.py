@@ -20,7 +20,7 @@ class Due:
     recurs: bool = False
 
 
-class Agenda:
+class EventQueue:
     """What is going to happen, in order. Of what is due at the same moment, whoever steps may choose what comes first."""
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ class Expected:
     jobs: set[str] = field(default_factory=set)
 
 
-class Lives:
+class JobHistories:
     """Two users on two platforms, and their jobs. Every verb is called until it answers."""
 
     def __init__(self, storm: Storm, seed: str) -> None:

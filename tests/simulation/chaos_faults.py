@@ -1,4 +1,4 @@
-"""What goes wrong in the chaos: the provider's faults, sandboxes that are killed, and recovery that comes often."""
+"""What goes wrong in the chaos: the provider's faults, invocations that are killed, and recovery that comes often."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _UNTOUCHED = {"AuditAccountsFunction"}
 _RECOVERY = "RecoverJobsFunction"
 
 
-class Weather:
-    """Has the provider be as bad as may be and recovery come every few seconds, and kills the sandboxes of some function when it is told to."""
+class FaultProfile:
+    """Has the provider be as bad as may be and recovery come every few seconds, and kills the invocations of some function when it is told to."""
 
     def __init__(self, stack: LocalStack, *, seed: int, recovery_seconds: float = 10.0) -> None:
         self._stack = stack
@@ -57,7 +57,7 @@ class Weather:
         self._recovery.join()
 
     def kill(self) -> None:
-        """Kill the sandboxes of some function, busy ones in the middle of their work."""
+        """Kill the invocations of some function, busy ones in the middle of their work."""
         function = self._dice.choice(self._functions)
         self.kills[function] += self._stack.kill_sandboxes(function)
 

@@ -1,4 +1,4 @@
-"""Sandboxes: each invocation of a handler lives on a thread of its own that runs only while it is let, so that every interleaving is a choice."""
+"""Invocations: each invocation of a handler lives on a thread of its own that runs only while it is let, so that every interleaving is a choice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.simulation.calls import Call, Fault, Killed, Kind, Request
 _EVENT_OF_ROUTER = ("current_event", "lambda_context")
 
 
-class Sandbox:
+class Invocation:
     """One invocation. It is cold: it knows no secret yet."""
 
     def __init__(self, function: str, event: Any, number: int, fault_at: Callable[[Call], Fault | None], seconds_left: Callable[[], float]) -> None:

@@ -1,0 +1,68 @@
+"""An invocation that is held up, and what overtakes it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from tests.simulation.calls import Call, Fault, Kind
+from tests.simulation.documents import Item
+from tests.simulation.environment import Environment
+from tests.simulation.promises import Promises
+from tests.simulation.records import moment
+from tests.simulation.scenarios import submission
+
+QUICK = timedelta(seconds=12)
+
+
+def test_a_webhook_that_comes_before_the_creates_answer_resumes_the_job_at_once() -> None:
+    for answer_seconds in (0, 2, 6, 10):
+        with held_up(lambda call: call.name == "provider POST predictions", answer_seconds) as environment:
+            environment.api("POST", "/jobs", **submission())
+            environment.settle()
+
+        job, execution = only_job(environment), next(iter(environment.states.executions.values()))
+        created_at, finished_at = moment(job["created_at"]["S"]), moment(job["finished_at"]["S"])
+        assert created_at
+        assert finished_at
+        assert job["status"]["S"] == "completed"
+        # Less than the wait after which the workflow would have looked for itself.
+        assert finished_at - created_at < QUICK < timedelta(seconds=int(job["wait_seconds"]["N"]))
+        assert execution.passed == ["RequestPrediction", "StoreOutput", "CompleteJob"]
+
+
+@pytest.mark.parametrize("storing_seconds", [5, 60, 100])
+def test_what_a_invocation_of_a_stopped_execution_still_stores_is_delivered(storing_seconds: float) -> None:
+    with held_up(lambda call: call.function == "store_output" and call.name == "http GET", storing_seconds) as environment:
+        submitted = environment.api("POST", "/jobs", **submission())
+        while not environment.paused:
+            environment.event_queue.run_next()
+        environment.states.stop(next(iter(environment.states.executions.values())), "ABORTED")
+        # It comes too late, and has recovery look at the job soon.
+        assert submitted
+        assert environment.api("POST", f"/jobs/{submitted.document['id']}/cancel")
+        environment.settle()
+
+    assert only_job(environment)["status"]["S"] == "completed"
+
+
+@contextmanager
+def held_up(where: Callable[[Call], bool], seconds: float) -> Iterator[Environment]:
+    """A environment in which the calls that are meant take this long, and somebody with credits."""
+    slow = Fault(Kind.PAUSE, after=True, seconds=seconds)
+    environment = Environment(fault_at=lambda call: slow if where(call) else None)
+    promises = Promises(environment)
+    environment.event_queue.watch = promises.check
+    with environment.activated():
+        environment.open_account("ann", 100)
+        yield environment
+        promises.check_quiet()
+
+
+def only_job(environment: Environment) -> Item:
+    """The one job that there is."""
+    (job,) = (item for (_, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#"))
+    return job
