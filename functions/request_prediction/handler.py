@@ -73,7 +73,7 @@ def _step_aside(job: Job, task_token: str) -> None:
 
 
 def _prediction_of(job: Job, state_entry: str, now: datetime) -> Prediction | None:
-    """Make sure that there is a prediction, and say how it is doing; None when another sandbox is asking for it.
+    """Make sure that there is a prediction, and say how it is doing; None when another invocation is asking for it.
 
     The deadline ends what still runs, and forbids asking; what finished before it is never thrown away.
     """
@@ -136,7 +136,7 @@ def _poll(provider: Provider, job: Job, prediction_id: str, now: datetime) -> Pr
 
 
 def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Prediction | None:
-    """Write the attempt down under a lease, then ask. None when another sandbox holds the lease."""
+    """Write the attempt down under a lease, then ask. None when another invocation holds the lease."""
     if now >= job.deadline_at:
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED))
     if not provider_queue.acquire(job, now=now):
@@ -165,7 +165,7 @@ def _ask(provider: Provider, job: Job, state_entry: str, now: datetime) -> Predi
 
 
 def _written_down(job: Job, state_entry: str) -> Attempt | None:
-    """Begin the next attempt, or take up again the one that led to no prediction. None when another sandbox was quicker."""
+    """Begin the next attempt, or take up again the one that led to no prediction. None when another invocation was quicker."""
     now = clock.now()
     if job.attempt and job.attempt.prediction_id is None:
         return jobs.retry_attempt(job, job.attempt, state_entry, lease_until=now + _LEASE, now=now)

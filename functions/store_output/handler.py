@@ -75,7 +75,7 @@ def _store_all(job: Job, prediction: Prediction) -> None:
     unavailable: OutputUnavailable | None = None
     rejected: GenerationFailed | None = None
     for number, url in enumerate(prediction.outputs[: job.model_input.outputs_count]):
-        # Of the job as it is by now: while this sandbox was at one output, another may have stored the next.
+        # Of the job as it is by now: while this invocation was at one output, another may have stored the next.
         if number in {output.number for output in job.outputs}:
             continue
         try:
@@ -129,7 +129,7 @@ def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | Non
 
 
 def _recorded(job: Job, output: Output) -> Job:
-    """Record an output, once, and give the job as it is then; another sandbox may be storing the same job."""
+    """Record an output, once, and give the job as it is then; another invocation may be storing the same job."""
     while not jobs.record_output(job, output):
         job = jobs.read(job.account, job.job_id)
         if job.status.is_final or output.number in {known.number for known in job.outputs}:

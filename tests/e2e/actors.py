@@ -22,7 +22,7 @@ COUNTERS = ("granted", "available", "held", "spent")
 
 
 @dataclass(frozen=True)
-class Person:
+class Actor:
     """A user of the web platform."""
 
     stack: LocalStack
@@ -30,13 +30,13 @@ class Person:
     client: Client
 
     @classmethod
-    def arrive(cls, stack: LocalStack, name: str, *, credits: int) -> Person:
+    def arrive(cls, stack: LocalStack, name: str, *, credits: int) -> Actor:
         user = f"{re.sub(r'[^A-Za-z0-9._-]', '-', name)[:80]}.{uuid4().hex[:8]}"
-        person = cls(stack, user, signed_in(stack, user))
+        actor = cls(stack, user, signed_in(stack, user))
         if credits:
             admin = signed_in(stack, "grace", groups=["admin"])
             admin.post(f"/accounts/web/{user}/credits", {"amount": credits, "reason": "test", "reference": "arrival"})
-        return person
+        return actor
 
     def submit(self, template: str = "flux-schnell", *, callback_url: str | None = None, **parameters: Any) -> str:
         """Submit a job and give its id."""

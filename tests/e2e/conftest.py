@@ -10,7 +10,7 @@ import requests
 
 from local.client import Client
 from local.stack import LocalStack
-from tests.e2e.actors import Person, signed_in
+from tests.e2e.actors import Actor, signed_in
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
 
@@ -22,9 +22,9 @@ def stack() -> Iterator[LocalStack]:
 
 
 @pytest.fixture
-def person(stack: LocalStack, request: pytest.FixtureRequest) -> Person:
+def actor(stack: LocalStack, request: pytest.FixtureRequest) -> Actor:
     """Somebody new, with 200 credits."""
-    return Person.arrive(stack, request.node.name, credits=200)
+    return Actor.arrive(stack, request.node.name, credits=200)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import requests
 from local.client import Client
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.actors import Person, predictions_of, set_faults
+from tests.e2e.actors import Actor, predictions_of, set_faults
 
 
 @contextmanager
@@ -23,74 +23,74 @@ def paused(admin: Client) -> Iterator[None]:
         admin.call("PUT", "/admin/paused", json={"paused": False})
 
 
-def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(person: Person, stack: LocalStack) -> None:
+def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, run_seconds=60)
     prompt = f"stop {uuid4().hex}"
-    job_id = person.submit(prompt=prompt)
-    until(lambda: person.client.get(f"/jobs/{job_id}")["status"] == "processing")
+    job_id = actor.submit(prompt=prompt)
+    until(lambda: actor.client.get(f"/jobs/{job_id}")["status"] == "processing")
 
-    asked = person.client.post(f"/jobs/{job_id}/cancel", None)
-    job = person.ended(job_id)
+    asked = actor.client.post(f"/jobs/{job_id}/cancel", None)
+    job = actor.ended(job_id)
 
     assert asked["cancel_requested_at"]
     assert (job["status"], job["error"]["code"]) == ("canceled", "canceled")
     assert job["credits"] == {"quoted": 10, "held": 0, "charged": 0, "refunded": 10}
     assert until(lambda: [each["status"] for each in predictions_of(stack, prompt)] == ["canceled"])
-    assert person.must_have_a_balanced_ledger()["available"] == 200
-    assert person.refused("POST", f"/jobs/{job_id}/cancel").status_code == 409
+    assert actor.must_have_a_balanced_ledger()["available"] == 200
+    assert actor.refused("POST", f"/jobs/{job_id}/cancel").status_code == 409
 
 
-def test_a_deleted_job_is_gone_with_its_images_and_its_entries_stay(person: Person, stack: LocalStack) -> None:
+def test_a_deleted_job_is_gone_with_its_images_and_its_entries_stay(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, run_seconds=3)
-    job_id = person.submit()
-    assert person.refused("DELETE", f"/jobs/{job_id}").status_code == 409
-    job = person.ended(job_id)
+    job_id = actor.submit()
+    assert actor.refused("DELETE", f"/jobs/{job_id}").status_code == 409
+    job = actor.ended(job_id)
 
     # The end of a job may be seen a moment before it is announced, and until then the job is open.
-    until(lambda: delete(person, stack, job_id) == 204)
+    until(lambda: delete(actor, stack, job_id) == 204)
 
-    assert person.refused("GET", f"/jobs/{job_id}").status_code == 404
+    assert actor.refused("GET", f"/jobs/{job_id}").status_code == 404
     for link in (job["outputs"][0]["url"], job["outputs"][0]["thumbnail_url"]):
         assert requests.get(link, timeout=10).status_code == 404
-    assert person.client.get("/jobs")["total"] == 0
-    assert person.must_have_a_balanced_ledger()["spent"] == 10
+    assert actor.client.get("/jobs")["total"] == 0
+    assert actor.must_have_a_balanced_ledger()["spent"] == 10
 
 
-def test_a_job_that_ended_runs_again(person: Person) -> None:
-    first = person.ended(person.submit(seed=7, aspect_ratio="3:2"))
+def test_a_job_that_ended_runs_again(actor: Actor) -> None:
+    first = actor.ended(actor.submit(seed=7, aspect_ratio="3:2"))
 
-    again = person.ended(person.client.post("/jobs", {"rerun_of": first["id"]})["id"])
+    again = actor.ended(actor.client.post("/jobs", {"rerun_of": first["id"]})["id"])
 
     assert again["id"] != first["id"]
     assert (again["status"], again["parameters"]) == ("completed", first["parameters"])
-    assert person.must_have_a_balanced_ledger()["spent"] == 20
+    assert actor.must_have_a_balanced_ledger()["spent"] == 20
 
 
-def test_while_paused_no_job_is_taken_and_those_that_were_go_on(person: Person, admin: Client, stack: LocalStack) -> None:
+def test_while_paused_no_job_is_taken_and_those_that_were_go_on(actor: Actor, admin: Client, stack: LocalStack) -> None:
     set_faults(stack, run_seconds=2)
-    job_id = person.submit()
+    job_id = actor.submit()
     with paused(admin):
-        refused = person.refused("POST", "/jobs", json={"rerun_of": job_id})
+        refused = actor.refused("POST", "/jobs", json={"rerun_of": job_id})
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "60")
-        assert person.ended(job_id)["status"] == "completed"
+        assert actor.ended(job_id)["status"] == "completed"
 
-    assert person.ended(person.submit())["status"] == "completed"
+    assert actor.ended(actor.submit())["status"] == "completed"
 
 
-def test_an_interrupted_prediction_is_asked_for_once_more_and_paid_for_once(person: Person, stack: LocalStack) -> None:
+def test_an_interrupted_prediction_is_asked_for_once_more_and_paid_for_once(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, fail=1.0, run_seconds=0.5)
     prompt = f"again {uuid4().hex}"
-    job_id = person.submit(prompt=prompt)
+    job_id = actor.submit(prompt=prompt)
     until(lambda: predictions_of(stack, prompt))
     set_faults(stack)
 
-    job = person.ended(job_id)
+    job = actor.ended(job_id)
 
     assert (job["status"], job["attempts"]) == ("completed", 2)
     assert [each["status"] for each in predictions_of(stack, prompt)] == ["failed", "succeeded"]
-    assert person.must_have_a_balanced_ledger()["spent"] == 10
+    assert actor.must_have_a_balanced_ledger()["spent"] == 10
 
 
-def delete(person: Person, stack: LocalStack, job_id: str) -> int:
-    headers = {"Authorization": f"Bearer {stack.token(person.name)}"}
+def delete(actor: Actor, stack: LocalStack, job_id: str) -> int:
+    headers = {"Authorization": f"Bearer {stack.token(actor.name)}"}
     return requests.delete(f"{stack.api_url}/jobs/{job_id}", headers=headers, timeout=30).status_code

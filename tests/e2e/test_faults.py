@@ -8,7 +8,7 @@ import pytest
 
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.actors import Person, predictions_of, set_faults
+from tests.e2e.actors import Actor, predictions_of, set_faults
 
 
 @pytest.mark.parametrize(
@@ -34,47 +34,47 @@ from tests.e2e.actors import Person, predictions_of, set_faults
     ids=str,
 )
 def test_a_job_ends_and_is_paid_for_if_and_only_if_something_was_delivered(
-    person: Person, stack: LocalStack, faults: dict[str, Any], *, ends_as: str | None, charged: int, predictions_count: int
+    actor: Actor, stack: LocalStack, faults: dict[str, Any], *, ends_as: str | None, charged: int, predictions_count: int
 ) -> None:
     set_faults(stack, **faults)
     prompt = f"at its worst: {faults}"
 
-    job = person.ended(person.submit(prompt=prompt, num_outputs=2))
+    job = actor.ended(actor.submit(prompt=prompt, num_outputs=2))
 
     assert (job["error"]["code"] if job["error"] else None, job["credits"]["charged"]) == (ends_as, charged)
     assert job["credits"]["charged"] + job["credits"]["refunded"] == job["credits"]["quoted"]
     assert len(predictions_of(stack, prompt)) == predictions_count
-    person.must_have_a_balanced_ledger()
+    actor.must_have_a_balanced_ledger()
 
 
 @pytest.mark.parametrize("fault", ["throttle", "low_credit", "unavailable", "not_yet"])
-def test_what_passes_is_waited_for_and_asked_for_once(person: Person, stack: LocalStack, fault: str) -> None:
+def test_what_passes_is_waited_for_and_asked_for_once(actor: Actor, stack: LocalStack, fault: str) -> None:
     if fault == "low_credit":
         # Somebody else has had the one create that there was.
         set_faults(stack, low_credit=1)
-        person.submit(prompt="somebody else's")
+        actor.submit(prompt="somebody else's")
     set_faults(stack, **{fault: 1})
     prompt = f"what passes: {fault}"
-    job_id = person.submit(prompt=prompt)
-    until(lambda: (job := person.client.get(f"/jobs/{job_id}"))["waiting_since"] or job["status"] == "processing")
+    job_id = actor.submit(prompt=prompt)
+    until(lambda: (job := actor.client.get(f"/jobs/{job_id}"))["waiting_since"] or job["status"] == "processing")
     set_faults(stack)
 
-    assert person.ended(job_id)["status"] == "completed"
+    assert actor.ended(job_id)["status"] == "completed"
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_a_mixture_of_everything_ends_as_well(person: Person, stack: LocalStack) -> None:
+def test_a_mixture_of_everything_ends_as_well(actor: Actor, stack: LocalStack) -> None:
     set_faults(
         stack, lose_webhook=0.3, duplicate_webhook=0.3, throttle=0.2, unavailable=0.1, server_error=0.1, lost_create_answer=0.2, fail=0.2, drop_output=0.2,
         not_yet=0.2, cancel=0.1, no_output=0.1, seed=7,
     )  # fmt: skip
     prompts = [f"a mixture: {number}" for number in range(6)]
-    job_ids = [person.submit(prompt=prompt, num_outputs=2) for prompt in prompts]
+    job_ids = [actor.submit(prompt=prompt, num_outputs=2) for prompt in prompts]
 
-    jobs = [person.ended(job_id, seconds=150) for job_id in job_ids]
+    jobs = [actor.ended(job_id, seconds=150) for job_id in job_ids]
 
     for job, prompt in zip(jobs, prompts, strict=True):
         assert job["credits"]["charged"] == 10 * len(job["outputs"])
         assert job["credits"]["charged"] + job["credits"]["refunded"] == 20
         assert len(predictions_of(stack, prompt)) <= 2
-    person.must_have_a_balanced_ledger()
+    actor.must_have_a_balanced_ledger()

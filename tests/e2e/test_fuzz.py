@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.actors import FINAL, Person
+from tests.e2e.actors import FINAL, Actor
 from tests.fuzz.run import fuzz
 
 
@@ -16,4 +16,4 @@ def test_the_api_is_what_it_says_of_itself_whatever_it_is_asked(stack: LocalStac
     jobs = list(client.pages("/jobs", "jobs"))
     assert len(jobs) >= 10
     until(lambda: all(job["status"] in FINAL for job in client.pages("/jobs", "jobs")), seconds=180)
-    Person(stack, "fuzz", client).must_have_a_balanced_ledger()
+    Actor(stack, "fuzz", client).must_have_a_balanced_ledger()

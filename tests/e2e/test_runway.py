@@ -11,7 +11,7 @@ import requests
 from local.cloud.seeding import LOCAL_RUNWAY_KEY
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.actors import Person, must_show_nowhere
+from tests.e2e.actors import Actor, must_show_nowhere
 from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 
@@ -30,25 +30,25 @@ def tasks_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
     return [task for task in found if task["input"].get("promptText") == prompt]
 
 
-def test_a_video_from_a_prompt(person: Person, stack: LocalStack) -> None:
+def test_a_video_from_a_prompt(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, throttled_seconds=1, queue_seconds=1, run_seconds=6)
 
-    job = person.ended(person.submit("runway-gen4.5", prompt="the sea at dawn", duration=2))
+    job = actor.ended(actor.submit("runway-gen4.5", prompt="the sea at dawn", duration=2))
 
     assert (job["status"], job["credits"]["charged"]) == ("completed", 30)
     (output,) = job["outputs"]
     assert (output["content_type"], round(output["seconds"])) == ("video/mp4", 2)
     assert requests.get(output["url"], timeout=10).content[4:8] == b"ftyp"
     assert len(tasks_of(stack, "the sea at dawn")) == 1
-    person.must_have_a_balanced_ledger()
+    actor.must_have_a_balanced_ledger()
 
 
-def test_a_video_from_an_image_of_ones_own(person: Person, stack: LocalStack) -> None:
-    upload = announced(person)
+def test_a_video_from_an_image_of_ones_own(actor: Actor, stack: LocalStack) -> None:
+    upload = announced(actor)
     assert sent(upload, image()).status_code == 204
-    person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+    actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
-    job = person.ended(person.submit("runway-gen4-turbo", prompt="it moves", image=upload["upload_id"]))
+    job = actor.ended(actor.submit("runway-gen4-turbo", prompt="it moves", image=upload["upload_id"]))
 
     assert (job["status"], job["credits"]["charged"]) == ("completed", 50)
     (task,) = tasks_of(stack, "it moves")
@@ -66,45 +66,45 @@ def test_a_video_from_an_image_of_ones_own(person: Person, stack: LocalStack) ->
         ("server_error", "provider_unavailable", 0),
     ],
 )
-def test_what_fails_is_refunded_and_paid_for_at_most_once(person: Person, stack: LocalStack, fault: str, code: str, tasks_count: int) -> None:
+def test_what_fails_is_refunded_and_paid_for_at_most_once(actor: Actor, stack: LocalStack, fault: str, code: str, tasks_count: int) -> None:
     set_faults(stack, **{fault: 1})
 
-    job_id = person.submit("runway-gen4.5", prompt=f"what fails: {fault}", duration=2)
+    job_id = actor.submit("runway-gen4.5", prompt=f"what fails: {fault}", duration=2)
     if fault == "server_error":
         # What became of the asking is unknown, and stays so.
-        person.client.post(f"/jobs/{job_id}/cancel", {})
+        actor.client.post(f"/jobs/{job_id}/cancel", {})
         code = "canceled"
-    job = person.ended(job_id)
+    job = actor.ended(job_id)
 
     assert (job["error"]["code"], job["credits"]["refunded"], job["credits"]["charged"]) == (code, 30, 0)
     assert len(tasks_of(stack, f"what fails: {fault}")) == tasks_count
-    person.must_have_a_balanced_ledger()
+    actor.must_have_a_balanced_ledger()
 
 
-def test_what_is_throttled_comes_back_and_is_made_once(person: Person, stack: LocalStack) -> None:
+def test_what_is_throttled_comes_back_and_is_made_once(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, unavailable=1)
-    job_id = person.submit("runway-gen4.5", prompt="at last", duration=2)
-    assert person.client.get(f"/jobs/{job_id}")["status"] in ("pending", "processing")
+    job_id = actor.submit("runway-gen4.5", prompt="at last", duration=2)
+    assert actor.client.get(f"/jobs/{job_id}")["status"] in ("pending", "processing")
     set_faults(stack)
 
-    assert person.ended(job_id)["status"] == "completed"
+    assert actor.ended(job_id)["status"] == "completed"
     assert len(tasks_of(stack, "at last")) == 1
 
 
-def test_a_cancel_stops_the_task(person: Person, stack: LocalStack) -> None:
+def test_a_cancel_stops_the_task(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, run_seconds=120)
-    job_id = person.submit("runway-gen4.5", prompt="never mind", duration=2)
-    person.until_processing(job_id)
+    job_id = actor.submit("runway-gen4.5", prompt="never mind", duration=2)
+    actor.until_processing(job_id)
 
-    person.client.post(f"/jobs/{job_id}/cancel", {})
+    actor.client.post(f"/jobs/{job_id}/cancel", {})
 
-    job = person.ended(job_id)
+    job = actor.ended(job_id)
     assert (job["status"], job["credits"]["refunded"]) == ("canceled", 30)
     # The credits do not wait for the provider.
     until(lambda: [task["status"] for task in tasks_of(stack, "never mind")] == ["CANCELLED"])
 
 
-def test_the_key_shows_nowhere(person: Person, stack: LocalStack) -> None:
+def test_the_key_shows_nowhere(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, flag=1)
 
-    must_show_nowhere(stack, person.ended(person.submit("runway-gen4.5", prompt="a secret", duration=2)), LOCAL_RUNWAY_KEY)
+    must_show_nowhere(stack, actor.ended(actor.submit("runway-gen4.5", prompt="a secret", duration=2)), LOCAL_RUNWAY_KEY)

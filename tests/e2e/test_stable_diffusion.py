@@ -13,7 +13,7 @@ from PIL import Image
 from local.cloud.seeding import LOCAL_STABLE_DIFFUSION_LOGIN
 from local.stack import LocalStack
 from tests.builders import until
-from tests.e2e.actors import Person, must_show_nowhere
+from tests.e2e.actors import Actor, must_show_nowhere
 from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 
@@ -32,8 +32,8 @@ def runs_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
     return [run for run in found if run["input"]["prompt"] == prompt]
 
 
-def test_images_from_a_prompt(person: Person, stack: LocalStack) -> None:
-    job = person.ended(person.submit("sd-webui", prompt="a lighthouse of our own", num_outputs=2, width=640, height=384, seed=7))
+def test_images_from_a_prompt(actor: Actor, stack: LocalStack) -> None:
+    job = actor.ended(actor.submit("sd-webui", prompt="a lighthouse of our own", num_outputs=2, width=640, height=384, seed=7))
 
     assert (job["status"], job["credits"]["charged"]) == ("completed", 20)
     assert [(output["content_type"], output["width"], output["height"]) for output in job["outputs"]] == [("image/png", 640, 384)] * 2
@@ -44,15 +44,15 @@ def test_images_from_a_prompt(person: Person, stack: LocalStack) -> None:
     assert (run["kind"], given["negative_prompt"], given["steps"], given["cfg_scale"], given["sampler_name"], given["n_iter"]) == (
         "txt2img", "low quality, blurry, distorted", 20, 7, "DPM++ 2M Karras", 2,
     )  # fmt: skip
-    person.must_have_a_balanced_ledger()
+    actor.must_have_a_balanced_ledger()
 
 
-def test_an_image_from_an_image(person: Person, stack: LocalStack) -> None:
-    upload = announced(person)
+def test_an_image_from_an_image(actor: Actor, stack: LocalStack) -> None:
+    upload = announced(actor)
     assert sent(upload, image()).status_code == 204
-    person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+    actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
-    job = person.ended(person.submit("sd-webui-img2img", prompt="as it was painted", image=upload["upload_id"]))
+    job = actor.ended(actor.submit("sd-webui-img2img", prompt="as it was painted", image=upload["upload_id"]))
 
     assert (job["status"], len(job["outputs"])) == ("completed", 1)
     (run,) = runs_of(stack, "as it was painted")
@@ -60,37 +60,37 @@ def test_an_image_from_an_image(person: Person, stack: LocalStack) -> None:
 
 
 @pytest.mark.parametrize(("fault", "code"), [("out_of_memory", "prediction_failed"), ("no_output", "no_output"), ("torn_output", "output_rejected")])
-def test_what_fails_is_refunded(person: Person, stack: LocalStack, fault: str, code: str) -> None:
+def test_what_fails_is_refunded(actor: Actor, stack: LocalStack, fault: str, code: str) -> None:
     set_faults(stack, **{fault: 1})
 
-    job = person.ended(person.submit("sd-webui", prompt=f"what fails: {fault}"))
+    job = actor.ended(actor.submit("sd-webui", prompt=f"what fails: {fault}"))
 
     assert (job["status"], job["error"]["code"], job["credits"]["refunded"], job["outputs"]) == ("failed", code, 10, [])
     assert len(runs_of(stack, f"what fails: {fault}")) == 1
-    person.must_have_a_balanced_ledger()
+    actor.must_have_a_balanced_ledger()
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "lost_answer"])
-def test_what_passes_is_waited_for(person: Person, stack: LocalStack, fault: str) -> None:
+def test_what_passes_is_waited_for(actor: Actor, stack: LocalStack, fault: str) -> None:
     set_faults(stack, **{fault: 1})
-    job_id = person.submit("sd-webui", prompt=f"what passes: {fault}")
-    until(lambda: person.client.get(f"/jobs/{job_id}")["waiting_since"])
+    job_id = actor.submit("sd-webui", prompt=f"what passes: {fault}")
+    until(lambda: actor.client.get(f"/jobs/{job_id}")["waiting_since"])
     set_faults(stack)
 
-    assert person.ended(job_id)["status"] == "completed"
+    assert actor.ended(job_id)["status"] == "completed"
 
 
-def test_a_run_that_outlasts_a_state_entry_is_made_once(person: Person, stack: LocalStack) -> None:
-    """The wait is over while the sandbox still waits for the images; the next one finds that somebody is asking."""
+def test_a_run_that_outlasts_a_state_entry_is_made_once(actor: Actor, stack: LocalStack) -> None:
+    """The wait is over while the invocation still waits for the images; the next one finds that somebody is asking."""
     set_faults(stack, run_seconds=36)
 
-    job = person.ended(person.submit("sd-webui", prompt="slowly"), seconds=120)
+    job = actor.ended(actor.submit("sd-webui", prompt="slowly"), seconds=120)
 
     assert job["status"] == "completed"
     assert len(runs_of(stack, "slowly")) == 1
 
 
-def test_the_login_shows_nowhere(person: Person, stack: LocalStack) -> None:
+def test_the_login_shows_nowhere(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, out_of_memory=1)
 
-    must_show_nowhere(stack, person.ended(person.submit("sd-webui", prompt="a secret")), LOCAL_STABLE_DIFFUSION_LOGIN.partition(":")[2])
+    must_show_nowhere(stack, actor.ended(actor.submit("sd-webui", prompt="a secret")), LOCAL_STABLE_DIFFUSION_LOGIN.partition(":")[2])

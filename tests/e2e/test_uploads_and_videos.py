@@ -9,7 +9,7 @@ import requests
 from PIL import Image
 
 from local.stack import LocalStack
-from tests.e2e.actors import Person, predictions_of
+from tests.e2e.actors import Actor, predictions_of
 
 
 def image(size: tuple[int, int] = (300, 200)) -> bytes:
@@ -18,8 +18,8 @@ def image(size: tuple[int, int] = (300, 200)) -> bytes:
     return file.getvalue()
 
 
-def announced(person: Person, **body: Any) -> dict[str, Any]:
-    upload: dict[str, Any] = person.client.post("/uploads", {"content_type": "image/png", "bytes": 10_000} | body)
+def announced(actor: Actor, **body: Any) -> dict[str, Any]:
+    upload: dict[str, Any] = actor.client.post("/uploads", {"content_type": "image/png", "bytes": 10_000} | body)
     return upload
 
 
@@ -27,14 +27,14 @@ def sent(upload: dict[str, Any], body: bytes, **fields: str) -> requests.Respons
     return requests.post(upload["url"], data=upload["fields"] | fields, files={"file": ("image.png", body)}, timeout=10)
 
 
-def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(person: Person, stack: LocalStack) -> None:
-    upload = announced(person)
+def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(actor: Actor, stack: LocalStack) -> None:
+    upload = announced(actor)
     assert sent(upload, image()).status_code == 204
-    prepared = person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+    prepared = actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
     assert (prepared["width"], prepared["height"]) == (300, 200)
 
     prompt = f"the sea moves {upload['upload_id']}"
-    job = person.ended(person.submit("wan-2.2-i2v-fast", prompt=prompt, image=upload["upload_id"]))
+    job = actor.ended(actor.submit("wan-2.2-i2v-fast", prompt=prompt, image=upload["upload_id"]))
 
     assert job["status"] == "completed"
     assert job["credits"]["charged"] == 50
@@ -44,11 +44,11 @@ def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(p
     assert Image.open(BytesIO(requests.get(output["thumbnail_url"], timeout=10).content)).size == (200, 200)
     (prediction,) = predictions_of(stack, prompt)
     assert prediction["input"]["image"].startswith(f"{stack.aws_url}/")
-    person.must_have_a_balanced_ledger()
+    actor.must_have_a_balanced_ledger()
 
 
-def test_the_form_takes_exactly_what_was_announced(person: Person) -> None:
-    upload = announced(person, bytes=100)
+def test_the_form_takes_exactly_what_was_announced(actor: Actor) -> None:
+    upload = announced(actor, bytes=100)
 
     assert sent(upload, image()).status_code == 400
     assert sent(upload, b"").status_code == 400
@@ -57,5 +57,5 @@ def test_the_form_takes_exactly_what_was_announced(person: Person) -> None:
     assert sent(upload, b"x", acl="public-read").status_code == 403
     assert sent(upload, b"x", **{"x-amz-signature": "0" * 64}).status_code == 403
     assert sent(upload, b"x").status_code == 204
-    refused = person.refused("POST", f"/uploads/{upload['upload_id']}/complete", json={})
+    refused = actor.refused("POST", f"/uploads/{upload['upload_id']}/complete", json={})
     assert (refused.status_code, refused.json()["charged"]) == (422, 0)

@@ -16,7 +16,7 @@ from standardwebhooks.webhooks import Webhook
 from local.stack import LocalStack
 from tests.builders import until
 from tests.contract import description
-from tests.e2e.actors import Person, predictions_of, set_faults, signed_in
+from tests.e2e.actors import Actor, predictions_of, set_faults, signed_in
 
 
 def image_at(url: str) -> Image.Image:
@@ -27,8 +27,8 @@ def image_at(url: str) -> Image.Image:
     return image
 
 
-def test_a_prompt_becomes_a_stored_image_with_a_thumbnail(person: Person) -> None:
-    job = person.ended(person.submit("flux-1.1-pro", aspect_ratio="16:9", output_format="jpg"))
+def test_a_prompt_becomes_a_stored_image_with_a_thumbnail(actor: Actor) -> None:
+    job = actor.ended(actor.submit("flux-1.1-pro", aspect_ratio="16:9", output_format="jpg"))
 
     assert job["status"] == "completed"
     assert job["credits"] == {"quoted": 15, "held": 0, "charged": 15, "refunded": 0}
@@ -37,14 +37,14 @@ def test_a_prompt_becomes_a_stored_image_with_a_thumbnail(person: Person) -> Non
     assert image_at(output["url"]).size == (output["width"], output["height"])
     assert image_at(output["thumbnail_url"]).size == (200, 200)
     assert output["placeholder"].startswith("data:image/webp;base64,")
-    account = person.must_have_a_balanced_ledger()
+    account = actor.must_have_a_balanced_ledger()
     assert (account["available"], account["held"], account["spent"], account["in_flight"]) == (185, 0, 15, 0)
 
 
-def test_four_images_are_four_outputs_in_the_order_of_the_provider(person: Person, stack: LocalStack) -> None:
+def test_four_images_are_four_outputs_in_the_order_of_the_provider(actor: Actor, stack: LocalStack) -> None:
     prompt = f"four seasons {uuid4().hex}"
 
-    job = person.ended(person.submit(prompt=prompt, num_outputs=4, output_format="png"))
+    job = actor.ended(actor.submit(prompt=prompt, num_outputs=4, output_format="png"))
 
     assert job["credits"]["charged"] == 40
     (prediction,) = predictions_of(stack, prompt)
@@ -52,56 +52,56 @@ def test_four_images_are_four_outputs_in_the_order_of_the_provider(person: Perso
         assert requests.get(output["url"], timeout=10).content == requests.get(theirs, timeout=10).content
 
 
-def test_a_refused_prompt_costs_nothing_and_says_why(person: Person) -> None:
-    job = person.ended(person.submit(prompt="please flag me"))
+def test_a_refused_prompt_costs_nothing_and_says_why(actor: Actor) -> None:
+    job = actor.ended(actor.submit(prompt="please flag me"))
 
     assert job["status"] == "failed"
     assert job["error"]["code"] == "refused"
     assert not job["error"]["retryable"]
     assert job["credits"] == {"quoted": 10, "held": 0, "charged": 0, "refunded": 10}
-    assert person.must_have_a_balanced_ledger()["available"] == 200
+    assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_a_prompt_in_any_script_arrives_whole(person: Person, stack: LocalStack) -> None:
+def test_a_prompt_in_any_script_arrives_whole(actor: Actor, stack: LocalStack) -> None:
     prompt = f"灯台 🌅 منارة {uuid4().hex}"
 
-    job = person.ended(person.submit(prompt=prompt))
+    job = actor.ended(actor.submit(prompt=prompt))
 
     assert job["parameters"]["prompt"] == prompt
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_nobody_reads_an_image_without_a_signed_link(person: Person) -> None:
-    job = person.ended(person.submit())
+def test_nobody_reads_an_image_without_a_signed_link(actor: Actor) -> None:
+    job = actor.ended(actor.submit())
 
     unsigned = job["outputs"][0]["url"].partition("?")[0]
 
     assert requests.get(unsigned, timeout=10).status_code == 403
 
 
-def test_nobody_sees_the_job_of_somebody_else(person: Person, stack: LocalStack) -> None:
-    job_id = person.submit()
-    stranger = Person.arrive(stack, "stranger", credits=0)
-    same_user_elsewhere = signed_in(stack, person.name, platform="mobile")
+def test_nobody_sees_the_job_of_somebody_else(actor: Actor, stack: LocalStack) -> None:
+    job_id = actor.submit()
+    stranger = Actor.arrive(stack, "stranger", credits=0)
+    same_user_elsewhere = signed_in(stack, actor.name, platform="mobile")
 
     assert stranger.refused("GET", f"/jobs/{job_id}").status_code == 404
     assert stranger.client.get("/jobs") == {"jobs": [], "next_cursor": None, "total": 0}
     assert same_user_elsewhere.get("/credits")["granted"] == 0
 
 
-def test_without_a_good_token_nobody_comes_in(person: Person, stack: LocalStack) -> None:
-    expired = stack.token(person.name, expires_in_seconds=-60)
-    header, payload, signature = stack.token(person.name).split(".")
+def test_without_a_good_token_nobody_comes_in(actor: Actor, stack: LocalStack) -> None:
+    expired = stack.token(actor.name, expires_in_seconds=-60)
+    header, payload, signature = stack.token(actor.name).split(".")
     forged = f"{header}.{payload}.{signature[::-1]}"
     for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Bearer {expired}"}, {"Authorization": f"Bearer {forged}"}):
         assert requests.get(f"{stack.api_url}/jobs", headers=headers, timeout=10).status_code == 401
 
-    access_token = stack.token(person.name, token_use="access")
+    access_token = stack.token(actor.name, token_use="access")
     assert requests.get(f"{stack.api_url}/jobs", headers={"Authorization": f"Bearer {access_token}"}, timeout=10).status_code == 401
 
 
 def test_without_enough_credits_nothing_is_written(stack: LocalStack) -> None:
-    poor = Person.arrive(stack, "poor", credits=14)
+    poor = Actor.arrive(stack, "poor", credits=14)
 
     refused = poor.refused("POST", "/jobs", json={"template": "flux-1.1-pro", "parameters": {"prompt": "a palace"}})
 
@@ -112,25 +112,25 @@ def test_without_enough_credits_nothing_is_written(stack: LocalStack) -> None:
     assert poor.must_have_a_balanced_ledger()["available"] == 14
 
 
-def test_bad_parameters_are_all_named_and_nothing_is_charged(person: Person, stack: LocalStack) -> None:
+def test_bad_parameters_are_all_named_and_nothing_is_charged(actor: Actor, stack: LocalStack) -> None:
     prompt = f"never {uuid4().hex}"
     body = {"template": "flux-schnell", "parameters": {"prompt": prompt, "num_outputs": 9, "colour": "red"}}
 
-    refused = person.refused("POST", "/jobs", json=body)
+    refused = actor.refused("POST", "/jobs", json=body)
 
     assert refused.status_code == 422
     assert {error["field"] for error in refused.json()["errors"]} == {"parameters.num_outputs", "parameters.colour"}
     assert predictions_of(stack, prompt) == []
-    assert person.must_have_a_balanced_ledger()["available"] == 200
+    assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_the_same_request_twice_is_one_job(person: Person, stack: LocalStack) -> None:
+def test_the_same_request_twice_is_one_job(actor: Actor, stack: LocalStack) -> None:
     prompt = f"once {uuid4().hex}"
     body = {"template": "flux-schnell", "parameters": {"prompt": prompt}}
-    headers = {"Authorization": f"Bearer {stack.token(person.name)}", "Idempotency-Key": "once"}
+    headers = {"Authorization": f"Bearer {stack.token(actor.name)}", "Idempotency-Key": "once"}
 
     first, second = (requests.post(f"{stack.api_url}/jobs", json=body, headers=headers, timeout=30) for _ in range(2))
-    person.ended(first.json()["id"])
+    actor.ended(first.json()["id"])
 
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json()["id"] == second.json()["id"]
@@ -138,68 +138,68 @@ def test_the_same_request_twice_is_one_job(person: Person, stack: LocalStack) ->
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_when_every_webhook_is_lost_the_job_ends_all_the_same(person: Person, stack: LocalStack) -> None:
+def test_when_every_webhook_is_lost_the_job_ends_all_the_same(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, lose_webhook=1.0)
     prompt = f"lost {uuid4().hex}"
 
-    job = person.ended(person.submit(prompt=prompt))
+    job = actor.ended(actor.submit(prompt=prompt))
 
     assert job["status"] == "completed"
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_when_every_webhook_comes_twice_the_job_is_charged_once(person: Person, stack: LocalStack) -> None:
+def test_when_every_webhook_comes_twice_the_job_is_charged_once(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, duplicate_webhook=1.0)
 
-    job = person.ended(person.submit())
+    job = actor.ended(actor.submit())
 
     assert job["credits"]["charged"] == 10
-    assert person.must_have_a_balanced_ledger()["spent"] == 10
+    assert actor.must_have_a_balanced_ledger()["spent"] == 10
 
 
-def test_a_model_that_fails_costs_nothing(person: Person, stack: LocalStack) -> None:
+def test_a_model_that_fails_costs_nothing(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, fail=1.0)
 
-    job = person.ended(person.submit())
+    job = actor.ended(actor.submit())
 
     assert (job["status"], job["error"]["code"], job["error"]["retryable"]) == ("failed", "prediction_failed", True)
-    assert person.must_have_a_balanced_ledger()["available"] == 200
+    assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_a_model_that_succeeds_with_nothing_costs_nothing(person: Person, stack: LocalStack) -> None:
+def test_a_model_that_succeeds_with_nothing_costs_nothing(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, no_output=1.0)
 
-    job = person.ended(person.submit())
+    job = actor.ended(actor.submit())
 
     assert (job["status"], job["error"]["code"]) == ("failed", "no_output")
-    assert person.must_have_a_balanced_ledger()["available"] == 200
+    assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_an_answer_that_got_lost_is_looked_for_and_not_asked_again(person: Person, stack: LocalStack) -> None:
+def test_an_answer_that_got_lost_is_looked_for_and_not_asked_again(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, lost_create_answer=1.0)
     prompt = f"unheard {uuid4().hex}"
 
-    job = person.ended(person.submit(prompt=prompt))
+    job = actor.ended(actor.submit(prompt=prompt))
 
     assert job["status"] == "completed"
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_a_throttled_request_is_made_later(person: Person, stack: LocalStack) -> None:
+def test_a_throttled_request_is_made_later(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, throttle=1.0)
-    job_id = person.submit()
-    waiting = until(lambda: person.client.get(f"/jobs/{job_id}")["waiting_since"])
+    job_id = actor.submit()
+    waiting = until(lambda: actor.client.get(f"/jobs/{job_id}")["waiting_since"])
     assert waiting
 
     set_faults(stack)
 
-    job = person.ended(job_id)
+    job = actor.ended(job_id)
     assert job["status"] == "completed"
     assert job["waiting_since"] is None
 
 
-def test_the_providers_token_never_travels_to_a_delivery_host(person: Person, stack: LocalStack) -> None:
-    person.ended(person.submit())
+def test_the_providers_token_never_travels_to_a_delivery_host(actor: Actor, stack: LocalStack) -> None:
+    actor.ended(actor.submit())
 
     deliveries = requests.get(f"{stack.replicate_url}/sim/deliveries", timeout=10).json()["deliveries"]
 
@@ -207,23 +207,23 @@ def test_the_providers_token_never_travels_to_a_delivery_host(person: Person, st
     assert not any(delivery["carried_authorization"] for delivery in deliveries)
 
 
-def test_the_callers_own_url_is_called_with_a_signature_that_verifies(person: Person) -> None:
+def test_the_callers_own_url_is_called_with_a_signature_that_verifies(actor: Actor) -> None:
     with receiver() as (url, received):
-        job_id = person.submit(callback_url=url)
+        job_id = actor.submit(callback_url=url)
         until(lambda: received, seconds=60)
         headers, body = received[0]
 
-    secret = person.client.get("/callbacks/secret")["secret"]
+    secret = actor.client.get("/callbacks/secret")["secret"]
     event = Webhook(secret).verify(body, headers)
     assert event["type"] == "job.completed"
     assert event["data"]["id"] == job_id
     assert image_at(event["data"]["outputs"][0]["url"])
 
 
-def test_a_webhook_that_replicate_did_not_sign_changes_nothing(person: Person, stack: LocalStack) -> None:
+def test_a_webhook_that_replicate_did_not_sign_changes_nothing(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, run_seconds=5)
     prompt = f"guarded {uuid4().hex}"
-    job_id = person.submit(prompt=prompt)
+    job_id = actor.submit(prompt=prompt)
     (prediction,) = until(lambda: predictions_of(stack, prompt))
     body = f'{{"id": "{prediction["id"]}", "status": "succeeded"}}'
     stale = {"webhook-id": "m", "webhook-timestamp": "1000000000", "webhook-signature": "v1,AAAA"}
@@ -231,15 +231,15 @@ def test_a_webhook_that_replicate_did_not_sign_changes_nothing(person: Person, s
     for headers in ({}, stale, {**stale, "webhook-timestamp": "not a number"}):
         assert requests.post(prediction["webhook"], data=body, headers=headers, timeout=10).status_code == 401
 
-    assert person.client.get(f"/jobs/{job_id}")["status"] in ("pending", "processing")
-    assert person.ended(job_id)["status"] == "completed"
+    assert actor.client.get(f"/jobs/{job_id}")["status"] in ("pending", "processing")
+    assert actor.ended(job_id)["status"] == "completed"
 
 
-def test_unknown_routes_and_methods_are_problems_too(person: Person) -> None:
-    assert person.refused("GET", "/nothing").status_code == 404
-    refused = person.refused("DELETE", "/credits")
+def test_unknown_routes_and_methods_are_problems_too(actor: Actor) -> None:
+    assert actor.refused("GET", "/nothing").status_code == 404
+    refused = actor.refused("DELETE", "/credits")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "GET")
-    refused = person.refused("GET", "/webhooks/replicate")
+    refused = actor.refused("GET", "/webhooks/replicate")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
 
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from local.stack import LocalStack
-from tests.e2e.actors import Person, signed_in
+from tests.e2e.actors import Actor, signed_in
 
 GALLERY = {"Origin": "https://gallery.example"}
 PROMPTS = ["灯塔在黎明", "🏮🧑🏽‍🚀 dawn", "منارة عند الفجر", "e\u0301 is not \u00e9", "a\u202eb", "\u05e9\u05dc\u05d5\u05dd — Ünïcödé"]
@@ -30,8 +30,8 @@ def test_a_browser_is_let_ask_with_the_headers_that_the_api_reads(stack: LocalSt
     assert set(answer.headers["Access-Control-Allow-Headers"].split(",")) >= {"authorization", "content-type", "idempotency-key", "if-none-match"}
 
 
-def test_a_browser_may_read_the_headers_that_a_client_needs(stack: LocalStack, person: Person) -> None:
-    headers = GALLERY | {"Authorization": f"Bearer {stack.token(person.name)}"}
+def test_a_browser_may_read_the_headers_that_a_client_needs(stack: LocalStack, actor: Actor) -> None:
+    headers = GALLERY | {"Authorization": f"Bearer {stack.token(actor.name)}"}
     answers = [ask(stack, "GET", path, headers=headers) for path in ("/credits", "/jobs/1", "/nowhere", "/health")]
     answers.append(ask(stack, "GET", "/credits", headers=GALLERY))
 
@@ -41,11 +41,11 @@ def test_a_browser_may_read_the_headers_that_a_client_needs(stack: LocalStack, p
         assert set(answer.headers["Access-Control-Expose-Headers"].split(",")) >= {"etag", "idempotency-replayed", "location", "retry-after"}
 
 
-def test_paths_are_taken_as_they_are_written(person: Person) -> None:
+def test_paths_are_taken_as_they_are_written(actor: Actor) -> None:
     for path in ("/jobs/", "/health/", "/Jobs", "/jobs/1/", "/openapi.json/"):
-        assert person.refused("GET", path).status_code == 404, path
+        assert actor.refused("GET", path).status_code == 404, path
     for path in ("/jobs", "/health", "/openapi.json"):
-        refused = person.refused("HEAD", path)
+        refused = actor.refused("HEAD", path)
         assert (refused.status_code, refused.headers["Allow"].split(", ")[0]) == (405, "GET")
 
 
@@ -61,14 +61,14 @@ def test_a_user_who_cannot_be_is_named_and_not_unfindable(stack: LocalStack) -> 
     assert admin.get("/accounts/web/a%40b")["granted"] == 0
 
 
-def test_text_in_any_script_is_the_same_from_the_request_to_the_object(stack: LocalStack, person: Person) -> None:
+def test_text_in_any_script_is_the_same_from_the_request_to_the_object(stack: LocalStack, actor: Actor) -> None:
     prompt, order = " · ".join(PROMPTS), {"№": "7", "e\u0301": ["\u00e9"]}
 
-    accepted = person.client.post("/jobs", {"template": "flux-schnell", "parameters": {"prompt": prompt}, "metadata": order})
-    job = person.ended(accepted["id"])
+    accepted = actor.client.post("/jobs", {"template": "flux-schnell", "parameters": {"prompt": prompt}, "metadata": order})
+    job = actor.ended(accepted["id"])
     metadata = requests.get(job["outputs"][0]["url"], timeout=10).headers
 
-    for answer in (accepted, job, person.client.get("/jobs")["jobs"][0]):
+    for answer in (accepted, job, actor.client.get("/jobs")["jobs"][0]):
         assert (answer["parameters"]["prompt"], answer["metadata"]) == (prompt, order)
     assert unquote(metadata["x-amz-meta-prompt"], errors="strict") == prompt
     assert metadata["x-amz-meta-job-id"] == job["id"]

@@ -49,7 +49,7 @@ def objects() -> list[str]:
 
 def test_the_record_and_all_its_media_are_gone_and_the_entries_stay() -> None:
     job, other = delivered_job(), delivered_job()
-    bucket.put(bucket.output_key(job, 7, "png"), b"of a sandbox that no record knows of", "image/png")
+    bucket.put(bucket.output_key(job, 7, "png"), b"of an invocation that no record knows of", "image/png")
     before = ledger.entries(ANN, limit=100, cursor=None).items
 
     assert delete(job)[:2] == (204, None)
@@ -96,7 +96,7 @@ def test_nobody_deletes_the_job_of_somebody_else() -> None:
     assert stored(job).status is JobStatus.COMPLETED
 
 
-def test_what_a_late_sandbox_wrote_is_purged_when_none_can_write_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_late_invocation_wrote_is_purged_when_none_can_write_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     job, now = delivered_job(), datetime.now(UTC)
     at(monkeypatch, now)
     delete(job)

@@ -162,7 +162,7 @@ class TestRecoverJobs:
         self.recover()
         assert len(announced()) == 1
 
-    def test_a_stopped_execution_is_settled_but_not_before_its_sandboxes_are_gone(
+    def test_a_stopped_execution_is_settled_but_not_before_its_invocations_are_gone(
         self, workflow: Workflow, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asleep: list[object] = []

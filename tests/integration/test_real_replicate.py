@@ -12,7 +12,7 @@ import requests
 from local.real_replicate import NotUsable, RealReplicate
 from local.replicate import SimulatedReplicate
 from local.stack import LocalStack
-from tests.e2e.actors import Person, must_show_nowhere
+from tests.e2e.actors import Actor, must_show_nowhere
 from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
@@ -33,9 +33,9 @@ def stack(replicate: SimulatedReplicate) -> Iterator[LocalStack]:
 
 
 @pytest.fixture
-def person(stack: LocalStack, request: pytest.FixtureRequest) -> Person:
+def actor(stack: LocalStack, request: pytest.FixtureRequest) -> Actor:
     """Somebody new, with 200 credits."""
-    return Person.arrive(stack, request.node.name, credits=200)
+    return Actor.arrive(stack, request.node.name, credits=200)
 
 
 @pytest.fixture(autouse=True)
@@ -49,40 +49,40 @@ def predictions(replicate: SimulatedReplicate, prompt: str) -> list[dict[str, An
     return [prediction for prediction in made if prediction["input"].get("prompt") == prompt]
 
 
-def test_a_job_goes_the_whole_way_by_polling_alone(person: Person, replicate: SimulatedReplicate) -> None:
+def test_a_job_goes_the_whole_way_by_polling_alone(actor: Actor, replicate: SimulatedReplicate) -> None:
     requests.put(f"{replicate.base_url}/faults", json={"run_seconds": 8}, timeout=5).raise_for_status()
 
-    job = person.ended(person.submit(prompt="by polling", num_outputs=2))
+    job = actor.ended(actor.submit(prompt="by polling", num_outputs=2))
 
     assert (job["status"], job["credits"]["charged"], len(job["outputs"])) == ("completed", 20, 2)
     (prediction,) = predictions(replicate, "by polling")
     assert prediction.get("webhook") is None
     assert requests.get(f"{replicate.base_url}/sim/webhooks", timeout=5).json()["webhooks"] == []
-    person.must_have_a_balanced_ledger()
+    actor.must_have_a_balanced_ledger()
 
 
-def test_a_failure_is_refunded(person: Person, replicate: SimulatedReplicate) -> None:
-    job = person.ended(person.submit(prompt="flag me, by polling"))
+def test_a_failure_is_refunded(actor: Actor, replicate: SimulatedReplicate) -> None:
+    job = actor.ended(actor.submit(prompt="flag me, by polling"))
 
     assert (job["status"], job["error"]["code"], job["credits"]["refunded"]) == ("failed", "refused", 10)
     assert len(predictions(replicate, "flag me, by polling")) == 1
 
 
-def test_a_picture_of_ones_own_goes_into_the_request(person: Person, replicate: SimulatedReplicate) -> None:
+def test_a_picture_of_ones_own_goes_into_the_request(actor: Actor, replicate: SimulatedReplicate) -> None:
     """Nobody outside can fetch it from the bucket of this machine."""
-    upload = announced(person)
+    upload = announced(actor)
     assert sent(upload, image()).status_code == 204
-    person.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+    actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
-    job = person.ended(person.submit("flux-dev", prompt="from a picture", image=upload["upload_id"]))
+    job = actor.ended(actor.submit("flux-dev", prompt="from a picture", image=upload["upload_id"]))
 
     assert job["status"] == "completed"
     (prediction,) = predictions(replicate, "from a picture")
     assert prediction["input"]["image"].startswith("data:image/jpeg;base64,")
 
 
-def test_the_token_shows_nowhere(person: Person, stack: LocalStack) -> None:
-    must_show_nowhere(stack, person.ended(person.submit(prompt="flag me, secretly")), TOKEN)
+def test_the_token_shows_nowhere(actor: Actor, stack: LocalStack) -> None:
+    must_show_nowhere(stack, actor.ended(actor.submit(prompt="flag me, secretly")), TOKEN)
 
 
 @pytest.mark.parametrize(

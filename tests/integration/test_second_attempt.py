@@ -100,7 +100,7 @@ class TestSecondAttempt:
 
         assert len(self.predictions()) == 1
 
-    def test_of_two_sandboxes_that_see_the_interruption_one_asks(self) -> None:
+    def test_of_two_invocations_that_see_the_interruption_one_asks(self) -> None:
         job = self.interrupted_job()
         now, known = datetime.now(UTC), stored(job)
 

@@ -248,7 +248,7 @@ class TestStoreOutput:
         assert [request.path for request in self.fetched] == ["/a", "/b", "/c", "/b"]
         assert sorted(output.number for output in stored(job).outputs) == [0, 1, 2]
 
-    def test_what_another_sandbox_stored_meanwhile_is_not_counted_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_another_invocation_stored_meanwhile_is_not_counted_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         files = {"/a": Reply(200, image()), "/b": Reply(200, image())}
         with self.returning(["/a", "/b"], files):
             job = self.processing(num_outputs=3)

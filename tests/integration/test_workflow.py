@@ -110,7 +110,7 @@ def test_a_part_delivered_is_a_part_charged(replicate: SimulatedReplicate) -> No
 
 @pytest.mark.parametrize("function", ["store_output", "complete_job"])
 def test_a_step_that_crashes_is_tried_again(replicate: SimulatedReplicate, workflow: Workflow, function: str) -> None:
-    """The step does its work and its sandbox is lost before the answer, as AWS reports it."""
+    """The step does its work and its invocation is lost before the answer, as AWS reports it."""
     tries: list[object] = []
 
     def crash_once(event: Any) -> Any:

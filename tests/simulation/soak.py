@@ -97,7 +97,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 (it talks to the person at the terminal)
+    print(text, flush=True)  # noqa: T201 (it talks to the actor at the terminal)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def test_an_asking_that_was_throttled_does_not_undo_an_earlier_one_that_got_no_a
 
 @pytest.mark.parametrize("held_up_at", range(8))
 @pytest.mark.parametrize("seconds", [9, 25, 45])
-def test_a_invocation_that_was_held_up_and_died_after_asking_is_not_asked_after_too_early(held_up_at: int, seconds: float) -> None:
+def test_an_invocation_that_was_held_up_and_died_after_asking_is_not_asked_after_too_early(held_up_at: int, seconds: float) -> None:
     asked: list[Call] = []
 
     def fault_at(call: Call) -> Fault | None:

@@ -35,7 +35,7 @@ def test_a_webhook_that_comes_before_the_creates_answer_resumes_the_job_at_once(
 
 
 @pytest.mark.parametrize("storing_seconds", [5, 60, 100])
-def test_what_a_invocation_of_a_stopped_execution_still_stores_is_delivered(storing_seconds: float) -> None:
+def test_what_an_invocation_of_a_stopped_execution_still_stores_is_delivered(storing_seconds: float) -> None:
     with held_up(lambda call: call.function == "store_output" and call.name == "http GET", storing_seconds) as environment:
         submitted = environment.api("POST", "/jobs", **submission())
         while not environment.paused:

@@ -23,7 +23,7 @@ STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 SUBSTITUTIONS: dict[str, Any] = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
 OURS = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DarkroomError)}
-THEIRS = ("States.", "Lambda.", "Sandbox.", "Runtime.")
+THEIRS = ("States.", "Lambda.", "Invocation.", "Runtime.")
 
 
 def snake_case(name: str) -> str:
@@ -145,5 +145,5 @@ def test_a_lease_outlasts_whoever_asks_until_what_was_asked_for_shows() -> None:
     assert timedelta(seconds=function_of("RequestPrediction")["Timeout"] + UNKNOWN_SECONDS) <= request_prediction._LEASE
 
 
-def test_recovery_waits_until_every_sandbox_of_the_workflow_is_gone() -> None:
+def test_recovery_waits_until_every_invocation_of_the_workflow_is_gone() -> None:
     assert max(function_of(state)["Timeout"] for state in TASKS) <= recovery.FUNCTION_TIMEOUT_SECONDS_MAX

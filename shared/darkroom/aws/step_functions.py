@@ -76,7 +76,7 @@ def execution(job_id: str) -> Execution | None:
 
 
 def stop(job_id: str) -> None:
-    """Stop the job's execution. Its sandboxes may live on until their time-outs."""
+    """Stop the job's execution. Its invocations may live on until their time-outs."""
     client("stepfunctions").stop_execution(executionArn=_execution_arn(job_id), error="Overdue", cause="The job's record says the rest.")
 
 

@@ -1,6 +1,6 @@
 """The built-in generation templates: one TOML file each in this folder, and in `past` the versions that are no longer available.
 
-A file is named by its template's code, a past one by code and version. Each is read when it is first asked for: a sandbox that takes one
+A file is named by its template's code, a past one by code and version. Each is read when it is first asked for: an invocation that takes one
 job need not read the whole catalog.
 """
 

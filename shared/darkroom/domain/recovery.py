@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 
-# No sandbox of a stopped execution lives longer than the longest time-out of a function, so nobody writes to the job after it.
+# No invocation of a stopped execution lives longer than the longest time-out of a function, so nobody writes to the job after it.
 FUNCTION_TIMEOUT_SECONDS_MAX = 150
 CHECK_INTERVAL_SECONDS = 60
 # An execution that was stopped by hand tells nobody, so running ones are looked at now and then.
@@ -48,7 +48,7 @@ def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | Non
 
     Final but not announced: end it again, which announces it. Never started: start it, and end it when that did not help until its time was
     over. Running past its time: stop it, once, because it does not run afterwards. Asleep although a cancel was asked for: resume it. Stopped
-    without resolving: end it from the record, but not before every sandbox of it is surely gone.
+    without resolving: end it from the record, but not before every invocation of it is surely gone.
     """
     soon = now + timedelta(seconds=CHECK_INTERVAL_SECONDS)
     if job.status.is_final:

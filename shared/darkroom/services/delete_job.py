@@ -20,8 +20,8 @@ _PURGE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 30)
 def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
     """Delete a final job and its media. Raises NotFound, and JobIsOpen while it has not ended and been announced.
 
-    The record goes first, and leaves a mark by which recovery purges the media once more when no sandbox can write any: neither a crash
-    in between nor a late sandbox leaves something behind.
+    The record goes first, and leaves a mark by which recovery purges the media once more when no invocation can write any: neither a crash
+    in between nor a late invocation leaves something behind.
     """
     job = jobs.read(account, job_id)
     if not job.status.is_final:

@@ -83,7 +83,7 @@ def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job |
 
 
 def begin_attempt(job: Job, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
-    """Write the next attempt down before it is made. Only one sandbox wins; for the others this is None, and for everybody when there were enough."""
+    """Write the next attempt down before it is made. Only one invocation wins; for the others this is None, and for everybody when there were enough."""
     if len(job.attempts) >= ATTEMPTS_MAX:
         return None
     attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), state_entry=state_entry, requested_at=now, lease_until=lease_until)
@@ -92,7 +92,7 @@ def begin_attempt(job: Job, state_entry: str, *, lease_until: datetime, now: dat
 
 
 def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
-    """Take an attempt up again that led to no prediction, once its lease is over. Only one sandbox wins; for the others this is None.
+    """Take an attempt up again that led to no prediction, once its lease is over. Only one invocation wins; for the others this is None.
 
     The nonce stays, so that whatever the earlier asking may still bring is known for what it is.
     """

@@ -224,7 +224,7 @@ class WelcomeRow(Model):
 
 
 class DeletedRow(Model):
-    """Says that a job was deleted, until recovery has purged what a late sandbox may have written for it."""
+    """Says that a job was deleted, until recovery has purged what a late invocation may have written for it."""
 
     class Meta(_Meta):
         """The table."""
