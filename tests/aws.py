@@ -39,7 +39,7 @@ def forget_settings() -> None:
     """Have the environment and the secrets read again. A client of AWS is none the wiser, and costs a quarter of a second to make anew."""
     for cached in (settings, download._session, callbacks._session):
         cached.cache_clear()
-    secrets._kept.clear()
+    secrets._cache.clear()
 
 
 @cache

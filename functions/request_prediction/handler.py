@@ -16,7 +16,7 @@ from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.errors import UNKNOWN_SECONDS, GenerationFailed, LookupUnsupported, NotFound, ProviderBusy, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, is_same_state_entry, state_entry_name
-from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus, may_ask_again, poll_seconds
+from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus, may_retry, poll_seconds
 from darkroom.domain.recovery import running_check_at
 from darkroom.domain.references import Reference
 from darkroom.media import bucket
@@ -80,7 +80,7 @@ def _prediction_of(job: Job, state_entry: str, now: datetime) -> Prediction | No
     provider = provider_named(job.model_input.provider)
     try:
         prediction = _known_prediction(provider, job, state_entry, now)
-        if prediction and may_ask_again(job, prediction, now=now):
+        if prediction and may_retry(job, prediction, now=now):
             job, prediction = _closed(job, prediction, now), None
         prediction = prediction or _ask(provider, job, state_entry, now)
     except ProviderBusy as busy:

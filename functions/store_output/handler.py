@@ -14,7 +14,7 @@ from darkroom.domain.errors import GenerationFailed, OutputUnavailable, Provider
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job, Output
 from darkroom.domain.outputs import Thumbnail
-from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
+from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry
 from darkroom.media import bucket, inspect
 from darkroom.media.download import fetch_output
 from darkroom.observability import logger, metrics, tracer
@@ -62,7 +62,7 @@ def _finished_prediction(job: Job) -> Prediction:
     match prediction.status:
         case PredictionStatus.RUNNING:
             raise RetryLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS))
-        case PredictionStatus.FAILED if may_ask_again(job, prediction, now=clock.now()):
+        case PredictionStatus.FAILED if may_retry(job, prediction, now=clock.now()):
             raise RetryLater(clock.now())
         case PredictionStatus.FAILED:
             raise GenerationFailed(prediction.failure or failure(FailureCode.PREDICTION_FAILED))

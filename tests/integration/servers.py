@@ -79,7 +79,7 @@ def answering(reply: Reply, *, received: list[Received] | None = None) -> Callab
 
 
 @contextmanager
-def webhook_door() -> Iterator[str]:
+def webhook_endpoint() -> Iterator[str]:
     """Serve receive_prediction as the HTTP API does, and give the public URL."""
     # An invocation answers one request at a time.
     one_at_a_time = threading.Lock()

@@ -23,7 +23,7 @@ BODY = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
 KEY = {"idempotency-key": "order 1"}
 URL = "https://dynamodb.us-east-1.amazonaws.com"
 NO_ANSWER = [ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL), EndpointConnectionError(endpoint_url=URL)]
-PASSING = [
+TRANSIENT = [
     *NO_ANSWER,
     *(AwsError(code).error("any") for code in ("ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError", "RequestLimitExceeded")),
 ]
@@ -68,7 +68,7 @@ def metrics_in(output: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/credits", "/credits/entries", "/callbacks/secret", "/jobs/01980000-0000-7000-8000-000000000000"])
-@pytest.mark.parametrize("error", PASSING, ids=name_of)
+@pytest.mark.parametrize("error", TRANSIENT, ids=name_of)
 def test_a_table_that_does_not_answer_is_told_as_such(broken: Break, error: Exception, path: str) -> None:
     broken(error)
 
@@ -80,7 +80,7 @@ def test_a_table_that_does_not_answer_is_told_as_such(broken: Break, error: Exce
     assert "charged" not in problem, "nobody knows"
 
 
-@pytest.mark.parametrize("error", [CONFLICT.error("any"), THROTTLED.error("any"), *PASSING], ids=name_of)
+@pytest.mark.parametrize("error", [CONFLICT.error("any"), THROTTLED.error("any"), *TRANSIENT], ids=name_of)
 def test_a_job_that_was_not_written_may_be_asked_for_again(broken: Break, error: Exception) -> None:
     open_account(100)
     broken(error, "TransactWriteItems")

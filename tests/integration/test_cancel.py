@@ -22,7 +22,7 @@ from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import AwsError, failing_calls
-from tests.integration.servers import webhook_door
+from tests.integration.servers import webhook_endpoint
 from tests.integration.steps import due_job_ids, key, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -196,7 +196,7 @@ class TestTheWholeWay:
         self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         faults(simulated_replicate, run_seconds=60)
-        with webhook_door() as public_url:
+        with webhook_endpoint() as public_url:
             job = self.start(monkeypatch, public_url)
             until(lambda: stored(job).status is JobStatus.PROCESSING)
 

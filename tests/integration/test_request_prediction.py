@@ -273,8 +273,8 @@ class TestRequestPrediction:
         forget_settings()
         secrets.secret_values(secret_id)
         client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString="r8_new")
-        kept = secrets._kept[secret_id]
-        secrets._kept[secret_id] = replace(kept, fetched_at=kept.fetched_at - secrets.REFETCH_SECONDS_MIN - 1)
+        kept = secrets._cache[secret_id]
+        secrets._cache[secret_id] = replace(kept, fetched_at=kept.fetched_at - secrets.REFETCH_SECONDS_MIN - 1)
 
         self.enter(held_job())
 

@@ -151,11 +151,11 @@ def test_a_sample_event_is_a_request_on_a_route_of_the_template(name: str) -> No
     event = sample(name)
     request = APIGatewayProxyEventV2Model.model_validate(event)
     functions = [resource["Properties"] for resource in TEMPLATE["Resources"].values() if resource["Type"] == "AWS::Serverless::Function"]
-    doors = [
+    endpoints = [
         door["Properties"] for function in functions if function["CodeUri"] == f"functions/{name.partition('/')[0]}/" for door in function["Events"].values()
     ]
     method, path = request.routeKey.split()
-    [door] = [door for door in doors if door.get("Path") == path and door.get("Method") in (method, "ANY")]
+    [door] = [door for door in endpoints if door.get("Path") == path and door.get("Method") in (method, "ANY")]
     authorizer = request.requestContext.authorizer
 
     assert request.version == "2.0"

@@ -17,7 +17,7 @@ from darkroom.storage import jobs, ledger
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, handler_of
 from tests.builders import NOON, held_job, image_job, open_account, stored, until
-from tests.integration.servers import webhook_door
+from tests.integration.servers import webhook_endpoint
 from tests.integration.steps import at, key, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -141,7 +141,7 @@ def test_on_the_whole_way_it_delivers_and_is_charged_once(workflow: Workflow, si
         found: list[dict[str, Any]] = requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
         return found
 
-    with webhook_door() as public_url:
+    with webhook_endpoint() as public_url:
         with_setting(monkeypatch, "PUBLIC_URL", public_url)
         fail(1)
         open_account(100)

@@ -163,7 +163,7 @@ class TestWhoMayCall:
 
     def test_nobody_while_there_is_no_secret(self, job: Job) -> None:
         client("secretsmanager").delete_secret(SecretId=os.environ["REPLICATE_WEBHOOK_SECRET"], ForceDeleteWithoutRecovery=True)
-        secrets._kept.clear()
+        secrets._cache.clear()
 
         self.refused(job, signed(prediction()), status=503)
 
@@ -178,7 +178,7 @@ class TestWhoMayCall:
     def test_nobody_while_the_secret_is_none(self, job: Job, secret: str) -> None:
         put_secret(secret)
         put_secret(secret + " ")
-        secrets._kept.clear()
+        secrets._cache.clear()
 
         answered, _ = tell(job, secret=OTHER_SECRET)
 
@@ -187,12 +187,12 @@ class TestWhoMayCall:
 
     def test_the_previous_secret_is_accepted_after_a_rotation_and_the_one_before_is_not(self, job: Job) -> None:
         put_secret(OTHER_SECRET)
-        secrets._kept.clear()
+        secrets._cache.clear()
         assert tell(job, "starting")[0] == 200
         assert tell(job, "starting", secret=OTHER_SECRET)[0] == 200
 
         put_secret("whsec_" + base64.b64encode(b"a third secret with 24 by").decode())
-        secrets._kept.clear()
+        secrets._cache.clear()
 
         assert tell(job, "starting")[0] == 401
         assert tell(job, "starting", secret=OTHER_SECRET)[0] == 200

@@ -13,7 +13,7 @@ from darkroom.storage import ledger
 from local.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
 from tests.builders import ANN, call_api, open_account, until
-from tests.integration.servers import webhook_door
+from tests.integration.servers import webhook_endpoint
 
 PROMPT = "a lighthouse"
 
@@ -22,7 +22,7 @@ PROMPT = "a lighthouse"
 def replicate(simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedReplicate]:
     """A quick Replicate whose webhooks arrive."""
     assert workflow
-    with webhook_door() as public_url:
+    with webhook_endpoint() as public_url:
         monkeypatch.setenv("PUBLIC_URL", public_url)
         forget_settings()
         faults(simulated_replicate)

@@ -10,7 +10,7 @@ from darkroom.aws import clients as aws_adapter
 from local.replicate import SimulatedReplicate
 from tests.aws import Workflow, forget_settings
 from tests.builders import open_account
-from tests.integration.servers import webhook_door
+from tests.integration.servers import webhook_endpoint
 from tests.integration.steps import with_setting
 from tests.simulation.bugs import Studio
 
@@ -18,7 +18,7 @@ from tests.simulation.bugs import Studio
 @pytest.fixture
 def studio(simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     """A studio with a quick Replicate and short waits, and an account with 100 credits."""
-    with webhook_door() as public_url:
+    with webhook_endpoint() as public_url:
         with_setting(monkeypatch, "PUBLIC_URL", public_url)
         monkeypatch.setattr("darkroom.domain.templates.wait_seconds_for", lambda _: 2)
         open_account(credits=100)

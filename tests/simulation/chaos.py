@@ -52,7 +52,7 @@ def main() -> int:
         for line in run_scenario(stack, customers, fault_profile, faults, Path(logs)):
             sys.stdout.write(f"{line}\n")
         sys.stdout.write(f"in {time.monotonic() - began_at:.0f} seconds, seed {given.seed}\n")
-        broken = [*broken_promises(stack, customers, table), *fair_weather(customers, fault_profile, faults)]
+        broken = [*broken_promises(stack, customers, table), *no_faults(customers, fault_profile, faults)]
     sys.stderr.writelines(f"BROKEN: {promise}\n" for promise in broken)
     return 1 if broken else 0
 
@@ -93,7 +93,7 @@ def live(customers: Sequence[Customer], fault_profile: FaultProfile, killing: Se
             customer.complaints.append(f"{customer.user}: {type(error).__name__} {error}")
 
 
-def fair_weather(customers: Sequence[Customer], fault_profile: FaultProfile, faults: Counter[str]) -> Iterator[str]:
+def no_faults(customers: Sequence[Customer], fault_profile: FaultProfile, faults: Counter[str]) -> Iterator[str]:
     """Name what did not go wrong, so that a chaos that was none does not pass for one that was survived."""
     yield from (f"no {name} came in this chaos" for name in FAULTS if not name.endswith("_seconds") and not faults[name])
     if not fault_profile.kills.total():

@@ -43,7 +43,7 @@ class Invocation:
 
     def go(self) -> None:
         """Run on until the end or the next pause."""
-        secrets._kept.clear()
+        secrets._cache.clear()
         metrics.clear_metrics()
         kept = {name: vars(BaseRouter).get(name) for name in _EVENT_OF_ROUTER}
         for name, value in self._router.items():

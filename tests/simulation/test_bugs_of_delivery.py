@@ -137,7 +137,7 @@ class TestTemporaryOutputs:
 
 
 class TestSomebodyElses:
-    """Also seen elsewhere: jobs that anybody reads or stops by their ids, and open doors to what costs money."""
+    """Also seen elsewhere: jobs that anybody reads or stops by their ids, and open endpoints to what costs money."""
 
     def job_of_ann(self) -> Job:
         job = held_job(num_outputs=2)

@@ -23,7 +23,7 @@ from tests.simulation.memory_table import MemoryTable, TableError
 
 STEPS = 150
 # moto cannot tell the size of what is not there, so some rows always are, and others come and go.
-_LASTING, _PASSING = range(3), range(3, 5)
+_LASTING, _TRANSIENT = range(3), range(3, 5)
 _PARTITIONS = ("ACCOUNT#web#ann", "ACCOUNT#web#bob")
 _INDEXES = {"next-check": ("check_queue", "next_check_at")}
 
@@ -126,7 +126,7 @@ def _update(draw: Random) -> bool:
 
 def _transaction(draw: Random) -> bool:
     slot = SlotRow("SLOT#p", f"{draw.randrange(3):03}", holder="h", taken_at=BEGINNING)
-    writes: dict[str, Write] = {"passing": Put(_filled(_row(draw, _PASSING), draw), JobRow.pk.does_not_exist())}
+    writes: dict[str, Write] = {"passing": Put(_filled(_row(draw, _TRANSIENT), draw), JobRow.pk.does_not_exist())}
     if draw.random() < 0.5:
         writes["slot"] = Put(slot, SlotRow.pk.does_not_exist()) if draw.random() < 0.6 else Delete(slot, SlotRow.holder == "h")
     if draw.random() < 0.7:
@@ -136,7 +136,7 @@ def _transaction(draw: Random) -> bool:
 
 
 def _delete(draw: Random) -> bool:
-    _row(draw, _PASSING).delete(condition=_condition(draw, sizes=False))
+    _row(draw, _TRANSIENT).delete(condition=_condition(draw, sizes=False))
     return True
 
 

@@ -24,7 +24,7 @@ from tests.aws import ROOT
 SEEDS = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 UPLOAD = "01999999-aaaa-7bbb-8ccc-dddddddddddd"
 URL = "https://example.com/image.png"
-SOLD = pytest.mark.parametrize("template", catalog.templates().values(), ids=lambda template: template.code)
+CURRENT = pytest.mark.parametrize("template", catalog.templates().values(), ids=lambda template: template.code)
 OF_REPLICATE = pytest.mark.parametrize(
     "template", [template for template in catalog.templates().values() if template.provider == "replicate"], ids=lambda template: template.code
 )
@@ -82,7 +82,7 @@ class TestCatalog:
         assert {code for code, template in catalog.templates().items() if template.category == "image"} == images
         assert [code for code, template in catalog.templates().items() if not template.commercial_use] == ["idm-vton"]
 
-    @SOLD
+    @CURRENT
     def test_every_template_can_be_sold(self, template: Template) -> None:
         parameters = checked_parameters(template, needed(template), prompt_characters_max=5_000)
 
@@ -227,14 +227,14 @@ class TestRules:
     def test_an_image_is_an_upload_or_an_https_url(self, image: object) -> None:
         assert refused_fields("flux-dev", image=image) == ["image"]
 
-    @SOLD
+    @CURRENT
     @pytest.mark.parametrize("blank", ["", " ", "\t\n", "\x1e", "\x85", "\u3000", "\ufeff"])
     def test_a_blank_prompt_is_one_to_every_reader_of_the_schema(self, template: Template, blank: str) -> None:
         """Regex engines disagree about what white space is, and a form is drawn by another engine than ours."""
         if "prompt" in template.parameters:
             assert refused_fields(template.code, prompt=blank) == ["prompt"]
 
-    @SOLD
+    @CURRENT
     @given(data=st.data())
     def test_the_published_schema_says_what_rules_and_presets_say(self, template: Template, data: st.DataObject) -> None:
         together = {name for rule in template.rules for name in rule.names} | {name for preset in template.presets for name in (*preset.when, *preset.sets)}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, is_same_state_entry, resolution, state_entry_name, wait_seconds_for
-from darkroom.domain.predictions import Prediction, PredictionStatus, may_ask_again
+from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry
 from tests.builders import NOON, image_job
 
 PROVIDER = failure(FailureCode.PROVIDER_UNAVAILABLE)
@@ -67,17 +67,17 @@ class TestSecondAttempt:
 
     @pytest.mark.parametrize(("attempts_count", "may"), [(1, True), (2, False)])
     def test_there_is_one_retry(self, attempts_count: int, may: bool) -> None:  # noqa: FBT001 (a column of the table)
-        assert may_ask_again(job(attempts=(self.ATTEMPT,) * attempts_count), self.INTERRUPTED, now=NOON) is may
+        assert may_retry(job(attempts=(self.ATTEMPT,) * attempts_count), self.INTERRUPTED, now=NOON) is may
 
     @pytest.mark.parametrize(("seconds_left", "may"), [(5, True), (4.999, False), (0, False), (-1, False)])
     def test_there_is_time_for_it(self, seconds_left: float, may: bool) -> None:  # noqa: FBT001 (a column of the table)
         asked = job(attempts=(self.ATTEMPT,))
 
-        assert may_ask_again(asked, self.INTERRUPTED, now=asked.deadline_at - timedelta(seconds=seconds_left)) is may
+        assert may_retry(asked, self.INTERRUPTED, now=asked.deadline_at - timedelta(seconds=seconds_left)) is may
 
     @pytest.mark.parametrize("status", [PredictionStatus.FAILED, PredictionStatus.RUNNING, PredictionStatus.SUCCEEDED])
     def test_only_what_was_interrupted_is_asked_again(self, status: PredictionStatus) -> None:
-        assert not may_ask_again(job(attempts=(self.ATTEMPT,)), Prediction("p", status), now=NOON)
+        assert not may_retry(job(attempts=(self.ATTEMPT,)), Prediction("p", status), now=NOON)
 
 
 class TestWaits:

@@ -42,6 +42,6 @@ def announce(job: Job) -> None:
         refunded=job.refunded,
     )
     entry = {"EventBusName": settings().event_bus_name, "Source": SOURCE, "DetailType": f"job.{job.status}", "Detail": json.dumps(detail)}
-    answer = client("events").put_events(Entries=[entry])
-    if answer["FailedEntryCount"]:
-        raise EventNotTaken(answer["Entries"][0].get("ErrorCode", "unknown"))
+    response = client("events").put_events(Entries=[entry])
+    if response["FailedEntryCount"]:
+        raise EventNotTaken(response["Entries"][0].get("ErrorCode", "unknown"))

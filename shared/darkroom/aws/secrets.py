@@ -14,12 +14,12 @@ _STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedSecret:
     values: tuple[str, ...]
     fetched_at: float
 
 
-_kept: dict[str, _Kept] = {}
+_cache: dict[str, _CachedSecret] = {}
 
 
 def secret_values(secret_id: str, *, age_seconds_max: float = AGE_SECONDS_MAX) -> tuple[str, ...]:
@@ -27,12 +27,12 @@ def secret_values(secret_id: str, *, age_seconds_max: float = AGE_SECONDS_MAX) -
 
     The values are at most this old.
     """
-    kept = _kept.get(secret_id)
+    kept = _cache.get(secret_id)
     if kept is None or time.monotonic() - kept.fetched_at > age_seconds_max:
         values = tuple(value for stage in _STAGES if (value := _fetch(secret_id, stage)))
-        kept = _Kept(values, time.monotonic())
+        kept = _CachedSecret(values, time.monotonic())
         if values:
-            _kept[secret_id] = kept
+            _cache[secret_id] = kept
     return kept.values
 
 

@@ -56,7 +56,7 @@ _POLL_SECONDS_MIN = 5.0
 _POLL_SECONDS_MAX = 30.0
 
 
-def may_ask_again(job: Job, prediction: Prediction, *, now: datetime) -> bool:
+def may_retry(job: Job, prediction: Prediction, *, now: datetime) -> bool:
     """Tell whether an interrupted prediction may be asked for once more: each is paid for, so there is one retry, while there is time for it."""
     return prediction.retryable and len(job.attempts) < ATTEMPTS_MAX and now + timedelta(seconds=_RETRY_SECONDS_MIN) <= job.deadline_at
 

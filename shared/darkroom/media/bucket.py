@@ -87,9 +87,9 @@ def delete_all(account: AccountId, job_id: str) -> None:
     s3 = client("s3")
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=settings().media_bucket, Prefix=prefix_of(account, job_id)):
         if found := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
-            answer = s3.delete_objects(Bucket=settings().media_bucket, Delete={"Objects": found, "Quiet": True})
-            if answer.get("Errors"):
-                raise MediaNotDeleted(answer["Errors"][0].get("Code", "unknown"))
+            response = s3.delete_objects(Bucket=settings().media_bucket, Delete={"Objects": found, "Quiet": True})
+            if response.get("Errors"):
+                raise MediaNotDeleted(response["Errors"][0].get("Code", "unknown"))
 
 
 def opened(key: str) -> IO[bytes]:

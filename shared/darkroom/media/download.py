@@ -32,23 +32,23 @@ def fetch_output(url: str) -> IO[bytes]:
     if not is_delivery_url(url, settings().delivery_hosts, settings().private_hosts):
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
     try:
-        with _session().get(url, stream=True, allow_redirects=False, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)) as answer:
-            if answer.status_code in _GONE:
+        with _session().get(url, stream=True, allow_redirects=False, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)) as response:
+            if response.status_code in _GONE:
                 raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE))
-            if answer.status_code != HTTPStatus.OK:
-                raise OutputUnavailable(str(answer.status_code))
-            return _kept(answer)
+            if response.status_code != HTTPStatus.OK:
+                raise OutputUnavailable(str(response.status_code))
+            return _read_body(response)
     except AddressRefused as error:
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
     except requests.exceptions.RequestException as error:
         raise OutputUnavailable(type(error).__name__) from error
 
 
-def _kept(answer: requests.Response) -> IO[bytes]:
+def _read_body(response: requests.Response) -> IO[bytes]:
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES_MAX))
         give_up_at = time.monotonic() + settings().output_seconds_max
-        for chunk in answer.iter_content(_CHUNK_BYTES):
+        for chunk in response.iter_content(_CHUNK_BYTES):
             file.write(chunk)
             _check(file.tell(), give_up_at)
         file.seek(0)

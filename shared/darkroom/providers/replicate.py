@@ -108,7 +108,7 @@ def _reached_deadline(prediction: ReplicatePrediction) -> bool:
     return deadline is not None and (completed_at is None or completed_at >= deadline)
 
 
-def _calling[Answer](call: Callable[[replicate.Client], Answer]) -> Answer:
+def _calling[Result](call: Callable[[replicate.Client], Result]) -> Result:
     """Call Replicate, and sort what went wrong on the way. Whatever it answered and was not about patience comes through as it is."""
     try:
         try:

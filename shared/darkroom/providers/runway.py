@@ -53,9 +53,9 @@ def get(prediction_id: str) -> Prediction:
 
     Its document is read as it came: the SDK's own type for a status loses names when a member of it is missing.
     """
-    answer = _told(lambda client: client.tasks.with_raw_response.retrieve(prediction_id))
+    response = _call_about_task(lambda client: client.tasks.with_raw_response.retrieve(prediction_id))
     try:
-        return _normalised(prediction_id, answer.http_response.json())
+        return _normalised(prediction_id, response.http_response.json())
     except ValueError as error:
         raise ProviderUnavailable(type(error).__name__) from error
 
@@ -63,7 +63,7 @@ def get(prediction_id: str) -> Prediction:
 def cancel(prediction_id: str) -> None:
     """Stop a task, or throw away one that is over. One that is not there any more is stopped."""
     try:
-        _told(lambda client: client.tasks.delete(prediction_id))
+        _call_about_task(lambda client: client.tasks.delete(prediction_id))
     except ProviderUnavailable as error:
         if not isinstance(error.__cause__, runwayml.NotFoundError):
             raise
@@ -127,7 +127,7 @@ def _calling(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (
         raise ProviderUnavailable(type(error).__name__) from error
 
 
-def _told(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (whatever the SDK answers)
+def _call_about_task(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (whatever the SDK answers)
     """Call about a task that exists: no refusal says anything of it."""
     try:
         return _calling(call)

@@ -65,7 +65,7 @@ def _run(request: PredictionRequest) -> dict[str, Any]:
     if "image" in given:
         given["init_images"] = [given.pop("image")]
     try:
-        answer = _session().post(
+        response = _session().post(
             f"{settings().stable_diffusion_url}/sdapi/v1/{request.model_input.model}",
             json={**given, "batch_size": 1, "send_images": True, "save_images": False},
             auth=_login(),
@@ -78,9 +78,9 @@ def _run(request: PredictionRequest) -> dict[str, Any]:
         if _never_arrived(error):
             raise ProviderBusy(_NOT_UP_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__, unknown_seconds=0) from error
-    if answer.status_code != HTTPStatus.OK:
-        raise _refusal(answer)
-    document: dict[str, Any] = answer.json()
+    if response.status_code != HTTPStatus.OK:
+        raise _refusal(response)
+    document: dict[str, Any] = response.json()
     return document
 
 
@@ -89,15 +89,15 @@ def _never_arrived(error: requests.RequestException) -> bool:
     return isinstance(error, requests.ConnectionError) and "NewConnectionError" in repr(error)
 
 
-def _refusal(answer: requests.Response) -> Exception:
-    if answer.status_code in _NOT_UP:
+def _refusal(response: requests.Response) -> Exception:
+    if response.status_code in _NOT_UP:
         return ProviderBusy(_NOT_UP_SECONDS)
-    if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        logger.error("the provider refuses our own account", status=answer.status_code)
+    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        logger.error("the provider refuses our own account", status=response.status_code)
         metrics.add_metric("ProviderAccountRefused", "Count", 1)
         return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
-    logger.info("prediction failed", status=answer.status_code, provider_error=answer.text[:500])
-    is_input = answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    logger.info("prediction failed", status=response.status_code, provider_error=response.text[:500])
+    is_input = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     return GenerationFailed(failure(FailureCode.INVALID_INPUT if is_input else FailureCode.PREDICTION_FAILED))
 
 

@@ -154,8 +154,8 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> int:
     """Call a URL, and give the status of its answer. Raises CallbackNotTaken without one, and AddressRefused for an address that is not public."""
     timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
     try:
-        with _session().post(url, data=body, headers=headers, allow_redirects=False, stream=True, timeout=timeouts) as answer:
-            return answer.status_code
+        with _session().post(url, data=body, headers=headers, allow_redirects=False, stream=True, timeout=timeouts) as response:
+            return response.status_code
     except requests.exceptions.RequestException as error:
         raise CallbackNotTaken(type(error).__name__) from error
 

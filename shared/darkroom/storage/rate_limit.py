@@ -12,13 +12,13 @@ from darkroom.storage.job_rows import partition
 from darkroom.storage.table import RateWindowRow
 from darkroom.storage.transactions import Update
 
-_KEPT = timedelta(hours=1)
+_RETAINED = timedelta(hours=1)
 
 
 def increment(account: AccountId, *, now: datetime) -> Update:
     """Count one more job in this minute of the account, if there may be one more."""
     row = RateWindowRow(partition(account), f"RATE#{now:%Y-%m-%dT%H:%M}")
-    actions = [RateWindowRow.jobs.add(1), RateWindowRow.expires_at.set(int((now + _KEPT).timestamp()))]
+    actions = [RateWindowRow.jobs.add(1), RateWindowRow.expires_at.set(int((now + _RETAINED).timestamp()))]
     return Update(row, actions, RateWindowRow.jobs.does_not_exist() | (RateWindowRow.jobs < settings().jobs_per_minute_max))
 
 

@@ -108,7 +108,7 @@ def update(row: Model, actions: Sequence[Action], condition: Condition | None = 
     return _persisting(send)
 
 
-def _persisting[Answer](send: Callable[[], Answer]) -> Answer:
+def _persisting[Result](send: Callable[[], Result]) -> Result:
     """Try again, with full jitter, at most 6 times and 2 seconds, what met another transaction or was throttled.
 
     Neither botocore nor PynamoDB does it for conflicts (pynamodb#1264). After that the library's own error comes through.
