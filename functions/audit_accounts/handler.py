@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import Metric, count, logger, metrics, tracer
 from darkroom.services import audit_accounts
 
 # Enough for the largest account to be read as often as it takes.
@@ -33,9 +33,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
     finally:
         audit_accounts.record_progress(progress)
         # Of whole rounds, so that a run over some accounts does not call off the alarm of the others.
-        metrics.add_metric("LedgerMismatches", "Count", progress.mismatches_known)
-        metrics.add_metric("AuditsFailed", "Count", progress.failed_known)
-    metrics.add_metric("AccountsAudited", "Count", audited_count)
+        count(Metric.LEDGER_MISMATCHES, progress.mismatches_known)
+        count(Metric.AUDITS_FAILED, progress.failed_known)
+    count(Metric.ACCOUNTS_AUDITED, audited_count)
     logger.info("accounts audited", accounts=audited_count, mismatches=progress.mismatches_known, finished=progress.after is None)
 
 

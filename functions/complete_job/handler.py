@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from darkroom import clock
 from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.errors import NotFound
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import Metric, count, logger, metrics, tracer
 from darkroom.services.finish_job import finish
 
 
@@ -22,4 +22,4 @@ def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lam
         logger.info("job ended and was deleted before")
         return
     logger.info("job ended", job_id=job.job_id, status=job.status, charged=job.charged, refunded=job.refunded)
-    metrics.add_metric(f"Jobs{job.status.title()}", "Count", 1)
+    count(Metric(f"Jobs{job.status.title()}"))

@@ -14,7 +14,7 @@ from darkroom.aws import step_functions
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
 from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, Action, decide
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import Metric, count, logger, metrics, tracer
 from darkroom.services import delete_job
 from darkroom.services.finish_job import finish
 from darkroom.settings import settings
@@ -64,7 +64,7 @@ def _keeping_apart(message: str, **about: Any) -> Iterator[None]:  # noqa: ANN40
         yield
     except Exception:  # noqa: BLE001 (whatever it is, it is of this one thing)
         logger.exception(message, **about)
-        metrics.add_metric("RecoveriesFailed", "Count", 1)
+        count(Metric.RECOVERIES_FAILED)
 
 
 def _recover(account: AccountId, job_id: str, now: datetime) -> None:
@@ -84,7 +84,7 @@ def _recover(account: AccountId, job_id: str, now: datetime) -> None:
     else:
         _act(job, decision.action, now)
         logger.info("job recovered", job_id=job_id, action=decision.action.name)
-        metrics.add_metric("JobsRecovered", "Count", 1)
+        count(Metric.JOBS_RECOVERED)
 
 
 def _act(job: Job, action: Action, now: datetime) -> None:
@@ -98,13 +98,13 @@ def _act(job: Job, action: Action, now: datetime) -> None:
         case Action.END:
             ended = finish(job.account, job.job_id, now=now)
             logger.warning("job ended by recovery", job_id=job.job_id, status=ended.status, charged=ended.charged, refunded=ended.refunded)
-            metrics.add_metric("JobsEndedByRecovery", "Count", 1)
+            count(Metric.JOBS_ENDED_BY_RECOVERY)
 
 
 def _delete_expired(account: AccountId, job_id: str, now: datetime) -> None:
     if delete_job.delete_if_expired(account, job_id, next_check_at=now + _CHECK_INTERVAL, now=now):
         logger.info("job deleted after its retention", job_id=job_id)
-        metrics.add_metric("JobsExpired", "Count", 1)
+        count(Metric.JOBS_EXPIRED)
 
 
 def _purge_media(account: AccountId, job_id: str, now: datetime) -> None:
@@ -118,4 +118,4 @@ def _release_leaked_slots(context: LambdaContext) -> None:
                 return
             if provider_queue.release_if_leaked(slot):
                 logger.error("slot leaked and freed", provider=provider, holder=slot.holder)
-                metrics.add_metric("SlotsLeaked", "Count", 1)
+                count(Metric.SLOTS_LEAKED)

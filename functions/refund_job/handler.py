@@ -11,7 +11,7 @@ from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.errors import NotFound
 from darkroom.domain.failures import failure_of_error
 from darkroom.domain.jobs import JobStatus
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import Metric, count, logger, metrics, tracer
 from darkroom.services.finish_job import finish
 
 
@@ -40,5 +40,5 @@ def handler(event: Failed, context: LambdaContext) -> Ended:  # noqa: ARG001 (La
         return {"fault": False}
     fault = job.status is JobStatus.FAILED and (job.failure is None or job.failure.is_fault)
     logger.info("job ended", job_id=job_id, status=job.status, charged=job.charged, refunded=job.refunded, cause=event["failure"])
-    metrics.add_metric(f"Jobs{job.status.title()}", "Count", 1)
+    count(Metric(f"Jobs{job.status.title()}"))
     return {"fault": fault}

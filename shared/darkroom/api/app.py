@@ -19,7 +19,7 @@ from darkroom.api.responses import json_text, problem_response
 from darkroom.api.transient_errors import is_transient
 from darkroom.domain import errors
 from darkroom.domain.errors import FieldError
-from darkroom.observability import logger, metrics
+from darkroom.observability import Metric, count, logger
 
 
 class _StrictBodies(OpenAPIRequestValidationMiddleware):
@@ -71,7 +71,7 @@ class HttpApi(APIGatewayHttpResolver):
             logger.warning("no answer from AWS", exc_info=True)
             return problem_response(errors.Unavailable())
         logger.exception("unhandled error")
-        metrics.add_metric("UnhandledErrors", "Count", 1)
+        count(Metric.UNHANDLED_ERRORS)
         return problem_response(errors.InternalError(self.lambda_context.aws_request_id))
 
     def _no_such_route(self, _: NotFoundError) -> Response[str]:

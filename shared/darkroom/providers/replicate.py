@@ -19,7 +19,7 @@ from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_va
 from darkroom.domain.errors import GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus, is_final_at_replicate, links_in
-from darkroom.observability import logger, metrics
+from darkroom.observability import Metric, count, logger
 from darkroom.settings import settings
 
 SUPPORTS_WEBHOOKS = True
@@ -122,7 +122,7 @@ def _calling[Result](call: Callable[[replicate.Client], Result]) -> Result:
         if error.status_code in _OUR_ACCOUNT:
             # A token that was revoked, or a bill that was not paid: somebody of ours must see to it, and an alarm says so.
             logger.error("the provider refuses our own account", status=error.status_code)
-            metrics.add_metric("ProviderAccountRefused", "Count", 1)
+            count(Metric.PROVIDER_ACCOUNT_REFUSED)
         raise
     except replicate.APIConnectionError as error:
         if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):

@@ -14,7 +14,7 @@ from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_va
 from darkroom.domain.errors import GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
-from darkroom.observability import logger, metrics
+from darkroom.observability import Metric, count, logger
 from darkroom.settings import settings
 
 SUPPORTS_WEBHOOKS = False
@@ -119,7 +119,7 @@ def _calling(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (
             raise ProviderBusy(_SHEDDING_LOAD_SECONDS) from error
         if error.status_code in _OUR_ACCOUNT or _lacks_credits(error):
             logger.error("the provider refuses our own account", status=error.status_code)
-            metrics.add_metric("ProviderAccountRefused", "Count", 1)
+            count(Metric.PROVIDER_ACCOUNT_REFUSED)
         raise
     except runwayml.APIConnectionError as error:
         if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):

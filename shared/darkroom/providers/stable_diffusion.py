@@ -19,7 +19,7 @@ from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnava
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
 from darkroom.media import bucket
-from darkroom.observability import logger, metrics
+from darkroom.observability import Metric, count, logger
 from darkroom.settings import settings
 
 SUPPORTS_WEBHOOKS = False
@@ -94,7 +94,7 @@ def _refusal(response: requests.Response) -> Exception:
         return ProviderBusy(_NOT_UP_SECONDS)
     if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         logger.error("the provider refuses our own account", status=response.status_code)
-        metrics.add_metric("ProviderAccountRefused", "Count", 1)
+        count(Metric.PROVIDER_ACCOUNT_REFUSED)
         return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
     logger.info("prediction failed", status=response.status_code, provider_error=response.text[:500])
     is_input = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR

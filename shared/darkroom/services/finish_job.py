@@ -11,7 +11,7 @@ from darkroom.aws import event_bus
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.observability import logger, metrics
+from darkroom.observability import Metric, count, logger
 from darkroom.providers import provider_named
 from darkroom.storage import jobs, ledger
 
@@ -40,7 +40,7 @@ def _cancel_predictions(job: Job) -> None:
 def cancel_orphan(job: Job, prediction_id: str) -> None:
     """Count a prediction that came for this job and is not its own, and stop it, unless it is the prediction of another job."""
     logger.warning("orphan prediction", job_id=job.job_id, prediction_id=prediction_id)
-    metrics.add_metric("OrphanPredictions", "Count", 1)
+    count(Metric.ORPHAN_PREDICTIONS)
     with _errors_logged(prediction_id):
         provider = provider_named(job.model_input.provider)
         webhook_url = provider.get(prediction_id).webhook_url
