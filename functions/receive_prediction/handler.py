@@ -15,8 +15,8 @@ from darkroom import clock
 from darkroom.api.app import HttpApi
 from darkroom.api.responses import json_response
 from darkroom.aws import step_functions
-from darkroom.domain.accounts import is_safe_id
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, WebhookRejected
+from darkroom.domain.ids import is_prediction_id
 from darkroom.domain.jobs import Attempt, Job
 from darkroom.domain.predictions import is_final_at_replicate
 from darkroom.domain.references import Reference
@@ -83,7 +83,7 @@ def _what_it_says(body: bytes) -> _Said:
         prediction_id, status, webhook_url = document["id"], document["status"], document.get("webhook")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         prediction_id = status = webhook_url = None
-    if not (isinstance(prediction_id, str) and is_safe_id(prediction_id) and isinstance(status, str)):
+    if not (isinstance(prediction_id, str) and is_prediction_id(prediction_id) and isinstance(status, str)):
         raise InvalidRequest([FieldError("body", "Must be a prediction with an id and a status.")])
     return _Said(prediction_id, status, webhook_url if isinstance(webhook_url, str) else None)
 

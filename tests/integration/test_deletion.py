@@ -47,6 +47,16 @@ def objects() -> list[str]:
     return [item["Key"] for item in client("s3").list_objects_v2(Bucket=os.environ["MEDIA_BUCKET"]).get("Contents", [])]
 
 
+def test_a_user_who_is_named_like_a_path_into_the_jobs_of_another_keeps_the_media() -> None:
+    job = delivered_job()
+    neighbour = bucket.prefix_of(AccountId("web", f"ann/{job.job_id}"), job.job_id) + "0.png"
+    bucket.put(neighbour, b"pixels", "image/png")
+
+    assert delete(job)[0] == 204
+
+    assert objects() == [neighbour]
+
+
 def test_the_record_and_all_its_media_are_gone_and_the_entries_stay() -> None:
     job, other = delivered_job(), delivered_job()
     bucket.put(bucket.output_key(job, 7, "png"), b"of an invocation that no record knows of", "image/png")

@@ -60,6 +60,12 @@ def submission(*, outputs: int = 1, key: str | None = None) -> dict[str, Any]:
     return {"body": body, "headers": {"idempotency-key": key} if key else {}}
 
 
+def _submit_as_any_sub(environment: Environment) -> None:
+    sub = "G0/a+b==|#é"
+    environment.open_account(sub, CREDITS)
+    assert asked(environment, "POST", "/jobs", user=sub, **submission(key="first")).status == 202
+
+
 def _submit_once(environment: Environment) -> None:
     environment.api("POST", "/jobs", **submission())
 
@@ -187,6 +193,7 @@ SCENARIOS = (
     Scenario("without a key", _submit_once, ends=None),
     Scenario("with a key, repeated", _submit_and_repeat, ends=("completed",)),
     Scenario("with an image of one's own", _submit_with_an_image, ends=("completed",)),
+    Scenario("of a sub with any characters", _submit_as_any_sub, ends=("completed",)),
     Scenario("refused by the model", _submit_four, ends=("failed",), fault_profile={"outcome": "is flagged"}),
     Scenario("all webhooks lost", _submit_four, ends=("completed",), webhooks="lost", fault_profile={"run_seconds": 20}),
     Scenario("without an address of our own", _submit_four, ends=None, fault_profile={"run_seconds": 20}, variables={"PUBLIC_URL": ""}),

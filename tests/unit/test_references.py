@@ -10,7 +10,7 @@ from uuid6 import uuid7
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.references import Reference, new_nonce
 
-IDS = st.text("abcXYZ0189._:@|-", min_size=1, max_size=20)
+IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 JOB_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 NONCE = "0123456789abcdef" * 2
 

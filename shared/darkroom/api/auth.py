@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from darkroom.domain.accounts import AccountId, groups_of_claim
+from darkroom.domain.accounts import NAME_BYTES_MAX, AccountId, groups_of_claim
 from darkroom.domain.errors import FieldError, Forbidden, InvalidRequest, NotSignedIn
 from darkroom.settings import settings
 
@@ -42,15 +42,19 @@ def current_user(claims: Mapping[str, Any] | None) -> User:
     try:
         account = AccountId(platform, str(claims.get("sub", "")))
     except ValueError:
-        raise Forbidden("The token's sub holds characters that are not allowed.") from None
+        raise Forbidden(f"The token's sub must have 1 to {NAME_BYTES_MAX} bytes.") from None
     return User(account, ADMIN_GROUP in groups_of_claim(claims.get("cognito:groups")))
 
 
 def account_in_path(platform: str, user: str) -> AccountId:
-    """Read the account that a path names. Raises InvalidRequest naming the part that cannot be one."""
+    """Read the account that a path names. Raises InvalidRequest naming the part that cannot be one.
+
+    An HTTP API decodes the path once. A `sub` with a `/` or a `?` must be encoded twice, or the path has other segments; both spellings of
+    every other sub are the same.
+    """
     if platform not in settings().platforms:
         raise InvalidRequest([FieldError("platform", f"Must be one of {', '.join(settings().platforms)}.")])
     try:
         return AccountId(platform, unquote(user))
     except ValueError:
-        raise InvalidRequest([FieldError("user", "Must be 1 to 128 letters, digits or . _ : @ | -")]) from None
+        raise InvalidRequest([FieldError("user", f"Must be the sub of a token: 1 to {NAME_BYTES_MAX} bytes.")]) from None

@@ -21,7 +21,7 @@ from darkroom.api.other_routes import ROUTES_OF_OTHER_FUNCTIONS, Operation
 from darkroom.api.problems import PROBLEMS, Problem, ProblemResponse
 from darkroom.api.responses import json_text, responses_of
 from darkroom.domain import errors
-from darkroom.domain.accounts import ID_PATTERN
+from darkroom.domain.accounts import NAME_BYTES_MAX
 from darkroom.schemas.responses import JobEventResponse
 from darkroom.settings import settings
 
@@ -68,7 +68,7 @@ _LINKS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
 """For each operation, what its answer names, where it stands there, and which operations take it."""
 _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "platform": {"enum": list(settings().platforms)},
-    "user": {"pattern": f"^{ID_PATTERN}$"},
+    "user": {"pattern": f"^[A-Za-z0-9._~:@|+=-]{{1,{NAME_BYTES_MAX}}}$"},
     "slug": {"enum": sorted(problem.slug for problem in PROBLEMS.values())},
 }
 _PARAMETERS = {

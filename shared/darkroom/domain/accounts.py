@@ -1,41 +1,47 @@
-"""Whose job it is: accounts, the ids that name them, and the groups of whoever asks."""
+"""Accounts: how they are named, their balance and entries, and the groups of a token."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
-ID_PATTERN = r"[A-Za-z0-9._:@|-]{1,128}"
-_ID = re.compile(ID_PATTERN)
+from darkroom.domain.ids import key_part, text_of_key_part
 
-
-def is_safe_id(text: str) -> bool:
-    """Tell whether an id may become part of a key. A `#` in it would reach into somebody else's partition."""
-    return _ID.fullmatch(text) is not None
+# OpenID Connect Core 1.0, section 2: a `sub` must not exceed 255 ASCII characters. Any other text of as many bytes is taken, too.
+NAME_BYTES_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
 class AccountId:
-    """An account: a user of one platform. The same user on two platforms is two accounts."""
+    """An account: a user (the token's `sub`) of one platform. The same user on two platforms is two accounts.
+
+    Both may hold any character: the subjects of SAML providers and of base64 have `+`, `/`, `=` and `|`.
+    """
 
     platform: str
     user: str
 
     def __post_init__(self) -> None:
-        """Refuse ids that are not safe in keys, with a ValueError."""
-        if not (is_safe_id(self.platform) and is_safe_id(self.user)):
-            raise ValueError("an id holds characters that are not allowed")
+        """Raise ValueError for a name that is empty, longer than 255 bytes, or no UTF-8."""
+        if not (_is_name(self.platform) and _is_name(self.user)):
+            raise ValueError("a platform and a user have 1 to 255 bytes of UTF-8 each")
 
     def __str__(self) -> str:
-        """Write the account as it stands in execution inputs, webhook references and media keys."""
-        return f"{self.platform}/{self.user}"
+        """Write the account as it stands in execution inputs, events, webhook references and the keys of the bucket: encoded."""
+        return f"{key_part(self.platform)}/{key_part(self.user)}"
 
     @classmethod
     def parse(cls, text: str) -> AccountId:
-        """Read what `str()` wrote; anything else is a ValueError."""
+        """Read what `str()` wrote. Raises ValueError for every other text, so no account has two spellings."""
         platform, _, user = text.partition("/")
-        return cls(platform, user)
+        account = cls(text_of_key_part(platform), text_of_key_part(user))
+        if str(account) != text:
+            raise ValueError("not the name of an account")
+        return account
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text.encode()) <= NAME_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.ids import key_part, text_of_key_part
 from darkroom.domain.jobs import Attempt, Job, JobStatus, ModelInput, Output, TemplateVersion
 from darkroom.storage.table import AttemptMap, JobRow, OutputMap
 
@@ -23,13 +24,13 @@ class CheckQueue(StrEnum):
 
 def partition(account: AccountId) -> str:
     """Name the partition in which everything of an account lies."""
-    return f"ACCOUNT#{account.platform}#{account.user}"
+    return f"ACCOUNT#{key_part(account.platform)}#{key_part(account.user)}"
 
 
 def account_of(pk: str) -> AccountId:
     """Read back whose partition it is."""
     _, platform, user = pk.split("#")
-    return AccountId(platform, user)
+    return AccountId(text_of_key_part(platform), text_of_key_part(user))
 
 
 def key_of(account: AccountId, job_id: str) -> JobRow:

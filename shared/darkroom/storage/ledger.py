@@ -13,6 +13,7 @@ from darkroom.domain.accounts import AccountId, Balance, Entry
 from darkroom.domain.callbacks import new_callback_secret
 from darkroom.domain.errors import FieldError, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs
 from darkroom.domain.failures import Failure
+from darkroom.domain.ids import key_part
 from darkroom.domain.jobs import Job, Resolution, resolution
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue, rate_limit
@@ -153,7 +154,7 @@ def welcome(account: AccountId, *, now: datetime) -> bool:
     if not credits_given or _is_welcomed(account):
         return False
     entry = entry_row(account, "grant", now, granted=credits_given, available=credits_given, reference=WELCOME_REFERENCE)
-    marker = WelcomeRow(f"WELCOME#{account.user}", account=str(account), entry_sk=entry.sk, amount=credits_given)
+    marker = WelcomeRow(f"WELCOME#{key_part(account.user)}", account=str(account), entry_sk=entry.sk, amount=credits_given)
     welcomed = AccountRow.welcomed_at.set(AccountRow.welcomed_at | now)
     try:
         transact(
