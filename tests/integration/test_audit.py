@@ -26,8 +26,8 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.services import audit_accounts, delete_job
 from darkroom.storage import jobs, ledger
-from darkroom.storage.job_rows import partition
-from darkroom.storage.table import AccountRow, DeletedRow, EntryRow, GrantRow, JobRow, WelcomeRow
+from darkroom.storage.job_rows import JobRow, partition
+from darkroom.storage.table import AccountRow, DeletedRow, EntryRow, GrantRow, WelcomeRow
 from local.cloud import account as local_account
 from local.cloud.aws import LocalAws
 from tests.aws import _TABLE_PROPERTIES, CONTEXT, ROOT, TEMPLATE, client, handler_of

@@ -19,8 +19,9 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.services import callbacks
 from darkroom.storage import jobs, ledger, rate_limit, transactions
+from darkroom.storage.job_rows import JobRow
 from darkroom.storage.ledger import IdempotencyKey
-from darkroom.storage.table import AccountRow, JobRow, RateWindowRow, RequestRow
+from darkroom.storage.table import AccountRow, RateWindowRow, RequestRow
 from darkroom.storage.transactions import Refused
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored

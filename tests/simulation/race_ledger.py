@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
-from darkroom.storage.job_rows import JOB_PREFIX, partition, to_job
-from darkroom.storage.table import AccountRow, EntryRow, JobRow
+from darkroom.storage.job_rows import JOB_PREFIX, JobRow, partition, to_job
+from darkroom.storage.table import AccountRow, EntryRow
 
 _SUMS = ("granted", "available", "held", "spent")
 

@@ -64,7 +64,7 @@ class JobResponse(TypedDict):
     links_expire_at: Time | None
     error: JobErrorResponse | None
     metadata: dict[str, Any]
-    deadline_at: Time
+    deadline_at: Time | None
     attempts: int
     waiting_since: Time | None
     cancel_requested_at: Time | None

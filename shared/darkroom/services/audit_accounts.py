@@ -12,9 +12,9 @@ from typing import Any
 
 from darkroom.domain.audit import AccountRecords, GrantMarker, Mismatch, mismatches
 from darkroom.domain.errors import DarkroomError
-from darkroom.storage.job_rows import to_job
+from darkroom.storage.job_rows import JobRow, to_job
 from darkroom.storage.ledger_rows import ENTRY_PREFIX, to_balance, to_entry
-from darkroom.storage.table import AccountRow, AuditRow, EntryRow, GrantRow, JobRow, WelcomeRow
+from darkroom.storage.table import AccountRow, AuditRow, EntryRow, GrantRow, WelcomeRow
 
 READINGS_COUNT = 3
 _TRIES_MAX = 8

@@ -1,15 +1,19 @@
-"""Between a job and its row."""
+"""The row of a job, its index, and the mapping between a job and its row."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+from pynamodb.attributes import BooleanAttribute, JSONAttribute, ListAttribute, MapAttribute, NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.ids import key_part, text_of_key_part
 from darkroom.domain.jobs import Attempt, Job, JobStatus, ModelInput, Output, TemplateVersion
-from darkroom.storage.table import AttemptMap, JobRow, OutputMap
+from darkroom.storage.table import Row
 
 JOB_PREFIX = "JOB#"
 DELETED_PREFIX = "DELETED#"
@@ -20,6 +24,89 @@ class CheckQueue(StrEnum):
 
     OPEN = "open"
     ENDED = "ended"
+
+
+class AttemptMap(MapAttribute[str, Any]):
+    """One request to the provider."""
+
+    number = NumberAttribute()
+    nonce = UnicodeAttribute()
+    state_entry = UnicodeAttribute()
+    requested_at = UTCDateTimeAttribute()
+    lease_until = UTCDateTimeAttribute()
+    requests_count = NumberAttribute(default=1)
+    abandoned = BooleanAttribute(default=False)
+    prediction_id = UnicodeAttribute(null=True)
+    finished_at = UTCDateTimeAttribute(null=True)
+
+
+class OutputMap(MapAttribute[str, Any]):
+    """One result in the bucket."""
+
+    number = NumberAttribute()
+    key = UnicodeAttribute()
+    content_type = UnicodeAttribute()
+    bytes = NumberAttribute()
+    width = NumberAttribute()
+    height = NumberAttribute()
+    seconds = NumberAttribute(null=True)
+    thumbnail_key = UnicodeAttribute(null=True)
+    placeholder = UnicodeAttribute(null=True)
+
+
+class NextCheckIndex(GlobalSecondaryIndex[Any]):
+    """What recovery has to check, sorted by the time of the check. `check_queue` is one of CheckQueue."""
+
+    class Meta:
+        """The index."""
+
+        index_name = "next-check"
+        projection = KeysOnlyProjection()
+
+    check_queue = UnicodeAttribute(hash_key=True)
+    next_check_at = UTCDateTimeAttribute(range_key=True)
+
+
+class JobRow(Row):
+    """A job. Every write adds one to `revision`, so that a decision can be bound to what it was taken from."""
+
+    status = UnicodeAttribute()
+    template_code = UnicodeAttribute()
+    template_version = NumberAttribute()
+    template_name = UnicodeAttribute()
+    category = UnicodeAttribute()
+    parameters = JSONAttribute()
+    provider = UnicodeAttribute()
+    model = UnicodeAttribute()
+    input = JSONAttribute()
+    outputs_count = NumberAttribute()
+    images = JSONAttribute(null=True)
+    quoted = NumberAttribute()
+    held = NumberAttribute(default=0)
+    charged = NumberAttribute(default=0)
+    refunded = NumberAttribute(default=0)
+    attempts: ListAttribute[AttemptMap] = ListAttribute(of=AttemptMap, default=list)
+    outputs: ListAttribute[OutputMap] = ListAttribute(of=OutputMap, default=list)
+    wait_seconds = NumberAttribute()
+    task_token = UnicodeAttribute(null=True)
+    state_entry = UnicodeAttribute(null=True)
+    created_at = UTCDateTimeAttribute()
+    deadline_at = UTCDateTimeAttribute(null=True)
+    started_at = UTCDateTimeAttribute(null=True)
+    storing_at = UTCDateTimeAttribute(null=True)
+    finished_at = UTCDateTimeAttribute(null=True)
+    waiting_since = UTCDateTimeAttribute(null=True)
+    cancel_requested_at = UTCDateTimeAttribute(null=True)
+    failure_code = UnicodeAttribute(null=True)
+    failure_message = UnicodeAttribute(null=True)
+    callback_url = UnicodeAttribute(null=True)
+    metadata = JSONAttribute(default=dict)
+    slot = UnicodeAttribute(null=True)
+    revision = NumberAttribute(default=0)
+    check_queue = UnicodeAttribute(null=True)
+    next_check_at = UTCDateTimeAttribute(null=True)
+
+    next_check = NextCheckIndex()
 
 
 def partition(account: AccountId) -> str:

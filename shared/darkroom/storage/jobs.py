@@ -21,9 +21,8 @@ from darkroom.domain.ids import is_id
 from darkroom.domain.jobs import ATTEMPTS_MAX, OPEN_STATUSES, Attempt, Job, JobStatus, Output
 from darkroom.domain.references import new_nonce
 from darkroom.settings import settings
-from darkroom.storage.job_rows import DELETED_PREFIX, JOB_PREFIX, CheckQueue, account_of, attempt_map, key_of, output_map, partition, to_job
+from darkroom.storage.job_rows import DELETED_PREFIX, JOB_PREFIX, CheckQueue, JobRow, account_of, attempt_map, key_of, output_map, partition, to_job
 from darkroom.storage.pagination import Page, read_page
-from darkroom.storage.table import JobRow
 from darkroom.storage.transactions import update
 
 IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))

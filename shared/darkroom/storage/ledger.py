@@ -17,10 +17,10 @@ from darkroom.domain.ids import key_part
 from darkroom.domain.jobs import Job, Resolution, resolution
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue, rate_limit
-from darkroom.storage.job_rows import key_of, partition, row_of
+from darkroom.storage.job_rows import JobRow, key_of, partition, row_of
 from darkroom.storage.ledger_rows import ENTRY_PREFIX, entry_row, put_entry, to_balance, to_entry
 from darkroom.storage.pagination import Page, read_page
-from darkroom.storage.table import AccountRow, EntryRow, GrantRow, JobRow, RequestRow, WelcomeRow
+from darkroom.storage.table import AccountRow, EntryRow, GrantRow, RequestRow, WelcomeRow
 from darkroom.storage.transactions import Put, Refused, Update, Write, transact, update
 
 WELCOME_REFERENCE = "welcome"

@@ -16,8 +16,8 @@ from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job
 from darkroom.settings import settings
 from darkroom.storage import jobs
-from darkroom.storage.job_rows import key_of
-from darkroom.storage.table import JobRow, QueueEntryRow, SlotRow
+from darkroom.storage.job_rows import JobRow, key_of
+from darkroom.storage.table import QueueEntryRow, SlotRow
 from darkroom.storage.transactions import Delete, Put, Refused, Update, transact
 
 _TRIES_MAX = 3
