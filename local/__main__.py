@@ -6,9 +6,9 @@ import sys
 from threading import Event
 from types import FrameType
 
-from local.front.servers import PortTaken
+from local.api_gateway.servers import PortTaken
+from local.lambda_runtime.sandbox import CannotRunSandboxes
 from local.real_replicate import NotUsable, RealReplicate
-from local.sandboxes.sandbox import CannotRunSandboxes
 from local.stack import LocalStack
 
 _PORT_MAX = 65_535

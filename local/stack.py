@@ -11,26 +11,26 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-from local.cloud.account import Client, client
-from local.cloud.aws import LocalAws
-from local.cloud.queues import Pollers, read_mappings
-from local.cloud.resources import Resources
-from local.cloud.schedules import Clock, read_schedules
-from local.cloud.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secrets, local_parameters
-from local.cloud.state_machines import stop_executions
-from local.cloud.template import read_template, translate
-from local.front.http_api import HttpApi
-from local.front.servers import HttpServer, listen
-from local.front.tokens import TokenDoor, TokenIssuer, TokenRequest
+from local.api_gateway.http_api import HttpApi
+from local.api_gateway.servers import HttpServer, listen
+from local.api_gateway.tokens import TokenDoor, TokenIssuer, TokenRequest
+from local.cloudformation.account import Client, client
+from local.cloudformation.aws import LocalAws
+from local.cloudformation.queues import Pollers, read_mappings
+from local.cloudformation.resources import Resources
+from local.cloudformation.schedules import Clock, read_schedules
+from local.cloudformation.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secrets, local_parameters
+from local.cloudformation.state_machines import stop_executions
+from local.cloudformation.template import read_template, translate
+from local.lambda_runtime.concurrency import Sandboxes
+from local.lambda_runtime.functions import FunctionSpec, read_functions
+from local.lambda_runtime.runtime import lay_out_runtime
+from local.lambda_runtime.sandbox import Answer, emulator
 from local.real_replicate import RealReplicate
-from local.replicate import SimulatedReplicate
-from local.runway import SimulatedRunway
-from local.sandboxes.concurrency import Sandboxes
-from local.sandboxes.functions import FunctionSpec, read_functions
-from local.sandboxes.runtime import lay_out_runtime
-from local.sandboxes.sandbox import Answer, emulator
-from local.simulators.server import Simulator
-from local.stable_diffusion import SimulatedStableDiffusion
+from local.simulators.common.server import Simulator
+from local.simulators.replicate import SimulatedReplicate
+from local.simulators.runway import SimulatedRunway
+from local.simulators.stable_diffusion import SimulatedStableDiffusion
 
 STACK_NAME = "darkroom"
 _API = "AWS::ApiGatewayV2::Api"

@@ -22,7 +22,7 @@ from samcli.yamlhelper import yaml_parse
 
 from darkroom.adapters import callbacks, fetch, secrets
 from darkroom.settings import settings
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())

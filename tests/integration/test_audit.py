@@ -27,8 +27,8 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.audit import Difference
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
-from local.cloud import account as local_account
-from local.cloud.aws import LocalAws
+from local.cloudformation import account as local_account
+from local.cloudformation.aws import LocalAws
 from tests.aws import _TABLE_PROPERTIES, CONTEXT, ROOT, TEMPLATE, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 from tests.integration.steps import with_setting

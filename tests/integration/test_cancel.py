@@ -16,7 +16,7 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.predictions import Prediction
 from darkroom.providers import replicate
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import Trouble, troubled

@@ -21,7 +21,7 @@ from darkroom.adapters.table import SlotRow
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.domain.recovery import over_at
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import Trouble, troubled

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.core.model_instances import model_data
 
-from local.cloud.lean_moto import lean_moto
+from local.cloudformation.lean_moto import lean_moto
 from tests.aws import client
 
 TABLE = "darkroom-test"

@@ -9,10 +9,10 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from local.front.authorizer import Identity, flattened
-from local.front.cors import Cors
-from local.front.payloads import MalformedAnswer, event_of, response_of
-from local.front.routes import Match, Route, Routes
+from local.api_gateway.authorizer import Identity, flattened
+from local.api_gateway.cors import Cors
+from local.api_gateway.payloads import MalformedAnswer, event_of, response_of
+from local.api_gateway.routes import Match, Route, Routes
 
 
 def route(key: str) -> Route:

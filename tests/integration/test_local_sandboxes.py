@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from local.sandboxes.concurrency import Sandboxes
-from local.sandboxes.functions import FunctionSpec
-from local.sandboxes.runtime import lay_out_runtime
+from local.lambda_runtime.concurrency import Sandboxes
+from local.lambda_runtime.functions import FunctionSpec
+from local.lambda_runtime.runtime import lay_out_runtime
 
 HANDLER = """
 import importlib.util, os, sys, time
@@ -175,8 +175,8 @@ def test_nothing_runs_after_a_parent_that_was_killed(tmp_path: Path, runtime_dir
     program = f"""
 import json, time
 from pathlib import Path
-from local.sandboxes.concurrency import Sandboxes
-from local.sandboxes.functions import FunctionSpec
+from local.lambda_runtime.concurrency import Sandboxes
+from local.lambda_runtime.functions import FunctionSpec
 here = Path({str(tmp_path)!r})
 environment = {{"AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "LAMBDA_TASK_ROOT": str(here)}}
 function = FunctionSpec("Trial", "trial", "handler.handler", here, (), environment, 60, 128)

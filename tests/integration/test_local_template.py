@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from local.cloud.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
-from local.cloud.state_machines import definition_json
-from local.sandboxes.functions import function_name
-from local.sandboxes.runtime import lay_out_runtime
+from local.cloudformation.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
+from local.cloudformation.state_machines import definition_json
+from local.lambda_runtime.functions import function_name
+from local.lambda_runtime.runtime import lay_out_runtime
 from local.stack import LocalStack
 
 APPLICATION = Path(__file__).parent / "local_application"

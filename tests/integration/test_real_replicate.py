@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from local.real_replicate import NotUsable, RealReplicate
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from local.stack import LocalStack
 from tests.e2e.people import Person, must_show_nowhere
 from tests.e2e.test_uploads_and_films import announced, picture, sent

@@ -25,7 +25,7 @@ from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Attempt, Job, JobStatus
 from darkroom.domain.references import Reference
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, ROOT, TEMPLATE, folder_of, handler_of
 from tests.builders import image_job, open_account, stored, until
 

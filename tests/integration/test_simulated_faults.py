@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.replicate import SimulatedReplicate, ratelimit
+from local.simulators.replicate import SimulatedReplicate, ratelimit
 from tests.builders import until
 from tests.integration.servers import Received, Reply, answering, server
 

@@ -12,8 +12,8 @@ import pytest
 import requests
 from PIL import Image
 
-from local.replicate import SimulatedReplicate, files
-from local.replicate.model_table import MODELS
+from local.simulators.replicate import SimulatedReplicate, files
+from local.simulators.replicate.model_table import MODELS
 
 SDXL = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 HEADERS = {"Authorization": "Bearer r8_test"}

@@ -11,9 +11,9 @@ import pytest
 import requests
 from PIL import Image, ImageStat
 
-from local.replicate import SimulatedReplicate
-from local.replicate.model_table import MODELS
-from local.replicate.models import Model
+from local.simulators.replicate import SimulatedReplicate
+from local.simulators.replicate.model_table import MODELS
+from local.simulators.replicate.models import Model
 from tests.builders import until
 from tests.integration.servers import Received, Reply, server
 

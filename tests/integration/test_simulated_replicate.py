@@ -16,7 +16,7 @@ from PIL import Image
 from replicate import APIConnectionError, APITimeoutError, Client
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 
 SCHNELL = "black-forest-labs/flux-schnell"
 PRO = "black-forest-labs/flux-1.1-pro"

@@ -14,12 +14,12 @@ import pytest
 import requests
 from PIL import Image, ImageStat
 
-from local.runway import SimulatedRunway
-from local.runway.fates import decide
-from local.runway.faults import Faults, FaultSettings
-from local.runway.lifecycle import Lifecycle
-from local.runway.tasks import Status, Task, TaskStore
-from local.simulators.scheduler import Scheduler
+from local.simulators.common.scheduler import Scheduler
+from local.simulators.runway import SimulatedRunway
+from local.simulators.runway.fates import decide
+from local.simulators.runway.faults import Faults, FaultSettings
+from local.simulators.runway.lifecycle import Lifecycle
+from local.simulators.runway.tasks import Status, Task, TaskStore
 from tests.builders import until
 from tests.integration.servers import Received, Reply, answering, server
 

@@ -13,7 +13,7 @@ from darkroom.adapters.table import SlotRow
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import ComeBackLater
 from darkroom.domain.jobs import Job, JobStatus
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import NOON, held_job, image_job, open_account, stored
 from tests.integration.steps import at, is_open, key, with_setting

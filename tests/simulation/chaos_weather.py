@@ -13,8 +13,8 @@ from unittest import mock
 
 import requests
 
-from local.replicate.faults import Faults, Mishap
-from local.sandboxes.concurrency import TooManyRequests
+from local.lambda_runtime.concurrency import TooManyRequests
+from local.simulators.replicate.faults import Faults, Mishap
 from local.stack import LocalStack
 
 FAULTS = {

@@ -13,7 +13,7 @@ from darkroom.adapters import aws as aws_adapter
 from darkroom.adapters import job_store
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.jobs import Job, JobStatus
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import Trouble, troubled

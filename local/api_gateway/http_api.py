@@ -1,0 +1,116 @@
+"""The HTTP API in front of the functions: routes, authorizers and CORS from the template, and API Gateway's own answers.
+
+Its 401, 403, 404, 413, 500 and 503 are API Gateway's `{"message": …}`, not the application's.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from http import HTTPStatus
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from local.api_gateway.authorizer import Forbidden, Identity, JwtAuthorizer, Unauthorized
+from local.api_gateway.cors import Cors
+from local.api_gateway.payloads import MalformedAnswer, event_of, response_of
+from local.api_gateway.routes import Match, Route, read_routes
+from local.api_gateway.servers import Environ, StartResponse
+from local.lambda_runtime.concurrency import Sandboxes, TooManyRequests
+from local.lambda_runtime.invocations import PAYLOAD_BYTES_MAX
+from local.lambda_runtime.sandbox import Answer
+
+logger = logging.getLogger(__name__)
+
+BODY_BYTES_MAX = 10 * 1024 * 1024
+_INTEGRATIONS_MAX = 64
+
+
+class _Refused(Exception):
+    """API Gateway's own kind of answer."""
+
+    def __init__(self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.answer = Response(json.dumps({"message": text}), status, headers, content_type="application/json")
+
+
+class HttpApi:
+    """A WSGI application that answers as the deployed API would."""
+
+    def __init__(self, api_id: str, stage: str, body: Mapping[str, Any], sandboxes: Sandboxes, aws_url: str) -> None:
+        """Read the resolved OpenAPI body of an AWS::ApiGatewayV2::Api."""
+        schemes = body.get("components", {}).get("securitySchemes", {})
+        self.authorizers = {name: JwtAuthorizer(scheme["x-amazon-apigateway-authorizer"], aws_url) for name, scheme in schemes.items()}
+        self._api_id = api_id
+        self._stage = stage
+        self._routes = read_routes(body)
+        self._cors = Cors(body["x-amazon-apigateway-cors"]) if "x-amazon-apigateway-cors" in body else None
+        self._sandboxes = sandboxes
+        self._integrations = ThreadPoolExecutor(_INTEGRATIONS_MAX, "integration")
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        request = Request(environ)
+        response = self._answer(request)
+        if self._cors:
+            self._cors.add_headers(request, response)
+        return response(environ, start_response)
+
+    def close(self) -> None:
+        """Take no more requests to the functions."""
+        self._integrations.shutdown(wait=False, cancel_futures=True)
+
+    def _answer(self, request: Request) -> Response:
+        match = self._routes.find(request.method, request.path)
+        if self._cors and self._cors.is_preflight(request) and (match is None or _leaves_preflight(match.route)):
+            return self._cors.preflight_answer()
+        if match is None:
+            return _Refused(HTTPStatus.NOT_FOUND, "Not Found").answer
+        try:
+            identity = self._identify(request, match.route)
+            return self._integrate(match.route, self._payload(request, match, identity))
+        except _Refused as refused:
+            return refused.answer
+
+    def _payload(self, request: Request, match: Match, identity: Identity | None) -> bytes:
+        if (request.content_length or 0) <= BODY_BYTES_MAX:
+            payload = json.dumps(event_of(request, match, identity, api_id=self._api_id, stage=self._stage)).encode()
+            if len(payload) <= PAYLOAD_BYTES_MAX:
+                return payload
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
+
+    def _identify(self, request: Request, route: Route) -> Identity | None:
+        if route.authorizer is None:
+            return None
+        try:
+            return self.authorizers[route.authorizer].identify(request.headers, route.scopes)
+        except Unauthorized as error:
+            raise _Refused(HTTPStatus.UNAUTHORIZED, "Unauthorized", _challenge(error)) from error
+        except Forbidden as error:
+            raise _Refused(HTTPStatus.FORBIDDEN, "Forbidden") from error
+
+    def _integrate(self, route: Route, payload: bytes) -> Response:
+        """Call the function; it goes on when the integration's time is up, only nobody hears its answer any more."""
+        invocation = self._integrations.submit(self._sandboxes.invoke, route.function, payload)
+        try:
+            answer: Answer = invocation.result(route.timeout_seconds)
+            if not answer.failed:
+                return response_of(answer.payload)
+        except (FutureTimeoutError, TooManyRequests) as error:
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable") from error
+        except MalformedAnswer as error:
+            logger.warning("%s gave no HTTP answer: %s", route.function, error)
+        raise _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+
+
+def _leaves_preflight(route: Route) -> bool:
+    """Tell whether API Gateway answers a preflight itself: a route takes it, but $default only when it asks for a token."""
+    return route.is_default and route.authorizer is None
+
+
+def _challenge(error: Unauthorized) -> dict[str, str]:
+    description = str(error)
+    detail = f' scope="" error="invalid_token" error_description="{description}"' if description else ""
+    return {"WWW-Authenticate": f"Bearer{detail}"}

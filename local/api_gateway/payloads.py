@@ -1,0 +1,148 @@
+"""Payload format 2.0: the event that a request becomes and the HTTP answer that a function's answer becomes.
+
+Source: API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs".
+"""
+
+import base64
+import binascii
+import json
+import re
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Request, Response
+
+from local.api_gateway.authorizer import Identity
+from local.api_gateway.routes import Match
+from local.cloudformation.account import ACCOUNT_ID
+
+_TEXT_TYPES = ("application/json", "application/javascript", "application/xml")
+_TEXT_SUFFIXES = ("+json", "+xml")
+_STATUS = re.compile(r"[1-5][0-9][0-9]")
+
+
+class MalformedAnswer(Exception):
+    """A function's answer that HTTP APIs turn into 500."""
+
+
+def event_of(request: Request, match: Match, identity: Identity | None, *, api_id: str, stage: str) -> dict[str, Any]:
+    """Make the event for a request. The path comes percent-decoded and the query string raw, as HTTP APIs give them."""
+    headers = _headers(request)
+    query = request.query_string.decode("latin-1")
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": match.route.key,
+        "rawPath": request.path,
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": _context(request, match, identity, api_id=api_id, stage=stage),
+        "isBase64Encoded": False,
+    }
+    if cookies := request.headers.get("Cookie"):
+        event["cookies"] = [cookie.strip() for cookie in cookies.split(";")]
+    if query:
+        event["queryStringParameters"] = _comma_joined(parse_qsl(query, keep_blank_values=True))
+    if match.path_parameters:
+        event["pathParameters"] = dict(match.path_parameters)
+    if body := request.get_data():
+        event |= _body(body, headers.get("content-type", ""))
+    return event
+
+
+def _context(request: Request, match: Match, identity: Identity | None, *, api_id: str, stage: str) -> dict[str, Any]:
+    now = time.time()
+    host = request.headers.get("Host", "")
+    context: dict[str, Any] = {
+        "accountId": ACCOUNT_ID,
+        "apiId": api_id,
+        "domainName": host.partition(":")[0],
+        "domainPrefix": host.partition(".")[0],
+        "http": {
+            "method": request.method,
+            "path": request.path,
+            "protocol": request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
+            "sourceIp": request.remote_addr or "",
+            "userAgent": request.headers.get("User-Agent", ""),
+        },
+        "requestId": str(uuid.uuid4()),
+        "routeKey": match.route.key,
+        "stage": stage,
+        "time": datetime.fromtimestamp(now, UTC).strftime("%d/%b/%Y:%H:%M:%S %z"),
+        "timeEpoch": int(now * 1000),
+    }
+    if identity:
+        context["authorizer"] = {"jwt": {"claims": dict(identity.claims), "scopes": identity.scopes}}
+    return context
+
+
+def response_of(payload: bytes) -> Response:
+    """Make the HTTP answer for a function's answer. Raises MalformedAnswer."""
+    answer = json.loads(payload or b"null")
+    if not isinstance(answer, dict) or "statusCode" not in answer:
+        # HTTP APIs infer the rest: the whole answer is the body of a 200.
+        text = answer if isinstance(answer, str) else json.dumps(answer, separators=(",", ":"))
+        return Response(text, HTTPStatus.OK, content_type="application/json")
+    headers = Headers()
+    for name, value in (answer.get("headers") or {}).items():
+        headers[name] = value if isinstance(value, str) else json.dumps(value)
+    for cookie in answer.get("cookies") or []:
+        headers.add("Set-Cookie", cookie)
+    if "Content-Type" not in headers:
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+    return Response(_decoded_body(answer), _status(answer["statusCode"]), headers)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Names in lower case (the server has joined repeated ones by commas), cookies apart, and what API Gateway itself adds."""
+    parts = urlsplit(request.host_url)
+    return {
+        **{name.lower(): value for name, value in request.headers.items() if name != "Cookie"},
+        "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}",
+        "x-forwarded-for": request.remote_addr or "",
+        "x-forwarded-port": str(parts.port or ""),
+        "x-forwarded-proto": parts.scheme,
+    }
+
+
+def _comma_joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    values = defaultdict(list)
+    for name, value in pairs:
+        values[name].append(value)
+    return {name: ",".join(several) for name, several in values.items()}
+
+
+def _body(body: bytes, content_type: str) -> dict[str, Any]:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not media_type or media_type.startswith("text/") or media_type in _TEXT_TYPES or media_type.endswith(_TEXT_SUFFIXES):
+        try:
+            return {"body": body.decode(), "isBase64Encoded": False}
+        except UnicodeDecodeError:
+            pass
+    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+
+def _decoded_body(answer: dict[str, Any]) -> bytes:
+    body = answer.get("body")
+    if body is None:
+        return b""
+    if not isinstance(body, str):
+        raise MalformedAnswer("the body is not text")
+    if not answer.get("isBase64Encoded"):
+        return body.encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error as error:
+        raise MalformedAnswer("the body is not base64") from error
+
+
+def _status(code: object) -> int:
+    if isinstance(code, bool) or not isinstance(code, int | str) or not _STATUS.fullmatch(str(code)):
+        raise MalformedAnswer(f"not a status code: {code}")
+    return int(code)

@@ -1,0 +1,126 @@
+"""AWS on one port: moto keeps the services, the sandboxes answer for Lambda, and a thin layer before both mends what moto lacks.
+
+moto keeps its state in this process, so one AWS endpoint can live in a process at a time. Its interpreter of state machines calls every
+service at `http://localhost:$MOTO_PORT`, which is this endpoint: that is how a workflow reaches the sandboxes.
+"""
+
+import logging
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from http import HTTPStatus
+from io import BytesIO
+from threading import Lock
+
+import boto3
+from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
+from moto.core.model_instances import reset_model_data
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.wrappers import Request, Response
+
+from local.api_gateway.servers import Environ, HttpServer, StartResponse
+from local.cloudformation import s3_access
+from local.cloudformation.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+from local.cloudformation.lean_moto import lean_moto
+from local.cloudformation.s3_forms import is_form_upload
+from local.lambda_runtime.concurrency import Sandboxes
+from local.lambda_runtime.invocations import answer_invocation, is_invocation
+
+_ONE_AT_A_TIME = Lock()
+
+
+class AwsEndpoint:
+    """A WSGI application that answers for every AWS service. Lambda answers once `sandboxes` is set."""
+
+    def __init__(self) -> None:
+        """Make it without any sandboxes."""
+        self.sandboxes: Sandboxes | None = None
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._dynamodb = Lock()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        request = Request(environ)
+        if is_invocation(request.path):
+            return self._invoke(request)(environ, start_response)
+        if self._is_for_s3(environ, request.path):
+            if is_form_upload(request):
+                # Its policy is looked at here, and then moto reads it again.
+                environ["wsgi.input"] = BytesIO(request.get_data())
+            if refused := s3_access.refusal(request):
+                return refused(environ, start_response)
+        if request.headers.get("X-Amz-Target", "").startswith("DynamoDB"):
+            # moto does not promise that a condition and its write are one between threads; DynamoDB does.
+            with self._dynamodb:
+                return list(self._moto(environ, start_response))
+        answer: Iterable[bytes] = self._moto(environ, start_response)
+        return answer
+
+    def _invoke(self, request: Request) -> Response:
+        if self.sandboxes is None:
+            return Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return answer_invocation(self.sandboxes, request)
+
+    def _is_for_s3(self, environ: Environ, path: str) -> bool:
+        """Tell whether moto would take a request for one to S3, which is all that it can tell to be nothing else."""
+        if path.startswith("/moto-api/"):
+            return False
+        host = self._moto.infer_service_region_host(environ, path)
+        return host is None or host.startswith("s3.")
+
+
+class LocalAws:
+    """The endpoint with its port. Start it once per process at a time, and stop it."""
+
+    def __init__(self, port: int) -> None:
+        """Take the port (0: a free one). Raises PortTaken, and RuntimeError while another one runs in this process."""
+        if not _ONE_AT_A_TIME.acquire(blocking=False):
+            raise RuntimeError("one process can hold one local AWS at a time: moto's state is the process's")
+        try:
+            self._server = HttpServer(port)
+        except BaseException:
+            _ONE_AT_A_TIME.release()
+            raise
+        self.url = self._server.url
+        self._endpoint = AwsEndpoint()
+        self._environment_before: dict[str, str | None] = {}
+        self._lean = ExitStack()
+
+    def start(self) -> None:
+        """Serve, with nothing in the account."""
+        # Whatever proxy this machine uses, it is not for this machine's own addresses.
+        own = {"MOTO_PORT": str(self._server.port), "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
+        self._environment_before = {name: os.environ.get(name) for name in own}
+        os.environ.update(own)
+        default_user_config["stepfunctions"] = {"execute_state_machine": True}
+        default_user_config["lambda"] = {"use_docker": False}
+        # A state that fails is the workflow's business, not an error of the interpreter's.
+        logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
+        _forget_everything()
+        self._lean.enter_context(lean_moto())
+        # The interpreter makes its clients from boto3's shared session in many threads at once; the session's first client
+        # builds the parts that they share, which is not safe between threads.
+        boto3.client("lambda", region_name=REGION, aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY)
+        self._server.serve(self._endpoint)
+
+    def answer_invocations(self, sandboxes: Sandboxes) -> None:
+        """Let the sandboxes answer for Lambda from now on."""
+        self._endpoint.sandboxes = sandboxes
+
+    def stop(self) -> None:
+        """Give the port back and forget the account."""
+        self._server.stop()
+        self._lean.close()
+        _forget_everything()
+        for name, value in self._environment_before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        _ONE_AT_A_TIME.release()
+
+
+def _forget_everything() -> None:
+    BackendDict.reset()
+    reset_model_data()

@@ -1,0 +1,179 @@
+"""The resources that moto keeps, each made by the API call that CloudFormation itself would make.
+
+moto's own CloudFormation lacks user pools, secrets and more, ignores the substitutions of a state machine, and puts state
+machines where nothing executes them; its APIs have all of it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from local.cloudformation.account import REGION, URL_SUFFIX, Client, arn
+from local.cloudformation.intrinsics import Value
+from local.cloudformation.state_machines import definition_json
+
+
+@dataclass(frozen=True)
+class Created:
+    """What Ref and Fn::GetAtt say of a resource."""
+
+    ref: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A resource to be made: its physical name unless the properties name it, and its resolved properties."""
+
+    logical_id: str
+    name: str
+    properties: dict[str, Any]
+    client: Callable[[str], Client]
+    build_dir: Path
+
+
+def call(client: Client, operation: str, method: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Call an operation with those properties that are its arguments.
+
+    CloudFormation mostly uses the API's own names, but is lenient about types ("5", "true", documents as mappings).
+    """
+    shape = client.meta.service_model.operation_model(operation).input_shape
+    answer: dict[str, Any] = getattr(client, method)(**_cast(properties, shape))
+    return answer
+
+
+def _cast(value: Value, shape: Shape) -> Value:
+    match shape:
+        case StructureShape():
+            return {name: _cast(item, shape.members[name]) for name, item in value.items() if name in shape.members}
+        case MapShape():
+            return {name: _cast(item, shape.value) for name, item in value.items()}
+        case ListShape():
+            return [_cast(item, shape.member) for item in value]
+    return _SCALARS.get(shape.type_name, _as_it_is)(value)
+
+
+def _as_it_is(value: Value) -> Value:
+    return value
+
+
+_SCALARS: Mapping[str, Callable[[Value], Value]] = {
+    "boolean": lambda value: str(value).lower() == "true",
+    "integer": int,
+    "long": int,
+    "string": lambda value: value if isinstance(value, str) else json.dumps(value),
+}
+
+
+def _table(order: Order) -> Created:
+    properties = {"TableName": order.name, **order.properties}
+    table = call(order.client("dynamodb"), "CreateTable", "create_table", properties)["TableDescription"]
+    attributes = {"Arn": table["TableArn"]}
+    if "LatestStreamArn" in table:
+        attributes["StreamArn"] = table["LatestStreamArn"]
+    return Created(table["TableName"], attributes)
+
+
+def _bucket(order: Order) -> Created:
+    s3 = order.client("s3")
+    name = order.properties.get("BucketName", order.name.lower())
+    s3.create_bucket(Bucket=name)
+    if versioning := order.properties.get("VersioningConfiguration"):
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
+    if cors := order.properties.get("CorsConfiguration"):
+        s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_cors_rule(rule) for rule in cors["CorsRules"]]})
+    domains = {"DomainName": f"{name}.s3.{URL_SUFFIX}", "RegionalDomainName": f"{name}.s3.{REGION}.{URL_SUFFIX}"}
+    return Created(name, {"Arn": f"arn:aws:s3:::{name}", **domains})
+
+
+def _cors_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds", "Id": "ID"}
+    return {names.get(name, name): value for name, value in rule.items()}
+
+
+def _queue(order: Order) -> Created:
+    sqs = order.client("sqs")
+    settings = {name: value for name, value in order.properties.items() if name not in ("QueueName", "Tags")}
+    name = order.properties.get("QueueName", order.name)
+    url = call(sqs, "CreateQueue", "create_queue", {"QueueName": name, "Attributes": settings})["QueueUrl"]
+    return Created(url, {"Arn": arn("sqs", name), "QueueName": name, "QueueUrl": url})
+
+
+def _event_bus(order: Order) -> Created:
+    properties = {"Name": order.name, **order.properties}
+    bus_arn = call(order.client("events"), "CreateEventBus", "create_event_bus", properties)["EventBusArn"]
+    return Created(properties["Name"], {"Arn": bus_arn, "Name": properties["Name"]})
+
+
+def _rule(order: Order) -> Created:
+    events = order.client("events")
+    properties = {"Name": order.name, **order.properties}
+    rule_arn = call(events, "PutRule", "put_rule", properties)["RuleArn"]
+    if properties.get("Targets"):
+        call(events, "PutTargets", "put_targets", {"Rule": properties["Name"], **properties})
+    bus = properties.get("EventBusName", "default")
+    return Created(properties["Name"] if bus == "default" else f"{bus}|{properties['Name']}", {"Arn": rule_arn})
+
+
+def _user_pool(order: Order) -> Created:
+    properties = {"PoolName": order.properties.get("UserPoolName", order.name), **order.properties}
+    pool = call(order.client("cognito-idp"), "CreateUserPool", "create_user_pool", properties)["UserPool"]
+    provider = f"cognito-idp.{REGION}.{URL_SUFFIX}/{pool['Id']}"
+    attributes = {"Arn": pool["Arn"], "UserPoolId": pool["Id"], "ProviderName": provider, "ProviderURL": f"https://{provider}"}
+    return Created(pool["Id"], attributes)
+
+
+def _user_pool_client(order: Order) -> Created:
+    properties = {"ClientName": order.name, **order.properties}
+    made = call(order.client("cognito-idp"), "CreateUserPoolClient", "create_user_pool_client", properties)
+    client_id = made["UserPoolClient"]["ClientId"]
+    return Created(client_id, {"ClientId": client_id})
+
+
+def _user_pool_group(order: Order) -> Created:
+    properties = {"GroupName": order.name, **order.properties}
+    call(order.client("cognito-idp"), "CreateGroup", "create_group", properties)
+    return Created(properties["GroupName"])
+
+
+def _secret(order: Order) -> Created:
+    secrets = order.client("secretsmanager")
+    properties = {"Name": order.name, **order.properties}
+    if (rules := properties.get("GenerateSecretString")) is not None:
+        password = call(secrets, "GetRandomPassword", "get_random_password", rules)["RandomPassword"]
+        template = rules.get("SecretStringTemplate")
+        filled = {**json.loads(template), rules["GenerateStringKey"]: password} if template else password
+        properties["SecretString"] = json.dumps(filled) if template else password
+    secret_arn = call(secrets, "CreateSecret", "create_secret", properties)["ARN"]
+    return Created(secret_arn, {"Id": secret_arn})
+
+
+def _state_machine(order: Order) -> Created:
+    properties = order.properties
+    name = properties.get("StateMachineName", order.name)
+    arguments = {
+        "name": name,
+        "definition": definition_json(properties, order.build_dir),
+        "roleArn": properties["RoleArn"],
+        "type": properties.get("StateMachineType", "STANDARD"),
+    }
+    machine_arn = order.client("stepfunctions").create_state_machine(**arguments)["stateMachineArn"]
+    return Created(machine_arn, {"Arn": machine_arn, "Name": name})
+
+
+CREATORS: Mapping[str, Callable[[Order], Created]] = {
+    "AWS::Cognito::UserPool": _user_pool,
+    "AWS::Cognito::UserPoolClient": _user_pool_client,
+    "AWS::Cognito::UserPoolGroup": _user_pool_group,
+    "AWS::DynamoDB::Table": _table,
+    "AWS::Events::EventBus": _event_bus,
+    "AWS::Events::Rule": _rule,
+    "AWS::S3::Bucket": _bucket,
+    "AWS::SQS::Queue": _queue,
+    "AWS::SecretsManager::Secret": _secret,
+    "AWS::StepFunctions::StateMachine": _state_machine,
+}

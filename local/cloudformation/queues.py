@@ -1,0 +1,142 @@
+"""Event source mappings of queues: long polling, batches, partial failures. The queue itself redrives to its dead-letter queue.
+
+Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.cloudformation.account import REGION, Client
+from local.cloudformation.resources import Resources
+from local.lambda_runtime.concurrency import Sandboxes, TooManyRequests
+from local.lambda_runtime.functions import function_name
+
+logger = logging.getLogger(__name__)
+
+# Lambda begins with five batches at once.
+_POLLERS = 5
+_POLL_SECONDS = 2
+_BATCH_SIZE_DEFAULT = 10
+# What one ReceiveMessage call gives at most.
+_BATCH_SIZE_MAX = 10
+
+
+@dataclass(frozen=True)
+class QueueMapping:
+    """A queue whose messages go to a function."""
+
+    queue_arn: str
+    queue_url: str
+    function: str
+    batch_size: int
+    reports_failures: bool
+
+
+def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
+    """Read the enabled event source mappings. Raises ValueError for a source that is no queue and for filters, which nothing here knows."""
+    mappings = []
+    for logical_id, properties in resources.of_type("AWS::Lambda::EventSourceMapping").items():
+        source_arn = properties.get("EventSourceArn", "")
+        if ":sqs:" not in source_arn or "FilterCriteria" in properties:
+            raise ValueError(f"{logical_id}: only queues without filters are known here")
+        if str(properties.get("Enabled", "true")).lower() == "true":
+            mappings.append(
+                QueueMapping(
+                    queue_arn=source_arn,
+                    queue_url=sqs.get_queue_url(QueueName=source_arn.rpartition(":")[2])["QueueUrl"],
+                    function=function_name(properties["FunctionName"]),
+                    batch_size=min(int(properties.get("BatchSize", _BATCH_SIZE_DEFAULT)), _BATCH_SIZE_MAX),
+                    reports_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+                )
+            )
+    return mappings
+
+
+class Pollers:
+    """Threads that hand messages over; they share one client."""
+
+    def __init__(self, mappings: list[QueueMapping], sandboxes: Sandboxes, sqs: Client) -> None:
+        """Nothing is polled before `start`."""
+        self._mappings = mappings
+        self._sandboxes = sandboxes
+        self._sqs = sqs
+        self._stopping = Event()
+
+    def start(self) -> None:
+        """Begin to poll."""
+        for mapping in self._mappings:
+            for _ in range(_POLLERS):
+                Thread(target=self._poll, args=(mapping,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Let every poller end after the batch that it has."""
+        self._stopping.set()
+
+    def _poll(self, mapping: QueueMapping) -> None:
+        while not self._stopping.is_set():
+            try:
+                received = self._sqs.receive_message(
+                    QueueUrl=mapping.queue_url,
+                    MaxNumberOfMessages=mapping.batch_size,
+                    WaitTimeSeconds=_POLL_SECONDS,
+                    AttributeNames=["All"],
+                    MessageAttributeNames=["All"],
+                )
+                self._hand_over(mapping, received.get("Messages", []))
+            except (BotoCoreError, ClientError) as error:
+                if not self._stopping.wait(1):
+                    logger.warning("polling %s: %s", mapping.queue_url, error)
+
+    def _hand_over(self, mapping: QueueMapping, messages: list[dict[str, Any]]) -> None:
+        """Call the function with a batch and delete what it took; the rest comes back when its visibility time-out is over."""
+        if not messages:
+            return
+        event = {"Records": [_record(message, mapping.queue_arn) for message in messages]}
+        try:
+            answer = self._sandboxes.invoke(mapping.function, json.dumps(event).encode())
+        except TooManyRequests:
+            return
+        if answer.failed:
+            if not self._stopping.is_set():
+                logger.warning("%s failed: %s", mapping.function, answer.payload.decode())
+            return
+        failed = failed_ids(answer.payload, {message["MessageId"] for message in messages}) if mapping.reports_failures else set()
+        taken = [message for message in messages if message["MessageId"] not in failed]
+        for message in taken:
+            self._sqs.delete_message(QueueUrl=mapping.queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def failed_ids(payload: bytes, ids: set[str]) -> set[str]:
+    """Tell which messages a partial batch response calls failed: all of them when the response is not what Lambda expects."""
+    response = json.loads(payload or b"null")
+    if not response or response.get("batchItemFailures") in (None, []):
+        return set()
+    try:
+        failed = {str(item["itemIdentifier"]) for item in response["batchItemFailures"]}
+    except (KeyError, TypeError):
+        return ids
+    return ids if failed - ids else failed
+
+
+def _record(message: dict[str, Any], queue_arn: str) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": {name: _message_attribute(value) for name, value in message.get("MessageAttributes", {}).items()},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": REGION,
+    }
+
+
+def _message_attribute(value: dict[str, Any]) -> dict[str, Any]:
+    """Rename the parts: the API says StringValue where the event says stringValue."""
+    return {"stringListValues": [], "binaryListValues": [], **{name[0].lower() + name[1:]: part for name, part in value.items()}}

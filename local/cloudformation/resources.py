@@ -1,0 +1,183 @@
+"""The resources of the stack: made when first spoken of, so that each finds what it refers to."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.cloudformation.account import ACCOUNT_ID, PARTITION, Client, arn
+from local.cloudformation.creation import CREATORS, Created, Order
+from local.cloudformation.intrinsics import Resolver, Unresolvable, Value, parameter_values, pseudo_parameters
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A resource to be named: its name unless its properties say another, and each resolved property when asked for."""
+
+    name: str
+    value: Callable[[str], Value]
+
+
+def _function(wanted: Wanted) -> Created:
+    name = wanted.value("FunctionName") or wanted.name
+    return Created(name, {"Arn": arn("lambda", f"function:{name}")})
+
+
+def _version(wanted: Wanted) -> Created:
+    return Created(arn("lambda", f"function:{wanted.value('FunctionName')}:1"), {"Version": "1"})
+
+
+def _alias(wanted: Wanted) -> Created:
+    return Created(arn("lambda", f"function:{wanted.value('FunctionName')}:{wanted.value('Name')}"))
+
+
+def _layer(wanted: Wanted) -> Created:
+    layer_arn = arn("lambda", f"layer:{wanted.value('LayerName') or wanted.name}:1")
+    return Created(layer_arn, {"LayerVersionArn": layer_arn})
+
+
+def _role(wanted: Wanted) -> Created:
+    name = wanted.value("RoleName") or wanted.name
+    return Created(name, {"Arn": f"arn:{PARTITION}:iam::{ACCOUNT_ID}:role/{name}", "RoleId": name})
+
+
+def _log_group(wanted: Wanted) -> Created:
+    name = wanted.value("LogGroupName") or wanted.name
+    return Created(name, {"Arn": arn("logs", f"log-group:{name}:*")})
+
+
+def _schedule(wanted: Wanted) -> Created:
+    name = wanted.value("Name") or wanted.name
+    return Created(name, {"Arn": arn("scheduler", f"schedule/default/{name}")})
+
+
+def _topic(wanted: Wanted) -> Created:
+    topic_arn = arn("sns", wanted.value("TopicName") or wanted.name)
+    return Created(topic_arn, {"TopicArn": topic_arn})
+
+
+def _stage(wanted: Wanted) -> Created:
+    return Created(wanted.value("StageName"))
+
+
+def _name_alone(wanted: Wanted) -> Created:
+    return Created(wanted.name, {"Arn": arn("local", wanted.name)})
+
+
+# What needs a name and no more: either this package plays it itself (functions, routes, triggers), or it has nothing to do
+# on one machine (permissions, alarms, retention).
+_NAMED: Mapping[str, Callable[[Wanted], Created]] = {
+    "AWS::ApiGatewayV2::Stage": _stage,
+    "AWS::CloudWatch::Alarm": _name_alone,
+    "AWS::CloudWatch::Dashboard": _name_alone,
+    "AWS::CodeDeploy::Application": _name_alone,
+    "AWS::CodeDeploy::DeploymentGroup": _name_alone,
+    "AWS::IAM::ManagedPolicy": _name_alone,
+    "AWS::IAM::Policy": _name_alone,
+    "AWS::IAM::Role": _role,
+    "AWS::Lambda::Alias": _alias,
+    "AWS::Lambda::EventInvokeConfig": _name_alone,
+    "AWS::Lambda::EventSourceMapping": _name_alone,
+    "AWS::Lambda::Function": _function,
+    "AWS::Lambda::LayerVersion": _layer,
+    "AWS::Lambda::Permission": _name_alone,
+    "AWS::Lambda::Version": _version,
+    "AWS::Logs::LogGroup": _log_group,
+    "AWS::Logs::MetricFilter": _name_alone,
+    "AWS::S3::BucketPolicy": _name_alone,
+    "AWS::SNS::Subscription": _name_alone,
+    "AWS::SNS::Topic": _topic,
+    "AWS::SNS::TopicPolicy": _name_alone,
+    "AWS::SQS::QueuePolicy": _name_alone,
+    "AWS::Scheduler::Schedule": _schedule,
+}
+
+
+class Resources:
+    """The resources of a translated template, by logical id."""
+
+    def __init__(
+        self,
+        template: Mapping[str, Any],
+        parameters: Mapping[str, str],
+        *,
+        stack_name: str,
+        build_dir: Path,
+        api_url: str,
+        client: Callable[[str], Client],
+    ) -> None:
+        """Make nothing yet; `client` gives the client of a service. Raises Unresolvable for a parameter that is not declared."""
+        values = {**pseudo_parameters(stack_name), **parameter_values(template, parameters)}
+        self._resolver = Resolver(template, values, self)
+        self._declared: Mapping[str, Any] = template["Resources"]
+        self._stack_name = stack_name
+        self._build_dir = build_dir
+        self._named: Mapping[str, Callable[[Wanted], Created]] = {
+            **_NAMED,
+            "AWS::ApiGatewayV2::Api": lambda wanted: Created(wanted.name, {"ApiEndpoint": api_url, "ApiId": wanted.name}),
+        }
+        self._client = client
+        self._created: dict[str, Created] = {}
+        self._in_creation: list[str] = []
+
+    def create(self) -> None:
+        """Make every resource whose condition holds; say aloud which ones nothing here stands in for."""
+        for logical_id, declaration in self._declared.items():
+            if not self._exists(declaration):
+                continue
+            if declaration["Type"] in self._named or declaration["Type"] in CREATORS:
+                self._get(logical_id)
+            else:
+                logger.warning("%s is an %s, which has no stand-in here; it is left out", logical_id, declaration["Type"])
+
+    def ref(self, logical_id: str) -> str:
+        """Tell what Ref gives, making the resource if need be. Raises Unresolvable."""
+        return self._get(logical_id).ref
+
+    def attribute(self, logical_id: str, attribute: str) -> str:
+        """Tell what Fn::GetAtt gives, making the resource if need be. Raises Unresolvable."""
+        attributes = self._get(logical_id).attributes
+        if attribute not in attributes:
+            raise Unresolvable(f"{logical_id} has no attribute {attribute} here")
+        return attributes[attribute]
+
+    def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
+        """Give the resolved properties of every existing resource of a type, by logical id."""
+        return {
+            logical_id: self._resolver.resolve(declaration.get("Properties", {}))
+            for logical_id, declaration in self._declared.items()
+            if declaration["Type"] == resource_type and self._exists(declaration)
+        }
+
+    def _exists(self, declaration: Mapping[str, Any]) -> bool:
+        condition = declaration.get("Condition")
+        return condition is None or self._resolver.condition(condition)
+
+    def _get(self, logical_id: str) -> Created:
+        if logical_id in self._created:
+            return self._created[logical_id]
+        declaration = self._declared.get(logical_id)
+        if declaration is None:
+            raise Unresolvable(f"the template has neither a parameter nor a resource {logical_id}")
+        if not self._exists(declaration):
+            raise Unresolvable(f"{logical_id} does not exist: its condition {declaration['Condition']} does not hold")
+        if logical_id in self._in_creation:
+            raise Unresolvable(f"a circle: {' → '.join([*self._in_creation, logical_id])}")
+        self._in_creation.append(logical_id)
+        self._created[logical_id] = self._make(logical_id, declaration)
+        self._in_creation.pop()
+        return self._created[logical_id]
+
+    def _make(self, logical_id: str, declaration: Mapping[str, Any]) -> Created:
+        resource_type = declaration["Type"]
+        properties = declaration.get("Properties", {})
+        name = f"{self._stack_name}-{logical_id}"
+        if resource_type in self._named:
+            return self._named[resource_type](Wanted(name, lambda key: self._resolver.resolve(properties.get(key))))
+        if resource_type not in CREATORS:
+            raise Unresolvable(f"{logical_id} is an {resource_type}, which has no stand-in here")
+        order = Order(logical_id, name, self._resolver.resolve(properties), self._client, self._build_dir)
+        return CREATORS[resource_type](order)

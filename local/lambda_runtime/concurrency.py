@@ -1,0 +1,151 @@
+"""As many sandboxes of each function as the load asks for, within bounds that suit one machine.
+
+A call takes an idle sandbox. When there is none it waits about as long as a cold start would take, because most invocations end
+within milliseconds and an init costs a core for a second; then another sandbox is started, never more at once than there are
+cores. Past the bounds calls wait in line, and are refused as Lambda throttles when the wait is too long.
+"""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Condition
+
+from local.lambda_runtime.functions import FunctionSpec
+from local.lambda_runtime.processes import Watchdog
+from local.lambda_runtime.sandbox import Answer, Sandbox
+
+SANDBOXES_PER_FUNCTION_MAX = 10
+SANDBOXES_MAX = 32
+_GROWING_SECONDS = 1.0
+_WAITING_SECONDS_MAX = 30.0
+# An init is over after this long at the latest; what runs longer is the function itself and keeps no core from others.
+_STARTING_SECONDS_MAX = 3.0
+
+
+class TooManyRequests(Exception):
+    """No sandbox became free in time."""
+
+
+class Sandboxes:
+    """All sandboxes of the stack. Any thread may call."""
+
+    def __init__(self, functions: Mapping[str, FunctionSpec], *, runtime_dir: Path, log_dir: Path) -> None:
+        """Start none yet. `functions` are by physical name; each prints to the file of its logical id in `log_dir`."""
+        self._functions = functions
+        self._runtime_dir = runtime_dir
+        self._log_dir = log_dir
+        self._watchdog = Watchdog()
+        self._changed = Condition()
+        self._idle: dict[str, list[Sandbox]] = defaultdict(list)
+        self._busy: dict[str, list[Sandbox]] = defaultdict(list)
+        self._places_taken: dict[str, int] = defaultdict(int)
+        self._in_creation = 0
+        self._closed = False
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a function of that name."""
+        return name in self._functions
+
+    def invoke(self, name: str, payload: bytes) -> Answer:
+        """Run a function once. Raises KeyError when there is none of that name, TooManyRequests past the bounds."""
+        sandbox = self._acquire(self._functions[name])
+        try:
+            return sandbox.invoke(payload)
+        finally:
+            self._release(name, sandbox)
+
+    def kill(self, name: str) -> int:
+        """Kill every sandbox of a function, busy ones in the middle of their work; how many there were."""
+        with self._changed:
+            doomed = [*self._idle[name], *self._busy[name]]
+        for sandbox in doomed:
+            sandbox.end()
+        return len(doomed)
+
+    def close(self) -> None:
+        """Kill all of them. Nothing that was started here runs afterwards."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            sandboxes = [sandbox for group in (self._idle, self._busy) for held in group.values() for sandbox in held]
+        for sandbox in sandboxes:
+            sandbox.end()
+        with self._changed:
+            self._changed.wait_for(lambda: self._in_creation == 0, timeout=_WAITING_SECONDS_MAX)
+        self._watchdog.close()
+
+    def _acquire(self, function: FunctionSpec) -> Sandbox:
+        asked_at = time.monotonic()
+        with self._changed:
+            while True:
+                waited_seconds = time.monotonic() - asked_at
+                if self._closed or waited_seconds > _WAITING_SECONDS_MAX:
+                    raise TooManyRequests(function.name)
+                if sandbox := self._take_idle(function.name):
+                    return sandbox
+                patient = self._places_taken[function.name] > 0 and waited_seconds < _GROWING_SECONDS
+                if not patient and self._may_start(function.name):
+                    self._places_taken[function.name] += 1
+                    self._in_creation += 1
+                    break
+                self._changed.wait(_GROWING_SECONDS)
+        return self._start(function)
+
+    def _start(self, function: FunctionSpec) -> Sandbox:
+        log = self._log_dir / f"{function.logical_id}.log"
+        try:
+            sandbox = Sandbox(function, runtime_dir=self._runtime_dir, log=log, watchdog=self._watchdog)
+        except BaseException:
+            with self._changed:
+                self._places_taken[function.name] -= 1
+                self._in_creation -= 1
+                self._changed.notify_all()
+            raise
+        with self._changed:
+            self._busy[function.name].append(sandbox)
+            if self._closed:
+                sandbox.end()
+            self._in_creation -= 1
+            self._changed.notify_all()
+        return sandbox
+
+    def _take_idle(self, name: str) -> Sandbox | None:
+        while self._idle[name]:
+            sandbox = self._idle[name].pop()
+            if sandbox.is_alive:
+                self._busy[name].append(sandbox)
+                return sandbox
+            sandbox.end()
+            self._places_taken[name] -= 1
+        return None
+
+    def _may_start(self, name: str) -> bool:
+        if self._places_taken[name] >= SANDBOXES_PER_FUNCTION_MAX or self._starting() >= (os.cpu_count() or 1):
+            return False
+        return sum(self._places_taken.values()) < SANDBOXES_MAX or self._evict_idle()
+
+    def _starting(self) -> int:
+        now = time.monotonic()
+        return self._in_creation + sum(
+            1 for held in self._busy.values() for sandbox in held if not sandbox.has_answered and now - sandbox.started_at < _STARTING_SECONDS_MAX
+        )
+
+    def _evict_idle(self) -> bool:
+        for name, sandboxes in self._idle.items():
+            if sandboxes:
+                self._places_taken[name] -= 1
+                sandboxes.pop(0).end()
+                return True
+        return False
+
+    def _release(self, name: str, sandbox: Sandbox) -> None:
+        with self._changed:
+            self._busy[name].remove(sandbox)
+            if sandbox.is_alive and not sandbox.is_spent and not self._closed:
+                self._idle[name].append(sandbox)
+            else:
+                sandbox.end()
+                self._places_taken[name] -= 1
+            self._changed.notify_all()

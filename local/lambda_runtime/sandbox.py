@@ -1,0 +1,160 @@
+"""One sandbox: AWS's Runtime Interface Emulator around one Python process that holds one function.
+
+The emulator gives what Lambda gives: an init, one invocation at a time, a time-out by SIGKILL, a fresh init after a crash, the
+limit on answers, START, END and REPORT lines in the log. Its Python sees the function's folder, its layers and the runtime
+directory, and none of the packages or the variables of this machine.
+"""
+
+import contextlib
+import http.client
+import json
+import platform
+import re
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import samcli
+
+from local.lambda_runtime.functions import FunctionSpec
+from local.lambda_runtime.processes import Watchdog, end_session, free_ports
+
+_BINARIES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+_STARTING_SECONDS_MAX = 10.0
+# The emulator counts the init, on AWS at most 10 s and outside the time-out, as part of the invocation.
+_ANSWER_SECONDS_EXTRA = 15
+_TIMED_OUT = re.compile(rb"Task timed out after \d+\.\d\d seconds")
+
+
+class CannotRunSandboxes(Exception):
+    """AWS's emulator is not made for this machine."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an invocation gave: the function's own answer, or an error document when `failed`."""
+
+    payload: bytes
+    failed: bool
+
+
+def emulator() -> Path:
+    """Find AWS's Runtime Interface Emulator for this machine in the wheel of aws-sam-cli. Raises CannotRunSandboxes."""
+    architecture = _BINARIES.get(platform.machine().lower())
+    if sys.platform != "linux" or architecture is None:
+        raise CannotRunSandboxes(
+            "AWS's Lambda sandbox runs on Linux (x86_64, arm64) only: use a Linux machine, virtual machine or container, or deploy to AWS."
+        )
+    return Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{architecture}"
+
+
+class Sandbox:
+    """A running emulator. One invocation at a time; whoever calls sees to that."""
+
+    def __init__(self, function: FunctionSpec, *, runtime_dir: Path, log: Path, watchdog: Watchdog) -> None:
+        """Start it; its output goes to the end of `log`. Raises TimeoutError when it does not listen in time."""
+        self.started_at = time.monotonic()
+        self.has_answered = False
+        # After a time-out or a crash the emulator may refuse the next invocation (Sandbox.Failure), so it is not to be used again.
+        self.is_spent = False
+        self._function = function
+        self._watchdog = watchdog
+        self._ending = Lock()
+        self._has_ended = False
+        self._port, self._process = self._start(runtime_dir, log)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the emulator still runs."""
+        return self._process.poll() is None
+
+    def invoke(self, payload: bytes) -> Answer:
+        """Run the function once. A sandbox that dies meanwhile answers as Lambda does for a killed process."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._function.timeout_seconds + _ANSWER_SECONDS_EXTRA)
+        try:
+            connection.request("POST", "/2015-03-31/functions/function/invocations", payload)
+            response = connection.getresponse()
+            status, body = response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            self.end()
+            return error_answer("Runtime.ExitError", "Runtime exited with error: signal: killed")
+        finally:
+            connection.close()
+            self.has_answered = True
+        self.is_spent = status != http.client.OK or _TIMED_OUT.fullmatch(body) is not None
+        return read_answer(status, body)
+
+    def end(self) -> None:
+        """Kill it and everything it started. Once: afterwards its process id may be somebody else's."""
+        with self._ending:
+            if self._has_ended:
+                return
+            end_session(self._process.pid)
+            self._process.wait()
+            self._watchdog.forget(self._process.pid)
+            self._has_ended = True
+
+    def _start(self, runtime_dir: Path, log: Path) -> tuple[int, subprocess.Popen[bytes]]:
+        deadline = time.monotonic() + _STARTING_SECONDS_MAX
+        while time.monotonic() < deadline:
+            port, runtime_api_port = free_ports(2)
+            process = self._spawn(port, runtime_api_port, runtime_dir, log)
+            while process.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                    return port, process
+                time.sleep(0.005)
+            # Somebody else was quicker to take one of the ports.
+            end_session(process.pid)
+            process.wait()
+            self._watchdog.forget(process.pid)
+        raise TimeoutError(f"the sandbox of {self._function.name} does not start; see {log}")
+
+    def _spawn(self, port: int, runtime_api_port: int, runtime_dir: Path, log: Path) -> subprocess.Popen[bytes]:
+        function = self._function
+        path = [function.task_root, *(layer / "python" for layer in function.layers), runtime_dir]
+        # The base interpreter without site-packages (-S, -s), so that only what is deployed can be imported; -B because
+        # /var/task cannot be written to on AWS either.
+        python = [getattr(sys, "_base_executable", sys.executable), "-S", "-s", "-B", "-m", "awslambdaric", function.handler]
+        addresses = [
+            "--runtime-interface-emulator-address",
+            f"127.0.0.1:{port}",
+            "--runtime-api-address",
+            f"127.0.0.1:{runtime_api_port}",
+        ]
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [str(emulator()), *addresses, *python],
+                env={**function.environment, "PYTHONPATH": ":".join(map(str, path))},
+                cwd=function.task_root,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._watchdog.watch(process.pid)
+        return process
+
+
+def read_answer(status: int, body: bytes) -> Answer:
+    """Read the emulator's HTTP answer, told apart as Lambda's X-Amz-Function-Error does.
+
+    The emulator answers 200 with the error document of a handler that raised, and with a plain text for a time-out.
+    """
+    if _TIMED_OUT.fullmatch(body):
+        return error_answer("Sandbox.Timedout", body.decode())
+    if status != http.client.OK:
+        return Answer(body, failed=True)
+    # The runtime's own documents carry the request's id and the stack; no handler's answer looks like this by chance.
+    if body.startswith(b"{") and b'"errorType"' in body:
+        document = json.loads(body)
+        return Answer(body, failed=document.keys() >= {"errorType", "errorMessage", "requestId", "stackTrace"})
+    return Answer(body, failed=False)
+
+
+def error_answer(error_type: str, message: str) -> Answer:
+    """Make the error document of a failed invocation."""
+    return Answer(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), failed=True)

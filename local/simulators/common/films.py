@@ -1,0 +1,85 @@
+"""Output files that are films: H.264 in MP4, a slow move over a landscape or over the picture that the film begins with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+from PIL import Image
+
+from local.simulators.common.landscape import draw_landscape
+from local.simulators.common.retouching import blended
+
+FILMS_REMEMBERED_MAX = 8
+# Smaller than the real ones, so that a film is drawn in about a second; the proportions are those that were asked for.
+LONGER_SIDE_PIXELS_MAX = 640
+
+_MARGIN = 1.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """The same values are the same film, to the byte. `sources` are the pictures it is made from, the first one first."""
+
+    prompt: str
+    seed: int
+    index: int
+    width: int
+    height: int
+    seconds: float
+    frames_per_second: int
+    sources: tuple[bytes, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the URL."""
+        return f"out-{self.index}.mp4"
+
+    @property
+    def content_type(self) -> str:
+        """The media type."""
+        return "video/mp4"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its frames; H.264 wants both even."""
+        scale = min(1, LONGER_SIDE_PIXELS_MAX / max(self.width, self.height))
+        return max(2, round(self.width * scale / 2) * 2), max(2, round(self.height * scale / 2) * 2)
+
+    @property
+    def frames_count(self) -> int:
+        """How many frames it has."""
+        return max(1, round(self.seconds * self.frames_per_second))
+
+    def render(self) -> bytes:
+        """Return the file."""
+        return _render(self)
+
+
+@lru_cache(maxsize=FILMS_REMEMBERED_MAX)
+def _render(film: Film) -> bytes:
+    # A film that starts to play before it has arrived whole is written a second time by its own name.
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / film.file_name
+        with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:
+            stream = container.add_stream("libx264", rate=film.frames_per_second, options={"preset": "ultrafast", "crf": "28", "threads": "1"})
+            stream.width, stream.height = film.size
+            stream.pix_fmt = "yuv420p"
+            for frame in _frames(film):
+                encoded = stream.encode(av.VideoFrame.from_image(frame))  # type: ignore[no-untyped-call]
+                container.mux(encoded)
+            container.mux(stream.encode(None))
+        return path.read_bytes()
+
+
+def _frames(film: Film) -> Iterator[Image.Image]:
+    width, height = film.size
+    scene = draw_landscape(film.prompt, film.seed, film.index, (round(width * _MARGIN), round(height * _MARGIN)))
+    if film.sources:
+        scene = blended(scene, film.sources)
+    for number in range(film.frames_count):
+        share = number / max(1, film.frames_count - 1)
+        left, top = round((scene.width - width) * share), round((scene.height - height) * (1 - share))
+        yield scene.crop((left, top, left + width, top + height))

@@ -1,0 +1,50 @@
+"""What the real Replicate does not have: the faults, and a look behind the scenes for tests."""
+
+from dataclasses import dataclass
+
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Response
+
+from local.simulators.common.routing import JsonRequest, json_response
+from local.simulators.replicate.deliveries import Deliveries
+from local.simulators.replicate.faults import Faults
+from local.simulators.replicate.predictions import PredictionStore
+from local.simulators.replicate.webhooks import Outbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """What only tests and demonstrations see."""
+
+    base_url: str
+    faults: Faults
+    store: PredictionStore
+    outbox: Outbox
+    deliveries: Deliveries
+
+    def rules(self) -> list[Rule]:
+        """Return the routes of the control."""
+        return [
+            Rule("/faults", methods=["GET"], endpoint=self._get_faults),
+            Rule("/faults", methods=["PUT"], endpoint=self._put_faults),
+            Rule("/sim/predictions", methods=["GET"], endpoint=self._get_predictions),
+            Rule("/sim/webhooks", methods=["GET"], endpoint=self._get_webhooks),
+            Rule("/sim/deliveries", methods=["GET"], endpoint=self._get_deliveries),
+        ]
+
+    def _get_faults(self, _request: JsonRequest) -> Response:
+        return json_response(self.faults.document())
+
+    def _put_faults(self, request: JsonRequest) -> Response:
+        self.faults.set(request.document())
+        return json_response(self.faults.document())
+
+    def _get_predictions(self, _request: JsonRequest) -> Response:
+        """Answer every prediction ever created, oldest first, untouched by faults and by the retention."""
+        return json_response({"predictions": [each.document(self.base_url) for each in self.store.all()]})
+
+    def _get_webhooks(self, _request: JsonRequest) -> Response:
+        return json_response({"webhooks": self.outbox.tries()})
+
+    def _get_deliveries(self, _request: JsonRequest) -> Response:
+        return json_response({"deliveries": self.deliveries.requests()})

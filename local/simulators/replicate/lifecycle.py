@@ -1,0 +1,164 @@
+"""The life of a prediction: starting, processing, and one of four ends. An end is final."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from threading import Thread
+from typing import Any, Unpack
+
+from local.simulators.common.clock import Clock
+from local.simulators.common.scheduler import Scheduler
+from local.simulators.replicate.deliveries import Deliveries
+from local.simulators.replicate.files import Files
+from local.simulators.replicate.predictions import OPEN, Changes, Prediction, PredictionStore, Status
+from local.simulators.replicate.sources import SourceUnusable, checked_picture, fetch_source
+from local.simulators.replicate.webhooks import Event, Message, Outbox
+
+# Replicate docs, "Receive webhooks": new outputs and the completion, unless a filter says otherwise.
+EVENTS_BY_DEFAULT = ("output", "completed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """Moves predictions through their lives, and tells their webhooks."""
+
+    store: PredictionStore
+    scheduler: Scheduler
+    outbox: Outbox
+    deliveries: Deliveries
+    files: Files
+    clock: Clock
+    base_url: str
+    retention: timedelta
+
+    def begin(self, prediction: Prediction) -> None:
+        """Keep a new prediction, and let it run its course."""
+        self.store.add(prediction)
+        # The deadline comes first: of two actions that are due at once, the one that was named first is done first.
+        if prediction.deadline is not None:
+            left = prediction.deadline - prediction.created_at
+            self._later(left.total_seconds(), self._pass_deadline, prediction.id)
+        self._later(prediction.fate.queue_seconds, self._start, prediction.id)
+
+    def cancel(self, prediction_id: str) -> None:
+        """End what is still running; what is over stays as it is."""
+        self._end(prediction_id, Status.CANCELED, only_from=OPEN)
+
+    def document(self, prediction: Prediction) -> dict[str, Any]:
+        """Return the prediction as the API shows it now: without its data once the retention is over."""
+        completed_at = prediction.completed_at
+        removed = completed_at is not None and (prediction.fate.is_removed or self.clock() >= completed_at + self.retention)
+        return prediction.document(self.base_url, data_removed=removed)
+
+    def _later(self, delay_seconds: float, step: Callable[[str], None], prediction_id: str) -> None:
+        self.scheduler.after(delay_seconds, partial(step, prediction_id))
+
+    def _start(self, prediction_id: str) -> None:
+        started = self.store.change(prediction_id, only_from=frozenset({Status.STARTING}), status=Status.PROCESSING, started_at=self.clock())
+        if started is None:
+            return
+        self._tell(started, "start")
+        logged = self._change_running(prediction_id, logs=f"Using seed: {started.fate.seed}\n")
+        if logged is not None:
+            self._tell(logged, "logs")
+        if started.fate.source_urls:
+            # A host that does not answer must not hold up the others.
+            Thread(target=self._fetch_and_run, args=(started,), name="simulated-model", daemon=True).start()
+        else:
+            self._later(started.fate.run_seconds, self._finish, prediction_id)
+
+    def _fetch_and_run(self, prediction: Prediction) -> None:
+        try:
+            sources = tuple(self._source(url) for url in prediction.fate.source_urls)
+        except SourceUnusable as error:
+            self._end(prediction.id, Status.FAILED, error=str(error))
+            return
+        outputs = prediction.fate.outputs
+        if outputs is not None:
+            outputs = tuple(replace(output, sources=sources) for output in outputs)
+        self._change_running(prediction.id, fate=replace(prediction.fate, outputs=outputs))
+        self._later(prediction.fate.run_seconds, self._finish, prediction.id)
+
+    def _source(self, url: str) -> bytes:
+        body = self.files.body_of(url)
+        return fetch_source(url) if body is None else checked_picture(body)
+
+    def _finish(self, prediction_id: str) -> None:
+        prediction = self.store.find(prediction_id)
+        if prediction is None or prediction.status is not Status.PROCESSING:
+            return
+        if prediction.fate.ends_early == "canceled":
+            self._end(prediction_id, Status.CANCELED)
+            return
+        if prediction.fate.error is not None:
+            self._end(prediction_id, Status.FAILED, error=prediction.fate.error)
+            return
+        succeeded = self._change_running(
+            prediction_id,
+            status=Status.SUCCEEDED,
+            output=self._publish(prediction),
+            completed_at=self.clock(),
+        )
+        if succeeded is None:
+            return
+        if succeeded.output:
+            self._tell(replace(succeeded, status=Status.PROCESSING, completed_at=None), "output")
+        self._tell(succeeded, "completed")
+
+    def _pass_deadline(self, prediction_id: str) -> None:
+        """Replicate docs, "Prediction lifecycle": aborted before it started, canceled after.
+
+        Which webhooks an aborted prediction sends is not documented; here it sends none, so that nobody counts on it.
+        """
+        never_started = frozenset({Status.STARTING})
+        aborted = self.store.change(prediction_id, only_from=never_started, status=Status.ABORTED, completed_at=self.clock())
+        if aborted is None:
+            self._end(prediction_id, Status.CANCELED)
+
+    def _change_running(self, prediction_id: str, **changes: Unpack[Changes]) -> Prediction | None:
+        return self.store.change(prediction_id, only_from=frozenset({Status.PROCESSING}), **changes)
+
+    def _end(
+        self,
+        prediction_id: str,
+        status: Status,
+        *,
+        only_from: frozenset[Status] = frozenset({Status.PROCESSING}),
+        error: str | None = None,
+    ) -> None:
+        ended = self.store.change(prediction_id, only_from=only_from, status=status, error=error, completed_at=self.clock())
+        if ended is not None:
+            self._tell(ended, "completed")
+
+    def _publish(self, prediction: Prediction) -> Any:  # noqa: ANN401 (any JSON)
+        if prediction.fate.outputs is None:
+            return None
+        expires_at = self.clock() + self.retention
+        urls = [self.base_url + self.deliveries.publish(output, expires_at=expires_at) for output in prediction.fate.outputs]
+        match prediction.fate.shape or ("list" if prediction.model.output == "uri[]" else "string"):
+            case "list":
+                return urls
+            case "object":
+                return {"image": urls[0], "info": {"seed": prediction.fate.seed, "more": urls[1:]}} if urls else {}
+            case "text":
+                return "A lighthouse stands at dawn."
+            case "empty_list":
+                return []
+            case _:
+                return urls[0] if urls else None
+
+    def _tell(self, prediction: Prediction, event: Event) -> None:
+        wanted = prediction.webhook_events_filter or EVENTS_BY_DEFAULT
+        if prediction.webhook is None or event not in wanted:
+            return
+        self.outbox.send(
+            Message(
+                prediction_id=prediction.id,
+                event=event,
+                url=prediction.webhook,
+                body=json.dumps(self.document(prediction)),
+                completed_follows=event != "completed" and "completed" in wanted,
+            )
+        )

@@ -1,0 +1,32 @@
+"""What a prediction puts out when it succeeds, from its inputs."""
+
+from typing import Any, cast
+
+from local.simulators.common.films import Film
+from local.simulators.replicate.models import Inputs, Model, size_in_pixels
+from local.simulators.replicate.pictures import Picture
+
+type Output = Picture | Film
+
+_FRAMES_PER_SECOND = 24
+
+
+def outputs_of(model: Model, inputs: Inputs, seed: int) -> tuple[Output, ...]:
+    """Return the files, still without those that they are made from."""
+    width, height = size_in_pixels(inputs)
+    same: dict[str, Any] = {"prompt": inputs.get("prompt") or inputs.get("garment_des", ""), "seed": seed, "width": width, "height": height}
+    if model.makes == "film":
+        rate = inputs.get("frames_per_second") or inputs.get("fps") or _FRAMES_PER_SECOND
+        seconds = inputs["num_frames"] / rate if "num_frames" in inputs else inputs["duration"]
+        return (Film(index=0, seconds=seconds, frames_per_second=rate, **same),)
+    return tuple(
+        Picture(
+            index=index,
+            format=cast("Any", inputs.get("output_format", inputs.get("format", "png"))),
+            quality=inputs.get("output_quality", 80),
+            makes=model.makes,
+            scale=inputs.get("scale", 1),
+            **same,
+        )
+        for index in range(inputs.get("num_outputs", 1))
+    )

@@ -1,0 +1,84 @@
+"""Pages of what a list holds, newest first, joined by opaque cursors."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from local.simulators.replicate import problems
+from local.simulators.replicate.predictions import Prediction
+from local.simulators.replicate.validation import InvalidField
+
+PAGE_SIZE = 100
+
+
+def page_of[Item](
+    items: list[Item],
+    query: Mapping[str, str],
+    *,
+    url: str,
+    document: Callable[[Item], dict[str, Any]],
+    filters: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return one page of the list answer. `items` are in the order of creation, and more may follow later.
+
+    A cursor is a place in that order, so a page stays the same while new items are added before it. `filters` are what the items
+    have passed, which stands in the links to the other pages too.
+    """
+    end = _place(query["cursor"], len(items)) if "cursor" in query else len(items)
+    start = max(0, end - PAGE_SIZE)
+
+    def link(place: int) -> str:
+        return f"{url}?{urlencode({**(filters or {}), 'cursor': _cursor(place)})}"
+
+    return {
+        "next": link(start) if start > 0 else None,
+        "previous": link(min(end + PAGE_SIZE, len(items))) if end < len(items) else None,
+        "results": [document(each) for each in reversed(items[start:end])],
+    }
+
+
+def page_of_predictions(
+    predictions: list[Prediction],
+    query: Mapping[str, str],
+    *,
+    url: str,
+    document: Callable[[Prediction], dict[str, Any]],
+) -> dict[str, Any]:
+    """Return one page of the predictions that pass the filters of the query."""
+    filters = {name: query[name] for name in ("created_after", "created_before", "source") if name in query}
+    wanted = [each for each in predictions if _passes(each, filters)]
+    return page_of(wanted, query, url=url, document=document, filters=filters)
+
+
+def _passes(prediction: Prediction, filters: Mapping[str, str]) -> bool:
+    """`created_after` includes its moment, `created_before` does not; every prediction here comes from the API."""
+    if "created_after" in filters and prediction.created_at < _moment("created_after", filters):
+        return False
+    if "created_before" in filters and prediction.created_at >= _moment("created_before", filters):
+        return False
+    return filters.get("source", "api") == "api"
+
+
+def _moment(name: str, filters: Mapping[str, str]) -> datetime:
+    try:
+        moment = datetime.fromisoformat(filters[name])
+    except ValueError as error:
+        raise problems.invalid([InvalidField("format", name, "Does not match format 'date-time'")]) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _cursor(place: int) -> str:
+    return base64.urlsafe_b64encode(f"p={place}".encode()).decode()
+
+
+def _place(cursor: str, total: int) -> int:
+    try:
+        name, _, place = base64.urlsafe_b64decode(cursor).decode().partition("=")
+        if name != "p" or not 0 <= int(place) <= total:
+            raise problems.not_found()
+    except (binascii.Error, ValueError) as error:
+        raise problems.not_found() from error
+    return int(place)

@@ -1,0 +1,66 @@
+"""Output files that are pictures: each depends only on what was asked, and is drawn when somebody wants to see it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from typing import Literal
+
+from PIL import Image
+
+from local.simulators.common.landscape import draw_landscape
+from local.simulators.common.retouching import blended, cut_out, enlarged
+
+type Format = Literal["webp", "png", "jpg"]
+
+PICTURES_REMEMBERED_MAX = 32
+
+_CONTENT_TYPES = {"webp": "image/webp", "png": "image/png", "jpg": "image/jpeg"}
+_PILLOW_FORMATS = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """The same values are the same picture, to the byte. `quality` is from 0 to 100; PNG has none. `sources` are the files it is made from."""
+
+    prompt: str
+    seed: int
+    index: int
+    width: int
+    height: int
+    format: Format
+    quality: int
+    makes: Literal["picture", "enlargement", "cutout"] = "picture"
+    scale: float = 1
+    sources: tuple[bytes, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the URL."""
+        return f"out-{self.index}.{self.format}"
+
+    @property
+    def content_type(self) -> str:
+        """The media type."""
+        return _CONTENT_TYPES[self.format]
+
+    def render(self) -> bytes:
+        """Return the file."""
+        return _render(self)
+
+
+@lru_cache(maxsize=PICTURES_REMEMBERED_MAX)
+def _render(picture: Picture) -> bytes:
+    drawn = _drawn(picture)
+    file = BytesIO()
+    drawn.convert("RGB" if picture.format == "jpg" else drawn.mode).save(file, _PILLOW_FORMATS[picture.format], quality=picture.quality)
+    return file.getvalue()
+
+
+def _drawn(picture: Picture) -> Image.Image:
+    match picture.makes:
+        case "enlargement":
+            return enlarged(picture.sources[0], picture.scale)
+        case "cutout":
+            return cut_out(picture.sources[0])
+    landscape = draw_landscape(picture.prompt, picture.seed, picture.index, (picture.width, picture.height))
+    return blended(landscape, picture.sources) if picture.sources else landscape

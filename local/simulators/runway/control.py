@@ -1,0 +1,45 @@
+"""What the real Runway does not have: the faults, and a look behind the scenes for tests."""
+
+from dataclasses import dataclass
+
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Response
+
+from local.simulators.common.clock import Clock
+from local.simulators.common.routing import JsonRequest, json_response
+from local.simulators.runway.faults import Faults
+from local.simulators.runway.outputs import Outputs
+from local.simulators.runway.tasks import TaskStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """What only tests and demonstrations see."""
+
+    faults: Faults
+    store: TaskStore
+    outputs: Outputs
+    clock: Clock
+
+    def rules(self) -> list[Rule]:
+        """Return the routes of the control."""
+        return [
+            Rule("/faults", methods=["GET"], endpoint=self._get_faults),
+            Rule("/faults", methods=["PUT"], endpoint=self._put_faults),
+            Rule("/sim/tasks", methods=["GET"], endpoint=self._get_tasks),
+        ]
+
+    def _get_faults(self, _request: JsonRequest) -> Response:
+        return json_response(self.faults.document())
+
+    def _put_faults(self, request: JsonRequest) -> Response:
+        self.faults.set(request.document())
+        return json_response(self.faults.document())
+
+    def _get_tasks(self, _request: JsonRequest) -> Response:
+        """Answer every task ever made, oldest first, the deleted ones too, each with what was asked for."""
+        now = self.clock()
+        tasks = [
+            {**task.document(now, self.outputs.urls(task)), "endpoint": task.endpoint, "input": task.body, "deleted": task.deleted} for task in self.store.all()
+        ]
+        return json_response({"tasks": tasks})

@@ -1,0 +1,83 @@
+"""What becomes of a task, decided when it is created."""
+
+import secrets
+from dataclasses import dataclass
+
+from local.simulators.common.films import Film
+from local.simulators.runway.faults import Faults
+from local.simulators.runway.models import Inputs, picture_uris
+
+FLAGGED_PHRASE = "flag me"
+
+# docs.dev.runwayml.com, "Handle Task Failures".
+SAFETY_INPUT_TEXT = "SAFETY.INPUT.TEXT"
+SAFETY_OUTPUT = "SAFETY.OUTPUT.VIDEO"
+BAD_OUTPUT = "INTERNAL.BAD_OUTPUT.CODE01"
+ASSET_INVALID = "ASSET.INVALID"
+
+_FAILURES = {
+    SAFETY_INPUT_TEXT: "The prompt did not pass content moderation.",
+    SAFETY_OUTPUT: "The output did not pass content moderation.",
+    BAD_OUTPUT: "An unexpected error occurred.",
+}
+_FRAMES_PER_SECOND = 24
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sentence for people, and a code for programs."""
+
+    sentence: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """`film` is None for a run that succeeds with nothing; its pictures, which `picture_uris` name, are fetched when it runs."""
+
+    throttled_seconds: float
+    queue_seconds: float
+    run_seconds: float
+    film: Film | None
+    picture_uris: tuple[str, ...]
+    failure: Failure | None
+    cancelled: bool
+
+
+def decide(inputs: Inputs, faults: Faults) -> Fate:
+    """Throw all dice of one task. A prompt with the flagged phrase always fails."""
+    settings = faults.settings
+    return Fate(
+        throttled_seconds=settings.throttled_seconds,
+        queue_seconds=settings.queue_seconds,
+        run_seconds=settings.run_seconds,
+        film=None if faults.happens("no_output") else _film(inputs),
+        picture_uris=picture_uris(inputs),
+        failure=_failure(inputs.get("promptText", ""), faults),
+        cancelled=faults.happens("cancel"),
+    )
+
+
+def _film(inputs: Inputs) -> Film:
+    width, height = (int(side) for side in inputs["ratio"].split(":"))
+    seed = inputs.get("seed")
+    return Film(
+        prompt=inputs.get("promptText", ""),
+        seed=secrets.randbelow(2**31) if seed is None else int(seed),
+        index=0,
+        width=width,
+        height=height,
+        seconds=inputs["duration"],
+        frames_per_second=_FRAMES_PER_SECOND,
+    )
+
+
+def _failure(prompt: str, faults: Faults) -> Failure | None:
+    code = None
+    if FLAGGED_PHRASE in prompt.lower():
+        code = SAFETY_INPUT_TEXT
+    elif faults.happens("flag"):
+        code = SAFETY_OUTPUT
+    elif faults.happens("fail"):
+        code = BAD_OUTPUT
+    return None if code is None else Failure(_FAILURES[code], code)

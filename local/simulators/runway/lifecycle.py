@@ -1,0 +1,81 @@
+"""The life of a task: throttled, pending, running, and one of three ends. An end is final."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import Thread
+
+from local.simulators.common.clock import Clock
+from local.simulators.common.films import Film
+from local.simulators.common.scheduler import Scheduler
+from local.simulators.runway.assets import AssetInvalid, picture
+from local.simulators.runway.fates import ASSET_INVALID, Failure
+from local.simulators.runway.tasks import OPEN, Status, Task, TaskStore
+
+_RUNNING = frozenset({Status.RUNNING})
+_WAITING = OPEN - _RUNNING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """Moves tasks through their lives."""
+
+    store: TaskStore
+    scheduler: Scheduler
+    clock: Clock
+
+    def begin(self, task: Task) -> None:
+        """Keep a new task, and let it run its course."""
+        self.store.add(task)
+        if task.status is Status.THROTTLED:
+            self._later(task.fate.throttled_seconds, self._queue, task)
+        else:
+            self._later(task.fate.queue_seconds, self._start, task)
+
+    def delete(self, task: Task) -> None:
+        """Cancel what is open, and forget it in any case: a task that was cancelled by its owner cannot be fetched again either."""
+        self._cancel(task)
+        self.store.change(task.id, only_from=frozenset(Status), deleted=True)
+
+    def _later(self, delay_seconds: float, step: Callable[[Task], None], task: Task) -> None:
+        self.scheduler.after(delay_seconds, partial(step, task))
+
+    def _queue(self, task: Task) -> None:
+        queued = self.store.change(task.id, only_from=frozenset({Status.THROTTLED}), status=Status.PENDING)
+        if queued is not None:
+            self._later(queued.fate.queue_seconds, self._start, queued)
+
+    def _start(self, task: Task) -> None:
+        started = self.store.change(task.id, only_from=frozenset({Status.PENDING}), status=Status.RUNNING, started_at=self.clock())
+        if started is None:
+            return
+        if started.fate.picture_uris:
+            # A host that does not answer must not hold up the others.
+            Thread(target=self._fetch_and_run, args=(started,), name="simulated-runway-model", daemon=True).start()
+        else:
+            self._later(started.fate.run_seconds, partial(self._finish, film=started.fate.film), started)
+
+    def _fetch_and_run(self, task: Task) -> None:
+        try:
+            sources = tuple(picture(uri) for uri in task.fate.picture_uris)
+        except AssetInvalid as error:
+            self._fail(task, Failure(str(error), ASSET_INVALID))
+            return
+        film = None if task.fate.film is None else replace(task.fate.film, sources=sources)
+        self._later(task.fate.run_seconds, partial(self._finish, film=film), task)
+
+    def _finish(self, task: Task, *, film: Film | None) -> None:
+        if task.fate.cancelled:
+            self._cancel(task)
+        elif task.fate.failure is not None:
+            self._fail(task, task.fate.failure)
+        else:
+            self.store.change(task.id, only_from=_RUNNING, status=Status.SUCCEEDED, film=film)
+
+    def _fail(self, task: Task, failure: Failure) -> None:
+        self.store.change(task.id, only_from=_RUNNING, status=Status.FAILED, failure=failure, cost=0)
+
+    def _cancel(self, task: Task) -> None:
+        """Give the credits back only if the task was not running yet, as the real one does."""
+        if self.store.change(task.id, only_from=_WAITING, status=Status.CANCELLED, cost=0) is None:
+            self.store.change(task.id, only_from=_RUNNING, status=Status.CANCELLED)

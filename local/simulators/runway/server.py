@@ -1,0 +1,53 @@
+"""The simulator as one part that is started and stopped."""
+
+from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
+from typing import override
+
+from werkzeug.wrappers import Response
+
+from local.simulators.common.clock import Clock, utc_now
+from local.simulators.common.routing import JsonRequest, Router
+from local.simulators.common.server import Simulator
+from local.simulators.runway.api import Api
+from local.simulators.runway.control import Control
+from local.simulators.runway.faults import Faults, FaultSettings
+from local.simulators.runway.lifecycle import Lifecycle
+from local.simulators.runway.outputs import Outputs
+from local.simulators.runway.problems import told
+from local.simulators.runway.tasks import TaskStore
+
+# Runway says that a URL expires within 24 to 48 hours; nobody may count on more than the first.
+OUTPUT_SECONDS = 24 * 3600
+
+
+@dataclass(eq=False)
+class SimulatedRunway(Simulator):
+    """A Runway on this machine. The API is under `<base_url>/v1`, and takes any key that begins with `key_`.
+
+    The port is taken when the object is made (0: a free one), and served between `start` and `stop`; a stopped
+    simulator is not started again. `clock` tells the time of every timestamp and of the outputs' expiry; how long a
+    task takes is always real time.
+    """
+
+    port: int = 0
+    _: KW_ONLY
+    output_seconds: float = OUTPUT_SECONDS
+    run_seconds: float = FaultSettings.run_seconds
+    clock: Clock = utc_now
+
+    def __post_init__(self) -> None:
+        """Take the port, and put the parts together."""
+        super().__init__("simulated-runway", self.port)
+        faults = Faults(FaultSettings(run_seconds=self.run_seconds))
+        store = TaskStore()
+        outputs = Outputs(base_url=self.base_url, store=store, clock=self.clock, lifetime=timedelta(seconds=self.output_seconds))
+        lifecycle = Lifecycle(store=store, scheduler=self._scheduler, clock=self.clock)
+        self._api = Api(store=store, lifecycle=lifecycle, outputs=outputs, faults=faults, clock=self.clock)
+        control = Control(faults=faults, store=store, outputs=outputs, clock=self.clock)
+        self._others = Router([*outputs.rules(), *control.rules()], told)
+
+    @override
+    def answer(self, request: JsonRequest) -> Response:
+        door = self._api if request.path.startswith("/v1/") else self._others
+        return door.answer(request)

@@ -1,0 +1,5 @@
+"""A simulated Stable Diffusion WebUI: its API, real pictures, one run after the other, and faults on request."""
+
+from local.simulators.stable_diffusion.server import SimulatedStableDiffusion
+
+__all__ = ["SimulatedStableDiffusion"]

@@ -1,0 +1,117 @@
+"""The WebUI's API under `/sdapi/v1`. A run is answered when it is over; one card makes one after the other."""
+
+import base64
+import json
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Response
+
+from local.simulators.common.landscape import draw_landscape
+from local.simulators.common.retouching import blended
+from local.simulators.common.routing import JsonRequest, Router, json_response
+from local.simulators.stable_diffusion import problems
+from local.simulators.stable_diffusion.faults import Faults
+from local.simulators.stable_diffusion.inputs import SAMPLERS, init_image, parsed
+
+_SEED_MAX = 2**32 - 1
+
+
+@dataclass(eq=False, kw_only=True)
+class Api:
+    """What clients of a real WebUI see, and below `/faults` and `/sim` what only tests see. `login` is `user:password`; None asks nobody."""
+
+    faults: Faults
+    login: str | None
+    runs: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Open the routes."""
+        self._card = threading.Lock()
+        self._stopping = threading.Event()
+        self._router = Router(
+            [
+                Rule("/sdapi/v1/txt2img", methods=["POST"], endpoint=self._txt2img),
+                Rule("/sdapi/v1/img2img", methods=["POST"], endpoint=self._img2img),
+                Rule("/sdapi/v1/samplers", methods=["GET"], endpoint=self._samplers),
+                Rule("/faults", methods=["GET", "PUT"], endpoint=self._set_faults),
+                Rule("/sim/runs", methods=["GET"], endpoint=self._runs),
+            ],
+            problems.told,
+        )
+
+    def answer(self, request: JsonRequest) -> Response:
+        """Return the answer, or raise ConnectionAbortedError when the fault is that none arrives."""
+        if request.path.startswith("/sdapi/"):
+            if self.faults.happens("unavailable"):
+                return problems.bad_gateway().response()
+            given = request.authorization
+            if self.login and (given is None or f"{given.username}:{given.password}" != self.login):
+                return problems.unauthorized().response()
+        return self._router.answer(request)
+
+    def stop(self) -> None:
+        """Let nobody wait for a run any more."""
+        self._stopping.set()
+
+    def _txt2img(self, request: JsonRequest) -> Response:
+        return self._run("txt2img", parsed(request.document()), ())
+
+    def _img2img(self, request: JsonRequest) -> Response:
+        asked = parsed(request.document())
+        return self._run("img2img", asked, (init_image(asked),))
+
+    def _run(self, kind: str, asked: dict[str, Any], sources: Sequence[bytes]) -> Response:
+        seed = asked["seed"] if asked["seed"] >= 0 else secrets.randbelow(_SEED_MAX)
+        with self._card:
+            self.runs.append({"kind": kind, "input": {name: value for name, value in asked.items() if name != "init_images"}})
+            self._stopping.wait(self.faults.settings.run_seconds)
+            if self.faults.happens("out_of_memory"):
+                raise problems.out_of_memory()
+        if self.faults.happens("lost_answer"):
+            raise ConnectionAbortedError
+        count = 0 if self.faults.happens("no_output") else asked["batch_size"] * asked["n_iter"]
+        infotexts = [_infotext(asked, seed + number) for number in range(count)]
+        pictures = [_encoded(_drawn(asked, seed + number, sources), infotext) for number, infotext in enumerate(infotexts)]
+        if self.faults.happens("torn_output"):
+            pictures = [base64.b64encode(b"no picture").decode() for _ in pictures]
+        info = {"prompt": asked["prompt"], "seed": seed, "all_seeds": [seed + number for number in range(count)], "infotexts": infotexts}
+        return json_response({"images": pictures, "parameters": asked, "info": json.dumps(info)})
+
+    def _samplers(self, _request: JsonRequest) -> Response:
+        return json_response([{"name": name, "aliases": [], "options": {}} for name in SAMPLERS])
+
+    def _set_faults(self, request: JsonRequest) -> Response:
+        if request.method == "PUT":
+            self.faults.set(request.document())
+        return json_response(self.faults.document())
+
+    def _runs(self, _request: JsonRequest) -> Response:
+        """Answer every run ever made, oldest first, with what was asked for."""
+        return json_response({"runs": self.runs})
+
+
+def _drawn(asked: Mapping[str, Any], seed: int, sources: Sequence[bytes]) -> Image.Image:
+    landscape = draw_landscape(asked["prompt"], seed, 0, (asked["width"], asked["height"]))
+    return blended(landscape, sources) if sources else landscape
+
+
+def _encoded(picture: Image.Image, infotext: str) -> str:
+    metadata = PngImagePlugin.PngInfo()
+    metadata.add_text("parameters", infotext)
+    file = BytesIO()
+    picture.save(file, "PNG", pnginfo=metadata)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _infotext(asked: Mapping[str, Any], seed: int) -> str:
+    return (
+        f"{asked['prompt']}\nNegative prompt: {asked['negative_prompt']}\nSteps: {asked['steps']}, Sampler: {asked['sampler_name']}, "
+        f"CFG scale: {asked['cfg_scale']}, Seed: {seed}, Size: {asked['width']}x{asked['height']}"
+    )

@@ -1,0 +1,58 @@
+"""Refusals in the words of the WebUI, whose handler of exceptions writes every one of them (modules/api/api.py)."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, override
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from local.simulators.common.routing import Refusal, json_response
+
+
+class Problem(Refusal):
+    """A refusal: a status, and a document."""
+
+    def __init__(self, status: HTTPStatus, document: dict[str, Any], **headers: str) -> None:
+        """Carry what is answered."""
+        super().__init__(status)
+        self.status, self.document, self.headers = status, document, headers
+
+    @override
+    def response(self) -> Response:
+        response = json_response(self.document, self.status)
+        response.headers.extend(self.headers)
+        return response
+
+
+def refused(status: HTTPStatus, detail: str) -> Problem:
+    """Refuse as an HTTPException that an endpoint raised."""
+    return Problem(status, {"error": "HTTPException", "detail": detail, "body": "", "errors": ""})
+
+
+def unauthorized() -> Problem:
+    """Refuse a wrong user or password."""
+    problem = refused(HTTPStatus.UNAUTHORIZED, "Incorrect username or password")
+    problem.headers["WWW-Authenticate"] = "Basic"
+    return problem
+
+
+def invalid(issues: Sequence[tuple[str, str, str]]) -> Problem:
+    """Refuse a body, as FastAPI does: for each issue the field, the message and the type."""
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, {"detail": [{"loc": ["body", field], "msg": message, "type": kind} for field, message, kind in issues]})
+
+
+def out_of_memory() -> Problem:
+    """Fail as a run does that the card has no room for."""
+    text = "CUDA out of memory. Tried to allocate 2.25 GiB."
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "OutOfMemoryError", "detail": "", "body": "", "errors": text})
+
+
+def bad_gateway() -> Problem:
+    """Refuse as a proxy does in front of a WebUI that is not up."""
+    return Problem(HTTPStatus.BAD_GATEWAY, {})
+
+
+def told(error: HTTPException) -> Response:
+    """Tell a refusal of the library."""
+    return json_response({"detail": error.name}, HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR))
