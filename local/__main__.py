@@ -6,8 +6,8 @@ import sys
 from threading import Event
 from types import FrameType
 
-from local.api_gateway.servers import PortTaken
-from local.lambda_runtime.sandbox import CannotRunSandboxes
+from local.api_gateway.http_server import PortTaken
+from local.lambda_runtime.execution_environment import CannotRunSandboxes
 from local.real_replicate import NotUsable, RealReplicate
 from local.stack import LocalStack
 

@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.api_gateway.http_api import HttpApi
-from local.api_gateway.servers import HttpServer, listen
-from local.api_gateway.tokens import TokenDoor, TokenIssuer, TokenRequest
+from local.api_gateway.http_server import HttpServer, listen
+from local.api_gateway.token_endpoint import TokenDoor, TokenIssuer, TokenRequest
 from local.cloudformation.account import Client, client
-from local.cloudformation.aws import LocalAws
+from local.cloudformation.aws_endpoint import LocalAws
 from local.cloudformation.queues import Pollers, read_mappings
 from local.cloudformation.resources import Resources
 from local.cloudformation.schedules import Clock, read_schedules
@@ -23,9 +23,9 @@ from local.cloudformation.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secr
 from local.cloudformation.state_machines import stop_executions
 from local.cloudformation.template import read_template, translate
 from local.lambda_runtime.concurrency import Sandboxes
+from local.lambda_runtime.execution_environment import Answer, emulator
 from local.lambda_runtime.functions import FunctionSpec, read_functions
-from local.lambda_runtime.runtime import lay_out_runtime
-from local.lambda_runtime.sandbox import Answer, emulator
+from local.lambda_runtime.runtime_directory import lay_out_runtime
 from local.real_replicate import RealReplicate
 from local.simulators.common.server import Simulator
 from local.simulators.replicate import SimulatedReplicate

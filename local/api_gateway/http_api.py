@@ -13,14 +13,14 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from local.api_gateway.authorizer import Forbidden, Identity, JwtAuthorizer, Unauthorized
 from local.api_gateway.cors import Cors
+from local.api_gateway.http_server import Environ, StartResponse
+from local.api_gateway.jwt_authorizer import Forbidden, Identity, JwtAuthorizer, Unauthorized
 from local.api_gateway.payloads import MalformedAnswer, event_of, response_of
 from local.api_gateway.routes import Match, Route, read_routes
-from local.api_gateway.servers import Environ, StartResponse
 from local.lambda_runtime.concurrency import Sandboxes, TooManyRequests
+from local.lambda_runtime.execution_environment import Answer
 from local.lambda_runtime.invocations import PAYLOAD_BYTES_MAX
-from local.lambda_runtime.sandbox import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request, Response
 
-from local.api_gateway.authorizer import Identity
+from local.api_gateway.jwt_authorizer import Identity
 from local.api_gateway.routes import Match
 from local.cloudformation.account import ACCOUNT_ID
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from local.cloudformation.account import ACCOUNT_ID, PARTITION, Client, arn
-from local.cloudformation.creation import CREATORS, Created, Order
 from local.cloudformation.intrinsics import Resolver, Unresolvable, Value, parameter_values, pseudo_parameters
+from local.cloudformation.resource_types import CREATORS, Created, Order
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Any
 from local.cloudformation.account import ACCOUNT_ID, REGION
 from local.cloudformation.resources import Resources
 from local.lambda_runtime.concurrency import Sandboxes, TooManyRequests
+from local.lambda_runtime.execution_environment import Answer
 from local.lambda_runtime.functions import function_name
-from local.lambda_runtime.sandbox import Answer
 
 logger = logging.getLogger(__name__)
 

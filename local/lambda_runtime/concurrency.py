@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Condition
 
+from local.lambda_runtime.execution_environment import Answer, Sandbox
 from local.lambda_runtime.functions import FunctionSpec
 from local.lambda_runtime.processes import Watchdog
-from local.lambda_runtime.sandbox import Answer, Sandbox
 
 SANDBOXES_PER_FUNCTION_MAX = 10
 SANDBOXES_MAX = 32

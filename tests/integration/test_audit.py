@@ -28,7 +28,7 @@ from darkroom.domain.audit import Difference
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from local.cloudformation import account as local_account
-from local.cloudformation.aws import LocalAws
+from local.cloudformation.aws_endpoint import LocalAws
 from tests.aws import _TABLE_PROPERTIES, CONTEXT, ROOT, TEMPLATE, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 from tests.integration.steps import with_setting

@@ -9,8 +9,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from local.api_gateway.authorizer import Identity, flattened
 from local.api_gateway.cors import Cors
+from local.api_gateway.jwt_authorizer import Identity, flattened
 from local.api_gateway.payloads import MalformedAnswer, event_of, response_of
 from local.api_gateway.routes import Match, Route, Routes
 

@@ -16,7 +16,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.api_gateway.servers import HttpServer, PortTaken
+from local.api_gateway.http_server import HttpServer, PortTaken
 from local.stack import LocalStack
 
 APPLICATION = Path(__file__).parent / "local_application"

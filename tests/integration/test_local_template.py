@@ -11,7 +11,7 @@ import requests
 from local.cloudformation.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
 from local.cloudformation.state_machines import definition_json
 from local.lambda_runtime.functions import function_name
-from local.lambda_runtime.runtime import lay_out_runtime
+from local.lambda_runtime.runtime_directory import lay_out_runtime
 from local.stack import LocalStack
 
 APPLICATION = Path(__file__).parent / "local_application"

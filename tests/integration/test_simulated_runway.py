@@ -16,9 +16,9 @@ from PIL import Image, ImageStat
 
 from local.simulators.common.scheduler import Scheduler
 from local.simulators.runway import SimulatedRunway
-from local.simulators.runway.fates import decide
 from local.simulators.runway.faults import Faults, FaultSettings
 from local.simulators.runway.lifecycle import Lifecycle
+from local.simulators.runway.outcomes import decide
 from local.simulators.runway.tasks import Status, Task, TaskStore
 from tests.builders import until
 from tests.integration.servers import Received, Reply, answering, server

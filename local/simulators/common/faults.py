@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, cast
 
-from local.simulators.common.chance import dice
+from local.simulators.common.seeded_random import dice
 
 _SECONDS_MAX = 3600
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}

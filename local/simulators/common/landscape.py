@@ -8,7 +8,7 @@ from random import Random
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from local.simulators.common.chance import dice
+from local.simulators.common.seeded_random import dice
 
 type Colour = tuple[int, int, int]
 type Size = tuple[int, int]

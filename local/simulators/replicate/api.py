@@ -11,13 +11,13 @@ from werkzeug.wrappers import Response
 from local.simulators.common.clock import Clock
 from local.simulators.common.routing import JsonRequest, Router, json_response
 from local.simulators.replicate import problems
-from local.simulators.replicate.creation import parse_create_request, parse_prefer
-from local.simulators.replicate.fates import decide
+from local.simulators.replicate.create_request import parse_create_request, parse_prefer
 from local.simulators.replicate.faults import Faults
 from local.simulators.replicate.files import Files
 from local.simulators.replicate.lifecycle import Lifecycle
 from local.simulators.replicate.model_table import find_by_name
 from local.simulators.replicate.models import Model, model_document, version_document
+from local.simulators.replicate.outcomes import decide
 from local.simulators.replicate.paging import page_of_predictions
 from local.simulators.replicate.predictions import OPEN, Prediction, PredictionStore
 from local.simulators.replicate.ratelimit import LowCredit, TokenBucket

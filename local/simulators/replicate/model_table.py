@@ -1,8 +1,8 @@
 """The models that can be called here. A new model is a new entry in one of the two lists."""
 
-from local.simulators.replicate.film_models import FILM_MODELS
 from local.simulators.replicate.image_models import IMAGE_MODELS
 from local.simulators.replicate.models import Model
+from local.simulators.replicate.video_models import FILM_MODELS
 
 MODELS: tuple[Model, ...] = (*IMAGE_MODELS, *FILM_MODELS)
 

@@ -2,9 +2,9 @@
 
 from typing import Any, cast
 
-from local.simulators.common.films import Film
+from local.simulators.common.videos import Film
+from local.simulators.replicate.images import Picture
 from local.simulators.replicate.models import Inputs, Model, size_in_pixels
-from local.simulators.replicate.pictures import Picture
 
 type Output = Picture | Film
 

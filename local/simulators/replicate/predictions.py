@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypedDict, Unpack
 
-from local.simulators.replicate.fates import Fate
 from local.simulators.replicate.models import Model
+from local.simulators.replicate.outcomes import Fate
 
 
 class Status(StrEnum):

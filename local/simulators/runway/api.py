@@ -11,10 +11,10 @@ from werkzeug.wrappers import Response
 from local.simulators.common.clock import Clock
 from local.simulators.common.routing import JsonRequest, Router, json_response
 from local.simulators.runway import problems
-from local.simulators.runway.fates import decide
 from local.simulators.runway.faults import Faults
 from local.simulators.runway.lifecycle import Lifecycle
 from local.simulators.runway.models import MODELS, Inputs, model_meant
+from local.simulators.runway.outcomes import decide
 from local.simulators.runway.outputs import Outputs
 from local.simulators.runway.tasks import Status, Task, TaskStore
 

@@ -6,10 +6,10 @@ from functools import partial
 from threading import Thread
 
 from local.simulators.common.clock import Clock
-from local.simulators.common.films import Film
 from local.simulators.common.scheduler import Scheduler
+from local.simulators.common.videos import Film
 from local.simulators.runway.assets import AssetInvalid, picture
-from local.simulators.runway.fates import ASSET_INVALID, Failure
+from local.simulators.runway.outcomes import ASSET_INVALID, Failure
 from local.simulators.runway.tasks import OPEN, Status, Task, TaskStore
 
 _RUNNING = frozenset({Status.RUNNING})

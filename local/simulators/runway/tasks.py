@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypedDict, Unpack
 
-from local.simulators.common.films import Film
-from local.simulators.runway.fates import Failure, Fate
+from local.simulators.common.videos import Film
+from local.simulators.runway.outcomes import Failure, Fate
 
 # A task that runs is never shown as done.
 _PROGRESS_MAX = 0.99

@@ -13,8 +13,8 @@ from PIL import Image, PngImagePlugin
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
+from local.simulators.common.image_transform import blended
 from local.simulators.common.landscape import draw_landscape
-from local.simulators.common.retouching import blended
 from local.simulators.common.routing import JsonRequest, Router, json_response
 from local.simulators.stable_diffusion import problems
 from local.simulators.stable_diffusion.faults import Faults

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
-from local.simulators.common.films import Film
+from local.simulators.common.videos import Film
 from local.simulators.runway.faults import Faults
 from local.simulators.runway.models import Inputs, picture_uris
 

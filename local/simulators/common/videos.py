@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import av
 from PIL import Image
 
+from local.simulators.common.image_transform import blended
 from local.simulators.common.landscape import draw_landscape
-from local.simulators.common.retouching import blended
 
 FILMS_REMEMBERED_MAX = 8
 # Smaller than the real ones, so that a film is drawn in about a second; the proportions are those that were asked for.

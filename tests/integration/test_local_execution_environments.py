@@ -15,7 +15,7 @@ import pytest
 
 from local.lambda_runtime.concurrency import Sandboxes
 from local.lambda_runtime.functions import FunctionSpec
-from local.lambda_runtime.runtime import lay_out_runtime
+from local.lambda_runtime.runtime_directory import lay_out_runtime
 
 HANDLER = """
 import importlib.util, os, sys, time

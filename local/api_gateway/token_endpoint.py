@@ -12,8 +12,8 @@ from moto.cognitoidp.models import cognitoidp_backends
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.wrappers import Request, Response
 
-from local.api_gateway.authorizer import JwtAuthorizer, pool_id_of
-from local.api_gateway.servers import Application, Environ, StartResponse
+from local.api_gateway.http_server import Application, Environ, StartResponse
+from local.api_gateway.jwt_authorizer import JwtAuthorizer, pool_id_of
 from local.cloudformation.account import ACCOUNT_ID, REGION
 
 PATH = "/local/token"

@@ -19,7 +19,7 @@ from moto.core.model_instances import reset_model_data
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
-from local.api_gateway.servers import Environ, HttpServer, StartResponse
+from local.api_gateway.http_server import Environ, HttpServer, StartResponse
 from local.cloudformation import s3_access
 from local.cloudformation.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from local.cloudformation.lean_moto import lean_moto

@@ -7,8 +7,8 @@ from typing import Literal
 
 from PIL import Image
 
+from local.simulators.common.image_transform import blended, cut_out, enlarged
 from local.simulators.common.landscape import draw_landscape
-from local.simulators.common.retouching import blended, cut_out, enlarged
 
 type Format = Literal["webp", "png", "jpg"]
 
