@@ -12,8 +12,8 @@ import requests
 from PIL import Image, ImageStat
 
 from local.simulators.replicate import SimulatedReplicate
+from local.simulators.replicate.model import Model
 from local.simulators.replicate.model_table import MODELS
-from local.simulators.replicate.models import Model
 from tests.builders import until
 from tests.integration.servers import Received, Reply, server
 
@@ -74,7 +74,7 @@ def test_makes_a_file_of_its_kind(replicate: SimulatedReplicate, name: str) -> N
 
     assert isinstance(prediction["output"], list) == (model.output == "uri[]")
     body = output_of(prediction)
-    if model.makes == "film":
+    if model.makes == "video":
         with av.open(BytesIO(body), "r", format="mp4") as container:
             stream = container.streams.video[0]
             assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")

@@ -15,8 +15,8 @@ from local.simulators.replicate.create_request import parse_create_request, pars
 from local.simulators.replicate.faults import Faults
 from local.simulators.replicate.files import Files
 from local.simulators.replicate.lifecycle import Lifecycle
+from local.simulators.replicate.model import Model, model_document, version_document
 from local.simulators.replicate.model_table import find_by_name
-from local.simulators.replicate.models import Model, model_document, version_document
 from local.simulators.replicate.outcomes import decide
 from local.simulators.replicate.paging import page_of_predictions
 from local.simulators.replicate.predictions import OPEN, Prediction, PredictionStore

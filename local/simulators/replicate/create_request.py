@@ -8,8 +8,8 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from local.simulators.replicate import problems
+from local.simulators.replicate.model import Model
 from local.simulators.replicate.model_table import find_by_version
-from local.simulators.replicate.models import Model
 from local.simulators.replicate.validation import InvalidField, Schema, invalid_fields
 
 CANCEL_AFTER_SECONDS_MIN = 5

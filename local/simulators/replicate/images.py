@@ -29,7 +29,7 @@ class Picture:
     height: int
     format: Format
     quality: int
-    makes: Literal["picture", "enlargement", "cutout"] = "picture"
+    makes: Literal["image", "enlargement", "cutout"] = "image"
     scale: float = 1
     sources: tuple[bytes, ...] = ()
 

@@ -1,10 +1,11 @@
-"""The models that can be called here. A new model is a new entry in one of the two lists."""
+"""The models that can be called. A new model is a new file in `models/`."""
 
-from local.simulators.replicate.image_models import IMAGE_MODELS
-from local.simulators.replicate.models import Model
-from local.simulators.replicate.video_models import FILM_MODELS
+from pathlib import Path
 
-MODELS: tuple[Model, ...] = (*IMAGE_MODELS, *FILM_MODELS)
+from local.simulators.common.model_files import read_models
+from local.simulators.replicate.model import Model
+
+MODELS = read_models(Path(__file__).parent / "models", Model, group="owner")
 
 _BY_NAME = {model.full_name: model for model in MODELS}
 _BY_VERSION = {model.version: model for model in MODELS}
@@ -16,7 +17,7 @@ def find_by_name(full_name: str) -> Model | None:
 
 
 def find_by_version(version: str) -> Model | None:
-    """Return the model meant by `owner/name` (official models only), `owner/name:<id>` or `<id>`."""
+    """Return the model of `owner/name` (official models only), `owner/name:<id>` or `<id>`."""
     full_name, colon, version_id = version.rpartition(":")
     if colon:
         model = _BY_VERSION.get(version_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from local.simulators.replicate.faults import Faults
-from local.simulators.replicate.models import Inputs, Model, source_urls
+from local.simulators.replicate.model import Inputs, Model, source_urls
 from local.simulators.replicate.outputs import Output, outputs_of
 
 FLAGGED_PHRASE = "flag me"
@@ -55,7 +55,7 @@ def decide(model: Model, given: Inputs, faults: Faults) -> Fate:
 def _error(model: Model, inputs: Inputs, faults: Faults) -> str | None:
     if FLAGGED_PHRASE in inputs.get("prompt", "").lower() or faults.happens("flag_sensitive"):
         return SENSITIVE
-    if refused := next((refusal.error for refusal in model.refuses if refusal.applies(inputs)), None):
+    if refused := next((rejection.error for rejection in model.rejections if rejection.applies(inputs)), None):
         return refused
     return faults.settings.error if faults.happens("fail") else None
 

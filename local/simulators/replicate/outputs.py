@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from local.simulators.common.videos import Film
 from local.simulators.replicate.images import Picture
-from local.simulators.replicate.models import Inputs, Model, size_in_pixels
+from local.simulators.replicate.model import Inputs, Model, size_in_pixels
 
 type Output = Picture | Film
 
@@ -15,7 +15,7 @@ def outputs_of(model: Model, inputs: Inputs, seed: int) -> tuple[Output, ...]:
     """Return the files, still without those that they are made from."""
     width, height = size_in_pixels(inputs)
     same: dict[str, Any] = {"prompt": inputs.get("prompt") or inputs.get("garment_des", ""), "seed": seed, "width": width, "height": height}
-    if model.makes == "film":
+    if model.makes == "video":
         rate = inputs.get("frames_per_second") or inputs.get("fps") or _FRAMES_PER_SECOND
         seconds = inputs["num_frames"] / rate if "num_frames" in inputs else inputs["duration"]
         return (Film(index=0, seconds=seconds, frames_per_second=rate, **same),)

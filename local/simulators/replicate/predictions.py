@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypedDict, Unpack
 
-from local.simulators.replicate.models import Model
+from local.simulators.replicate.model import Model
 from local.simulators.replicate.outcomes import Fate
 
 

@@ -13,7 +13,7 @@ from local.simulators.common.routing import JsonRequest, Router, json_response
 from local.simulators.runway import problems
 from local.simulators.runway.faults import Faults
 from local.simulators.runway.lifecycle import Lifecycle
-from local.simulators.runway.models import MODELS, Inputs, model_meant
+from local.simulators.runway.model import MODELS, Inputs, model_meant
 from local.simulators.runway.outcomes import decide
 from local.simulators.runway.outputs import Outputs
 from local.simulators.runway.tasks import Status, Task, TaskStore

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from local.simulators.common.videos import Film
 from local.simulators.runway.faults import Faults
-from local.simulators.runway.models import Inputs, picture_uris
+from local.simulators.runway.model import Inputs, picture_uris
 
 FLAGGED_PHRASE = "flag me"
 

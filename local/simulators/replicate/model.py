@@ -1,9 +1,14 @@
 """A model as the API knows it: its name, its versions, the inputs that it takes, the files that it makes."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from local.simulators.common.model_files import checked_schemas
 from local.simulators.replicate.validation import Schema
 
 type Inputs = Mapping[str, Any]
@@ -30,28 +35,66 @@ PIXELS_BY_ASPECT_RATIO = {
 LINES_BY_RESOLUTION = {"480p": 480, "512p": 512, "720p": 720, "768p": 768, "1080p": 1080}
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """What a model takes and then fails over: a test of its inputs, defaults included, and the error that it ends with."""
+class Rejection(BaseModel, frozen=True, extra="forbid"):
+    """Inputs that a model accepts and then fails on.
 
-    applies: Callable[[Inputs], bool]
+    `when` is a JSON Schema of the inputs, defaults included. `error` is the prediction's error.
+    """
+
+    when: Schema
     error: str
 
+    @field_validator("when")
+    @classmethod
+    def _check_schema(cls, when: Schema) -> Schema:
+        try:
+            Draft202012Validator.check_schema(when)
+        except SchemaError as error:
+            raise ValueError(error.message) from error
+        return when
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """`version` is 64 hexadecimal digits. Only an official model may be called without it."""
+    def applies(self, inputs: Inputs) -> bool:
+        """Return whether the model fails on these inputs."""
+        return bool(Draft202012Validator(self.when).is_valid(inputs))
+
+
+class Model(BaseModel, frozen=True, extra="forbid"):
+    """A model as its file in `models/<owner>/<name>.toml` describes it.
+
+    Only an official model may be called without its version. An official model's file names no
+    version: a hash of the model's name stands in for the real id, which no client needs to name.
+    """
 
     owner: str
     name: str
-    version: str
     description: str
     official: bool
+    version: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", validate_default=True)] = ""
     output: Literal["uri", "uri[]"]
+    makes: Literal["image", "enlargement", "cutout", "video"] = "image"
     inputs: Mapping[str, Schema]
     required: tuple[str, ...] = ()
-    makes: Literal["picture", "enlargement", "cutout", "film"] = "picture"
-    refuses: tuple[Refusal, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _stand_in_version(cls, version: str, others: ValidationInfo) -> str:
+        if version or not others.data.get("official"):
+            return version
+        full_name = f"{others.data['owner']}/{others.data['name']}"
+        return hashlib.sha256(full_name.encode()).hexdigest()
+
+    @field_validator("inputs")
+    @classmethod
+    def _check_inputs(cls, inputs: Mapping[str, Schema]) -> Mapping[str, Schema]:
+        return checked_schemas(inputs)
+
+    @field_validator("required")
+    @classmethod
+    def _check_required(cls, required: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
+        if unknown := set(required) - others.data.get("inputs", {}).keys():
+            raise ValueError(f"no input is named {', '.join(sorted(unknown))}")
+        return required
 
     @property
     def full_name(self) -> str:
