@@ -1,13 +1,17 @@
-"""The routes of an HTTP API, read from the OpenAPI body that the SAM translator writes, and found as API Gateway finds them.
+"""The routes of an HTTP API, from the OpenAPI body that the SAM translator writes.
 
-Source: API Gateway Developer Guide, "Create routes for HTTP APIs" (the most specific route wins: a full match, then a greedy
-path variable, then $default) and "OpenAPI extensions for API Gateway".
+API Gateway takes the most specific route: a full match, then a greedy path variable, then $default.
+Source: API Gateway Developer Guide, "Create routes for HTTP APIs" and "OpenAPI extensions for API Gateway".
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Map, Rule
+from werkzeug.routing.converters import BaseConverter
 
 from local.lambda_runtime.functions import function_name
 
@@ -16,6 +20,7 @@ _ANY_METHOD = "x-amazon-apigateway-any-method"
 _INTEGRATION = "x-amazon-apigateway-integration"
 _FUNCTION_IN_URI = re.compile(r".*/functions/(?P<reference>[^/]+)/invocations")
 _INTEGRATION_SECONDS_DEFAULT = 30.0
+_PATH = re.compile(r"(?:/(?:\{[A-Za-z_]\w*\}|[^/{}<>]*))*(?:/\{[A-Za-z_]\w*\+\})?")
 
 
 @dataclass(frozen=True)
@@ -32,86 +37,130 @@ class Route:
 
     @property
     def is_default(self) -> bool:
-        """Whether it takes what no other route does."""
+        """Whether this is $default, which takes every request that matches no other route."""
         return self.path == "$default"
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the path ends with a greedy variable, `{name+}`."""
+        return self.path.endswith("+}")
 
 
 @dataclass(frozen=True)
 class Match:
-    """A route and what its path variables stand for."""
+    """A route and the values of its path variables."""
 
     route: Route
     path_parameters: Mapping[str, str]
 
 
-class Routes:
-    """The routes of one API, the most specific first."""
+class _GreedyConverter(BaseConverter):
+    """The rest of a path, which is not empty. werkzeug's own converter refuses a leading slash."""
 
-    def __init__(self, routes: list[Route]) -> None:
-        """Take them in any order."""
-        self._routes = sorted(routes, key=_specificity, reverse=True)
+    regex = "(?s:.+)"
+    part_isolating = False
+    weight = 200
+
+
+class _Router:
+    """Routes of one kind, matched by werkzeug.
+
+    werkzeug drops repeated slashes in front of a path, and redirects a path without the slash at
+    its rule's end. For API Gateway a slash more or less is another path. So each path gets a
+    segment in front, and, if the routes are not greedy, a segment at its end.
+    """
+
+    def __init__(self, routes: Iterable[Route], end: str) -> None:
+        self._end = end
+        # Of two rules for one path werkzeug takes the first; API Gateway prefers a method to ANY.
+        rules = [self._rule(route) for route in sorted(routes, key=lambda route: route.method == "ANY")]
+        rule_map = Map(rules, merge_slashes=False, converters={"greedy": _GreedyConverter})
+        self._adapter = rule_map.bind("localhost")
 
     def find(self, method: str, path: str) -> Match | None:
-        """Find the most specific route for a method and a path (already percent-decoded)."""
-        for route in self._routes:
-            if route.method in (method, "ANY"):
-                parameters = _path_parameters(route.path, path)
-                if parameters is not None:
-                    return Match(route, parameters)
-        return None
+        try:
+            route, parameters = self._adapter.match(self._anchored(path), method)
+        except (NotFound, MethodNotAllowed):
+            return None
+        return Match(route, parameters)
+
+    def _rule(self, route: Route) -> Rule:
+        if not _PATH.fullmatch(route.path):
+            raise ValueError(f"{route.key}: a path variable is one whole segment, {{name}}; only the last one is greedy")
+        template = re.sub(r"\{(\w+)\+\}", r"<greedy:\1>", route.path)
+        template = re.sub(r"\{(\w+)\}", r"<\1>", template)
+        methods = None if route.method == "ANY" else [route.method]
+        rule = Rule(self._anchored(template), methods=methods, endpoint=route)
+        if rule.methods and route.method != "HEAD":
+            # werkzeug lets a rule for GET take HEAD too; API Gateway does not.
+            rule.methods.discard("HEAD")
+        return rule
+
+    def _anchored(self, path: str) -> str:
+        return f"/^{path}{self._end}"
+
+
+class Routes:
+    """The routes of one API, in any order."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        """Sort the routes by kind. Raises ValueError for a path that API Gateway would refuse.
+
+        werkzeug prefers a literal segment to a variable, and only then looks at the rest of the
+        path. API Gateway prefers every full match to a greedy one. So greedy routes come second.
+        """
+        named = [route for route in routes if not route.is_default]
+        self._full = _Router((route for route in named if not route.is_greedy), end="/$")
+        self._greedy = _Router((route for route in named if route.is_greedy), end="")
+        self._default = next((Match(route, {}) for route in routes if route.is_default), None)
+
+    def find(self, method: str, path: str) -> Match | None:
+        """Find the most specific route for a method and a percent-decoded path."""
+        return self._full.find(method, path) or self._greedy.find(method, path) or self._default
 
 
 def read_routes(body: Mapping[str, Any]) -> Routes:
-    """Read the routes of a resolved OpenAPI body. Raises ValueError for an integration that is no Lambda proxy of payload format 2.0."""
+    """Read the routes of a resolved OpenAPI body.
+
+    Raises ValueError for an integration that is not a Lambda proxy of payload format 2.0.
+    """
     schemes = body.get("components", {}).get("securitySchemes", {})
-    return Routes(list(_read(body, schemes)))
+    return Routes(list(_read(body["paths"], schemes)))
 
 
-def _read(body: Mapping[str, Any], schemes: Mapping[str, Any]) -> Iterator[Route]:
-    for path, operations in body["paths"].items():
+def _read(paths: Mapping[str, Mapping[str, Any]], schemes: Mapping[str, Any]) -> Iterator[Route]:
+    for path, operations in paths.items():
         for name, operation in operations.items():
-            if name not in _METHODS and name != _ANY_METHOD:
-                continue
-            method = "ANY" if name == _ANY_METHOD else name.upper()
-            integration = operation[_INTEGRATION]
-            found = _FUNCTION_IN_URI.fullmatch(str(integration["uri"]))
-            if not found or str(integration.get("payloadFormatVersion")) != "2.0":
-                raise ValueError(f"{method} {path}: only Lambda proxies of payload format 2.0 are known here")
-            # SAM writes the authorizer NONE for a public route; it is no security scheme.
-            required = [(scheme, scopes) for entry in operation.get("security", []) for scheme, scopes in entry.items()]
-            authorizer, scopes = next(((scheme, scopes) for scheme, scopes in required if scheme in schemes), (None, []))
-            yield Route(
-                key="$default" if path == "$default" else f"{method} {path}",
-                method=method,
-                path=path,
-                function=function_name(found["reference"]),
-                authorizer=authorizer,
-                scopes=tuple(scopes),
-                timeout_seconds=int(integration.get("timeoutInMillis", _INTEGRATION_SECONDS_DEFAULT * 1000)) / 1000,
-            )
+            if name in _METHODS or name == _ANY_METHOD:
+                method = "ANY" if name == _ANY_METHOD else name.upper()
+                yield _route(method, path, operation, schemes)
 
 
-def _specificity(route: Route) -> tuple[bool, bool, list[bool], bool]:
-    """Sort the better match higher: no $default, not greedy, literal segments early, a named method."""
-    segments = route.path.split("/")
-    return (not route.is_default, "+}" not in route.path, [not segment.startswith("{") for segment in segments], route.method != "ANY")
+def _route(method: str, path: str, operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> Route:
+    integration = operation[_INTEGRATION]
+    found = _FUNCTION_IN_URI.fullmatch(str(integration["uri"]))
+    if not found or str(integration.get("payloadFormatVersion")) != "2.0":
+        raise ValueError(f"{method} {path}: only Lambda proxies of payload format 2.0 are known here")
+    authorizer, scopes = _authorization(operation, schemes)
+    timeout_ms = int(integration.get("timeoutInMillis", _INTEGRATION_SECONDS_DEFAULT * 1000))
+    return Route(
+        key="$default" if path == "$default" else f"{method} {path}",
+        method=method,
+        path=path,
+        function=function_name(found["reference"]),
+        authorizer=authorizer,
+        scopes=scopes,
+        timeout_seconds=timeout_ms / 1000,
+    )
 
 
-def _path_parameters(template: str, path: str) -> dict[str, str] | None:
-    if template == "$default":
-        return {}
-    parameters: dict[str, str] = {}
-    expected, given = template.split("/"), path.split("/")
-    for position, segment in enumerate(expected):
-        if segment.startswith("{") and segment.endswith("+}"):
-            rest = "/".join(given[position:])
-            return {**parameters, segment[1:-2]: rest} if rest else None
-        if position >= len(given):
-            return None
-        if segment.startswith("{"):
-            if not given[position]:
-                return None
-            parameters[segment[1:-1]] = given[position]
-        elif segment != given[position]:
-            return None
-    return parameters if len(expected) == len(given) else None
+def _authorization(operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the first authorizer that the API has, and its scopes.
+
+    SAM writes the authorizer NONE for a public route, which is not a security scheme of the API.
+    """
+    for requirement in operation.get("security", []):
+        for scheme, scopes in requirement.items():
+            if scheme in schemes:
+                return scheme, tuple(scopes)
+    return None, ()

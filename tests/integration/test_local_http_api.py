@@ -56,6 +56,52 @@ def test_path_variables_are_handed_over_and_without_a_default_nothing_matches_th
     assert routes.find("GET", "/a/1/") is None
 
 
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/", "//jobs/7", "/jobs//", "/jobs/7/", "/jobs/7/x", "/"])
+def test_a_slash_more_or_less_is_another_path_and_never_a_redirect(path: str) -> None:
+    assert Routes([route("GET /jobs/{id}"), route("GET /jobs/new/")]).find("GET", path) is None
+
+
+def test_a_path_with_its_routes_final_slash_matches() -> None:
+    routes = Routes([route("GET /jobs/new/"), route("GET /{any}/new")])
+
+    assert [match.route.path for path in ("/jobs/new/", "/jobs/new") if (match := routes.find("GET", path))] == ["/jobs/new/", "/{any}/new"]
+
+
+def test_a_route_for_get_does_not_take_head() -> None:
+    routes = Routes([route("GET /jobs"), route("HEAD /jobs/{id}")])
+
+    assert routes.find("HEAD", "/jobs") is None
+    assert routes.find("HEAD", "/jobs/7")
+
+
+def test_a_full_match_wins_over_a_greedy_one_with_more_literal_segments() -> None:
+    match = Routes([route("GET /a/b/{rest+}"), route("ANY /{x}/{y}/{z}")]).find("GET", "/a/b/c")
+
+    assert match
+    assert (match.route.key, match.path_parameters) == ("ANY /{x}/{y}/{z}", {"x": "a", "y": "b", "z": "c"})
+
+
+def test_of_two_greedy_routes_the_longer_one_wins() -> None:
+    match = Routes([route("GET /a/{rest+}"), route("GET /a/{x}/{rest+}")]).find("GET", "/a/1//b/")
+
+    assert match
+    assert (match.route.key, match.path_parameters) == ("GET /a/{x}/{rest+}", {"x": "1", "rest": "/b/"})
+
+
+@pytest.mark.parametrize("segment", ["a%20b", "a b", "^", "$", "<x>", ".", "ä", "a\n"])
+def test_a_path_variable_is_handed_over_as_the_path_has_it(segment: str) -> None:
+    match = Routes([route("GET /jobs/{id}")]).find("GET", f"/jobs/{segment}")
+
+    assert match
+    assert match.path_parameters == {"id": segment}
+
+
+@pytest.mark.parametrize("path", ["/jobs/{id", "/jobs/x-{id}", "/{rest+}/jobs", "/jobs/{a-b}", "/jobs/<id>"])
+def test_a_path_that_api_gateway_would_refuse_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="path variable"):
+        Routes([route(f"GET {path}")])
+
+
 def test_a_request_becomes_an_event_of_payload_format_2() -> None:
     headers = {"X-Mixed-Case": "Kept", "Cookie": "one=1; two=2"}
     made = event("/echo/a%20b", parameters={"id": "a b"}, query_string="x=1&x=2&y=%20", method="POST", json={"k": 1}, headers=headers)
