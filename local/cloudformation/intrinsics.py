@@ -99,18 +99,22 @@ class Resolver:
 
     def _resolve(self, value: Value) -> Value:
         if isinstance(value, Mapping):
-            function = next(iter(value), "")
-            if len(value) == 1 and function in self._functions:
-                return self._functions[function](value[function])
-            if len(value) == 1 and function.startswith("Fn::"):
-                raise Unresolvable(f"{function} is not known here")
-            resolved = {key: self._resolve(item) for key, item in value.items()}
-            return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
+            return self._resolve_mapping(value)
         if isinstance(value, list):
             return [item for item in map(self._resolve, value) if item is not _NO_VALUE]
         if isinstance(value, str) and "{{resolve:" in value:
             raise Unresolvable(f"dynamic references are not known here: {value}")
         return value
+
+    def _resolve_mapping(self, value: Mapping[str, Value]) -> Value:
+        if len(value) == 1:
+            ((name, argument),) = value.items()
+            if function := self._functions.get(name):
+                return function(argument)
+            if name.startswith("Fn::"):
+                raise Unresolvable(f"{name} is not known here")
+        resolved = {key: self._resolve(item) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
 
     def _holds(self, condition: Value) -> bool:
         match condition:
