@@ -7,7 +7,7 @@ from threading import Event
 from types import FrameType
 
 from local.api_gateway.http_server import PortTaken
-from local.lambda_runtime.execution_environment import CannotRunSandboxes
+from local.lambda_runtime.execution_environment import EmulatorUnavailable
 from local.real_replicate import NotUsable, RealReplicate
 from local.stack import LocalStack
 
@@ -85,7 +85,7 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except PortTaken as error:
         sys.exit(f"{error}. PORT, AWS_PORT and REPLICATE_PORT move the API, AWS and Replicate to other ports.")
-    except (CannotRunSandboxes, FileNotFoundError, NotUsable) as error:
+    except (EmulatorUnavailable, FileNotFoundError, NotUsable) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -22,7 +22,7 @@ from local.cloudformation.schedules import Clock, read_schedules
 from local.cloudformation.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secrets, local_parameters
 from local.cloudformation.state_machines import stop_executions
 from local.cloudformation.template import read_template, translate
-from local.lambda_runtime.concurrency import Sandboxes
+from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.execution_environment import Answer, emulator
 from local.lambda_runtime.functions import FunctionSpec, read_functions
 from local.lambda_runtime.runtime_directory import lay_out_runtime
@@ -107,15 +107,15 @@ class LocalStack:
 
     def invoke(self, logical_id: str, payload: bytes) -> Answer:
         """Run a function of the template once, by its logical id."""
-        return self._sandboxes.invoke(self._resources.ref(logical_id), payload)
+        return self._environments.invoke(self._resources.ref(logical_id), payload)
 
     def fire_schedule(self, logical_id: str) -> Answer:
         """Call a scheduled function now, by its logical id, and wait for its answer."""
         return self._clock.fire(self._resources.ref(logical_id))
 
-    def kill_sandboxes(self, logical_id: str) -> int:
-        """Kill all sandboxes of a function, busy or idle; how many there were."""
-        return self._sandboxes.kill(self._resources.ref(logical_id))
+    def kill_execution_environments(self, logical_id: str) -> int:
+        """Kill all execution environments of a function, busy or idle; how many there were."""
+        return self._environments.kill(self._resources.ref(logical_id))
 
     @property
     def functions(self) -> Mapping[str, FunctionSpec]:
@@ -147,20 +147,22 @@ class LocalStack:
         self._resources = Resources(translate(template, values), values, stack_name=STACK_NAME, build_dir=build_dir, api_url=self.api_url, client=self.client)
         self._resources.create()
         self._fill_secrets(replicate)
-        environment = self._real_replicate.environment if self._real_replicate else {}
-        self._functions = read_functions(self._resources, build_dir, self.aws_url, environment)
+        variables = self._real_replicate.environment if self._real_replicate else {}
+        self._functions = read_functions(self._resources, build_dir, self.aws_url, variables)
 
         log_dir.mkdir(parents=True, exist_ok=True)
-        self._sandboxes = self._until_stop(Sandboxes(self._functions, runtime_dir=lay_out_runtime(runtime_dir), log_dir=log_dir), Sandboxes.close)
+        self._environments = self._until_stop(
+            ExecutionEnvironments(self._functions, runtime_dir=lay_out_runtime(runtime_dir), log_dir=log_dir), ExecutionEnvironments.close
+        )
         self._until_stop(self.client("stepfunctions"), stop_executions)
-        aws.answer_invocations(self._sandboxes)
+        aws.answer_invocations(self._environments)
         api = self._until_stop(self._read_api(), HttpApi.close)
         self._issuer = TokenIssuer(next(iter(api.authorizers.values())))
         api_server.serve(TokenDoor(self._issuer, api))
 
         mappings = read_mappings(self._resources, self.client("sqs"))
-        pollers = self._until_stop(Pollers(mappings, self._sandboxes, self.client("sqs")), Pollers.stop)
-        self._clock = self._until_stop(Clock(read_schedules(self._resources), self._sandboxes), Clock.stop)
+        pollers = self._until_stop(Pollers(mappings, self._environments, self.client("sqs")), Pollers.stop)
+        self._clock = self._until_stop(Clock(read_schedules(self._resources), self._environments), Clock.stop)
         pollers.start()
         self._clock.start()
 
@@ -184,7 +186,7 @@ class LocalStack:
         ((logical_id, properties),) = self._resources.of_type(_API).items()
         stages = self._resources.of_type("AWS::ApiGatewayV2::Stage").values()
         stage = next((stage["StageName"] for stage in stages if stage["ApiId"] == logical_id), "$default")
-        return HttpApi(logical_id, stage, properties["Body"], self._sandboxes, self.aws_url)
+        return HttpApi(logical_id, stage, properties["Body"], self._environments, self.aws_url)
 
     def _until_stop[Part](self, part: Part, end: Callable[[Part], None]) -> Part:
         self._ending.callback(end, part)

@@ -18,7 +18,7 @@ from local.api_gateway.http_server import Environ, StartResponse
 from local.api_gateway.jwt_authorizer import Forbidden, Identity, JwtAuthorizer, Unauthorized
 from local.api_gateway.payloads import MalformedAnswer, event_of, response_of
 from local.api_gateway.routes import Match, Route, read_routes
-from local.lambda_runtime.concurrency import Sandboxes, TooManyRequests
+from local.lambda_runtime.concurrency import ExecutionEnvironments, TooManyRequests
 from local.lambda_runtime.execution_environment import Answer
 from local.lambda_runtime.invocations import PAYLOAD_BYTES_MAX
 
@@ -39,7 +39,7 @@ class _Refused(Exception):
 class HttpApi:
     """A WSGI application that answers as the deployed API would."""
 
-    def __init__(self, api_id: str, stage: str, body: Mapping[str, Any], sandboxes: Sandboxes, aws_url: str) -> None:
+    def __init__(self, api_id: str, stage: str, body: Mapping[str, Any], environments: ExecutionEnvironments, aws_url: str) -> None:
         """Read the resolved OpenAPI body of an AWS::ApiGatewayV2::Api."""
         schemes = body.get("components", {}).get("securitySchemes", {})
         self.authorizers = {name: JwtAuthorizer(scheme["x-amazon-apigateway-authorizer"], aws_url) for name, scheme in schemes.items()}
@@ -47,7 +47,7 @@ class HttpApi:
         self._stage = stage
         self._routes = read_routes(body)
         self._cors = Cors(body["x-amazon-apigateway-cors"]) if "x-amazon-apigateway-cors" in body else None
-        self._sandboxes = sandboxes
+        self._environments = environments
         self._integrations = ThreadPoolExecutor(_INTEGRATIONS_MAX, "integration")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -93,7 +93,7 @@ class HttpApi:
 
     def _integrate(self, route: Route, payload: bytes) -> Response:
         """Call the function; it goes on when the integration's time is up, only nobody hears its answer any more."""
-        invocation = self._integrations.submit(self._sandboxes.invoke, route.function, payload)
+        invocation = self._integrations.submit(self._environments.invoke, route.function, payload)
         try:
             answer: Answer = invocation.result(route.timeout_seconds)
             if not answer.failed:

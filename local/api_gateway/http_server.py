@@ -32,7 +32,7 @@ class _Handler(MotoRequestHandler):  # type: ignore[misc]
     disable_nagle_algorithm = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: the sandboxes' logs tell what happened."""
+        """Say nothing: the execution environments' logs tell what happened."""
 
 
 class HttpServer:

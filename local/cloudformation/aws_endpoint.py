@@ -1,7 +1,7 @@
-"""AWS on one port: moto keeps the services, the sandboxes answer for Lambda, and a thin layer before both mends what moto lacks.
+"""AWS on one port: moto keeps the services, the execution environments answer for Lambda, and a thin layer before both mends what moto lacks.
 
 moto keeps its state in this process, so one AWS endpoint can live in a process at a time. Its interpreter of state machines calls every
-service at `http://localhost:$MOTO_PORT`, which is this endpoint: that is how a workflow reaches the sandboxes.
+service at `http://localhost:$MOTO_PORT`, which is this endpoint: that is how a workflow reaches the execution environments.
 """
 
 import logging
@@ -24,18 +24,18 @@ from local.cloudformation import s3_access
 from local.cloudformation.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from local.cloudformation.lean_moto import lean_moto
 from local.cloudformation.s3_forms import is_form_upload
-from local.lambda_runtime.concurrency import Sandboxes
+from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.invocations import answer_invocation, is_invocation
 
 _ONE_AT_A_TIME = Lock()
 
 
 class AwsEndpoint:
-    """A WSGI application that answers for every AWS service. Lambda answers once `sandboxes` is set."""
+    """A WSGI application that answers for every AWS service. Lambda answers once `environments` is set."""
 
     def __init__(self) -> None:
-        """Make it without any sandboxes."""
-        self.sandboxes: Sandboxes | None = None
+        """Make it without any execution environments."""
+        self.environments: ExecutionEnvironments | None = None
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._dynamodb = Lock()
 
@@ -58,9 +58,9 @@ class AwsEndpoint:
         return answer
 
     def _invoke(self, request: Request) -> Response:
-        if self.sandboxes is None:
+        if self.environments is None:
             return Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
-        return answer_invocation(self.sandboxes, request)
+        return answer_invocation(self.environments, request)
 
     def _is_for_s3(self, environ: Environ, path: str) -> bool:
         """Tell whether moto would take a request for one to S3, which is all that it can tell to be nothing else."""
@@ -104,9 +104,9 @@ class LocalAws:
         boto3.client("lambda", region_name=REGION, aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY)
         self._server.serve(self._endpoint)
 
-    def answer_invocations(self, sandboxes: Sandboxes) -> None:
-        """Let the sandboxes answer for Lambda from now on."""
-        self._endpoint.sandboxes = sandboxes
+    def answer_invocations(self, environments: ExecutionEnvironments) -> None:
+        """Let the execution environments answer for Lambda from now on."""
+        self._endpoint.environments = environments
 
     def stop(self) -> None:
         """Give the port back and forget the account."""

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.cloudformation.account import REGION, Client
 from local.cloudformation.resources import Resources
-from local.lambda_runtime.concurrency import Sandboxes, TooManyRequests
+from local.lambda_runtime.concurrency import ExecutionEnvironments, TooManyRequests
 from local.lambda_runtime.functions import function_name
 
 logger = logging.getLogger(__name__)
@@ -60,10 +60,10 @@ def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
 class Pollers:
     """Threads that hand messages over; they share one client."""
 
-    def __init__(self, mappings: list[QueueMapping], sandboxes: Sandboxes, sqs: Client) -> None:
+    def __init__(self, mappings: list[QueueMapping], environments: ExecutionEnvironments, sqs: Client) -> None:
         """Nothing is polled before `start`."""
         self._mappings = mappings
-        self._sandboxes = sandboxes
+        self._environments = environments
         self._sqs = sqs
         self._stopping = Event()
 
@@ -98,7 +98,7 @@ class Pollers:
             return
         event = {"Records": [_record(message, mapping.queue_arn) for message in messages]}
         try:
-            answer = self._sandboxes.invoke(mapping.function, json.dumps(event).encode())
+            answer = self._environments.invoke(mapping.function, json.dumps(event).encode())
         except TooManyRequests:
             return
         if answer.failed:

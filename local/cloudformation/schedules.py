@@ -12,7 +12,7 @@ from typing import Any
 
 from local.cloudformation.account import ACCOUNT_ID, REGION
 from local.cloudformation.resources import Resources
-from local.lambda_runtime.concurrency import Sandboxes, TooManyRequests
+from local.lambda_runtime.concurrency import ExecutionEnvironments, TooManyRequests
 from local.lambda_runtime.execution_environment import Answer
 from local.lambda_runtime.functions import function_name
 
@@ -76,10 +76,10 @@ def _targets(resources: Resources) -> Iterator[tuple[str, Mapping[str, Any], Map
 class Clock:
     """Fires the schedules, each for the first time after one period."""
 
-    def __init__(self, schedules: list[Schedule], sandboxes: Sandboxes) -> None:
+    def __init__(self, schedules: list[Schedule], environments: ExecutionEnvironments) -> None:
         """Nothing is fired before `start`."""
         self._schedules = schedules
-        self._sandboxes = sandboxes
+        self._environments = environments
         self._stopping = Event()
 
     def start(self) -> None:
@@ -96,13 +96,13 @@ class Clock:
         """Call a scheduled function now and wait for its answer. Raises LookupError when no schedule calls it."""
         for schedule in self._schedules:
             if schedule.function == function:
-                return self._sandboxes.invoke(function, schedule.event())
+                return self._environments.invoke(function, schedule.event())
         raise LookupError(f"no schedule calls {function}")
 
     def _tick(self, schedule: Schedule, period_seconds: int) -> None:
         while not self._stopping.wait(period_seconds):
             try:
-                answer = self._sandboxes.invoke(schedule.function, schedule.event())
+                answer = self._environments.invoke(schedule.function, schedule.event())
             except TooManyRequests:
                 continue
             if answer.failed and not self._stopping.is_set():

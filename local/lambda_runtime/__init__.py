@@ -1,1 +1,1 @@
-"""The functions in AWS's own Lambda sandbox."""
+"""The functions in AWS's own Lambda execution environment."""

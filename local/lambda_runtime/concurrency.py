@@ -1,7 +1,7 @@
-"""As many sandboxes of each function as the load asks for, within bounds that suit one machine.
+"""As many execution environments of each function as the load asks for, within bounds that suit one machine.
 
-A call takes an idle sandbox. When there is none it waits about as long as a cold start would take, because most invocations end
-within milliseconds and an init costs a core for a second; then another sandbox is started, never more at once than there are
+A call takes an idle execution environment. When there is none it waits about as long as a cold start would take, because most invocations end
+within milliseconds and an init costs a core for a second; then another execution environment is started, never more at once than there are
 cores. Past the bounds calls wait in line, and are refused as Lambda throttles when the wait is too long.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Condition
 
-from local.lambda_runtime.execution_environment import Answer, Sandbox
+from local.lambda_runtime.execution_environment import Answer, ExecutionEnvironment
 from local.lambda_runtime.functions import FunctionSpec
 from local.lambda_runtime.processes import Watchdog
 
-SANDBOXES_PER_FUNCTION_MAX = 10
-SANDBOXES_MAX = 32
+ENVIRONMENTS_PER_FUNCTION_MAX = 10
+ENVIRONMENTS_MAX = 32
 _GROWING_SECONDS = 1.0
 _WAITING_SECONDS_MAX = 30.0
 # An init is over after this long at the latest; what runs longer is the function itself and keeps no core from others.
@@ -25,11 +25,11 @@ _STARTING_SECONDS_MAX = 3.0
 
 
 class TooManyRequests(Exception):
-    """No sandbox became free in time."""
+    """No execution environment became free in time."""
 
 
-class Sandboxes:
-    """All sandboxes of the stack. Any thread may call."""
+class ExecutionEnvironments:
+    """All execution environments of the stack. Any thread may call."""
 
     def __init__(self, functions: Mapping[str, FunctionSpec], *, runtime_dir: Path, log_dir: Path) -> None:
         """Start none yet. `functions` are by physical name; each prints to the file of its logical id in `log_dir`."""
@@ -38,8 +38,8 @@ class Sandboxes:
         self._log_dir = log_dir
         self._watchdog = Watchdog()
         self._changed = Condition()
-        self._idle: dict[str, list[Sandbox]] = defaultdict(list)
-        self._busy: dict[str, list[Sandbox]] = defaultdict(list)
+        self._idle: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
+        self._busy: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
         self._places_taken: dict[str, int] = defaultdict(int)
         self._in_creation = 0
         self._closed = False
@@ -50,18 +50,18 @@ class Sandboxes:
 
     def invoke(self, name: str, payload: bytes) -> Answer:
         """Run a function once. Raises KeyError when there is none of that name, TooManyRequests past the bounds."""
-        sandbox = self._acquire(self._functions[name])
+        environment = self._acquire(self._functions[name])
         try:
-            return sandbox.invoke(payload)
+            return environment.invoke(payload)
         finally:
-            self._release(name, sandbox)
+            self._release(name, environment)
 
     def kill(self, name: str) -> int:
-        """Kill every sandbox of a function, busy ones in the middle of their work; how many there were."""
+        """Kill every execution environment of a function, busy ones in the middle of their work; how many there were."""
         with self._changed:
             doomed = [*self._idle[name], *self._busy[name]]
-        for sandbox in doomed:
-            sandbox.end()
+        for environment in doomed:
+            environment.end()
         return len(doomed)
 
     def close(self) -> None:
@@ -69,22 +69,22 @@ class Sandboxes:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            sandboxes = [sandbox for group in (self._idle, self._busy) for held in group.values() for sandbox in held]
-        for sandbox in sandboxes:
-            sandbox.end()
+            environments = [environment for group in (self._idle, self._busy) for held in group.values() for environment in held]
+        for environment in environments:
+            environment.end()
         with self._changed:
             self._changed.wait_for(lambda: self._in_creation == 0, timeout=_WAITING_SECONDS_MAX)
         self._watchdog.close()
 
-    def _acquire(self, function: FunctionSpec) -> Sandbox:
+    def _acquire(self, function: FunctionSpec) -> ExecutionEnvironment:
         asked_at = time.monotonic()
         with self._changed:
             while True:
                 waited_seconds = time.monotonic() - asked_at
                 if self._closed or waited_seconds > _WAITING_SECONDS_MAX:
                     raise TooManyRequests(function.name)
-                if sandbox := self._take_idle(function.name):
-                    return sandbox
+                if environment := self._take_idle(function.name):
+                    return environment
                 patient = self._places_taken[function.name] > 0 and waited_seconds < _GROWING_SECONDS
                 if not patient and self._may_start(function.name):
                     self._places_taken[function.name] += 1
@@ -93,10 +93,10 @@ class Sandboxes:
                 self._changed.wait(_GROWING_SECONDS)
         return self._start(function)
 
-    def _start(self, function: FunctionSpec) -> Sandbox:
+    def _start(self, function: FunctionSpec) -> ExecutionEnvironment:
         log = self._log_dir / f"{function.logical_id}.log"
         try:
-            sandbox = Sandbox(function, runtime_dir=self._runtime_dir, log=log, watchdog=self._watchdog)
+            environment = ExecutionEnvironment(function, runtime_dir=self._runtime_dir, log=log, watchdog=self._watchdog)
         except BaseException:
             with self._changed:
                 self._places_taken[function.name] -= 1
@@ -104,48 +104,48 @@ class Sandboxes:
                 self._changed.notify_all()
             raise
         with self._changed:
-            self._busy[function.name].append(sandbox)
+            self._busy[function.name].append(environment)
             if self._closed:
-                sandbox.end()
+                environment.end()
             self._in_creation -= 1
             self._changed.notify_all()
-        return sandbox
+        return environment
 
-    def _take_idle(self, name: str) -> Sandbox | None:
+    def _take_idle(self, name: str) -> ExecutionEnvironment | None:
         while self._idle[name]:
-            sandbox = self._idle[name].pop()
-            if sandbox.is_alive:
-                self._busy[name].append(sandbox)
-                return sandbox
-            sandbox.end()
+            environment = self._idle[name].pop()
+            if environment.is_alive:
+                self._busy[name].append(environment)
+                return environment
+            environment.end()
             self._places_taken[name] -= 1
         return None
 
     def _may_start(self, name: str) -> bool:
-        if self._places_taken[name] >= SANDBOXES_PER_FUNCTION_MAX or self._starting() >= (os.cpu_count() or 1):
+        if self._places_taken[name] >= ENVIRONMENTS_PER_FUNCTION_MAX or self._starting() >= (os.cpu_count() or 1):
             return False
-        return sum(self._places_taken.values()) < SANDBOXES_MAX or self._evict_idle()
+        return sum(self._places_taken.values()) < ENVIRONMENTS_MAX or self._evict_idle()
 
     def _starting(self) -> int:
         now = time.monotonic()
         return self._in_creation + sum(
-            1 for held in self._busy.values() for sandbox in held if not sandbox.has_answered and now - sandbox.started_at < _STARTING_SECONDS_MAX
+            1 for held in self._busy.values() for environment in held if not environment.has_answered and now - environment.started_at < _STARTING_SECONDS_MAX
         )
 
     def _evict_idle(self) -> bool:
-        for name, sandboxes in self._idle.items():
-            if sandboxes:
+        for name, environments in self._idle.items():
+            if environments:
                 self._places_taken[name] -= 1
-                sandboxes.pop(0).end()
+                environments.pop(0).end()
                 return True
         return False
 
-    def _release(self, name: str, sandbox: Sandbox) -> None:
+    def _release(self, name: str, environment: ExecutionEnvironment) -> None:
         with self._changed:
-            self._busy[name].remove(sandbox)
-            if sandbox.is_alive and not sandbox.is_spent and not self._closed:
-                self._idle[name].append(sandbox)
+            self._busy[name].remove(environment)
+            if environment.is_alive and not environment.is_spent and not self._closed:
+                self._idle[name].append(environment)
             else:
-                sandbox.end()
+                environment.end()
                 self._places_taken[name] -= 1
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""One sandbox: AWS's Runtime Interface Emulator around one Python process that holds one function.
+"""One execution environment: AWS's Runtime Interface Emulator around one Python process that holds one function.
 
 The emulator gives what Lambda gives: an init, one invocation at a time, a time-out by SIGKILL, a fresh init after a crash, the
 limit on answers, START, END and REPORT lines in the log. Its Python sees the function's folder, its layers and the runtime
@@ -30,7 +30,7 @@ _ANSWER_SECONDS_EXTRA = 15
 _TIMED_OUT = re.compile(rb"Task timed out after \d+\.\d\d seconds")
 
 
-class CannotRunSandboxes(Exception):
+class EmulatorUnavailable(Exception):
     """AWS's emulator is not made for this machine."""
 
 
@@ -46,13 +46,13 @@ def emulator() -> Path:
     """Find AWS's Runtime Interface Emulator for this machine in the wheel of aws-sam-cli. Raises CannotRunSandboxes."""
     architecture = _BINARIES.get(platform.machine().lower())
     if sys.platform != "linux" or architecture is None:
-        raise CannotRunSandboxes(
-            "AWS's Lambda sandbox runs on Linux (x86_64, arm64) only: use a Linux machine, virtual machine or container, or deploy to AWS."
+        raise EmulatorUnavailable(
+            "AWS's Lambda execution environment runs on Linux (x86_64, arm64) only: use a Linux machine, virtual machine or container, or deploy to AWS."
         )
     return Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{architecture}"
 
 
-class Sandbox:
+class ExecutionEnvironment:
     """A running emulator. One invocation at a time; whoever calls sees to that."""
 
     def __init__(self, function: FunctionSpec, *, runtime_dir: Path, log: Path, watchdog: Watchdog) -> None:
@@ -73,7 +73,7 @@ class Sandbox:
         return self._process.poll() is None
 
     def invoke(self, payload: bytes) -> Answer:
-        """Run the function once. A sandbox that dies meanwhile answers as Lambda does for a killed process."""
+        """Run the function once. An execution environment that dies meanwhile answers as Lambda does for a killed process."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._function.timeout_seconds + _ANSWER_SECONDS_EXTRA)
         try:
             connection.request("POST", "/2015-03-31/functions/function/invocations", payload)
@@ -111,7 +111,7 @@ class Sandbox:
             end_session(process.pid)
             process.wait()
             self._watchdog.forget(process.pid)
-        raise TimeoutError(f"the sandbox of {self._function.name} does not start; see {log}")
+        raise TimeoutError(f"the execution environment of {self._function.name} does not start; see {log}")
 
     def _spawn(self, port: int, runtime_api_port: int, runtime_dir: Path, log: Path) -> subprocess.Popen[bytes]:
         function = self._function
@@ -128,7 +128,7 @@ class Sandbox:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [str(emulator()), *addresses, *python],
-                env={**function.environment, "PYTHONPATH": ":".join(map(str, path))},
+                env={**function.variables, "PYTHONPATH": ":".join(map(str, path))},
                 cwd=function.task_root,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

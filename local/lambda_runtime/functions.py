@@ -1,4 +1,4 @@
-"""The functions of the stack as a sandbox needs them: code, layers, handler, environment, limits."""
+"""The functions of the stack as an execution environment needs them: code, layers, handler, environment, limits."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _ALIKE_EVERYWHERE = {
     "AWS_LAMBDA_FUNCTION_VERSION": "1",
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     "AWS_REGION": REGION,
-    # What SAM CLI says of its own sandboxes; the tracer takes it to mean that no X-Ray daemon is there.
+    # What SAM CLI says of its own execution environments; the tracer takes it to mean that no X-Ray daemon is there.
     "AWS_SAM_LOCAL": "true",
     "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
     "AWS_SESSION_TOKEN": "local-session-token",
@@ -34,26 +34,26 @@ _ALIKE_EVERYWHERE = {
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """One function; `environment` holds the template's variables and those that Lambda reserves, nothing of this machine's."""
+    """One function; `variables` holds the template's variables and those that Lambda reserves, nothing of this machine's."""
 
     logical_id: str
     name: str
     handler: str
     task_root: Path
     layers: tuple[Path, ...]
-    environment: Mapping[str, str]
+    variables: Mapping[str, str]
     timeout_seconds: int
     memory_mb: int
 
 
-def read_functions(resources: Resources, build_dir: Path, aws_url: str, environment: Mapping[str, str]) -> dict[str, FunctionSpec]:
-    """Read every function of the stack, by its physical name. `environment` is added to each one's own."""
+def read_functions(resources: Resources, build_dir: Path, aws_url: str, variables: Mapping[str, str]) -> dict[str, FunctionSpec]:
+    """Read every function of the stack, by its physical name. `variables` are added to those of each function."""
     layers = {
         resources.ref(logical_id): built_path(build_dir, properties["Content"])
         for logical_id, properties in resources.of_type("AWS::Lambda::LayerVersion").items()
     }
     specs = [
-        _spec(logical_id, properties, name=resources.ref(logical_id), layers=layers, build_dir=build_dir, aws_url=aws_url, environment=environment)
+        _spec(logical_id, properties, name=resources.ref(logical_id), layers=layers, build_dir=build_dir, aws_url=aws_url, variables=variables)
         for logical_id, properties in resources.of_type("AWS::Lambda::Function").items()
     ]
     return {spec.name: spec for spec in specs}
@@ -75,12 +75,12 @@ def _spec(
     layers: Mapping[str, Path],
     build_dir: Path,
     aws_url: str,
-    environment: Mapping[str, str],
+    variables: Mapping[str, str],
 ) -> FunctionSpec:
     task_root = built_path(build_dir, properties["Code"])
     timeout_seconds = int(properties.get("Timeout", 3))
     memory_mb = int(properties.get("MemorySize", 128))
-    variables = {key: str(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
+    own_variables = {key: str(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
     reserved = {
         **_ALIKE_EVERYWHERE,
         "AWS_ENDPOINT_URL": aws_url,
@@ -98,7 +98,7 @@ def _spec(
         handler=properties["Handler"],
         task_root=task_root,
         layers=tuple(layers[layer] for layer in properties.get("Layers", [])),
-        environment={**variables, **environment, **reserved},
+        variables={**own_variables, **variables, **reserved},
         timeout_seconds=timeout_seconds,
         memory_mb=memory_mb,
     )

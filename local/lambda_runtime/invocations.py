@@ -1,4 +1,4 @@
-"""Lambda's Invoke call, answered by the sandboxes. Source: Lambda API Reference, "Invoke"."""
+"""Lambda's Invoke call, answered by the execution environments. Source: Lambda API Reference, "Invoke"."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from werkzeug.wrappers import Request, Response
 
-from local.lambda_runtime.concurrency import Sandboxes, TooManyRequests
+from local.lambda_runtime.concurrency import ExecutionEnvironments, TooManyRequests
 from local.lambda_runtime.functions import function_name
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def is_invocation(path: str) -> bool:
     return _PATH.fullmatch(path) is not None
 
 
-def answer_invocation(sandboxes: Sandboxes, request: Request) -> Response:
+def answer_invocation(environments: ExecutionEnvironments, request: Request) -> Response:
     """Answer an Invoke call as Lambda does.
 
     An asynchronous one runs once; Lambda itself would try a failed one twice more, after one and two minutes.
@@ -34,7 +34,7 @@ def answer_invocation(sandboxes: Sandboxes, request: Request) -> Response:
         raise ValueError(f"not an invocation: {request.path}")
     name = function_name(unquote(found["reference"]))
     payload = request.get_data() or b"{}"
-    if not sandboxes.has(name):
+    if not environments.has(name):
         return _refusal(HTTPStatus.NOT_FOUND, "ResourceNotFoundException", f"Function not found: {name}")
     match request.headers.get("X-Amz-Invocation-Type", "RequestResponse"):
         case "DryRun":
@@ -42,16 +42,16 @@ def answer_invocation(sandboxes: Sandboxes, request: Request) -> Response:
         case "Event":
             if len(payload) > ASYNCHRONOUS_PAYLOAD_BYTES_MAX:
                 return _too_large(ASYNCHRONOUS_PAYLOAD_BYTES_MAX)
-            Thread(target=_invoke_later, args=(sandboxes, name, payload), daemon=True).start()
+            Thread(target=_invoke_later, args=(environments, name, payload), daemon=True).start()
             return Response(status=HTTPStatus.ACCEPTED)
     if len(payload) > PAYLOAD_BYTES_MAX:
         return _too_large(PAYLOAD_BYTES_MAX)
-    return _invoke(sandboxes, name, payload)
+    return _invoke(environments, name, payload)
 
 
-def _invoke(sandboxes: Sandboxes, name: str, payload: bytes) -> Response:
+def _invoke(environments: ExecutionEnvironments, name: str, payload: bytes) -> Response:
     try:
-        answer = sandboxes.invoke(name, payload)
+        answer = environments.invoke(name, payload)
     except TooManyRequests:
         return _refusal(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate Exceeded.")
     headers = {"X-Amz-Executed-Version": "1"}
@@ -60,11 +60,11 @@ def _invoke(sandboxes: Sandboxes, name: str, payload: bytes) -> Response:
     return Response(answer.payload, headers=headers, content_type="application/json")
 
 
-def _invoke_later(sandboxes: Sandboxes, name: str, payload: bytes) -> None:
+def _invoke_later(environments: ExecutionEnvironments, name: str, payload: bytes) -> None:
     try:
-        answer = sandboxes.invoke(name, payload)
+        answer = environments.invoke(name, payload)
     except TooManyRequests:
-        logger.warning("an asynchronous invocation of %s found no sandbox", name)
+        logger.warning("an asynchronous invocation of %s found no execution environment", name)
         return
     if answer.failed:
         logger.warning("an asynchronous invocation of %s failed: %s", name, answer.payload.decode())

@@ -1,4 +1,4 @@
-"""The runtime directory of a sandbox: what AWS's base image brings beside Python itself, and nothing else of this environment."""
+"""The runtime directory of an execution environment: what AWS's base image brings beside Python itself, and nothing else of this environment."""
 
 import importlib.metadata
 import re

@@ -1,4 +1,4 @@
-"""A sandbox runs what is deployed and nothing else, ends when it must, and leaves nothing behind."""
+"""An execution environment runs what is deployed and nothing else, ends when it must, and leaves nothing behind."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from local.lambda_runtime.concurrency import Sandboxes
+from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.functions import FunctionSpec
 from local.lambda_runtime.runtime_directory import lay_out_runtime
 
@@ -33,7 +33,7 @@ def handler(event, context):
 """
 PATIENCE_SECONDS = 10
 
-type Start = Callable[..., Sandboxes]
+type Start = Callable[..., ExecutionEnvironments]
 
 
 @pytest.fixture(scope="module")
@@ -43,24 +43,24 @@ def runtime_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path, runtime_dir: Path) -> Iterator[Start]:
-    """Start the sandboxes of one function; they end with the test."""
+    """Start the execution environments of one function; they end with the test."""
     started = []
 
-    def start_one(code: str = HANDLER, timeout_seconds: int = 5) -> Sandboxes:
+    def start_one(code: str = HANDLER, timeout_seconds: int = 5) -> ExecutionEnvironments:
         (tmp_path / "handler.py").write_text(code)
-        environment = {"TABLE_NAME": "books", "PATH": "/usr/bin:/bin", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds), "LAMBDA_TASK_ROOT": str(tmp_path)}
-        function = FunctionSpec("Trial", "trial", "handler.handler", tmp_path, (), environment, timeout_seconds, 128)
-        sandboxes = Sandboxes({"trial": function}, runtime_dir=runtime_dir, log_dir=tmp_path)
-        started.append(sandboxes)
-        return sandboxes
+        variables = {"TABLE_NAME": "books", "PATH": "/usr/bin:/bin", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds), "LAMBDA_TASK_ROOT": str(tmp_path)}
+        function = FunctionSpec("Trial", "trial", "handler.handler", tmp_path, (), variables, timeout_seconds, 128)
+        environments = ExecutionEnvironments({"trial": function}, runtime_dir=runtime_dir, log_dir=tmp_path)
+        started.append(environments)
+        return environments
 
     yield start_one
-    for sandboxes in started:
-        sandboxes.close()
+    for environments in started:
+        environments.close()
 
 
-def invoke(sandboxes: Sandboxes, **event: Any) -> tuple[bool, Any]:
-    answer = sandboxes.invoke("trial", json.dumps(event).encode())
+def invoke(environments: ExecutionEnvironments, **event: Any) -> tuple[bool, Any]:
+    answer = environments.invoke("trial", json.dumps(event).encode())
     return answer.failed, json.loads(answer.payload)
 
 
@@ -87,16 +87,16 @@ def test_a_function_sees_its_own_variables_and_none_of_this_machines(start: Star
     assert not answer["sees_moto"]
 
 
-def test_an_idle_sandbox_is_used_again(start: Start) -> None:
-    sandboxes = start()
+def test_an_idle_environment_is_used_again(start: Start) -> None:
+    environments = start()
 
-    assert invoke(sandboxes)[1]["process"] == invoke(sandboxes)[1]["process"]
+    assert invoke(environments)[1]["process"] == invoke(environments)[1]["process"]
 
 
-def test_invocations_at_the_same_time_get_a_sandbox_each(start: Start) -> None:
-    sandboxes = start()
+def test_invocations_at_the_same_time_get_an_environment_each(start: Start) -> None:
+    environments = start()
     with ThreadPoolExecutor(2) as threads:
-        answers = list(threads.map(lambda _: invoke(sandboxes, sleep=3), range(2)))
+        answers = list(threads.map(lambda _: invoke(environments, sleep=3), range(2)))
 
     assert len({answer["process"] for _, answer in answers}) == 2
 
@@ -115,22 +115,22 @@ def test_an_answer_that_only_looks_like_an_error_is_an_answer(start: Start) -> N
 
 
 def test_a_time_out_kills_and_the_next_invocation_starts_anew(start: Start) -> None:
-    sandboxes = start(timeout_seconds=1)
-    before = invoke(sandboxes)[1]["process"]
-    failed, document = invoke(sandboxes, sleep=30)
+    environments = start(timeout_seconds=1)
+    before = invoke(environments)[1]["process"]
+    failed, document = invoke(environments, sleep=30)
 
     assert failed
     assert (document["errorType"], document["errorMessage"]) == ("Sandbox.Timedout", "Task timed out after 1.00 seconds")
-    assert invoke(sandboxes)[1]["process"] != before
+    assert invoke(environments)[1]["process"] != before
 
 
 def test_a_crash_is_an_exit_error_and_the_next_invocation_starts_anew(start: Start) -> None:
-    sandboxes = start()
-    failed, document = invoke(sandboxes, exit=3)
+    environments = start()
+    failed, document = invoke(environments, exit=3)
 
     assert failed
     assert document["errorType"] == "Runtime.ExitError"
-    assert invoke(sandboxes)[0] is False
+    assert invoke(environments)[0] is False
 
 
 def test_code_that_cannot_be_imported_fails_by_name(start: Start) -> None:
@@ -148,24 +148,24 @@ def test_an_answer_above_lambdas_limit_is_an_error(start: Start) -> None:
     assert document["errorType"] == "Function.ResponseSizeTooLarge"
 
 
-def test_a_sandbox_killed_in_the_middle_fails_its_invocation_and_is_replaced(start: Start) -> None:
-    sandboxes = start()
-    invoke(sandboxes)
+def test_an_environment_killed_in_the_middle_fails_its_invocation_and_is_replaced(start: Start) -> None:
+    environments = start()
+    invoke(environments)
     with ThreadPoolExecutor(1) as threads:
-        invocation = threads.submit(invoke, sandboxes, sleep=4)
+        invocation = threads.submit(invoke, environments, sleep=4)
         time.sleep(0.3)
-        assert sandboxes.kill("trial") == 1
+        assert environments.kill("trial") == 1
         failed, document = invocation.result(timeout=2)
 
     assert failed
     assert document["errorType"] == "Runtime.ExitError"
-    assert invoke(sandboxes)[0] is False
+    assert invoke(environments)[0] is False
 
 
 def test_nothing_runs_after_the_end(start: Start) -> None:
-    sandboxes = start()
-    process = invoke(sandboxes)[1]["process"]
-    sandboxes.close()
+    environments = start()
+    process = invoke(environments)[1]["process"]
+    environments.close()
 
     assert not is_running(process)
 
@@ -175,22 +175,22 @@ def test_nothing_runs_after_a_parent_that_was_killed(tmp_path: Path, runtime_dir
     program = f"""
 import json, time
 from pathlib import Path
-from local.lambda_runtime.concurrency import Sandboxes
+from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.functions import FunctionSpec
 here = Path({str(tmp_path)!r})
-environment = {{"AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "LAMBDA_TASK_ROOT": str(here)}}
-function = FunctionSpec("Trial", "trial", "handler.handler", here, (), environment, 60, 128)
-sandboxes = Sandboxes({{"trial": function}}, runtime_dir=Path({str(runtime_dir)!r}), log_dir=here)
-print(json.loads(sandboxes.invoke("trial", b"{{}}").payload)["process"], flush=True)
-sandboxes.invoke("trial", b'{{"sleep": 50}}')
+variables = {{"AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "LAMBDA_TASK_ROOT": str(here)}}
+function = FunctionSpec("Trial", "trial", "handler.handler", here, (), variables, 60, 128)
+environments = ExecutionEnvironments({{"trial": function}}, runtime_dir=Path({str(runtime_dir)!r}), log_dir=here)
+print(json.loads(environments.invoke("trial", b"{{}}").payload)["process"], flush=True)
+environments.invoke("trial", b'{{"sleep": 50}}')
 """
     root = Path(__file__).parents[2]
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=root, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert parent.stdout
-    sandbox = int(parent.stdout.readline())
-    assert is_running(sandbox)
+    process = int(parent.stdout.readline())
+    assert is_running(process)
 
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait(timeout=PATIENCE_SECONDS)
 
-    wait_until(lambda: not is_running(sandbox))
+    wait_until(lambda: not is_running(process))

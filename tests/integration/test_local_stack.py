@@ -157,13 +157,13 @@ class TestTokens:
 
 
 class TestFunctions:
-    def test_the_sandbox_has_the_templates_variables_resolved(self, stack: LocalStack) -> None:
-        sandbox = call(stack, "GET", "/files/x").json()["sandbox"]
+    def test_the_environment_has_the_templates_variables_resolved(self, stack: LocalStack) -> None:
+        environment = call(stack, "GET", "/files/x").json()["runtime"]
 
-        assert sandbox["environment"]["TABLE_NAME"] == stack.physical_id("Table")
-        assert sandbox["environment"]["PUBLIC_URL"] == stack.api_url
-        assert "ONLY_WITH_ISSUER" not in sandbox["environment"]
-        assert not sandbox["sees_moto"]
+        assert environment["environment"]["TABLE_NAME"] == stack.physical_id("Table")
+        assert environment["environment"]["PUBLIC_URL"] == stack.api_url
+        assert "ONLY_WITH_ISSUER" not in environment["environment"]
+        assert not environment["sees_moto"]
 
     def test_invoke_answers_for_names_and_aliases_and_says_what_failed(self, stack: LocalStack) -> None:
         functions = stack.client("lambda")

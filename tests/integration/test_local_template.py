@@ -135,7 +135,7 @@ def test_a_changed_template_is_a_changed_stack(tmp_path: Path) -> None:
         renamed = requests.get(f"{stack.api_url}/renamed/self", headers=headers, timeout=10)
         former = requests.get(f"{stack.api_url}/echo/self", headers=headers, timeout=10)
 
-    assert renamed.json()["sandbox"]["environment"]["ADDED"] == "new"
+    assert renamed.json()["runtime"]["environment"]["ADDED"] == "new"
     assert former.json()["event"]["routeKey"] == "GET /echo/{id}"
 
 

@@ -59,7 +59,7 @@ class Weather:
     def kill(self) -> None:
         """Kill the sandboxes of some function, busy ones in the middle of their work."""
         function = self._dice.choice(self._functions)
-        self.kills[function] += self._stack.kill_sandboxes(function)
+        self.kills[function] += self._stack.kill_execution_environments(function)
 
     def _recover(self) -> None:
         while not self._over.wait(self._recovery_seconds):
