@@ -37,7 +37,7 @@ class Story:
     status: str
     charged: int
     refunded: int
-    pictures: int
+    images: int
 
 
 STORIES = (
@@ -99,7 +99,7 @@ def _followed(ann: Client, job_ids: list[str], console: Console) -> list[dict[st
 
 
 def _saved(job: dict[str, Any]) -> list[Path]:
-    """Save a job's outputs and thumbnails, each checked to be the picture that the job says it is."""
+    """Save a job's outputs and thumbnails, each checked to be the image that the job says it is."""
     if not job["outputs"]:
         return []
     directory = OUTPUT_DIRECTORY / f"{job['template']['code']}-{job['id'][-6:]}"
@@ -115,10 +115,10 @@ def _downloaded(job: dict[str, Any], directory: Path) -> Iterator[Path]:
             (output["thumbnail_url"], f"{number}.thumbnail.jpg", (200, 200)),
         ):
             body = requests.get(url, timeout=10).content
-            with Image.open(BytesIO(body)) as picture:
-                picture.load()
-                if picture.size != size:
-                    raise DemoFailed(f"{name} of {job['id']} has {picture.size} pixels, not {size}")
+            with Image.open(BytesIO(body)) as image:
+                image.load()
+                if image.size != size:
+                    raise DemoFailed(f"{name} of {job['id']} has {image.size} pixels, not {size}")
             (directory / name).write_bytes(body)
             yield directory / name
 
@@ -158,7 +158,7 @@ def _narrow_table(*names: str) -> Table:
 def _check_stories(jobs: list[dict[str, Any]], files: list[list[Path]]) -> None:
     for story, job, saved in zip(STORIES, jobs, files, strict=True):
         seen = (job["status"], job["credits"]["charged"], job["credits"]["refunded"], len(job["outputs"]), len(saved))
-        expected = (story.status, story.charged, story.refunded, story.pictures, 2 * story.pictures)
+        expected = (story.status, story.charged, story.refunded, story.images, 2 * story.images)
         if seen != expected:
             raise DemoFailed(f"{story.template} “{story.parameters['prompt']}” ended as {seen}, not as {expected}")
 

@@ -55,7 +55,7 @@ class RealReplicate:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables for the functions: nobody outside can reach the bucket of this machine, so pictures of ours go into the request."""
+        """Variables for the functions: nobody outside can reach the bucket of this machine, so images of ours go into the request."""
         return {"INLINE_INPUT_BYTES_MAX": str(INLINE_INPUT_BYTES_MAX)}
 
     def webhook_secret(self) -> str | None:

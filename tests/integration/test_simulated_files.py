@@ -33,8 +33,8 @@ class Replicate:
     def get(self, path: str) -> requests.Response:
         return requests.get(f"{self.url}{path}", headers=HEADERS, timeout=5)
 
-    def send(self, content: bytes = b"a picture", **form: str) -> requests.Response:
-        return self.send_parts({"content": ("picture.png", content, "image/png")}, **form)
+    def send(self, content: bytes = b"the image", **form: str) -> requests.Response:
+        return self.send_parts({"content": ("image.png", content, "image/png")}, **form)
 
     def send_parts(self, parts: dict[str, Any], **form: str) -> requests.Response:
         return requests.post(f"{self.url}/v1/files", files=parts, data=form, headers=HEADERS, timeout=10)
@@ -70,8 +70,8 @@ class TestFiles:
 
         file = answer.json()
         assert answer.status_code == 201
-        assert (file["name"], file["content_type"], file["size"], file["metadata"]) == ("picture.png", "image/png", 9, {"order": 7})
-        assert file["checksums"] == {"sha256": hashlib.sha256(b"a picture").hexdigest(), "md5": hashlib.md5(b"a picture").hexdigest()}
+        assert (file["name"], file["content_type"], file["size"], file["metadata"]) == ("image.png", "image/png", 9, {"order": 7})
+        assert file["checksums"] == {"sha256": hashlib.sha256(b"the image").hexdigest(), "md5": hashlib.md5(b"the image").hexdigest()}
         assert datetime.fromisoformat(file["expires_at"]) - datetime.fromisoformat(file["created_at"]) == timedelta(hours=24)
         assert file["urls"]["get"] == f"{replicate.url}/v1/files/{file['id']}"
         assert replicate.get(f"/v1/files/{file['id']}").json() == file
@@ -150,11 +150,11 @@ class TestFiles:
     def test_are_read_by_a_model(self, replicate: Replicate) -> None:
         prediction = replicate.enlarged(replicate.send(png()).json()["urls"]["get"])
 
-        picture = requests.get(prediction["output"], timeout=10).content
-        assert Image.open(BytesIO(picture)).size == (120, 80)
+        image = requests.get(prediction["output"], timeout=10).content
+        assert Image.open(BytesIO(image)).size == (120, 80)
 
     @pytest.mark.parametrize("content", [b"a text", b""])
-    def test_that_are_no_pictures_fail_the_prediction(self, replicate: Replicate, content: bytes) -> None:
+    def test_that_are_no_images_fail_the_prediction(self, replicate: Replicate, content: bytes) -> None:
         prediction = replicate.enlarged(replicate.send(content).json()["urls"]["get"])
 
         assert (prediction["status"], prediction["error"]) == ("failed", "cannot identify image file")

@@ -80,11 +80,11 @@ def test_makes_a_file_of_its_kind(replicate: SimulatedReplicate, name: str) -> N
             assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
             assert sum(1 for _ in container.decode(stream)) == stream.frames
     else:
-        with Image.open(BytesIO(body)) as picture:
-            picture.load()
+        with Image.open(BytesIO(body)) as image:
+            image.load()
 
 
-class TestFilms:
+class TestVideos:
     @pytest.mark.parametrize(
         ("name", "given", "expected"),
         [
@@ -107,7 +107,7 @@ class TestFilms:
 
         assert first == again != other
 
-    def test_begin_with_the_picture_that_is_given(self, replicate: SimulatedReplicate) -> None:
+    def test_begin_with_the_image_that_is_given(self, replicate: SimulatedReplicate) -> None:
         model = model_named("wan-video/wan-2.2-i2v-fast")
         reds = []
         for colour in ("red", "blue"):
@@ -120,7 +120,7 @@ class TestFilms:
 
 
 class TestSources:
-    def test_a_picture_is_fetched_when_the_model_runs(self, replicate: SimulatedReplicate) -> None:
+    def test_an_image_is_fetched_when_the_model_runs(self, replicate: SimulatedReplicate) -> None:
         fetched: list[Received] = []
 
         def answer(request: Received) -> Reply:
@@ -130,14 +130,14 @@ class TestSources:
         with server(answer) as base:
             body = output_of(ended(replicate, model_named("nightmareai/real-esrgan"), image=f"{base}/a.png?signed=1", scale=4))
 
-        with Image.open(BytesIO(body)) as picture:
-            assert picture.size == (120, 80)
+        with Image.open(BytesIO(body)) as image:
+            assert image.size == (120, 80)
         assert [request.path for request in fetched] == ["/a.png?signed=1"]
         assert "authorization" not in fetched[0].headers
 
     def test_a_background_is_taken_away(self, replicate: SimulatedReplicate) -> None:
-        with Image.open(BytesIO(output_of(ended(replicate, model_named("851-labs/background-remover"))))) as picture:
-            assert (picture.getpixel((0, 0))[3], picture.getpixel((30, 20))[3]) == (0, 255)  # type: ignore[index]
+        with Image.open(BytesIO(output_of(ended(replicate, model_named("851-labs/background-remover"))))) as image:
+            assert (image.getpixel((0, 0))[3], image.getpixel((30, 20))[3]) == (0, 255)  # type: ignore[index]
 
     @pytest.mark.parametrize("url", ["http://127.0.0.1:9/nothing.png", data_url(b"a text"), "data:image/png;base64,%%%", "no url at all"])
     def test_what_cannot_be_fetched_or_read_fails_the_prediction(self, replicate: SimulatedReplicate, url: str) -> None:

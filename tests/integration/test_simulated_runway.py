@@ -1,4 +1,4 @@
-"""The simulated Runway answers as the real one does, makes real films, and goes wrong on request."""
+"""The simulated Runway answers as the real one does, makes real videos, and goes wrong on request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_CREDITS = "You do not have enough credits to run this task."
 SIX_RATIOS = ["1280:720", "720:1280", "1104:832", "832:1104", "960:960", "1584:672"]
 
 
-def picture(colour: str = "red", size: tuple[int, int] = (60, 40), form: str = "PNG") -> bytes:
+def image_file(colour: str = "red", size: tuple[int, int] = (60, 40), form: str = "PNG") -> bytes:
     file = BytesIO()
     Image.new("RGB", size, colour).save(file, form)
     return file.getvalue()
@@ -40,7 +40,7 @@ def data_uri(body: bytes, content_type: str = "image/png") -> str:
     return f"data:{content_type};base64,{b64encode(body).decode()}"
 
 
-IMAGE_TO_VIDEO = {"model": "gen4_turbo", "promptImage": data_uri(picture()), "promptText": "a lighthouse", "ratio": "1280:720", "duration": 2}
+IMAGE_TO_VIDEO = {"model": "gen4_turbo", "promptImage": data_uri(image_file()), "promptText": "a lighthouse", "ratio": "1280:720", "duration": 2}
 TEXT_TO_VIDEO = {"model": "gen4.5", "promptText": "a lighthouse", "ratio": "1280:720", "duration": 2}
 ENDPOINTS = {"image_to_video": IMAGE_TO_VIDEO, "text_to_video": TEXT_TO_VIDEO}
 
@@ -95,7 +95,7 @@ class Api:
         tasks: list[dict[str, Any]] = requests.get(f"{self.simulator.base_url}/sim/tasks", timeout=5).json()["tasks"]
         return tasks
 
-    def film(self, endpoint: str = "text_to_video", /, **given: object) -> bytes:
+    def video(self, endpoint: str = "text_to_video", /, **given: object) -> bytes:
         done = self.finished(self.create(endpoint, **given))
         assert done["status"] == "SUCCEEDED", done
         answer = requests.get(done["output"][0], timeout=20)
@@ -187,7 +187,7 @@ class TestABody:
             *(("image_to_video", {"model": model, "ratio": "1080:1920", "duration": 4, "audio": False}) for model in ("veo3.1", "veo3.1_fast")),
             *(("text_to_video", {"model": model, "ratio": "1920:1080", "duration": None}) for model in ("veo3.1", "veo3.1_fast")),
             ("image_to_video", {"promptText": None, "duration": None}),
-            ("image_to_video", {"promptImage": [{"uri": data_uri(picture()), "position": "first"}]}),
+            ("image_to_video", {"promptImage": [{"uri": data_uri(image_file()), "position": "first"}]}),
             ("image_to_video", {"promptImage": "https://example.com/a.png"}),
             ("image_to_video", {"promptImage": "http://127.0.0.1:9/a.png"}),
             ("image_to_video", {"model": "veo3.1", "duration": 8, "promptImage": [{"uri": "https://example.com/a", "position": p} for p in ("last", "first")]}),
@@ -239,7 +239,7 @@ class TestABody:
             ("image_to_video", {"promptImage": "runway://unknown"}, ["promptImage"]),
             ("image_to_video", {"promptImage": "no url at all"}, ["promptImage"]),
             ("image_to_video", {"promptImage": "data:image/png;base64,%%%"}, ["promptImage"]),
-            ("image_to_video", {"promptImage": data_uri(picture(), "text/plain")}, ["promptImage"]),
+            ("image_to_video", {"promptImage": data_uri(image_file(), "text/plain")}, ["promptImage"]),
             ("image_to_video", {"promptImage": data_uri(b"0" * 4_000_000)}, ["promptImage"]),
             ("image_to_video", {"promptImage": []}, ["promptImage"]),
             ("image_to_video", {"promptImage": [{"uri": "https://example.com/a", "position": "last"}]}, ["promptImage", 0, "position"]),
@@ -391,7 +391,7 @@ class TestATask:
         ]
 
 
-class TestFilms:
+class TestVideos:
     @pytest.mark.parametrize(
         ("endpoint", "given", "size", "frames_count"),
         [
@@ -402,21 +402,21 @@ class TestFilms:
         ],
     )
     def test_are_as_long_and_as_wide_as_asked(self, api: Api, endpoint: str, given: dict[str, Any], size: tuple[int, int], frames_count: int) -> None:
-        with av.open(BytesIO(api.film(endpoint, **given)), "r", format="mp4") as container:
+        with av.open(BytesIO(api.video(endpoint, **given)), "r", format="mp4") as container:
             stream = container.streams.video[0]
             assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
             assert (stream.width, stream.height, stream.frames, float(stream.average_rate or 0)) == (*size, frames_count, 24)
             assert sum(1 for _ in container.decode(stream)) == frames_count
 
     def test_are_the_same_for_the_same_seed_and_others_for_another(self, api: Api) -> None:
-        first, again, other = (api.film(seed=seed) for seed in (1, 1, 2))
+        first, again, other = (api.video(seed=seed) for seed in (1, 1, 2))
 
         assert first == again != other
 
-    def test_begin_with_the_picture_that_is_given(self, api: Api) -> None:
+    def test_begin_with_the_image_that_is_given(self, api: Api) -> None:
         reds = []
         for colour in ("red", "blue"):
-            with av.open(BytesIO(api.film("image_to_video", promptImage=data_uri(picture(colour)), seed=1)), "r", format="mp4") as container:
+            with av.open(BytesIO(api.video("image_to_video", promptImage=data_uri(image_file(colour)), seed=1)), "r", format="mp4") as container:
                 first = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
             reds.append(ImageStat.Stat(first).mean[0])
 
@@ -441,13 +441,13 @@ class TestFilms:
             assert requests.get(url, timeout=5).status_code == 403
 
 
-class TestInputPictures:
+class TestInputImages:
     @pytest.mark.parametrize(("form", "content_type"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")])
     def test_are_fetched_when_the_task_runs(self, api: Api, form: str, content_type: str) -> None:
         received: list[Received] = []
         api.set_faults(queue_seconds=3600)
 
-        with server(answering(Reply(200, picture(form=form), {"Content-Type": content_type}), received=received)) as base:
+        with server(answering(Reply(200, image_file(form=form), {"Content-Type": content_type}), received=received)) as base:
             frames = [{"uri": f"{base}/a?signed=1", "position": "first"}]
             api.create("image_to_video", promptImage=frames)
             assert received == []
@@ -462,7 +462,7 @@ class TestInputPictures:
 
         def answer(request: Received) -> Reply:
             paths.append(request.path)
-            return Reply(200, picture(), {"Content-Type": "image/png"})
+            return Reply(200, image_file(), {"Content-Type": "image/png"})
 
         with server(answer) as base:
             frames = [{"uri": f"{base}/{position}", "position": position} for position in ("last", "first")]
@@ -476,12 +476,12 @@ class TestInputPictures:
         [
             (Reply(404, b"", {"Content-Type": "image/png"}), 'Failed to fetch asset. Received HTTP response code "404".'),
             (Reply(302, b"", {"Location": "/b.png"}), 'Failed to fetch asset. Received HTTP response code "302".'),
-            (Reply(200, picture(), {"Content-Type": "application/octet-stream"}), "Unsupported Content-Type: application/octet-stream"),
+            (Reply(200, image_file(), {"Content-Type": "application/octet-stream"}), "Unsupported Content-Type: application/octet-stream"),
             (Reply(200, b"a text", {"Content-Type": "image/png"}), "Failed to read asset."),
-            (Reply(200, picture(form="JPEG"), {"Content-Type": "image/png"}), "Failed to read asset."),
-            (Reply(200, picture(size=(40, 90)), {"Content-Type": "image/png"}), "Invalid asset aspect ratio."),
-            (Reply(200, picture(size=(90, 40)), {"Content-Type": "image/png"}), "Invalid asset aspect ratio."),
-            (Reply(200, picture(size=(8001, 4100)), {"Content-Type": "image/png"}), "Invalid asset dimensions."),
+            (Reply(200, image_file(form="JPEG"), {"Content-Type": "image/png"}), "Failed to read asset."),
+            (Reply(200, image_file(size=(40, 90)), {"Content-Type": "image/png"}), "Invalid asset aspect ratio."),
+            (Reply(200, image_file(size=(90, 40)), {"Content-Type": "image/png"}), "Invalid asset aspect ratio."),
+            (Reply(200, image_file(size=(8001, 4100)), {"Content-Type": "image/png"}), "Invalid asset dimensions."),
             (Reply(200, b"", {"Content-Type": "image/png"}, content_length=17_000_000), "Asset size exceeds 16.0MB."),
         ],
     )
@@ -495,13 +495,13 @@ class TestInputPictures:
 
     def test_must_answer_a_question_for_their_head(self, api: Api) -> None:
         def answer(request: Received) -> Reply:
-            return Reply(200 if request.method == "GET" else 403, picture(), {"Content-Type": "image/png"})
+            return Reply(200 if request.method == "GET" else 403, image_file(), {"Content-Type": "image/png"})
 
         with server(answer) as base:
             assert api.finished(api.create("image_to_video", promptImage=f"{base}/a.png"))["failureCode"] == "ASSET.INVALID"
 
     @pytest.mark.parametrize("uri", ["http://127.0.0.1:9/nothing.png", data_uri(b"a text")])
-    def test_that_are_nowhere_or_no_pictures_fail_the_task(self, api: Api, uri: str) -> None:
+    def test_that_are_nowhere_or_no_images_fail_the_task(self, api: Api, uri: str) -> None:
         assert api.finished(api.create("image_to_video", promptImage=uri))["failureCode"] == "ASSET.INVALID"
 
 
@@ -597,8 +597,8 @@ class TestTheOfficialSdk:
         with sdk.RunwayML(api_key="key_test", base_url=api.simulator.base_url, max_retries=0) as client:
             yield client
 
-    def test_creates_and_waits_for_a_film(self, client: Any) -> None:
-        created = client.image_to_video.create(model="gen4_turbo", prompt_image=data_uri(picture()), prompt_text="a fox", ratio="1280:720", duration=5)
+    def test_creates_and_waits_for_a_video(self, client: Any) -> None:
+        created = client.image_to_video.create(model="gen4_turbo", prompt_image=data_uri(image_file()), prompt_text="a fox", ratio="1280:720", duration=5)
         done = created.wait_for_task_output(timeout=20)
 
         assert created.estimated_cost.credits == 25

@@ -1,4 +1,4 @@
-"""What a model makes of a picture that it is given. It is no art, but it depends on the picture and on the prompt."""
+"""What a model makes of an image that it is given. It is no art, but it depends on the image and on the prompt."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -11,33 +11,33 @@ _INSETS_PER_SIDE = 4
 
 
 def opened(source: bytes) -> Image.Image:
-    """Return the picture that a file holds, upright."""
-    with Image.open(BytesIO(source)) as picture:
-        return ImageOps.exif_transpose(picture).convert("RGBA" if picture.has_transparency_data else "RGB")
+    """Return the image that a file holds, upright."""
+    with Image.open(BytesIO(source)) as image:
+        return ImageOps.exif_transpose(image).convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def blended(landscape: Image.Image, sources: Sequence[bytes]) -> Image.Image:
-    """Lay the prompt's landscape over the first picture, and hang the others small in its corner."""
+    """Lay the prompt's landscape over the first image, and hang the others small in its corner."""
     first = ImageOps.fit(opened(sources[0]).convert("RGB"), landscape.size)
-    picture = Image.blend(first, landscape, _SHARE_OF_THE_PROMPT)
-    side = min(picture.size) // _INSETS_PER_SIDE
+    image = Image.blend(first, landscape, _SHARE_OF_THE_PROMPT)
+    side = min(image.size) // _INSETS_PER_SIDE
     for number, source in enumerate(sources[1:]):
         inset = ImageOps.fit(opened(source).convert("RGB"), (side, side))
-        picture.paste(inset, (picture.width - (number + 1) * side, picture.height - side))
-    return picture
+        image.paste(inset, (image.width - (number + 1) * side, image.height - side))
+    return image
 
 
 def enlarged(source: bytes, scale: float) -> Image.Image:
-    """Enlarge a picture, up to a size that this machine can bear."""
-    picture = opened(source)
-    scale = min(scale, _SIDE_PIXELS_MAX / max(picture.size))
-    return picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.BICUBIC)
+    """Enlarge an image, up to a size that this machine can bear."""
+    image = opened(source)
+    scale = min(scale, _SIDE_PIXELS_MAX / max(image.size))
+    return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BICUBIC)
 
 
 def cut_out(source: bytes) -> Image.Image:
     """Keep what is in the middle, with soft edges, and make the rest transparent."""
-    picture = opened(source).convert("RGBA")
-    mask = Image.new("L", (4 * picture.width, 4 * picture.height))
+    image = opened(source).convert("RGBA")
+    mask = Image.new("L", (4 * image.width, 4 * image.height))
     ImageDraw.Draw(mask).ellipse((0, 0, mask.width - 1, mask.height - 1), 255)
-    picture.putalpha(mask.reduce(4))
-    return picture
+    image.putalpha(mask.reduce(4))
+    return image

@@ -49,13 +49,13 @@ def draw_landscape(prompt: str, seed: int, index: int, size: Size) -> Image.Imag
     """Return the same pixels for the same arguments. The prompt is written small at the bottom."""
     light = LIGHTS[dice(f"light {prompt}").randrange(len(LIGHTS))]
     chance = dice(f"{prompt}\0{seed}\0{index}")
-    picture = _vertical_gradient(size, (light.zenith, light.middle, light.horizon))
+    image = _vertical_gradient(size, (light.zenith, light.middle, light.horizon))
     if light.stars:
-        _scatter_stars(picture, chance)
-    _raise_disc(picture, light, chance)
-    _stack_hills(picture, light, chance)
-    _write_caption(picture, prompt)
-    return picture
+        _scatter_stars(image, chance)
+    _raise_disc(image, light, chance)
+    _stack_hills(image, light, chance)
+    _write_caption(image, prompt)
+    return image
 
 
 def _vertical_gradient(size: Size, stops: tuple[Colour, ...]) -> Image.Image:
@@ -73,9 +73,9 @@ def _mix(first: Colour, second: Colour, share_of_second: float) -> Colour:
     return red, green, blue
 
 
-def _scatter_stars(picture: Image.Image, chance: Random) -> None:
-    width, height = picture.size
-    draw = ImageDraw.Draw(picture, "RGBA")
+def _scatter_stars(image: Image.Image, chance: Random) -> None:
+    width, height = image.size
+    draw = ImageDraw.Draw(image, "RGBA")
     for _ in range(width * height // 5000):
         x, y = chance.uniform(0, width), chance.uniform(0, height * 0.55)
         radius = chance.choice((0.5, 0.5, 1.0, 1.5)) * height / 1024
@@ -83,39 +83,39 @@ def _scatter_stars(picture: Image.Image, chance: Random) -> None:
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), (255, 255, 255, round(60 + 180 * fade)))
 
 
-def _raise_disc(picture: Image.Image, light: Light, chance: Random) -> None:
+def _raise_disc(image: Image.Image, light: Light, chance: Random) -> None:
     """Hang up the sun or the moon, in its glow."""
-    width, height = picture.size
+    width, height = image.size
     short = min(width, height)
     radius = short * chance.uniform(0.055, 0.1)
     centre = (width * chance.uniform(0.22, 0.78), height * chance.uniform(0.22, 0.46))
     for reach, strength in ((short * 0.62, 0.55), (radius * 2.4, 0.5)):
         glow = Image.radial_gradient("L").resize((round(2 * reach), round(2 * reach)))
         glow = glow.point([round(255 * strength * max(0, 1 - level / _GRADIENT_AT_THE_EDGE) ** 2) for level in range(256)])
-        picture.paste(light.disc, _corner(centre, reach), glow)
+        image.paste(light.disc, _corner(centre, reach), glow)
     side = round(2 * radius)
     disc = Image.new("L", (side * _OVERSAMPLING, side * _OVERSAMPLING))
     ImageDraw.Draw(disc).ellipse((0, 0, disc.width - 1, disc.height - 1), 255)
-    picture.paste(light.disc, _corner(centre, radius), disc.reduce(_OVERSAMPLING))
+    image.paste(light.disc, _corner(centre, radius), disc.reduce(_OVERSAMPLING))
 
 
 def _corner(centre: tuple[float, float], reach: float) -> tuple[int, int]:
     return round(centre[0] - reach), round(centre[1] - reach)
 
 
-def _stack_hills(picture: Image.Image, light: Light, chance: Random) -> None:
+def _stack_hills(image: Image.Image, light: Light, chance: Random) -> None:
     """From far and hazy to near and dark; mist lies at the foot of each."""
     count = chance.randint(4, 6)
     for layer in range(count):
         nearness = (layer + 1) / count
-        crest = _mountain_line(picture.size, chance) if layer < _MOUNTAIN_LAYERS else _hill_line(picture.size, chance, nearness)
-        mask = _below(picture.size, crest, trees=chance if layer >= count - 2 else None)
+        crest = _mountain_line(image.size, chance) if layer < _MOUNTAIN_LAYERS else _hill_line(image.size, chance, nearness)
+        mask = _below(image.size, crest, trees=chance if layer >= count - 2 else None)
         colour = _mix(light.horizon, light.near, 0.18 + 0.82 * nearness**1.3)
         foot = _mix(colour, light.horizon, 0.45 * (1 - nearness) + 0.08)
         top = max(0, round(min(crest)))
-        hill = Image.new("RGB", picture.size, colour)
-        hill.paste(_vertical_gradient((picture.width, picture.height - top), (colour, foot)), (0, top))
-        picture.paste(hill, (0, 0), mask)
+        hill = Image.new("RGB", image.size, colour)
+        hill.paste(_vertical_gradient((image.width, image.height - top), (colour, foot)), (0, top))
+        image.paste(hill, (0, 0), mask)
 
 
 def _mountain_line(size: Size, chance: Random) -> list[float]:
@@ -165,18 +165,18 @@ def _plant_fir(draw: ImageDraw.ImageDraw, foot: tuple[float, float], tall: float
         draw.polygon([(x - half, bottom), (x, bottom - tall * 0.42), (x + half, bottom)], 255)
 
 
-def _write_caption(picture: Image.Image, prompt: str) -> None:
+def _write_caption(image: Image.Image, prompt: str) -> None:
     """One line, shortened to fit, light on a soft shade."""
-    width, height = picture.size
+    width, height = image.size
     pixels = max(10, min(width, height) // 42)
     font = ImageFont.load_default(size=pixels)
     text = _fitting(_plain(prompt), font, width * 0.92)
     place = (width * 0.04, height - pixels * 1.5)
-    shade = Image.new("L", picture.size)
+    shade = Image.new("L", image.size)
     ImageDraw.Draw(shade).text(place, text, 255, font=font, anchor="ls")
     soft = shade.filter(ImageFilter.GaussianBlur(pixels / 6))
-    picture.paste((0, 0, 0), (0, 0), ImageChops.add(soft, soft))
-    ImageDraw.Draw(picture).text(place, text, (255, 255, 255), font=font, anchor="ls")
+    image.paste((0, 0, 0), (0, 0), ImageChops.add(soft, soft))
+    ImageDraw.Draw(image).text(place, text, (255, 255, 255), font=font, anchor="ls")
 
 
 def _plain(text: str) -> str:

@@ -5,4 +5,4 @@ from random import Random
 
 def dice(seed: int | str | None) -> Random:
     """Return the dice of this seed; of None, dice that nobody can foresee."""
-    return Random(seed)  # noqa: S311 - pictures and faults are no secrets, and must be repeatable.
+    return Random(seed)  # noqa: S311 - images and faults are no secrets, and must be repeatable.

@@ -1,4 +1,4 @@
-"""Output files that are films: H.264 in MP4, a slow move over a landscape or over the picture that the film begins with."""
+"""Output files that are videos: H.264 in MP4, a slow move over a landscape or over the image that the video begins with."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from PIL import Image
 from local.simulators.common.image_transform import blended
 from local.simulators.common.landscape import draw_landscape
 
-FILMS_REMEMBERED_MAX = 8
-# Smaller than the real ones, so that a film is drawn in about a second; the proportions are those that were asked for.
+VIDEOS_REMEMBERED_MAX = 8
+# Smaller than the real ones, so that a video is drawn in about a second; the proportions are those that were asked for.
 LONGER_SIDE_PIXELS_MAX = 640
 
 _MARGIN = 1.15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film:
-    """The same values are the same film, to the byte. `sources` are the pictures it is made from, the first one first."""
+class OutputVideo:
+    """The same values are the same video, to the byte. `sources` are the images it is made from, the first one first."""
 
     prompt: str
     seed: int
@@ -58,28 +58,28 @@ class Film:
         return _render(self)
 
 
-@lru_cache(maxsize=FILMS_REMEMBERED_MAX)
-def _render(film: Film) -> bytes:
-    # A film that starts to play before it has arrived whole is written a second time by its own name.
+@lru_cache(maxsize=VIDEOS_REMEMBERED_MAX)
+def _render(video: OutputVideo) -> bytes:
+    # A video that starts to play before it has arrived whole is written a second time by its own name.
     with TemporaryDirectory() as directory:
-        path = Path(directory) / film.file_name
+        path = Path(directory) / video.file_name
         with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:
-            stream = container.add_stream("libx264", rate=film.frames_per_second, options={"preset": "ultrafast", "crf": "28", "threads": "1"})
-            stream.width, stream.height = film.size
+            stream = container.add_stream("libx264", rate=video.frames_per_second, options={"preset": "ultrafast", "crf": "28", "threads": "1"})
+            stream.width, stream.height = video.size
             stream.pix_fmt = "yuv420p"
-            for frame in _frames(film):
+            for frame in _frames(video):
                 encoded = stream.encode(av.VideoFrame.from_image(frame))  # type: ignore[no-untyped-call]
                 container.mux(encoded)
             container.mux(stream.encode(None))
         return path.read_bytes()
 
 
-def _frames(film: Film) -> Iterator[Image.Image]:
-    width, height = film.size
-    scene = draw_landscape(film.prompt, film.seed, film.index, (round(width * _MARGIN), round(height * _MARGIN)))
-    if film.sources:
-        scene = blended(scene, film.sources)
-    for number in range(film.frames_count):
-        share = number / max(1, film.frames_count - 1)
+def _frames(video: OutputVideo) -> Iterator[Image.Image]:
+    width, height = video.size
+    scene = draw_landscape(video.prompt, video.seed, video.index, (round(width * _MARGIN), round(height * _MARGIN)))
+    if video.sources:
+        scene = blended(scene, video.sources)
+    for number in range(video.frames_count):
+        share = number / max(1, video.frames_count - 1)
         left, top = round((scene.width - width) * share), round((scene.height - height) * (1 - share))
         yield scene.crop((left, top, left + width, top + height))

@@ -1,4 +1,4 @@
-"""Output files that are pictures: each depends only on what was asked, and is drawn when somebody wants to see it."""
+"""Output files that are images: each depends only on what was asked, and is drawn when somebody wants to see it."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,15 +12,15 @@ from local.simulators.common.landscape import draw_landscape
 
 type Format = Literal["webp", "png", "jpg"]
 
-PICTURES_REMEMBERED_MAX = 32
+IMAGES_REMEMBERED_MAX = 32
 
 _CONTENT_TYPES = {"webp": "image/webp", "png": "image/png", "jpg": "image/jpeg"}
 _PILLOW_FORMATS = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """The same values are the same picture, to the byte. `quality` is from 0 to 100; PNG has none. `sources` are the files it is made from."""
+class OutputImage:
+    """The same values are the same image, to the byte. `quality` is from 0 to 100; PNG has none. `sources` are the files it is made from."""
 
     prompt: str
     seed: int
@@ -48,19 +48,19 @@ class Picture:
         return _render(self)
 
 
-@lru_cache(maxsize=PICTURES_REMEMBERED_MAX)
-def _render(picture: Picture) -> bytes:
-    drawn = _drawn(picture)
+@lru_cache(maxsize=IMAGES_REMEMBERED_MAX)
+def _render(image: OutputImage) -> bytes:
+    drawn = _drawn(image)
     file = BytesIO()
-    drawn.convert("RGB" if picture.format == "jpg" else drawn.mode).save(file, _PILLOW_FORMATS[picture.format], quality=picture.quality)
+    drawn.convert("RGB" if image.format == "jpg" else drawn.mode).save(file, _PILLOW_FORMATS[image.format], quality=image.quality)
     return file.getvalue()
 
 
-def _drawn(picture: Picture) -> Image.Image:
-    match picture.makes:
+def _drawn(image: OutputImage) -> Image.Image:
+    match image.makes:
         case "enlargement":
-            return enlarged(picture.sources[0], picture.scale)
+            return enlarged(image.sources[0], image.scale)
         case "cutout":
-            return cut_out(picture.sources[0])
-    landscape = draw_landscape(picture.prompt, picture.seed, picture.index, (picture.width, picture.height))
-    return blended(landscape, picture.sources) if picture.sources else landscape
+            return cut_out(image.sources[0])
+    landscape = draw_landscape(image.prompt, image.seed, image.index, (image.width, image.height))
+    return blended(landscape, image.sources) if image.sources else landscape

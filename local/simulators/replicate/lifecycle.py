@@ -13,7 +13,7 @@ from local.simulators.common.scheduler import Scheduler
 from local.simulators.replicate.deliveries import Deliveries
 from local.simulators.replicate.files import Files
 from local.simulators.replicate.predictions import OPEN, Changes, Prediction, PredictionStore, Status
-from local.simulators.replicate.sources import SourceUnusable, checked_picture, fetch_source
+from local.simulators.replicate.sources import SourceUnusable, checked_image, fetch_source
 from local.simulators.replicate.webhooks import Event, Message, Outbox
 
 # Replicate docs, "Receive webhooks": new outputs and the completion, unless a filter says otherwise.
@@ -83,7 +83,7 @@ class Lifecycle:
 
     def _source(self, url: str) -> bytes:
         body = self.files.body_of(url)
-        return fetch_source(url) if body is None else checked_picture(body)
+        return fetch_source(url) if body is None else checked_image(body)
 
     def _finish(self, prediction_id: str) -> None:
         prediction = self.store.find(prediction_id)

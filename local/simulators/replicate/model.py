@@ -124,9 +124,9 @@ def source_urls(model: Model, inputs: Inputs) -> list[str]:
 
 
 def size_in_pixels(inputs: Inputs) -> tuple[int, int]:
-    """Return width and height of each picture that a model makes from these inputs, defaults included.
+    """Return width and height of each image that a model makes from these inputs, defaults included.
 
-    A film of so many lines has them along its shorter side.
+    A video of so many lines has them along its shorter side.
     """
     ratio = inputs.get("aspect_ratio", "custom")
     if lines := LINES_BY_RESOLUTION.get(inputs.get("resolution", "")):

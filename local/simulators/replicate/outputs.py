@@ -2,11 +2,11 @@
 
 from typing import Any, cast
 
-from local.simulators.common.videos import Film
-from local.simulators.replicate.images import Picture
+from local.simulators.common.videos import OutputVideo
+from local.simulators.replicate.images import OutputImage
 from local.simulators.replicate.model import Inputs, Model, size_in_pixels
 
-type Output = Picture | Film
+type Output = OutputImage | OutputVideo
 
 _FRAMES_PER_SECOND = 24
 
@@ -18,9 +18,9 @@ def outputs_of(model: Model, inputs: Inputs, seed: int) -> tuple[Output, ...]:
     if model.makes == "video":
         rate = inputs.get("frames_per_second") or inputs.get("fps") or _FRAMES_PER_SECOND
         seconds = inputs["num_frames"] / rate if "num_frames" in inputs else inputs["duration"]
-        return (Film(index=0, seconds=seconds, frames_per_second=rate, **same),)
+        return (OutputVideo(index=0, seconds=seconds, frames_per_second=rate, **same),)
     return tuple(
-        Picture(
+        OutputImage(
             index=index,
             format=cast("Any", inputs.get("output_format", inputs.get("format", "png"))),
             quality=inputs.get("output_quality", 80),

@@ -11,19 +11,19 @@ _TIMEOUT_SECONDS = 5.0
 
 
 class SourceUnusable(Exception):
-    """The file could not be fetched or is no picture; the message is what the prediction fails with."""
+    """The file could not be fetched or is no image; the message is what the prediction fails with."""
 
 
 def fetch_source(url: str) -> bytes:
     """Return the file. Raises SourceUnusable."""
-    return checked_picture(_from_data_url(url) if url.startswith("data:") else _fetched(url))
+    return checked_image(_from_data_url(url) if url.startswith("data:") else _fetched(url))
 
 
-def checked_picture(body: bytes) -> bytes:
-    """Return the file as it is when it is a picture. Raises SourceUnusable."""
+def checked_image(body: bytes) -> bytes:
+    """Return the file as it is when it is an image. Raises SourceUnusable."""
     try:
-        with Image.open(BytesIO(body)) as picture:
-            picture.load()
+        with Image.open(BytesIO(body)) as image:
+            image.load()
     except Exception as error:
         raise SourceUnusable("cannot identify image file") from error
     return body

@@ -1,7 +1,7 @@
-"""The pictures that a film is made from: fetched when the task runs, under the conditions that the documentation sets.
+"""The images that a video is made from: fetched when the task runs, under the conditions that the documentation sets.
 
 Source: docs.dev.runwayml.com, "API Input Parameters" and "API Troubleshooting Guide". The server must answer HEAD too, which a
-presigned URL of S3 does not; redirects are not followed; the content type must be that of a picture.
+presigned URL of S3 does not; redirects are not followed; the content type must be that of an image.
 """
 
 from base64 import b64decode
@@ -11,7 +11,7 @@ from io import BytesIO
 import requests
 from PIL import Image
 
-PICTURE_BYTES_MAX = 16 * 1024 * 1024
+IMAGE_BYTES_MAX = 16 * 1024 * 1024
 SIDE_PIXELS_MAX = 8000
 RATIO_MIN, RATIO_MAX = 0.5, 2.0
 
@@ -20,10 +20,10 @@ _FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/png": "PNG", "imag
 
 
 class AssetInvalid(Exception):
-    """The picture cannot be used; the message is what the task fails with."""
+    """The image cannot be used; the message is what the task fails with."""
 
 
-def picture(uri: str) -> bytes:
+def fetch_image(uri: str) -> bytes:
     """Return the file. Raises AssetInvalid."""
     content_type, body = _from_data_uri(uri) if uri.startswith("data:") else _fetched(uri)
     try:
@@ -70,7 +70,7 @@ def _refuse(answer: requests.Response) -> None:
     length = answer.headers.get("Content-Length", "")
     if not length.isdigit():
         raise AssetInvalid("Missing or invalid Content-Length.")
-    if int(length) > PICTURE_BYTES_MAX:
+    if int(length) > IMAGE_BYTES_MAX:
         raise AssetInvalid("Asset size exceeds 16.0MB.")
 
 

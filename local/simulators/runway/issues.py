@@ -19,7 +19,7 @@ URL_CHARACTERS_MAX = 2048
 DATA_URI_CHARACTERS_MAX = 5 * 1024 * 1024
 
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
-_PICTURE_TYPES = {"image/jpeg", "image/jpg", "image/png", "image/webp"}
+_IMAGE_TYPES = {"image/jpeg", "image/jpg", "image/png", "image/webp"}
 _TYPE_NAMES = {type(None): "null", bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
 _SIZES = {
     "minLength": ("too_small", "minimum", "string to have >={limit} characters"),
@@ -32,7 +32,7 @@ _SIZES = {
 
 
 def issues_of(body: object, schema: Schema) -> list[Issue]:
-    """Return everything about `body` that `schema` refuses. Beside JSON Schema's words it may say `picture`: a file, by its URI."""
+    """Return everything about `body` that `schema` refuses. Beside JSON Schema's words it may say `image`: a file, by its URI."""
     return [issue for error in _Validator(schema).iter_errors(body) for issue in _told(error)]
 
 
@@ -112,7 +112,7 @@ def _longer_in_utf16(_validator: object, limit: int, text: object, _schema: Sche
         yield ValidationError("too long")
 
 
-def _no_picture(_validator: object, _wanted: object, uri: object, _schema: Schema) -> Iterator[ValidationError]:
+def _not_an_image(_validator: object, _wanted: object, uri: object, _schema: Schema) -> Iterator[ValidationError]:
     if isinstance(uri, str) and (fault := _fault_of_data_uri(uri) if uri.startswith("data:") else _fault_of_url(uri)):
         yield ValidationError(fault)
 
@@ -121,7 +121,7 @@ def _fault_of_data_uri(uri: str) -> str | None:
     match = _DATA_URI.fullmatch(uri)
     if match is None:
         return "Invalid data URI."
-    if match["type"].lower() not in _PICTURE_TYPES:
+    if match["type"].lower() not in _IMAGE_TYPES:
         return "Unsupported asset type. Data URIs must include the content type of the value they encode."
     if len(uri) > DATA_URI_CHARACTERS_MAX:
         return "Asset size exceeds 5.0MB."
@@ -158,4 +158,4 @@ def _address(host: str) -> Any:  # noqa: ANN401 (an address of either version)
         return None
 
 
-_Validator = extend(Draft202012Validator, {"maxLength": _longer_in_utf16, "picture": _no_picture})
+_Validator = extend(Draft202012Validator, {"maxLength": _longer_in_utf16, "image": _not_an_image})

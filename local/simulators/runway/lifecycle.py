@@ -7,8 +7,8 @@ from threading import Thread
 
 from local.simulators.common.clock import Clock
 from local.simulators.common.scheduler import Scheduler
-from local.simulators.common.videos import Film
-from local.simulators.runway.assets import AssetInvalid, picture
+from local.simulators.common.videos import OutputVideo
+from local.simulators.runway.assets import AssetInvalid, fetch_image
 from local.simulators.runway.outcomes import ASSET_INVALID, Failure
 from local.simulators.runway.tasks import OPEN, Status, Task, TaskStore
 
@@ -49,28 +49,28 @@ class Lifecycle:
         started = self.store.change(task.id, only_from=frozenset({Status.PENDING}), status=Status.RUNNING, started_at=self.clock())
         if started is None:
             return
-        if started.fate.picture_uris:
+        if started.fate.image_uris:
             # A host that does not answer must not hold up the others.
             Thread(target=self._fetch_and_run, args=(started,), name="simulated-runway-model", daemon=True).start()
         else:
-            self._later(started.fate.run_seconds, partial(self._finish, film=started.fate.film), started)
+            self._later(started.fate.run_seconds, partial(self._finish, video=started.fate.video), started)
 
     def _fetch_and_run(self, task: Task) -> None:
         try:
-            sources = tuple(picture(uri) for uri in task.fate.picture_uris)
+            sources = tuple(fetch_image(uri) for uri in task.fate.image_uris)
         except AssetInvalid as error:
             self._fail(task, Failure(str(error), ASSET_INVALID))
             return
-        film = None if task.fate.film is None else replace(task.fate.film, sources=sources)
-        self._later(task.fate.run_seconds, partial(self._finish, film=film), task)
+        video = None if task.fate.video is None else replace(task.fate.video, sources=sources)
+        self._later(task.fate.run_seconds, partial(self._finish, video=video), task)
 
-    def _finish(self, task: Task, *, film: Film | None) -> None:
+    def _finish(self, task: Task, *, video: OutputVideo | None) -> None:
         if task.fate.cancelled:
             self._cancel(task)
         elif task.fate.failure is not None:
             self._fail(task, task.fate.failure)
         else:
-            self.store.change(task.id, only_from=_RUNNING, status=Status.SUCCEEDED, film=film)
+            self.store.change(task.id, only_from=_RUNNING, status=Status.SUCCEEDED, video=video)
 
     def _fail(self, task: Task, failure: Failure) -> None:
         self.store.change(task.id, only_from=_RUNNING, status=Status.FAILED, failure=failure, cost=0)

@@ -38,7 +38,7 @@ class Model(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _expand_frames(cls, properties: Mapping[str, Schema]) -> Mapping[str, Schema]:
         expanded = {name: _frames(schema["frames"]) if "frames" in schema else schema for name, schema in properties.items()}
-        return checked_schemas(expanded, frozenset({"picture"}))
+        return checked_schemas(expanded, frozenset({"image"}))
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
@@ -75,7 +75,7 @@ class Model(BaseModel, frozen=True, extra="forbid"):
 
 def _frames(positions: list[str]) -> Schema:
     """Return the schema of an image, which is the first frame, or of images with positions."""
-    uri = {"type": "string", "picture": True}
+    uri = {"type": "string", "image": True}
     frame = {
         "type": "object",
         "additionalProperties": False,
@@ -84,7 +84,7 @@ def _frames(positions: list[str]) -> Schema:
     }
     return {
         "type": ["string", "array"],
-        "picture": True,
+        "image": True,
         "items": frame,
         "minItems": 1,
         "maxItems": len(positions),
@@ -110,8 +110,8 @@ def model_meant(endpoint: str, body: object) -> tuple[Model, Inputs]:
     raise invalid(no_such_model(body))
 
 
-def picture_uris(inputs: Inputs) -> tuple[str, ...]:
-    """Return the URIs of the pictures, that of the first frame first."""
+def image_uris(inputs: Inputs) -> tuple[str, ...]:
+    """Return the URIs of the images, that of the first frame first."""
     given = inputs.get("promptImage", [])
     if isinstance(given, str):
         return (given,)

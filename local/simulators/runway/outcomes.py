@@ -3,9 +3,9 @@
 import secrets
 from dataclasses import dataclass
 
-from local.simulators.common.videos import Film
+from local.simulators.common.videos import OutputVideo
 from local.simulators.runway.faults import Faults
-from local.simulators.runway.model import Inputs, picture_uris
+from local.simulators.runway.model import Inputs, image_uris
 
 FLAGGED_PHRASE = "flag me"
 
@@ -33,13 +33,13 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Fate:
-    """`film` is None for a run that succeeds with nothing; its pictures, which `picture_uris` name, are fetched when it runs."""
+    """`video` is None for a run that succeeds with nothing; its images, which `image_uris` name, are fetched when it runs."""
 
     throttled_seconds: float
     queue_seconds: float
     run_seconds: float
-    film: Film | None
-    picture_uris: tuple[str, ...]
+    video: OutputVideo | None
+    image_uris: tuple[str, ...]
     failure: Failure | None
     cancelled: bool
 
@@ -51,17 +51,17 @@ def decide(inputs: Inputs, faults: Faults) -> Fate:
         throttled_seconds=settings.throttled_seconds,
         queue_seconds=settings.queue_seconds,
         run_seconds=settings.run_seconds,
-        film=None if faults.happens("no_output") else _film(inputs),
-        picture_uris=picture_uris(inputs),
+        video=None if faults.happens("no_output") else _video(inputs),
+        image_uris=image_uris(inputs),
         failure=_failure(inputs.get("promptText", ""), faults),
         cancelled=faults.happens("cancel"),
     )
 
 
-def _film(inputs: Inputs) -> Film:
+def _video(inputs: Inputs) -> OutputVideo:
     width, height = (int(side) for side in inputs["ratio"].split(":"))
     seed = inputs.get("seed")
-    return Film(
+    return OutputVideo(
         prompt=inputs.get("promptText", ""),
         seed=secrets.randbelow(2**31) if seed is None else int(seed),
         index=0,

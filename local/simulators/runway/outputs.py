@@ -1,4 +1,4 @@
-"""The delivery host: films, open to everyone who has a signed URL. Each look at a task signs a new one."""
+"""The delivery host: videos, open to everyone who has a signed URL. Each look at a task signs a new one."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _ALGORITHM = "HS256"
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Draws a film when it is fetched."""
+    """Draws a video when it is fetched."""
 
     base_url: str
     store: TaskStore
@@ -29,7 +29,7 @@ class Outputs:
 
     def urls(self, task: Task) -> list[str]:
         """Return the URLs of what a task has made, good from now on for the lifetime."""
-        if task.film is None:
+        if task.video is None:
             return []
         claims = {"sub": task.id, "exp": (self.clock() + self.lifetime).timestamp()}
         return [f"{self.base_url}/outputs/{task.id}.mp4?_jwt={jwt.encode({'alg': _ALGORITHM}, claims, self._key)}"]
@@ -42,9 +42,9 @@ class Outputs:
         if not self._is_good(request.args.get("_jwt", ""), task_id):
             return Response("Access denied", HTTPStatus.FORBIDDEN)
         task = self.store.find(task_id)
-        if task is None or task.film is None:
+        if task is None or task.video is None:
             return Response("Not found", HTTPStatus.NOT_FOUND)
-        return Response(task.film.render(), content_type=task.film.content_type)
+        return Response(task.video.render(), content_type=task.video.content_type)
 
     def _is_good(self, token: str, task_id: str) -> bool:
         try:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypedDict, Unpack
 
-from local.simulators.common.videos import Film
+from local.simulators.common.videos import OutputVideo
 from local.simulators.runway.outcomes import Failure, Fate
 
 # A task that runs is never shown as done.
@@ -40,7 +40,7 @@ class Task:
     status: Status
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started_at: datetime | None = None
-    film: Film | None = None
+    video: OutputVideo | None = None
     failure: Failure | None = None
     deleted: bool = False
 
@@ -73,7 +73,7 @@ class Changes(TypedDict, total=False):
     status: Status
     cost: int
     started_at: datetime
-    film: Film | None
+    video: OutputVideo | None
     failure: Failure
     deleted: bool
 

@@ -1,4 +1,4 @@
-"""A simulated Stable Diffusion WebUI: its API, real pictures, one run after the other, and faults on request."""
+"""A simulated Stable Diffusion WebUI: its API, real images, one run after the other, and faults on request."""
 
 from local.simulators.stable_diffusion.server import SimulatedStableDiffusion
 

@@ -78,11 +78,11 @@ class Api:
             raise ConnectionAbortedError
         count = 0 if self.faults.happens("no_output") else asked["batch_size"] * asked["n_iter"]
         infotexts = [_infotext(asked, seed + number) for number in range(count)]
-        pictures = [_encoded(_drawn(asked, seed + number, sources), infotext) for number, infotext in enumerate(infotexts)]
+        images = [_encoded(_drawn(asked, seed + number, sources), infotext) for number, infotext in enumerate(infotexts)]
         if self.faults.happens("torn_output"):
-            pictures = [base64.b64encode(b"no picture").decode() for _ in pictures]
+            images = [base64.b64encode(b"not an image").decode() for _ in images]
         info = {"prompt": asked["prompt"], "seed": seed, "all_seeds": [seed + number for number in range(count)], "infotexts": infotexts}
-        return json_response({"images": pictures, "parameters": asked, "info": json.dumps(info)})
+        return json_response({"images": images, "parameters": asked, "info": json.dumps(info)})
 
     def _samplers(self, _request: JsonRequest) -> Response:
         return json_response([{"name": name, "aliases": [], "options": {}} for name in SAMPLERS])
@@ -102,11 +102,11 @@ def _drawn(asked: Mapping[str, Any], seed: int, sources: Sequence[bytes]) -> Ima
     return blended(landscape, sources) if sources else landscape
 
 
-def _encoded(picture: Image.Image, infotext: str) -> str:
+def _encoded(image: Image.Image, infotext: str) -> str:
     metadata = PngImagePlugin.PngInfo()
     metadata.add_text("parameters", infotext)
     file = BytesIO()
-    picture.save(file, "PNG", pnginfo=metadata)
+    image.save(file, "PNG", pnginfo=metadata)
     return base64.b64encode(file.getvalue()).decode()
 
 

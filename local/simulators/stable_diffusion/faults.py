@@ -17,7 +17,7 @@ class FaultSettings(common.FaultSettings):
     """Probabilities are from 0 to 1.
 
     - unavailable: 502 of a proxy in front, before anything is done. out_of_memory: the run fails with 500. lost_answer: the run is made,
-      and the connection closed without an answer. no_output: 200 with an empty list; torn_output: 200 with what is no picture.
+      and the connection closed without an answer. no_output: 200 with an empty list; torn_output: 200 with what is no image.
     - run_seconds: how long a run takes.
     """
 

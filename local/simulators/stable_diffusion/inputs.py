@@ -51,7 +51,7 @@ def parsed(body: object) -> dict[str, Any]:
 
 
 def init_image(asked: Mapping[str, Any]) -> bytes:
-    """Give the picture that a run begins with. Raises the refusal of one that is not there, or is none."""
+    """Give the image that a run begins with. Raises the refusal of one that is not there, or is none."""
     if not asked["init_images"]:
         raise refused(HTTPStatus.NOT_FOUND, "Init image not found")
     encoded: str = asked["init_images"][0]
@@ -59,8 +59,8 @@ def init_image(asked: Mapping[str, Any]) -> bytes:
         encoded = encoded.split(";")[1].split(",")[1]
     try:
         body = base64.b64decode(encoded)
-        with Image.open(BytesIO(body)) as picture:
-            picture.load()
+        with Image.open(BytesIO(body)) as image:
+            image.load()
     except (binascii.Error, OSError, ValueError) as error:
         raise refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Invalid encoded image") from error
     return body
