@@ -112,8 +112,8 @@ class Life(Scheduler):
         self.delays: list[float] = []
         self.lifecycle = Lifecycle(store=TaskStore(), scheduler=self, clock=MovableClock())
         faults = Faults(FaultSettings(throttled_seconds=1, queue_seconds=2, run_seconds=3))
-        fate = decide({"ratio": "1280:720", "duration": 2}, faults)
-        self.task = Task(endpoint="text_to_video", body={}, fate=fate, created_at=MovableClock()(), cost=24, status=Status.THROTTLED)
+        outcome = decide({"ratio": "1280:720", "duration": 2}, faults)
+        self.task = Task(endpoint="text_to_video", body={}, outcome=outcome, created_at=MovableClock()(), cost=24, status=Status.THROTTLED)
         self.lifecycle.begin(self.task)
         self.seen = [self.task.status]
 

@@ -102,12 +102,12 @@ class Api:
         wait_seconds = parse_prefer(request.headers.get("Prefer"))
         wanted = parse_create_request(request.document(), model=model, cancel_after=request.headers.get("Cancel-After"))
         now = self.clock()
-        fate = decide(wanted.model, wanted.input, self.faults)
-        seconds = 0 if fate.ends_early == "aborted" else wanted.cancel_after_seconds
+        outcome = decide(wanted.model, wanted.input, self.faults)
+        seconds = 0 if outcome.ends_early == "aborted" else wanted.cancel_after_seconds
         prediction = Prediction(
             model=wanted.model,
             input=wanted.input,
-            fate=fate,
+            outcome=outcome,
             created_at=now,
             deadline=None if seconds is None else now + timedelta(seconds=seconds),
             webhook=wanted.webhook,

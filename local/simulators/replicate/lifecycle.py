@@ -40,7 +40,7 @@ class Lifecycle:
         if prediction.deadline is not None:
             left = prediction.deadline - prediction.created_at
             self._later(left.total_seconds(), self._pass_deadline, prediction.id)
-        self._later(prediction.fate.queue_seconds, self._start, prediction.id)
+        self._later(prediction.outcome.queue_seconds, self._start, prediction.id)
 
     def cancel(self, prediction_id: str) -> None:
         """End what is still running; what is over stays as it is."""
@@ -49,7 +49,7 @@ class Lifecycle:
     def document(self, prediction: Prediction) -> dict[str, Any]:
         """Return the prediction as the API shows it now: without its data once the retention is over."""
         completed_at = prediction.completed_at
-        removed = completed_at is not None and (prediction.fate.is_removed or self.clock() >= completed_at + self.retention)
+        removed = completed_at is not None and (prediction.outcome.is_removed or self.clock() >= completed_at + self.retention)
         return prediction.document(self.base_url, data_removed=removed)
 
     def _later(self, delay_seconds: float, step: Callable[[str], None], prediction_id: str) -> None:
@@ -60,26 +60,26 @@ class Lifecycle:
         if started is None:
             return
         self._tell(started, "start")
-        logged = self._change_running(prediction_id, logs=f"Using seed: {started.fate.seed}\n")
+        logged = self._change_running(prediction_id, logs=f"Using seed: {started.outcome.seed}\n")
         if logged is not None:
             self._tell(logged, "logs")
-        if started.fate.source_urls:
+        if started.outcome.source_urls:
             # A host that does not answer must not hold up the others.
             Thread(target=self._fetch_and_run, args=(started,), name="simulated-model", daemon=True).start()
         else:
-            self._later(started.fate.run_seconds, self._finish, prediction_id)
+            self._later(started.outcome.run_seconds, self._finish, prediction_id)
 
     def _fetch_and_run(self, prediction: Prediction) -> None:
         try:
-            sources = tuple(self._source(url) for url in prediction.fate.source_urls)
+            sources = tuple(self._source(url) for url in prediction.outcome.source_urls)
         except SourceUnusable as error:
             self._end(prediction.id, Status.FAILED, error=str(error))
             return
-        outputs = prediction.fate.outputs
+        outputs = prediction.outcome.outputs
         if outputs is not None:
             outputs = tuple(replace(output, sources=sources) for output in outputs)
-        self._change_running(prediction.id, fate=replace(prediction.fate, outputs=outputs))
-        self._later(prediction.fate.run_seconds, self._finish, prediction.id)
+        self._change_running(prediction.id, outcome=replace(prediction.outcome, outputs=outputs))
+        self._later(prediction.outcome.run_seconds, self._finish, prediction.id)
 
     def _source(self, url: str) -> bytes:
         body = self.files.body_of(url)
@@ -89,11 +89,11 @@ class Lifecycle:
         prediction = self.store.find(prediction_id)
         if prediction is None or prediction.status is not Status.PROCESSING:
             return
-        if prediction.fate.ends_early == "canceled":
+        if prediction.outcome.ends_early == "canceled":
             self._end(prediction_id, Status.CANCELED)
             return
-        if prediction.fate.error is not None:
-            self._end(prediction_id, Status.FAILED, error=prediction.fate.error)
+        if prediction.outcome.error is not None:
+            self._end(prediction_id, Status.FAILED, error=prediction.outcome.error)
             return
         succeeded = self._change_running(
             prediction_id,
@@ -133,15 +133,15 @@ class Lifecycle:
             self._tell(ended, "completed")
 
     def _publish(self, prediction: Prediction) -> Any:  # noqa: ANN401 (any JSON)
-        if prediction.fate.outputs is None:
+        if prediction.outcome.outputs is None:
             return None
         expires_at = self.clock() + self.retention
-        urls = [self.base_url + self.deliveries.publish(output, expires_at=expires_at) for output in prediction.fate.outputs]
-        match prediction.fate.shape or ("list" if prediction.model.output == "uri[]" else "string"):
+        urls = [self.base_url + self.deliveries.publish(output, expires_at=expires_at) for output in prediction.outcome.outputs]
+        match prediction.outcome.shape or ("list" if prediction.model.output == "uri[]" else "string"):
             case "list":
                 return urls
             case "object":
-                return {"image": urls[0], "info": {"seed": prediction.fate.seed, "more": urls[1:]}} if urls else {}
+                return {"image": urls[0], "info": {"seed": prediction.outcome.seed, "more": urls[1:]}} if urls else {}
             case "text":
                 return "A lighthouse stands at dawn."
             case "empty_list":

@@ -15,7 +15,7 @@ SENSITIVE = "The input or output was flagged as sensitive. Please try again with
 
 
 @dataclass(frozen=True)
-class Fate:
+class Outcome:
     """`error` is None for a run that succeeds; `outputs` is None when it succeeds with no output at all.
 
     `source_urls` are the files that the model is given and fetches when it runs. `ends_early` is how it ends without having run its
@@ -33,13 +33,13 @@ class Fate:
     shape: str = ""
 
 
-def decide(model: Model, given: Inputs, faults: Faults) -> Fate:
+def decide(model: Model, given: Inputs, faults: Faults) -> Outcome:
     """Throw all dice of one prediction. A prompt with the flagged phrase always fails."""
     inputs = model.with_defaults(given)
     seed = inputs.get("seed")
     if seed is None:
         seed = secrets.randbelow(2**31)
-    return Fate(
+    return Outcome(
         queue_seconds=faults.settings.queue_seconds,
         run_seconds=faults.settings.run_seconds,
         seed=seed,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, TypedDict, Unpack
 
 from local.simulators.replicate.model import Model
-from local.simulators.replicate.outcomes import Fate
+from local.simulators.replicate.outcomes import Outcome
 
 
 class Status(StrEnum):
@@ -37,7 +37,7 @@ class Prediction:
 
     model: Model
     input: dict[str, Any]
-    fate: Fate
+    outcome: Outcome
     created_at: datetime
     deadline: datetime | None = None
     webhook: str | None = None
@@ -95,7 +95,7 @@ class Changes(TypedDict, total=False):
     """What changes in the life of a prediction."""
 
     status: Status
-    fate: Fate
+    outcome: Outcome
     output: Any
     error: str | None
     logs: str

@@ -67,14 +67,14 @@ class Api:
         model, inputs = model_meant(endpoint, body)
         if self.faults.happens("no_credits"):
             raise problems.no_credits()
-        fate = decide(inputs, self.faults)
+        outcome = decide(inputs, self.faults)
         task = Task(
             endpoint=endpoint,
             body=cast("Inputs", body),
-            fate=fate,
+            outcome=outcome,
             created_at=self.clock(),
             cost=model.cost(inputs),
-            status=Status.THROTTLED if fate.throttled_seconds else Status.PENDING,
+            status=Status.THROTTLED if outcome.throttled_seconds else Status.PENDING,
         )
         self.lifecycle.begin(task)
         if self.faults.happens("lost_create_answer"):

@@ -28,9 +28,9 @@ class Lifecycle:
         """Keep a new task, and let it run its course."""
         self.store.add(task)
         if task.status is Status.THROTTLED:
-            self._later(task.fate.throttled_seconds, self._queue, task)
+            self._later(task.outcome.throttled_seconds, self._queue, task)
         else:
-            self._later(task.fate.queue_seconds, self._start, task)
+            self._later(task.outcome.queue_seconds, self._start, task)
 
     def delete(self, task: Task) -> None:
         """Cancel what is open, and forget it in any case: a task that was cancelled by its owner cannot be fetched again either."""
@@ -43,32 +43,32 @@ class Lifecycle:
     def _queue(self, task: Task) -> None:
         queued = self.store.change(task.id, only_from=frozenset({Status.THROTTLED}), status=Status.PENDING)
         if queued is not None:
-            self._later(queued.fate.queue_seconds, self._start, queued)
+            self._later(queued.outcome.queue_seconds, self._start, queued)
 
     def _start(self, task: Task) -> None:
         started = self.store.change(task.id, only_from=frozenset({Status.PENDING}), status=Status.RUNNING, started_at=self.clock())
         if started is None:
             return
-        if started.fate.image_uris:
+        if started.outcome.image_uris:
             # A host that does not answer must not hold up the others.
             Thread(target=self._fetch_and_run, args=(started,), name="simulated-runway-model", daemon=True).start()
         else:
-            self._later(started.fate.run_seconds, partial(self._finish, video=started.fate.video), started)
+            self._later(started.outcome.run_seconds, partial(self._finish, video=started.outcome.video), started)
 
     def _fetch_and_run(self, task: Task) -> None:
         try:
-            sources = tuple(fetch_image(uri) for uri in task.fate.image_uris)
+            sources = tuple(fetch_image(uri) for uri in task.outcome.image_uris)
         except AssetInvalid as error:
             self._fail(task, Failure(str(error), ASSET_INVALID))
             return
-        video = None if task.fate.video is None else replace(task.fate.video, sources=sources)
-        self._later(task.fate.run_seconds, partial(self._finish, video=video), task)
+        video = None if task.outcome.video is None else replace(task.outcome.video, sources=sources)
+        self._later(task.outcome.run_seconds, partial(self._finish, video=video), task)
 
     def _finish(self, task: Task, *, video: OutputVideo | None) -> None:
-        if task.fate.cancelled:
+        if task.outcome.cancelled:
             self._cancel(task)
-        elif task.fate.failure is not None:
-            self._fail(task, task.fate.failure)
+        elif task.outcome.failure is not None:
+            self._fail(task, task.outcome.failure)
         else:
             self.store.change(task.id, only_from=_RUNNING, status=Status.SUCCEEDED, video=video)
 

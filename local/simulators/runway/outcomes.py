@@ -32,7 +32,7 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fate:
+class Outcome:
     """`video` is None for a run that succeeds with nothing; its images, which `image_uris` name, are fetched when it runs."""
 
     throttled_seconds: float
@@ -44,10 +44,10 @@ class Fate:
     cancelled: bool
 
 
-def decide(inputs: Inputs, faults: Faults) -> Fate:
+def decide(inputs: Inputs, faults: Faults) -> Outcome:
     """Throw all dice of one task. A prompt with the flagged phrase always fails."""
     settings = faults.settings
-    return Fate(
+    return Outcome(
         throttled_seconds=settings.throttled_seconds,
         queue_seconds=settings.queue_seconds,
         run_seconds=settings.run_seconds,

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, TypedDict, Unpack
 
 from local.simulators.common.videos import OutputVideo
-from local.simulators.runway.outcomes import Failure, Fate
+from local.simulators.runway.outcomes import Failure, Outcome
 
 # A task that runs is never shown as done.
 _PROGRESS_MAX = 0.99
@@ -34,7 +34,7 @@ class Task:
 
     endpoint: str
     body: dict[str, Any]
-    fate: Fate
+    outcome: Outcome
     created_at: datetime
     cost: int
     status: Status
@@ -57,9 +57,9 @@ class Task:
         return document | {"estimatedCost" if self.status in OPEN else "cost": {"credits": self.cost}}
 
     def _progress(self, now: datetime) -> float:
-        if self.started_at is None or self.fate.run_seconds <= 0:
+        if self.started_at is None or self.outcome.run_seconds <= 0:
             return 0.0
-        share = (now - self.started_at).total_seconds() / self.fate.run_seconds
+        share = (now - self.started_at).total_seconds() / self.outcome.run_seconds
         return round(min(max(share, 0.0), _PROGRESS_MAX), 2)
 
 
