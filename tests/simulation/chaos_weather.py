@@ -14,7 +14,7 @@ from unittest import mock
 import requests
 
 from local.lambda_runtime.concurrency import TooManyRequests
-from local.simulators.replicate.faults import Faults, Mishap
+from local.simulators.replicate.faults import Fault, Faults
 from local.stack import LocalStack
 
 FAULTS = {
@@ -76,7 +76,7 @@ def counted_faults() -> Iterator[Counter[str]]:
     counts: Counter[str] = Counter()
     happens = Faults.happens
 
-    def counted(faults: Faults, mishap: Mishap) -> bool:
+    def counted(faults: Faults, mishap: Fault) -> bool:
         has_happened = happens(faults, mishap)
         counts[mishap] += has_happened
         return has_happened

@@ -1,11 +1,11 @@
-"""What goes wrong, and how often."""
+"""Faults that a simulator injects, each with its probability."""
 
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, cast
 
-from local.simulators.common.seeded_random import dice
+from local.simulators.common.seeded_random import seeded_random
 
 _SECONDS_MAX = 3600
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
@@ -14,9 +14,12 @@ _SECONDS = {"type": "number", "minimum": 0, "maximum": _SECONDS_MAX}
 
 @dataclass(frozen=True, kw_only=True)
 class FaultSettings:
-    """What a provider adds is a probability from 0 to 1, seconds if its name says so, or a text; a text of a few names them in TEXTS.
+    """The settings of the faults. A provider adds its own as fields.
 
-    - seed: for the dice of all probabilities; null throws real dice.
+    A field is a text, a number of seconds if its name ends with `_seconds`, or a probability from
+    0 to 1. TEXTS holds the allowed values of a text that is limited to a few.
+
+    - seed: of the random numbers; null makes them unpredictable.
     """
 
     TEXTS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -24,40 +27,48 @@ class FaultSettings:
     seed: int | None = None
 
 
-class Dice[Settings: FaultSettings, Mishap: str]:
-    """The settings in force, and the dice. What a new set does not name goes back to `defaults`."""
+class FaultInjector[Settings: FaultSettings, Fault: str]:
+    """Decides which faults happen, by the current settings. A setting that is not set has its default."""
 
     def __init__(self, defaults: Settings, check: Callable[[object, Mapping[str, Any]], None]) -> None:
-        """Begin with the defaults; `check` raises the provider's refusal of what a JSON Schema forbids."""
+        """Begin with the defaults.
+
+        `check` takes a document and its JSON Schema. It raises the provider's own refusal of an
+        invalid document.
+        """
         self._defaults = defaults
         self._check = check
         self._lock = threading.Lock()
         self._settings = defaults
-        self._dice = dice(defaults.seed)
+        self._random = seeded_random(defaults.seed)
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """The current settings."""
         return self._settings
 
     def document(self) -> dict[str, Any]:
-        """Return the settings in force, each by its name."""
+        """Return the current settings by their names."""
         return asdict(self._settings)
 
-    def set(self, named: object) -> None:
-        """Replace the settings, or have the provider name each unknown fault and each value out of its range."""
-        self._check(named, _schema_of(self._defaults))
+    def set(self, document: object) -> None:
+        """Replace the settings. Raises the provider's refusal, which names each unknown or invalid one."""
+        self._check(document, _schema_of(self._defaults))
         with self._lock:
-            self._settings = replace(self._defaults, **cast("dict[str, Any]", named))
-            self._dice = dice(self._settings.seed)
+            self._settings = replace(self._defaults, **cast("dict[str, Any]", document))
+            self._random = seeded_random(self._settings.seed)
 
-    def happens(self, mishap: Mishap) -> bool:
-        """Throw the dice, unless it is certain: so the same seed means the same for a test, whatever other faults there are."""
-        probability: float = getattr(self._settings, mishap)
+    def happens(self, fault: Fault) -> bool:
+        """Decide whether a fault happens.
+
+        A probability of 0 or 1 draws no random number. So a seed gives a test the same result
+        whatever other faults are certain.
+        """
+        probability: float = getattr(self._settings, fault)
         if probability in (0, 1):
             return bool(probability)
         with self._lock:
-            return self._dice.random() < probability
+            return self._random.random() < probability
 
 
 def _schema_of(settings: FaultSettings) -> dict[str, Any]:

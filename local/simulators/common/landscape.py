@@ -8,7 +8,7 @@ from random import Random
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from local.simulators.common.seeded_random import dice
+from local.simulators.common.seeded_random import seeded_random
 
 type Colour = tuple[int, int, int]
 type Size = tuple[int, int]
@@ -47,13 +47,13 @@ LIGHTS = (
 
 def draw_landscape(prompt: str, seed: int, index: int, size: Size) -> Image.Image:
     """Return the same pixels for the same arguments. The prompt is written small at the bottom."""
-    light = LIGHTS[dice(f"light {prompt}").randrange(len(LIGHTS))]
-    chance = dice(f"{prompt}\0{seed}\0{index}")
+    light = LIGHTS[seeded_random(f"light {prompt}").randrange(len(LIGHTS))]
+    random = seeded_random(f"{prompt}\0{seed}\0{index}")
     image = _vertical_gradient(size, (light.zenith, light.middle, light.horizon))
     if light.stars:
-        _scatter_stars(image, chance)
-    _raise_disc(image, light, chance)
-    _stack_hills(image, light, chance)
+        _scatter_stars(image, random)
+    _raise_disc(image, light, random)
+    _stack_hills(image, light, random)
     _write_caption(image, prompt)
     return image
 
@@ -73,22 +73,22 @@ def _mix(first: Colour, second: Colour, share_of_second: float) -> Colour:
     return red, green, blue
 
 
-def _scatter_stars(image: Image.Image, chance: Random) -> None:
+def _scatter_stars(image: Image.Image, random: Random) -> None:
     width, height = image.size
     draw = ImageDraw.Draw(image, "RGBA")
     for _ in range(width * height // 5000):
-        x, y = chance.uniform(0, width), chance.uniform(0, height * 0.55)
-        radius = chance.choice((0.5, 0.5, 1.0, 1.5)) * height / 1024
+        x, y = random.uniform(0, width), random.uniform(0, height * 0.55)
+        radius = random.choice((0.5, 0.5, 1.0, 1.5)) * height / 1024
         fade = 1 - y / (height * 0.55)
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), (255, 255, 255, round(60 + 180 * fade)))
 
 
-def _raise_disc(image: Image.Image, light: Light, chance: Random) -> None:
+def _raise_disc(image: Image.Image, light: Light, random: Random) -> None:
     """Hang up the sun or the moon, in its glow."""
     width, height = image.size
     short = min(width, height)
-    radius = short * chance.uniform(0.055, 0.1)
-    centre = (width * chance.uniform(0.22, 0.78), height * chance.uniform(0.22, 0.46))
+    radius = short * random.uniform(0.055, 0.1)
+    centre = (width * random.uniform(0.22, 0.78), height * random.uniform(0.22, 0.46))
     for reach, strength in ((short * 0.62, 0.55), (radius * 2.4, 0.5)):
         glow = Image.radial_gradient("L").resize((round(2 * reach), round(2 * reach)))
         glow = glow.point([round(255 * strength * max(0, 1 - level / _GRADIENT_AT_THE_EDGE) ** 2) for level in range(256)])
@@ -103,13 +103,13 @@ def _corner(centre: tuple[float, float], reach: float) -> tuple[int, int]:
     return round(centre[0] - reach), round(centre[1] - reach)
 
 
-def _stack_hills(image: Image.Image, light: Light, chance: Random) -> None:
+def _stack_hills(image: Image.Image, light: Light, random: Random) -> None:
     """From far and hazy to near and dark; mist lies at the foot of each."""
-    count = chance.randint(4, 6)
+    count = random.randint(4, 6)
     for layer in range(count):
         nearness = (layer + 1) / count
-        crest = _mountain_line(image.size, chance) if layer < _MOUNTAIN_LAYERS else _hill_line(image.size, chance, nearness)
-        mask = _below(image.size, crest, trees=chance if layer >= count - 2 else None)
+        crest = _mountain_line(image.size, random) if layer < _MOUNTAIN_LAYERS else _hill_line(image.size, random, nearness)
+        mask = _below(image.size, crest, trees=random if layer >= count - 2 else None)
         colour = _mix(light.horizon, light.near, 0.18 + 0.82 * nearness**1.3)
         foot = _mix(colour, light.horizon, 0.45 * (1 - nearness) + 0.08)
         top = max(0, round(min(crest)))
@@ -118,13 +118,13 @@ def _stack_hills(image: Image.Image, light: Light, chance: Random) -> None:
         image.paste(hill, (0, 0), mask)
 
 
-def _mountain_line(size: Size, chance: Random) -> list[float]:
+def _mountain_line(size: Size, random: Random) -> list[float]:
     """Heights of a crest, one per pixel column, by midpoint displacement."""
     width, height = size
-    line = [chance.uniform(0.48, 0.6), chance.uniform(0.48, 0.6)]
+    line = [random.uniform(0.48, 0.6), random.uniform(0.48, 0.6)]
     roughness = 0.13
     while len(line) <= _CREST_POINTS:
-        between = [(a + b) / 2 + chance.uniform(-roughness, roughness) for a, b in pairwise(line)]
+        between = [(a + b) / 2 + random.uniform(-roughness, roughness) for a, b in pairwise(line)]
         line = [y for pair in zip(line, between, strict=False) for y in pair] + line[-1:]
         roughness *= 0.52
     return [height * _interpolated(line, x / width) for x in range(width)]
@@ -136,9 +136,9 @@ def _interpolated(line: list[float], share: float) -> float:
     return line[left] + (line[left + 1] - line[left]) * (place - left)
 
 
-def _hill_line(size: Size, chance: Random, nearness: float) -> list[float]:
+def _hill_line(size: Size, random: Random, nearness: float) -> list[float]:
     width, height = size
-    waves = [(chance.uniform(0.6, 1.4) * 1.9**n, chance.uniform(0, math.tau), 0.05 / 1.8**n) for n in range(4)]
+    waves = [(random.uniform(0.6, 1.4) * 1.9**n, random.uniform(0, math.tau), 0.05 / 1.8**n) for n in range(4)]
     base = 0.48 + 0.36 * nearness
     return [height * (base + sum(tall * math.sin(often * math.tau * x / width + phase) for often, phase, tall in waves)) for x in range(width)]
 

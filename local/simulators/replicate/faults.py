@@ -8,7 +8,7 @@ from local.simulators.common import faults as common
 from local.simulators.replicate import problems
 from local.simulators.replicate.validation import invalid_fields
 
-type Mishap = Literal[
+type Fault = Literal[
     "lose_webhook",
     "duplicate_webhook",
     "delay_webhook",
@@ -77,7 +77,7 @@ class FaultSettings(common.FaultSettings):
     run_seconds: float = 1.0
 
 
-class Faults(common.Dice[FaultSettings, Mishap]):
+class Faults(common.FaultInjector[FaultSettings, Fault]):
     """The faults of the simulated Replicate."""
 
     def __init__(self, defaults: FaultSettings) -> None:

@@ -34,7 +34,7 @@ class Outcome:
 
 
 def decide(model: Model, given: Inputs, faults: Faults) -> Outcome:
-    """Throw all dice of one prediction. A prompt with the flagged phrase always fails."""
+    """Draw the random numbers of one prediction. A prompt with the flagged phrase always fails."""
     inputs = model.with_defaults(given)
     seed = inputs.get("seed")
     if seed is None:

@@ -8,7 +8,7 @@ from local.simulators.common import faults as common
 from local.simulators.runway.issues import issues_of
 from local.simulators.runway.problems import invalid
 
-type Mishap = Literal[
+type Fault = Literal[
     "throttle",
     "unavailable",
     "server_error",
@@ -46,7 +46,7 @@ class FaultSettings(common.FaultSettings):
     run_seconds: float = 1.0
 
 
-class Faults(common.Dice[FaultSettings, Mishap]):
+class Faults(common.FaultInjector[FaultSettings, Fault]):
     """The faults of the simulated Runway."""
 
     def __init__(self, defaults: FaultSettings) -> None:

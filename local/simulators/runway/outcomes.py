@@ -45,7 +45,7 @@ class Outcome:
 
 
 def decide(inputs: Inputs, faults: Faults) -> Outcome:
-    """Throw all dice of one task. A prompt with the flagged phrase always fails."""
+    """Draw the random numbers of one task. A prompt with the flagged phrase always fails."""
     settings = faults.settings
     return Outcome(
         throttled_seconds=settings.throttled_seconds,

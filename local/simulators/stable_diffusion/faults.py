@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from local.simulators.common import faults as common
 from local.simulators.stable_diffusion.problems import invalid
 
-type Mishap = Literal["unavailable", "out_of_memory", "lost_answer", "no_output", "torn_output"]
+type Fault = Literal["unavailable", "out_of_memory", "lost_answer", "no_output", "torn_output"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class FaultSettings(common.FaultSettings):
     run_seconds: float = 0.5
 
 
-class Faults(common.Dice[FaultSettings, Mishap]):
+class Faults(common.FaultInjector[FaultSettings, Fault]):
     """The faults of the simulated WebUI."""
 
     def __init__(self) -> None:
