@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from local.api_gateway.http_api import HttpApi
 from local.api_gateway.http_server import HttpServer, listen
-from local.api_gateway.token_endpoint import TokenDoor, TokenIssuer, TokenRequest
+from local.api_gateway.token_endpoint import TokenEndpoint, TokenIssuer, TokenRequest
 from local.cloudformation.account import Client, client
 from local.cloudformation.aws_endpoint import LocalAws
 from local.cloudformation.queues import Pollers, read_mappings
 from local.cloudformation.resources import Resources
-from local.cloudformation.schedules import Clock, read_schedules
+from local.cloudformation.schedules import ScheduleRunner, read_schedules
 from local.cloudformation.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secrets, local_parameters
 from local.cloudformation.state_machines import stop_executions
 from local.cloudformation.template import read_template, translate
@@ -111,7 +111,7 @@ class LocalStack:
 
     def fire_schedule(self, logical_id: str) -> Answer:
         """Call a scheduled function now, by its logical id, and wait for its answer."""
-        return self._clock.fire(self._resources.ref(logical_id))
+        return self._schedule_runner.fire(self._resources.ref(logical_id))
 
     def kill_execution_environments(self, logical_id: str) -> int:
         """Kill all execution environments of a function, busy or idle; how many there were."""
@@ -158,13 +158,13 @@ class LocalStack:
         aws.answer_invocations(self._environments)
         api = self._until_stop(self._read_api(), HttpApi.close)
         self._issuer = TokenIssuer(next(iter(api.authorizers.values())))
-        api_server.serve(TokenDoor(self._issuer, api))
+        api_server.serve(TokenEndpoint(self._issuer, api))
 
         mappings = read_mappings(self._resources, self.client("sqs"))
         pollers = self._until_stop(Pollers(mappings, self._environments, self.client("sqs")), Pollers.stop)
-        self._clock = self._until_stop(Clock(read_schedules(self._resources), self._environments), Clock.stop)
+        self._schedule_runner = self._until_stop(ScheduleRunner(read_schedules(self._resources), self._environments), ScheduleRunner.stop)
         pollers.start()
-        self._clock.start()
+        self._schedule_runner.start()
 
     def _simulated_replicate(self, port: int) -> SimulatedReplicate:
         # The simulator would end the whole process for a port that is taken.

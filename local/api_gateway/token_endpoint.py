@@ -69,8 +69,8 @@ class TokenIssuer:
         return jwt.encode({"alg": "RS256", "kid": "dummy"}, claims, key)
 
 
-class TokenDoor:
-    """The API with the door for tokens beside it."""
+class TokenEndpoint:
+    """The API, and the token endpoint beside it."""
 
     def __init__(self, issuer: TokenIssuer, api: Application) -> None:
         """Pass everything but `PATH` on to the API."""

@@ -18,7 +18,7 @@ from local.cloudformation.state_machines import definition_json
 
 
 @dataclass(frozen=True)
-class Created:
+class PhysicalResource:
     """What Ref and Fn::GetAtt say of a resource."""
 
     ref: str
@@ -26,7 +26,7 @@ class Created:
 
 
 @dataclass(frozen=True)
-class Order:
+class CreateRequest:
     """A resource to be made: its physical name unless the properties name it, and its resolved properties."""
 
     logical_id: str
@@ -69,25 +69,25 @@ _SCALARS: Mapping[str, Callable[[Value], Value]] = {
 }
 
 
-def _table(order: Order) -> Created:
-    properties = {"TableName": order.name, **order.properties}
-    table = call(order.client("dynamodb"), "CreateTable", "create_table", properties)["TableDescription"]
+def _table(request: CreateRequest) -> PhysicalResource:
+    properties = {"TableName": request.name, **request.properties}
+    table = call(request.client("dynamodb"), "CreateTable", "create_table", properties)["TableDescription"]
     attributes = {"Arn": table["TableArn"]}
     if "LatestStreamArn" in table:
         attributes["StreamArn"] = table["LatestStreamArn"]
-    return Created(table["TableName"], attributes)
+    return PhysicalResource(table["TableName"], attributes)
 
 
-def _bucket(order: Order) -> Created:
-    s3 = order.client("s3")
-    name = order.properties.get("BucketName", order.name.lower())
+def _bucket(request: CreateRequest) -> PhysicalResource:
+    s3 = request.client("s3")
+    name = request.properties.get("BucketName", request.name.lower())
     s3.create_bucket(Bucket=name)
-    if versioning := order.properties.get("VersioningConfiguration"):
+    if versioning := request.properties.get("VersioningConfiguration"):
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
-    if cors := order.properties.get("CorsConfiguration"):
+    if cors := request.properties.get("CorsConfiguration"):
         s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_cors_rule(rule) for rule in cors["CorsRules"]]})
     domains = {"DomainName": f"{name}.s3.{URL_SUFFIX}", "RegionalDomainName": f"{name}.s3.{REGION}.{URL_SUFFIX}"}
-    return Created(name, {"Arn": f"arn:aws:s3:::{name}", **domains})
+    return PhysicalResource(name, {"Arn": f"arn:aws:s3:::{name}", **domains})
 
 
 def _cors_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,77 +95,77 @@ def _cors_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in rule.items()}
 
 
-def _queue(order: Order) -> Created:
-    sqs = order.client("sqs")
-    settings = {name: value for name, value in order.properties.items() if name not in ("QueueName", "Tags")}
-    name = order.properties.get("QueueName", order.name)
+def _queue(request: CreateRequest) -> PhysicalResource:
+    sqs = request.client("sqs")
+    settings = {name: value for name, value in request.properties.items() if name not in ("QueueName", "Tags")}
+    name = request.properties.get("QueueName", request.name)
     url = call(sqs, "CreateQueue", "create_queue", {"QueueName": name, "Attributes": settings})["QueueUrl"]
-    return Created(url, {"Arn": arn("sqs", name), "QueueName": name, "QueueUrl": url})
+    return PhysicalResource(url, {"Arn": arn("sqs", name), "QueueName": name, "QueueUrl": url})
 
 
-def _event_bus(order: Order) -> Created:
-    properties = {"Name": order.name, **order.properties}
-    bus_arn = call(order.client("events"), "CreateEventBus", "create_event_bus", properties)["EventBusArn"]
-    return Created(properties["Name"], {"Arn": bus_arn, "Name": properties["Name"]})
+def _event_bus(request: CreateRequest) -> PhysicalResource:
+    properties = {"Name": request.name, **request.properties}
+    bus_arn = call(request.client("events"), "CreateEventBus", "create_event_bus", properties)["EventBusArn"]
+    return PhysicalResource(properties["Name"], {"Arn": bus_arn, "Name": properties["Name"]})
 
 
-def _rule(order: Order) -> Created:
-    events = order.client("events")
-    properties = {"Name": order.name, **order.properties}
+def _rule(request: CreateRequest) -> PhysicalResource:
+    events = request.client("events")
+    properties = {"Name": request.name, **request.properties}
     rule_arn = call(events, "PutRule", "put_rule", properties)["RuleArn"]
     if properties.get("Targets"):
         call(events, "PutTargets", "put_targets", {"Rule": properties["Name"], **properties})
     bus = properties.get("EventBusName", "default")
-    return Created(properties["Name"] if bus == "default" else f"{bus}|{properties['Name']}", {"Arn": rule_arn})
+    return PhysicalResource(properties["Name"] if bus == "default" else f"{bus}|{properties['Name']}", {"Arn": rule_arn})
 
 
-def _user_pool(order: Order) -> Created:
-    properties = {"PoolName": order.properties.get("UserPoolName", order.name), **order.properties}
-    pool = call(order.client("cognito-idp"), "CreateUserPool", "create_user_pool", properties)["UserPool"]
+def _user_pool(request: CreateRequest) -> PhysicalResource:
+    properties = {"PoolName": request.properties.get("UserPoolName", request.name), **request.properties}
+    pool = call(request.client("cognito-idp"), "CreateUserPool", "create_user_pool", properties)["UserPool"]
     provider = f"cognito-idp.{REGION}.{URL_SUFFIX}/{pool['Id']}"
     attributes = {"Arn": pool["Arn"], "UserPoolId": pool["Id"], "ProviderName": provider, "ProviderURL": f"https://{provider}"}
-    return Created(pool["Id"], attributes)
+    return PhysicalResource(pool["Id"], attributes)
 
 
-def _user_pool_client(order: Order) -> Created:
-    properties = {"ClientName": order.name, **order.properties}
-    made = call(order.client("cognito-idp"), "CreateUserPoolClient", "create_user_pool_client", properties)
+def _user_pool_client(request: CreateRequest) -> PhysicalResource:
+    properties = {"ClientName": request.name, **request.properties}
+    made = call(request.client("cognito-idp"), "CreateUserPoolClient", "create_user_pool_client", properties)
     client_id = made["UserPoolClient"]["ClientId"]
-    return Created(client_id, {"ClientId": client_id})
+    return PhysicalResource(client_id, {"ClientId": client_id})
 
 
-def _user_pool_group(order: Order) -> Created:
-    properties = {"GroupName": order.name, **order.properties}
-    call(order.client("cognito-idp"), "CreateGroup", "create_group", properties)
-    return Created(properties["GroupName"])
+def _user_pool_group(request: CreateRequest) -> PhysicalResource:
+    properties = {"GroupName": request.name, **request.properties}
+    call(request.client("cognito-idp"), "CreateGroup", "create_group", properties)
+    return PhysicalResource(properties["GroupName"])
 
 
-def _secret(order: Order) -> Created:
-    secrets = order.client("secretsmanager")
-    properties = {"Name": order.name, **order.properties}
+def _secret(request: CreateRequest) -> PhysicalResource:
+    secrets = request.client("secretsmanager")
+    properties = {"Name": request.name, **request.properties}
     if (rules := properties.get("GenerateSecretString")) is not None:
         password = call(secrets, "GetRandomPassword", "get_random_password", rules)["RandomPassword"]
         template = rules.get("SecretStringTemplate")
         filled = {**json.loads(template), rules["GenerateStringKey"]: password} if template else password
         properties["SecretString"] = json.dumps(filled) if template else password
     secret_arn = call(secrets, "CreateSecret", "create_secret", properties)["ARN"]
-    return Created(secret_arn, {"Id": secret_arn})
+    return PhysicalResource(secret_arn, {"Id": secret_arn})
 
 
-def _state_machine(order: Order) -> Created:
-    properties = order.properties
-    name = properties.get("StateMachineName", order.name)
+def _state_machine(request: CreateRequest) -> PhysicalResource:
+    properties = request.properties
+    name = properties.get("StateMachineName", request.name)
     arguments = {
         "name": name,
-        "definition": definition_json(properties, order.build_dir),
+        "definition": definition_json(properties, request.build_dir),
         "roleArn": properties["RoleArn"],
         "type": properties.get("StateMachineType", "STANDARD"),
     }
-    machine_arn = order.client("stepfunctions").create_state_machine(**arguments)["stateMachineArn"]
-    return Created(machine_arn, {"Arn": machine_arn, "Name": name})
+    machine_arn = request.client("stepfunctions").create_state_machine(**arguments)["stateMachineArn"]
+    return PhysicalResource(machine_arn, {"Arn": machine_arn, "Name": name})
 
 
-CREATORS: Mapping[str, Callable[[Order], Created]] = {
+CREATORS: Mapping[str, Callable[[CreateRequest], PhysicalResource]] = {
     "AWS::Cognito::UserPool": _user_pool,
     "AWS::Cognito::UserPoolClient": _user_pool_client,
     "AWS::Cognito::UserPoolGroup": _user_pool_group,

@@ -8,68 +8,68 @@ from typing import Any
 
 from local.cloudformation.account import ACCOUNT_ID, PARTITION, Client, arn
 from local.cloudformation.intrinsics import Resolver, Unresolvable, Value, parameter_values, pseudo_parameters
-from local.cloudformation.resource_types import CREATORS, Created, Order
+from local.cloudformation.resource_types import CREATORS, CreateRequest, PhysicalResource
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ResourceRequest:
     """A resource to be named: its name unless its properties say another, and each resolved property when asked for."""
 
     name: str
     value: Callable[[str], Value]
 
 
-def _function(wanted: Wanted) -> Created:
-    name = wanted.value("FunctionName") or wanted.name
-    return Created(name, {"Arn": arn("lambda", f"function:{name}")})
+def _function(request: ResourceRequest) -> PhysicalResource:
+    name = request.value("FunctionName") or request.name
+    return PhysicalResource(name, {"Arn": arn("lambda", f"function:{name}")})
 
 
-def _version(wanted: Wanted) -> Created:
-    return Created(arn("lambda", f"function:{wanted.value('FunctionName')}:1"), {"Version": "1"})
+def _version(request: ResourceRequest) -> PhysicalResource:
+    return PhysicalResource(arn("lambda", f"function:{request.value('FunctionName')}:1"), {"Version": "1"})
 
 
-def _alias(wanted: Wanted) -> Created:
-    return Created(arn("lambda", f"function:{wanted.value('FunctionName')}:{wanted.value('Name')}"))
+def _alias(request: ResourceRequest) -> PhysicalResource:
+    return PhysicalResource(arn("lambda", f"function:{request.value('FunctionName')}:{request.value('Name')}"))
 
 
-def _layer(wanted: Wanted) -> Created:
-    layer_arn = arn("lambda", f"layer:{wanted.value('LayerName') or wanted.name}:1")
-    return Created(layer_arn, {"LayerVersionArn": layer_arn})
+def _layer(request: ResourceRequest) -> PhysicalResource:
+    layer_arn = arn("lambda", f"layer:{request.value('LayerName') or request.name}:1")
+    return PhysicalResource(layer_arn, {"LayerVersionArn": layer_arn})
 
 
-def _role(wanted: Wanted) -> Created:
-    name = wanted.value("RoleName") or wanted.name
-    return Created(name, {"Arn": f"arn:{PARTITION}:iam::{ACCOUNT_ID}:role/{name}", "RoleId": name})
+def _role(request: ResourceRequest) -> PhysicalResource:
+    name = request.value("RoleName") or request.name
+    return PhysicalResource(name, {"Arn": f"arn:{PARTITION}:iam::{ACCOUNT_ID}:role/{name}", "RoleId": name})
 
 
-def _log_group(wanted: Wanted) -> Created:
-    name = wanted.value("LogGroupName") or wanted.name
-    return Created(name, {"Arn": arn("logs", f"log-group:{name}:*")})
+def _log_group(request: ResourceRequest) -> PhysicalResource:
+    name = request.value("LogGroupName") or request.name
+    return PhysicalResource(name, {"Arn": arn("logs", f"log-group:{name}:*")})
 
 
-def _schedule(wanted: Wanted) -> Created:
-    name = wanted.value("Name") or wanted.name
-    return Created(name, {"Arn": arn("scheduler", f"schedule/default/{name}")})
+def _schedule(request: ResourceRequest) -> PhysicalResource:
+    name = request.value("Name") or request.name
+    return PhysicalResource(name, {"Arn": arn("scheduler", f"schedule/default/{name}")})
 
 
-def _topic(wanted: Wanted) -> Created:
-    topic_arn = arn("sns", wanted.value("TopicName") or wanted.name)
-    return Created(topic_arn, {"TopicArn": topic_arn})
+def _topic(request: ResourceRequest) -> PhysicalResource:
+    topic_arn = arn("sns", request.value("TopicName") or request.name)
+    return PhysicalResource(topic_arn, {"TopicArn": topic_arn})
 
 
-def _stage(wanted: Wanted) -> Created:
-    return Created(wanted.value("StageName"))
+def _stage(request: ResourceRequest) -> PhysicalResource:
+    return PhysicalResource(request.value("StageName"))
 
 
-def _name_alone(wanted: Wanted) -> Created:
-    return Created(wanted.name, {"Arn": arn("local", wanted.name)})
+def _name_alone(request: ResourceRequest) -> PhysicalResource:
+    return PhysicalResource(request.name, {"Arn": arn("local", request.name)})
 
 
 # What needs a name and no more: either this package plays it itself (functions, routes, triggers), or it has nothing to do
 # on one machine (permissions, alarms, retention).
-_NAMED: Mapping[str, Callable[[Wanted], Created]] = {
+_NAMED: Mapping[str, Callable[[ResourceRequest], PhysicalResource]] = {
     "AWS::ApiGatewayV2::Stage": _stage,
     "AWS::CloudWatch::Alarm": _name_alone,
     "AWS::CloudWatch::Dashboard": _name_alone,
@@ -115,12 +115,12 @@ class Resources:
         self._declared: Mapping[str, Any] = template["Resources"]
         self._stack_name = stack_name
         self._build_dir = build_dir
-        self._named: Mapping[str, Callable[[Wanted], Created]] = {
+        self._named: Mapping[str, Callable[[ResourceRequest], PhysicalResource]] = {
             **_NAMED,
-            "AWS::ApiGatewayV2::Api": lambda wanted: Created(wanted.name, {"ApiEndpoint": api_url, "ApiId": wanted.name}),
+            "AWS::ApiGatewayV2::Api": lambda request: PhysicalResource(request.name, {"ApiEndpoint": api_url, "ApiId": request.name}),
         }
         self._client = client
-        self._created: dict[str, Created] = {}
+        self._physical_resources: dict[str, PhysicalResource] = {}
         self._in_creation: list[str] = []
 
     def create(self) -> None:
@@ -156,9 +156,9 @@ class Resources:
         condition = declaration.get("Condition")
         return condition is None or self._resolver.condition(condition)
 
-    def _get(self, logical_id: str) -> Created:
-        if logical_id in self._created:
-            return self._created[logical_id]
+    def _get(self, logical_id: str) -> PhysicalResource:
+        if logical_id in self._physical_resources:
+            return self._physical_resources[logical_id]
         declaration = self._declared.get(logical_id)
         if declaration is None:
             raise Unresolvable(f"the template has neither a parameter nor a resource {logical_id}")
@@ -167,17 +167,17 @@ class Resources:
         if logical_id in self._in_creation:
             raise Unresolvable(f"a circle: {' → '.join([*self._in_creation, logical_id])}")
         self._in_creation.append(logical_id)
-        self._created[logical_id] = self._make(logical_id, declaration)
+        self._physical_resources[logical_id] = self._make(logical_id, declaration)
         self._in_creation.pop()
-        return self._created[logical_id]
+        return self._physical_resources[logical_id]
 
-    def _make(self, logical_id: str, declaration: Mapping[str, Any]) -> Created:
+    def _make(self, logical_id: str, declaration: Mapping[str, Any]) -> PhysicalResource:
         resource_type = declaration["Type"]
         properties = declaration.get("Properties", {})
         name = f"{self._stack_name}-{logical_id}"
         if resource_type in self._named:
-            return self._named[resource_type](Wanted(name, lambda key: self._resolver.resolve(properties.get(key))))
+            return self._named[resource_type](ResourceRequest(name, lambda key: self._resolver.resolve(properties.get(key))))
         if resource_type not in CREATORS:
             raise Unresolvable(f"{logical_id} is an {resource_type}, which has no stand-in here")
-        order = Order(logical_id, name, self._resolver.resolve(properties), self._client, self._build_dir)
-        return CREATORS[resource_type](order)
+        request = CreateRequest(logical_id, name, self._resolver.resolve(properties), self._client, self._build_dir)
+        return CREATORS[resource_type](request)

@@ -73,7 +73,7 @@ def _targets(resources: Resources) -> Iterator[tuple[str, Mapping[str, Any], Map
                 yield logical_id, properties, target, "aws.events"
 
 
-class Clock:
+class ScheduleRunner:
     """Fires the schedules, each for the first time after one period."""
 
     def __init__(self, schedules: list[Schedule], environments: ExecutionEnvironments) -> None:

@@ -49,5 +49,5 @@ class SimulatedRunway(Simulator):
 
     @override
     def answer(self, request: JsonRequest) -> Response:
-        door = self._api if request.path.startswith("/v1/") else self._others
-        return door.answer(request)
+        application = self._api if request.path.startswith("/v1/") else self._others
+        return application.answer(request)
