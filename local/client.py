@@ -40,7 +40,7 @@ class Client:
 
     def call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 (requests' own options, a JSON document)
         """Call, and give the document of the answer; None when it has none."""
-        answer = self._session.request(method, f"{self._api_url}{path}", timeout=_TIMEOUT_SECONDS, **options)
-        if not answer.ok:
-            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}", response=answer)
-        return answer.json() if answer.content else None
+        response = self._session.request(method, f"{self._api_url}{path}", timeout=_TIMEOUT_SECONDS, **options)
+        if not response.ok:
+            raise requests.HTTPError(f"{method} {path}: {response.status_code} {response.text}", response=response)
+        return response.json() if response.content else None

@@ -23,7 +23,7 @@ from local.cloudformation.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secr
 from local.cloudformation.state_machines import stop_executions
 from local.cloudformation.template import read_template, translate
 from local.lambda_runtime.concurrency import ExecutionEnvironments
-from local.lambda_runtime.execution_environment import Answer, emulator
+from local.lambda_runtime.execution_environment import InvocationResponse, emulator
 from local.lambda_runtime.functions import FunctionSpec, read_functions
 from local.lambda_runtime.runtime_directory import lay_out_runtime
 from local.real_replicate import RealReplicate
@@ -98,18 +98,18 @@ class LocalStack:
         token_use: str = "id",  # noqa: S107
     ) -> str:
         """Sign a token of the local user pool, as `POST /local/token` gives it. Raises pydantic's ValidationError."""
-        wanted = {"user": user, "platform": platform, "groups": list(groups), "expires_in_seconds": expires_in_seconds, "token_use": token_use}
-        return self._issuer.issue(TokenRequest.model_validate(wanted))
+        request = {"user": user, "platform": platform, "groups": list(groups), "expires_in_seconds": expires_in_seconds, "token_use": token_use}
+        return self._issuer.issue(TokenRequest.model_validate(request))
 
     def physical_id(self, logical_id: str) -> str:
         """Tell what Ref says of a resource of the template."""
         return self._resources.ref(logical_id)
 
-    def invoke(self, logical_id: str, payload: bytes) -> Answer:
+    def invoke(self, logical_id: str, payload: bytes) -> InvocationResponse:
         """Run a function of the template once, by its logical id."""
         return self._environments.invoke(self._resources.ref(logical_id), payload)
 
-    def fire_schedule(self, logical_id: str) -> Answer:
+    def fire_schedule(self, logical_id: str) -> InvocationResponse:
         """Call a scheduled function now, by its logical id, and wait for its answer."""
         return self._schedule_runner.fire(self._resources.ref(logical_id))
 
@@ -155,7 +155,7 @@ class LocalStack:
             ExecutionEnvironments(self._functions, runtime_dir=lay_out_runtime(runtime_dir), log_dir=log_dir), ExecutionEnvironments.close
         )
         self._until_stop(self.client("stepfunctions"), stop_executions)
-        aws.answer_invocations(self._environments)
+        aws.serve_invocations(self._environments)
         api = self._until_stop(self._read_api(), HttpApi.close)
         self._issuer = TokenIssuer(next(iter(api.authorizers.values())))
         api_server.serve(TokenEndpoint(self._issuer, api))

@@ -25,7 +25,7 @@ class Cors:
         """Tell whether a browser asks for permission only."""
         return request.method == "OPTIONS" and "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
 
-    def preflight_answer(self) -> Response:
+    def preflight_response(self) -> Response:
         """Answer a preflight; `add_headers` says to whom it applies."""
         return Response(status=HTTPStatus.NO_CONTENT, headers={name: value for name, value in self._preflight.items() if value})
 

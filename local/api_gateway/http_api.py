@@ -16,10 +16,10 @@ from werkzeug.wrappers import Request, Response
 from local.api_gateway.cors import Cors
 from local.api_gateway.http_server import Environ, StartResponse
 from local.api_gateway.jwt_authorizer import Forbidden, Identity, JwtAuthorizer, Unauthorized
-from local.api_gateway.payloads import MalformedAnswer, event_of, response_of
+from local.api_gateway.payloads import MalformedResponse, event_of, response_of
 from local.api_gateway.routes import Match, Route, read_routes
 from local.lambda_runtime.concurrency import ExecutionEnvironments, TooManyRequests
-from local.lambda_runtime.execution_environment import Answer
+from local.lambda_runtime.execution_environment import InvocationResponse
 from local.lambda_runtime.invocations import PAYLOAD_BYTES_MAX
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class _Refused(Exception):
 
     def __init__(self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
-        self.answer = Response(json.dumps({"message": text}), status, headers, content_type="application/json")
+        self.response = Response(json.dumps({"message": text}), status, headers, content_type="application/json")
 
 
 class HttpApi:
@@ -53,7 +53,7 @@ class HttpApi:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         request = Request(environ)
-        response = self._answer(request)
+        response = self._respond(request)
         if self._cors:
             self._cors.add_headers(request, response)
         return response(environ, start_response)
@@ -62,17 +62,17 @@ class HttpApi:
         """Take no more requests to the functions."""
         self._integrations.shutdown(wait=False, cancel_futures=True)
 
-    def _answer(self, request: Request) -> Response:
+    def _respond(self, request: Request) -> Response:
         match = self._routes.find(request.method, request.path)
         if self._cors and self._cors.is_preflight(request) and (match is None or _leaves_preflight(match.route)):
-            return self._cors.preflight_answer()
+            return self._cors.preflight_response()
         if match is None:
-            return _Refused(HTTPStatus.NOT_FOUND, "Not Found").answer
+            return _Refused(HTTPStatus.NOT_FOUND, "Not Found").response
         try:
             identity = self._identify(request, match.route)
             return self._integrate(match.route, self._payload(request, match, identity))
         except _Refused as refused:
-            return refused.answer
+            return refused.response
 
     def _payload(self, request: Request, match: Match, identity: Identity | None) -> bytes:
         if (request.content_length or 0) <= BODY_BYTES_MAX:
@@ -95,12 +95,12 @@ class HttpApi:
         """Call the function; it goes on when the integration's time is up, only nobody hears its answer any more."""
         invocation = self._integrations.submit(self._environments.invoke, route.function, payload)
         try:
-            answer: Answer = invocation.result(route.timeout_seconds)
-            if not answer.failed:
-                return response_of(answer.payload)
+            response: InvocationResponse = invocation.result(route.timeout_seconds)
+            if not response.failed:
+                return response_of(response.payload)
         except (FutureTimeoutError, TooManyRequests) as error:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable") from error
-        except MalformedAnswer as error:
+        except MalformedResponse as error:
             logger.warning("%s gave no HTTP answer: %s", route.function, error)
         raise _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
 

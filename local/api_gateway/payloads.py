@@ -28,7 +28,7 @@ _TEXT_SUFFIXES = ("+json", "+xml")
 _STATUS = re.compile(r"[1-5][0-9][0-9]")
 
 
-class MalformedAnswer(Exception):
+class MalformedResponse(Exception):
     """A function's answer that HTTP APIs turn into 500."""
 
 
@@ -84,19 +84,19 @@ def _context(request: Request, match: Match, identity: Identity | None, *, api_i
 
 def response_of(payload: bytes) -> Response:
     """Make the HTTP answer for a function's answer. Raises MalformedAnswer."""
-    answer = json.loads(payload or b"null")
-    if not isinstance(answer, dict) or "statusCode" not in answer:
+    response = json.loads(payload or b"null")
+    if not isinstance(response, dict) or "statusCode" not in response:
         # HTTP APIs infer the rest: the whole answer is the body of a 200.
-        text = answer if isinstance(answer, str) else json.dumps(answer, separators=(",", ":"))
+        text = response if isinstance(response, str) else json.dumps(response, separators=(",", ":"))
         return Response(text, HTTPStatus.OK, content_type="application/json")
     headers = Headers()
-    for name, value in (answer.get("headers") or {}).items():
+    for name, value in (response.get("headers") or {}).items():
         headers[name] = value if isinstance(value, str) else json.dumps(value)
-    for cookie in answer.get("cookies") or []:
+    for cookie in response.get("cookies") or []:
         headers.add("Set-Cookie", cookie)
     if "Content-Type" not in headers:
         headers["Content-Type"] = "text/plain; charset=utf-8"
-    return Response(_decoded_body(answer), _status(answer["statusCode"]), headers)
+    return Response(_decoded_body(response), _status(response["statusCode"]), headers)
 
 
 def _headers(request: Request) -> dict[str, str]:
@@ -128,21 +128,21 @@ def _body(body: bytes, content_type: str) -> dict[str, Any]:
     return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
-def _decoded_body(answer: dict[str, Any]) -> bytes:
-    body = answer.get("body")
+def _decoded_body(response: dict[str, Any]) -> bytes:
+    body = response.get("body")
     if body is None:
         return b""
     if not isinstance(body, str):
-        raise MalformedAnswer("the body is not text")
-    if not answer.get("isBase64Encoded"):
+        raise MalformedResponse("the body is not text")
+    if not response.get("isBase64Encoded"):
         return body.encode()
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error as error:
-        raise MalformedAnswer("the body is not base64") from error
+        raise MalformedResponse("the body is not base64") from error
 
 
 def _status(code: object) -> int:
     if isinstance(code, bool) or not isinstance(code, int | str) or not _STATUS.fullmatch(str(code)):
-        raise MalformedAnswer(f"not a status code: {code}")
+        raise MalformedResponse(f"not a status code: {code}")
     return int(code)

@@ -39,7 +39,7 @@ class TokenIssuer:
         """Sign what this authorizer will take."""
         self._authorizer = authorizer
 
-    def issue(self, wanted: TokenRequest) -> str:
+    def issue(self, request: TokenRequest) -> str:
         """Sign a token as Cognito writes it. Raises LookupError when the stack trusts a foreign issuer."""
         pool_id = pool_id_of(self._authorizer.issuer)
         pools = cognitoidp_backends[ACCOUNT_ID][REGION].user_pools
@@ -47,23 +47,23 @@ class TokenIssuer:
             raise LookupError(f"tokens for this stack come from {self._authorizer.issuer}")
         now = int(time.time())
         claims: dict[str, Any] = {
-            "sub": wanted.user,
+            "sub": request.user,
             "iss": self._authorizer.issuer,
-            "token_use": wanted.token_use,
-            "iat": min(now, now + wanted.expires_in_seconds),
+            "token_use": request.token_use,
+            "iat": min(now, now + request.expires_in_seconds),
             "auth_time": now,
-            "exp": now + wanted.expires_in_seconds,
+            "exp": now + request.expires_in_seconds,
             "jti": str(uuid.uuid4()),
         }
-        if wanted.groups:
-            claims["cognito:groups"] = wanted.groups
+        if request.groups:
+            claims["cognito:groups"] = request.groups
         client_id = self._authorizer.audience[0]
-        if wanted.token_use == "access":  # noqa: S105
-            claims |= {"client_id": client_id, "username": wanted.user, "scope": "aws.cognito.signin.user.admin"}
+        if request.token_use == "access":  # noqa: S105
+            claims |= {"client_id": client_id, "username": request.user, "scope": "aws.cognito.signin.user.admin"}
         else:
-            claims |= {"aud": client_id, "cognito:username": wanted.user}
-            if wanted.platform is not None:
-                claims["custom:platform"] = wanted.platform
+            claims |= {"aud": client_id, "cognito:username": request.user}
+            if request.platform is not None:
+                claims["custom:platform"] = request.platform
         key = pools[pool_id].json_web_key
         # The id under which moto publishes the pool's only key.
         return jwt.encode({"alg": "RS256", "kid": "dummy"}, claims, key)
@@ -81,9 +81,9 @@ class TokenEndpoint:
         """Answer a request."""
         if environ["PATH_INFO"] != PATH:
             return self._api(environ, start_response)
-        return self._answer(Request(environ))(environ, start_response)
+        return self._respond(Request(environ))(environ, start_response)
 
-    def _answer(self, request: Request) -> Response:
+    def _respond(self, request: Request) -> Response:
         if request.method != "POST":
             return _problem(HTTPStatus.METHOD_NOT_ALLOWED, "POST a JSON object with a user.")
         try:

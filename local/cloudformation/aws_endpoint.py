@@ -25,7 +25,7 @@ from local.cloudformation.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KE
 from local.cloudformation.lean_moto import lean_moto
 from local.cloudformation.s3_forms import is_form_upload
 from local.lambda_runtime.concurrency import ExecutionEnvironments
-from local.lambda_runtime.invocations import answer_invocation, is_invocation
+from local.lambda_runtime.invocations import is_invocation, respond_to_invocation
 
 _ONE_AT_A_TIME = Lock()
 
@@ -54,13 +54,13 @@ class AwsEndpoint:
             # moto does not promise that a condition and its write are one between threads; DynamoDB does.
             with self._dynamodb:
                 return list(self._moto(environ, start_response))
-        answer: Iterable[bytes] = self._moto(environ, start_response)
-        return answer
+        response: Iterable[bytes] = self._moto(environ, start_response)
+        return response
 
     def _invoke(self, request: Request) -> Response:
         if self.environments is None:
             return Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
-        return answer_invocation(self.environments, request)
+        return respond_to_invocation(self.environments, request)
 
     def _is_for_s3(self, environ: Environ, path: str) -> bool:
         """Tell whether moto would take a request for one to S3, which is all that it can tell to be nothing else."""
@@ -104,7 +104,7 @@ class LocalAws:
         boto3.client("lambda", region_name=REGION, aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY)
         self._server.serve(self._endpoint)
 
-    def answer_invocations(self, environments: ExecutionEnvironments) -> None:
+    def serve_invocations(self, environments: ExecutionEnvironments) -> None:
         """Let the execution environments answer for Lambda from now on."""
         self._endpoint.environments = environments
 

@@ -98,14 +98,14 @@ class Pollers:
             return
         event = {"Records": [_record(message, mapping.queue_arn) for message in messages]}
         try:
-            answer = self._environments.invoke(mapping.function, json.dumps(event).encode())
+            response = self._environments.invoke(mapping.function, json.dumps(event).encode())
         except TooManyRequests:
             return
-        if answer.failed:
+        if response.failed:
             if not self._stopping.is_set():
-                logger.warning("%s failed: %s", mapping.function, answer.payload.decode())
+                logger.warning("%s failed: %s", mapping.function, response.payload.decode())
             return
-        failed = failed_ids(answer.payload, {message["MessageId"] for message in messages}) if mapping.reports_failures else set()
+        failed = failed_ids(response.payload, {message["MessageId"] for message in messages}) if mapping.reports_failures else set()
         taken = [message for message in messages if message["MessageId"] not in failed]
         for message in taken:
             self._sqs.delete_message(QueueUrl=mapping.queue_url, ReceiptHandle=message["ReceiptHandle"])

@@ -42,8 +42,8 @@ def call(client: Client, operation: str, method: str, properties: Mapping[str, A
     CloudFormation mostly uses the API's own names, but is lenient about types ("5", "true", documents as mappings).
     """
     shape = client.meta.service_model.operation_model(operation).input_shape
-    answer: dict[str, Any] = getattr(client, method)(**_cast(properties, shape))
-    return answer
+    response: dict[str, Any] = getattr(client, method)(**_cast(properties, shape))
+    return response
 
 
 def _cast(value: Value, shape: Shape) -> Value:

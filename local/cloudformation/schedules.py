@@ -13,7 +13,7 @@ from typing import Any
 from local.cloudformation.account import ACCOUNT_ID, REGION
 from local.cloudformation.resources import Resources
 from local.lambda_runtime.concurrency import ExecutionEnvironments, TooManyRequests
-from local.lambda_runtime.execution_environment import Answer
+from local.lambda_runtime.execution_environment import InvocationResponse
 from local.lambda_runtime.functions import function_name
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class ScheduleRunner:
         """Fire nothing more by itself."""
         self._stopping.set()
 
-    def fire(self, function: str) -> Answer:
+    def fire(self, function: str) -> InvocationResponse:
         """Call a scheduled function now and wait for its answer. Raises LookupError when no schedule calls it."""
         for schedule in self._schedules:
             if schedule.function == function:
@@ -102,8 +102,8 @@ class ScheduleRunner:
     def _tick(self, schedule: Schedule, period_seconds: int) -> None:
         while not self._stopping.wait(period_seconds):
             try:
-                answer = self._environments.invoke(schedule.function, schedule.event())
+                response = self._environments.invoke(schedule.function, schedule.event())
             except TooManyRequests:
                 continue
-            if answer.failed and not self._stopping.is_set():
-                logger.warning("%s failed: %s", schedule.function, answer.payload.decode())
+            if response.failed and not self._stopping.is_set():
+                logger.warning("%s failed: %s", schedule.function, response.payload.decode())

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Condition
 
-from local.lambda_runtime.execution_environment import Answer, ExecutionEnvironment
+from local.lambda_runtime.execution_environment import ExecutionEnvironment, InvocationResponse
 from local.lambda_runtime.functions import FunctionSpec
 from local.lambda_runtime.processes import Watchdog
 
@@ -40,7 +40,7 @@ class ExecutionEnvironments:
         self._changed = Condition()
         self._idle: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
         self._busy: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
-        self._places_taken: dict[str, int] = defaultdict(int)
+        self._counts: dict[str, int] = defaultdict(int)
         self._in_creation = 0
         self._closed = False
 
@@ -48,7 +48,7 @@ class ExecutionEnvironments:
         """Tell whether there is a function of that name."""
         return name in self._functions
 
-    def invoke(self, name: str, payload: bytes) -> Answer:
+    def invoke(self, name: str, payload: bytes) -> InvocationResponse:
         """Run a function once. Raises KeyError when there is none of that name, TooManyRequests past the bounds."""
         environment = self._acquire(self._functions[name])
         try:
@@ -59,10 +59,10 @@ class ExecutionEnvironments:
     def kill(self, name: str) -> int:
         """Kill every execution environment of a function, busy ones in the middle of their work; how many there were."""
         with self._changed:
-            doomed = [*self._idle[name], *self._busy[name]]
-        for environment in doomed:
+            environments = [*self._idle[name], *self._busy[name]]
+        for environment in environments:
             environment.end()
-        return len(doomed)
+        return len(environments)
 
     def close(self) -> None:
         """Kill all of them. Nothing that was started here runs afterwards."""
@@ -77,17 +77,17 @@ class ExecutionEnvironments:
         self._watchdog.close()
 
     def _acquire(self, function: FunctionSpec) -> ExecutionEnvironment:
-        asked_at = time.monotonic()
+        requested_at = time.monotonic()
         with self._changed:
             while True:
-                waited_seconds = time.monotonic() - asked_at
+                waited_seconds = time.monotonic() - requested_at
                 if self._closed or waited_seconds > _WAITING_SECONDS_MAX:
                     raise TooManyRequests(function.name)
                 if environment := self._take_idle(function.name):
                     return environment
-                patient = self._places_taken[function.name] > 0 and waited_seconds < _GROWING_SECONDS
-                if not patient and self._may_start(function.name):
-                    self._places_taken[function.name] += 1
+                may_wait = self._counts[function.name] > 0 and waited_seconds < _GROWING_SECONDS
+                if not may_wait and self._may_start(function.name):
+                    self._counts[function.name] += 1
                     self._in_creation += 1
                     break
                 self._changed.wait(_GROWING_SECONDS)
@@ -99,7 +99,7 @@ class ExecutionEnvironments:
             environment = ExecutionEnvironment(function, runtime_dir=self._runtime_dir, log=log, watchdog=self._watchdog)
         except BaseException:
             with self._changed:
-                self._places_taken[function.name] -= 1
+                self._counts[function.name] -= 1
                 self._in_creation -= 1
                 self._changed.notify_all()
             raise
@@ -118,24 +118,24 @@ class ExecutionEnvironments:
                 self._busy[name].append(environment)
                 return environment
             environment.end()
-            self._places_taken[name] -= 1
+            self._counts[name] -= 1
         return None
 
     def _may_start(self, name: str) -> bool:
-        if self._places_taken[name] >= ENVIRONMENTS_PER_FUNCTION_MAX or self._starting() >= (os.cpu_count() or 1):
+        if self._counts[name] >= ENVIRONMENTS_PER_FUNCTION_MAX or self._starting() >= (os.cpu_count() or 1):
             return False
-        return sum(self._places_taken.values()) < ENVIRONMENTS_MAX or self._evict_idle()
+        return sum(self._counts.values()) < ENVIRONMENTS_MAX or self._evict_idle()
 
     def _starting(self) -> int:
         now = time.monotonic()
         return self._in_creation + sum(
-            1 for held in self._busy.values() for environment in held if not environment.has_answered and now - environment.started_at < _STARTING_SECONDS_MAX
+            1 for held in self._busy.values() for environment in held if not environment.has_responded and now - environment.started_at < _STARTING_SECONDS_MAX
         )
 
     def _evict_idle(self) -> bool:
         for name, environments in self._idle.items():
             if environments:
-                self._places_taken[name] -= 1
+                self._counts[name] -= 1
                 environments.pop(0).end()
                 return True
         return False
@@ -147,5 +147,5 @@ class ExecutionEnvironments:
                 self._idle[name].append(environment)
             else:
                 environment.end()
-                self._places_taken[name] -= 1
+                self._counts[name] -= 1
             self._changed.notify_all()

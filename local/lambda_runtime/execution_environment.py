@@ -26,7 +26,7 @@ from local.lambda_runtime.processes import Watchdog, end_session, free_ports
 _BINARIES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _STARTING_SECONDS_MAX = 10.0
 # The emulator counts the init, on AWS at most 10 s and outside the time-out, as part of the invocation.
-_ANSWER_SECONDS_EXTRA = 15
+_RESPONSE_SECONDS_EXTRA = 15
 _TIMED_OUT = re.compile(rb"Task timed out after \d+\.\d\d seconds")
 
 
@@ -35,7 +35,7 @@ class EmulatorUnavailable(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class InvocationResponse:
     """What an invocation gave: the function's own answer, or an error document when `failed`."""
 
     payload: bytes
@@ -58,7 +58,7 @@ class ExecutionEnvironment:
     def __init__(self, function: FunctionSpec, *, runtime_dir: Path, log: Path, watchdog: Watchdog) -> None:
         """Start it; its output goes to the end of `log`. Raises TimeoutError when it does not listen in time."""
         self.started_at = time.monotonic()
-        self.has_answered = False
+        self.has_responded = False
         # After a time-out or a crash the emulator may refuse the next invocation (Sandbox.Failure), so it is not to be used again.
         self.is_spent = False
         self._function = function
@@ -72,21 +72,21 @@ class ExecutionEnvironment:
         """Whether the emulator still runs."""
         return self._process.poll() is None
 
-    def invoke(self, payload: bytes) -> Answer:
+    def invoke(self, payload: bytes) -> InvocationResponse:
         """Run the function once. An execution environment that dies meanwhile answers as Lambda does for a killed process."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._function.timeout_seconds + _ANSWER_SECONDS_EXTRA)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._function.timeout_seconds + _RESPONSE_SECONDS_EXTRA)
         try:
             connection.request("POST", "/2015-03-31/functions/function/invocations", payload)
             response = connection.getresponse()
             status, body = response.status, response.read()
         except (OSError, http.client.HTTPException):
             self.end()
-            return error_answer("Runtime.ExitError", "Runtime exited with error: signal: killed")
+            return error_response("Runtime.ExitError", "Runtime exited with error: signal: killed")
         finally:
             connection.close()
-            self.has_answered = True
+            self.has_responded = True
         self.is_spent = status != http.client.OK or _TIMED_OUT.fullmatch(body) is not None
-        return read_answer(status, body)
+        return read_response(status, body)
 
     def end(self) -> None:
         """Kill it and everything it started. Once: afterwards its process id may be somebody else's."""
@@ -139,22 +139,22 @@ class ExecutionEnvironment:
         return process
 
 
-def read_answer(status: int, body: bytes) -> Answer:
+def read_response(status: int, body: bytes) -> InvocationResponse:
     """Read the emulator's HTTP answer, told apart as Lambda's X-Amz-Function-Error does.
 
     The emulator answers 200 with the error document of a handler that raised, and with a plain text for a time-out.
     """
     if _TIMED_OUT.fullmatch(body):
-        return error_answer("Sandbox.Timedout", body.decode())
+        return error_response("Sandbox.Timedout", body.decode())
     if status != http.client.OK:
-        return Answer(body, failed=True)
+        return InvocationResponse(body, failed=True)
     # The runtime's own documents carry the request's id and the stack; no handler's answer looks like this by chance.
     if body.startswith(b"{") and b'"errorType"' in body:
         document = json.loads(body)
-        return Answer(body, failed=document.keys() >= {"errorType", "errorMessage", "requestId", "stackTrace"})
-    return Answer(body, failed=False)
+        return InvocationResponse(body, failed=document.keys() >= {"errorType", "errorMessage", "requestId", "stackTrace"})
+    return InvocationResponse(body, failed=False)
 
 
-def error_answer(error_type: str, message: str) -> Answer:
+def error_response(error_type: str, message: str) -> InvocationResponse:
     """Make the error document of a failed invocation."""
-    return Answer(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), failed=True)
+    return InvocationResponse(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), failed=True)

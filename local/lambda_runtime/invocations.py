@@ -24,7 +24,7 @@ def is_invocation(path: str) -> bool:
     return _PATH.fullmatch(path) is not None
 
 
-def answer_invocation(environments: ExecutionEnvironments, request: Request) -> Response:
+def respond_to_invocation(environments: ExecutionEnvironments, request: Request) -> Response:
     """Answer an Invoke call as Lambda does.
 
     An asynchronous one runs once; Lambda itself would try a failed one twice more, after one and two minutes.
@@ -51,23 +51,23 @@ def answer_invocation(environments: ExecutionEnvironments, request: Request) -> 
 
 def _invoke(environments: ExecutionEnvironments, name: str, payload: bytes) -> Response:
     try:
-        answer = environments.invoke(name, payload)
+        response = environments.invoke(name, payload)
     except TooManyRequests:
         return _refusal(HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate Exceeded.")
     headers = {"X-Amz-Executed-Version": "1"}
-    if answer.failed:
+    if response.failed:
         headers["X-Amz-Function-Error"] = "Unhandled"
-    return Response(answer.payload, headers=headers, content_type="application/json")
+    return Response(response.payload, headers=headers, content_type="application/json")
 
 
 def _invoke_later(environments: ExecutionEnvironments, name: str, payload: bytes) -> None:
     try:
-        answer = environments.invoke(name, payload)
+        response = environments.invoke(name, payload)
     except TooManyRequests:
         logger.warning("an asynchronous invocation of %s found no execution environment", name)
         return
-    if answer.failed:
-        logger.warning("an asynchronous invocation of %s failed: %s", name, answer.payload.decode())
+    if response.failed:
+        logger.warning("an asynchronous invocation of %s failed: %s", name, response.payload.decode())
 
 
 def _too_large(bytes_max: int) -> Response:

@@ -52,11 +52,11 @@ class Watchdog:
 
     def watch(self, session_id: int) -> None:
         """Put a session on the list."""
-        self._tell(f"watch {session_id}")
+        self._send(f"watch {session_id}")
 
     def forget(self, session_id: int) -> None:
         """Take a session off the list, because it has ended."""
-        self._tell(f"forget {session_id}")
+        self._send(f"forget {session_id}")
 
     def close(self) -> None:
         """End it, and with it every session that is still watched."""
@@ -64,15 +64,15 @@ class Watchdog:
             self._process.stdin.close()
         self._process.wait(timeout=2 * _ENDING_SECONDS_MAX)
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         if self._process.stdin is None:
             raise RuntimeError("the watchdog has no standard input")
         self._process.stdin.write(line + "\n")
 
 
-def _watch(orders: TextIO) -> None:
+def _watch(commands: TextIO) -> None:
     sessions: set[int] = set()
-    for line in orders:
+    for line in commands:
         verb, session_id = line.split()
         (sessions.add if verb == "watch" else sessions.discard)(int(session_id))
     for session in sessions:

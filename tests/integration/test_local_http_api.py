@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request
 
 from local.api_gateway.cors import Cors
 from local.api_gateway.jwt_authorizer import Identity, flattened
-from local.api_gateway.payloads import MalformedAnswer, event_of, response_of
+from local.api_gateway.payloads import MalformedResponse, event_of, response_of
 from local.api_gateway.routes import Match, Route, Routes
 
 
@@ -156,7 +156,7 @@ def test_an_answer_without_a_status_code_is_the_body_of_a_200(payload: bytes, bo
     "answer", [{"statusCode": "fine"}, {"statusCode": 99}, {"statusCode": 200, "body": {}}, {"statusCode": 200, "body": "%", "isBase64Encoded": True}]
 )
 def test_a_malformed_answer_is_refused(answer: dict[str, Any]) -> None:
-    with pytest.raises(MalformedAnswer):
+    with pytest.raises(MalformedResponse):
         response_of(json.dumps(answer).encode())
 
 

@@ -41,12 +41,12 @@ class JsonRequest(Request):
 class Router:
     """Rules whose endpoints are functions of the request and of the variables in the path."""
 
-    def __init__(self, rules: Iterable[Rule], told: Callable[[HTTPException], Response]) -> None:
+    def __init__(self, rules: Iterable[Rule], error_response: Callable[[HTTPException], Response]) -> None:
         """Take the rules, and what tells a refusal of the library in the words of the provider."""
         self._map = Map(rules)
-        self._told = told
+        self._error_response = error_response
 
-    def answer(self, request: JsonRequest) -> Response:
+    def respond(self, request: JsonRequest) -> Response:
         """Return the answer of the endpoint, or its refusal."""
         try:
             endpoint, arguments = self._map.bind_to_environ(request.environ).match()
@@ -54,7 +54,7 @@ class Router:
         except Refusal as refusal:
             return refusal.response()
         except HTTPException as error:
-            return self._told(error)
+            return self._error_response(error)
 
 
 def json_response(document: object, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -32,7 +32,7 @@ class Simulator(ABC):
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name=name, daemon=True)
 
     @abstractmethod
-    def answer(self, request: JsonRequest) -> Response:
+    def respond(self, request: JsonRequest) -> Response:
         """Return the answer, or raise ConnectionAbortedError when none shall arrive."""
 
     def start(self) -> None:
@@ -58,7 +58,7 @@ class Simulator(ABC):
         self.stop()
 
     def _serve(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        return self.answer(JsonRequest(environ))(environ, start_response)
+        return self.respond(JsonRequest(environ))(environ, start_response)
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -62,13 +62,13 @@ class Api:
                 Rule("/v1/webhooks/default/secret", methods=["GET"], endpoint=self._get_webhook_secret),
                 *self.files.rules(),
             ],
-            problems.told_as_problem,
+            problems.error_response,
         )
 
-    def answer(self, request: JsonRequest) -> Response:
+    def respond(self, request: JsonRequest) -> Response:
         """Return the answer, or raise ConnectionAbortedError when the fault is that none arrives."""
         refusal = self._refusal(request)
-        response = refusal.response() if refusal else self._router.answer(request)
+        response = refusal.response() if refusal else self._router.respond(request)
         creates = request.method == "POST" and request.path.endswith("/predictions")
         for name, value in (self._creates if creates else self._others).take().items():
             response.headers.setdefault(name, value)
@@ -100,18 +100,18 @@ class Api:
         if self.faults.happens("low_credit") and (seconds_left := self._low_credit.seconds_left()):
             raise problems.throttled(seconds_left)
         wait_seconds = parse_prefer(request.headers.get("Prefer"))
-        wanted = parse_create_request(request.document(), model=model, cancel_after=request.headers.get("Cancel-After"))
+        create_request = parse_create_request(request.document(), model=model, cancel_after=request.headers.get("Cancel-After"))
         now = self.clock()
-        outcome = decide(wanted.model, wanted.input, self.faults)
-        seconds = 0 if outcome.ends_early == "aborted" else wanted.cancel_after_seconds
+        outcome = decide(create_request.model, create_request.input, self.faults)
+        seconds = 0 if outcome.ends_early == "aborted" else create_request.cancel_after_seconds
         prediction = Prediction(
-            model=wanted.model,
-            input=wanted.input,
+            model=create_request.model,
+            input=create_request.input,
             outcome=outcome,
             created_at=now,
             deadline=None if seconds is None else now + timedelta(seconds=seconds),
-            webhook=wanted.webhook,
-            webhook_events_filter=wanted.webhook_events_filter,
+            webhook=create_request.webhook,
+            webhook_events_filter=create_request.webhook_events_filter,
         )
         self.lifecycle.begin(prediction)
         if self.faults.happens("lost_create_answer"):
@@ -121,10 +121,10 @@ class Api:
     def _created(self, prediction: Prediction, wait_seconds: int | None) -> Response:
         if wait_seconds is None:
             return json_response(self.lifecycle.document(prediction), HTTPStatus.CREATED)
-        waited_for = self.store.wait(prediction.id, wait_seconds)
+        final_state = self.store.wait(prediction.id, wait_seconds)
         # Whatever is not "starting" is over for the official clients, so what is still running is shown as it was created.
-        shown = prediction if waited_for.status in OPEN else waited_for
-        response = json_response(self.lifecycle.document(shown), HTTPStatus.CREATED)
+        visible_state = prediction if final_state.status in OPEN else final_state
+        response = json_response(self.lifecycle.document(visible_state), HTTPStatus.CREATED)
         response.headers["Preference-Applied"] = f"wait={wait_seconds}"
         return response
 

@@ -59,10 +59,10 @@ class Lifecycle:
         started = self.store.change(prediction_id, only_from=frozenset({Status.STARTING}), status=Status.PROCESSING, started_at=self.clock())
         if started is None:
             return
-        self._tell(started, "start")
+        self._send_webhook(started, "start")
         logged = self._change_running(prediction_id, logs=f"Using seed: {started.outcome.seed}\n")
         if logged is not None:
-            self._tell(logged, "logs")
+            self._send_webhook(logged, "logs")
         if started.outcome.source_urls:
             # A host that does not answer must not hold up the others.
             Thread(target=self._fetch_and_run, args=(started,), name="simulated-model", daemon=True).start()
@@ -104,8 +104,8 @@ class Lifecycle:
         if succeeded is None:
             return
         if succeeded.output:
-            self._tell(replace(succeeded, status=Status.PROCESSING, completed_at=None), "output")
-        self._tell(succeeded, "completed")
+            self._send_webhook(replace(succeeded, status=Status.PROCESSING, completed_at=None), "output")
+        self._send_webhook(succeeded, "completed")
 
     def _pass_deadline(self, prediction_id: str) -> None:
         """Replicate docs, "Prediction lifecycle": aborted before it started, canceled after.
@@ -130,7 +130,7 @@ class Lifecycle:
     ) -> None:
         ended = self.store.change(prediction_id, only_from=only_from, status=status, error=error, completed_at=self.clock())
         if ended is not None:
-            self._tell(ended, "completed")
+            self._send_webhook(ended, "completed")
 
     def _publish(self, prediction: Prediction) -> Any:  # noqa: ANN401 (any JSON)
         if prediction.outcome.outputs is None:
@@ -149,9 +149,9 @@ class Lifecycle:
             case _:
                 return urls[0] if urls else None
 
-    def _tell(self, prediction: Prediction, event: Event) -> None:
-        wanted = prediction.webhook_events_filter or EVENTS_BY_DEFAULT
-        if prediction.webhook is None or event not in wanted:
+    def _send_webhook(self, prediction: Prediction, event: Event) -> None:
+        events = prediction.webhook_events_filter or EVENTS_BY_DEFAULT
+        if prediction.webhook is None or event not in events:
             return
         self.outbox.send(
             Message(
@@ -159,6 +159,6 @@ class Lifecycle:
                 event=event,
                 url=prediction.webhook,
                 body=json.dumps(self.document(prediction)),
-                completed_follows=event != "completed" and "completed" in wanted,
+                completed_follows=event != "completed" and "completed" in events,
             )
         )

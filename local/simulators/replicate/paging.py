@@ -49,8 +49,8 @@ def page_of_predictions(
 ) -> dict[str, Any]:
     """Return one page of the predictions that pass the filters of the query."""
     filters = {name: query[name] for name in ("created_after", "created_before", "source") if name in query}
-    wanted = [each for each in predictions if _passes(each, filters)]
-    return page_of(wanted, query, url=url, document=document, filters=filters)
+    matching = [each for each in predictions if _passes(each, filters)]
+    return page_of(matching, query, url=url, document=document, filters=filters)
 
 
 def _passes(prediction: Prediction, filters: Mapping[str, str]) -> bool:

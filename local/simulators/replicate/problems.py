@@ -105,7 +105,7 @@ def unavailable() -> Problem:
     )
 
 
-def told_as_problem(error: HTTPException) -> Response:
+def error_response(error: HTTPException) -> Response:
     """Keep the headers of the library's own refusal (Allow of a 405), and change its page into a problem."""
     response = Response(status=error.code, headers=error.get_headers(), content_type="application/problem+json")
     if error.code == HTTPStatus.NOT_FOUND:

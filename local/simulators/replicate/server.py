@@ -19,7 +19,7 @@ from local.simulators.replicate.faults import Faults, FaultSettings
 from local.simulators.replicate.files import Files
 from local.simulators.replicate.lifecycle import Lifecycle
 from local.simulators.replicate.predictions import PredictionStore
-from local.simulators.replicate.problems import told_as_problem
+from local.simulators.replicate.problems import error_response
 from local.simulators.replicate.webhooks import Outbox
 
 RETENTION_SECONDS = 3600
@@ -81,7 +81,7 @@ class SimulatedReplicate(Simulator):
             clock=self.clock,
         )
         control = Control(base_url=self.base_url, faults=faults, store=store, outbox=self._outbox, deliveries=deliveries)
-        self._others = Router([*deliveries.rules(), *control.rules()], told_as_problem)
+        self._others = Router([*deliveries.rules(), *control.rules()], error_response)
 
     @override
     def stop(self) -> None:
@@ -89,6 +89,6 @@ class SimulatedReplicate(Simulator):
         self._outbox.close()
 
     @override
-    def answer(self, request: JsonRequest) -> Response:
+    def respond(self, request: JsonRequest) -> Response:
         application = self._api if request.path.startswith("/v1/") else self._others
-        return application.answer(request)
+        return application.respond(request)

@@ -41,9 +41,9 @@ def _fetched(url: str) -> bytes:
     try:
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.get(url, timeout=_TIMEOUT_SECONDS)
+            response = session.get(url, timeout=_TIMEOUT_SECONDS)
     except requests.RequestException as error:
         raise SourceUnusable(f"could not fetch {url.partition('?')[0]}") from error
-    if not answer.ok or len(answer.content) > SOURCE_BYTES_MAX:
-        raise SourceUnusable(f"could not fetch {url.partition('?')[0]}: {answer.status_code}")
-    return answer.content
+    if not response.ok or len(response.content) > SOURCE_BYTES_MAX:
+        raise SourceUnusable(f"could not fetch {url.partition('?')[0]}: {response.status_code}")
+    return response.content

@@ -42,12 +42,12 @@ class InvalidField:
 
 def invalid_fields(value: object, schema: Schema, *, within: str = WHOLE_DOCUMENT) -> list[InvalidField]:
     """Return everything about `value` that `schema` refuses; `within` names the field that holds the value."""
-    found = (each for error in Draft202012Validator(schema).iter_errors(value) for each in _told(error, within))
+    found = (each for error in Draft202012Validator(schema).iter_errors(value) for each in _invalid_fields(error, within))
     # jsonschema reports a missing property once per property, and each report names all of them here.
     return list(dict.fromkeys(found))
 
 
-def _told(error: ValidationError, within: str) -> Iterator[InvalidField]:
+def _invalid_fields(error: ValidationError, within: str) -> Iterator[InvalidField]:
     path = [str(step) for step in error.absolute_path]
     field = ".".join(path if within == WHOLE_DOCUMENT else [within, *path]) or WHOLE_DOCUMENT
     if error.validator == "required":
@@ -61,10 +61,10 @@ def _told(error: ValidationError, within: str) -> Iterator[InvalidField]:
     else:
         kind, description = _TYPE_AND_DESCRIPTION[error.validator]
         given = _JSON_TYPE_NAMES[type(error.instance)]
-        yield InvalidField(kind, field, description.format(field=field, limit=_shown(error.validator_value), given=given))
+        yield InvalidField(kind, field, description.format(field=field, limit=_limit_text(error.validator_value), given=given))
 
 
-def _shown(limit: object) -> str:
+def _limit_text(limit: object) -> str:
     if isinstance(limit, str):
         return limit
     return ", ".join(json.dumps(each) for each in limit) if isinstance(limit, list) else str(limit)

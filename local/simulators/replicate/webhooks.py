@@ -92,7 +92,7 @@ class Outbox:
             with self._lock:
                 self._held_back[message.prediction_id].append(message)
         elif self.faults.happens("lose_webhook"):
-            self._note(message, number=0, status_code=None, error="lost on purpose")
+            self._record_try(message, number=0, status_code=None, error="lost on purpose")
             self._release(message)
         else:
             delay_seconds = self.faults.settings.delay_webhook_seconds if self.faults.happens("delay_webhook") else 0
@@ -125,7 +125,7 @@ class Outbox:
             with requests.Session() as session:
                 # A proxy of the environment must not see what goes to this machine.
                 session.trust_env = False
-                answer = session.post(
+                response = session.post(
                     message.url,
                     data=message.body.encode(),
                     headers=headers,
@@ -133,10 +133,10 @@ class Outbox:
                     allow_redirects=False,
                 )
         except requests.RequestException as error:
-            self._note(message, number=number, status_code=None, error=type(error).__name__)
+            self._record_try(message, number=number, status_code=None, error=type(error).__name__)
             return False
-        self._note(message, number=number, status_code=answer.status_code, error=None)
-        return answer.status_code < HTTPStatus.BAD_REQUEST
+        self._record_try(message, number=number, status_code=response.status_code, error=None)
+        return response.status_code < HTTPStatus.BAD_REQUEST
 
     def _release(self, message: Message) -> None:
         """Send what was held back to come after the completion."""
@@ -147,7 +147,7 @@ class Outbox:
         for each in late:
             self._submit(each, 1)
 
-    def _note(self, message: Message, *, number: int, status_code: int | None, error: str | None) -> None:
+    def _record_try(self, message: Message, *, number: int, status_code: int | None, error: str | None) -> None:
         with self._lock:
             self._tries.append(
                 Try(

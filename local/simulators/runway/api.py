@@ -41,13 +41,13 @@ class Api:
                 Rule("/v1/tasks/<task_id>", methods=["GET"], endpoint=self._get),
                 Rule("/v1/tasks/<task_id>", methods=["DELETE"], endpoint=self._delete),
             ],
-            problems.told,
+            problems.error_response,
         )
 
-    def answer(self, request: JsonRequest) -> Response:
+    def respond(self, request: JsonRequest) -> Response:
         """Return the answer, or raise ConnectionAbortedError when the fault is that none arrives."""
         refusal = self._refusal(request)
-        return refusal.response() if refusal else self._router.answer(request)
+        return refusal.response() if refusal else self._router.respond(request)
 
     def _refusal(self, request: JsonRequest) -> problems.Problem | None:
         if not _KEY.fullmatch(request.headers.get("Authorization", "")):

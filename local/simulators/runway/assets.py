@@ -53,26 +53,26 @@ def _fetched(url: str) -> tuple[str, bytes]:
             session.trust_env = False
             session.headers["User-Agent"] = "RunwayML API/simulated"
             for method in ("HEAD", "GET"):
-                answer = session.request(method, url, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
-                _refuse(answer)
+                response = session.request(method, url, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
+                _refuse(response)
     except requests.Timeout as error:
         raise AssetInvalid("Timeout while fetching asset.") from error
     except requests.RequestException as error:
         raise AssetInvalid("Failed to fetch asset. The URL may be incorrect or the server hosting the asset may be down.") from error
-    return _content_type(answer), answer.content
+    return _content_type(response), response.content
 
 
-def _refuse(answer: requests.Response) -> None:
-    if answer.status_code != HTTPStatus.OK:
-        raise AssetInvalid(f'Failed to fetch asset. Received HTTP response code "{answer.status_code}".')
-    if _content_type(answer) not in _FORMATS:
-        raise AssetInvalid(f"Unsupported Content-Type: {_content_type(answer) or 'none'}")
-    length = answer.headers.get("Content-Length", "")
+def _refuse(response: requests.Response) -> None:
+    if response.status_code != HTTPStatus.OK:
+        raise AssetInvalid(f'Failed to fetch asset. Received HTTP response code "{response.status_code}".')
+    if _content_type(response) not in _FORMATS:
+        raise AssetInvalid(f"Unsupported Content-Type: {_content_type(response) or 'none'}")
+    length = response.headers.get("Content-Length", "")
     if not length.isdigit():
         raise AssetInvalid("Missing or invalid Content-Length.")
     if int(length) > IMAGE_BYTES_MAX:
         raise AssetInvalid("Asset size exceeds 16.0MB.")
 
 
-def _content_type(answer: requests.Response) -> str:
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+def _content_type(response: requests.Response) -> str:
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -33,7 +33,7 @@ _SIZES = {
 
 def issues_of(body: object, schema: Schema) -> list[Issue]:
     """Return everything about `body` that `schema` refuses. Beside JSON Schema's words it may say `image`: a file, by its URI."""
-    return [issue for error in _Validator(schema).iter_errors(body) for issue in _told(error)]
+    return [issue for error in _Validator(schema).iter_errors(body) for issue in _issues(error)]
 
 
 def no_such_model(body: object) -> list[Issue]:
@@ -54,14 +54,14 @@ def no_such_model(body: object) -> list[Issue]:
     ]
 
 
-def _told(error: ValidationError) -> Iterator[Issue]:
+def _issues(error: ValidationError) -> Iterator[Issue]:
     path, limit = list(error.absolute_path), error.validator_value
     match error.validator:
         case "required":
             # jsonschema names one missing property in each of its errors, in the sentence only.
             name = next(name for name in limit if error.message.startswith(repr(name)))
-            wanted = error.schema["properties"][name]
-            yield _no_option(wanted["enum"], [*path, name]) if "enum" in wanted else _missing(wanted["type"], [*path, name])
+            schema = error.schema["properties"][name]
+            yield _no_option(schema["enum"], [*path, name]) if "enum" in schema else _missing(schema["type"], [*path, name])
         case "additionalProperties":
             unknown = [name for name in error.instance if name not in error.schema["properties"]]
             names = ", ".join(json.dumps(name) for name in unknown)
@@ -101,8 +101,8 @@ def _expected(expected: str | list[str], received: str, path: list[str | int]) -
 
 
 def _no_option(options: list[object], path: list[str | int]) -> Issue:
-    shown = "|".join(json.dumps(option) for option in options)
-    message = f"Invalid option: expected one of {shown}" if len(options) > 1 else f"Invalid input: expected {shown}"
+    options_text = "|".join(json.dumps(option) for option in options)
+    message = f"Invalid option: expected one of {options_text}" if len(options) > 1 else f"Invalid input: expected {options_text}"
     return {"code": "invalid_value", "values": options, "path": path, "message": message}
 
 
@@ -112,7 +112,7 @@ def _longer_in_utf16(_validator: object, limit: int, text: object, _schema: Sche
         yield ValidationError("too long")
 
 
-def _not_an_image(_validator: object, _wanted: object, uri: object, _schema: Schema) -> Iterator[ValidationError]:
+def _not_an_image(_validator: object, _limit: object, uri: object, _schema: Schema) -> Iterator[ValidationError]:
     if isinstance(uri, str) and (fault := _fault_of_data_uri(uri) if uri.startswith("data:") else _fault_of_url(uri)):
         yield ValidationError(fault)
 

@@ -71,7 +71,7 @@ def broken() -> Problem:
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")
 
 
-def told(error: HTTPException) -> Response:
+def error_response(error: HTTPException) -> Response:
     """Keep the headers of the library's own refusal (Allow of a 405), and change its page into a problem."""
     headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
     response = Problem(HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR), error.description or error.name).response()

@@ -14,7 +14,7 @@ from local.simulators.runway.control import Control
 from local.simulators.runway.faults import Faults, FaultSettings
 from local.simulators.runway.lifecycle import Lifecycle
 from local.simulators.runway.outputs import Outputs
-from local.simulators.runway.problems import told
+from local.simulators.runway.problems import error_response
 from local.simulators.runway.tasks import TaskStore
 
 # Runway says that a URL expires within 24 to 48 hours; nobody may count on more than the first.
@@ -45,9 +45,9 @@ class SimulatedRunway(Simulator):
         lifecycle = Lifecycle(store=store, scheduler=self._scheduler, clock=self.clock)
         self._api = Api(store=store, lifecycle=lifecycle, outputs=outputs, faults=faults, clock=self.clock)
         control = Control(faults=faults, store=store, outputs=outputs, clock=self.clock)
-        self._others = Router([*outputs.rules(), *control.rules()], told)
+        self._others = Router([*outputs.rules(), *control.rules()], error_response)
 
     @override
-    def answer(self, request: JsonRequest) -> Response:
+    def respond(self, request: JsonRequest) -> Response:
         application = self._api if request.path.startswith("/v1/") else self._others
-        return application.answer(request)
+        return application.respond(request)

@@ -18,7 +18,7 @@ from local.simulators.common.landscape import draw_landscape
 from local.simulators.common.routing import JsonRequest, Router, json_response
 from local.simulators.stable_diffusion import problems
 from local.simulators.stable_diffusion.faults import Faults
-from local.simulators.stable_diffusion.inputs import SAMPLERS, init_image, parsed
+from local.simulators.stable_diffusion.inputs import SAMPLERS, init_image, parse_run_input
 
 _SEED_MAX = 2**32 - 1
 
@@ -43,10 +43,10 @@ class Api:
                 Rule("/faults", methods=["GET", "PUT"], endpoint=self._set_faults),
                 Rule("/sim/runs", methods=["GET"], endpoint=self._runs),
             ],
-            problems.told,
+            problems.error_response,
         )
 
-    def answer(self, request: JsonRequest) -> Response:
+    def respond(self, request: JsonRequest) -> Response:
         """Return the answer, or raise ConnectionAbortedError when the fault is that none arrives."""
         if request.path.startswith("/sdapi/"):
             if self.faults.happens("unavailable"):
@@ -54,35 +54,35 @@ class Api:
             given = request.authorization
             if self.login and (given is None or f"{given.username}:{given.password}" != self.login):
                 return problems.unauthorized().response()
-        return self._router.answer(request)
+        return self._router.respond(request)
 
     def stop(self) -> None:
         """Let nobody wait for a run any more."""
         self._stopping.set()
 
     def _txt2img(self, request: JsonRequest) -> Response:
-        return self._run("txt2img", parsed(request.document()), ())
+        return self._run("txt2img", parse_run_input(request.document()), ())
 
     def _img2img(self, request: JsonRequest) -> Response:
-        asked = parsed(request.document())
-        return self._run("img2img", asked, (init_image(asked),))
+        run_input = parse_run_input(request.document())
+        return self._run("img2img", run_input, (init_image(run_input),))
 
-    def _run(self, kind: str, asked: dict[str, Any], sources: Sequence[bytes]) -> Response:
-        seed = asked["seed"] if asked["seed"] >= 0 else secrets.randbelow(_SEED_MAX)
+    def _run(self, kind: str, run_input: dict[str, Any], sources: Sequence[bytes]) -> Response:
+        seed = run_input["seed"] if run_input["seed"] >= 0 else secrets.randbelow(_SEED_MAX)
         with self._card:
-            self.runs.append({"kind": kind, "input": {name: value for name, value in asked.items() if name != "init_images"}})
+            self.runs.append({"kind": kind, "input": {name: value for name, value in run_input.items() if name != "init_images"}})
             self._stopping.wait(self.faults.settings.run_seconds)
             if self.faults.happens("out_of_memory"):
                 raise problems.out_of_memory()
         if self.faults.happens("lost_answer"):
             raise ConnectionAbortedError
-        count = 0 if self.faults.happens("no_output") else asked["batch_size"] * asked["n_iter"]
-        infotexts = [_infotext(asked, seed + number) for number in range(count)]
-        images = [_encoded(_drawn(asked, seed + number, sources), infotext) for number, infotext in enumerate(infotexts)]
+        count = 0 if self.faults.happens("no_output") else run_input["batch_size"] * run_input["n_iter"]
+        infotexts = [_infotext(run_input, seed + number) for number in range(count)]
+        images = [_encoded(_drawn(run_input, seed + number, sources), infotext) for number, infotext in enumerate(infotexts)]
         if self.faults.happens("torn_output"):
             images = [base64.b64encode(b"not an image").decode() for _ in images]
-        info = {"prompt": asked["prompt"], "seed": seed, "all_seeds": [seed + number for number in range(count)], "infotexts": infotexts}
-        return json_response({"images": images, "parameters": asked, "info": json.dumps(info)})
+        info = {"prompt": run_input["prompt"], "seed": seed, "all_seeds": [seed + number for number in range(count)], "infotexts": infotexts}
+        return json_response({"images": images, "parameters": run_input, "info": json.dumps(info)})
 
     def _samplers(self, _request: JsonRequest) -> Response:
         return json_response([{"name": name, "aliases": [], "options": {}} for name in SAMPLERS])
@@ -97,8 +97,8 @@ class Api:
         return json_response({"runs": self.runs})
 
 
-def _drawn(asked: Mapping[str, Any], seed: int, sources: Sequence[bytes]) -> Image.Image:
-    landscape = draw_landscape(asked["prompt"], seed, 0, (asked["width"], asked["height"]))
+def _drawn(run_input: Mapping[str, Any], seed: int, sources: Sequence[bytes]) -> Image.Image:
+    landscape = draw_landscape(run_input["prompt"], seed, 0, (run_input["width"], run_input["height"]))
     return blended(landscape, sources) if sources else landscape
 
 
@@ -110,8 +110,8 @@ def _encoded(image: Image.Image, infotext: str) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _infotext(asked: Mapping[str, Any], seed: int) -> str:
+def _infotext(run_input: Mapping[str, Any], seed: int) -> str:
     return (
-        f"{asked['prompt']}\nNegative prompt: {asked['negative_prompt']}\nSteps: {asked['steps']}, Sampler: {asked['sampler_name']}, "
-        f"CFG scale: {asked['cfg_scale']}, Seed: {seed}, Size: {asked['width']}x{asked['height']}"
+        f"{run_input['prompt']}\nNegative prompt: {run_input['negative_prompt']}\nSteps: {run_input['steps']}, Sampler: {run_input['sampler_name']}, "
+        f"CFG scale: {run_input['cfg_scale']}, Seed: {seed}, Size: {run_input['width']}x{run_input['height']}"
     )

@@ -39,22 +39,22 @@ _SCHEMA: Mapping[str, Any] = {
 }
 
 
-def parsed(body: object) -> dict[str, Any]:
+def parse_run_input(body: object) -> dict[str, Any]:
     """Give the members with their defaults. Unknown ones are ignored without a word. Raises the refusal of what is wrong."""
     issues = [(".".join(map(str, error.absolute_path)) or "__root__", error.message, "type_error") for error in Draft202012Validator(_SCHEMA).iter_errors(body)]
     if issues or not isinstance(body, dict):
         raise invalid(issues)
-    asked = {name: body.get(name, schema.get("default")) for name, schema in _SCHEMA["properties"].items()}
-    if asked["sampler_name"] not in SAMPLERS:
+    run_input = {name: body.get(name, schema.get("default")) for name, schema in _SCHEMA["properties"].items()}
+    if run_input["sampler_name"] not in SAMPLERS:
         raise refused(HTTPStatus.NOT_FOUND, "Sampler not found")
-    return asked
+    return run_input
 
 
-def init_image(asked: Mapping[str, Any]) -> bytes:
+def init_image(run_input: Mapping[str, Any]) -> bytes:
     """Give the image that a run begins with. Raises the refusal of one that is not there, or is none."""
-    if not asked["init_images"]:
+    if not run_input["init_images"]:
         raise refused(HTTPStatus.NOT_FOUND, "Init image not found")
-    encoded: str = asked["init_images"][0]
+    encoded: str = run_input["init_images"][0]
     if encoded.startswith("data:image/"):
         encoded = encoded.split(";")[1].split(",")[1]
     try:

@@ -53,6 +53,6 @@ def bad_gateway() -> Problem:
     return Problem(HTTPStatus.BAD_GATEWAY, {})
 
 
-def told(error: HTTPException) -> Response:
+def error_response(error: HTTPException) -> Response:
     """Tell a refusal of the library."""
     return json_response({"detail": error.name}, HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR))

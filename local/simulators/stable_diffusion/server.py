@@ -29,8 +29,8 @@ class SimulatedStableDiffusion(Simulator):
         self._api = Api(faults=Faults(), login=self.login)
 
     @override
-    def answer(self, request: JsonRequest) -> Response:
-        return self._api.answer(request)
+    def respond(self, request: JsonRequest) -> Response:
+        return self._api.respond(request)
 
     @override
     def stop(self) -> None:
