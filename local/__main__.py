@@ -33,7 +33,7 @@ Ctrl-C stops everything.
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command that is named. The exit status."""
+    """Run the named command. Returns the exit status."""
     match arguments:
         case ["run"]:
             return _run()
@@ -66,7 +66,7 @@ def _run() -> int:
 
 
 def _about(real: RealReplicate) -> str:
-    how = f"it calls {real.public_url}" if real.public_url else "without a PUBLIC_URL it is asked now and then how it is doing"
+    how = f"it calls {real.public_url}" if real.public_url else "without a PUBLIC_URL Darkroom polls it"
     return f"the real one: what it runs is on your bill; {how}"
 
 

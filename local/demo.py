@@ -1,4 +1,4 @@
-"""The demo: three jobs the whole way on this machine, and books that balance at the end."""
+"""The demo: three jobs run from start to end on this machine, and the ledger balances."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SUMS = ("granted", "available", "held", "spent")
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One job of the demo, and how it must end."""
+    """A job of the demo, and its expected end."""
 
     template: str
     parameters: dict[str, Any]
@@ -48,11 +48,11 @@ STORIES = (
 
 
 class DemoFailed(Exception):
-    """Something is not as it should be; the message says what."""
+    """The demo found a wrong result; the message describes it."""
 
 
 def main() -> int:
-    """Run the demo, and give 0 only if everything is as it should be."""
+    """Run the demo. Returns 0 only if every result is as expected."""
     console = Console()
     shutil.rmtree(OUTPUT_DIRECTORY, ignore_errors=True)
     try:
@@ -99,7 +99,7 @@ def _followed(ann: Client, job_ids: list[str], console: Console) -> list[dict[st
 
 
 def _saved(job: dict[str, Any]) -> list[Path]:
-    """Save a job's outputs and thumbnails, each checked to be the image that the job says it is."""
+    """Save a job's outputs and thumbnails. Checks the size of each image against the job."""
     if not job["outputs"]:
         return []
     directory = OUTPUT_DIRECTORY / f"{job['template']['code']}-{job['id'][-6:]}"

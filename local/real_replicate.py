@@ -1,4 +1,4 @@
-"""The real Replicate in the place of the simulated one, for a stack on this machine."""
+"""The real Replicate instead of the simulated one, for a stack on this machine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ INLINE_INPUT_BYTES_MAX = 1_000_000
 
 
 class NotUsable(ValueError):
-    """What the environment says of the real Replicate cannot be used; the message names the variable."""
+    """The environment's settings for the real Replicate are invalid; the message names the variable."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealReplicate:
-    """An account at Replicate. `public_url` is where Replicate reaches the API of this machine; without one it is polled."""
+    """An account at Replicate.
+
+    `public_url` is the URL at which Replicate reaches the API of this machine. Without a public URL
+    Darkroom polls Replicate.
+    """
 
     token: str
     public_url: str | None = None
@@ -30,7 +34,7 @@ class RealReplicate:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self | None:
-        """Read REPLICATE_API_TOKEN and PUBLIC_URL; None without a token. Raises NotUsable."""
+        """Read REPLICATE_API_TOKEN and PUBLIC_URL. Returns None without a token. Raises NotUsable."""
         token, public_url = environment.get("REPLICATE_API_TOKEN"), environment.get("PUBLIC_URL", "").rstrip("/")
         if not token:
             return None
@@ -55,11 +59,17 @@ class RealReplicate:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables for the functions: nobody outside can reach the bucket of this machine, so images of ours go into the request."""
+        """Environment variables for the functions.
+
+        Replicate cannot reach the bucket of this machine. So uploaded images go into the request.
+        """
         return {"INLINE_INPUT_BYTES_MAX": str(INLINE_INPUT_BYTES_MAX)}
 
     def webhook_secret(self) -> str | None:
-        """Ask what the account's webhooks are signed with (replicate.com/docs/topics/webhooks/verify-webhook); None where none will come."""
+        """Fetch the key that signs the account's webhooks. Returns None if no webhook can arrive.
+
+        Source: replicate.com/docs/topics/webhooks/verify-webhook.
+        """
         if self.public_url is None:
             return None
         return replicate.Client(bearer_token=self.token, base_url=self.base_url).webhooks.default.secret.get().key

@@ -1,7 +1,7 @@
 """The whole system on one machine, from the template that `sam build` wrote.
 
-Change the template and this has changed: routes, authorizers, functions, environments, tables, queues, schedules and the workflow are read
-from it and stand nowhere else.
+The template is the only source of the routes, authorizers, functions, environment variables,
+tables, queues, schedules and the workflow. A change of the template changes the local stack.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,10 +37,10 @@ _API = "AWS::ApiGatewayV2::Api"
 
 
 class LocalStack:
-    """A running stack; a context manager. One at a time in a process.
+    """A running stack; a context manager. A process can run one stack at a time.
 
-    Raises on start: CannotRunSandboxes where AWS's emulator cannot run, PortTaken, FileNotFoundError when nothing was built, and
-    Unresolvable when the template names what is not there.
+    The start raises EmulatorUnavailable if AWS's emulator cannot run on this machine, PortTaken,
+    FileNotFoundError if nothing was built, and Unresolvable for an unknown name in the template.
     """
 
     def __init__(
@@ -55,10 +55,11 @@ class LocalStack:
         runtime_dir: Path = Path(".aws-sam/runtime"),
         log_dir: Path = Path(".aws-sam/logs"),
     ) -> None:
-        """Start everything; a port of 0 is a free one. `parameters` are the template's and win over the local values.
+        """Start everything. Port 0 means a free port.
 
-        With a real Replicate none is simulated, and `replicate_url` is the real one's.
-        What the functions print goes to one file per function in `log_dir`.
+        `parameters` are values of the template's parameters. They override the local values.
+        `real_replicate` replaces the simulated Replicate; then `replicate_url` is its URL.
+        Each function prints to its own file in `log_dir`.
         """
         emulator()
         self._clients: dict[str, Any] = {}
@@ -70,19 +71,19 @@ class LocalStack:
             self._ending = self._ending.pop_all()
 
     def __enter__(self) -> Self:
-        """Give the stack, which runs already."""
+        """Return the running stack."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop it."""
+        """Stop the stack."""
         self.stop()
 
     def stop(self) -> None:
-        """End everything that was started, in the reverse order. A second time does nothing."""
+        """Stop everything in reverse order. A second call does nothing."""
         self._ending.close()
 
     def client(self, service: str) -> Client:
-        """Give the client of one of the stack's services; every caller shares it."""
+        """Return the shared client of one of the stack's services."""
         with self._clients_lock:
             if service not in self._clients:
                 self._clients[service] = client(service, self.aws_url)
@@ -97,29 +98,29 @@ class LocalStack:
         expires_in_seconds: int = 3600,
         token_use: str = "id",  # noqa: S107
     ) -> str:
-        """Sign a token of the local user pool, as `POST /local/token` gives it. Raises pydantic's ValidationError."""
+        """Sign a token of the local user pool, as `POST /local/token` does. Raises pydantic.ValidationError."""
         request = {"user": user, "platform": platform, "groups": list(groups), "expires_in_seconds": expires_in_seconds, "token_use": token_use}
         return self._issuer.issue(TokenRequest.model_validate(request))
 
     def physical_id(self, logical_id: str) -> str:
-        """Tell what Ref says of a resource of the template."""
+        """Return the value of Ref for a resource of the template."""
         return self._resources.ref(logical_id)
 
     def invoke(self, logical_id: str, payload: bytes) -> InvocationResponse:
-        """Run a function of the template once, by its logical id."""
+        """Invoke a function of the template once, by its logical id."""
         return self._environments.invoke(self._resources.ref(logical_id), payload)
 
     def fire_schedule(self, logical_id: str) -> InvocationResponse:
-        """Call a scheduled function now, by its logical id, and wait for its answer."""
+        """Invoke a scheduled function now, by its logical id, and return its response."""
         return self._schedule_runner.fire(self._resources.ref(logical_id))
 
     def kill_execution_environments(self, logical_id: str) -> int:
-        """Kill all execution environments of a function, busy or idle; how many there were."""
+        """Kill all execution environments of a function, busy or idle. Returns their number."""
         return self._environments.kill(self._resources.ref(logical_id))
 
     @property
     def functions(self) -> Mapping[str, FunctionSpec]:
-        """The functions of the stack, by their physical names."""
+        """The functions of the stack by their physical names."""
         return self._functions
 
     def _start(self, build_dir: Path, ports: tuple[int, int, int], parameters: Mapping[str, str], runtime_dir: Path, log_dir: Path) -> None:

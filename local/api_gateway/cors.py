@@ -8,10 +8,10 @@ from werkzeug.wrappers import Request, Response
 
 
 class Cors:
-    """What browsers are told of who may read the API's answers."""
+    """The CORS headers of the API's responses."""
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
-        """Take the resolved x-amazon-apigateway-cors."""
+        """Read the resolved x-amazon-apigateway-cors."""
         self._origins: list[str] = configuration.get("allowOrigins", [])
         self._credentials = str(configuration.get("allowCredentials", "")).lower() == "true"
         self._preflight = {
@@ -22,15 +22,18 @@ class Cors:
         self._exposed = ",".join(configuration.get("exposeHeaders", []))
 
     def is_preflight(self, request: Request) -> bool:
-        """Tell whether a browser asks for permission only."""
+        """Return whether the request is a browser's preflight."""
         return request.method == "OPTIONS" and "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
 
     def preflight_response(self) -> Response:
-        """Answer a preflight; `add_headers` says to whom it applies."""
+        """Respond to a preflight. `add_headers` adds the allowed origin."""
         return Response(status=HTTPStatus.NO_CONTENT, headers={name: value for name, value in self._preflight.items() if value})
 
     def add_headers(self, request: Request, response: Response) -> None:
-        """Say who may read the answer; what the function itself said about CORS is dropped, as API Gateway does."""
+        """Add the headers that name the allowed origin.
+
+        API Gateway drops the CORS headers of the function's own response.
+        """
         if not self.is_preflight(request):
             for name in [name for name, _ in response.headers if name.lower().startswith("access-control-")]:
                 del response.headers[name]

@@ -1,6 +1,6 @@
-"""The HTTP API in front of the functions: routes, authorizers and CORS from the template, and API Gateway's own answers.
+"""The HTTP API in front of the functions, with routes, authorizers and CORS from the template.
 
-Its 401, 403, 404, 413, 500 and 503 are API Gateway's `{"message": …}`, not the application's.
+The responses 401, 403, 404, 413, 500 and 503 are API Gateway's own: `{"message": …}`.
 """
 
 import json
@@ -29,7 +29,7 @@ _INTEGRATIONS_MAX = 64
 
 
 class _Refused(Exception):
-    """API Gateway's own kind of answer."""
+    """A response of API Gateway itself."""
 
     def __init__(self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
@@ -37,7 +37,7 @@ class _Refused(Exception):
 
 
 class HttpApi:
-    """A WSGI application that answers as the deployed API would."""
+    """A WSGI application that responds as the deployed API would."""
 
     def __init__(self, api_id: str, stage: str, body: Mapping[str, Any], environments: ExecutionEnvironments, aws_url: str) -> None:
         """Read the resolved OpenAPI body of an AWS::ApiGatewayV2::Api."""
@@ -51,7 +51,7 @@ class HttpApi:
         self._integrations = ThreadPoolExecutor(_INTEGRATIONS_MAX, "integration")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
+        """Respond to a request."""
         request = Request(environ)
         response = self._respond(request)
         if self._cors:
@@ -59,7 +59,7 @@ class HttpApi:
         return response(environ, start_response)
 
     def close(self) -> None:
-        """Take no more requests to the functions."""
+        """Pass no more requests to the functions."""
         self._integrations.shutdown(wait=False, cancel_futures=True)
 
     def _respond(self, request: Request) -> Response:
@@ -92,7 +92,10 @@ class HttpApi:
             raise _Refused(HTTPStatus.FORBIDDEN, "Forbidden") from error
 
     def _integrate(self, route: Route, payload: bytes) -> Response:
-        """Call the function; it goes on when the integration's time is up, only nobody hears its answer any more."""
+        """Invoke the function.
+
+        After the integration's time-out the function runs on, but API Gateway drops its response.
+        """
         invocation = self._integrations.submit(self._environments.invoke, route.function, payload)
         try:
             response: InvocationResponse = invocation.result(route.timeout_seconds)
@@ -106,7 +109,10 @@ class HttpApi:
 
 
 def _leaves_preflight(route: Route) -> bool:
-    """Tell whether API Gateway answers a preflight itself: a route takes it, but $default only when it asks for a token."""
+    """Return whether API Gateway responds to a preflight although a route matches.
+
+    It does so if the route is $default and needs no token.
+    """
     return route.is_default and route.authorizer is None
 
 

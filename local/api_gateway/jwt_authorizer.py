@@ -19,32 +19,35 @@ _FETCH_SECONDS_MAX = 5.0
 
 
 class Unauthorized(Exception):
-    """No token, or none that this API takes; the message is for the WWW-Authenticate header."""
+    """The token is missing or invalid; the message is for the WWW-Authenticate header."""
 
 
 class Forbidden(Exception):
-    """A valid token without any of the scopes that the route asks for."""
+    """The token is valid but has none of the route's scopes."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """The claims and the scopes as the payload shows them."""
+    """The claims and the scopes, as the payload has them."""
 
     claims: Mapping[str, str]
     scopes: list[str] | None
 
 
 def pool_id_of(issuer: str) -> str | None:
-    """Tell the id of the Cognito user pool that is the issuer; None for anybody else."""
+    """Return the id of the Cognito user pool that is the issuer, or None for another issuer."""
     found = _COGNITO_ISSUER.fullmatch(issuer)
     return found["pool_id"] if found else None
 
 
 class JwtAuthorizer:
-    """Checks tokens against the issuer's keys, which are fetched once."""
+    """Checks tokens with the issuer's keys, which it fetches once."""
 
     def __init__(self, scheme: Mapping[str, Any], aws_url: str) -> None:
-        """Take the resolved x-amazon-apigateway-authorizer; a user pool's keys are fetched from the stand-in at `aws_url`."""
+        """Read the resolved x-amazon-apigateway-authorizer.
+
+        The keys of a user pool come from the local AWS at `aws_url`.
+        """
         configuration = scheme["jwtConfiguration"]
         self.issuer: str = configuration["issuer"].rstrip("/")
         self.audience: list[str] = list(configuration["audience"])
@@ -54,7 +57,7 @@ class JwtAuthorizer:
         self._keys: KeySet | None = None
 
     def identify(self, headers: Headers, scopes: tuple[str, ...]) -> Identity:
-        """Tell who is asking. Raises Unauthorized or Forbidden."""
+        """Check the token and return its identity. Raises Unauthorized or Forbidden."""
         authorization = headers.get(self._header, "")
         if not authorization:
             raise Unauthorized("")
@@ -73,7 +76,7 @@ class JwtAuthorizer:
         now = time.time()
         if claims.get("iss") != self.issuer:
             raise Unauthorized("the token has an invalid issuer")
-        # The client's id stands in `aud` of an ID token and in `client_id` of an access token.
+        # The client's id is in `aud` of an ID token and in `client_id` of an access token.
         stated = claims.get("aud", claims.get("client_id"))
         if not set(stated if isinstance(stated, list) else [stated]) & set(self.audience):
             raise Unauthorized("the token has an invalid audience")
@@ -102,7 +105,7 @@ def _fetch_json(url: str) -> dict[str, Any]:
 
 
 def flattened(value: object) -> str:
-    """Write a claim as HTTP APIs hand it over: text, whatever it was; a list of groups becomes `[admin users]`."""
+    """Write a claim as HTTP APIs pass it: as text. A list of groups becomes `[admin users]`."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):

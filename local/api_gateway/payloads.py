@@ -1,4 +1,4 @@
-"""Payload format 2.0: the event that a request becomes and the HTTP answer that a function's answer becomes.
+"""Payload format 2.0: from a request to an event, and from a function's response to HTTP.
 
 Source: API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs".
 """
@@ -29,11 +29,11 @@ _STATUS = re.compile(r"[1-5][0-9][0-9]")
 
 
 class MalformedResponse(Exception):
-    """A function's answer that HTTP APIs turn into 500."""
+    """The function's response is invalid; HTTP APIs turn it into 500."""
 
 
 def event_of(request: Request, match: Match, identity: Identity | None, *, api_id: str, stage: str) -> dict[str, Any]:
-    """Make the event for a request. The path comes percent-decoded and the query string raw, as HTTP APIs give them."""
+    """Make the event for a request. HTTP APIs decode the path and pass the query string raw."""
     headers = _headers(request)
     query = request.query_string.decode("latin-1")
     event: dict[str, Any] = {
@@ -83,10 +83,10 @@ def _context(request: Request, match: Match, identity: Identity | None, *, api_i
 
 
 def response_of(payload: bytes) -> Response:
-    """Make the HTTP answer for a function's answer. Raises MalformedAnswer."""
+    """Make the HTTP response from a function's response. Raises MalformedResponse."""
     response = json.loads(payload or b"null")
     if not isinstance(response, dict) or "statusCode" not in response:
-        # HTTP APIs infer the rest: the whole answer is the body of a 200.
+        # Without a status code, HTTP APIs send the whole response as the body of a 200.
         text = response if isinstance(response, str) else json.dumps(response, separators=(",", ":"))
         return Response(text, HTTPStatus.OK, content_type="application/json")
     headers = Headers()
@@ -100,7 +100,11 @@ def response_of(payload: bytes) -> Response:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    """Names in lower case (the server has joined repeated ones by commas), cookies apart, and what API Gateway itself adds."""
+    """Return the headers as the payload has them.
+
+    The names are in lower case. The server has joined repeated headers by commas. Cookies are a
+    field of their own. API Gateway adds the last four headers.
+    """
     parts = urlsplit(request.host_url)
     return {
         **{name.lower(): value for name, value in request.headers.items() if name != "Cookie"},

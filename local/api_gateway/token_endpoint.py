@@ -1,4 +1,4 @@
-"""`POST /local/token`: sign anybody in at the local user pool. On one machine only; the template knows nothing of it."""
+"""`POST /local/token`: sign in any user of the local user pool. It is not part of the template."""
 
 import json
 import time
@@ -21,7 +21,7 @@ _SECONDS_MAX = 10 * 365 * 24 * 3600
 
 
 class TokenRequest(BaseModel):
-    """Whose token, and how long it is valid; negative seconds make one that has expired."""
+    """A user and the life of the token. Negative seconds make an expired token."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,11 +36,11 @@ class TokenIssuer:
     """Signs tokens with the key of the user pool that the API's authorizer trusts."""
 
     def __init__(self, authorizer: JwtAuthorizer) -> None:
-        """Sign what this authorizer will take."""
+        """Sign tokens that this authorizer accepts."""
         self._authorizer = authorizer
 
     def issue(self, request: TokenRequest) -> str:
-        """Sign a token as Cognito writes it. Raises LookupError when the stack trusts a foreign issuer."""
+        """Sign a token as Cognito does. Raises LookupError if the stack trusts another issuer."""
         pool_id = pool_id_of(self._authorizer.issuer)
         pools = cognitoidp_backends[ACCOUNT_ID][REGION].user_pools
         if pool_id not in pools:
@@ -65,7 +65,7 @@ class TokenIssuer:
             if request.platform is not None:
                 claims["custom:platform"] = request.platform
         key = pools[pool_id].json_web_key
-        # The id under which moto publishes the pool's only key.
+        # moto publishes the pool's only key under this id.
         return jwt.encode({"alg": "RS256", "kid": "dummy"}, claims, key)
 
 
@@ -73,12 +73,12 @@ class TokenEndpoint:
     """The API, and the token endpoint beside it."""
 
     def __init__(self, issuer: TokenIssuer, api: Application) -> None:
-        """Pass everything but `PATH` on to the API."""
+        """Pass every path except `PATH` to the API."""
         self._issuer = issuer
         self._api = api
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
+        """Respond to a request."""
         if environ["PATH_INFO"] != PATH:
             return self._api(environ, start_response)
         return self._respond(Request(environ))(environ, start_response)

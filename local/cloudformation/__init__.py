@@ -1,1 +1,1 @@
-"""AWS on this machine: the template translated, its resources made, its queues and schedules polled."""
+"""AWS on this machine: it creates the template's resources, and polls its queues and schedules."""

@@ -1,7 +1,9 @@
-"""AWS on one port: moto keeps the services, the execution environments answer for Lambda, and a thin layer before both mends what moto lacks.
+"""AWS on one port.
 
-moto keeps its state in this process, so one AWS endpoint can live in a process at a time. Its interpreter of state machines calls every
-service at `http://localhost:$MOTO_PORT`, which is this endpoint: that is how a workflow reaches the execution environments.
+moto simulates the services, the execution environments simulate Lambda, and a thin layer in front
+adds what moto lacks. moto keeps its state in this process, so a process has one AWS endpoint.
+moto's interpreter of state machines calls every service at `http://localhost:$MOTO_PORT`. That is
+this endpoint, so a workflow reaches the execution environments.
 """
 
 import logging
@@ -31,27 +33,27 @@ _ONE_AT_A_TIME = Lock()
 
 
 class AwsEndpoint:
-    """A WSGI application that answers for every AWS service. Lambda answers once `environments` is set."""
+    """A WSGI application for every AWS service. Lambda responds after `environments` is set."""
 
     def __init__(self) -> None:
-        """Make it without any execution environments."""
+        """Start without execution environments."""
         self.environments: ExecutionEnvironments | None = None
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._dynamodb = Lock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
+        """Respond to a request."""
         request = Request(environ)
         if is_invocation(request.path):
             return self._invoke(request)(environ, start_response)
         if self._is_for_s3(environ, request.path):
             if is_form_upload(request):
-                # Its policy is looked at here, and then moto reads it again.
+                # The form is read here to check its policy, and then moto reads it again.
                 environ["wsgi.input"] = BytesIO(request.get_data())
             if refused := s3_access.refusal(request):
                 return refused(environ, start_response)
         if request.headers.get("X-Amz-Target", "").startswith("DynamoDB"):
-            # moto does not promise that a condition and its write are one between threads; DynamoDB does.
+            # In DynamoDB a condition and its write are atomic. moto does not promise that between threads.
             with self._dynamodb:
                 return list(self._moto(environ, start_response))
         response: Iterable[bytes] = self._moto(environ, start_response)
@@ -63,7 +65,7 @@ class AwsEndpoint:
         return respond_to_invocation(self.environments, request)
 
     def _is_for_s3(self, environ: Environ, path: str) -> bool:
-        """Tell whether moto would take a request for one to S3, which is all that it can tell to be nothing else."""
+        """Return whether moto takes a request for one to S3, its default for an unknown host."""
         if path.startswith("/moto-api/"):
             return False
         host = self._moto.infer_service_region_host(environ, path)
@@ -71,10 +73,10 @@ class AwsEndpoint:
 
 
 class LocalAws:
-    """The endpoint with its port. Start it once per process at a time, and stop it."""
+    """The endpoint and its port. Only one may run in a process."""
 
     def __init__(self, port: int) -> None:
-        """Take the port (0: a free one). Raises PortTaken, and RuntimeError while another one runs in this process."""
+        """Take the port; 0 means a free port. Raises PortTaken, and RuntimeError if another one runs."""
         if not _ONE_AT_A_TIME.acquire(blocking=False):
             raise RuntimeError("one process can hold one local AWS at a time: moto's state is the process's")
         try:
@@ -88,28 +90,28 @@ class LocalAws:
         self._lean = ExitStack()
 
     def start(self) -> None:
-        """Serve, with nothing in the account."""
-        # Whatever proxy this machine uses, it is not for this machine's own addresses.
+        """Serve an empty account."""
+        # A proxy of this machine must not get requests to the machine's own addresses.
         own = {"MOTO_PORT": str(self._server.port), "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
         self._environment_before = {name: os.environ.get(name) for name in own}
         os.environ.update(own)
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         default_user_config["lambda"] = {"use_docker": False}
-        # A state that fails is the workflow's business, not an error of the interpreter's.
+        # moto logs a failed state as an error of its own, but failing is up to the workflow.
         logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
         _forget_everything()
         self._lean.enter_context(lean_moto())
-        # The interpreter makes its clients from boto3's shared session in many threads at once; the session's first client
-        # builds the parts that they share, which is not safe between threads.
+        # moto makes its clients from boto3's shared session in many threads at once. The first client
+        # builds the shared parts, which is not thread-safe.
         boto3.client("lambda", region_name=REGION, aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY)
         self._server.serve(self._endpoint)
 
     def serve_invocations(self, environments: ExecutionEnvironments) -> None:
-        """Let the execution environments answer for Lambda from now on."""
+        """Run Lambda's invocations in these execution environments from now on."""
         self._endpoint.environments = environments
 
     def stop(self) -> None:
-        """Give the port back and forget the account."""
+        """Release the port and delete the account."""
         self._server.stop()
         self._lean.close()
         _forget_everything()

@@ -1,6 +1,6 @@
-"""CloudFormation's intrinsic functions, resolved exactly or refused by name.
+"""CloudFormation's intrinsic functions. An unknown function or name is refused by its name.
 
-Names are looked up in the parameters, the pseudo parameters and, through `Names`, the resources of the stack.
+A name is a parameter, a pseudo parameter or, through `Names`, a resource of the stack.
 Source: CloudFormation User Guide, "Intrinsic function reference".
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from local.cloudformation.account import ACCOUNT_ID, PARTITION, REGION, URL_SUFFIX
 
-# Whatever a template may hold.
+# Any value of a template.
 type Value = Any
 
 _SUBSTITUTION = re.compile(r"\$\{(!?)([^}]+)\}")
@@ -20,21 +20,21 @@ _NO_VALUE = object()
 
 
 class Unresolvable(Exception):
-    """A name or a function that this template cannot mean."""
+    """The template uses an unknown name or function."""
 
 
 class Names(Protocol):
-    """What the resources of a stack are called once they exist."""
+    """The physical names of a stack's resources."""
 
     def ref(self, logical_id: str) -> str:
-        """Tell what Ref gives. Raises Unresolvable."""
+        """Return the value of Ref. Raises Unresolvable."""
 
     def attribute(self, logical_id: str, attribute: str) -> str:
-        """Tell what Fn::GetAtt gives. Raises Unresolvable."""
+        """Return the value of Fn::GetAtt. Raises Unresolvable."""
 
 
 def pseudo_parameters(stack_name: str) -> dict[str, Any]:
-    """Tell what AWS::Region and its like are here."""
+    """Return the values of AWS::Region and the other pseudo parameters."""
     return {
         "AWS::AccountId": ACCOUNT_ID,
         "AWS::NotificationARNs": [],
@@ -47,9 +47,9 @@ def pseudo_parameters(stack_name: str) -> dict[str, Any]:
 
 
 def parameter_values(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """Find the value of every parameter that the template declares: the given one or its default.
+    """Return the value of every parameter of the template: the given value or the default.
 
-    Raises Unresolvable for a given parameter that is not declared, and for a declared one without any value.
+    Raises Unresolvable for an unknown given parameter, and for a parameter without any value.
     """
     declared: Mapping[str, Any] = template.get("Parameters", {})
     if unknown := given.keys() - declared.keys():
@@ -65,7 +65,7 @@ def parameter_values(template: Mapping[str, Any], given: Mapping[str, str]) -> d
 
 
 class Resolver:
-    """Turns template values into plain ones."""
+    """Resolves the intrinsic functions of a template."""
 
     def __init__(self, template: Mapping[str, Any], values: Mapping[str, Any], names: Names) -> None:
         """Look names up in `values`, the parameters and pseudo parameters, then in `names`."""
@@ -87,12 +87,12 @@ class Resolver:
         }
 
     def resolve(self, value: Value) -> Value:
-        """Give the plain value; what resolves to AWS::NoValue is left out of its mapping or list."""
+        """Resolve a value. An item that resolves to AWS::NoValue is removed from its mapping or list."""
         resolved = self._resolve(value)
         return None if resolved is _NO_VALUE else resolved
 
     def condition(self, name: str) -> bool:
-        """Tell whether a condition of the template holds. Raises Unresolvable."""
+        """Return whether a condition of the template holds. Raises Unresolvable."""
         if name not in self._conditions:
             raise Unresolvable(f"the template has no condition {name}")
         return self._holds(self._conditions[name])

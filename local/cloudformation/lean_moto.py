@@ -1,4 +1,4 @@
-"""moto, quick and small however long it runs: it answers what it always does, with less copying, parsing and walking, and keeps no copies."""
+"""moto with less copying, parsing and walking: the same responses, in flat memory."""
 
 import copy
 from collections import defaultdict
@@ -21,10 +21,12 @@ _SCALARS = ({"S"}, {"N"}, {"BOOL"}, {"NULL"})
 
 @contextmanager
 def lean_moto() -> Iterator[None]:
-    """Mend what makes moto slower and larger with every request, as long as only one request at a time comes to its DynamoDB.
+    """Replace the parts of moto that get slower and larger with every request.
 
-    For each write of a transaction it copies the whole table, and never lets go of a copy; here a transaction copies the items that it
-    names. An answer is not walked down to each letter. A workflow keeps its client of Lambda, and the paths that it has parsed.
+    moto copies the whole table for each write of a transaction, and never frees a copy. Here a
+    transaction copies only its own items. Serializing does not walk a response down to each letter.
+    A workflow keeps its Lambda client and its parsed paths.
+    The caller must send one request at a time to DynamoDB.
     """
     with ExitStack() as stack:
         for target, name, instead in _replacements():
@@ -66,7 +68,7 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
 
 
 def _copied_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 (moto's own)
-    """Copy a table so that the copy keeps what these items are now; no other item is written to meanwhile."""
+    """Copy a table so that the copy keeps these items as they are. No other item changes meanwhile."""
     copied = copy.copy(table)
     copied.items = defaultdict(dict, table.items)
     for attributes in named:
@@ -79,6 +81,6 @@ def _copied_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noq
 
 
 def _let_go() -> None:
-    """Forget every table and item that moto has noted down for its dashboard, which are most of them copies."""
+    """Clear moto's record of every table and item, which is for its dashboard. Most are copies."""
     for model in model_data["dynamodb"].values():
         model.instances_tracked.clear()

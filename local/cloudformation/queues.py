@@ -1,5 +1,6 @@
-"""Event source mappings of queues: long polling, batches, partial failures. The queue itself redrives to its dead-letter queue.
+"""Event source mappings of queues: long polling, batches, partial failures.
 
+The queue itself redrives messages to its dead-letter queue.
 Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
 """
 
@@ -18,11 +19,11 @@ from local.lambda_runtime.functions import function_name
 
 logger = logging.getLogger(__name__)
 
-# Lambda begins with five batches at once.
+# Lambda starts with five concurrent batches.
 _POLLERS = 5
 _POLL_SECONDS = 2
 _BATCH_SIZE_DEFAULT = 10
-# What one ReceiveMessage call gives at most.
+# The limit of one ReceiveMessage call.
 _BATCH_SIZE_MAX = 10
 
 
@@ -38,7 +39,7 @@ class QueueMapping:
 
 
 def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
-    """Read the enabled event source mappings. Raises ValueError for a source that is no queue and for filters, which nothing here knows."""
+    """Read the enabled event source mappings. Raises ValueError for filters and for sources other than queues."""
     mappings = []
     for logical_id, properties in resources.of_type("AWS::Lambda::EventSourceMapping").items():
         source_arn = properties.get("EventSourceArn", "")
@@ -58,23 +59,23 @@ def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
 
 
 class Pollers:
-    """Threads that hand messages over; they share one client."""
+    """Threads that pass messages to functions. They share one client."""
 
     def __init__(self, mappings: list[QueueMapping], environments: ExecutionEnvironments, sqs: Client) -> None:
-        """Nothing is polled before `start`."""
+        """Poll nothing before `start`."""
         self._mappings = mappings
         self._environments = environments
         self._sqs = sqs
         self._stopping = Event()
 
     def start(self) -> None:
-        """Begin to poll."""
+        """Start the threads."""
         for mapping in self._mappings:
             for _ in range(_POLLERS):
                 Thread(target=self._poll, args=(mapping,), daemon=True).start()
 
     def stop(self) -> None:
-        """Let every poller end after the batch that it has."""
+        """Let every thread end after its current batch."""
         self._stopping.set()
 
     def _poll(self, mapping: QueueMapping) -> None:
@@ -93,7 +94,10 @@ class Pollers:
                     logger.warning("polling %s: %s", mapping.queue_url, error)
 
     def _hand_over(self, mapping: QueueMapping, messages: list[dict[str, Any]]) -> None:
-        """Call the function with a batch and delete what it took; the rest comes back when its visibility time-out is over."""
+        """Invoke the function with a batch, and delete the messages that it took.
+
+        The other messages return after their visibility time-out.
+        """
         if not messages:
             return
         event = {"Records": [_record(message, mapping.queue_arn) for message in messages]}
@@ -112,7 +116,10 @@ class Pollers:
 
 
 def failed_ids(payload: bytes, ids: set[str]) -> set[str]:
-    """Tell which messages a partial batch response calls failed: all of them when the response is not what Lambda expects."""
+    """Return the ids that a partial batch response names as failed.
+
+    All messages have failed if the response is not valid for Lambda.
+    """
     response = json.loads(payload or b"null")
     if not response or response.get("batchItemFailures") in (None, []):
         return set()
@@ -138,5 +145,5 @@ def _record(message: dict[str, Any], queue_arn: str) -> dict[str, Any]:
 
 
 def _message_attribute(value: dict[str, Any]) -> dict[str, Any]:
-    """Rename the parts: the API says StringValue where the event says stringValue."""
+    """Rename the parts: StringValue in the API is stringValue in the event."""
     return {"stringListValues": [], "binaryListValues": [], **{name[0].lower() + name[1:]: part for name, part in value.items()}}

@@ -1,7 +1,7 @@
-"""The resources that moto keeps, each made by the API call that CloudFormation itself would make.
+"""The resources that moto simulates. Each is created by CloudFormation's own API call.
 
-moto's own CloudFormation lacks user pools, secrets and more, ignores the substitutions of a state machine, and puts state
-machines where nothing executes them; its APIs have all of it.
+moto's CloudFormation lacks user pools, secrets and other types. It ignores the substitutions of a
+state machine, and creates state machines that nothing executes. moto's other APIs have all of it.
 """
 
 import json
@@ -19,7 +19,7 @@ from local.cloudformation.state_machines import definition_json
 
 @dataclass(frozen=True)
 class PhysicalResource:
-    """What Ref and Fn::GetAtt say of a resource."""
+    """A resource that exists, with its values of Ref and Fn::GetAtt."""
 
     ref: str
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class PhysicalResource:
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """A resource to be made: its physical name unless the properties name it, and its resolved properties."""
+    """A request to create a resource. `name` is its physical name unless the properties have another."""
 
     logical_id: str
     name: str
@@ -39,7 +39,7 @@ class CreateRequest:
 def call(client: Client, operation: str, method: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     """Call an operation with those properties that are its arguments.
 
-    CloudFormation mostly uses the API's own names, but is lenient about types ("5", "true", documents as mappings).
+    CloudFormation mostly uses the API's names, but accepts other types ("5", "true", mappings as documents).
     """
     shape = client.meta.service_model.operation_model(operation).input_shape
     response: dict[str, Any] = getattr(client, method)(**_cast(properties, shape))

@@ -1,4 +1,4 @@
-"""The resources of the stack: made when first spoken of, so that each finds what it refers to."""
+"""The resources of the stack. Each is created at its first use, so its references resolve."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -15,7 +15,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """A resource to be named: its name unless its properties say another, and each resolved property when asked for."""
+    """A request to name a resource.
+
+    `name` is its physical name unless its properties have another. `value` resolves one property.
+    """
 
     name: str
     value: Callable[[str], Value]
@@ -67,8 +70,8 @@ def _name_alone(request: ResourceRequest) -> PhysicalResource:
     return PhysicalResource(request.name, {"Arn": arn("local", request.name)})
 
 
-# What needs a name and no more: either this package plays it itself (functions, routes, triggers), or it has nothing to do
-# on one machine (permissions, alarms, retention).
+# Resources that need only a name. This package simulates some (functions, routes, triggers). The
+# others have no effect on one machine (permissions, alarms, retention).
 _NAMED: Mapping[str, Callable[[ResourceRequest], PhysicalResource]] = {
     "AWS::ApiGatewayV2::Stage": _stage,
     "AWS::CloudWatch::Alarm": _name_alone,
@@ -109,7 +112,7 @@ class Resources:
         api_url: str,
         client: Callable[[str], Client],
     ) -> None:
-        """Make nothing yet; `client` gives the client of a service. Raises Unresolvable for a parameter that is not declared."""
+        """Create nothing yet. `client` returns the client of a service. Raises Unresolvable for an unknown parameter."""
         values = {**pseudo_parameters(stack_name), **parameter_values(template, parameters)}
         self._resolver = Resolver(template, values, self)
         self._declared: Mapping[str, Any] = template["Resources"]
@@ -124,28 +127,28 @@ class Resources:
         self._in_creation: list[str] = []
 
     def create(self) -> None:
-        """Make every resource whose condition holds; say aloud which ones nothing here stands in for."""
+        """Create every resource whose condition holds. Logs a warning for each type that is not simulated."""
         for logical_id, declaration in self._declared.items():
             if not self._exists(declaration):
                 continue
             if declaration["Type"] in self._named or declaration["Type"] in CREATORS:
                 self._get(logical_id)
             else:
-                logger.warning("%s is an %s, which has no stand-in here; it is left out", logical_id, declaration["Type"])
+                logger.warning("%s is an %s, which is not simulated; it is left out", logical_id, declaration["Type"])
 
     def ref(self, logical_id: str) -> str:
-        """Tell what Ref gives, making the resource if need be. Raises Unresolvable."""
+        """Return the value of Ref; creates the resource if necessary. Raises Unresolvable."""
         return self._get(logical_id).ref
 
     def attribute(self, logical_id: str, attribute: str) -> str:
-        """Tell what Fn::GetAtt gives, making the resource if need be. Raises Unresolvable."""
+        """Return the value of Fn::GetAtt; creates the resource if necessary. Raises Unresolvable."""
         attributes = self._get(logical_id).attributes
         if attribute not in attributes:
             raise Unresolvable(f"{logical_id} has no attribute {attribute} here")
         return attributes[attribute]
 
     def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
-        """Give the resolved properties of every existing resource of a type, by logical id."""
+        """Return the resolved properties of every existing resource of a type, by logical id."""
         return {
             logical_id: self._resolver.resolve(declaration.get("Properties", {}))
             for logical_id, declaration in self._declared.items()
@@ -178,6 +181,6 @@ class Resources:
         if resource_type in self._named:
             return self._named[resource_type](ResourceRequest(name, lambda key: self._resolver.resolve(properties.get(key))))
         if resource_type not in CREATORS:
-            raise Unresolvable(f"{logical_id} is an {resource_type}, which has no stand-in here")
+            raise Unresolvable(f"{logical_id} is an {resource_type}, which is not simulated")
         request = CreateRequest(logical_id, name, self._resolver.resolve(properties), self._client, self._build_dir)
         return CREATORS[resource_type](request)

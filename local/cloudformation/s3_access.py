@@ -1,6 +1,7 @@
-"""Who may reach an object by a plain URL or send one by a form: moto lets nearly everybody, S3 only the bearer of a valid signature.
+"""S3's checks of unsigned requests, presigned URLs and forms. moto lets nearly all of them pass.
 
-Every bucket counts as private, whatever its policy says. Requests with an Authorization header are the SDKs' and pass.
+Every bucket counts as private, whatever its policy allows. Requests with an Authorization header
+come from SDKs and pass.
 Source: Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)".
 """
 
@@ -22,11 +23,11 @@ _SIGNATURE = "X-Amz-Signature"
 
 
 class _Refused(Exception):
-    """S3's error: its code and its message."""
+    """The code and the message of an S3 error."""
 
 
 def refusal(request: Request) -> Response | None:
-    """Give S3's answer to a request that it would not let through; None for one that it would."""
+    """Return S3's error response to a request, or None if S3 would allow it."""
     if "Authorization" in request.headers or _is_preflight(request):
         return None
     try:
@@ -66,14 +67,14 @@ def _check(query: dict[str, str], request: Request) -> None:
 
 
 def _is_preflight(request: Request) -> bool:
-    """Recognise a browser's question whether it may ask at all, which S3 answers by the bucket's CORS rules."""
+    """Return whether this is a browser's preflight. S3 responds by the bucket's CORS rules."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
 def _signature(request: Request, query: dict[str, str], region: str, seconds: int) -> str:
     parts = [part for part in request.query_string.decode().split("&") if not part.startswith(f"{_SIGNATURE}=")]
     signed = {name: request.headers.get(name, "") for name in query.get("X-Amz-SignedHeaders", "").split(";")}
-    # Werkzeug keeps the path as it was sent; decoding and encoding it again could give another one.
+    # Werkzeug keeps the path as sent. Decoding and encoding it again could give another path.
     path = str(request.environ.get("REQUEST_URI", request.path)).partition("?")[0]
     rebuilt = AWSRequest(request.method, f"http://{request.host}{path}?{'&'.join(parts)}", headers=signed)
     rebuilt.context["timestamp"] = query["X-Amz-Date"]

@@ -1,4 +1,4 @@
-"""Forms by which browsers send an object to S3: held against their signed policy, which moto does not look at.
+"""S3's check of a browser's upload form against its signed policy, which moto ignores.
 
 Source: Amazon S3 API Reference, "Browser-Based Uploads Using POST (AWS Signature Version 4)".
 """
@@ -22,16 +22,16 @@ _FIELDS_NEEDED = ("key", "policy", _SIGNATURE, "x-amz-credential", "x-amz-date",
 
 
 class FormRefused(Exception):
-    """S3's error: status, code and message."""
+    """The status, the code and the message of an S3 error."""
 
 
 def is_form_upload(request: Request) -> bool:
-    """Recognise a form with a file, which carries its policy and its signature in its fields."""
+    """Return whether this is an upload form. Its fields hold its policy and its signature."""
     return request.method == "POST" and request.mimetype == "multipart/form-data"
 
 
 def check_form(request: Request) -> None:
-    """Read a form whole. Raises FormRefused for what S3 would refuse."""
+    """Check a whole form. Raises FormRefused for a form that S3 would refuse."""
     fields = {name.lower(): value for name, value in request.form.items()}
     if missing := next((name for name in _FIELDS_NEEDED if name not in fields), None):
         raise FormRefused(HTTPStatus.BAD_REQUEST, "InvalidArgument", f"Bucket POST must contain a field named '{missing}'.")

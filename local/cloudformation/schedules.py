@@ -1,4 +1,4 @@
-"""Schedules that call functions: EventBridge Scheduler's, and rules of EventBridge with a schedule expression."""
+"""Schedules that invoke functions: of EventBridge Scheduler, and rules with a schedule expression."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ _UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 
 @dataclass(frozen=True)
 class Schedule:
-    """A function to call again and again; `period_seconds` is None for an expression that no clock here can read."""
+    """A schedule of a function. `period_seconds` is None for an expression other than a rate."""
 
     logical_id: str
     function: str
@@ -33,7 +33,7 @@ class Schedule:
     input: str | None
 
     def event(self) -> bytes:
-        """Make what the function gets: the schedule's own input, or AWS's standard event."""
+        """Return the payload: the schedule's own input, or AWS's standard event."""
         if self.input is not None:
             return self.input.encode()
         document = {
@@ -57,7 +57,7 @@ def read_schedules(resources: Resources) -> list[Schedule]:
         expression = properties["ScheduleExpression"]
         rate = _RATE.fullmatch(expression)
         if rate is None:
-            logger.warning("%s does not come by itself here: no clock here reads %s", logical_id, expression)
+            logger.warning("%s does not fire by itself: %s is not a rate", logical_id, expression)
         period_seconds = int(rate["value"]) * _UNIT_SECONDS[rate["unit"]] if rate else None
         found.append(Schedule(logical_id, function_name(target["Arn"]), period_seconds, source, target.get("Input")))
     return found
@@ -74,26 +74,26 @@ def _targets(resources: Resources) -> Iterator[tuple[str, Mapping[str, Any], Map
 
 
 class ScheduleRunner:
-    """Fires the schedules, each for the first time after one period."""
+    """Fires the schedules. Each fires first after one period."""
 
     def __init__(self, schedules: list[Schedule], environments: ExecutionEnvironments) -> None:
-        """Nothing is fired before `start`."""
+        """Schedules fire after `start`."""
         self._schedules = schedules
         self._environments = environments
         self._stopping = Event()
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start the threads."""
         for schedule in self._schedules:
             if schedule.period_seconds is not None:
                 Thread(target=self._tick, args=(schedule, schedule.period_seconds), daemon=True).start()
 
     def stop(self) -> None:
-        """Fire nothing more by itself."""
+        """Fire no schedule any more, except by `fire`."""
         self._stopping.set()
 
     def fire(self, function: str) -> InvocationResponse:
-        """Call a scheduled function now and wait for its answer. Raises LookupError when no schedule calls it."""
+        """Invoke a scheduled function now and return its response. Raises LookupError if it has no schedule."""
         for schedule in self._schedules:
             if schedule.function == function:
                 return self._environments.invoke(function, schedule.event())

@@ -1,4 +1,4 @@
-"""What a deployment puts in by hand, put in here: the secrets, and the parameters that only this machine can know."""
+"""The values that a deployment gets by hand: its secrets, and the parameters of this machine."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ LOCAL_STABLE_DIFFUSION_LOGIN = "darkroom:of_the_simulated_webui"
 
 
 def local_parameters(template: Mapping[str, Any], *, api_url: str, replicate_url: str, runway_url: str, stable_diffusion_url: str) -> dict[str, str]:
-    """Give values for those of these parameters that the template declares."""
+    """Return the values for those of these parameters that the template declares."""
     simulator = urlsplit(replicate_url).netloc
     known = {
         "DeliveryHosts": simulator,
@@ -28,7 +28,7 @@ def local_parameters(template: Mapping[str, Any], *, api_url: str, replicate_url
 
 
 def fill_secrets(resources: Resources, secretsmanager: Client, *, token: str = LOCAL_REPLICATE_TOKEN, webhook_secret: str | None) -> None:
-    """Fill those of the secrets that the stack has; without a webhook secret that one stays empty."""
+    """Fill those secrets that the stack has. Without a webhook secret, that one stays empty."""
     values = {
         "ReplicateTokenSecret": token,
         "ReplicateWebhookSecret": webhook_secret,

@@ -1,4 +1,4 @@
-"""The definition of a state machine as the interpreter gets it: substitutions filled in, JSON."""
+"""The definition of a state machine as JSON, with its substitutions."""
 
 import json
 import re
@@ -11,12 +11,15 @@ from samcli.yamlhelper import yaml_parse
 from local.cloudformation.account import Client
 from local.cloudformation.template import built_path
 
-# Not string.Template: it would also take the $$ of the context object ($$.Task.Token) for an escape.
+# string.Template would take the $$ of the context object ($$.Task.Token) for an escape.
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_:.-]+)\}")
 
 
 def definition_json(properties: Mapping[str, Any], build_dir: Path) -> str:
-    """Read the definition that an AWS::StepFunctions::StateMachine names, its ${…} filled in. Raises KeyError for an unknown one."""
+    """Read the definition of an AWS::StepFunctions::StateMachine and fill in its ${…}.
+
+    Raises KeyError for an unknown substitution.
+    """
     if location := properties.get("DefinitionS3Location"):
         text = built_path(build_dir, location).read_text()
     else:
@@ -27,7 +30,10 @@ def definition_json(properties: Mapping[str, Any], build_dir: Path) -> str:
 
 
 def stop_executions(stepfunctions: Client) -> None:
-    """Stop whatever still runs. An execution left alone would go on in this process and call the next stack's functions."""
+    """Stop every running execution.
+
+    Otherwise it would run on in this process and call the next stack's functions.
+    """
     for machine in stepfunctions.list_state_machines()["stateMachines"]:
         running = stepfunctions.list_executions(stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING", maxResults=1000)
         for execution in running["executions"]:

@@ -1,8 +1,8 @@
-"""The built SAM template, as the CloudFormation template that AWS would make of it.
+"""The built SAM template, translated to CloudFormation.
 
-`sam build` writes a template whose code, layers and state machine definitions are paths. On AWS `sam deploy` uploads them
-and writes S3 locations; here each becomes the S3 location of the bucket `BUILD_BUCKET` whose key is the path, so that
-AWS's own translator accepts it and `built_path` finds the files again.
+`sam build` writes paths for code, layers and state machine definitions. `sam deploy` uploads them
+and writes S3 locations, which AWS's translator requires. Here each path becomes the key in the
+bucket `BUILD_BUCKET`, and `built_path` finds the file again.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _PATHS = ("CodeUri", "ContentUri", "DefinitionUri")
 
 
 def read_template(build_dir: Path) -> dict[str, Any]:
-    """Read the template that `sam build --build-dir` wrote. Raises FileNotFoundError with what to do when there is none."""
+    """Read the template that `sam build --build-dir` wrote. Raises FileNotFoundError that says how to build."""
     path = build_dir / "template.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; build the stack first (make build-local).")
@@ -30,7 +30,7 @@ def read_template(build_dir: Path) -> dict[str, Any]:
 
 
 def translate(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Translate a built template into CloudFormation, by AWS's own SAM translator."""
+    """Translate a built template to CloudFormation, by AWS's own SAM translator."""
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         for name in _PATHS:
@@ -38,13 +38,13 @@ def translate(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[s
                 properties[name] = {"Bucket": BUILD_BUCKET, "Key": properties[name]}
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     translated: dict[str, Any] = translator.translate(template, {"AWS::Region": REGION, **parameters})
-    # Its metrics go nowhere, but it warns at exit of those that nobody took.
+    # Unpublished metrics would cause a warning at exit. Publishing sends them nowhere.
     translator.metrics.publish()
     return translated
 
 
 def built_path(build_dir: Path, location: Mapping[str, Any]) -> Path:
-    """Find the file or folder that an S3 location of the translated template stands for."""
+    """Find the file or folder of an S3 location in the translated template."""
     bucket, key = (location.get(f"S3{name}", location.get(name)) for name in ("Bucket", "Key"))
     if bucket != BUILD_BUCKET or not isinstance(key, str):
         raise ValueError(f"not something that was built here: {dict(location)}")

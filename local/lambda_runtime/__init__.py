@@ -1,1 +1,1 @@
-"""The functions in AWS's own Lambda execution environment."""
+"""The functions, in AWS's own Lambda Runtime Interface Emulator."""

@@ -1,8 +1,9 @@
-"""As many execution environments of each function as the load asks for, within bounds that suit one machine.
+"""The execution environments of all functions, as many as the load needs and the machine bears.
 
-A call takes an idle execution environment. When there is none it waits about as long as a cold start would take, because most invocations end
-within milliseconds and an init costs a core for a second; then another execution environment is started, never more at once than there are
-cores. Past the bounds calls wait in line, and are refused as Lambda throttles when the wait is too long.
+A call takes an idle execution environment. Without an idle one, the call first waits about as
+long as a cold start takes: most invocations end within milliseconds, and an init costs a core for
+a second. Then it starts another one. At most as many start at once as the machine has cores.
+Above the limits calls wait. After a long wait they fail, as Lambda throttles them.
 """
 
 import os
@@ -20,7 +21,8 @@ ENVIRONMENTS_PER_FUNCTION_MAX = 10
 ENVIRONMENTS_MAX = 32
 _GROWING_SECONDS = 1.0
 _WAITING_SECONDS_MAX = 30.0
-# An init is over after this long at the latest; what runs longer is the function itself and keeps no core from others.
+# An init takes at most this long. An execution environment that is busy for longer runs the
+# function itself and keeps no core from others.
 _STARTING_SECONDS_MAX = 3.0
 
 
@@ -29,10 +31,13 @@ class TooManyRequests(Exception):
 
 
 class ExecutionEnvironments:
-    """All execution environments of the stack. Any thread may call."""
+    """All execution environments of the stack. Thread-safe."""
 
     def __init__(self, functions: Mapping[str, FunctionSpec], *, runtime_dir: Path, log_dir: Path) -> None:
-        """Start none yet. `functions` are by physical name; each prints to the file of its logical id in `log_dir`."""
+        """Start no execution environment yet.
+
+        `functions` are by physical name. Each prints to `log_dir/<logical id>.log`.
+        """
         self._functions = functions
         self._runtime_dir = runtime_dir
         self._log_dir = log_dir
@@ -45,11 +50,11 @@ class ExecutionEnvironments:
         self._closed = False
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a function of that name."""
+        """Return whether a function has this name."""
         return name in self._functions
 
     def invoke(self, name: str, payload: bytes) -> InvocationResponse:
-        """Run a function once. Raises KeyError when there is none of that name, TooManyRequests past the bounds."""
+        """Invoke a function once. Raises KeyError for an unknown name, and TooManyRequests above the limits."""
         environment = self._acquire(self._functions[name])
         try:
             return environment.invoke(payload)
@@ -57,7 +62,7 @@ class ExecutionEnvironments:
             self._release(name, environment)
 
     def kill(self, name: str) -> int:
-        """Kill every execution environment of a function, busy ones in the middle of their work; how many there were."""
+        """Kill every execution environment of a function, busy or idle. Returns their number."""
         with self._changed:
             environments = [*self._idle[name], *self._busy[name]]
         for environment in environments:
@@ -65,7 +70,7 @@ class ExecutionEnvironments:
         return len(environments)
 
     def close(self) -> None:
-        """Kill all of them. Nothing that was started here runs afterwards."""
+        """Kill all execution environments. None of their processes survives."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,8 +1,9 @@
-"""One execution environment: AWS's Runtime Interface Emulator around one Python process that holds one function.
+"""One execution environment: AWS's Runtime Interface Emulator and the Python process of a function.
 
-The emulator gives what Lambda gives: an init, one invocation at a time, a time-out by SIGKILL, a fresh init after a crash, the
-limit on answers, START, END and REPORT lines in the log. Its Python sees the function's folder, its layers and the runtime
-directory, and none of the packages or the variables of this machine.
+The emulator behaves as Lambda does: an init, one invocation at a time, a time-out by SIGKILL, a
+fresh init after a crash, the limit on responses, and START, END and REPORT lines in the log.
+Its Python sees the function's folder, its layers and the runtime directory. It sees no packages
+and no environment variables of this machine.
 """
 
 import contextlib
@@ -25,25 +26,25 @@ from local.lambda_runtime.processes import Watchdog, end_session, free_ports
 
 _BINARIES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _STARTING_SECONDS_MAX = 10.0
-# The emulator counts the init, on AWS at most 10 s and outside the time-out, as part of the invocation.
+# The emulator counts the init as part of the invocation. AWS counts it apart, at most 10 s.
 _RESPONSE_SECONDS_EXTRA = 15
 _TIMED_OUT = re.compile(rb"Task timed out after \d+\.\d\d seconds")
 
 
 class EmulatorUnavailable(Exception):
-    """AWS's emulator is not made for this machine."""
+    """AWS publishes no emulator for this machine."""
 
 
 @dataclass(frozen=True)
 class InvocationResponse:
-    """What an invocation gave: the function's own answer, or an error document when `failed`."""
+    """The response of an invocation: the function's own, or an error document if `failed`."""
 
     payload: bytes
     failed: bool
 
 
 def emulator() -> Path:
-    """Find AWS's Runtime Interface Emulator for this machine in the wheel of aws-sam-cli. Raises CannotRunSandboxes."""
+    """Find AWS's Runtime Interface Emulator in the wheel of aws-sam-cli. Raises EmulatorUnavailable."""
     architecture = _BINARIES.get(platform.machine().lower())
     if sys.platform != "linux" or architecture is None:
         raise EmulatorUnavailable(
@@ -53,13 +54,14 @@ def emulator() -> Path:
 
 
 class ExecutionEnvironment:
-    """A running emulator. One invocation at a time; whoever calls sees to that."""
+    """A running emulator. The caller makes sure that it gets one invocation at a time."""
 
     def __init__(self, function: FunctionSpec, *, runtime_dir: Path, log: Path, watchdog: Watchdog) -> None:
-        """Start it; its output goes to the end of `log`. Raises TimeoutError when it does not listen in time."""
+        """Start the emulator; its output is appended to `log`. Raises TimeoutError."""
         self.started_at = time.monotonic()
         self.has_responded = False
-        # After a time-out or a crash the emulator may refuse the next invocation (Sandbox.Failure), so it is not to be used again.
+        # After a time-out or a crash the emulator may refuse the next invocation (Sandbox.Failure). So this
+        # execution environment must not be used again.
         self.is_spent = False
         self._function = function
         self._watchdog = watchdog
@@ -73,7 +75,10 @@ class ExecutionEnvironment:
         return self._process.poll() is None
 
     def invoke(self, payload: bytes) -> InvocationResponse:
-        """Run the function once. An execution environment that dies meanwhile answers as Lambda does for a killed process."""
+        """Invoke the function once.
+
+        If the execution environment dies meanwhile, the response is Lambda's for a killed process.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._function.timeout_seconds + _RESPONSE_SECONDS_EXTRA)
         try:
             connection.request("POST", "/2015-03-31/functions/function/invocations", payload)
@@ -89,7 +94,7 @@ class ExecutionEnvironment:
         return read_response(status, body)
 
     def end(self) -> None:
-        """Kill it and everything it started. Once: afterwards its process id may be somebody else's."""
+        """Kill the emulator and its processes. Only once: another process may get the same id later."""
         with self._ending:
             if self._has_ended:
                 return
@@ -107,7 +112,7 @@ class ExecutionEnvironment:
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                     return port, process
                 time.sleep(0.005)
-            # Somebody else was quicker to take one of the ports.
+            # Another process has taken one of the ports.
             end_session(process.pid)
             process.wait()
             self._watchdog.forget(process.pid)
@@ -116,8 +121,8 @@ class ExecutionEnvironment:
     def _spawn(self, port: int, runtime_api_port: int, runtime_dir: Path, log: Path) -> subprocess.Popen[bytes]:
         function = self._function
         path = [function.task_root, *(layer / "python" for layer in function.layers), runtime_dir]
-        # The base interpreter without site-packages (-S, -s), so that only what is deployed can be imported; -B because
-        # /var/task cannot be written to on AWS either.
+        # The base interpreter runs without site-packages (-S, -s), so it imports only what is deployed.
+        # It writes no bytecode (-B), because /var/task is read-only on AWS.
         python = [getattr(sys, "_base_executable", sys.executable), "-S", "-s", "-B", "-m", "awslambdaric", function.handler]
         addresses = [
             "--runtime-interface-emulator-address",
@@ -140,15 +145,17 @@ class ExecutionEnvironment:
 
 
 def read_response(status: int, body: bytes) -> InvocationResponse:
-    """Read the emulator's HTTP answer, told apart as Lambda's X-Amz-Function-Error does.
+    """Read the emulator's HTTP response. `failed` is what Lambda's X-Amz-Function-Error says.
 
-    The emulator answers 200 with the error document of a handler that raised, and with a plain text for a time-out.
+    The emulator sends 200 with the error document of a handler that raised, and with a plain text
+    for a time-out.
     """
     if _TIMED_OUT.fullmatch(body):
         return error_response("Sandbox.Timedout", body.decode())
     if status != http.client.OK:
         return InvocationResponse(body, failed=True)
-    # The runtime's own documents carry the request's id and the stack; no handler's answer looks like this by chance.
+    # The runtime's own error documents have a request id and a stack trace; a handler's response hardly
+    # has both.
     if body.startswith(b"{") and b'"errorType"' in body:
         document = json.loads(body)
         return InvocationResponse(body, failed=document.keys() >= {"errorType", "errorMessage", "requestId", "stackTrace"})

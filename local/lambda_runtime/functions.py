@@ -1,4 +1,4 @@
-"""The functions of the stack as an execution environment needs them: code, layers, handler, environment, limits."""
+"""The settings of each function: code, layers, handler, environment variables, limits."""
 
 import re
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ _ALIKE_EVERYWHERE = {
     "AWS_LAMBDA_FUNCTION_VERSION": "1",
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     "AWS_REGION": REGION,
-    # What SAM CLI says of its own execution environments; the tracer takes it to mean that no X-Ray daemon is there.
+    # SAM CLI sets this too. The tracer takes it to mean that there is no X-Ray daemon.
     "AWS_SAM_LOCAL": "true",
     "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
     "AWS_SESSION_TOKEN": "local-session-token",
-    # Lambda's user has no home; without this one the SDK would read the configuration of this machine's user.
+    # Lambda's user has no home. Otherwise the SDK would read the configuration of this machine's user.
     "HOME": "/nonexistent",
     "LANG": "en_US.UTF-8",
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -34,7 +34,11 @@ _ALIKE_EVERYWHERE = {
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """One function; `variables` holds the template's variables and those that Lambda reserves, nothing of this machine's."""
+    """The settings of one function.
+
+    `variables` are the template's environment variables and those that Lambda reserves. None come
+    from this machine.
+    """
 
     logical_id: str
     name: str
@@ -47,7 +51,7 @@ class FunctionSpec:
 
 
 def read_functions(resources: Resources, build_dir: Path, aws_url: str, variables: Mapping[str, str]) -> dict[str, FunctionSpec]:
-    """Read every function of the stack, by its physical name. `variables` are added to those of each function."""
+    """Read every function of the stack, by its physical name. `variables` are added to each function's own."""
     layers = {
         resources.ref(logical_id): built_path(build_dir, properties["Content"])
         for logical_id, properties in resources.of_type("AWS::Lambda::LayerVersion").items()
@@ -60,7 +64,7 @@ def read_functions(resources: Resources, build_dir: Path, aws_url: str, variable
 
 
 def function_name(reference: str) -> str:
-    """Find the name in a name, a partial or a full ARN, with or without a version or an alias. Raises ValueError."""
+    """Find the name in a name, a partial or a full ARN, with or without a qualifier. Raises ValueError."""
     found = _NAME_IN_REFERENCE.fullmatch(reference)
     if not found:
         raise ValueError(f"not a function's name or ARN: {reference}")

@@ -1,4 +1,4 @@
-"""Lambda's Invoke call, answered by the execution environments. Source: Lambda API Reference, "Invoke"."""
+"""Lambda's Invoke operation. Source: Lambda API Reference, "Invoke"."""
 
 import json
 import logging
@@ -20,14 +20,14 @@ _PATH = re.compile(r"/2015-03-31/functions/(?P<reference>.+)/invocations")
 
 
 def is_invocation(path: str) -> bool:
-    """Tell whether a path is that of an Invoke call."""
+    """Return whether a path is that of the Invoke operation."""
     return _PATH.fullmatch(path) is not None
 
 
 def respond_to_invocation(environments: ExecutionEnvironments, request: Request) -> Response:
-    """Answer an Invoke call as Lambda does.
+    """Respond to an Invoke request as Lambda does.
 
-    An asynchronous one runs once; Lambda itself would try a failed one twice more, after one and two minutes.
+    An asynchronous invocation runs once. Lambda would retry a failed one after one and two minutes.
     """
     found = _PATH.fullmatch(request.path)
     if not found:

@@ -1,8 +1,8 @@
-"""Child processes that end when this one does, whatever ends it.
+"""Child processes that end when this process ends, for whatever reason.
 
-Every child leads a session of its own, so a Ctrl-C in the terminal does not reach it and all its descendants can be found by
-the session's id. A watchdog process holds the list of the sessions and ends them when its standard input closes, which the
-operating system does even for a parent that was killed.
+Every child leads its own session. So a Ctrl-C in the terminal does not reach it, and the session's
+id finds all its descendants. A watchdog process has the list of the sessions. It ends them when
+its standard input closes. The operating system closes it even if this process is killed.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ _ENDING_SECONDS_MAX = 5.0
 
 
 def end_session(session_id: int) -> None:
-    """Kill every process of a session. Returns when none is left (a zombie that its parent has yet to collect aside)."""
+    """Kill every process of a session. Returns when none is left, except a zombie of a living parent."""
     deadline = time.monotonic() + _ENDING_SECONDS_MAX
     while members := list(_members(session_id)):
-        # Children first: one that outlives its parent for a moment would still complain in the log.
+        # Children first: a child that outlives its parent for a moment would still log an error.
         for process_id in sorted(members, reverse=True):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
@@ -37,29 +37,30 @@ def _members(session_id: int) -> Iterator[int]:
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            # "pid (name) state ppid pgrp session …", and the name may hold anything, parentheses too (man 5 proc_pid_stat).
+            # The format is "pid (name) state ppid pgrp session …". The name may contain any characters,
+            # parentheses too (man 5 proc_pid_stat).
             state, _, _, session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
             if int(session) == session_id and state != "Z":
                 yield int(entry.name)
 
 
 class Watchdog:
-    """Ends the sessions it was told of when this process is gone."""
+    """Ends the watched sessions when this process is gone."""
 
     def __init__(self) -> None:
-        """Start it, with nothing to watch yet."""
+        """Start the watchdog, with no session to watch yet."""
         self._process = subprocess.Popen([sys.executable, "-S", "-E", __file__], stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
 
     def watch(self, session_id: int) -> None:
-        """Put a session on the list."""
+        """Add a session to the list."""
         self._send(f"watch {session_id}")
 
     def forget(self, session_id: int) -> None:
-        """Take a session off the list, because it has ended."""
+        """Remove a session that has ended from the list."""
         self._send(f"forget {session_id}")
 
     def close(self) -> None:
-        """End it, and with it every session that is still watched."""
+        """End the watchdog and every watched session."""
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait(timeout=2 * _ENDING_SECONDS_MAX)
@@ -80,7 +81,7 @@ def _watch(commands: TextIO) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports of 127.0.0.1 on which nothing listens now; somebody else may be quicker, so be ready to ask again."""
+    """Find unused ports of 127.0.0.1. Another process may take them first; the caller must retry then."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [opened.getsockname()[1] for opened in sockets]

@@ -1,4 +1,4 @@
-"""The runtime directory of an execution environment: what AWS's base image brings beside Python itself, and nothing else of this environment."""
+"""The runtime directory of an execution environment: the packages of AWS's base image, and no others."""
 
 import importlib.metadata
 import re
@@ -11,9 +11,9 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def lay_out_runtime(parent: Path) -> Path:
-    """Copy AWS's runtime interface client and what it requires, at the versions installed here, into a folder of its version.
+    """Copy AWS's runtime interface client and its requirements into a folder named by its version.
 
-    A folder that is there already is used as it is; two processes may do this at once.
+    An existing folder is used as it is. Two processes may call this at once.
     """
     directory = parent / f"{_CLIENT}-{importlib.metadata.version(_CLIENT)}"
     if directory.exists():
@@ -25,14 +25,14 @@ def lay_out_runtime(parent: Path) -> Path:
     try:
         unfinished.rename(directory)
     except OSError:
-        # Another process was quicker.
+        # Another process was faster.
         shutil.rmtree(unfinished)
     return directory
 
 
 def _with_requirements(name: str) -> list[str]:
     requirements = importlib.metadata.requires(name) or []
-    # An extra's requirement carries a marker; the client's own ones are plain.
+    # The requirement of an extra has a marker; the client's own requirements are plain.
     plain = [found[0] for line in requirements if "extra ==" not in line and (found := _NAME.match(line))]
     return [name, *(indirect for direct in plain for indirect in _with_requirements(direct))]
 

@@ -1,1 +1,1 @@
-"""What the simulated providers have in common: a server with a clock, routes, faults, and the files that they draw."""
+"""The common parts of the simulated providers: a server with timers, routes, faults, drawn files."""

@@ -1,4 +1,4 @@
-"""The time, as a part that can be exchanged."""
+"""The time, which tests can replace."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a model makes of an image that it is given. It is no art, but it depends on the image and on the prompt."""
+"""What a simulated model makes of its input images. The result depends on them and on the prompt."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -11,13 +11,13 @@ _INSETS_PER_SIDE = 4
 
 
 def opened(source: bytes) -> Image.Image:
-    """Return the image that a file holds, upright."""
+    """Return a file's image, upright."""
     with Image.open(BytesIO(source)) as image:
         return ImageOps.exif_transpose(image).convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def blended(landscape: Image.Image, sources: Sequence[bytes]) -> Image.Image:
-    """Lay the prompt's landscape over the first image, and hang the others small in its corner."""
+    """Blend the prompt's landscape into the first image. The other images appear small in a corner."""
     first = ImageOps.fit(opened(sources[0]).convert("RGB"), landscape.size)
     image = Image.blend(first, landscape, _SHARE_OF_THE_PROMPT)
     side = min(image.size) // _INSETS_PER_SIDE
@@ -28,14 +28,14 @@ def blended(landscape: Image.Image, sources: Sequence[bytes]) -> Image.Image:
 
 
 def enlarged(source: bytes, scale: float) -> Image.Image:
-    """Enlarge an image, up to a size that this machine can bear."""
+    """Enlarge an image, up to a size that this machine bears."""
     image = opened(source)
     scale = min(scale, _SIDE_PIXELS_MAX / max(image.size))
     return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BICUBIC)
 
 
 def cut_out(source: bytes) -> Image.Image:
-    """Keep what is in the middle, with soft edges, and make the rest transparent."""
+    """Keep the middle of an image, with soft edges, and make the rest transparent."""
     image = opened(source).convert("RGBA")
     mask = Image.new("L", (4 * image.width, 4 * image.height))
     ImageDraw.Draw(mask).ellipse((0, 0, mask.width - 1, mask.height - 1), 255)

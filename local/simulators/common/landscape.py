@@ -1,4 +1,4 @@
-"""A landscape for every prompt: the prompt chooses the light, the seed and the index choose the place."""
+"""A landscape for every prompt. The prompt sets the light; the seed and the index set the shapes."""
 
 import math
 import unicodedata
@@ -13,17 +13,18 @@ from local.simulators.common.seeded_random import seeded_random
 type Colour = tuple[int, int, int]
 type Size = tuple[int, int]
 
-# Masks are drawn this much larger, and then reduced: smooth edges.
+# Masks are drawn larger by this factor and then reduced, for smooth edges.
 _OVERSAMPLING = 2
 _CREST_POINTS = 128
-# Pillow's radial gradient reaches 255 in its corners only; beyond this level the glow would show its frame.
+# Pillow's radial gradient reaches 255 only in its corners. Above this level the glow would show its
+# frame.
 _GRADIENT_AT_THE_EDGE = 179
 _MOUNTAIN_LAYERS = 2
 
 
 @dataclass(frozen=True)
 class Light:
-    """Colours of the sky from the zenith down to the horizon, of the sun or moon, and of the nearest hill."""
+    """The colours of the sky from zenith to horizon, of the sun or moon, and of the nearest hill."""
 
     zenith: Colour
     middle: Colour
@@ -46,7 +47,7 @@ LIGHTS = (
 
 
 def draw_landscape(prompt: str, seed: int, index: int, size: Size) -> Image.Image:
-    """Return the same pixels for the same arguments. The prompt is written small at the bottom."""
+    """Draw a landscape: the same pixels for the same arguments. It shows the prompt at the bottom."""
     light = LIGHTS[seeded_random(f"light {prompt}").randrange(len(LIGHTS))]
     random = seeded_random(f"{prompt}\0{seed}\0{index}")
     image = _vertical_gradient(size, (light.zenith, light.middle, light.horizon))
@@ -59,7 +60,7 @@ def draw_landscape(prompt: str, seed: int, index: int, size: Size) -> Image.Imag
 
 
 def _vertical_gradient(size: Size, stops: tuple[Colour, ...]) -> Image.Image:
-    """Evenly spaced stops, top to bottom."""
+    """Draw a gradient of evenly spaced colours, from top to bottom."""
     column = Image.new("RGB", (1, size[1]))
     for y in range(size[1]):
         place = y / max(1, size[1] - 1) * (len(stops) - 1)
@@ -84,7 +85,7 @@ def _scatter_stars(image: Image.Image, random: Random) -> None:
 
 
 def _raise_disc(image: Image.Image, light: Light, random: Random) -> None:
-    """Hang up the sun or the moon, in its glow."""
+    """Draw the sun or the moon with its glow."""
     width, height = image.size
     short = min(width, height)
     radius = short * random.uniform(0.055, 0.1)
@@ -104,7 +105,7 @@ def _corner(centre: tuple[float, float], reach: float) -> tuple[int, int]:
 
 
 def _stack_hills(image: Image.Image, light: Light, random: Random) -> None:
-    """From far and hazy to near and dark; mist lies at the foot of each."""
+    """Draw the hills from far and hazy to near and dark, each with mist at its foot."""
     count = random.randint(4, 6)
     for layer in range(count):
         nearness = (layer + 1) / count
@@ -119,7 +120,7 @@ def _stack_hills(image: Image.Image, light: Light, random: Random) -> None:
 
 
 def _mountain_line(size: Size, random: Random) -> list[float]:
-    """Heights of a crest, one per pixel column, by midpoint displacement."""
+    """Return the heights of a crest, one per pixel column, by midpoint displacement."""
     width, height = size
     line = [random.uniform(0.48, 0.6), random.uniform(0.48, 0.6)]
     roughness = 0.13
@@ -144,7 +145,7 @@ def _hill_line(size: Size, random: Random, nearness: float) -> list[float]:
 
 
 def _below(size: Size, crest: list[float], *, trees: Random | None) -> Image.Image:
-    """Return a mask of all that lies below the crest, and of the firs that stand on it."""
+    """Return a mask of the area below the crest, with firs on the crest."""
     width, height = size
     mask = Image.new("L", (width * _OVERSAMPLING, height * _OVERSAMPLING))
     draw = ImageDraw.Draw(mask)
@@ -166,7 +167,7 @@ def _plant_fir(draw: ImageDraw.ImageDraw, foot: tuple[float, float], tall: float
 
 
 def _write_caption(image: Image.Image, prompt: str) -> None:
-    """One line, shortened to fit, light on a soft shade."""
+    """Write the prompt as one line, shortened to fit, light on a soft shade."""
     width, height = image.size
     pixels = max(10, min(width, height) // 42)
     font = ImageFont.load_default(size=pixels)
@@ -180,7 +181,7 @@ def _write_caption(image: Image.Image, prompt: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Keep what Pillow's own font can show: accents fall off, and so do other scripts."""
+    """Return the characters that Pillow's own font has. Accents and other scripts are dropped."""
     letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return " ".join(letters.split())
 

@@ -1,4 +1,4 @@
-"""From a request to the function that answers it."""
+"""Routes of a simulator: from a request to the function of its endpoint."""
 
 import json
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-# What Replicate takes for a file, and a little more.
+# Replicate's limit for a file, and a little more.
 BODY_BYTES_MAX = 110_000_000
 
 
@@ -18,11 +18,11 @@ type Endpoint = Callable[..., Response]
 
 
 class Refusal(ABC, Exception):
-    """What an endpoint raises instead of answering. Each provider words its own."""
+    """A refusal that an endpoint raises. Each provider words its own."""
 
     @abstractmethod
     def response(self) -> Response:
-        """Return the refusal as it goes over the wire."""
+        """Return the refusal as an HTTP response."""
 
 
 class JsonRequest(Request):
@@ -31,7 +31,7 @@ class JsonRequest(Request):
     max_content_length = BODY_BYTES_MAX
 
     def document(self) -> object:
-        """Return the JSON of the body, whatever its content type says; raise BadRequest when it is none."""
+        """Parse the body as JSON, whatever its content type. Raises BadRequest."""
         try:
             return json.loads(self.get_data())
         except ValueError as error:
@@ -39,15 +39,15 @@ class JsonRequest(Request):
 
 
 class Router:
-    """Rules whose endpoints are functions of the request and of the variables in the path."""
+    """Rules with functions as endpoints. A function gets the request and the path's variables."""
 
     def __init__(self, rules: Iterable[Rule], error_response: Callable[[HTTPException], Response]) -> None:
-        """Take the rules, and what tells a refusal of the library in the words of the provider."""
+        """Take the rules. `error_response` words werkzeug's own errors as the provider does."""
         self._map = Map(rules)
         self._error_response = error_response
 
     def respond(self, request: JsonRequest) -> Response:
-        """Return the answer of the endpoint, or its refusal."""
+        """Return the response of the endpoint, or its refusal."""
         try:
             endpoint, arguments = self._map.bind_to_environ(request.environ).match()
             return cast("Endpoint", endpoint)(request, **arguments)
@@ -58,5 +58,5 @@ class Router:
 
 
 def json_response(document: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    """Return a document as it goes over the wire."""
+    """Return a document as an HTTP response."""
     return Response(json.dumps(document), status, content_type="application/json")

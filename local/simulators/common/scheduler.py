@@ -1,4 +1,4 @@
-"""What happens later: every timer of the simulator, on one thread."""
+"""The timers of a simulator, on one thread."""
 
 import heapq
 import itertools
@@ -14,7 +14,7 @@ class Scheduler:
     """Runs actions after a delay, in the order of their times. An action must not block."""
 
     def __init__(self, name: str) -> None:
-        """Begin with nothing due. `name` is the simulator's."""
+        """Start with no action. `name` is the simulator's."""
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._ticket = itertools.count()
         self._changed = threading.Condition()
@@ -22,11 +22,11 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name=f"{name}-scheduler", daemon=True)
 
     def start(self) -> None:
-        """Let time pass: actions run from now on."""
+        """Run due actions from now on."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Forget what is still due, and wait for the action that is running."""
+        """Drop the remaining actions, and wait for the running action."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -34,7 +34,7 @@ class Scheduler:
             self._thread.join()
 
     def after(self, delay_seconds: float, action: Callable[[], object]) -> None:
-        """Run the action once, on the thread of the scheduler, unless it is stopped before."""
+        """Run the action once after this delay, on the scheduler's thread, unless it is stopped before."""
         with self._changed:
             heapq.heappush(self._due, (time.monotonic() + delay_seconds, next(self._ticket), action))
             self._changed.notify()
@@ -44,7 +44,7 @@ class Scheduler:
             try:
                 action()
             except Exception:
-                # One broken action must not stop the clock of everything else.
+                # A failed action must not stop the other actions.
                 logger.exception("a scheduled action failed")
 
     def _next(self) -> Callable[[], object] | None:

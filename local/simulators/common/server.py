@@ -1,4 +1,4 @@
-"""A simulated provider as one part that is started and stopped."""
+"""The server of a simulated provider."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -21,10 +21,10 @@ _POLL_SECONDS = 0.05
 
 
 class Simulator(ABC):
-    """Serves between `start` and `stop`; a stopped simulator is not started again."""
+    """Serves between `start` and `stop`. A stopped simulator cannot start again."""
 
     def __init__(self, name: str, port: int) -> None:
-        """Take the port; 0 is a free one."""
+        """Take the port; 0 means a free port."""
         self._server = make_server(HOST, port, self._serve, threaded=True, request_handler=_QuietHandler)
         self.port = self._server.server_port
         self.base_url = f"http://{HOST}:{self.port}"
@@ -33,15 +33,15 @@ class Simulator(ABC):
 
     @abstractmethod
     def respond(self, request: JsonRequest) -> Response:
-        """Return the answer, or raise ConnectionAbortedError when none shall arrive."""
+        """Return the response. Raises ConnectionAbortedError to close the connection without a response."""
 
     def start(self) -> None:
-        """Serve, and let time pass."""
+        """Start the server and the timers."""
         self._scheduler.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the port and forget everything. Safe to call twice, or without a start."""
+        """Close the port. Safe to call twice, or without a start."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -49,12 +49,12 @@ class Simulator(ABC):
         self._scheduler.stop()
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Start the simulator."""
         self.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        """Stop."""
+        """Stop the simulator."""
         self.stop()
 
     def _serve(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -62,7 +62,7 @@ class Simulator(ABC):
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Logs errors only, and closes the connection when an answer is lost on purpose."""
+    """Logs errors only. Closes the connection of a response that is lost on purpose."""
 
     @override
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -70,5 +70,5 @@ class _QuietHandler(WSGIRequestHandler):
 
     @override
     def connection_dropped(self, error: BaseException, environ: "WSGIEnvironment | None" = None) -> None:
-        # Without this the thread would wait for the next request, and the client for an answer.
+        # Otherwise the thread would wait for the next request, and the client for a response.
         self.close_connection = True

@@ -1,4 +1,4 @@
-"""Output files that are videos: H.264 in MP4, a slow move over a landscape or over the image that the video begins with."""
+"""Output videos: H.264 in MP4. The view moves slowly over a landscape or over the first image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from local.simulators.common.image_transform import blended
 from local.simulators.common.landscape import draw_landscape
 
 VIDEOS_REMEMBERED_MAX = 8
-# Smaller than the real ones, so that a video is drawn in about a second; the proportions are those that were asked for.
+# Smaller than the real videos, so that one is drawn in about a second. The proportions are the
+# requested ones.
 LONGER_SIDE_PIXELS_MAX = 640
 
 _MARGIN = 1.15
@@ -21,7 +22,7 @@ _MARGIN = 1.15
 
 @dataclass(frozen=True, kw_only=True)
 class OutputVideo:
-    """The same values are the same video, to the byte. `sources` are the images it is made from, the first one first."""
+    """A video. The same values give the same bytes. `sources` are its input images, in order."""
 
     prompt: str
     seed: int
@@ -44,13 +45,13 @@ class OutputVideo:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of its frames; H.264 wants both even."""
+        """The width and the height of the frames. H.264 needs even ones."""
         scale = min(1, LONGER_SIDE_PIXELS_MAX / max(self.width, self.height))
         return max(2, round(self.width * scale / 2) * 2), max(2, round(self.height * scale / 2) * 2)
 
     @property
     def frames_count(self) -> int:
-        """How many frames it has."""
+        """The number of frames."""
         return max(1, round(self.seconds * self.frames_per_second))
 
     def render(self) -> bytes:
@@ -60,7 +61,7 @@ class OutputVideo:
 
 @lru_cache(maxsize=VIDEOS_REMEMBERED_MAX)
 def _render(video: OutputVideo) -> bytes:
-    # A video that starts to play before it has arrived whole is written a second time by its own name.
+    # For playback while it loads, the muxer writes the file a second time, by its name.
     with TemporaryDirectory() as directory:
         path = Path(directory) / video.file_name
         with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:

@@ -1,4 +1,4 @@
-"""A simulated Replicate: the real HTTP API, real images, signed webhooks, and faults on request."""
+"""A simulated Replicate: the HTTP API, drawn files, signed webhooks, and faults on request."""
 
 from local.simulators.replicate.server import SimulatedReplicate
 

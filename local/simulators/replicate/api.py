@@ -1,4 +1,4 @@
-"""The HTTP API under `/v1`, with the faults that are met on the way in and out."""
+"""The HTTP API under `/v1`, with the faults of requests and responses."""
 
 import re
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _TOKEN = re.compile(r"(?:Bearer|Token) r8_\S*")
 
 @dataclass(eq=False, kw_only=True)
 class Api:
-    """What clients of the real Replicate see."""
+    """The API of the real Replicate."""
 
     base_url: str
     webhook_secret: str
@@ -44,7 +44,7 @@ class Api:
     clock: Clock
 
     def __post_init__(self) -> None:
-        """Open the routes."""
+        """Create the routes."""
         self._creates = TokenBucket(CREATES_PER_MINUTE)
         self._others = TokenBucket(OTHERS_PER_MINUTE)
         self._low_credit = LowCredit()
@@ -66,7 +66,7 @@ class Api:
         )
 
     def respond(self, request: JsonRequest) -> Response:
-        """Return the answer, or raise ConnectionAbortedError when the fault is that none arrives."""
+        """Return the response. Raises ConnectionAbortedError for the fault of a lost response."""
         refusal = self._refusal(request)
         response = refusal.response() if refusal else self._router.respond(request)
         creates = request.method == "POST" and request.path.endswith("/predictions")
@@ -122,7 +122,8 @@ class Api:
         if wait_seconds is None:
             return json_response(self.lifecycle.document(prediction), HTTPStatus.CREATED)
         final_state = self.store.wait(prediction.id, wait_seconds)
-        # Whatever is not "starting" is over for the official clients, so what is still running is shown as it was created.
+        # The official clients take every status except "starting" as final. So a running prediction is
+        # returned as it was created.
         visible_state = prediction if final_state.status in OPEN else final_state
         response = json_response(self.lifecycle.document(visible_state), HTTPStatus.CREATED)
         response.headers["Preference-Applied"] = f"wait={wait_seconds}"

@@ -1,4 +1,4 @@
-"""What the real Replicate does not have: the faults, and a look behind the scenes for tests."""
+"""Routes that the real Replicate does not have: the faults, and logs for tests."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from local.simulators.replicate.webhooks import Outbox
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """What only tests and demonstrations see."""
+    """The routes for tests and demonstrations."""
 
     base_url: str
     faults: Faults
@@ -23,7 +23,7 @@ class Control:
     deliveries: Deliveries
 
     def rules(self) -> list[Rule]:
-        """Return the routes of the control."""
+        """Return the routes."""
         return [
             Rule("/faults", methods=["GET"], endpoint=self._get_faults),
             Rule("/faults", methods=["PUT"], endpoint=self._put_faults),
@@ -40,7 +40,7 @@ class Control:
         return json_response(self.faults.document())
 
     def _get_predictions(self, _request: JsonRequest) -> Response:
-        """Answer every prediction ever created, oldest first, untouched by faults and by the retention."""
+        """Return every prediction, oldest first. Faults and the retention do not affect it."""
         return json_response({"predictions": [each.document(self.base_url) for each in self.store.all()]})
 
     def _get_webhooks(self, _request: JsonRequest) -> Response:

@@ -1,4 +1,4 @@
-"""A request to create a prediction, from what came over the wire."""
+"""The parser of a request to create a prediction."""
 
 import re
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ _BODY_OF_A_VERSION: Schema = {
 
 @dataclass(frozen=True, kw_only=True)
 class CreateRequest:
-    """What is asked for, checked."""
+    """A valid request."""
 
     model: Model
     input: dict[str, Any]
@@ -53,9 +53,9 @@ class CreateRequest:
 
 
 def parse_create_request(body: object, *, model: Model | None, cancel_after: str | None) -> CreateRequest:
-    """Return the checked request, or raise the problem that names every field that is wrong.
+    """Parse a request. Raises the problem that names every invalid field.
 
-    `model` is the official model of the path, or None when the body names a version.
+    `model` is the official model of the path, or None if the body names a version.
     """
     _refuse(invalid_fields(body, _BODY_OF_A_MODEL if model else _BODY_OF_A_VERSION))
     members = cast("dict[str, Any]", body)
@@ -74,7 +74,10 @@ def parse_create_request(body: object, *, model: Model | None, cancel_after: str
 
 
 def parse_prefer(header: str | None) -> int | None:
-    """Tell for how many seconds an answer waits for the end: `wait` is 60, `wait=n` takes 1 to 60; None when nobody waits."""
+    """Return how many seconds the response waits for the end, or None if it does not wait.
+
+    `wait` means 60 seconds. `wait=n` takes 1 to 60.
+    """
     if header is None:
         return None
     match = _PREFER.fullmatch(header.strip())
@@ -90,7 +93,7 @@ def _refuse(fields: list[InvalidField]) -> None:
 
 
 def _checked_webhook(webhook: str | None) -> str | None:
-    """Take HTTPS only, as the real API does; a receiver on this machine may also use HTTP."""
+    """Accept HTTPS only, as the real API does. A receiver on this machine may also use HTTP."""
     if webhook is None or _is_acceptable(webhook):
         return webhook
     raise problems.invalid([InvalidField("format", "webhook", "Does not match format 'https URL'")])
@@ -108,7 +111,7 @@ def _is_acceptable(webhook: str) -> bool:
 
 
 def _cancel_after_seconds(header: str | None) -> int | None:
-    """`30`, `90s`, `5m` or `1h30m45s`; seconds where no unit is named."""
+    """Parse `30`, `90s`, `5m` or `1h30m45s`. A number without a unit is in seconds."""
     if header is None:
         return None
     match = _CANCEL_AFTER.fullmatch(header.strip())

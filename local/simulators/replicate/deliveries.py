@@ -1,4 +1,4 @@
-"""The delivery host: output files, open to everyone who has the URL, gone after the retention."""
+"""The delivery host for output files. The URL gives access, until the retention ends."""
 
 import secrets
 import threading
@@ -19,7 +19,7 @@ REQUESTS_REMEMBERED_MAX = 10_000
 
 @dataclass(frozen=True)
 class DeliveryRequest:
-    """What a client did here. No token belongs here, so that one came is told, and the token is not."""
+    """A client's request. The token must not be kept, so only its presence is recorded."""
 
     method: str
     path: str
@@ -28,17 +28,17 @@ class DeliveryRequest:
 
 
 class Deliveries:
-    """Keeps what a file is drawn from, not the file: it is drawn when it is fetched."""
+    """Stores the values of each file. A file is drawn when a client fetches it."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin with nothing published."""
+        """Start without files."""
         self._clock = clock
         self._lock = threading.Lock()
         self._files: dict[str, tuple[Output, datetime]] = {}
         self._requests: deque[DeliveryRequest] = deque(maxlen=REQUESTS_REMEMBERED_MAX)
 
     def publish(self, output: Output, *, expires_at: datetime) -> str:
-        """Return the path under which the file can be fetched until it expires."""
+        """Return the path of the file. It works until the file expires."""
         path = f"/delivery/{secrets.token_urlsafe(32)}/{output.file_name}"
         with self._lock:
             self._forget_expired()

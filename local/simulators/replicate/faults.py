@@ -1,4 +1,4 @@
-"""What goes wrong with Replicate, and how often."""
+"""The faults of Replicate, each with its probability."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,18 +35,22 @@ type Fault = Literal[
 class FaultSettings(common.FaultSettings):
     """Probabilities are from 0 to 1.
 
-    - lose_webhook: a message is never sent; duplicate_webhook: it is sent twice at the same time, under one id;
-      delay_webhook_seconds: before the first try of each message, or of the share that delay_webhook names; reorder: a message
-      of a running prediction comes after the one that says that the prediction is done.
-    - throttle: 429; unavailable: 503; server_error: 500; unauthenticated: 401 although the token is good; all before anything is done.
-      low_credit: creates above 6 a minute, and any two at once, are 429; no_credit: 402 for a create. lost_create_answer: the prediction
-      is created, and the connection closed without an answer. not_yet: a prediction of less than a minute is not found.
-    - fail: the run fails with the text `error`, by default of an interruption; flag_sensitive: refused with E005; cancel: canceled by
-      somebody else; abort: aborted at once, its deadline being over; no_output: succeeded with null; data_removed: the same because
-      what it made is thrown away already; drop_output: per file, succeeded with fewer than asked.
-    - output_shape: how what succeeded is given out. Empty: the model's own way. string: the first file; list: every file; object: the
-      first as `image`, the others as `info.more`; text: no file but a sentence; empty_list: nothing.
-    - queue_seconds and run_seconds: how long a prediction is starting, and then processing.
+    - lose_webhook: a message is never sent. duplicate_webhook: a message is sent twice at the same
+      time, under one id. delay_webhook_seconds: the delay before the first try of a message.
+      delay_webhook: the share of delayed messages. reorder: a message of a running prediction comes
+      after the message of its completion.
+    - throttle: 429. unavailable: 503. server_error: 500. unauthenticated: 401 despite a valid token.
+      All four come before any work. low_credit: creates above 6 a minute, and any two at once, are
+      429. no_credit: 402 for a create. lost_create_answer: the prediction is created, and the
+      connection closes without a response. not_yet: a prediction younger than a minute is not found.
+    - fail: the run fails with the text `error`, by default an interruption. flag_sensitive: the run
+      fails with E005. cancel: another client cancels it. abort: it is aborted at once, as after its
+      deadline. no_output: it succeeds with null. data_removed: the same, because its data is already
+      removed. drop_output: each file may be missing from the output.
+    - output_shape: the form of the output. Empty: the model's own. string: the first file.
+      list: every file. object: the first as `image`, the others as `info.more`.
+      text: a sentence and no file. empty_list: nothing.
+    - queue_seconds, run_seconds: how long a prediction is starting, and then processing.
     """
 
     TEXTS = {"output_shape": ("", "string", "list", "object", "text", "empty_list")}  # noqa: RUF012 (the base names its type)

@@ -1,4 +1,4 @@
-"""The Files API: what is uploaded once, and named in inputs by its URL. A model reads it; everybody else needs the token."""
+"""The Files API: uploads that inputs name by URL. Models need no token to read them."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ class Files:
     """Every file, until it is deleted or a day old."""
 
     def __init__(self, base_url: str, clock: Clock) -> None:
-        """Begin with none."""
+        """Start without files."""
         self._url = f"{base_url}/v1/files"
         self._clock = clock
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class Files:
         ]
 
     def body_of(self, url: str) -> bytes | None:
-        """Return what a model reads under the URL of a file; None when it is no file's."""
+        """Return the body of the file with this URL, or None for any other URL."""
         found = self._alive().get(url.removeprefix(f"{self._url}/")) if url.startswith(self._url) else None
         return found.body if found else None
 
@@ -122,7 +122,7 @@ class Files:
 
 
 def _metadata(request: Request) -> dict[str, Any]:
-    # The official JavaScript client sends it as a file.
+    # The official JavaScript client sends the metadata as a file.
     given = request.files.get("metadata")
     try:
         metadata = json.loads((given.read() if given else request.form.get("metadata")) or "{}")

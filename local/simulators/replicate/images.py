@@ -1,4 +1,4 @@
-"""Output files that are images: each depends only on what was asked, and is drawn when somebody wants to see it."""
+"""Output images. The inputs alone determine an image. It is drawn when a client fetches it."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +20,10 @@ _PILLOW_FORMATS = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
 
 @dataclass(frozen=True, kw_only=True)
 class OutputImage:
-    """The same values are the same image, to the byte. `quality` is from 0 to 100; PNG has none. `sources` are the files it is made from."""
+    """An image. The same values give the same bytes.
+
+    `quality` is from 0 to 100; PNG has none. `sources` are its input images.
+    """
 
     prompt: str
     seed: int

@@ -1,4 +1,4 @@
-"""The life of a prediction: starting, processing, and one of four ends. An end is final."""
+"""The states of a prediction: starting, processing, and four final ones."""
 
 import json
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from local.simulators.replicate.predictions import OPEN, Changes, Prediction, Pr
 from local.simulators.replicate.sources import SourceUnusable, checked_image, fetch_source
 from local.simulators.replicate.webhooks import Event, Message, Outbox
 
-# Replicate docs, "Receive webhooks": new outputs and the completion, unless a filter says otherwise.
+# Replicate docs, "Receive webhooks": the default without a filter is new outputs and the completion.
 EVENTS_BY_DEFAULT = ("output", "completed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lifecycle:
-    """Moves predictions through their lives, and tells their webhooks."""
+    """Moves predictions through their states, and sends their webhooks."""
 
     store: PredictionStore
     scheduler: Scheduler
@@ -34,20 +34,20 @@ class Lifecycle:
     retention: timedelta
 
     def begin(self, prediction: Prediction) -> None:
-        """Keep a new prediction, and let it run its course."""
+        """Store a new prediction and start it."""
         self.store.add(prediction)
-        # The deadline comes first: of two actions that are due at once, the one that was named first is done first.
+        # The deadline comes first: of two actions that are due at once, the scheduler runs the first one.
         if prediction.deadline is not None:
             left = prediction.deadline - prediction.created_at
             self._later(left.total_seconds(), self._pass_deadline, prediction.id)
         self._later(prediction.outcome.queue_seconds, self._start, prediction.id)
 
     def cancel(self, prediction_id: str) -> None:
-        """End what is still running; what is over stays as it is."""
+        """Cancel an open prediction. A final one does not change."""
         self._end(prediction_id, Status.CANCELED, only_from=OPEN)
 
     def document(self, prediction: Prediction) -> dict[str, Any]:
-        """Return the prediction as the API shows it now: without its data once the retention is over."""
+        """Return the prediction's current document: without its data after the retention."""
         completed_at = prediction.completed_at
         removed = completed_at is not None and (prediction.outcome.is_removed or self.clock() >= completed_at + self.retention)
         return prediction.document(self.base_url, data_removed=removed)
@@ -64,7 +64,7 @@ class Lifecycle:
         if logged is not None:
             self._send_webhook(logged, "logs")
         if started.outcome.source_urls:
-            # A host that does not answer must not hold up the others.
+            # A host that does not answer must not delay the other predictions.
             Thread(target=self._fetch_and_run, args=(started,), name="simulated-model", daemon=True).start()
         else:
             self._later(started.outcome.run_seconds, self._finish, prediction_id)
@@ -108,9 +108,10 @@ class Lifecycle:
         self._send_webhook(succeeded, "completed")
 
     def _pass_deadline(self, prediction_id: str) -> None:
-        """Replicate docs, "Prediction lifecycle": aborted before it started, canceled after.
+        """End a prediction at its deadline: aborted before its start, canceled afterwards.
 
-        Which webhooks an aborted prediction sends is not documented; here it sends none, so that nobody counts on it.
+        Replicate's docs, "Prediction lifecycle", do not say which webhooks an aborted prediction sends.
+        Here it sends none, so no client can rely on one.
         """
         never_started = frozenset({Status.STARTING})
         aborted = self.store.change(prediction_id, only_from=never_started, status=Status.ABORTED, completed_at=self.clock())

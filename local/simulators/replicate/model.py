@@ -1,4 +1,4 @@
-"""A model as the API knows it: its name, its versions, the inputs that it takes, the files that it makes."""
+"""A model of the API: its name, its version, its inputs and its output."""
 
 import hashlib
 from collections.abc import Mapping
@@ -61,8 +61,8 @@ class Rejection(BaseModel, frozen=True, extra="forbid"):
 class Model(BaseModel, frozen=True, extra="forbid"):
     """A model as its file in `models/<owner>/<name>.toml` describes it.
 
-    Only an official model may be called without its version. An official model's file names no
-    version: a hash of the model's name stands in for the real id, which no client needs to name.
+    Only an official model may be called without its version. The file of an official model names no
+    version: a hash of the model's name replaces the real id, which no client needs.
     """
 
     owner: str
@@ -98,24 +98,24 @@ class Model(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def full_name(self) -> str:
-        """Owner and name, as one."""
+        """The owner and the name."""
         return f"{self.owner}/{self.name}"
 
     @property
     def input_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the inputs. Unknown inputs pass it: the real API ignores them silently."""
+        """The JSON Schema of the inputs. Like the real API it ignores unknown inputs."""
         return {"title": "Input", "type": "object", "required": list(self.required), "properties": dict(self.inputs)}
 
     def with_defaults(self, given: Inputs) -> dict[str, Any]:
-        """Return what the model works with when it is given these inputs."""
+        """Return the inputs with the model's defaults."""
         defaults = {name: schema["default"] for name, schema in self.inputs.items() if "default" in schema}
-        # JSON Schema takes 2.0 for an integer, and Python's range does not.
+        # JSON Schema takes 2.0 for an integer, but Python's range does not.
         integers = {name: int(value) for name, value in given.items() if self.inputs.get(name, {}).get("type") == "integer"}
         return {**defaults, **given, **integers}
 
 
 def source_urls(model: Model, inputs: Inputs) -> list[str]:
-    """Return the URLs of the files that a model is given, in the order in which it names its inputs."""
+    """Return the URLs of the input files, in the order of the model's inputs."""
     found: list[str] = []
     for name, schema in model.inputs.items():
         if name in inputs and "uri" in (schema.get("format"), schema.get("items", {}).get("format")):
@@ -124,9 +124,9 @@ def source_urls(model: Model, inputs: Inputs) -> list[str]:
 
 
 def size_in_pixels(inputs: Inputs) -> tuple[int, int]:
-    """Return width and height of each image that a model makes from these inputs, defaults included.
+    """Return the width and the height of the output for these inputs, defaults included.
 
-    A video of so many lines has them along its shorter side.
+    The lines of a video's resolution are its shorter side.
     """
     ratio = inputs.get("aspect_ratio", "custom")
     if lines := LINES_BY_RESOLUTION.get(inputs.get("resolution", "")):
@@ -140,7 +140,7 @@ def size_in_pixels(inputs: Inputs) -> tuple[int, int]:
 
 
 def model_document(model: Model, base_url: str) -> dict[str, Any]:
-    """Return the answer of `GET /v1/models/{owner}/{name}`."""
+    """Return the response of `GET /v1/models/{owner}/{name}`."""
     return {
         "url": f"{base_url}/{model.full_name}",
         "owner": model.owner,
@@ -159,7 +159,7 @@ def model_document(model: Model, base_url: str) -> dict[str, Any]:
 
 
 def version_document(model: Model) -> dict[str, Any]:
-    """Return the answer of `GET /v1/models/{owner}/{name}/versions/{id}` for the one version that a model has here."""
+    """Return the response of `GET /v1/models/{owner}/{name}/versions/{id}`. A model has one version here."""
     return {
         "id": model.version,
         "created_at": "2024-08-01T00:00:00.000000Z",
@@ -169,7 +169,7 @@ def version_document(model: Model) -> dict[str, Any]:
 
 
 def _openapi_schema(model: Model) -> dict[str, Any]:
-    """Make each enumeration a schema of its own that its input refers to, as Cog writes it."""
+    """Return the OpenAPI schema. Like Cog's, it has a schema of its own for each enumeration."""
     properties: dict[str, Any] = {}
     enumerations: dict[str, Any] = {}
     for order, (name, schema) in enumerate(model.inputs.items()):

@@ -1,4 +1,4 @@
-"""What becomes of a prediction, decided when it is created."""
+"""The outcome of a prediction. It is decided when the prediction is created."""
 
 import secrets
 from dataclasses import dataclass
@@ -10,16 +10,17 @@ from local.simulators.replicate.outputs import Output, outputs_of
 
 FLAGGED_PHRASE = "flag me"
 
-# The wording of the real API, which clients recognise by the code at the end.
+# The wording of the real API. Clients recognize the code at its end.
 SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`error` is None for a run that succeeds; `outputs` is None when it succeeds with no output at all.
+    """The outcome of a prediction.
 
-    `source_urls` are the files that the model is given and fetches when it runs. `ends_early` is how it ends without having run its
-    course; `shape` is how its output is wrapped when that is not the model's own way.
+    `error` is None for a run that succeeds. `outputs` is None for a success without output.
+    The run fetches `source_urls`, the model's input files. `ends_early` is the end of a run that does
+    not finish. `shape` is the form of the output, if it is not the model's own.
     """
 
     queue_seconds: float

@@ -1,4 +1,4 @@
-"""What a prediction puts out when it succeeds, from its inputs."""
+"""The output files of a prediction that succeeds."""
 
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ _FRAMES_PER_SECOND = 24
 
 
 def outputs_of(model: Model, inputs: Inputs, seed: int) -> tuple[Output, ...]:
-    """Return the files, still without those that they are made from."""
+    """Return the files. Their sources are not set yet."""
     width, height = size_in_pixels(inputs)
     same: dict[str, Any] = {"prompt": inputs.get("prompt") or inputs.get("garment_des", ""), "seed": seed, "width": width, "height": height}
     if model.makes == "video":

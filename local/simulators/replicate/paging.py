@@ -1,4 +1,4 @@
-"""Pages of what a list holds, newest first, joined by opaque cursors."""
+"""Pages of a list, newest first, linked by opaque cursors."""
 
 import base64
 import binascii
@@ -22,10 +22,11 @@ def page_of[Item](
     document: Callable[[Item], dict[str, Any]],
     filters: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return one page of the list answer. `items` are in the order of creation, and more may follow later.
+    """Return one page of a list.
 
-    A cursor is a place in that order, so a page stays the same while new items are added before it. `filters` are what the items
-    have passed, which stands in the links to the other pages too.
+    `items` are in the order of creation, and the list may grow. A cursor is a position in that order,
+    so new items do not change a page. `filters` selected the items; the links to other pages repeat
+    them.
     """
     end = _place(query["cursor"], len(items)) if "cursor" in query else len(items)
     start = max(0, end - PAGE_SIZE)
@@ -47,14 +48,17 @@ def page_of_predictions(
     url: str,
     document: Callable[[Prediction], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return one page of the predictions that pass the filters of the query."""
+    """Return one page of the predictions that match the query's filters."""
     filters = {name: query[name] for name in ("created_after", "created_before", "source") if name in query}
     matching = [each for each in predictions if _passes(each, filters)]
     return page_of(matching, query, url=url, document=document, filters=filters)
 
 
 def _passes(prediction: Prediction, filters: Mapping[str, str]) -> bool:
-    """`created_after` includes its moment, `created_before` does not; every prediction here comes from the API."""
+    """Return whether a prediction matches the filters.
+
+    `created_after` is inclusive, `created_before` is not. Every prediction has the source `api`.
+    """
     if "created_after" in filters and prediction.created_at < _moment("created_after", filters):
         return False
     if "created_before" in filters and prediction.created_at >= _moment("created_before", filters):

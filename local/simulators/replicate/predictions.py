@@ -1,4 +1,4 @@
-"""Predictions: what is known of each, how the API shows it, and where all of them are kept."""
+"""Predictions: their states, their documents in the API, and their store."""
 
 import base64
 import secrets
@@ -27,13 +27,13 @@ OPEN = frozenset({Status.STARTING, Status.PROCESSING})
 
 
 def _new_id() -> str:
-    """26 lower-case letters and digits, as the real ids have."""
+    """Return 26 lower-case letters and digits, like the real ids."""
     return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """One state of a prediction. A change makes a new value, so that no reader sees half of one."""
+    """A state of a prediction. A change makes a new value, so readers see a whole one."""
 
     model: Model
     input: dict[str, Any]
@@ -51,7 +51,7 @@ class Prediction:
     completed_at: datetime | None = None
 
     def document(self, base_url: str, *, data_removed: bool = False) -> dict[str, Any]:
-        """Return the prediction object of the API; `data_removed` is what is left of it after the retention."""
+        """Return the prediction's document in the API. `data_removed` leaves its data out."""
         url = f"{base_url}/v1/predictions/{self.id}"
         document = {
             "id": self.id,
@@ -92,7 +92,7 @@ def _timestamp(time: datetime | None) -> str | None:
 
 
 class Changes(TypedDict, total=False):
-    """What changes in the life of a prediction."""
+    """The fields that change."""
 
     status: Status
     outcome: Outcome
@@ -104,36 +104,36 @@ class Changes(TypedDict, total=False):
 
 
 class PredictionStore:
-    """Every prediction ever created, in the order of creation."""
+    """Every prediction, in the order of creation."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Start empty."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._by_id: dict[str, Prediction] = {}
 
     def add(self, prediction: Prediction) -> None:
-        """Keep a new prediction."""
+        """Store a new prediction."""
         with self._lock:
             self._by_id[prediction.id] = prediction
 
     def find(self, prediction_id: str) -> Prediction | None:
-        """Return the present state of one prediction."""
+        """Return a prediction's current state."""
         return self._by_id.get(prediction_id)
 
     def all(self) -> list[Prediction]:
-        """Return the present states, oldest prediction first."""
+        """Return the current states, oldest prediction first."""
         with self._lock:
             return list(self._by_id.values())
 
     def wait(self, prediction_id: str, seconds: float) -> Prediction:
-        """Return the state of a prediction when it is final, or when this time is over."""
+        """Wait until a prediction is final, at most for these seconds. Returns its state."""
         with self._changed:
             self._changed.wait_for(lambda: self._by_id[prediction_id].status not in OPEN, timeout=seconds)
             return self._by_id[prediction_id]
 
     def change(self, prediction_id: str, *, only_from: frozenset[Status], **changes: Unpack[Changes]) -> Prediction | None:
-        """Return the changed prediction, or None when its status is no longer one of `only_from`."""
+        """Change a prediction and return it. Returns None if its status is not in `only_from`."""
         with self._lock:
             current = self._by_id[prediction_id]
             if current.status not in only_from:

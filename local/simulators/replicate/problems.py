@@ -15,7 +15,7 @@ from local.simulators.replicate.validation import InvalidField
 
 @dataclass
 class Problem(Refusal):
-    """An answer of the type application/problem+json. `status` is also a member of the body."""
+    """A response of the type application/problem+json. `status` is also a member of the body."""
 
     status: HTTPStatus
     members: dict[str, Any]
@@ -36,12 +36,12 @@ def unauthenticated() -> Problem:
 
 
 def not_found() -> Problem:
-    """Refuse what does not exist."""
+    """Refuse an unknown resource."""
     return Problem(HTTPStatus.NOT_FOUND, {"detail": "The requested resource could not be found."})
 
 
 def invalid_version() -> Problem:
-    """Refuse a version that is unknown, or the bare name of a model that is not official."""
+    """Refuse an unknown version, or the bare name of a model that is not official."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         {
@@ -52,7 +52,7 @@ def invalid_version() -> Problem:
 
 
 def invalid(fields: Sequence[InvalidField], title: str = "Input validation failed") -> Problem:
-    """Refuse a document, and name each wrong field."""
+    """Refuse a document, and name each invalid field."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         {
@@ -64,7 +64,7 @@ def invalid(fields: Sequence[InvalidField], title: str = "Input validation faile
 
 
 def throttled(retry_after_seconds: int) -> Problem:
-    """Refuse for now. The delay stands in the body only: the real API documents no Retry-After header."""
+    """Refuse because of too many requests. The real API documents no Retry-After header, so only the body has the delay."""
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         {
@@ -77,7 +77,7 @@ def throttled(retry_after_seconds: int) -> Problem:
 
 
 def insufficient_credit() -> Problem:
-    """Refuse what the account cannot pay."""
+    """Refuse a prediction that the account cannot pay."""
     return Problem(
         HTTPStatus.PAYMENT_REQUIRED,
         {
@@ -88,17 +88,17 @@ def insufficient_credit() -> Problem:
 
 
 def broken() -> Problem:
-    """Fail for no reason that is told; nothing was done."""
+    """Fail without a reason, before any work."""
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, {"title": "Internal server error", "detail": "Something went wrong."})
 
 
 def too_large() -> Problem:
-    """Refuse a file of too many bytes."""
+    """Refuse a file that is too large."""
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"title": "File too large", "detail": "The file exceeds the maximum of 100 MB."})
 
 
 def unavailable() -> Problem:
-    """Refuse because of an outage; nothing was done."""
+    """Refuse because of an outage, before any work."""
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         {"title": "Service unavailable", "detail": "The service is temporarily unavailable."},
@@ -106,7 +106,7 @@ def unavailable() -> Problem:
 
 
 def error_response(error: HTTPException) -> Response:
-    """Keep the headers of the library's own refusal (Allow of a 405), and change its page into a problem."""
+    """Return werkzeug's error as a problem, with its headers (Allow of a 405)."""
     response = Response(status=error.code, headers=error.get_headers(), content_type="application/problem+json")
     if error.code == HTTPStatus.NOT_FOUND:
         response.set_data(not_found().response().get_data())

@@ -1,4 +1,4 @@
-"""The rate-limit headers: a bucket that is counted, and never refuses; refusing is a fault."""
+"""The rate-limit headers. The bucket only counts; the fault `throttle` refuses."""
 
 import math
 import threading
@@ -6,17 +6,17 @@ import time
 
 
 class LowCredit:
-    """The limit of an account that has hardly any credit: 6 creates a minute, and never two at once."""
+    """The limit of an account with hardly any credit: 6 creates a minute, never two at once."""
 
     SECONDS_EACH = 10
 
     def __init__(self) -> None:
-        """Begin with one."""
+        """Start with one create available."""
         self._lock = threading.Lock()
         self._next_at = 0.0
 
     def seconds_left(self) -> int:
-        """Take the next create, and tell 0; or tell after how many seconds there is one."""
+        """Take the next create and return 0, or return the seconds until the next one."""
         with self._lock:
             now = time.monotonic()
             if now < self._next_at:
@@ -26,10 +26,10 @@ class LowCredit:
 
 
 class TokenBucket:
-    """`per_minute` tokens, filled again at an even pace."""
+    """A bucket that gets `per_minute` tokens at an even pace."""
 
     def __init__(self, per_minute: int) -> None:
-        """Begin full."""
+        """Start full."""
         self._size = per_minute
         self._per_second = per_minute / 60
         self._lock = threading.Lock()
@@ -37,7 +37,7 @@ class TokenBucket:
         self._filled_at = time.monotonic()
 
     def take(self) -> dict[str, str]:
-        """Count one request, and return the headers: how many remain, and the seconds until the bucket is full."""
+        """Count a request. Returns the headers: the remaining tokens, and the seconds until the bucket is full."""
         with self._lock:
             now = time.monotonic()
             refilled = self._tokens + (now - self._filled_at) * self._per_second

@@ -1,4 +1,4 @@
-"""The simulator as one part that is started and stopped."""
+"""The simulated Replicate with its server."""
 
 import base64
 import secrets
@@ -23,18 +23,18 @@ from local.simulators.replicate.problems import error_response
 from local.simulators.replicate.webhooks import Outbox
 
 RETENTION_SECONDS = 3600
-# The last try comes about one minute after the completion, as the real one does.
+# The last try comes about one minute after the completion, as Replicate's does.
 RETRY_DELAYS_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0)
 WEBHOOK_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(eq=False)
 class SimulatedReplicate(Simulator):
-    """A Replicate on this machine. The API is under `<base_url>/v1`, and takes any token that begins with `r8_`.
+    """A Replicate on this machine.
 
-    The port is taken when the object is made (0: a free one), and served between `start` and `stop`; a stopped
-    simulator is not started again. `clock` tells the time of every timestamp and of the retention; how long a
-    prediction takes is always real time.
+    The API is under `<base_url>/v1` and accepts any token that begins with `r8_`. The constructor
+    takes the port; 0 means a free port. A stopped simulator cannot start again.
+    `clock` gives the time of timestamps and of the retention. The durations of predictions are real.
     """
 
     port: int = 0
@@ -46,7 +46,7 @@ class SimulatedReplicate(Simulator):
     clock: Clock = utc_now
 
     def __post_init__(self) -> None:
-        """Take the port, and put the parts together."""
+        """Take the port and connect the parts."""
         super().__init__("simulated-replicate", self.port)
         self.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
         faults = Faults(FaultSettings(run_seconds=self.run_seconds))

@@ -1,4 +1,4 @@
-"""The files that a model is given: fetched when it runs, as the real one does, or read from a data URL."""
+"""The input files of a model. The run fetches them, as the real one does, or reads a data URL."""
 
 from base64 import b64decode
 from io import BytesIO
@@ -11,16 +11,16 @@ _TIMEOUT_SECONDS = 5.0
 
 
 class SourceUnusable(Exception):
-    """The file could not be fetched or is no image; the message is what the prediction fails with."""
+    """The file cannot be fetched or is not an image; the message is the prediction's error."""
 
 
 def fetch_source(url: str) -> bytes:
-    """Return the file. Raises SourceUnusable."""
+    """Fetch an image, or read it from a data URL. Raises SourceUnusable."""
     return checked_image(_from_data_url(url) if url.startswith("data:") else _fetched(url))
 
 
 def checked_image(body: bytes) -> bytes:
-    """Return the file as it is when it is an image. Raises SourceUnusable."""
+    """Return the body if it is an image. Raises SourceUnusable."""
     try:
         with Image.open(BytesIO(body)) as image:
             image.load()

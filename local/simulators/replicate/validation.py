@@ -1,4 +1,4 @@
-"""JSON Schema errors, told the way the real API tells them (the words of the Go library gojsonschema)."""
+"""JSON Schema errors as the real API words them (the Go library gojsonschema)."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ _JSON_TYPE_NAMES = {
 
 @dataclass(frozen=True)
 class InvalidField:
-    """One entry of `invalid_fields`."""
+    """An entry of `invalid_fields`."""
 
     type: str
     field: str
@@ -41,9 +41,9 @@ class InvalidField:
 
 
 def invalid_fields(value: object, schema: Schema, *, within: str = WHOLE_DOCUMENT) -> list[InvalidField]:
-    """Return everything about `value` that `schema` refuses; `within` names the field that holds the value."""
+    """Return every fault of `value` by `schema`. `within` is the name of the field that holds the value."""
     found = (each for error in Draft202012Validator(schema).iter_errors(value) for each in _invalid_fields(error, within))
-    # jsonschema reports a missing property once per property, and each report names all of them here.
+    # jsonschema reports each missing property in an error of its own. Each report here names all of them.
     return list(dict.fromkeys(found))
 
 

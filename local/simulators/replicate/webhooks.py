@@ -1,4 +1,4 @@
-"""Webhooks: signed by Standard Webhooks, sent by a few workers, tried again as the real ones are."""
+"""Webhooks, signed by Standard Webhooks and sent by a few workers, with Replicate's retries."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ TRIES_REMEMBERED_MAX = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One webhook. Its id and its body stay the same however often it is sent."""
+    """A webhook. All tries have the same id and the same body."""
 
     prediction_id: str
     event: Event
@@ -41,7 +41,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Try:
-    """`status_code` is None when nobody answered, or when the message was lost on purpose."""
+    """`status_code` is None without a response, and for a message that is lost on purpose."""
 
     webhook_id: str
     prediction_id: str
@@ -56,10 +56,11 @@ class Try:
 
 @dataclass(eq=False, kw_only=True)
 class Outbox:
-    """Sends messages without ever making the sender wait.
+    """Sends messages in the background.
 
-    Only `completed` is tried again, after each of `retry_delays_seconds`, when the receiver cannot be reached or
-    answers 4xx or 5xx. Redirects are not followed and count as received. (Replicate docs, "Receive webhooks".)
+    Only `completed` is retried, after each of `retry_delays_seconds`, if the receiver cannot be
+    reached or responds 4xx or 5xx. Redirects are not followed and count as received.
+    Source: Replicate docs, "Receive webhooks".
     """
 
     secret: str
@@ -70,7 +71,7 @@ class Outbox:
     timeout_seconds: float
 
     def __post_init__(self) -> None:
-        """Begin with nothing sent."""
+        """Start without messages."""
         self._signer = Webhook(self.secret)
         self._workers = ThreadPoolExecutor(WORKERS_MAX, thread_name_prefix="simulated-replicate-webhook")
         self._lock = threading.Lock()
@@ -87,7 +88,7 @@ class Outbox:
             return [asdict(each) for each in self._tries]
 
     def send(self, message: Message) -> None:
-        """Send a message soon, as far as the faults permit."""
+        """Send a message soon, unless a fault prevents it."""
         if message.completed_follows and self.faults.happens("reorder"):
             with self._lock:
                 self._held_back[message.prediction_id].append(message)
@@ -123,7 +124,7 @@ class Outbox:
         }
         try:
             with requests.Session() as session:
-                # A proxy of the environment must not see what goes to this machine.
+                # A proxy of the environment must not get requests to this machine.
                 session.trust_env = False
                 response = session.post(
                     message.url,
@@ -139,7 +140,7 @@ class Outbox:
         return response.status_code < HTTPStatus.BAD_REQUEST
 
     def _release(self, message: Message) -> None:
-        """Send what was held back to come after the completion."""
+        """Send the messages that the fault `reorder` holds back until the completion."""
         if message.event != "completed":
             return
         with self._lock:

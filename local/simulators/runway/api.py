@@ -1,4 +1,4 @@
-"""The HTTP API under `/v1`, with the faults that are met on the way in and out."""
+"""The HTTP API under `/v1`, with the faults of requests and responses."""
 
 import re
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _KEY = re.compile(r"Bearer key_\S+")
 
 @dataclass(eq=False, kw_only=True)
 class Api:
-    """What clients of the real Runway see."""
+    """The API of the real Runway."""
 
     store: TaskStore
     lifecycle: Lifecycle
@@ -34,7 +34,7 @@ class Api:
     clock: Clock
 
     def __post_init__(self) -> None:
-        """Open the routes."""
+        """Create the routes."""
         self._router = Router(
             [
                 Rule(f"/v1/<any({','.join(MODELS)}):endpoint>", methods=["POST"], endpoint=self._create),
@@ -45,7 +45,7 @@ class Api:
         )
 
     def respond(self, request: JsonRequest) -> Response:
-        """Return the answer, or raise ConnectionAbortedError when the fault is that none arrives."""
+        """Return the response. Raises ConnectionAbortedError for the fault of a lost response."""
         refusal = self._refusal(request)
         return refusal.response() if refusal else self._router.respond(request)
 

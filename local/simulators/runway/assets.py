@@ -1,7 +1,8 @@
-"""The images that a video is made from: fetched when the task runs, under the conditions that the documentation sets.
+"""The input images of a video. The task fetches them when it runs, under Runway's conditions.
 
-Source: docs.dev.runwayml.com, "API Input Parameters" and "API Troubleshooting Guide". The server must answer HEAD too, which a
-presigned URL of S3 does not; redirects are not followed; the content type must be that of an image.
+The server must answer HEAD too, which a presigned URL of S3 does not. Runway follows no redirects.
+The content type must be that of an image.
+Source: docs.dev.runwayml.com, "API Input Parameters" and "API Troubleshooting Guide".
 """
 
 from base64 import b64decode
@@ -20,11 +21,11 @@ _FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/png": "PNG", "imag
 
 
 class AssetInvalid(Exception):
-    """The image cannot be used; the message is what the task fails with."""
+    """The image cannot be used; the message is the task's failure."""
 
 
 def fetch_image(uri: str) -> bytes:
-    """Return the file. Raises AssetInvalid."""
+    """Fetch an image, or read it from a data URI. Raises AssetInvalid."""
     content_type, body = _from_data_uri(uri) if uri.startswith("data:") else _fetched(uri)
     try:
         with Image.open(BytesIO(body), formats=[_FORMATS[content_type]]) as opened:

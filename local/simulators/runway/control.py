@@ -1,4 +1,4 @@
-"""What the real Runway does not have: the faults, and a look behind the scenes for tests."""
+"""Routes that the real Runway does not have: the faults, and all tasks."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from local.simulators.runway.tasks import TaskStore
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """What only tests and demonstrations see."""
+    """The routes for tests and demonstrations."""
 
     faults: Faults
     store: TaskStore
@@ -22,7 +22,7 @@ class Control:
     clock: Clock
 
     def rules(self) -> list[Rule]:
-        """Return the routes of the control."""
+        """Return the routes."""
         return [
             Rule("/faults", methods=["GET"], endpoint=self._get_faults),
             Rule("/faults", methods=["PUT"], endpoint=self._put_faults),
@@ -37,7 +37,7 @@ class Control:
         return json_response(self.faults.document())
 
     def _get_tasks(self, _request: JsonRequest) -> Response:
-        """Answer every task ever made, oldest first, the deleted ones too, each with what was asked for."""
+        """Return every task with its input, oldest first, deleted ones too."""
         now = self.clock()
         tasks = [
             {**task.document(now, self.outputs.urls(task)), "endpoint": task.endpoint, "input": task.body, "deleted": task.deleted} for task in self.store.all()

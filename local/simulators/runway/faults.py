@@ -1,4 +1,4 @@
-"""What goes wrong with Runway, and how often."""
+"""The faults of Runway, each with its probability."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,11 +25,13 @@ type Fault = Literal[
 class FaultSettings(common.FaultSettings):
     """Probabilities are from 0 to 1.
 
-    - throttle: 429; unavailable: 503; server_error: 500; all before anything is done. no_credits: 400 for a new task.
-      lost_create_answer: the task is made, and the connection closed without an answer.
-    - fail: FAILED with INTERNAL.BAD_OUTPUT.CODE01; flag: FAILED with SAFETY.OUTPUT.VIDEO; cancel: CANCELLED by somebody
-      else; no_output: SUCCEEDED with an empty list.
-    - throttled_seconds, queue_seconds and run_seconds: how long a task is THROTTLED, then PENDING, then RUNNING.
+    - throttle: 429. unavailable: 503. server_error: 500. All three come before any work.
+      no_credits: 400 for a new task. lost_create_answer: the task is created, and the connection
+      closes without a response.
+    - fail: FAILED with INTERNAL.BAD_OUTPUT.CODE01. flag: FAILED with SAFETY.OUTPUT.VIDEO.
+      cancel: CANCELLED by another client. no_output: SUCCEEDED with an empty list.
+    - throttled_seconds, queue_seconds, run_seconds: how long a task is THROTTLED, then PENDING, then
+      RUNNING.
     """
 
     throttle: float = 0.0

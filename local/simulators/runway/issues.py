@@ -1,4 +1,4 @@
-"""What is wrong with a body, told as the real API tells it: in the words of the TypeScript library Zod."""
+"""The faults of a request body, as the real API words them: like the TypeScript library Zod."""
 
 import json
 import re
@@ -32,12 +32,15 @@ _SIZES = {
 
 
 def issues_of(body: object, schema: Schema) -> list[Issue]:
-    """Return everything about `body` that `schema` refuses. Beside JSON Schema's words it may say `image`: a file, by its URI."""
+    """Return every fault of `body` by `schema`.
+
+    `schema` is a JSON Schema. It may also use the keyword `image`: a file, by its URI.
+    """
     return [issue for error in _Validator(schema).iter_errors(body) for issue in _issues(error)]
 
 
 def no_such_model(body: object) -> list[Issue]:
-    """Tell why no model is meant."""
+    """Explain why the body names no model."""
     if not isinstance(body, dict):
         return [_wrong_type("object", body, [])]
     issues = [] if isinstance(body.get("model"), str) else [_missing_or_wrong(body, "model", "string")]
@@ -58,7 +61,7 @@ def _issues(error: ValidationError) -> Iterator[Issue]:
     path, limit = list(error.absolute_path), error.validator_value
     match error.validator:
         case "required":
-            # jsonschema names one missing property in each of its errors, in the sentence only.
+            # jsonschema names the missing property only in the message of its error.
             name = next(name for name in limit if error.message.startswith(repr(name)))
             schema = error.schema["properties"][name]
             yield _no_option(schema["enum"], [*path, name]) if "enum" in schema else _missing(schema["type"], [*path, name])
@@ -107,7 +110,7 @@ def _no_option(options: list[object], path: list[str | int]) -> Issue:
 
 
 def _longer_in_utf16(_validator: object, limit: int, text: object, _schema: Schema) -> Iterator[ValidationError]:
-    """Count as JavaScript does, and so the real API; JSON Schema counts characters."""
+    """Count UTF-16 units, as JavaScript and the real API do. JSON Schema counts characters."""
     if isinstance(text, str) and len(text.encode("utf-16-le", "surrogatepass")) // 2 > limit:
         yield ValidationError("too long")
 
@@ -133,7 +136,10 @@ def _fault_of_data_uri(uri: str) -> str | None:
 
 
 def _fault_of_url(url: str) -> str | None:
-    """HTTPS and a name, as the real API demands; this machine may also be reached by HTTP and by its address."""
+    """Check a URL as the real API does: HTTPS and a host name.
+
+    This machine is also allowed by HTTP and by its address.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname

@@ -1,4 +1,4 @@
-"""The life of a task: throttled, pending, running, and one of three ends. An end is final."""
+"""The states of a task: throttled, pending, running, and three final ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ _WAITING = OPEN - _RUNNING
 
 @dataclass(frozen=True, kw_only=True)
 class Lifecycle:
-    """Moves tasks through their lives."""
+    """Moves tasks through their states."""
 
     store: TaskStore
     scheduler: Scheduler
     clock: Clock
 
     def begin(self, task: Task) -> None:
-        """Keep a new task, and let it run its course."""
+        """Store a new task and start it."""
         self.store.add(task)
         if task.status is Status.THROTTLED:
             self._later(task.outcome.throttled_seconds, self._queue, task)
@@ -33,7 +33,10 @@ class Lifecycle:
             self._later(task.outcome.queue_seconds, self._start, task)
 
     def delete(self, task: Task) -> None:
-        """Cancel what is open, and forget it in any case: a task that was cancelled by its owner cannot be fetched again either."""
+        """Cancel an open task, and delete it.
+
+        A task that its owner canceled cannot be fetched again either.
+        """
         self._cancel(task)
         self.store.change(task.id, only_from=frozenset(Status), deleted=True)
 
@@ -50,7 +53,7 @@ class Lifecycle:
         if started is None:
             return
         if started.outcome.image_uris:
-            # A host that does not answer must not hold up the others.
+            # A host that does not answer must not delay the other tasks.
             Thread(target=self._fetch_and_run, args=(started,), name="simulated-runway-model", daemon=True).start()
         else:
             self._later(started.outcome.run_seconds, partial(self._finish, video=started.outcome.video), started)
@@ -76,6 +79,6 @@ class Lifecycle:
         self.store.change(task.id, only_from=_RUNNING, status=Status.FAILED, failure=failure, cost=0)
 
     def _cancel(self, task: Task) -> None:
-        """Give the credits back only if the task was not running yet, as the real one does."""
+        """Refund the credits only if the task was not running yet, as Runway does."""
         if self.store.change(task.id, only_from=_WAITING, status=Status.CANCELLED, cost=0) is None:
             self.store.change(task.id, only_from=_RUNNING, status=Status.CANCELLED)

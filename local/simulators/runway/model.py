@@ -104,14 +104,14 @@ MODELS: Mapping[str, Mapping[str, Model]] = _by_endpoint(read_models(Path(__file
 
 
 def model_meant(endpoint: str, body: object) -> tuple[Model, Inputs]:
-    """Return the model that a body names, and what is to be its input, or raise the problem."""
+    """Return the model that a body names, and its checked input. Raises the problem."""
     if isinstance(body, dict) and isinstance(body.get("model"), str) and (model := MODELS[endpoint].get(body["model"])):
         return model, model.checked(body)
     raise invalid(no_such_model(body))
 
 
 def image_uris(inputs: Inputs) -> tuple[str, ...]:
-    """Return the URIs of the images, that of the first frame first."""
+    """Return the URIs of the images, the first frame's first."""
     given = inputs.get("promptImage", [])
     if isinstance(given, str):
         return (given,)

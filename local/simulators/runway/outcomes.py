@@ -1,4 +1,4 @@
-"""What becomes of a task, decided when it is created."""
+"""The outcome of a task. It is decided when the task is created."""
 
 import secrets
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _FRAMES_PER_SECOND = 24
 
 @dataclass(frozen=True)
 class Failure:
-    """A sentence for people, and a code for programs."""
+    """A sentence for people and a code for programs."""
 
     sentence: str
     code: str
@@ -33,7 +33,10 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """`video` is None for a run that succeeds with nothing; its images, which `image_uris` name, are fetched when it runs."""
+    """The outcome of a task.
+
+    `video` is None for a run that succeeds without output. The task fetches `image_uris` when it runs.
+    """
 
     throttled_seconds: float
     queue_seconds: float

@@ -1,4 +1,4 @@
-"""The delivery host: videos, open to everyone who has a signed URL. Each look at a task signs a new one."""
+"""The delivery host for videos. A signed URL gives access. Each GET of a task signs a new URL."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _ALGORITHM = "HS256"
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Draws a video when it is fetched."""
+    """Draws a video when a client fetches it."""
 
     base_url: str
     store: TaskStore
@@ -28,7 +28,7 @@ class Outputs:
     _key: OctKey = field(default_factory=lambda: OctKey.import_key(secrets.token_bytes(32)), repr=False)
 
     def urls(self, task: Task) -> list[str]:
-        """Return the URLs of what a task has made, good from now on for the lifetime."""
+        """Return the URLs of a task's output. They expire after the lifetime."""
         if task.video is None:
             return []
         claims = {"sub": task.id, "exp": (self.clock() + self.lifetime).timestamp()}

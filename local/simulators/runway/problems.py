@@ -1,6 +1,7 @@
 """The refusals of the API, worded as the real API words them.
 
-Sources: docs.dev.runwayml.com, "HTTP Errors" and "API Troubleshooting Guide", and answers of the real API that were published.
+Sources: docs.dev.runwayml.com, "HTTP Errors" and "API Troubleshooting Guide", and published
+responses of the real API.
 """
 
 import json
@@ -20,7 +21,7 @@ type Issue = dict[str, Any]
 
 @dataclass
 class Problem(Refusal):
-    """A sentence for people, and what the sentence alone does not say."""
+    """A sentence for people, and further members."""
 
     status: HTTPStatus
     error: str
@@ -37,42 +38,42 @@ def unauthenticated() -> Problem:
 
 
 def unknown_version() -> Problem:
-    """Refuse a request without the version of the API, or with another one."""
+    """Refuse a request with a missing or another API version."""
     return Problem(HTTPStatus.BAD_REQUEST, "The API version that was provided in the X-Runway-Version header is not valid.", {"docUrl": DOCUMENTATION})
 
 
 def invalid(issues: list[Issue]) -> Problem:
-    """Refuse a body, and tell where it is wrong."""
+    """Refuse a body, with its faults."""
     return Problem(HTTPStatus.BAD_REQUEST, "Validation of body failed", {"issues": issues, "docUrl": DOCUMENTATION})
 
 
 def no_credits() -> Problem:
-    """Refuse what the organisation cannot pay. It has the status of a wrong input; only the sentence tells."""
+    """Refuse a task that the account cannot pay. The status is that of a wrong input."""
     return Problem(HTTPStatus.BAD_REQUEST, "You do not have enough credits to run this task.", {"docUrl": DOCUMENTATION})
 
 
 def no_task() -> Problem:
-    """Refuse a task that never was, or that was deleted."""
+    """Refuse an unknown or deleted task."""
     return Problem(HTTPStatus.NOT_FOUND, "Could not find Task")
 
 
 def throttled() -> Problem:
-    """Refuse for now: too many tasks within 24 hours. How many run at once is no reason; those wait as THROTTLED."""
+    """Refuse because of too many tasks within 24 hours. Tasks above the concurrency wait as THROTTLED."""
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, "Your daily task limit has been reached.")
 
 
 def unavailable() -> Problem:
-    """Refuse because load is being shed; nothing was done."""
+    """Refuse because of too much load, before any work."""
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Service unavailable")
 
 
 def broken() -> Problem:
-    """Refuse because of an error of the server; nothing was done."""
+    """Refuse because of a server error, before any work."""
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")
 
 
 def error_response(error: HTTPException) -> Response:
-    """Keep the headers of the library's own refusal (Allow of a 405), and change its page into a problem."""
+    """Return werkzeug's error as a problem, with its headers (Allow of a 405)."""
     headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
     response = Problem(HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR), error.description or error.name).response()
     response.headers.extend(headers)

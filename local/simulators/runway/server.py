@@ -1,4 +1,4 @@
-"""The simulator as one part that is started and stopped."""
+"""The simulated Runway with its server."""
 
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
@@ -17,17 +17,17 @@ from local.simulators.runway.outputs import Outputs
 from local.simulators.runway.problems import error_response
 from local.simulators.runway.tasks import TaskStore
 
-# Runway says that a URL expires within 24 to 48 hours; nobody may count on more than the first.
+# Runway's URLs expire within 24 to 48 hours. Clients may rely on 24 only.
 OUTPUT_SECONDS = 24 * 3600
 
 
 @dataclass(eq=False)
 class SimulatedRunway(Simulator):
-    """A Runway on this machine. The API is under `<base_url>/v1`, and takes any key that begins with `key_`.
+    """A Runway on this machine.
 
-    The port is taken when the object is made (0: a free one), and served between `start` and `stop`; a stopped
-    simulator is not started again. `clock` tells the time of every timestamp and of the outputs' expiry; how long a
-    task takes is always real time.
+    The API is under `<base_url>/v1` and accepts any key that begins with `key_`. The constructor takes
+    the port; 0 means a free port. A stopped simulator cannot start again.
+    `clock` gives the time of timestamps and of the outputs' expiry. The durations of tasks are real.
     """
 
     port: int = 0
@@ -37,7 +37,7 @@ class SimulatedRunway(Simulator):
     clock: Clock = utc_now
 
     def __post_init__(self) -> None:
-        """Take the port, and put the parts together."""
+        """Take the port and connect the parts."""
         super().__init__("simulated-runway", self.port)
         faults = Faults(FaultSettings(run_seconds=self.run_seconds))
         store = TaskStore()

@@ -1,4 +1,4 @@
-"""Tasks: what is known of each, how the API shows it, and where all of them are kept."""
+"""Tasks: their states, their documents in the API, and their store."""
 
 import threading
 import uuid
@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 from local.simulators.common.videos import OutputVideo
 from local.simulators.runway.outcomes import Failure, Outcome
 
-# A task that runs is never shown as done.
+# A running task never shows 100 %.
 _PROGRESS_MAX = 0.99
 
 
@@ -30,7 +30,7 @@ OPEN = frozenset({Status.THROTTLED, Status.PENDING, Status.RUNNING})
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One state of a task. A change makes a new value, so that no reader sees half of one. `cost` is in credits."""
+    """A state of a task. A change makes a new value, so readers see a whole one. `cost` is in credits."""
 
     endpoint: str
     body: dict[str, Any]
@@ -45,7 +45,7 @@ class Task:
     deleted: bool = False
 
     def document(self, now: datetime, output: list[str]) -> dict[str, Any]:
-        """Return the task as the API shows it; `output` are the URLs of a task that succeeded."""
+        """Return the task's document in the API. `output` are the URLs of a task that succeeded."""
         document: dict[str, Any] = {"id": self.id, "createdAt": _timestamp(self.created_at), "status": self.status.value}
         match self.status:
             case Status.RUNNING:
@@ -68,7 +68,7 @@ def _timestamp(time: datetime) -> str:
 
 
 class Changes(TypedDict, total=False):
-    """What changes in the life of a task."""
+    """The fields that change."""
 
     status: Status
     cost: int
@@ -79,30 +79,30 @@ class Changes(TypedDict, total=False):
 
 
 class TaskStore:
-    """Every task ever made, in the order of creation."""
+    """Every task, in the order of creation."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Start empty."""
         self._lock = threading.Lock()
         self._by_id: dict[str, Task] = {}
 
     def add(self, task: Task) -> None:
-        """Keep a new task."""
+        """Store a new task."""
         with self._lock:
             self._by_id[task.id] = task
 
     def find(self, task_id: str) -> Task | None:
-        """Return the present state of one task that was not deleted."""
+        """Return a task's current state, or None for an unknown or deleted task."""
         task = self._by_id.get(task_id)
         return None if task is None or task.deleted else task
 
     def all(self) -> list[Task]:
-        """Return the present states, oldest task first, the deleted ones too."""
+        """Return the current states, oldest task first, deleted ones too."""
         with self._lock:
             return list(self._by_id.values())
 
     def change(self, task_id: str, *, only_from: frozenset[Status], **changes: Unpack[Changes]) -> Task | None:
-        """Return the changed task, or None when its status is no longer one of `only_from`."""
+        """Change a task and return it. Returns None if its status is not in `only_from`."""
         with self._lock:
             current = self._by_id[task_id]
             if current.status not in only_from:

@@ -1,4 +1,4 @@
-"""A simulated Stable Diffusion WebUI: its API, real images, one run after the other, and faults on request."""
+"""A simulated Stable Diffusion WebUI: its API, drawn images, one run at a time, faults on request."""
 
 from local.simulators.stable_diffusion.server import SimulatedStableDiffusion
 

@@ -1,4 +1,4 @@
-"""The WebUI's API under `/sdapi/v1`. A run is answered when it is over; one card makes one after the other."""
+"""The WebUI's API under `/sdapi/v1`. A request waits for its run. One card makes one run at a time."""
 
 import base64
 import json
@@ -25,14 +25,17 @@ _SEED_MAX = 2**32 - 1
 
 @dataclass(eq=False, kw_only=True)
 class Api:
-    """What clients of a real WebUI see, and below `/faults` and `/sim` what only tests see. `login` is `user:password`; None asks nobody."""
+    """The API of a real WebUI, and the routes `/faults` and `/sim` for tests.
+
+    `login` is `user:password`. Without a login the API needs no authentication.
+    """
 
     faults: Faults
     login: str | None
     runs: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Open the routes."""
+        """Create the routes."""
         self._card = threading.Lock()
         self._stopping = threading.Event()
         self._router = Router(
@@ -47,7 +50,7 @@ class Api:
         )
 
     def respond(self, request: JsonRequest) -> Response:
-        """Return the answer, or raise ConnectionAbortedError when the fault is that none arrives."""
+        """Return the response. Raises ConnectionAbortedError for the fault of a lost response."""
         if request.path.startswith("/sdapi/"):
             if self.faults.happens("unavailable"):
                 return problems.bad_gateway().response()
@@ -57,7 +60,7 @@ class Api:
         return self._router.respond(request)
 
     def stop(self) -> None:
-        """Let nobody wait for a run any more."""
+        """End the waiting for runs."""
         self._stopping.set()
 
     def _txt2img(self, request: JsonRequest) -> Response:
@@ -93,7 +96,7 @@ class Api:
         return json_response(self.faults.document())
 
     def _runs(self, _request: JsonRequest) -> Response:
-        """Answer every run ever made, oldest first, with what was asked for."""
+        """Return every run with its input, oldest first."""
         return json_response({"runs": self.runs})
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a WebUI, and how often."""
+"""The faults of a WebUI, each with its probability."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ type Fault = Literal["unavailable", "out_of_memory", "lost_answer", "no_output",
 class FaultSettings(common.FaultSettings):
     """Probabilities are from 0 to 1.
 
-    - unavailable: 502 of a proxy in front, before anything is done. out_of_memory: the run fails with 500. lost_answer: the run is made,
-      and the connection closed without an answer. no_output: 200 with an empty list; torn_output: 200 with what is no image.
-    - run_seconds: how long a run takes.
+    - unavailable: 502 of a proxy in front, before a run. out_of_memory: the run fails with 500.
+      lost_answer: after the run the connection closes without a response.
+      no_output: 200 with an empty list. torn_output: 200 with data that is not an image.
+    - run_seconds: the duration of a run.
     """
 
     unavailable: float = 0.0

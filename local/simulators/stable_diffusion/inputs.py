@@ -1,4 +1,4 @@
-"""What a run is asked for: the members of the WebUI's requests that this one knows, with its defaults (modules/processing.py)."""
+"""The input of a run: the supported members of the WebUI's requests (modules/processing.py)."""
 
 import base64
 import binascii
@@ -12,7 +12,8 @@ from PIL import Image
 
 from local.simulators.stable_diffusion.problems import invalid, refused
 
-# Before version 1.9 the schedule was a part of a sampler's name, and those names are still taken (modules/sd_samplers.py).
+# Before version 1.9 the schedule was a part of a sampler's name. Those names still work
+# (modules/sd_samplers.py).
 SAMPLERS = (
     "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 3M SDE", "Euler a", "Euler", "LMS", "Heun", "DPM2", "DDIM", "PLMS", "UniPC", "LCM",
     "DPM++ 2M Karras", "DPM++ SDE Karras", "DPM++ 2M SDE Karras",
@@ -40,7 +41,7 @@ _SCHEMA: Mapping[str, Any] = {
 
 
 def parse_run_input(body: object) -> dict[str, Any]:
-    """Give the members with their defaults. Unknown ones are ignored without a word. Raises the refusal of what is wrong."""
+    """Return the members with their defaults. The WebUI ignores unknown ones. Raises the refusal."""
     issues = [(".".join(map(str, error.absolute_path)) or "__root__", error.message, "type_error") for error in Draft202012Validator(_SCHEMA).iter_errors(body)]
     if issues or not isinstance(body, dict):
         raise invalid(issues)
@@ -51,7 +52,7 @@ def parse_run_input(body: object) -> dict[str, Any]:
 
 
 def init_image(run_input: Mapping[str, Any]) -> bytes:
-    """Give the image that a run begins with. Raises the refusal of one that is not there, or is none."""
+    """Return the initial image of a run. Raises the refusal of a missing or invalid image."""
     if not run_input["init_images"]:
         raise refused(HTTPStatus.NOT_FOUND, "Init image not found")
     encoded: str = run_input["init_images"][0]

@@ -1,4 +1,4 @@
-"""Refusals in the words of the WebUI, whose handler of exceptions writes every one of them (modules/api/api.py)."""
+"""Refusals as the WebUI's exception handler words them (modules/api/api.py)."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -14,7 +14,7 @@ class Problem(Refusal):
     """A refusal: a status, and a document."""
 
     def __init__(self, status: HTTPStatus, document: dict[str, Any], **headers: str) -> None:
-        """Carry what is answered."""
+        """Take the response's status, document and headers."""
         super().__init__(status)
         self.status, self.document, self.headers = status, document, headers
 
@@ -26,7 +26,7 @@ class Problem(Refusal):
 
 
 def refused(status: HTTPStatus, detail: str) -> Problem:
-    """Refuse as an HTTPException that an endpoint raised."""
+    """Refuse like an endpoint that raises HTTPException."""
     return Problem(status, {"error": "HTTPException", "detail": detail, "body": "", "errors": ""})
 
 
@@ -38,21 +38,21 @@ def unauthorized() -> Problem:
 
 
 def invalid(issues: Sequence[tuple[str, str, str]]) -> Problem:
-    """Refuse a body, as FastAPI does: for each issue the field, the message and the type."""
+    """Refuse a body, as FastAPI does: an issue has the field, the message and the type."""
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, {"detail": [{"loc": ["body", field], "msg": message, "type": kind} for field, message, kind in issues]})
 
 
 def out_of_memory() -> Problem:
-    """Fail as a run does that the card has no room for."""
+    """Fail like a run that needs more memory than the card has."""
     text = "CUDA out of memory. Tried to allocate 2.25 GiB."
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "OutOfMemoryError", "detail": "", "body": "", "errors": text})
 
 
 def bad_gateway() -> Problem:
-    """Refuse as a proxy does in front of a WebUI that is not up."""
+    """Refuse like a proxy in front of a WebUI that is down."""
     return Problem(HTTPStatus.BAD_GATEWAY, {})
 
 
 def error_response(error: HTTPException) -> Response:
-    """Tell a refusal of the library."""
+    """Return werkzeug's error as the WebUI words it."""
     return json_response({"detail": error.name}, HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR))

@@ -1,4 +1,4 @@
-"""The simulator as one part that is started and stopped."""
+"""The simulated WebUI with its server."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import override
@@ -13,10 +13,10 @@ from local.simulators.stable_diffusion.faults import Faults
 
 @dataclass(eq=False)
 class SimulatedStableDiffusion(Simulator):
-    """A Stable Diffusion WebUI on this machine, started with `--api`, and with `--api-auth` where there is a `login` (`user:password`).
+    """A Stable Diffusion WebUI on this machine, started with `--api`.
 
-    The port is taken when the object is made (0: a free one), and served between `start` and `stop`; a stopped simulator is not started
-    again.
+    With a `login` (`user:password`) it is started with `--api-auth` too. The constructor takes the
+    port; 0 means a free port. A stopped simulator cannot start again.
     """
 
     port: int = 0
@@ -24,7 +24,7 @@ class SimulatedStableDiffusion(Simulator):
     login: str | None = None
 
     def __post_init__(self) -> None:
-        """Take the port, and put the parts together."""
+        """Take the port and connect the parts."""
         super().__init__("simulated-stable-diffusion", self.port)
         self._api = Api(faults=Faults(), login=self.login)
 
