@@ -15,7 +15,7 @@ DELIVERY_HOSTS = "replicate.delivery,*.replicate.delivery"
 INLINE_INPUT_BYTES_MAX = 1_000_000
 
 
-class NotUsable(ValueError):
+class InvalidVariable(ValueError):
     """The environment's settings for the real Replicate are invalid; the message names the variable."""
 
 
@@ -39,9 +39,9 @@ class RealReplicate:
         if not token:
             return None
         if not token.startswith("r8_"):
-            raise NotUsable("REPLICATE_API_TOKEN must be a token of Replicate's, which begins with r8_.")
+            raise InvalidVariable("REPLICATE_API_TOKEN must be a token of Replicate's, which begins with r8_.")
         if public_url and not _is_origin(public_url):
-            raise NotUsable("PUBLIC_URL must be an https URL without a path, which leads to the API of this machine.")
+            raise InvalidVariable("PUBLIC_URL must be an https URL without a path, which leads to the API of this machine.")
         return cls(token=token, public_url=public_url or None)
 
     @property

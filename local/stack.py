@@ -25,7 +25,7 @@ from local.cloudformation.template import read_template, translate
 from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.execution_environment import InvocationResponse, emulator
 from local.lambda_runtime.functions import FunctionSpec, read_functions
-from local.lambda_runtime.runtime_directory import lay_out_runtime
+from local.lambda_runtime.runtime_directory import install_runtime
 from local.real_replicate import RealReplicate
 from local.simulators.common.server import Simulator
 from local.simulators.replicate import SimulatedReplicate
@@ -64,11 +64,11 @@ class LocalStack:
         emulator()
         self._clients: dict[str, Any] = {}
         self._clients_lock = Lock()
-        self._ending = ExitStack()
-        with self._ending:
+        self._exit_stack = ExitStack()
+        with self._exit_stack:
             self._real_replicate = real_replicate
             self._start(build_dir.resolve(), (api_port, aws_port, replicate_port), parameters or {}, runtime_dir.resolve(), log_dir.resolve())
-            self._ending = self._ending.pop_all()
+            self._exit_stack = self._exit_stack.pop_all()
 
     def __enter__(self) -> Self:
         """Return the running stack."""
@@ -80,7 +80,7 @@ class LocalStack:
 
     def stop(self) -> None:
         """Stop everything in reverse order. A second call does nothing."""
-        self._ending.close()
+        self._exit_stack.close()
 
     def client(self, service: str) -> Client:
         """Return the shared client of one of the stack's services."""
@@ -126,13 +126,13 @@ class LocalStack:
     def _start(self, build_dir: Path, ports: tuple[int, int, int], parameters: Mapping[str, str], runtime_dir: Path, log_dir: Path) -> None:
         api_port, aws_port, replicate_port = ports
         template = read_template(build_dir)
-        api_server = self._until_stop(HttpServer(api_port), HttpServer.stop)
-        aws = self._until_stop(LocalAws(aws_port), LocalAws.stop)
+        api_server = self._stop_later(HttpServer(api_port), HttpServer.stop)
+        aws = self._stop_later(LocalAws(aws_port), LocalAws.stop)
         self.api_url, self.aws_url = api_server.url, aws.url
         replicate = self._real_replicate or self._simulated_replicate(replicate_port)
         self.replicate_url = replicate.base_url
-        self.runway_url = self._started(SimulatedRunway()).base_url
-        self.stable_diffusion_url = self._started(SimulatedStableDiffusion(login=LOCAL_STABLE_DIFFUSION_LOGIN)).base_url
+        self.runway_url = self._start_simulator(SimulatedRunway()).base_url
+        self.stable_diffusion_url = self._start_simulator(SimulatedStableDiffusion(login=LOCAL_STABLE_DIFFUSION_LOGIN)).base_url
 
         aws.start()
         values = local_parameters(
@@ -152,29 +152,29 @@ class LocalStack:
         self._functions = read_functions(self._resources, build_dir, self.aws_url, variables)
 
         log_dir.mkdir(parents=True, exist_ok=True)
-        self._environments = self._until_stop(
-            ExecutionEnvironments(self._functions, runtime_dir=lay_out_runtime(runtime_dir), log_dir=log_dir), ExecutionEnvironments.close
+        self._environments = self._stop_later(
+            ExecutionEnvironments(self._functions, runtime_dir=install_runtime(runtime_dir), log_dir=log_dir), ExecutionEnvironments.close
         )
-        self._until_stop(self.client("stepfunctions"), stop_executions)
+        self._stop_later(self.client("stepfunctions"), stop_executions)
         aws.serve_invocations(self._environments)
-        api = self._until_stop(self._read_api(), HttpApi.close)
+        api = self._stop_later(self._read_api(), HttpApi.close)
         self._issuer = TokenIssuer(next(iter(api.authorizers.values())))
         api_server.serve(TokenEndpoint(self._issuer, api))
 
         mappings = read_mappings(self._resources, self.client("sqs"))
-        pollers = self._until_stop(Pollers(mappings, self._environments, self.client("sqs")), Pollers.stop)
-        self._schedule_runner = self._until_stop(ScheduleRunner(read_schedules(self._resources), self._environments), ScheduleRunner.stop)
+        pollers = self._stop_later(Pollers(mappings, self._environments, self.client("sqs")), Pollers.stop)
+        self._schedule_runner = self._stop_later(ScheduleRunner(read_schedules(self._resources), self._environments), ScheduleRunner.stop)
         pollers.start()
         self._schedule_runner.start()
 
     def _simulated_replicate(self, port: int) -> SimulatedReplicate:
         # The simulator would end the whole process for a port that is taken.
         listen(port).close()
-        return self._started(SimulatedReplicate(port=port))
+        return self._start_simulator(SimulatedReplicate(port=port))
 
-    def _started[Part: Simulator](self, simulator: Part) -> Part:
+    def _start_simulator[Part: Simulator](self, simulator: Part) -> Part:
         simulator.start()
-        return self._until_stop(simulator, Simulator.stop)
+        return self._stop_later(simulator, Simulator.stop)
 
     def _fill_secrets(self, replicate: RealReplicate | SimulatedReplicate) -> None:
         secretsmanager = self.client("secretsmanager")
@@ -189,6 +189,6 @@ class LocalStack:
         stage = next((stage["StageName"] for stage in stages if stage["ApiId"] == logical_id), "$default")
         return HttpApi(logical_id, stage, properties["Body"], self._environments, self.aws_url)
 
-    def _until_stop[Part](self, part: Part, end: Callable[[Part], None]) -> Part:
-        self._ending.callback(end, part)
+    def _stop_later[Part](self, part: Part, end: Callable[[Part], None]) -> Part:
+        self._exit_stack.callback(end, part)
         return part

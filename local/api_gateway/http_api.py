@@ -64,7 +64,7 @@ class HttpApi:
 
     def _respond(self, request: Request) -> Response:
         match = self._routes.find(request.method, request.path)
-        if self._cors and self._cors.is_preflight(request) and (match is None or _leaves_preflight(match.route)):
+        if self._cors and self._cors.is_preflight(request) and (match is None or _handles_preflight(match.route)):
             return self._cors.preflight_response()
         if match is None:
             return _Refused(HTTPStatus.NOT_FOUND, "Not Found").response
@@ -108,7 +108,7 @@ class HttpApi:
         raise _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
 
 
-def _leaves_preflight(route: Route) -> bool:
+def _handles_preflight(route: Route) -> bool:
     """Return whether API Gateway responds to a preflight although a route matches.
 
     It does so if the route is $default and needs no token.

@@ -70,7 +70,7 @@ class JwtAuthorizer:
         granted = str(claims.get("scope") or claims.get("scp") or "").split()
         if scopes and not set(scopes) & set(granted):
             raise Forbidden
-        return Identity({name: flattened(value) for name, value in claims.items()}, [s for s in scopes if s in granted] or None)
+        return Identity({name: claim_text(value) for name, value in claims.items()}, [s for s in scopes if s in granted] or None)
 
     def _check(self, claims: Mapping[str, Any]) -> None:
         now = time.time()
@@ -104,12 +104,12 @@ def _fetch_json(url: str) -> dict[str, Any]:
     return document
 
 
-def flattened(value: object) -> str:
+def claim_text(value: object) -> str:
     """Write a claim as HTTP APIs pass it: as text. A list of groups becomes `[admin users]`."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return f"[{' '.join(flattened(item) for item in value)}]"
+        return f"[{' '.join(claim_text(item) for item in value)}]"
     return json.dumps(value)
 
 

@@ -48,7 +48,7 @@ def event_of(request: Request, match: Match, identity: Identity | None, *, api_i
     if cookies := request.headers.get("Cookie"):
         event["cookies"] = [cookie.strip() for cookie in cookies.split(";")]
     if query:
-        event["queryStringParameters"] = _comma_joined(parse_qsl(query, keep_blank_values=True))
+        event["queryStringParameters"] = _join_values(parse_qsl(query, keep_blank_values=True))
     if match.path_parameters:
         event["pathParameters"] = dict(match.path_parameters)
     if body := request.get_data():
@@ -96,7 +96,7 @@ def response_of(payload: bytes) -> Response:
         headers.add("Set-Cookie", cookie)
     if "Content-Type" not in headers:
         headers["Content-Type"] = "text/plain; charset=utf-8"
-    return Response(_decoded_body(response), _status(response["statusCode"]), headers)
+    return Response(_decode_body(response), _status(response["statusCode"]), headers)
 
 
 def _headers(request: Request) -> dict[str, str]:
@@ -115,7 +115,7 @@ def _headers(request: Request) -> dict[str, str]:
     }
 
 
-def _comma_joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _join_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     values = defaultdict(list)
     for name, value in pairs:
         values[name].append(value)
@@ -132,7 +132,7 @@ def _body(body: bytes, content_type: str) -> dict[str, Any]:
     return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
-def _decoded_body(response: dict[str, Any]) -> bytes:
+def _decode_body(response: dict[str, Any]) -> bytes:
     body = response.get("body")
     if body is None:
         return b""

@@ -29,7 +29,7 @@ from local.cloudformation.s3_forms import is_form_upload
 from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.invocations import is_invocation, respond_to_invocation
 
-_ONE_AT_A_TIME = Lock()
+_ONE_PER_PROCESS = Lock()
 
 
 class AwsEndpoint:
@@ -77,29 +77,29 @@ class LocalAws:
 
     def __init__(self, port: int) -> None:
         """Take the port; 0 means a free port. Raises PortTaken, and RuntimeError if another one runs."""
-        if not _ONE_AT_A_TIME.acquire(blocking=False):
+        if not _ONE_PER_PROCESS.acquire(blocking=False):
             raise RuntimeError("one process can hold one local AWS at a time: moto's state is the process's")
         try:
             self._server = HttpServer(port)
         except BaseException:
-            _ONE_AT_A_TIME.release()
+            _ONE_PER_PROCESS.release()
             raise
         self.url = self._server.url
         self._endpoint = AwsEndpoint()
-        self._environment_before: dict[str, str | None] = {}
+        self._previous_environment: dict[str, str | None] = {}
         self._lean = ExitStack()
 
     def start(self) -> None:
         """Serve an empty account."""
         # A proxy of this machine must not get requests to the machine's own addresses.
         own = {"MOTO_PORT": str(self._server.port), "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
-        self._environment_before = {name: os.environ.get(name) for name in own}
+        self._previous_environment = {name: os.environ.get(name) for name in own}
         os.environ.update(own)
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         default_user_config["lambda"] = {"use_docker": False}
         # moto logs a failed state as an error of its own, but failing is up to the workflow.
         logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
-        _forget_everything()
+        _reset_moto()
         self._lean.enter_context(lean_moto())
         # moto makes its clients from boto3's shared session in many threads at once. The first client
         # builds the shared parts, which is not thread-safe.
@@ -114,15 +114,15 @@ class LocalAws:
         """Release the port and delete the account."""
         self._server.stop()
         self._lean.close()
-        _forget_everything()
-        for name, value in self._environment_before.items():
+        _reset_moto()
+        for name, value in self._previous_environment.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        _ONE_AT_A_TIME.release()
+        _ONE_PER_PROCESS.release()
 
 
-def _forget_everything() -> None:
+def _reset_moto() -> None:
     BackendDict.reset()
     reset_model_data()

@@ -45,10 +45,10 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
         try:
             transact(backend, transact_items)
         finally:
-            _let_go()
+            _clear_model_data()
 
     def copied(original: Any) -> Any:  # noqa: ANN401 (moto's own)
-        return _copied_table(original, named) if isinstance(original, Table) else copy.deepcopy(original)
+        return _copy_table(original, named) if isinstance(original, Table) else copy.deepcopy(original)
 
     def written(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:  # noqa: ANN401 (moto's own)
         if shape.name == "AttributeValue" and isinstance(value, dict) and value.keys() in _SCALARS:
@@ -57,17 +57,17 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
             walked(serializer, serialized, value, shape, key)
 
     @cache
-    def kept_client(region: str, service: str) -> Any:  # noqa: ANN401 (boto3 makes its clients at run time)
+    def cached_client(region: str, service: str) -> Any:  # noqa: ANN401 (boto3 makes its clients at run time)
         return client_for(region=region, service=service)
 
     yield DynamoDBBackend, "transact_write_items", transact_named
     yield models, "copy", SimpleNamespace(deepcopy=copied)
     yield BaseJSONSerializer, "_serialize_type_structure", written
     yield json_path, "parse", cache(json_path.parse)
-    yield lambda_eval_utils, "boto_client_for", lambda *, region, service, **_: kept_client(region, service)
+    yield lambda_eval_utils, "boto_client_for", lambda *, region, service, **_: cached_client(region, service)
 
 
-def _copied_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 (moto's own)
+def _copy_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 (moto's own)
     """Copy a table so that the copy keeps these items as they are. No other item changes meanwhile."""
     copied = copy.copy(table)
     copied.items = defaultdict(dict, table.items)
@@ -80,7 +80,7 @@ def _copied_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noq
     return copied
 
 
-def _let_go() -> None:
+def _clear_model_data() -> None:
     """Clear moto's record of every table and item, which is for its dashboard. Most are copies."""
     for model in model_data["dynamodb"].values():
         model.instances_tracked.clear()

@@ -88,12 +88,12 @@ class Pollers:
                     AttributeNames=["All"],
                     MessageAttributeNames=["All"],
                 )
-                self._hand_over(mapping, received.get("Messages", []))
+                self._process_batch(mapping, received.get("Messages", []))
             except (BotoCoreError, ClientError) as error:
                 if not self._stopping.wait(1):
                     logger.warning("polling %s: %s", mapping.queue_url, error)
 
-    def _hand_over(self, mapping: QueueMapping, messages: list[dict[str, Any]]) -> None:
+    def _process_batch(self, mapping: QueueMapping, messages: list[dict[str, Any]]) -> None:
         """Invoke the function with a batch, and delete the messages that it took.
 
         The other messages return after their visibility time-out.

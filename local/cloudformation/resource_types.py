@@ -54,10 +54,10 @@ def _cast(value: Value, shape: Shape) -> Value:
             return {name: _cast(item, shape.value) for name, item in value.items()}
         case ListShape():
             return [_cast(item, shape.member) for item in value]
-    return _SCALARS.get(shape.type_name, _as_it_is)(value)
+    return _SCALARS.get(shape.type_name, _unchanged)(value)
 
 
-def _as_it_is(value: Value) -> Value:
+def _unchanged(value: Value) -> Value:
     return value
 
 

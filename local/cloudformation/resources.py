@@ -66,7 +66,7 @@ def _stage(request: ResourceRequest) -> PhysicalResource:
     return PhysicalResource(request.value("StageName"))
 
 
-def _name_alone(request: ResourceRequest) -> PhysicalResource:
+def _named_only(request: ResourceRequest) -> PhysicalResource:
     return PhysicalResource(request.name, {"Arn": arn("local", request.name)})
 
 
@@ -74,27 +74,27 @@ def _name_alone(request: ResourceRequest) -> PhysicalResource:
 # others have no effect on one machine (permissions, alarms, retention).
 _NAMED: Mapping[str, Callable[[ResourceRequest], PhysicalResource]] = {
     "AWS::ApiGatewayV2::Stage": _stage,
-    "AWS::CloudWatch::Alarm": _name_alone,
-    "AWS::CloudWatch::Dashboard": _name_alone,
-    "AWS::CodeDeploy::Application": _name_alone,
-    "AWS::CodeDeploy::DeploymentGroup": _name_alone,
-    "AWS::IAM::ManagedPolicy": _name_alone,
-    "AWS::IAM::Policy": _name_alone,
+    "AWS::CloudWatch::Alarm": _named_only,
+    "AWS::CloudWatch::Dashboard": _named_only,
+    "AWS::CodeDeploy::Application": _named_only,
+    "AWS::CodeDeploy::DeploymentGroup": _named_only,
+    "AWS::IAM::ManagedPolicy": _named_only,
+    "AWS::IAM::Policy": _named_only,
     "AWS::IAM::Role": _role,
     "AWS::Lambda::Alias": _alias,
-    "AWS::Lambda::EventInvokeConfig": _name_alone,
-    "AWS::Lambda::EventSourceMapping": _name_alone,
+    "AWS::Lambda::EventInvokeConfig": _named_only,
+    "AWS::Lambda::EventSourceMapping": _named_only,
     "AWS::Lambda::Function": _function,
     "AWS::Lambda::LayerVersion": _layer,
-    "AWS::Lambda::Permission": _name_alone,
+    "AWS::Lambda::Permission": _named_only,
     "AWS::Lambda::Version": _version,
     "AWS::Logs::LogGroup": _log_group,
-    "AWS::Logs::MetricFilter": _name_alone,
-    "AWS::S3::BucketPolicy": _name_alone,
-    "AWS::SNS::Subscription": _name_alone,
+    "AWS::Logs::MetricFilter": _named_only,
+    "AWS::S3::BucketPolicy": _named_only,
+    "AWS::SNS::Subscription": _named_only,
     "AWS::SNS::Topic": _topic,
-    "AWS::SNS::TopicPolicy": _name_alone,
-    "AWS::SQS::QueuePolicy": _name_alone,
+    "AWS::SNS::TopicPolicy": _named_only,
+    "AWS::SQS::QueuePolicy": _named_only,
     "AWS::Scheduler::Schedule": _schedule,
 }
 
@@ -170,11 +170,11 @@ class Resources:
         if logical_id in self._in_creation:
             raise Unresolvable(f"a circle: {' → '.join([*self._in_creation, logical_id])}")
         self._in_creation.append(logical_id)
-        self._physical_resources[logical_id] = self._make(logical_id, declaration)
+        self._physical_resources[logical_id] = self._create(logical_id, declaration)
         self._in_creation.pop()
         return self._physical_resources[logical_id]
 
-    def _make(self, logical_id: str, declaration: Mapping[str, Any]) -> PhysicalResource:
+    def _create(self, logical_id: str, declaration: Mapping[str, Any]) -> PhysicalResource:
         resource_type = declaration["Type"]
         properties = declaration.get("Properties", {})
         name = f"{self._stack_name}-{logical_id}"

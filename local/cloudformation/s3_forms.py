@@ -51,7 +51,7 @@ def check_form(request: Request) -> None:
 
 def _check_conditions(conditions: list[Any], fields: Mapping[str, str], *, bytes_count: int) -> None:
     named = {"bucket"}
-    for kind, name, value in _each(conditions):
+    for kind, name, value in _parse_conditions(conditions):
         if kind == "content-length-range":
             if bytes_count < int(name):
                 raise FormRefused(HTTPStatus.BAD_REQUEST, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
@@ -67,7 +67,7 @@ def _check_conditions(conditions: list[Any], fields: Mapping[str, str], *, bytes
         raise FormRefused(HTTPStatus.FORBIDDEN, "AccessDenied", f"Invalid according to Policy: Extra input fields: {', '.join(extra)}")
 
 
-def _each(conditions: list[Any]) -> Iterator[tuple[str, str, str]]:
+def _parse_conditions(conditions: list[Any]) -> Iterator[tuple[str, str, str]]:
     for condition in conditions:
         if isinstance(condition, dict):
             yield from (("eq", name.lower(), str(value)) for name, value in condition.items())

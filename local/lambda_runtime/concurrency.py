@@ -127,11 +127,11 @@ class ExecutionEnvironments:
         return None
 
     def _may_start(self, name: str) -> bool:
-        if self._counts[name] >= ENVIRONMENTS_PER_FUNCTION_MAX or self._starting() >= (os.cpu_count() or 1):
+        if self._counts[name] >= ENVIRONMENTS_PER_FUNCTION_MAX or self._starting_count() >= (os.cpu_count() or 1):
             return False
         return sum(self._counts.values()) < ENVIRONMENTS_MAX or self._evict_idle()
 
-    def _starting(self) -> int:
+    def _starting_count(self) -> int:
         now = time.monotonic()
         return self._in_creation + sum(
             1 for held in self._busy.values() for environment in held if not environment.has_responded and now - environment.started_at < _STARTING_SECONDS_MAX

@@ -14,7 +14,7 @@ from local.cloudformation.template import built_path
 _NAME_IN_REFERENCE = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]*:)?\d{12}:function:|function:)?(?P<name>[A-Za-z0-9_-]+)(?::[^:/]+)?")
 
 
-_ALIKE_EVERYWHERE = {
+_COMMON_VARIABLES = {
     "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
     "AWS_DEFAULT_REGION": REGION,
     "AWS_LAMBDA_FUNCTION_VERSION": "1",
@@ -86,7 +86,7 @@ def _spec(
     memory_mb = int(properties.get("MemorySize", 128))
     own_variables = {key: str(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
     reserved = {
-        **_ALIKE_EVERYWHERE,
+        **_COMMON_VARIABLES,
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{properties.get('Runtime', '')}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),

@@ -10,7 +10,7 @@ _CLIENT = "awslambdaric"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def lay_out_runtime(parent: Path) -> Path:
+def install_runtime(parent: Path) -> Path:
     """Copy AWS's runtime interface client and its requirements into a folder named by its version.
 
     An existing folder is used as it is. Two processes may call this at once.

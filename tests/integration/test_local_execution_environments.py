@@ -15,7 +15,7 @@ import pytest
 
 from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.functions import FunctionSpec
-from local.lambda_runtime.runtime_directory import lay_out_runtime
+from local.lambda_runtime.runtime_directory import install_runtime
 
 HANDLER = """
 import importlib.util, os, sys, time
@@ -38,7 +38,7 @@ type Start = Callable[..., ExecutionEnvironments]
 
 @pytest.fixture(scope="module")
 def runtime_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lay_out_runtime(tmp_path_factory.mktemp("runtime"))
+    return install_runtime(tmp_path_factory.mktemp("runtime"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
 from local.api_gateway.cors import Cors
-from local.api_gateway.jwt_authorizer import Identity, flattened
+from local.api_gateway.jwt_authorizer import Identity, claim_text
 from local.api_gateway.payloads import MalformedResponse, event_of, response_of
 from local.api_gateway.routes import Match, Route, Routes
 
@@ -162,7 +162,7 @@ def test_a_malformed_answer_is_refused(answer: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("claim", "text"), [("a b", "a b"), (["admin", "users"], "[admin users]"), ([], "[]"), (1795355058, "1795355058"), (True, "true")])
 def test_claims_are_flattened_to_text(claim: object, text: str) -> None:
-    assert flattened(claim) == text
+    assert claim_text(claim) == text
 
 
 def test_a_browser_of_an_allowed_origin_is_told_so_and_another_is_not() -> None:

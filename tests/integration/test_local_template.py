@@ -11,7 +11,7 @@ import requests
 from local.cloudformation.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
 from local.cloudformation.state_machines import definition_json
 from local.lambda_runtime.functions import function_name
-from local.lambda_runtime.runtime_directory import lay_out_runtime
+from local.lambda_runtime.runtime_directory import install_runtime
 from local.stack import LocalStack
 
 APPLICATION = Path(__file__).parent / "local_application"
@@ -140,11 +140,11 @@ def test_a_changed_template_is_a_changed_stack(tmp_path: Path) -> None:
 
 
 def test_the_runtime_directory_holds_the_client_and_its_requirements_and_is_made_once(tmp_path: Path) -> None:
-    directory = lay_out_runtime(tmp_path)
+    directory = install_runtime(tmp_path)
     made_at = directory.stat().st_mtime_ns
 
     assert (directory / "awslambdaric" / "__main__.py").is_file()
     assert (directory / "simplejson").is_dir()
     assert not (directory / "moto").exists()
-    assert lay_out_runtime(tmp_path) == directory
+    assert install_runtime(tmp_path) == directory
     assert directory.stat().st_mtime_ns == made_at

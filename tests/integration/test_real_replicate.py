@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.real_replicate import NotUsable, RealReplicate
+from local.real_replicate import InvalidVariable, RealReplicate
 from local.simulators.replicate import SimulatedReplicate
 from local.stack import LocalStack
 from tests.e2e.people import Person, must_show_nowhere
@@ -112,7 +112,7 @@ def test_is_taken_when_there_is_a_token(environment: dict[str, str], expected: d
     ],
 )
 def test_what_cannot_be_used_is_named(environment: dict[str, str]) -> None:
-    with pytest.raises(NotUsable, match="PUBLIC_URL" if "PUBLIC_URL" in environment else "REPLICATE_API_TOKEN"):
+    with pytest.raises(InvalidVariable, match="PUBLIC_URL" if "PUBLIC_URL" in environment else "REPLICATE_API_TOKEN"):
         RealReplicate.from_environment(environment)
 
 

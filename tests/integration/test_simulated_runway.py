@@ -18,7 +18,7 @@ from local.simulators.common.scheduler import Scheduler
 from local.simulators.runway import SimulatedRunway
 from local.simulators.runway.faults import Faults, FaultSettings
 from local.simulators.runway.lifecycle import Lifecycle
-from local.simulators.runway.outcomes import decide
+from local.simulators.runway.outcomes import decide_outcome
 from local.simulators.runway.tasks import Status, Task, TaskStore
 from tests.builders import until
 from tests.integration.servers import Received, Reply, answering, server
@@ -112,7 +112,7 @@ class Life(Scheduler):
         self.delays: list[float] = []
         self.lifecycle = Lifecycle(store=TaskStore(), scheduler=self, clock=MovableClock())
         faults = Faults(FaultSettings(throttled_seconds=1, queue_seconds=2, run_seconds=3))
-        outcome = decide({"ratio": "1280:720", "duration": 2}, faults)
+        outcome = decide_outcome({"ratio": "1280:720", "duration": 2}, faults)
         self.task = Task(endpoint="text_to_video", body={}, outcome=outcome, created_at=MovableClock()(), cost=24, status=Status.THROTTLED)
         self.lifecycle.begin(self.task)
         self.seen = [self.task.status]

@@ -63,9 +63,9 @@ def _vertical_gradient(size: Size, stops: tuple[Colour, ...]) -> Image.Image:
     """Draw a gradient of evenly spaced colours, from top to bottom."""
     column = Image.new("RGB", (1, size[1]))
     for y in range(size[1]):
-        place = y / max(1, size[1] - 1) * (len(stops) - 1)
-        upper = min(int(place), len(stops) - 2)
-        column.putpixel((0, y), _mix(stops[upper], stops[upper + 1], place - upper))
+        position = y / max(1, size[1] - 1) * (len(stops) - 1)
+        upper = min(int(position), len(stops) - 2)
+        column.putpixel((0, y), _mix(stops[upper], stops[upper + 1], position - upper))
     return column.resize(size)
 
 
@@ -128,13 +128,13 @@ def _mountain_line(size: Size, random: Random) -> list[float]:
         between = [(a + b) / 2 + random.uniform(-roughness, roughness) for a, b in pairwise(line)]
         line = [y for pair in zip(line, between, strict=False) for y in pair] + line[-1:]
         roughness *= 0.52
-    return [height * _interpolated(line, x / width) for x in range(width)]
+    return [height * _interpolate(line, x / width) for x in range(width)]
 
 
-def _interpolated(line: list[float], share: float) -> float:
-    place = share * (len(line) - 1)
-    left = int(place)
-    return line[left] + (line[left + 1] - line[left]) * (place - left)
+def _interpolate(line: list[float], share: float) -> float:
+    position = share * (len(line) - 1)
+    left = int(position)
+    return line[left] + (line[left + 1] - line[left]) * (position - left)
 
 
 def _hill_line(size: Size, random: Random, nearness: float) -> list[float]:
@@ -171,22 +171,22 @@ def _write_caption(image: Image.Image, prompt: str) -> None:
     width, height = image.size
     pixels = max(10, min(width, height) // 42)
     font = ImageFont.load_default(size=pixels)
-    text = _fitting(_plain(prompt), font, width * 0.92)
-    place = (width * 0.04, height - pixels * 1.5)
+    text = _shorten(_printable(prompt), font, width * 0.92)
+    position = (width * 0.04, height - pixels * 1.5)
     shade = Image.new("L", image.size)
-    ImageDraw.Draw(shade).text(place, text, 255, font=font, anchor="ls")
+    ImageDraw.Draw(shade).text(position, text, 255, font=font, anchor="ls")
     soft = shade.filter(ImageFilter.GaussianBlur(pixels / 6))
     image.paste((0, 0, 0), (0, 0), ImageChops.add(soft, soft))
-    ImageDraw.Draw(image).text(place, text, (255, 255, 255), font=font, anchor="ls")
+    ImageDraw.Draw(image).text(position, text, (255, 255, 255), font=font, anchor="ls")
 
 
-def _plain(text: str) -> str:
+def _printable(text: str) -> str:
     """Return the characters that Pillow's own font has. Accents and other scripts are dropped."""
     letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return " ".join(letters.split())
 
 
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+def _shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "...") > width:

@@ -44,7 +44,7 @@ def _read[Model: BaseModel](path: Path, model_type: type[Model], names: dict[str
         raise ModelFileInvalid(f"{path}: {error}") from error
 
 
-def checked_schemas(schemas: Mapping[str, Schema], more_keywords: frozenset[str] = frozenset()) -> Mapping[str, Schema]:
+def check_schemas(schemas: Mapping[str, Schema], more_keywords: frozenset[str] = frozenset()) -> Mapping[str, Schema]:
     """Return the JSON Schemas of a model's inputs, by the inputs' names.
 
     `more_keywords` are those that only the provider's own validator knows. Raises ValueError for

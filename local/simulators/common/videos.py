@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import av
 from PIL import Image
 
-from local.simulators.common.image_transform import blended
+from local.simulators.common.image_transform import blend
 from local.simulators.common.landscape import draw_landscape
 
-VIDEOS_REMEMBERED_MAX = 8
+VIDEOS_CACHED_MAX = 8
 # Smaller than the real videos, so that one is drawn in about a second. The proportions are the
 # requested ones.
 LONGER_SIDE_PIXELS_MAX = 640
@@ -59,7 +59,7 @@ class OutputVideo:
         return _render(self)
 
 
-@lru_cache(maxsize=VIDEOS_REMEMBERED_MAX)
+@lru_cache(maxsize=VIDEOS_CACHED_MAX)
 def _render(video: OutputVideo) -> bytes:
     # For playback while it loads, the muxer writes the file a second time, by its name.
     with TemporaryDirectory() as directory:
@@ -79,7 +79,7 @@ def _frames(video: OutputVideo) -> Iterator[Image.Image]:
     width, height = video.size
     scene = draw_landscape(video.prompt, video.seed, video.index, (round(width * _MARGIN), round(height * _MARGIN)))
     if video.sources:
-        scene = blended(scene, video.sources)
+        scene = blend(scene, video.sources)
     for number in range(video.frames_count):
         share = number / max(1, video.frames_count - 1)
         left, top = round((scene.width - width) * share), round((scene.height - height) * (1 - share))

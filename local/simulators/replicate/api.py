@@ -17,7 +17,7 @@ from local.simulators.replicate.files import Files
 from local.simulators.replicate.lifecycle import Lifecycle
 from local.simulators.replicate.model import Model, model_document, version_document
 from local.simulators.replicate.model_table import find_by_name
-from local.simulators.replicate.outcomes import decide
+from local.simulators.replicate.outcomes import decide_outcome
 from local.simulators.replicate.paging import page_of_predictions
 from local.simulators.replicate.predictions import OPEN, Prediction, PredictionStore
 from local.simulators.replicate.ratelimit import LowCredit, TokenBucket
@@ -26,7 +26,7 @@ from local.simulators.replicate.ratelimit import LowCredit, TokenBucket
 CREATES_PER_MINUTE = 600
 OTHERS_PER_MINUTE = 3000
 RETRY_AFTER_SECONDS = 2
-_SHOWS_AFTER = timedelta(seconds=60)
+_VISIBLE_AFTER = timedelta(seconds=60)
 
 _TOKEN = re.compile(r"(?:Bearer|Token) r8_\S*")
 
@@ -78,7 +78,7 @@ class Api:
         if not _TOKEN.fullmatch(request.headers.get("Authorization", "")) or self.faults.happens("unauthenticated"):
             return problems.unauthenticated()
         if self.faults.happens("server_error"):
-            return problems.broken()
+            return problems.server_error()
         if self.faults.happens("unavailable"):
             return problems.unavailable()
         if self.faults.happens("throttle"):
@@ -102,7 +102,7 @@ class Api:
         wait_seconds = parse_prefer(request.headers.get("Prefer"))
         create_request = parse_create_request(request.document(), model=model, cancel_after=request.headers.get("Cancel-After"))
         now = self.clock()
-        outcome = decide(create_request.model, create_request.input, self.faults)
+        outcome = decide_outcome(create_request.model, create_request.input, self.faults)
         seconds = 0 if outcome.ends_early == "aborted" else create_request.cancel_after_seconds
         prediction = Prediction(
             model=create_request.model,
@@ -116,9 +116,9 @@ class Api:
         self.lifecycle.begin(prediction)
         if self.faults.happens("lost_create_answer"):
             raise ConnectionAbortedError
-        return self._created(prediction, wait_seconds)
+        return self._create_response(prediction, wait_seconds)
 
-    def _created(self, prediction: Prediction, wait_seconds: int | None) -> Response:
+    def _create_response(self, prediction: Prediction, wait_seconds: int | None) -> Response:
         if wait_seconds is None:
             return json_response(self.lifecycle.document(prediction), HTTPStatus.CREATED)
         final_state = self.store.wait(prediction.id, wait_seconds)
@@ -139,29 +139,29 @@ class Api:
         return json_response(page)
 
     def _get(self, _request: JsonRequest, prediction_id: str) -> Response:
-        prediction = self._found(prediction_id)
-        if self.clock() < prediction.created_at + _SHOWS_AFTER and self.faults.happens("not_yet"):
+        prediction = self._find_prediction(prediction_id)
+        if self.clock() < prediction.created_at + _VISIBLE_AFTER and self.faults.happens("not_yet"):
             raise problems.not_found()
         return json_response(self.lifecycle.document(prediction))
 
     def _cancel(self, _request: JsonRequest, prediction_id: str) -> Response:
-        self.lifecycle.cancel(self._found(prediction_id).id)
-        return json_response(self.lifecycle.document(self._found(prediction_id)))
+        self.lifecycle.cancel(self._find_prediction(prediction_id).id)
+        return json_response(self.lifecycle.document(self._find_prediction(prediction_id)))
 
-    def _found(self, prediction_id: str) -> Prediction:
+    def _find_prediction(self, prediction_id: str) -> Prediction:
         prediction = self.store.find(prediction_id)
         if prediction is None:
             raise problems.not_found()
         return prediction
 
     def _get_model(self, _request: JsonRequest, owner: str, name: str) -> Response:
-        return json_response(model_document(_found_model(owner, name), self.base_url))
+        return json_response(model_document(_find_model(owner, name), self.base_url))
 
     def _list_versions(self, _request: JsonRequest, owner: str, name: str) -> Response:
-        return json_response({"next": None, "previous": None, "results": [version_document(_found_model(owner, name))]})
+        return json_response({"next": None, "previous": None, "results": [version_document(_find_model(owner, name))]})
 
     def _get_version(self, _request: JsonRequest, owner: str, name: str, version_id: str) -> Response:
-        model = _found_model(owner, name)
+        model = _find_model(owner, name)
         if model.version != version_id:
             raise problems.not_found()
         return json_response(version_document(model))
@@ -173,7 +173,7 @@ class Api:
         return json_response({"key": self.webhook_secret})
 
 
-def _found_model(owner: str, name: str) -> Model:
+def _find_model(owner: str, name: str) -> Model:
     model = find_by_name(f"{owner}/{name}")
     if model is None:
         raise problems.not_found()

@@ -67,7 +67,7 @@ def parse_create_request(body: object, *, model: Model | None, cancel_after: str
     return CreateRequest(
         model=model,
         input=members["input"],
-        webhook=_checked_webhook(members.get("webhook")),
+        webhook=_check_webhook(members.get("webhook")),
         webhook_events_filter=None if events is None else tuple(events),
         cancel_after_seconds=_cancel_after_seconds(cancel_after),
     )
@@ -92,7 +92,7 @@ def _refuse(fields: list[InvalidField]) -> None:
         raise problems.invalid(fields)
 
 
-def _checked_webhook(webhook: str | None) -> str | None:
+def _check_webhook(webhook: str | None) -> str | None:
     """Accept HTTPS only, as the real API does. A receiver on this machine may also use HTTP."""
     if webhook is None or _is_acceptable(webhook):
         return webhook

@@ -14,7 +14,7 @@ from local.simulators.common.clock import Clock
 from local.simulators.replicate import problems
 from local.simulators.replicate.outputs import Output
 
-REQUESTS_REMEMBERED_MAX = 10_000
+REQUESTS_RECORDED_MAX = 10_000
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Deliveries:
         self._clock = clock
         self._lock = threading.Lock()
         self._files: dict[str, tuple[Output, datetime]] = {}
-        self._requests: deque[DeliveryRequest] = deque(maxlen=REQUESTS_REMEMBERED_MAX)
+        self._requests: deque[DeliveryRequest] = deque(maxlen=REQUESTS_RECORDED_MAX)
 
     def publish(self, output: Output, *, expires_at: datetime) -> str:
         """Return the path of the file. It works until the file expires."""
         path = f"/delivery/{secrets.token_urlsafe(32)}/{output.file_name}"
         with self._lock:
-            self._forget_expired()
+            self._delete_expired()
             self._files[path] = (output, expires_at)
         return path
 
@@ -56,7 +56,7 @@ class Deliveries:
 
     def _fetch(self, request: Request, _file: str) -> Response:
         with self._lock:
-            self._forget_expired()
+            self._delete_expired()
             output, _ = self._files.get(request.path, (None, None))
             status = 404 if output is None else 200
             self._requests.append(DeliveryRequest(request.method, request.path, status, "Authorization" in request.headers))
@@ -64,7 +64,7 @@ class Deliveries:
             raise problems.not_found()
         return Response(output.render(), content_type=output.content_type)
 
-    def _forget_expired(self) -> None:
+    def _delete_expired(self) -> None:
         now = self._clock()
         for path, (_, expires_at) in list(self._files.items()):
             if expires_at > now:

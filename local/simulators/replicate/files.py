@@ -63,7 +63,7 @@ class Files:
 
     def body_of(self, url: str) -> bytes | None:
         """Return the body of the file with this URL, or None for any other URL."""
-        found = self._alive().get(url.removeprefix(f"{self._url}/")) if url.startswith(self._url) else None
+        found = self._unexpired().get(url.removeprefix(f"{self._url}/")) if url.startswith(self._url) else None
         return found.body if found else None
 
     def _create(self, request: Request) -> Response:
@@ -83,24 +83,24 @@ class Files:
         return json_response(self._document(file), HTTPStatus.CREATED)
 
     def _list(self, request: Request) -> Response:
-        return json_response(page_of([*self._alive().values()], request.args.to_dict(), url=self._url, document=self._document))
+        return json_response(page_of([*self._unexpired().values()], request.args.to_dict(), url=self._url, document=self._document))
 
     def _get(self, _request: Request, file_id: str) -> Response:
-        return json_response(self._document(self._found(file_id)))
+        return json_response(self._document(self._find(file_id)))
 
     def _delete(self, _request: Request, file_id: str) -> Response:
-        self._found(file_id)
+        self._find(file_id)
         with self._lock:
             self._files.pop(file_id, None)
         return Response(status=HTTPStatus.NO_CONTENT)
 
-    def _found(self, file_id: str) -> _File:
-        file = self._alive().get(file_id)
+    def _find(self, file_id: str) -> _File:
+        file = self._unexpired().get(file_id)
         if file is None:
             raise problems.not_found()
         return file
 
-    def _alive(self) -> dict[str, _File]:
+    def _unexpired(self) -> dict[str, _File]:
         now = self._clock()
         with self._lock:
             self._files = {file.id: file for file in self._files.values() if now < file.created_at + _LIFETIME}

@@ -7,12 +7,12 @@ from typing import Literal
 
 from PIL import Image
 
-from local.simulators.common.image_transform import blended, cut_out, enlarged
+from local.simulators.common.image_transform import blend, cut_out, enlarge
 from local.simulators.common.landscape import draw_landscape
 
 type Format = Literal["webp", "png", "jpg"]
 
-IMAGES_REMEMBERED_MAX = 32
+IMAGES_CACHED_MAX = 32
 
 _CONTENT_TYPES = {"webp": "image/webp", "png": "image/png", "jpg": "image/jpeg"}
 _PILLOW_FORMATS = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
@@ -51,19 +51,19 @@ class OutputImage:
         return _render(self)
 
 
-@lru_cache(maxsize=IMAGES_REMEMBERED_MAX)
+@lru_cache(maxsize=IMAGES_CACHED_MAX)
 def _render(image: OutputImage) -> bytes:
-    drawn = _drawn(image)
+    drawn = _draw(image)
     file = BytesIO()
     drawn.convert("RGB" if image.format == "jpg" else drawn.mode).save(file, _PILLOW_FORMATS[image.format], quality=image.quality)
     return file.getvalue()
 
 
-def _drawn(image: OutputImage) -> Image.Image:
+def _draw(image: OutputImage) -> Image.Image:
     match image.makes:
         case "enlargement":
-            return enlarged(image.sources[0], image.scale)
+            return enlarge(image.sources[0], image.scale)
         case "cutout":
             return cut_out(image.sources[0])
     landscape = draw_landscape(image.prompt, image.seed, image.index, (image.width, image.height))
-    return blended(landscape, image.sources) if image.sources else landscape
+    return blend(landscape, image.sources) if image.sources else landscape

@@ -13,11 +13,11 @@ from local.simulators.common.scheduler import Scheduler
 from local.simulators.replicate.deliveries import Deliveries
 from local.simulators.replicate.files import Files
 from local.simulators.replicate.predictions import OPEN, Changes, Prediction, PredictionStore, Status
-from local.simulators.replicate.sources import SourceUnusable, checked_image, fetch_source
+from local.simulators.replicate.sources import SourceUnusable, check_image, fetch_source
 from local.simulators.replicate.webhooks import Event, Message, Outbox
 
 # Replicate docs, "Receive webhooks": the default without a filter is new outputs and the completion.
-EVENTS_BY_DEFAULT = ("output", "completed")
+DEFAULT_EVENTS = ("output", "completed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Lifecycle:
 
     def _source(self, url: str) -> bytes:
         body = self.files.body_of(url)
-        return fetch_source(url) if body is None else checked_image(body)
+        return fetch_source(url) if body is None else check_image(body)
 
     def _finish(self, prediction_id: str) -> None:
         prediction = self.store.find(prediction_id)
@@ -151,7 +151,7 @@ class Lifecycle:
                 return urls[0] if urls else None
 
     def _send_webhook(self, prediction: Prediction, event: Event) -> None:
-        events = prediction.webhook_events_filter or EVENTS_BY_DEFAULT
+        events = prediction.webhook_events_filter or DEFAULT_EVENTS
         if prediction.webhook is None or event not in events:
             return
         self.outbox.send(

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from local.simulators.common.model_files import checked_schemas
+from local.simulators.common.model_files import check_schemas
 from local.simulators.replicate.validation import Schema
 
 type Inputs = Mapping[str, Any]
@@ -78,7 +78,7 @@ class Model(BaseModel, frozen=True, extra="forbid"):
 
     @field_validator("version", mode="before")
     @classmethod
-    def _stand_in_version(cls, version: str, others: ValidationInfo) -> str:
+    def _default_version(cls, version: str, others: ValidationInfo) -> str:
         if version or not others.data.get("official"):
             return version
         full_name = f"{others.data['owner']}/{others.data['name']}"
@@ -87,7 +87,7 @@ class Model(BaseModel, frozen=True, extra="forbid"):
     @field_validator("inputs")
     @classmethod
     def _check_inputs(cls, inputs: Mapping[str, Schema]) -> Mapping[str, Schema]:
-        return checked_schemas(inputs)
+        return check_schemas(inputs)
 
     @field_validator("required")
     @classmethod

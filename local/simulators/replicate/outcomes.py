@@ -34,7 +34,7 @@ class Outcome:
     shape: str = ""
 
 
-def decide(model: Model, given: Inputs, faults: Faults) -> Outcome:
+def decide_outcome(model: Model, given: Inputs, faults: Faults) -> Outcome:
     """Draw the random numbers of one prediction. A prompt with the flagged phrase always fails."""
     inputs = model.with_defaults(given)
     seed = inputs.get("seed")

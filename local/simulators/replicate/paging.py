@@ -28,11 +28,11 @@ def page_of[Item](
     so new items do not change a page. `filters` selected the items; the links to other pages repeat
     them.
     """
-    end = _place(query["cursor"], len(items)) if "cursor" in query else len(items)
+    end = _position(query["cursor"], len(items)) if "cursor" in query else len(items)
     start = max(0, end - PAGE_SIZE)
 
-    def link(place: int) -> str:
-        return f"{url}?{urlencode({**(filters or {}), 'cursor': _cursor(place)})}"
+    def link(position: int) -> str:
+        return f"{url}?{urlencode({**(filters or {}), 'cursor': _cursor(position)})}"
 
     return {
         "next": link(start) if start > 0 else None,
@@ -50,23 +50,23 @@ def page_of_predictions(
 ) -> dict[str, Any]:
     """Return one page of the predictions that match the query's filters."""
     filters = {name: query[name] for name in ("created_after", "created_before", "source") if name in query}
-    matching = [each for each in predictions if _passes(each, filters)]
+    matching = [each for each in predictions if _matches(each, filters)]
     return page_of(matching, query, url=url, document=document, filters=filters)
 
 
-def _passes(prediction: Prediction, filters: Mapping[str, str]) -> bool:
+def _matches(prediction: Prediction, filters: Mapping[str, str]) -> bool:
     """Return whether a prediction matches the filters.
 
     `created_after` is inclusive, `created_before` is not. Every prediction has the source `api`.
     """
-    if "created_after" in filters and prediction.created_at < _moment("created_after", filters):
+    if "created_after" in filters and prediction.created_at < _parse_time("created_after", filters):
         return False
-    if "created_before" in filters and prediction.created_at >= _moment("created_before", filters):
+    if "created_before" in filters and prediction.created_at >= _parse_time("created_before", filters):
         return False
     return filters.get("source", "api") == "api"
 
 
-def _moment(name: str, filters: Mapping[str, str]) -> datetime:
+def _parse_time(name: str, filters: Mapping[str, str]) -> datetime:
     try:
         moment = datetime.fromisoformat(filters[name])
     except ValueError as error:
@@ -74,15 +74,15 @@ def _moment(name: str, filters: Mapping[str, str]) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _cursor(place: int) -> str:
-    return base64.urlsafe_b64encode(f"p={place}".encode()).decode()
+def _cursor(position: int) -> str:
+    return base64.urlsafe_b64encode(f"p={position}".encode()).decode()
 
 
-def _place(cursor: str, total: int) -> int:
+def _position(cursor: str, total: int) -> int:
     try:
-        name, _, place = base64.urlsafe_b64decode(cursor).decode().partition("=")
-        if name != "p" or not 0 <= int(place) <= total:
+        name, _, position = base64.urlsafe_b64decode(cursor).decode().partition("=")
+        if name != "p" or not 0 <= int(position) <= total:
             raise problems.not_found()
     except (binascii.Error, ValueError) as error:
         raise problems.not_found() from error
-    return int(place)
+    return int(position)

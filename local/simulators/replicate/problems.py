@@ -87,7 +87,7 @@ def insufficient_credit() -> Problem:
     )
 
 
-def broken() -> Problem:
+def server_error() -> Problem:
     """Fail without a reason, before any work."""
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, {"title": "Internal server error", "detail": "Something went wrong."})
 

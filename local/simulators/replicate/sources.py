@@ -16,10 +16,10 @@ class SourceUnusable(Exception):
 
 def fetch_source(url: str) -> bytes:
     """Fetch an image, or read it from a data URL. Raises SourceUnusable."""
-    return checked_image(_from_data_url(url) if url.startswith("data:") else _fetched(url))
+    return check_image(_from_data_url(url) if url.startswith("data:") else _fetch(url))
 
 
-def checked_image(body: bytes) -> bytes:
+def check_image(body: bytes) -> bytes:
     """Return the body if it is an image. Raises SourceUnusable."""
     try:
         with Image.open(BytesIO(body)) as image:
@@ -37,7 +37,7 @@ def _from_data_url(url: str) -> bytes:
         raise SourceUnusable("malformed data URL") from error
 
 
-def _fetched(url: str) -> bytes:
+def _fetch(url: str) -> bytes:
     try:
         with requests.Session() as session:
             session.trust_env = False

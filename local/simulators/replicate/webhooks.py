@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 type Event = Literal["start", "output", "logs", "completed"]
 
 WORKERS_MAX = 16
-TRIES_REMEMBERED_MAX = 10_000
+TRIES_RECORDED_MAX = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Outbox:
         self._workers = ThreadPoolExecutor(WORKERS_MAX, thread_name_prefix="simulated-replicate-webhook")
         self._lock = threading.Lock()
         self._held_back: dict[str, list[Message]] = defaultdict(list)
-        self._tries: deque[Try] = deque(maxlen=TRIES_REMEMBERED_MAX)
+        self._tries: deque[Try] = deque(maxlen=TRIES_RECORDED_MAX)
 
     def close(self) -> None:
         """Send nothing more. The scheduler must have stopped before."""
@@ -94,7 +94,7 @@ class Outbox:
                 self._held_back[message.prediction_id].append(message)
         elif self.faults.happens("lose_webhook"):
             self._record_try(message, number=0, status_code=None, error="lost on purpose")
-            self._release(message)
+            self._send_held_back(message)
         else:
             delay_seconds = self.faults.settings.delay_webhook_seconds if self.faults.happens("delay_webhook") else 0
             copies = 2 if self.faults.happens("duplicate_webhook") else 1
@@ -110,7 +110,7 @@ class Outbox:
             retries = self.retry_delays_seconds if message.event == "completed" else ()
             if not received and number <= len(retries):
                 self.scheduler.after(retries[number - 1], partial(self._submit, message, number + 1))
-            self._release(message)
+            self._send_held_back(message)
         except Exception:
             logger.exception("webhook %s could not be sent", message.id)
 
@@ -139,7 +139,7 @@ class Outbox:
         self._record_try(message, number=number, status_code=response.status_code, error=None)
         return response.status_code < HTTPStatus.BAD_REQUEST
 
-    def _release(self, message: Message) -> None:
+    def _send_held_back(self, message: Message) -> None:
         """Send the messages that the fault `reorder` holds back until the completion."""
         if message.event != "completed":
             return

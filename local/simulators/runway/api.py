@@ -13,8 +13,8 @@ from local.simulators.common.routing import JsonRequest, Router, json_response
 from local.simulators.runway import problems
 from local.simulators.runway.faults import Faults
 from local.simulators.runway.lifecycle import Lifecycle
-from local.simulators.runway.model import MODELS, Inputs, model_meant
-from local.simulators.runway.outcomes import decide
+from local.simulators.runway.model import MODELS, Inputs, find_model
+from local.simulators.runway.outcomes import decide_outcome
 from local.simulators.runway.outputs import Outputs
 from local.simulators.runway.tasks import Status, Task, TaskStore
 
@@ -57,17 +57,17 @@ class Api:
         if self.faults.happens("unavailable"):
             return problems.unavailable()
         if self.faults.happens("server_error"):
-            return problems.broken()
+            return problems.server_error()
         if self.faults.happens("throttle"):
             return problems.throttled()
         return None
 
     def _create(self, request: JsonRequest, endpoint: str) -> Response:
         body = request.document()
-        model, inputs = model_meant(endpoint, body)
+        model, inputs = find_model(endpoint, body)
         if self.faults.happens("no_credits"):
             raise problems.no_credits()
-        outcome = decide(inputs, self.faults)
+        outcome = decide_outcome(inputs, self.faults)
         task = Task(
             endpoint=endpoint,
             body=cast("Inputs", body),
@@ -82,14 +82,14 @@ class Api:
         return json_response({"id": task.id, "estimatedCost": {"credits": task.cost}})
 
     def _get(self, _request: JsonRequest, task_id: str) -> Response:
-        task = self._found(task_id)
+        task = self._find_task(task_id)
         return json_response(task.document(self.clock(), self.outputs.urls(task)))
 
     def _delete(self, _request: JsonRequest, task_id: str) -> Response:
-        self.lifecycle.delete(self._found(task_id))
+        self.lifecycle.delete(self._find_task(task_id))
         return Response(status=HTTPStatus.NO_CONTENT)
 
-    def _found(self, task_id: str) -> Task:
+    def _find_task(self, task_id: str) -> Task:
         task = self.store.find(task_id)
         if task is None:
             raise problems.no_task()

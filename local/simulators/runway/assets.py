@@ -26,11 +26,11 @@ class AssetInvalid(Exception):
 
 def fetch_image(uri: str) -> bytes:
     """Fetch an image, or read it from a data URI. Raises AssetInvalid."""
-    content_type, body = _from_data_uri(uri) if uri.startswith("data:") else _fetched(uri)
+    content_type, body = _from_data_uri(uri) if uri.startswith("data:") else _fetch(uri)
     try:
-        with Image.open(BytesIO(body), formats=[_FORMATS[content_type]]) as opened:
-            opened.load()
-            width, height = opened.size
+        with Image.open(BytesIO(body), formats=[_FORMATS[content_type]]) as image:
+            image.load()
+            width, height = image.size
     except Exception as error:
         raise AssetInvalid("Failed to read asset. The file may be damaged, or not be of its content type.") from error
     if max(width, height) > SIDE_PIXELS_MAX:
@@ -48,7 +48,7 @@ def _from_data_uri(uri: str) -> tuple[str, bytes]:
     return head.removeprefix("data:").removesuffix(";base64").lower(), b64decode(data)
 
 
-def _fetched(url: str) -> tuple[str, bytes]:
+def _fetch(url: str) -> tuple[str, bytes]:
     try:
         with requests.Session() as session:
             session.trust_env = False

@@ -116,11 +116,11 @@ def _longer_in_utf16(_validator: object, limit: int, text: object, _schema: Sche
 
 
 def _not_an_image(_validator: object, _limit: object, uri: object, _schema: Schema) -> Iterator[ValidationError]:
-    if isinstance(uri, str) and (fault := _fault_of_data_uri(uri) if uri.startswith("data:") else _fault_of_url(uri)):
+    if isinstance(uri, str) and (fault := _data_uri_fault(uri) if uri.startswith("data:") else _url_fault(uri)):
         yield ValidationError(fault)
 
 
-def _fault_of_data_uri(uri: str) -> str | None:
+def _data_uri_fault(uri: str) -> str | None:
     match = _DATA_URI.fullmatch(uri)
     if match is None:
         return "Invalid data URI."
@@ -135,7 +135,7 @@ def _fault_of_data_uri(uri: str) -> str | None:
     return None
 
 
-def _fault_of_url(url: str) -> str | None:
+def _url_fault(url: str) -> str | None:
     """Check a URL as the real API does: HTTPS and a host name.
 
     This machine is also allowed by HTTP and by its address.

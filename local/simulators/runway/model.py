@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, field_validator, model_validator
 
-from local.simulators.common.model_files import checked_schemas, read_models
+from local.simulators.common.model_files import check_schemas, read_models
 from local.simulators.runway.issues import Schema, issues_of, no_such_model
 from local.simulators.runway.problems import invalid
 
@@ -38,7 +38,7 @@ class Model(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _expand_frames(cls, properties: Mapping[str, Schema]) -> Mapping[str, Schema]:
         expanded = {name: _frames(schema["frames"]) if "frames" in schema else schema for name, schema in properties.items()}
-        return checked_schemas(expanded, frozenset({"image"}))
+        return check_schemas(expanded, frozenset({"image"}))
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
@@ -51,7 +51,7 @@ class Model(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("a price without sound needs the property audio")
         return self
 
-    def checked(self, body: Inputs) -> Inputs:
+    def check_input(self, body: Inputs) -> Inputs:
         """Return the inputs with their defaults, or raise the problem that names every fault."""
         schema = {
             "type": "object",
@@ -103,10 +103,10 @@ def _by_endpoint(models: tuple[Model, ...]) -> dict[str, dict[str, Model]]:
 MODELS: Mapping[str, Mapping[str, Model]] = _by_endpoint(read_models(Path(__file__).parent / "models", Model, group="endpoint"))
 
 
-def model_meant(endpoint: str, body: object) -> tuple[Model, Inputs]:
+def find_model(endpoint: str, body: object) -> tuple[Model, Inputs]:
     """Return the model that a body names, and its checked input. Raises the problem."""
     if isinstance(body, dict) and isinstance(body.get("model"), str) and (model := MODELS[endpoint].get(body["model"])):
-        return model, model.checked(body)
+        return model, model.check_input(body)
     raise invalid(no_such_model(body))
 
 

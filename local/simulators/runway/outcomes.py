@@ -47,7 +47,7 @@ class Outcome:
     cancelled: bool
 
 
-def decide(inputs: Inputs, faults: Faults) -> Outcome:
+def decide_outcome(inputs: Inputs, faults: Faults) -> Outcome:
     """Draw the random numbers of one task. A prompt with the flagged phrase always fails."""
     settings = faults.settings
     return Outcome(

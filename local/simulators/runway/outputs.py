@@ -39,14 +39,14 @@ class Outputs:
         return [Rule("/outputs/<task_id>.mp4", methods=["GET"], endpoint=self._fetch)]
 
     def _fetch(self, request: Request, task_id: str) -> Response:
-        if not self._is_good(request.args.get("_jwt", ""), task_id):
+        if not self._is_valid(request.args.get("_jwt", ""), task_id):
             return Response("Access denied", HTTPStatus.FORBIDDEN)
         task = self.store.find(task_id)
         if task is None or task.video is None:
             return Response("Not found", HTTPStatus.NOT_FOUND)
         return Response(task.video.render(), content_type=task.video.content_type)
 
-    def _is_good(self, token: str, task_id: str) -> bool:
+    def _is_valid(self, token: str, task_id: str) -> bool:
         try:
             claims = jwt.decode(token, self._key, algorithms=[_ALGORITHM]).claims
         except (JoseError, ValueError):

@@ -67,7 +67,7 @@ def unavailable() -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Service unavailable")
 
 
-def broken() -> Problem:
+def server_error() -> Problem:
     """Refuse because of a server error, before any work."""
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")
 

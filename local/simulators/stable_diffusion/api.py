@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
-from local.simulators.common.image_transform import blended
+from local.simulators.common.image_transform import blend
 from local.simulators.common.landscape import draw_landscape
 from local.simulators.common.routing import JsonRequest, Router, json_response
 from local.simulators.stable_diffusion import problems
@@ -81,7 +81,7 @@ class Api:
             raise ConnectionAbortedError
         count = 0 if self.faults.happens("no_output") else run_input["batch_size"] * run_input["n_iter"]
         infotexts = [_infotext(run_input, seed + number) for number in range(count)]
-        images = [_encoded(_drawn(run_input, seed + number, sources), infotext) for number, infotext in enumerate(infotexts)]
+        images = [_encode(_draw(run_input, seed + number, sources), infotext) for number, infotext in enumerate(infotexts)]
         if self.faults.happens("torn_output"):
             images = [base64.b64encode(b"not an image").decode() for _ in images]
         info = {"prompt": run_input["prompt"], "seed": seed, "all_seeds": [seed + number for number in range(count)], "infotexts": infotexts}
@@ -100,12 +100,12 @@ class Api:
         return json_response({"runs": self.runs})
 
 
-def _drawn(run_input: Mapping[str, Any], seed: int, sources: Sequence[bytes]) -> Image.Image:
+def _draw(run_input: Mapping[str, Any], seed: int, sources: Sequence[bytes]) -> Image.Image:
     landscape = draw_landscape(run_input["prompt"], seed, 0, (run_input["width"], run_input["height"]))
-    return blended(landscape, sources) if sources else landscape
+    return blend(landscape, sources) if sources else landscape
 
 
-def _encoded(image: Image.Image, infotext: str) -> str:
+def _encode(image: Image.Image, infotext: str) -> str:
     metadata = PngImagePlugin.PngInfo()
     metadata.add_text("parameters", infotext)
     file = BytesIO()
