@@ -1,4 +1,4 @@
-"""An execution environment runs what is deployed and nothing else, ends when it must, and leaves nothing behind."""
+"""An execution environment runs only what is deployed, ends when it must, and leaves no process."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_function_sees_its_own_variables_and_none_of_this_machines(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_gets_no_environment_variables_of_this_machine(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAKED", "from this machine")
     failed, answer = invoke(start())
 
@@ -108,13 +108,13 @@ def test_an_exception_is_an_error_document_with_its_class_name(start: Start) -> 
     assert (document["errorType"], document["errorMessage"]) == ("LookupError", "as you wish")
 
 
-def test_an_answer_that_only_looks_like_an_error_is_an_answer(start: Start) -> None:
+def test_a_response_with_an_errors_fields_is_no_error(start: Start) -> None:
     answer = {"errorType": "Mine", "errorMessage": "a field of the domain"}
 
     assert invoke(start(), answer=answer) == (False, answer)
 
 
-def test_a_time_out_kills_and_the_next_invocation_starts_anew(start: Start) -> None:
+def test_a_time_out_kills_the_process_and_the_next_invocation_starts_another(start: Start) -> None:
     environments = start(timeout_seconds=1)
     before = invoke(environments)[1]["process"]
     failed, document = invoke(environments, sleep=30)
@@ -124,7 +124,7 @@ def test_a_time_out_kills_and_the_next_invocation_starts_anew(start: Start) -> N
     assert invoke(environments)[1]["process"] != before
 
 
-def test_a_crash_is_an_exit_error_and_the_next_invocation_starts_anew(start: Start) -> None:
+def test_a_crash_is_an_exit_error_and_the_next_invocation_succeeds(start: Start) -> None:
     environments = start()
     failed, document = invoke(environments, exit=3)
 
@@ -141,14 +141,14 @@ def test_code_that_cannot_be_imported_fails_by_name(start: Start) -> None:
     assert "nowhere" in document["errorMessage"]
 
 
-def test_an_answer_above_lambdas_limit_is_an_error(start: Start) -> None:
+def test_a_response_above_lambdas_limit_is_an_error(start: Start) -> None:
     failed, document = invoke(start(code="def handler(event, context): return 'x' * 6_300_000"))
 
     assert failed
     assert document["errorType"] == "Function.ResponseSizeTooLarge"
 
 
-def test_an_environment_killed_in_the_middle_fails_its_invocation_and_is_replaced(start: Start) -> None:
+def test_a_killed_environment_fails_its_invocation_and_is_replaced(start: Start) -> None:
     environments = start()
     invoke(environments)
     with ThreadPoolExecutor(1) as threads:
@@ -162,7 +162,7 @@ def test_an_environment_killed_in_the_middle_fails_its_invocation_and_is_replace
     assert invoke(environments)[0] is False
 
 
-def test_nothing_runs_after_the_end(start: Start) -> None:
+def test_no_process_survives_close(start: Start) -> None:
     environments = start()
     process = invoke(environments)[1]["process"]
     environments.close()
@@ -170,7 +170,7 @@ def test_nothing_runs_after_the_end(start: Start) -> None:
     assert not is_running(process)
 
 
-def test_nothing_runs_after_a_parent_that_was_killed(tmp_path: Path, runtime_dir: Path) -> None:
+def test_no_process_survives_a_killed_parent(tmp_path: Path, runtime_dir: Path) -> None:
     (tmp_path / "handler.py").write_text(HANDLER)
     program = f"""
 import json, time

@@ -14,7 +14,7 @@ def test_a_flagged_prompt_always_fails(api: Api, receiver: Receiver, prompt: str
     until(lambda: receiver.states() == ["failed"])
 
 
-def test_throttling_tells_when_to_come_back_and_creates_nothing(api: Api) -> None:
+def test_throttling_names_a_delay_and_creates_nothing(api: Api) -> None:
     api.set_faults(throttle=1)
     answer = api.post("/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}})
 
@@ -36,7 +36,7 @@ def test_an_outage_creates_nothing(api: Api) -> None:
     assert api.all() == []
 
 
-def test_a_lost_answer_leaves_a_prediction_behind(api: Api, client: Client) -> None:
+def test_a_lost_response_leaves_a_prediction(api: Api, client: Client) -> None:
     api.set_faults(lost_create_answer=1)
 
     with pytest.raises(APIConnectionError) as failure:
@@ -56,20 +56,20 @@ def test_a_lost_answer_leaves_a_prediction_behind(api: Api, client: Client) -> N
         ("drop_output", "succeeded", None, []),
     ],
 )
-def test_a_run_can_end_badly(api: Api, fault: str, status: str, error: str | None, output: object) -> None:
+def test_a_run_can_fail(api: Api, fault: str, status: str, error: str | None, output: object) -> None:
     api.set_faults(**{fault: 1})
     done = api.finished(api.create(num_outputs=4)["id"])
 
     assert (done["status"], done["error"], done["output"], done["data_removed"]) == (status, error, output, False)
 
 
-def test_a_run_takes_as_long_as_asked(api: Api) -> None:
+def test_a_run_takes_the_requested_time(api: Api) -> None:
     api.set_faults(run_seconds=0.6)
 
     assert 0.6 <= api.finished(api.create()["id"])["metrics"]["predict_time"] < 5
 
 
-def test_faults_that_are_not_named_go_back_to_their_defaults(api: Api) -> None:
+def test_unnamed_faults_return_to_their_defaults(api: Api) -> None:
     defaults = api.get("/faults").json()
     api.set_faults(lose_webhook=0.2, run_seconds=3)
 
@@ -78,7 +78,7 @@ def test_faults_that_are_not_named_go_back_to_their_defaults(api: Api) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"loose_webhook": 0.5}, {"throttle": 1.5}, {"throttle": -1}, {"fail": True}, {"run_seconds": "1"}])
-def test_wrong_faults_are_named_and_change_nothing(api: Api, wrong: dict[str, object]) -> None:
+def test_invalid_faults_are_named_and_change_nothing(api: Api, wrong: dict[str, object]) -> None:
     before = api.get("/faults").json()
     answer = api.set_faults(lose_webhook=1, **wrong)
 
@@ -87,7 +87,7 @@ def test_wrong_faults_are_named_and_change_nothing(api: Api, wrong: dict[str, ob
     assert api.get("/faults").json() == before
 
 
-def test_faults_leave_the_control_alone(api: Api) -> None:
+def test_faults_do_not_affect_the_control_routes(api: Api) -> None:
     api.set_faults(unavailable=1, throttle=1)
 
     assert api.get("/v1/predictions").status_code == 503

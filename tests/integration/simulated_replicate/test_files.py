@@ -1,4 +1,4 @@
-"""The Files API of the simulated Replicate: what is uploaded once, and what a model makes of it; and who has which models."""
+"""The Files API of the simulated Replicate, and the versions of its models."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def png() -> bytes:
 
 
 class TestFiles:
-    def test_say_what_was_uploaded(self, replicate: Replicate) -> None:
+    def test_describe_the_upload(self, replicate: Replicate) -> None:
         answer = replicate.send(metadata='{"order": 7}')
 
         file = answer.json()
@@ -77,7 +77,7 @@ class TestFiles:
         assert replicate.get(f"/v1/files/{file['id']}").json() == file
         assert replicate.get("/v1/files").json()["results"] == [file]
 
-    def test_are_called_and_typed_as_is_said(self, replicate: Replicate) -> None:
+    def test_have_the_requested_name_and_type(self, replicate: Replicate) -> None:
         longest = "ü" * 127 + "x"
 
         file = replicate.send(filename=longest, type="image/webp").json()
@@ -118,20 +118,20 @@ class TestFiles:
             ({"metadata": "{"}, "metadata"),
         ],
     )
-    def test_that_are_described_wrongly_are_refused(self, replicate: Replicate, form: dict[str, Any], field: str) -> None:
+    def test_with_an_invalid_description_are_refused(self, replicate: Replicate, form: dict[str, Any], field: str) -> None:
         answer = replicate.send(**form)
 
         assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, field)
         assert replicate.get("/v1/files").json()["results"] == []
 
-    def test_without_content_or_with_metadata_that_is_no_text_are_refused(self, replicate: Replicate) -> None:
+    def test_without_content_or_with_invalid_metadata_are_refused(self, replicate: Replicate) -> None:
         without = replicate.send_parts({"other": ("x", b"x")})
         unreadable = replicate.send_parts({"content": ("x", b"x"), "metadata": ("y", b"\xff", "application/json")})
 
         assert (without.status_code, without.json()["invalid_fields"][0]["field"]) == (422, "content")
         assert (unreadable.status_code, unreadable.json()["invalid_fields"][0]["field"]) == (422, "metadata")
 
-    def test_may_be_so_large_and_no_larger(self, replicate: Replicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_above_the_limit_are_refused(self, replicate: Replicate, monkeypatch: pytest.MonkeyPatch) -> None:
         assert files.FILE_BYTES_MAX == 100_000_000
         monkeypatch.setattr(files, "FILE_BYTES_MAX", 1000)
 
@@ -140,7 +140,7 @@ class TestFiles:
         assert (refused.status_code, refused.json()["status"], refused.headers["content-type"]) == (413, 413, "application/problem+json")
         assert len(replicate.get("/v1/files").json()["results"]) == 1
 
-    def test_are_nobodys_without_the_token(self, replicate: Replicate) -> None:
+    def test_need_the_token(self, replicate: Replicate) -> None:
         file = replicate.send().json()
 
         assert requests.get(file["urls"]["get"], timeout=5).status_code == 401
@@ -154,12 +154,12 @@ class TestFiles:
         assert Image.open(BytesIO(image)).size == (120, 80)
 
     @pytest.mark.parametrize("content", [b"a text", b""])
-    def test_that_are_no_images_fail_the_prediction(self, replicate: Replicate, content: bytes) -> None:
+    def test_that_are_not_images_fail_the_prediction(self, replicate: Replicate, content: bytes) -> None:
         prediction = replicate.enlarged(replicate.send(content).json()["urls"]["get"])
 
         assert (prediction["status"], prediction["error"]) == ("failed", "cannot identify image file")
 
-    def test_that_are_not_there_any_more_fail_the_prediction(self, replicate: Replicate, clock: Clock) -> None:
+    def test_that_are_deleted_fail_the_prediction(self, replicate: Replicate, clock: Clock) -> None:
         url = replicate.send(png()).json()["urls"]["get"]
         clock.moved = timedelta(hours=25)
 
@@ -167,7 +167,7 @@ class TestFiles:
 
 
 class TestModels:
-    def test_have_a_version_that_is_listed_and_shown(self, replicate: Replicate) -> None:
+    def test_have_a_version_that_is_listed_and_readable(self, replicate: Replicate) -> None:
         model = replicate.get("/v1/models/stability-ai/sdxl").json()
 
         page = replicate.get("/v1/models/stability-ai/sdxl/versions").json()
@@ -177,11 +177,11 @@ class TestModels:
         assert model["latest_version"]["id"] == SDXL
 
     @pytest.mark.parametrize("path", ["nobody/nothing/versions", f"nobody/nothing/versions/{SDXL}", f"851-labs/background-remover/versions/{SDXL}"])
-    def test_have_no_version_of_anothers(self, replicate: Replicate, path: str) -> None:
+    def test_have_no_version_of_another_model(self, replicate: Replicate, path: str) -> None:
         assert replicate.get(f"/v1/models/{path}").status_code == 404
 
 
-def test_the_account_says_whose_token_it_is(replicate: Replicate) -> None:
+def test_the_account_can_be_read(replicate: Replicate) -> None:
     account = replicate.get("/v1/account").json()
 
     assert (account["type"], account["username"]) == ("organization", "darkroom")

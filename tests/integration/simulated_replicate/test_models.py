@@ -1,4 +1,4 @@
-"""Every simulated model: it takes what its real one takes, makes a file of the promised kind, and fails where the real one does."""
+"""Every simulated model takes the inputs of the real one, makes its kind of file, and fails like it."""
 
 from __future__ import annotations
 
@@ -94,20 +94,20 @@ class TestVideos:
             ("bytedance/seedance-1-lite", {"duration": 2, "aspect_ratio": "3:4"}, (48, 24, True)),
         ],
     )
-    def test_are_as_long_and_as_wide_as_asked(self, replicate: SimulatedReplicate, name: str, given: dict[str, Any], expected: tuple[int, float, bool]) -> None:
+    def test_have_the_requested_size_and_length(self, replicate: SimulatedReplicate, name: str, given: Any, expected: tuple[int, float, bool]) -> None:
         body = output_of(ended(replicate, model_named(name), **given))
 
         with av.open(BytesIO(body), "r", format="mp4") as container:
             stream = container.streams.video[0]
             assert (stream.frames, float(stream.average_rate or 0), stream.height > stream.width) == expected
 
-    def test_are_the_same_for_the_same_seed_and_others_for_another(self, replicate: SimulatedReplicate) -> None:
+    def test_depend_only_on_the_seed(self, replicate: SimulatedReplicate) -> None:
         model = model_named("wan-video/wan-2.2-t2v-fast")
         first, again, other = (output_of(ended(replicate, model, seed=seed)) for seed in (1, 1, 2))
 
         assert first == again != other
 
-    def test_begin_with_the_image_that_is_given(self, replicate: SimulatedReplicate) -> None:
+    def test_begin_with_the_input_image(self, replicate: SimulatedReplicate) -> None:
         model = model_named("wan-video/wan-2.2-i2v-fast")
         reds = []
         for colour in ("red", "blue"):
@@ -135,12 +135,12 @@ class TestSources:
         assert [request.path for request in fetched] == ["/a.png?signed=1"]
         assert "authorization" not in fetched[0].headers
 
-    def test_a_background_is_taken_away(self, replicate: SimulatedReplicate) -> None:
+    def test_a_background_is_removed(self, replicate: SimulatedReplicate) -> None:
         with Image.open(BytesIO(output_of(ended(replicate, model_named("851-labs/background-remover"))))) as image:
             assert (image.getpixel((0, 0))[3], image.getpixel((30, 20))[3]) == (0, 255)  # type: ignore[index]
 
     @pytest.mark.parametrize("url", ["http://127.0.0.1:9/nothing.png", data_url(b"a text"), "data:image/png;base64,%%%", "no url at all"])
-    def test_what_cannot_be_fetched_or_read_fails_the_prediction(self, replicate: SimulatedReplicate, url: str) -> None:
+    def test_an_unusable_image_fails_the_prediction(self, replicate: SimulatedReplicate, url: str) -> None:
         prediction = ended(replicate, model_named("nightmareai/real-esrgan"), image=url)
 
         assert (prediction["status"], prediction["output"]) == ("failed", None)
@@ -161,7 +161,7 @@ class TestSources:
         ("black-forest-labs/flux-kontext-pro", {"safety_tolerance": 3}, "succeeded"),
     ],
 )
-def test_what_the_real_model_fails_over_is_taken_and_fails(replicate: SimulatedReplicate, name: str, given: dict[str, Any], status: str) -> None:
+def test_inputs_that_the_real_model_fails_on_fail_here(replicate: SimulatedReplicate, name: str, given: dict[str, Any], status: str) -> None:
     assert ended(replicate, model_named(name), **given)["status"] == status
 
 

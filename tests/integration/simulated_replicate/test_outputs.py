@@ -14,7 +14,7 @@ from tests.integration.simulated_replicate.wire import PRO, SDXL, Api, image_at
     [({}, (1024, 1024)), ({"aspect_ratio": "16:9"}, (1344, 768)), ({"aspect_ratio": "2:3", "megapixels": "0.25"}, (416, 608))],
 )
 @pytest.mark.parametrize(("extension", "content_type"), [("webp", "image/webp"), ("png", "image/png"), ("jpg", "image/jpeg")])
-def test_outputs_are_images_of_the_asked_size_and_format(api: Api, inputs: dict[str, Any], size: tuple[int, int], extension: str, content_type: str) -> None:
+def test_outputs_are_images_as_requested(api: Api, inputs: dict[str, Any], size: tuple[int, int], extension: str, content_type: str) -> None:
     output = api.finished(api.create(output_format=extension, num_outputs=2, **inputs)["id"])["output"]
 
     assert [url.rsplit("/", 1)[1] for url in output] == [f"out-0.{extension}", f"out-1.{extension}"]
@@ -39,7 +39,7 @@ def test_the_same_prompt_and_seed_draw_the_same_images(api: Api) -> None:
     assert drawn("a wolf", 1) != first
 
 
-def test_a_model_of_one_image_answers_a_string(api: Api) -> None:
+def test_the_output_of_a_one_image_model_is_a_string(api: Api) -> None:
     done = api.finished(api.create(model=PRO, aspect_ratio="custom", width=256, height=320)["id"])
 
     assert image_at(done["output"]).size == (256, 320)

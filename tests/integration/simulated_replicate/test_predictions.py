@@ -45,7 +45,7 @@ def test_the_official_sdk_reads_models_lists_and_the_webhook_secret(client: Clie
     assert client.models.get(model_owner="stability-ai", model_name="sdxl").is_official is False
 
 
-def test_the_official_sdk_cancels_and_a_canceled_prediction_stays_so(client: Client, api: Api) -> None:
+def test_the_official_sdk_cancels_and_the_prediction_stays_canceled(client: Client, api: Api) -> None:
     api.set_faults(run_seconds=60)
     created = client.predictions.create(version=SCHNELL, input={"prompt": "a fox"})
 
@@ -60,7 +60,7 @@ def test_a_cancel_after_the_end_changes_nothing(api: Api) -> None:
     assert api.post(f"/v1/predictions/{done['id']}/cancel").json() == done
 
 
-def test_a_deadline_aborts_what_has_not_started_and_cancels_what_has(api: Api, receiver: Receiver) -> None:
+def test_a_deadline_aborts_a_queued_and_cancels_a_running_prediction(api: Api, receiver: Receiver) -> None:
     body = {"version": SCHNELL, "input": {"prompt": "a fox"}, **listening(receiver, "completed")}
     api.set_faults(queue_seconds=60)
     queued = api.post("/v1/predictions", body, **{"Cancel-After": "5"}).json()
@@ -118,7 +118,7 @@ def test_after_the_retention_the_data_is_gone(api: Api, clock: MovableClock) -> 
     assert api.all() == [done]
 
 
-def test_a_token_sent_to_the_delivery_host_is_seen(api: Api) -> None:
+def test_a_token_sent_to_the_delivery_host_is_recorded(api: Api) -> None:
     [url] = api.finished(api.create()["id"])["output"]
 
     requests.get(url, timeout=10)

@@ -1,4 +1,4 @@
-"""What else goes wrong with Replicate, on request; and answers that wait, which Darkroom does without."""
+"""Refusals, ends of runs, and creates that wait, which Darkroom does not use."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def replicate(clock: MovableClock) -> Iterator[Replicate]:
     ("fault", "status", "title"),
     [("no_credit", 402, "Insufficient credit"), ("unauthenticated", 401, "Unauthenticated"), ("server_error", 500, "Internal server error")],
 )
-def test_a_create_can_be_refused_and_makes_nothing(replicate: Replicate, fault: str, status: int, title: str) -> None:
+def test_a_refused_create_makes_no_prediction(replicate: Replicate, fault: str, status: int, title: str) -> None:
     replicate.faults(**{fault: 1})
 
     answer = replicate.create()
@@ -87,7 +87,7 @@ def test_a_create_can_be_refused_and_makes_nothing(replicate: Replicate, fault: 
     assert replicate.create().status_code == 201
 
 
-def test_without_credit_what_runs_is_still_shown_and_canceled(replicate: Replicate) -> None:
+def test_without_credit_running_predictions_can_still_be_read_and_canceled(replicate: Replicate) -> None:
     replicate.faults(run_seconds=60)
     prediction = replicate.create().json()
     replicate.faults(no_credit=1, low_credit=1)
@@ -96,7 +96,7 @@ def test_without_credit_what_runs_is_still_shown_and_canceled(replicate: Replica
     assert requests.post(prediction["urls"]["cancel"], headers=HEADERS, timeout=5).json()["status"] == "canceled"
 
 
-def test_hardly_any_credit_takes_one_create_in_ten_seconds_and_says_when(replicate: Replicate) -> None:
+def test_low_credit_allows_one_create_in_ten_seconds(replicate: Replicate) -> None:
     replicate.faults(low_credit=1)
 
     answers = [replicate.create() for _ in range(3)]
@@ -117,7 +117,7 @@ def test_hardly_any_credit_takes_one_create_in_ten_seconds_and_says_when(replica
     assert [replicate.create().status_code for _ in range(2)] == [201, 201]
 
 
-def test_hardly_any_credit_tells_the_truth_about_when(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_credit_names_the_right_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(ratelimit, "time", SimpleNamespace(monotonic=lambda: now))
     limit = ratelimit.LowCredit()
@@ -169,13 +169,13 @@ def test_a_young_prediction_that_is_not_found_can_be_canceled(replicate: Replica
         ({}, {"status": "succeeded", "error": None, "data_removed": False}),
     ],
 )
-def test_a_run_ends_in_every_way_that_there_is(replicate: Replicate, faults: dict[str, object], expected: dict[str, object]) -> None:
+def test_a_run_ends_as_its_fault_demands(replicate: Replicate, faults: dict[str, object], expected: dict[str, object]) -> None:
     assert replicate.faults(**faults).status_code == 200
 
     assert replicate.ended().items() >= expected.items()
 
 
-def test_what_was_aborted_shows_the_deadline_that_it_missed(replicate: Replicate) -> None:
+def test_an_aborted_prediction_has_its_deadline(replicate: Replicate) -> None:
     replicate.faults(abort=1)
     assert replicate.create(**{"Cancel-After": "1h"}).json()["status"] == "starting"
     aborted = replicate.ended()
@@ -185,7 +185,7 @@ def test_what_was_aborted_shows_the_deadline_that_it_missed(replicate: Replicate
     assert "deadline" not in replicate.ended()
 
 
-def test_a_cancel_by_somebody_else_comes_before_the_deadline(replicate: Replicate) -> None:
+def test_a_foreign_cancel_comes_before_the_deadline(replicate: Replicate) -> None:
     replicate.faults(cancel=1)
 
     canceled = replicate.create(Prefer="wait", **{"Cancel-After": "1h"}).json()
@@ -194,7 +194,7 @@ def test_a_cancel_by_somebody_else_comes_before_the_deadline(replicate: Replicat
     assert canceled["completed_at"] < canceled["deadline"]
 
 
-def test_a_webhook_says_what_a_get_says_also_when_the_data_is_removed(replicate: Replicate) -> None:
+def test_a_webhook_has_the_document_of_a_get_also_without_data(replicate: Replicate) -> None:
     replicate.faults(data_removed=1)
     received: list[Received] = []
 
@@ -205,7 +205,7 @@ def test_a_webhook_says_what_a_get_says_also_when_the_data_is_removed(replicate:
     assert json.loads(received[0].body) == replicate.get(f"/v1/predictions/{created.json()['id']}").json()
 
 
-def test_files_come_in_every_shape(replicate: Replicate) -> None:
+def test_the_output_has_the_requested_shape(replicate: Replicate) -> None:
     shapes = {}
     for shape in ("string", "list", "object"):
         replicate.faults(output_shape=shape)
@@ -226,30 +226,30 @@ def test_a_shape_changes_only_what_succeeds(replicate: Replicate) -> None:
 
 
 @pytest.mark.parametrize("faults", [{"output_shape": "round"}, {"error": 7}, {"no_credit": 2}, {"low_credit": "x"}])
-def test_what_is_no_fault_is_refused(replicate: Replicate, faults: dict[str, object]) -> None:
+def test_an_invalid_fault_is_refused(replicate: Replicate, faults: dict[str, object]) -> None:
     assert replicate.faults(**faults).status_code == 422
 
 
 @pytest.mark.parametrize(("prefer", "applied"), [("wait", "wait=60"), ("wait=20", "wait=20")])
-def test_an_answer_may_wait_for_the_end(replicate: Replicate, prefer: str, applied: str) -> None:
+def test_a_create_can_wait_for_the_end(replicate: Replicate, prefer: str, applied: str) -> None:
     answer = replicate.create(Prefer=prefer)
 
     assert (answer.status_code, answer.headers["preference-applied"], answer.json()["status"]) == (201, applied, "succeeded")
 
 
-def test_it_waits_no_longer_than_it_was_asked_to(replicate: Replicate) -> None:
+def test_a_create_waits_no_longer_than_requested(replicate: Replicate) -> None:
     replicate.faults(run_seconds=30)
 
     answer = replicate.create(Prefer="wait=1")
 
     assert (answer.status_code, answer.headers["preference-applied"]) == (201, "wait=1")
-    # The official clients poll after "starting", and only then.
+    # The official clients poll only after "starting".
     assert answer.json()["status"] == "starting"
     assert replicate.get(f"/v1/predictions/{answer.json()['id']}").json()["status"] == "processing"
     assert "preference-applied" not in replicate.create().headers
 
 
-def test_who_waits_holds_nobody_up(replicate: Replicate) -> None:
+def test_a_waiting_create_does_not_delay_other_requests(replicate: Replicate) -> None:
     replicate.faults(run_seconds=3600)
     answers: list[requests.Response] = []
     waiting = [threading.Thread(target=lambda: answers.append(replicate.create(Prefer="wait"))) for _ in range(8)]

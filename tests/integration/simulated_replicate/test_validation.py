@@ -9,7 +9,7 @@ from tests.integration.simulated_replicate.wire import AUTHORIZATION, PRO, SCHNE
 
 
 @pytest.mark.parametrize("version", [PRO, SDXL, f"stability-ai/sdxl:{SDXL}"])
-def test_each_form_of_a_version_is_understood(api: Api, version: str) -> None:
+def test_each_form_of_a_version_is_accepted(api: Api, version: str) -> None:
     assert api.create(model=version)["status"] == "starting"
 
 
@@ -22,7 +22,7 @@ def test_a_version_that_cannot_be_run_is_refused(api: Api, version: str) -> None
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer sk_test", "Basic r8_test", "r8_test"])
-def test_without_a_token_of_replicate_nothing_is_answered(api: Api, authorization: str | None) -> None:
+def test_a_request_without_a_replicate_token_is_401(api: Api, authorization: str | None) -> None:
     answer = requests.get(f"{api.simulator.base_url}/v1/predictions", headers={"Authorization": authorization} if authorization else {}, timeout=10)
 
     assert answer.status_code == 401
@@ -39,7 +39,7 @@ def test_the_older_form_of_the_token_is_accepted(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/predictions/unknown", "/v1/models/nobody/nothing", "/v1/nowhere", "/nowhere"])
-def test_what_does_not_exist_is_not_found(api: Api, path: str) -> None:
+def test_an_unknown_path_is_not_found(api: Api, path: str) -> None:
     answer = api.get(path)
 
     assert answer.status_code == 404
@@ -87,7 +87,7 @@ def test_a_wrong_field_is_named_and_nothing_is_created(api: Api, change: dict[st
     assert api.all() == []
 
 
-def test_an_unknown_input_is_ignored_without_a_word(api: Api) -> None:
+def test_an_unknown_input_is_ignored(api: Api) -> None:
     assert api.create(num_output=4)["input"] == {"prompt": "a lighthouse", "num_output": 4}
 
 
@@ -102,7 +102,7 @@ def test_a_body_that_is_not_json_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize("header", ["4", "4s", "soon", "", "m", "1m1h", "-30"])
-def test_a_deadline_below_five_seconds_or_of_no_known_form_is_refused(api: Api, header: str) -> None:
+def test_a_deadline_below_five_seconds_or_malformed_is_refused(api: Api, header: str) -> None:
     answer = api.post("/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}}, **{"Cancel-After": header})
 
     assert answer.status_code == 422

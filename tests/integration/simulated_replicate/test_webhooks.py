@@ -9,7 +9,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from tests.integration.simulated_replicate.wire import Api, Receiver, listening, until, wait_for_a_later_webhook
 
 
-def test_a_webhook_is_signed_and_says_what_a_get_says(api: Api, receiver: Receiver) -> None:
+def test_a_webhook_is_signed_and_has_the_document_of_a_get(api: Api, receiver: Receiver) -> None:
     created = api.create(webhook=listening(receiver, "completed"))
 
     until(lambda: receiver.delivered)
@@ -33,7 +33,7 @@ def test_only_the_events_of_the_filter_are_sent(api: Api, receiver: Receiver) ->
     assert sorted(each["event"] for each in api.tries()[4:]) == ["completed", "output"]
 
 
-def test_a_failing_receiver_hears_the_end_again_under_the_same_id(api: Api, receiver: Receiver) -> None:
+def test_a_failed_completion_webhook_is_retried_under_the_same_id(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [500, 401, 503]
 
     api.create(webhook=listening(receiver, "completed"))
@@ -43,7 +43,7 @@ def test_a_failing_receiver_hears_the_end_again_under_the_same_id(api: Api, rece
     assert len({each.body for each in receiver.delivered}) == 1
 
 
-def test_a_receiver_that_never_agrees_is_left_alone_at_last(api: Api, receiver: Receiver) -> None:
+def test_retries_end(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [500] * 10
 
     api.create(webhook=listening(receiver, "completed"))
@@ -63,7 +63,7 @@ def test_an_unreachable_receiver_is_tried_again(api: Api) -> None:
     assert {each["error"] for each in api.tries()} == {"ConnectionError"}
 
 
-def test_a_webhook_before_the_end_is_sent_once_only(api: Api, receiver: Receiver) -> None:
+def test_a_webhook_before_the_end_is_not_retried(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [500]
 
     api.create(webhook=listening(receiver, "start", "completed"))
@@ -73,7 +73,7 @@ def test_a_webhook_before_the_end_is_sent_once_only(api: Api, receiver: Receiver
     assert receiver.states() == ["processing", "succeeded"]
 
 
-def test_a_redirect_is_not_followed_and_not_repeated(api: Api, receiver: Receiver) -> None:
+def test_a_redirect_is_not_followed_and_not_retried(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [301]
 
     api.create(webhook=listening(receiver, "completed"))
@@ -83,7 +83,7 @@ def test_a_redirect_is_not_followed_and_not_repeated(api: Api, receiver: Receive
     assert len(receiver.delivered) == 1
 
 
-def test_a_slow_receiver_holds_nobody_up(api: Api, receiver: Receiver) -> None:
+def test_a_slow_receiver_does_not_delay_other_predictions(api: Api, receiver: Receiver) -> None:
     receiver.pause_seconds = 3
     created = [api.create(webhook=listening(receiver, "start")) for _ in range(4)]
     began_at = time.monotonic()
@@ -120,7 +120,7 @@ def test_a_delayed_webhook_comes_late_and_still_verifies(api: Api, receiver: Rec
     Webhook(api.simulator.webhook_secret).verify(receiver.delivered[0].body, receiver.delivered[0].headers)
 
 
-def test_reordered_webhooks_tell_of_the_start_after_the_end(api: Api, receiver: Receiver) -> None:
+def test_reordered_webhooks_report_the_start_after_the_end(api: Api, receiver: Receiver) -> None:
     api.set_faults(reorder=1)
     api.create(webhook=listening(receiver, "start", "completed"))
 

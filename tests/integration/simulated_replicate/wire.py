@@ -44,7 +44,7 @@ class Delivered:
 
 @dataclass
 class Receiver:
-    """A webhook receiver that answers with `statuses` in turn, and with 200 when they are used up."""
+    """A webhook receiver. It responds with `statuses` in turn, then with 200."""
 
     statuses: list[int] = field(default_factory=list)
     pause_seconds: float = 0
@@ -82,7 +82,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class Api:
-    """The API without the SDK: what goes over the wire, as it is."""
+    """The API over the wire, without the SDK."""
 
     simulator: SimulatedReplicate
 
@@ -137,7 +137,7 @@ def listening(receiver: Receiver, *events: str) -> dict[str, Any]:
 
 
 def wait_for_a_later_webhook(api: Api) -> None:
-    """Wait longer than any retry would, by the clock of the simulator itself."""
+    """Wait longer than any retry, by the simulator's own clock."""
     with Receiver() as later:
         api.create(webhook=listening(later, "completed"))
         until(lambda: later.delivered)

@@ -18,7 +18,7 @@ class TestTheOfficialSdk:
 
     @pytest.fixture
     def client(self, sdk: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-        # It waits six seconds between two looks.
+        # The SDK polls every six seconds.
         monkeypatch.setattr("runwayml.lib.polling.POLL_TIME", 0.05)
         monkeypatch.setattr("runwayml.lib.polling.POLL_JITTER", 0)
         with sdk.RunwayML(api_key="key_test", base_url=api.simulator.base_url, max_retries=0) as client:
@@ -73,7 +73,7 @@ class TestTheOfficialSdk:
         ("fault", "error"),
         [("throttle", "RateLimitError"), ("unavailable", "InternalServerError"), ("server_error", "InternalServerError"), ("no_credits", "BadRequestError")],
     )
-    def test_raises_what_is_refused(self, sdk: Any, client: Any, api: Api, fault: str, error: str) -> None:
+    def test_raises_the_error_of_a_refusal(self, sdk: Any, client: Any, api: Api, fault: str, error: str) -> None:
         api.set_faults(**{fault: 1})
 
         with pytest.raises(getattr(sdk, error)) as failure:
@@ -82,7 +82,7 @@ class TestTheOfficialSdk:
         assert failure.value.status_code == {"throttle": 429, "unavailable": 503, "server_error": 500, "no_credits": 400}[fault]
         assert failure.value.body["error"]
 
-    def test_raises_what_is_wrong_with_a_request(self, sdk: Any, client: Any) -> None:
+    def test_raises_the_error_of_an_invalid_request(self, sdk: Any, client: Any) -> None:
         with pytest.raises(sdk.BadRequestError) as failure:
             client.text_to_video.create(model="gen4.5", prompt_text="a fox", ratio="960:960", duration=2)
         assert failure.value.body["issues"][0]["path"] == ["ratio"]
@@ -92,7 +92,7 @@ class TestTheOfficialSdk:
         with pytest.raises(sdk.BadRequestError):
             client.with_options(runway_version="2023-01-01").tasks.retrieve("any")
 
-    def test_that_asks_again_after_a_lost_answer_makes_a_second_task(self, sdk: Any, client: Any, api: Api) -> None:
+    def test_retries_after_a_lost_response_and_makes_a_second_task(self, sdk: Any, client: Any, api: Api) -> None:
         api.set_faults(lost_create_answer=1)
 
         with pytest.raises(sdk.APIConnectionError) as failure:

@@ -13,9 +13,9 @@ NO_VERSION = "The API version that was provided in the X-Runway-Version header i
 SIX_RATIOS = ["1280:720", "720:1280", "1104:832", "832:1104", "960:960", "1584:672"]
 
 
-class TestTheDoor:
+class TestRequests:
     @pytest.mark.parametrize("authorization", [None, "key_test", "Bearer key_", "Bearer r8_test", "Basic key_test"])
-    def test_opens_to_a_key_only(self, api: Api, authorization: str | None) -> None:
+    def test_need_a_key(self, api: Api, authorization: str | None) -> None:
         headers = {"X-Runway-Version": "2024-11-06"} | ({"Authorization": authorization} if authorization else {})
         answer = requests.post(f"{api.simulator.base_url}/v1/text_to_video", json=TEXT_TO_VIDEO, headers=headers, timeout=5)
 
@@ -23,7 +23,7 @@ class TestTheDoor:
         assert api.all() == []
 
     @pytest.mark.parametrize("version", [{}, {"X-Runway-Version": "v1"}, {"X-Runway-Version": "2024-09-13"}])
-    def test_wants_to_hear_the_version(self, api: Api, version: dict[str, str]) -> None:
+    def test_need_the_version(self, api: Api, version: dict[str, str]) -> None:
         headers = {"Authorization": "Bearer key_test", **version}
         answer = requests.post(f"{api.simulator.base_url}/v1/text_to_video", json=TEXT_TO_VIDEO, headers=headers, timeout=5)
 
@@ -40,20 +40,20 @@ class TestTheDoor:
             ("GET", "/nowhere", 404),
         ],
     )
-    def test_leads_nowhere_else(self, api: Api, method: str, path: str, status: int) -> None:
-        answer = api.ask(method, path)
+    def test_to_other_routes_are_refused(self, api: Api, method: str, path: str, status: int) -> None:
+        answer = api.request(method, path)
 
         assert (answer.status_code, list(answer.json())) == (status, ["error"])
         if "/tasks/" in path:
             assert answer.json() == {"error": "Could not find Task"}
 
-    def test_refuses_what_is_no_json(self, api: Api) -> None:
+    def test_without_json_are_refused(self, api: Api) -> None:
         answer = requests.post(f"{api.simulator.base_url}/v1/text_to_video", data="{", headers=HEADERS, timeout=5)
 
         assert (answer.status_code, list(answer.json())) == (400, ["error"])
 
 
-class TestABody:
+class TestBodies:
     @pytest.mark.parametrize(
         ("endpoint", "given"),
         [
@@ -72,7 +72,7 @@ class TestABody:
             ("text_to_video", {"promptText": "🦊" * 500}),
         ],
     )
-    def test_that_the_real_one_takes_is_taken(self, api: Api, endpoint: str, given: dict[str, Any]) -> None:
+    def test_that_the_real_api_accepts_are_accepted(self, api: Api, endpoint: str, given: dict[str, Any]) -> None:
         api.set_faults(queue_seconds=60)
 
         assert api.create(endpoint, **given) == api.all()[0]["id"]
@@ -124,7 +124,7 @@ class TestABody:
             ("image_to_video", {"model": "veo3.1", "duration": 4, "promptImage": [{"uri": "https://example.com/a", "position": "first"}] * 2}, ["promptImage"]),
         ],
     )
-    def test_that_the_real_one_refuses_is_refused_and_told_where(self, api: Api, endpoint: str, given: dict[str, Any], path: list[str | int]) -> None:
+    def test_that_the_real_api_refuses_are_refused_with_the_path(self, api: Api, endpoint: str, given: dict[str, Any], path: list[str | int]) -> None:
         answer = api.post(endpoint, **given)
 
         assert answer.status_code == 400, answer.text
@@ -174,11 +174,11 @@ class TestABody:
             ({"motion": 1}, {"code": "unrecognized_keys", "keys": ["motion"], "path": [], "message": 'Unrecognized key: "motion"'}),
         ],
     )
-    def test_is_judged_in_the_words_of_the_real_one(self, api: Api, given: dict[str, Any], issue: dict[str, Any]) -> None:
+    def test_are_refused_in_the_words_of_the_real_api(self, api: Api, given: dict[str, Any], issue: dict[str, Any]) -> None:
         assert api.post(**given).json() == {"error": "Validation of body failed", "issues": [issue], "docUrl": DOCUMENTATION}
 
     @pytest.mark.parametrize("body", [[], "text", None])
-    def test_is_an_object(self, api: Api, body: object) -> None:
+    def test_are_objects(self, api: Api, body: object) -> None:
         answer = requests.post(f"{api.simulator.base_url}/v1/text_to_video", json=body or [], headers=HEADERS, timeout=5)
 
         assert answer.json()["issues"][0]["message"].startswith("Invalid input: expected object")

@@ -18,8 +18,8 @@ from local.simulators.runway.tasks import Status, Task, TaskStore
 from tests.integration.simulated_runway.wire import IMAGE_TO_VIDEO, TEXT_TO_VIDEO, Api, MovableClock
 
 
-class Life(Scheduler):
-    """A task whose time passes step by step. `seen` are its states so far."""
+class SteppedTask(Scheduler):
+    """A task whose timers fire one by one. `seen` are its states so far."""
 
     def __init__(self) -> None:
         super().__init__("steps")
@@ -42,9 +42,9 @@ class Life(Scheduler):
         self.seen += [task.status for task in self.lifecycle.store.all()]
 
 
-class TestATask:
+class TestTasks:
     @pytest.mark.parametrize(("fault", "status"), [("throttled_seconds", "THROTTLED"), ("queue_seconds", "PENDING"), ("run_seconds", "RUNNING")])
-    def test_that_is_open_shows_what_it_may_cost(self, api: Api, clock: MovableClock, fault: str, status: str) -> None:
+    def test_have_an_estimated_cost_while_open(self, api: Api, clock: MovableClock, fault: str, status: str) -> None:
         api.set_faults(**{fault: 3600})
         created = api.post().json()
         assert created == {"id": created["id"], "estimatedCost": {"credits": 24}}
@@ -58,36 +58,36 @@ class TestATask:
         clock.moved = timedelta(hours=2)
         assert api.task(created["id"]).get("progress", 0.99) < 1
 
-    def test_that_is_done_shows_what_it_did_cost(self, api: Api) -> None:
+    def test_have_a_cost_when_done(self, api: Api) -> None:
         task_id = api.create()
         done = api.finished(task_id)
 
         assert done == {"id": task_id, "createdAt": done["createdAt"], "status": "SUCCEEDED", "output": done["output"], "cost": {"credits": 24}}
         assert timedelta() <= datetime.now(UTC) - datetime.fromisoformat(done["createdAt"]) < timedelta(minutes=1)
 
-    def test_is_throttled_then_pending_then_running_then_done(self) -> None:
-        life = Life()
+    def test_are_throttled_then_pending_then_running_then_done(self) -> None:
+        stepped = SteppedTask()
 
-        assert life.seen == [Status.THROTTLED]
-        life.step()
-        life.step()
-        life.step()
-        assert life.seen == [Status.THROTTLED, Status.PENDING, Status.RUNNING, Status.SUCCEEDED]
-        assert life.delays == [1, 2, 3]
+        assert stepped.seen == [Status.THROTTLED]
+        stepped.step()
+        stepped.step()
+        stepped.step()
+        assert stepped.seen == [Status.THROTTLED, Status.PENDING, Status.RUNNING, Status.SUCCEEDED]
+        assert stepped.delays == [1, 2, 3]
 
     @pytest.mark.parametrize("steps", [0, 1, 2])
-    def test_that_was_cancelled_stays_so(self, steps: int) -> None:
-        life = Life()
+    def test_stay_cancelled(self, steps: int) -> None:
+        stepped = SteppedTask()
         for _ in range(steps):
-            life.step()
+            stepped.step()
 
-        life.lifecycle.delete(life.task)
-        life.step()
+        stepped.lifecycle.delete(stepped.task)
+        stepped.step()
 
-        assert life.seen[-1] is Status.CANCELLED
-        assert life.due == []
+        assert stepped.seen[-1] is Status.CANCELLED
+        assert stepped.due == []
 
-    def test_costs_by_the_second(self, api: Api) -> None:
+    def test_cost_by_the_second(self, api: Api) -> None:
         veo = {"model": "veo3.1_fast", "duration": 4}
 
         costs = [api.post(endpoint, **given).json()["estimatedCost"]["credits"] for endpoint, given in (
@@ -97,24 +97,24 @@ class TestATask:
         assert costs == [25, 24, 60, 40]
 
     @pytest.mark.parametrize("faults", [{"throttled_seconds": 60}, {"queue_seconds": 60}, {"run_seconds": 60}, {}])
-    def test_that_is_deleted_cannot_be_fetched_again(self, api: Api, faults: dict[str, int]) -> None:
+    def test_cannot_be_fetched_after_their_deletion(self, api: Api, faults: dict[str, int]) -> None:
         api.set_faults(**faults)
         task_id = api.create()
         status = {"throttled_seconds": "THROTTLED", "queue_seconds": "PENDING", "run_seconds": "RUNNING"}.get("".join(faults), "SUCCEEDED")
         output = api.task_when(task_id, status).get("output", [])
 
-        deleted = api.ask("DELETE", f"/v1/tasks/{task_id}")
+        deleted = api.request("DELETE", f"/v1/tasks/{task_id}")
 
         assert (deleted.status_code, deleted.content) == (204, b"")
-        assert api.ask("GET", f"/v1/tasks/{task_id}").status_code == 404
-        assert api.ask("DELETE", f"/v1/tasks/{task_id}").status_code == 404
+        assert api.request("GET", f"/v1/tasks/{task_id}").status_code == 404
+        assert api.request("DELETE", f"/v1/tasks/{task_id}").status_code == 404
         assert [requests.get(url, timeout=5).status_code for url in output] == [404] * len(output)
         [kept] = api.all()
         assert (kept["id"], kept["deleted"]) == (task_id, True)
         expected = {"THROTTLED": ("CANCELLED", 0), "PENDING": ("CANCELLED", 0), "RUNNING": ("CANCELLED", 24), "SUCCEEDED": ("SUCCEEDED", 24)}
         assert (kept["status"], kept["cost"]["credits"]) == expected[status]
 
-    def test_is_remembered_with_its_input(self, api: Api) -> None:
+    def test_are_listed_with_their_input(self, api: Api) -> None:
         api.create("image_to_video", seed=5)
         api.create()
 

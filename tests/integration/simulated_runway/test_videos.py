@@ -25,19 +25,19 @@ class TestVideos:
             ("text_to_video", {"model": "veo3.1_fast", "duration": 4, "ratio": "1920:1080"}, (640, 360), 96),
         ],
     )
-    def test_are_as_long_and_as_wide_as_asked(self, api: Api, endpoint: str, given: dict[str, Any], size: tuple[int, int], frames_count: int) -> None:
+    def test_have_the_requested_size_and_length(self, api: Api, endpoint: str, given: dict[str, Any], size: tuple[int, int], frames_count: int) -> None:
         with av.open(BytesIO(api.video(endpoint, **given)), "r", format="mp4") as container:
             stream = container.streams.video[0]
             assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
             assert (stream.width, stream.height, stream.frames, float(stream.average_rate or 0)) == (*size, frames_count, 24)
             assert sum(1 for _ in container.decode(stream)) == frames_count
 
-    def test_are_the_same_for_the_same_seed_and_others_for_another(self, api: Api) -> None:
+    def test_depend_only_on_the_seed(self, api: Api) -> None:
         first, again, other = (api.video(seed=seed) for seed in (1, 1, 2))
 
         assert first == again != other
 
-    def test_begin_with_the_image_that_is_given(self, api: Api) -> None:
+    def test_begin_with_the_input_image(self, api: Api) -> None:
         reds = []
         for colour in ("red", "blue"):
             with av.open(BytesIO(api.video("image_to_video", promptImage=data_uri(image_file(colour)), seed=1)), "r", format="mp4") as container:
@@ -46,7 +46,7 @@ class TestVideos:
 
         assert reds[0] > reds[1] + 60
 
-    def test_are_open_for_a_day_and_a_new_look_gives_new_urls(self, api: Api, clock: MovableClock) -> None:
+    def test_are_readable_for_a_day_and_a_new_get_signs_new_urls(self, api: Api, clock: MovableClock) -> None:
         task_id = api.create()
         [url] = api.finished(task_id)["output"]
         assert url.startswith(f"{api.simulator.base_url}/outputs/{task_id}.mp4?_jwt=")
@@ -57,7 +57,7 @@ class TestVideos:
         assert requests.get(url, timeout=5).status_code == 403
         assert requests.get(api.task(task_id)["output"][0], timeout=20).status_code == 200
 
-    def test_are_closed_to_who_has_no_url_of_theirs(self, api: Api) -> None:
+    def test_need_their_own_signed_url(self, api: Api) -> None:
         [first], [second] = (api.finished(api.create())["output"] for _ in range(2))
         bare, _, token = first.partition("?")
 
@@ -117,7 +117,7 @@ class TestInputImages:
         assert done["failure"].startswith(failure)
         assert "output" not in done
 
-    def test_must_answer_a_question_for_their_head(self, api: Api) -> None:
+    def test_must_be_readable_by_head(self, api: Api) -> None:
         def answer(request: Received) -> Reply:
             return Reply(200 if request.method == "GET" else 403, image_file(), {"Content-Type": "image/png"})
 
@@ -125,5 +125,5 @@ class TestInputImages:
             assert api.finished(api.create("image_to_video", promptImage=f"{base}/a.png"))["failureCode"] == "ASSET.INVALID"
 
     @pytest.mark.parametrize("uri", ["http://127.0.0.1:9/nothing.png", data_uri(b"a text")])
-    def test_that_are_nowhere_or_no_images_fail_the_task(self, api: Api, uri: str) -> None:
+    def test_that_are_missing_or_not_images_fail_the_task(self, api: Api, uri: str) -> None:
         assert api.finished(api.create("image_to_video", promptImage=uri))["failureCode"] == "ASSET.INVALID"

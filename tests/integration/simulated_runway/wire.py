@@ -43,16 +43,19 @@ class MovableClock:
 
 @dataclass(frozen=True)
 class Api:
-    """The API without the SDK: what goes over the wire, as it is. What is named on a call replaces a field; None takes it away."""
+    """The API over the wire, without the SDK.
+
+    A named argument of a call replaces a field of the body; None removes it.
+    """
 
     simulator: SimulatedRunway
 
-    def ask(self, method: str, path: str, body: object = None) -> requests.Response:
+    def request(self, method: str, path: str, body: object = None) -> requests.Response:
         return requests.request(method, self.simulator.base_url + path, json=body, headers=HEADERS, timeout=20)
 
     def post(self, endpoint: str = "text_to_video", /, **given: object) -> requests.Response:
         body = {name: value for name, value in {**ENDPOINTS[endpoint], **given}.items() if value is not None}
-        return self.ask("POST", f"/v1/{endpoint}", body)
+        return self.request("POST", f"/v1/{endpoint}", body)
 
     def create(self, endpoint: str = "text_to_video", /, **given: object) -> str:
         answer = self.post(endpoint, **given)
@@ -61,7 +64,7 @@ class Api:
         return task_id
 
     def task(self, task_id: str) -> dict[str, Any]:
-        answer = self.ask("GET", f"/v1/tasks/{task_id}")
+        answer = self.request("GET", f"/v1/tasks/{task_id}")
         assert answer.status_code == 200, answer.text
         document: dict[str, Any] = answer.json()
         return document

@@ -1,4 +1,4 @@
-"""HTTP API: show the event and the execution environment, or misbehave as the body asks."""
+"""HTTP API: return the event and the runtime, or fail as the body requests."""
 
 import importlib.util
 import json
@@ -20,12 +20,12 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     return {"event": event, "runtime": runtime, "function": context.function_name}
 
 
-def misbehave(wish: dict[str, Any]) -> Any:
-    match wish["do"]:
+def misbehave(request: dict[str, Any]) -> Any:
+    match request["do"]:
         case "raise":
             raise LookupError("as you wish")
         case "exit":
             os._exit(3)
         case "sleep":
-            time.sleep(wish["seconds"])
-    return wish.get("answer")
+            time.sleep(request["seconds"])
+    return request.get("answer")
