@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
+from local.simulators.common.control import fault_rule
 from local.simulators.common.routing import JsonRequest, json_response
 from local.simulators.replicate.deliveries import Deliveries
 from local.simulators.replicate.faults import Faults
@@ -25,19 +26,11 @@ class Control:
     def rules(self) -> list[Rule]:
         """Return the routes."""
         return [
-            Rule("/faults", methods=["GET"], endpoint=self._get_faults),
-            Rule("/faults", methods=["PUT"], endpoint=self._put_faults),
+            fault_rule(self.faults),
             Rule("/sim/predictions", methods=["GET"], endpoint=self._get_predictions),
             Rule("/sim/webhooks", methods=["GET"], endpoint=self._get_webhooks),
             Rule("/sim/deliveries", methods=["GET"], endpoint=self._get_deliveries),
         ]
-
-    def _get_faults(self, _request: JsonRequest) -> Response:
-        return json_response(self.faults.document())
-
-    def _put_faults(self, request: JsonRequest) -> Response:
-        self.faults.set(request.document())
-        return json_response(self.faults.document())
 
     def _get_predictions(self, _request: JsonRequest) -> Response:
         """Return every prediction, oldest first. Faults and the retention do not affect it."""

@@ -6,6 +6,7 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
 from local.simulators.common.clock import Clock
+from local.simulators.common.control import fault_rule
 from local.simulators.common.routing import JsonRequest, json_response
 from local.simulators.runway.faults import Faults
 from local.simulators.runway.outputs import Outputs
@@ -24,17 +25,9 @@ class Control:
     def rules(self) -> list[Rule]:
         """Return the routes."""
         return [
-            Rule("/faults", methods=["GET"], endpoint=self._get_faults),
-            Rule("/faults", methods=["PUT"], endpoint=self._put_faults),
+            fault_rule(self.faults),
             Rule("/sim/tasks", methods=["GET"], endpoint=self._get_tasks),
         ]
-
-    def _get_faults(self, _request: JsonRequest) -> Response:
-        return json_response(self.faults.document())
-
-    def _put_faults(self, request: JsonRequest) -> Response:
-        self.faults.set(request.document())
-        return json_response(self.faults.document())
 
     def _get_tasks(self, _request: JsonRequest) -> Response:
         """Return every task with its input, oldest first, deleted ones too."""

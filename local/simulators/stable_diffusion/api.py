@@ -1,4 +1,7 @@
-"""The WebUI's API under `/sdapi/v1`. A request waits for its run. One card makes one run at a time."""
+"""The WebUI's API under `/sdapi/v1`.
+
+A request waits for its run. One card makes one run at a time.
+"""
 
 import base64
 import json
@@ -13,6 +16,7 @@ from PIL import Image, PngImagePlugin
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
+from local.simulators.common.control import fault_rule
 from local.simulators.common.image_transform import blend
 from local.simulators.common.landscape import draw_landscape
 from local.simulators.common.routing import JsonRequest, Router, json_response
@@ -43,7 +47,7 @@ class Api:
                 Rule("/sdapi/v1/txt2img", methods=["POST"], endpoint=self._txt2img),
                 Rule("/sdapi/v1/img2img", methods=["POST"], endpoint=self._img2img),
                 Rule("/sdapi/v1/samplers", methods=["GET"], endpoint=self._samplers),
-                Rule("/faults", methods=["GET", "PUT"], endpoint=self._set_faults),
+                fault_rule(self.faults),
                 Rule("/sim/runs", methods=["GET"], endpoint=self._runs),
             ],
             problems.error_response,
@@ -89,11 +93,6 @@ class Api:
 
     def _samplers(self, _request: JsonRequest) -> Response:
         return json_response([{"name": name, "aliases": [], "options": {}} for name in SAMPLERS])
-
-    def _set_faults(self, request: JsonRequest) -> Response:
-        if request.method == "PUT":
-            self.faults.set(request.document())
-        return json_response(self.faults.document())
 
     def _runs(self, _request: JsonRequest) -> Response:
         """Return every run with its input, oldest first."""
