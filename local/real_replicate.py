@@ -11,12 +11,13 @@ import replicate
 
 BASE_URL = "https://api.replicate.com/v1"
 DELIVERY_HOSTS = "replicate.delivery,*.replicate.delivery"
-# Replicate takes files of up to about a megabyte inside a request (replicate.com/docs/topics/predictions/input-files).
+# Replicate takes files of up to about a megabyte inside a request
+# (replicate.com/docs/topics/predictions/input-files).
 INLINE_INPUT_BYTES_MAX = 1_000_000
 
 
 class InvalidVariable(ValueError):
-    """The environment's settings for the real Replicate are invalid; the message names the variable."""
+    """An environment variable for the real Replicate is invalid; the message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,10 @@ class RealReplicate:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self | None:
-        """Read REPLICATE_API_TOKEN and PUBLIC_URL. Returns None without a token. Raises NotUsable."""
+        """Read REPLICATE_API_TOKEN and PUBLIC_URL.
+
+        Returns None without a token. Raises InvalidVariable.
+        """
         token, public_url = environment.get("REPLICATE_API_TOKEN"), environment.get("PUBLIC_URL", "").rstrip("/")
         if not token:
             return None

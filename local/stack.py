@@ -98,7 +98,10 @@ class LocalStack:
         expires_in_seconds: int = 3600,
         token_use: str = "id",  # noqa: S107
     ) -> str:
-        """Sign a token of the local user pool, as `POST /local/token` does. Raises pydantic.ValidationError."""
+        """Sign a token of the local user pool, as `POST /local/token` does.
+
+        Raises pydantic.ValidationError.
+        """
         request = {"user": user, "platform": platform, "groups": list(groups), "expires_in_seconds": expires_in_seconds, "token_use": token_use}
         return self._issuer.issue(TokenRequest.model_validate(request))
 

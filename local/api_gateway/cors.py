@@ -1,4 +1,7 @@
-"""CORS as an HTTP API is configured for it. Source: API Gateway Developer Guide, "Configure CORS for HTTP APIs"."""
+"""CORS as an HTTP API is configured for it.
+
+Source: API Gateway Developer Guide, "Configure CORS for HTTP APIs".
+"""
 
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -28,8 +28,8 @@ def listen(port: int) -> socket.socket:
 
 
 class _Handler(MotoRequestHandler):  # type: ignore[misc]
-    # Headers and body are two writes. With Nagle's algorithm the second waits 40 ms for the client's
-    # delayed acknowledgement.
+    # Headers and body are two writes. With Nagle's algorithm the second waits 40 ms for the
+    # client's delayed acknowledgement.
     disable_nagle_algorithm = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:

@@ -1,4 +1,7 @@
-"""The JWT authorizer of an HTTP API. Source: API Gateway Developer Guide, "Control access to HTTP APIs with JWT authorizers"."""
+"""The JWT authorizer of an HTTP API.
+
+Source: API Gateway Developer Guide, "Control access to HTTP APIs with JWT authorizers".
+"""
 
 import json
 import re

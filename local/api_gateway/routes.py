@@ -1,7 +1,8 @@
 """The routes of an HTTP API, from the OpenAPI body that the SAM translator writes.
 
 API Gateway takes the most specific route: a full match, then a greedy path variable, then $default.
-Source: API Gateway Developer Guide, "Create routes for HTTP APIs" and "OpenAPI extensions for API Gateway".
+Source: API Gateway Developer Guide, "Create routes for HTTP APIs" and "OpenAPI extensions for API
+Gateway".
 """
 
 import re

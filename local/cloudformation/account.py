@@ -31,6 +31,7 @@ def client(service: str, endpoint_url: str) -> Client:
     session = boto3.Session(aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION)
     config = Config(connect_timeout=5, read_timeout=70, retries={"total_max_attempts": 1})
     if service == "s3":
-        # By default botocore signs URLs of this region the old way, which S3 refuses for new buckets.
+        # By default botocore signs URLs of this region the old way, which S3 refuses for new
+        # buckets.
         config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "path"}))
     return session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload]

@@ -53,7 +53,8 @@ class AwsEndpoint:
             if refused := s3_access.refusal(request):
                 return refused(environ, start_response)
         if request.headers.get("X-Amz-Target", "").startswith("DynamoDB"):
-            # In DynamoDB a condition and its write are atomic. moto does not promise that between threads.
+            # In DynamoDB a condition and its write are atomic. moto does not promise that between
+            # threads.
             with self._dynamodb:
                 return list(self._moto(environ, start_response))
         response: Iterable[bytes] = self._moto(environ, start_response)
@@ -76,7 +77,10 @@ class LocalAws:
     """The endpoint and its port. Only one may run in a process."""
 
     def __init__(self, port: int) -> None:
-        """Take the port; 0 means a free port. Raises PortTaken, and RuntimeError if another one runs."""
+        """Take the port; 0 means a free port.
+
+        Raises PortTaken, and RuntimeError if another one runs.
+        """
         if not _ONE_PER_PROCESS.acquire(blocking=False):
             raise RuntimeError("one process can hold one local AWS at a time: moto's state is the process's")
         try:
@@ -101,8 +105,8 @@ class LocalAws:
         logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
         _reset_moto()
         self._lean.enter_context(lean_moto())
-        # moto makes its clients from boto3's shared session in many threads at once. The first client
-        # builds the shared parts, which is not thread-safe.
+        # moto makes its clients from boto3's shared session in many threads at once. The first
+        # client builds the shared parts, which is not thread-safe.
         boto3.client("lambda", region_name=REGION, aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY)
         self._server.serve(self._endpoint)
 

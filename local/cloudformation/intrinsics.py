@@ -87,7 +87,10 @@ class Resolver:
         }
 
     def resolve(self, value: Value) -> Value:
-        """Resolve a value. An item that resolves to AWS::NoValue is removed from its mapping or list."""
+        """Resolve a value.
+
+        An item that resolves to AWS::NoValue is removed from its mapping or list.
+        """
         resolved = self._resolve(value)
         return None if resolved is _NO_VALUE else resolved
 

@@ -68,7 +68,10 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
 
 
 def _copy_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 (moto's own)
-    """Copy a table so that the copy keeps these items as they are. No other item changes meanwhile."""
+    """Copy a table so that the copy keeps these items as they are.
+
+    No other item changes meanwhile.
+    """
     copied = copy.copy(table)
     copied.items = defaultdict(dict, table.items)
     for attributes in named:

@@ -39,7 +39,10 @@ class QueueMapping:
 
 
 def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
-    """Read the enabled event source mappings. Raises ValueError for filters and for sources other than queues."""
+    """Read the enabled event source mappings.
+
+    Raises ValueError for filters and for sources other than queues.
+    """
     mappings = []
     for logical_id, properties in resources.of_type("AWS::Lambda::EventSourceMapping").items():
         source_arn = properties.get("EventSourceArn", "")

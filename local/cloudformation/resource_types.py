@@ -27,7 +27,10 @@ class PhysicalResource:
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """A request to create a resource. `name` is its physical name unless the properties have another."""
+    """A request to create a resource.
+
+    `name` is its physical name unless the properties have another.
+    """
 
     logical_id: str
     name: str
@@ -39,7 +42,8 @@ class CreateRequest:
 def call(client: Client, operation: str, method: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     """Call an operation with those properties that are its arguments.
 
-    CloudFormation mostly uses the API's names, but accepts other types ("5", "true", mappings as documents).
+    CloudFormation mostly uses the API's names, but accepts other types ("5", "true", mappings as
+    documents).
     """
     shape = client.meta.service_model.operation_model(operation).input_shape
     response: dict[str, Any] = getattr(client, method)(**_cast(properties, shape))

@@ -112,7 +112,10 @@ class Resources:
         api_url: str,
         client: Callable[[str], Client],
     ) -> None:
-        """Create nothing yet. `client` returns the client of a service. Raises Unresolvable for an unknown parameter."""
+        """Create nothing yet.
+
+        `client` returns the client of a service. Raises Unresolvable for an unknown parameter.
+        """
         values = {**pseudo_parameters(stack_name), **parameter_values(template, parameters)}
         self._resolver = Resolver(template, values, self)
         self._declared: Mapping[str, Any] = template["Resources"]
@@ -127,7 +130,10 @@ class Resources:
         self._in_creation: list[str] = []
 
     def create(self) -> None:
-        """Create every resource whose condition holds. Logs a warning for each type that is not simulated."""
+        """Create every resource whose condition holds.
+
+        Logs a warning for each type that is not simulated.
+        """
         for logical_id, declaration in self._declared.items():
             if not self._exists(declaration):
                 continue
@@ -141,7 +147,10 @@ class Resources:
         return self._get(logical_id).ref
 
     def attribute(self, logical_id: str, attribute: str) -> str:
-        """Return the value of Fn::GetAtt; creates the resource if necessary. Raises Unresolvable."""
+        """Return the value of Fn::GetAtt; creates the resource if necessary.
+
+        Raises Unresolvable.
+        """
         attributes = self._get(logical_id).attributes
         if attribute not in attributes:
             raise Unresolvable(f"{logical_id} has no attribute {attribute} here")

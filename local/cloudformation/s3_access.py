@@ -2,7 +2,8 @@
 
 Every bucket counts as private, whatever its policy allows. Requests with an Authorization header
 come from SDKs and pass.
-Source: Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)".
+Source: Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters (AWS Signature
+Version 4)".
 """
 
 from datetime import UTC, datetime, timedelta

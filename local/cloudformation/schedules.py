@@ -1,4 +1,4 @@
-"""Schedules that invoke functions: of EventBridge Scheduler, and rules with a schedule expression."""
+"""Schedules that invoke functions: EventBridge Scheduler's, and rules with an expression."""
 
 import json
 import logging
@@ -93,7 +93,10 @@ class ScheduleRunner:
         self._stopping.set()
 
     def fire(self, function: str) -> InvocationResponse:
-        """Invoke a scheduled function now and return its response. Raises LookupError if it has no schedule."""
+        """Invoke a scheduled function now and return its response.
+
+        Raises LookupError if it has no schedule.
+        """
         for schedule in self._schedules:
             if schedule.function == function:
                 return self._environments.invoke(function, schedule.event())

@@ -21,7 +21,10 @@ _PATHS = ("CodeUri", "ContentUri", "DefinitionUri")
 
 
 def read_template(build_dir: Path) -> dict[str, Any]:
-    """Read the template that `sam build --build-dir` wrote. Raises FileNotFoundError that says how to build."""
+    """Read the template that `sam build --build-dir` wrote.
+
+    Raises FileNotFoundError that says how to build.
+    """
     path = build_dir / "template.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; build the stack first (make build-local).")

@@ -54,7 +54,10 @@ class ExecutionEnvironments:
         return name in self._functions
 
     def invoke(self, name: str, payload: bytes) -> InvocationResponse:
-        """Invoke a function once. Raises KeyError for an unknown name, and TooManyRequests above the limits."""
+        """Invoke a function once.
+
+        Raises KeyError for an unknown name, and TooManyRequests above the limits.
+        """
         environment = self._acquire(self._functions[name])
         try:
             return environment.invoke(payload)

@@ -44,7 +44,10 @@ class InvocationResponse:
 
 
 def emulator() -> Path:
-    """Find AWS's Runtime Interface Emulator in the wheel of aws-sam-cli. Raises EmulatorUnavailable."""
+    """Find AWS's Runtime Interface Emulator in the wheel of aws-sam-cli.
+
+    Raises EmulatorUnavailable.
+    """
     architecture = _BINARIES.get(platform.machine().lower())
     if sys.platform != "linux" or architecture is None:
         raise EmulatorUnavailable(
@@ -60,8 +63,8 @@ class ExecutionEnvironment:
         """Start the emulator; its output is appended to `log`. Raises TimeoutError."""
         self.started_at = time.monotonic()
         self.has_responded = False
-        # After a time-out or a crash the emulator may refuse the next invocation (Sandbox.Failure). So this
-        # execution environment must not be used again.
+        # After a time-out or a crash the emulator may refuse the next invocation (Sandbox.Failure).
+        # So this execution environment must not be used again.
         self.is_spent = False
         self._function = function
         self._watchdog = watchdog
@@ -94,7 +97,10 @@ class ExecutionEnvironment:
         return read_response(status, body)
 
     def end(self) -> None:
-        """Kill the emulator and its processes. Only once: another process may get the same id later."""
+        """Kill the emulator and its processes.
+
+        Only once: another process may get the same id later.
+        """
         with self._ending:
             if self._has_ended:
                 return
@@ -121,8 +127,8 @@ class ExecutionEnvironment:
     def _spawn(self, port: int, runtime_api_port: int, runtime_dir: Path, log: Path) -> subprocess.Popen[bytes]:
         function = self._function
         path = [function.task_root, *(layer / "python" for layer in function.layers), runtime_dir]
-        # The base interpreter runs without site-packages (-S, -s), so it imports only what is deployed.
-        # It writes no bytecode (-B), because /var/task is read-only on AWS.
+        # The base interpreter runs without site-packages (-S, -s), so it imports only what is
+        # deployed. It writes no bytecode (-B), because /var/task is read-only on AWS.
         python = [getattr(sys, "_base_executable", sys.executable), "-S", "-s", "-B", "-m", "awslambdaric", function.handler]
         addresses = [
             "--runtime-interface-emulator-address",
@@ -154,8 +160,8 @@ def read_response(status: int, body: bytes) -> InvocationResponse:
         return error_response("Sandbox.Timedout", body.decode())
     if status != http.client.OK:
         return InvocationResponse(body, failed=True)
-    # The runtime's own error documents have a request id and a stack trace; a handler's response hardly
-    # has both.
+    # The runtime's own error documents have a request id and a stack trace; a handler's response
+    # hardly has both.
     if body.startswith(b"{") and b'"errorType"' in body:
         document = json.loads(body)
         return InvocationResponse(body, failed=document.keys() >= {"errorType", "errorMessage", "requestId", "stackTrace"})

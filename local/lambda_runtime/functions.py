@@ -24,7 +24,8 @@ _COMMON_VARIABLES = {
     "AWS_SAM_LOCAL": "true",
     "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
     "AWS_SESSION_TOKEN": "local-session-token",
-    # Lambda's user has no home. Otherwise the SDK would read the configuration of this machine's user.
+    # Lambda's user has no home. Otherwise the SDK would read the configuration of this machine's
+    # user.
     "HOME": "/nonexistent",
     "LANG": "en_US.UTF-8",
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -51,7 +52,10 @@ class FunctionSpec:
 
 
 def read_functions(resources: Resources, build_dir: Path, aws_url: str, variables: Mapping[str, str]) -> dict[str, FunctionSpec]:
-    """Read every function of the stack, by its physical name. `variables` are added to each function's own."""
+    """Read every function of the stack, by its physical name.
+
+    `variables` are added to each function's own.
+    """
     layers = {
         resources.ref(logical_id): built_path(build_dir, properties["Content"])
         for logical_id, properties in resources.of_type("AWS::Lambda::LayerVersion").items()
@@ -64,7 +68,10 @@ def read_functions(resources: Resources, build_dir: Path, aws_url: str, variable
 
 
 def function_name(reference: str) -> str:
-    """Find the name in a name, a partial or a full ARN, with or without a qualifier. Raises ValueError."""
+    """Find the name in a name, a partial or a full ARN, with or without a qualifier.
+
+    Raises ValueError.
+    """
     found = _NAME_IN_REFERENCE.fullmatch(reference)
     if not found:
         raise ValueError(f"not a function's name or ARN: {reference}")

@@ -20,7 +20,10 @@ _ENDING_SECONDS_MAX = 5.0
 
 
 def end_session(session_id: int) -> None:
-    """Kill every process of a session. Returns when none is left, except a zombie of a living parent."""
+    """Kill every process of a session.
+
+    Returns when none is left, except a zombie of a living parent.
+    """
     deadline = time.monotonic() + _ENDING_SECONDS_MAX
     while members := list(_members(session_id)):
         # Children first: a child that outlives its parent for a moment would still log an error.
@@ -37,8 +40,8 @@ def _members(session_id: int) -> Iterator[int]:
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            # The format is "pid (name) state ppid pgrp session …". The name may contain any characters,
-            # parentheses too (man 5 proc_pid_stat).
+            # The format is "pid (name) state ppid pgrp session …". The name may contain any
+            # characters, parentheses too (man 5 proc_pid_stat).
             state, _, _, session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
             if int(session) == session_id and state != "Z":
                 yield int(entry.name)
@@ -81,7 +84,10 @@ def _watch(commands: TextIO) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find unused ports of 127.0.0.1. Another process may take them first; the caller must retry then."""
+    """Find unused ports of 127.0.0.1.
+
+    Another process may take them first; the caller must retry then.
+    """
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [opened.getsockname()[1] for opened in sockets]

@@ -1,4 +1,4 @@
-"""The runtime directory of an execution environment: the packages of AWS's base image, and no others."""
+"""The runtime directory of an execution environment: only the packages of AWS's base image."""
 
 import importlib.metadata
 import re

@@ -1,1 +1,1 @@
-"""The common parts of the simulated providers: a server with timers, routes, faults, drawn files."""
+"""The common parts of the simulated providers: server, timers, routes, faults, drawn files."""

@@ -28,7 +28,10 @@ class FaultSettings:
 
 
 class FaultInjector[Settings: FaultSettings, Fault: str]:
-    """Decides which faults happen, by the current settings. A setting that is not set has its default."""
+    """Decides which faults happen, by the current settings.
+
+    A setting that is not set has its default.
+    """
 
     def __init__(self, defaults: Settings, check: Callable[[object, Mapping[str, Any]], None]) -> None:
         """Begin with the defaults.
@@ -52,7 +55,10 @@ class FaultInjector[Settings: FaultSettings, Fault: str]:
         return asdict(self._settings)
 
     def set(self, document: object) -> None:
-        """Replace the settings. Raises the provider's refusal, which names each unknown or invalid one."""
+        """Replace the settings.
+
+        Raises the provider's refusal, which names each unknown or invalid one.
+        """
         self._check(document, _schema_of(self._defaults))
         with self._lock:
             self._settings = replace(self._defaults, **cast("dict[str, Any]", document))

@@ -1,4 +1,7 @@
-"""What a simulated model makes of its input images. The result depends on them and on the prompt."""
+"""What a simulated model makes of its input images.
+
+The result depends on them and on the prompt.
+"""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -17,7 +20,10 @@ def open_image(source: bytes) -> Image.Image:
 
 
 def blend(landscape: Image.Image, sources: Sequence[bytes]) -> Image.Image:
-    """Blend the prompt's landscape into the first image. The other images appear small in a corner."""
+    """Blend the prompt's landscape into the first image.
+
+    The other images appear small in a corner.
+    """
     first = ImageOps.fit(open_image(sources[0]).convert("RGB"), landscape.size)
     image = Image.blend(first, landscape, _SHARE_OF_THE_PROMPT)
     side = min(image.size) // _INSETS_PER_SIDE

@@ -1,4 +1,7 @@
-"""A landscape for every prompt. The prompt sets the light; the seed and the index set the shapes."""
+"""A landscape for every prompt.
+
+The prompt sets the light; the seed and the index set the shapes.
+"""
 
 import math
 import unicodedata
@@ -24,7 +27,7 @@ _MOUNTAIN_LAYERS = 2
 
 @dataclass(frozen=True)
 class Light:
-    """The colours of the sky from zenith to horizon, of the sun or moon, and of the nearest hill."""
+    """The colours of the sky from zenith to horizon, of sun or moon, and of the nearest hill."""
 
     zenith: Colour
     middle: Colour
@@ -47,7 +50,10 @@ LIGHTS = (
 
 
 def draw_landscape(prompt: str, seed: int, index: int, size: Size) -> Image.Image:
-    """Draw a landscape: the same pixels for the same arguments. It shows the prompt at the bottom."""
+    """Draw a landscape: the same pixels for the same arguments.
+
+    It shows the prompt at the bottom.
+    """
     light = LIGHTS[seeded_random(f"light {prompt}").randrange(len(LIGHTS))]
     random = seeded_random(f"{prompt}\0{seed}\0{index}")
     image = _vertical_gradient(size, (light.zenith, light.middle, light.horizon))

@@ -34,7 +34,7 @@ class Scheduler:
             self._thread.join()
 
     def after(self, delay_seconds: float, action: Callable[[], object]) -> None:
-        """Run the action once after this delay, on the scheduler's thread, unless it is stopped before."""
+        """Run the action once after this delay, on the scheduler's thread, unless it stops before."""
         with self._changed:
             heapq.heappush(self._due, (time.monotonic() + delay_seconds, next(self._ticket), action))
             self._changed.notify()

@@ -33,7 +33,10 @@ class Simulator(ABC):
 
     @abstractmethod
     def respond(self, request: JsonRequest) -> Response:
-        """Return the response. Raises ConnectionAbortedError to close the connection without a response."""
+        """Return the response.
+
+        Raises ConnectionAbortedError to close the connection without a response.
+        """
 
     def start(self) -> None:
         """Start the server and the timers."""

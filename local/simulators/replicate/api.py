@@ -122,8 +122,8 @@ class Api:
         if wait_seconds is None:
             return json_response(self.lifecycle.document(prediction), HTTPStatus.CREATED)
         final_state = self.store.wait(prediction.id, wait_seconds)
-        # The official clients take every status except "starting" as final. So a running prediction is
-        # returned as it was created.
+        # The official clients take every status except "starting" as final. So a running prediction
+        # is returned as it was created.
         visible_state = prediction if final_state.status in OPEN else final_state
         response = json_response(self.lifecycle.document(visible_state), HTTPStatus.CREATED)
         response.headers["Preference-Applied"] = f"wait={wait_seconds}"

@@ -39,17 +39,18 @@ class FaultSettings(common.FaultSettings):
       time, under one id. delay_webhook_seconds: the delay before the first try of a message.
       delay_webhook: the share of delayed messages. reorder: a message of a running prediction comes
       after the message of its completion.
-    - throttle: 429. unavailable: 503. server_error: 500. unauthenticated: 401 despite a valid token.
-      All four come before any work. low_credit: creates above 6 a minute, and any two at once, are
-      429. no_credit: 402 for a create. lost_create_answer: the prediction is created, and the
-      connection closes without a response. not_yet: a prediction younger than a minute is not found.
+    - throttle: 429. unavailable: 503. server_error: 500. unauthenticated: 401 despite a valid
+      token. All four come before any work. low_credit: creates above 6 a minute, and any two at
+      once, are 429. no_credit: 402 for a create. lost_create_answer: the prediction is created, and
+      the connection closes without a response. not_yet: a prediction younger than a minute is not
+      found.
     - fail: the run fails with the text `error`, by default an interruption. flag_sensitive: the run
       fails with E005. cancel: another client cancels it. abort: it is aborted at once, as after its
-      deadline. no_output: it succeeds with null. data_removed: the same, because its data is already
-      removed. drop_output: each file may be missing from the output.
-    - output_shape: the form of the output. Empty: the model's own. string: the first file.
-      list: every file. object: the first as `image`, the others as `info.more`.
-      text: a sentence and no file. empty_list: nothing.
+      deadline. no_output: it succeeds with null. data_removed: the same, because its data is
+      already removed. drop_output: each file may be missing from the output.
+    - output_shape: the form of the output. Empty: the model's own. string: the first file. list:
+      every file. object: the first as `image`, the others as `info.more`. text: a sentence and no
+      file. empty_list: nothing.
     - queue_seconds, run_seconds: how long a prediction is starting, and then processing.
     """
 

@@ -16,7 +16,8 @@ from local.simulators.replicate.predictions import OPEN, Changes, Prediction, Pr
 from local.simulators.replicate.sources import SourceUnusable, check_image, fetch_source
 from local.simulators.replicate.webhooks import Event, Message, Outbox
 
-# Replicate docs, "Receive webhooks": the default without a filter is new outputs and the completion.
+# Replicate docs, "Receive webhooks": the default without a filter is new outputs and the
+# completion.
 DEFAULT_EVENTS = ("output", "completed")
 
 
@@ -36,7 +37,8 @@ class Lifecycle:
     def begin(self, prediction: Prediction) -> None:
         """Store a new prediction and start it."""
         self.store.add(prediction)
-        # The deadline comes first: of two actions that are due at once, the scheduler runs the first one.
+        # The deadline comes first: of two actions that are due at once, the scheduler runs the
+        # first one.
         if prediction.deadline is not None:
             left = prediction.deadline - prediction.created_at
             self._later(left.total_seconds(), self._pass_deadline, prediction.id)
@@ -110,8 +112,8 @@ class Lifecycle:
     def _pass_deadline(self, prediction_id: str) -> None:
         """End a prediction at its deadline: aborted before its start, canceled afterwards.
 
-        Replicate's docs, "Prediction lifecycle", do not say which webhooks an aborted prediction sends.
-        Here it sends none, so no client can rely on one.
+        Replicate's docs, "Prediction lifecycle", do not say which webhooks an aborted prediction
+        sends. Here it sends none, so no client can rely on one.
         """
         never_started = frozenset({Status.STARTING})
         aborted = self.store.change(prediction_id, only_from=never_started, status=Status.ABORTED, completed_at=self.clock())

@@ -18,9 +18,9 @@ SENSITIVE = "The input or output was flagged as sensitive. Please try again with
 class Outcome:
     """The outcome of a prediction.
 
-    `error` is None for a run that succeeds. `outputs` is None for a success without output.
-    The run fetches `source_urls`, the model's input files. `ends_early` is the end of a run that does
-    not finish. `shape` is the form of the output, if it is not the model's own.
+    `error` is None for a run that succeeds. `outputs` is None for a success without output. The run
+    fetches `source_urls`, the model's input files. `ends_early` is the end of a run that does not
+    finish. `shape` is the form of the output, if it is not the model's own.
     """
 
     queue_seconds: float

@@ -24,9 +24,9 @@ def page_of[Item](
 ) -> dict[str, Any]:
     """Return one page of a list.
 
-    `items` are in the order of creation, and the list may grow. A cursor is a position in that order,
-    so new items do not change a page. `filters` selected the items; the links to other pages repeat
-    them.
+    `items` are in the order of creation, and the list may grow. A cursor is a position in that
+    order, so new items do not change a page. `filters` selected the items; the links to other pages
+    repeat them.
     """
     end = _position(query["cursor"], len(items)) if "cursor" in query else len(items)
     start = max(0, end - PAGE_SIZE)

@@ -64,7 +64,10 @@ def invalid(fields: Sequence[InvalidField], title: str = "Input validation faile
 
 
 def throttled(retry_after_seconds: int) -> Problem:
-    """Refuse because of too many requests. The real API documents no Retry-After header, so only the body has the delay."""
+    """Refuse because of too many requests.
+
+    The real API documents no Retry-After header, so only the body has the delay.
+    """
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         {

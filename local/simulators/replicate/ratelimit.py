@@ -37,7 +37,10 @@ class TokenBucket:
         self._filled_at = time.monotonic()
 
     def take(self) -> dict[str, str]:
-        """Count a request. Returns the headers: the remaining tokens, and the seconds until the bucket is full."""
+        """Count a request.
+
+        Returns the headers: the remaining tokens, and the seconds until the bucket is full.
+        """
         with self._lock:
             now = time.monotonic()
             refilled = self._tokens + (now - self._filled_at) * self._per_second

@@ -33,8 +33,8 @@ class SimulatedReplicate(Simulator):
     """A Replicate on this machine.
 
     The API is under `<base_url>/v1` and accepts any token that begins with `r8_`. The constructor
-    takes the port; 0 means a free port. A stopped simulator cannot start again.
-    `clock` gives the time of timestamps and of the retention. The durations of predictions are real.
+    takes the port; 0 means a free port. A stopped simulator cannot start again. `clock` gives the
+    time of timestamps and of the retention. The durations of predictions are real.
     """
 
     port: int = 0

@@ -41,9 +41,13 @@ class InvalidField:
 
 
 def invalid_fields(value: object, schema: Schema, *, within: str = WHOLE_DOCUMENT) -> list[InvalidField]:
-    """Return every fault of `value` by `schema`. `within` is the name of the field that holds the value."""
+    """Return every fault of `value` by `schema`.
+
+    `within` is the name of the field that holds the value.
+    """
     found = (each for error in Draft202012Validator(schema).iter_errors(value) for each in _invalid_fields(error, within))
-    # jsonschema reports each missing property in an error of its own. Each report here names all of them.
+    # jsonschema reports each missing property in an error of its own. Each report here names all of
+    # them.
     return list(dict.fromkeys(found))
 
 

@@ -28,10 +28,10 @@ class FaultSettings(common.FaultSettings):
     - throttle: 429. unavailable: 503. server_error: 500. All three come before any work.
       no_credits: 400 for a new task. lost_create_answer: the task is created, and the connection
       closes without a response.
-    - fail: FAILED with INTERNAL.BAD_OUTPUT.CODE01. flag: FAILED with SAFETY.OUTPUT.VIDEO.
-      cancel: CANCELLED by another client. no_output: SUCCEEDED with an empty list.
-    - throttled_seconds, queue_seconds, run_seconds: how long a task is THROTTLED, then PENDING, then
-      RUNNING.
+    - fail: FAILED with INTERNAL.BAD_OUTPUT.CODE01. flag: FAILED with SAFETY.OUTPUT.VIDEO. cancel:
+      CANCELLED by another client. no_output: SUCCEEDED with an empty list.
+    - throttled_seconds, queue_seconds, run_seconds: how long a task is THROTTLED, then PENDING,
+      then RUNNING.
     """
 
     throttle: float = 0.0

@@ -35,7 +35,8 @@ class Failure:
 class Outcome:
     """The outcome of a task.
 
-    `video` is None for a run that succeeds without output. The task fetches `image_uris` when it runs.
+    `video` is None for a run that succeeds without output. The task fetches `image_uris` when it
+    runs.
     """
 
     throttled_seconds: float

@@ -58,7 +58,10 @@ def no_task() -> Problem:
 
 
 def throttled() -> Problem:
-    """Refuse because of too many tasks within 24 hours. Tasks above the concurrency wait as THROTTLED."""
+    """Refuse because of too many tasks within 24 hours.
+
+    Tasks above the concurrency wait as THROTTLED.
+    """
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, "Your daily task limit has been reached.")
 
 

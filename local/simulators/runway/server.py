@@ -25,9 +25,9 @@ OUTPUT_SECONDS = 24 * 3600
 class SimulatedRunway(Simulator):
     """A Runway on this machine.
 
-    The API is under `<base_url>/v1` and accepts any key that begins with `key_`. The constructor takes
-    the port; 0 means a free port. A stopped simulator cannot start again.
-    `clock` gives the time of timestamps and of the outputs' expiry. The durations of tasks are real.
+    The API is under `<base_url>/v1` and accepts any key that begins with `key_`. The constructor
+    takes the port; 0 means a free port. A stopped simulator cannot start again. `clock` gives the
+    time of timestamps and of the outputs' expiry. The durations of tasks are real.
     """
 
     port: int = 0

@@ -30,7 +30,10 @@ OPEN = frozenset({Status.THROTTLED, Status.PENDING, Status.RUNNING})
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A state of a task. A change makes a new value, so readers see a whole one. `cost` is in credits."""
+    """A state of a task.
+
+    A change makes a new value, so readers see a whole one. `cost` is in credits.
+    """
 
     endpoint: str
     body: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A simulated Stable Diffusion WebUI: its API, drawn images, one run at a time, faults on request."""
+"""A simulated Stable Diffusion WebUI: its API, drawn images, faults on request."""
 
 from local.simulators.stable_diffusion.server import SimulatedStableDiffusion
 

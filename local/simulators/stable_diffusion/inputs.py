@@ -41,7 +41,10 @@ _SCHEMA: Mapping[str, Any] = {
 
 
 def parse_run_input(body: object) -> dict[str, Any]:
-    """Return the members with their defaults. The WebUI ignores unknown ones. Raises the refusal."""
+    """Return the members with their defaults.
+
+    The WebUI ignores unknown ones. Raises the refusal.
+    """
     issues = [(".".join(map(str, error.absolute_path)) or "__root__", error.message, "type_error") for error in Draft202012Validator(_SCHEMA).iter_errors(body)]
     if issues or not isinstance(body, dict):
         raise invalid(issues)

@@ -1,4 +1,4 @@
-"""Every simulated model takes the inputs of the real one, makes its kind of file, and fails like it."""
+"""Every simulated model takes the real one's inputs, makes its kind of file, and fails like it."""
 
 from __future__ import annotations
 
