@@ -6,9 +6,9 @@ import sys
 from threading import Event
 from types import FrameType
 
-from local.front.servers import PortTaken
-from local.real_replicate import NotUsable, RealReplicate
-from local.sandboxes.sandbox import CannotRunSandboxes
+from local.api_gateway.http_server import PortTaken
+from local.lambda_runtime.execution_environment import EmulatorUnavailable
+from local.real_replicate import InvalidVariable, RealReplicate
 from local.stack import LocalStack
 
 _PORT_MAX = 65_535
@@ -33,7 +33,7 @@ Ctrl-C stops everything.
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command that is named. The exit status."""
+    """Run the named command. Returns the exit status."""
     match arguments:
         case ["run"]:
             return _run()
@@ -57,7 +57,7 @@ def _run() -> int:
     print("Starting the stack from template.yaml …", flush=True)
     with LocalStack(api_port=api_port, aws_port=aws_port, replicate_port=replicate_port, real_replicate=real) as stack:
         signal.signal(signal.SIGINT, stop)
-        about = _about(real) if real else f"simulated; PUT {stack.replicate_url}/faults sets what goes wrong"
+        about = _describe(real) if real else f"simulated; PUT {stack.replicate_url}/faults sets what goes wrong"
         urls = {"api": stack.api_url, "aws": stack.aws_url, "replicate": stack.replicate_url, "runway": stack.runway_url, "webui": stack.stable_diffusion_url}
         print(_ADDRESSES.format(**urls, about=about), flush=True)
         stopping.wait()
@@ -65,8 +65,8 @@ def _run() -> int:
     return 0
 
 
-def _about(real: RealReplicate) -> str:
-    how = f"it calls {real.public_url}" if real.public_url else "without a PUBLIC_URL it is asked now and then how it is doing"
+def _describe(real: RealReplicate) -> str:
+    how = f"it calls {real.public_url}" if real.public_url else "without a PUBLIC_URL Darkroom polls it"
     return f"the real one: what it runs is on your bill; {how}"
 
 
@@ -85,7 +85,7 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except PortTaken as error:
         sys.exit(f"{error}. PORT, AWS_PORT and REPLICATE_PORT move the API, AWS and Replicate to other ports.")
-    except (CannotRunSandboxes, FileNotFoundError, NotUsable) as error:
+    except (EmulatorUnavailable, FileNotFoundError, InvalidVariable) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

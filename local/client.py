@@ -1,4 +1,4 @@
-"""A small client of the HTTP API, as a user of it would write one."""
+"""A small client of the HTTP API, as its users would write one."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _TIMEOUT_SECONDS = 30
 
 
 class Client:
-    """Somebody who is signed in."""
+    """A client with the token of a signed-in user."""
 
     def __init__(self, api_url: str, token: str) -> None:
-        """Call the API at this address with this token."""
+        """Call the API at this URL with this token."""
         self._api_url = api_url
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str) -> Any:  # noqa: ANN401 (a JSON document)
-        """Read a document; a problem is an HTTPError that shows it."""
+        """Get a document. Raises HTTPError, with the problem as its text."""
         return self.call("GET", path)
 
     def post(self, path: str, body: object) -> Any:  # noqa: ANN401 (a JSON document)
-        """Post a document; a problem is an HTTPError that shows it."""
+        """Post a document. Raises HTTPError, with the problem as its text."""
         return self.call("POST", path, json=body)
 
     def pages(self, path: str, name: str) -> Iterator[dict[str, Any]]:
-        """Read a list to its end, page by page."""
+        """Read a whole list, page by page."""
         cursor = None
         while True:
             page = self.call("GET", path, params={"limit": 100, "cursor": cursor})
@@ -39,8 +39,8 @@ class Client:
                 return
 
     def call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 (requests' own options, a JSON document)
-        """Call, and give the document of the answer; None when it has none."""
-        answer = self._session.request(method, f"{self._api_url}{path}", timeout=_TIMEOUT_SECONDS, **options)
-        if not answer.ok:
-            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}", response=answer)
-        return answer.json() if answer.content else None
+        """Call the API. Returns the document of the response, or None if it has no body."""
+        response = self._session.request(method, f"{self._api_url}{path}", timeout=_TIMEOUT_SECONDS, **options)
+        if not response.ok:
+            raise requests.HTTPError(f"{method} {path}: {response.status_code} {response.text}", response=response)
+        return response.json() if response.content else None

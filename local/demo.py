@@ -1,4 +1,4 @@
-"""The demo: three jobs the whole way on this machine, and books that balance at the end."""
+"""The demo: three jobs run from start to end on this machine, and the ledger balances."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ _SUMS = ("granted", "available", "held", "spent")
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """One job of the demo, and how it must end."""
+class DemoJob:
+    """A job of the demo, and its expected end."""
 
     template: str
     parameters: dict[str, Any]
     status: str
     charged: int
     refunded: int
-    pictures: int
+    images: int
 
 
-STORIES = (
-    Story("flux-1.1-pro", {"prompt": "a lighthouse at dawn, oil on canvas", "output_format": "png"}, "completed", 15, 0, 1),
-    Story("flux-schnell", {"prompt": "four seasons in the same valley", "num_outputs": 4, "aspect_ratio": "3:2"}, "completed", 40, 0, 4),
-    Story("flux-schnell", {"prompt": "flag me, please"}, "failed", 0, 10, 0),
+DEMO_JOBS = (
+    DemoJob("flux-1.1-pro", {"prompt": "a lighthouse at dawn, oil on canvas", "output_format": "png"}, "completed", 15, 0, 1),
+    DemoJob("flux-schnell", {"prompt": "four seasons in the same valley", "num_outputs": 4, "aspect_ratio": "3:2"}, "completed", 40, 0, 4),
+    DemoJob("flux-schnell", {"prompt": "flag me, please"}, "failed", 0, 10, 0),
 )
 
 
 class DemoFailed(Exception):
-    """Something is not as it should be; the message says what."""
+    """The demo found a wrong result; the message describes it."""
 
 
 def main() -> int:
-    """Run the demo, and give 0 only if everything is as it should be."""
+    """Run the demo. Returns 0 only if every result is as expected."""
     console = Console()
     shutil.rmtree(OUTPUT_DIRECTORY, ignore_errors=True)
     try:
@@ -73,18 +73,18 @@ def _run(stack: LocalStack, console: Console) -> None:
     console.print(f"The API is at {stack.api_url}. ann is signed in and has {_GRANTED_CREDITS} credits.\n")
     before = ann.get("/credits")
 
-    submitted = [ann.post("/jobs", {"template": story.template, "parameters": story.parameters})["id"] for story in STORIES]
-    jobs = _followed(ann, submitted, console)
-    files = [_saved(job) for job in jobs]
+    submitted = [ann.post("/jobs", {"template": demo_job.template, "parameters": demo_job.parameters})["id"] for demo_job in DEMO_JOBS]
+    jobs = _wait_until_final(ann, submitted, console)
+    files = [_save(job) for job in jobs]
     after = ann.get("/credits")
-    console.print(_table(jobs, files), "", _books(before, after), "", sep="\n")
-    _check_stories(jobs, files)
-    _check_books(after, list(ann.pages("/credits/entries", "entries")))
+    console.print(_table(jobs, files), "", _ledger_table(before, after), "", sep="\n")
+    _check_jobs(jobs, files)
+    _check_ledger(after, list(ann.pages("/credits/entries", "entries")))
     console.print(f"The books balance: {' + '.join(str(after[name]) for name in _SUMS[1:])} = {after['granted']}, and so do the sums of the entries.")
     console.print(f"The pictures are in {OUTPUT_DIRECTORY}/.")
 
 
-def _followed(ann: Client, job_ids: list[str], console: Console) -> list[dict[str, Any]]:
+def _wait_until_final(ann: Client, job_ids: list[str], console: Console) -> list[dict[str, Any]]:
     """Show the jobs until all are final."""
     give_up_at = time.monotonic() + _SECONDS_MAX
     with Live(console=console, refresh_per_second=8, transient=True) as live:
@@ -98,16 +98,16 @@ def _followed(ann: Client, job_ids: list[str], console: Console) -> list[dict[st
             time.sleep(0.2)
 
 
-def _saved(job: dict[str, Any]) -> list[Path]:
-    """Save a job's outputs and thumbnails, each checked to be the picture that the job says it is."""
+def _save(job: dict[str, Any]) -> list[Path]:
+    """Save a job's outputs and thumbnails. Checks the size of each image against the job."""
     if not job["outputs"]:
         return []
     directory = OUTPUT_DIRECTORY / f"{job['template']['code']}-{job['id'][-6:]}"
     directory.mkdir(parents=True)
-    return list(_downloaded(job, directory))
+    return list(_download(job, directory))
 
 
-def _downloaded(job: dict[str, Any], directory: Path) -> Iterator[Path]:
+def _download(job: dict[str, Any], directory: Path) -> Iterator[Path]:
     for number, output in enumerate(job["outputs"]):
         extension = output["content_type"].rpartition("/")[2].replace("jpeg", "jpg")
         for url, name, size in (
@@ -115,10 +115,10 @@ def _downloaded(job: dict[str, Any], directory: Path) -> Iterator[Path]:
             (output["thumbnail_url"], f"{number}.thumbnail.jpg", (200, 200)),
         ):
             body = requests.get(url, timeout=10).content
-            with Image.open(BytesIO(body)) as picture:
-                picture.load()
-                if picture.size != size:
-                    raise DemoFailed(f"{name} of {job['id']} has {picture.size} pixels, not {size}")
+            with Image.open(BytesIO(body)) as image:
+                image.load()
+                if image.size != size:
+                    raise DemoFailed(f"{name} of {job['id']} has {image.size} pixels, not {size}")
             (directory / name).write_bytes(body)
             yield directory / name
 
@@ -140,7 +140,7 @@ def _table(jobs: list[dict[str, Any]], files: list[list[Path]]) -> Table:
     return table
 
 
-def _books(before: dict[str, int], after: dict[str, int]) -> Table:
+def _ledger_table(before: dict[str, int], after: dict[str, int]) -> Table:
     table = _narrow_table("account", *_SUMS)
     table.add_row("before", *(str(before[name]) for name in _SUMS))
     table.add_row("after", *(str(after[name]) for name in _SUMS))
@@ -155,15 +155,15 @@ def _narrow_table(*names: str) -> Table:
     return table
 
 
-def _check_stories(jobs: list[dict[str, Any]], files: list[list[Path]]) -> None:
-    for story, job, saved in zip(STORIES, jobs, files, strict=True):
+def _check_jobs(jobs: list[dict[str, Any]], files: list[list[Path]]) -> None:
+    for demo_job, job, saved in zip(DEMO_JOBS, jobs, files, strict=True):
         seen = (job["status"], job["credits"]["charged"], job["credits"]["refunded"], len(job["outputs"]), len(saved))
-        expected = (story.status, story.charged, story.refunded, story.pictures, 2 * story.pictures)
+        expected = (demo_job.status, demo_job.charged, demo_job.refunded, demo_job.images, 2 * demo_job.images)
         if seen != expected:
-            raise DemoFailed(f"{story.template} “{story.parameters['prompt']}” ended as {seen}, not as {expected}")
+            raise DemoFailed(f"{demo_job.template} “{demo_job.parameters['prompt']}” ended as {seen}, not as {expected}")
 
 
-def _check_books(account: dict[str, int], entries: list[dict[str, Any]]) -> None:
+def _check_ledger(account: dict[str, int], entries: list[dict[str, Any]]) -> None:
     if account["granted"] != account["available"] + account["held"] + account["spent"]:
         raise DemoFailed(f"the account does not balance: {account}")
     for name in _SUMS:

@@ -1,7 +1,7 @@
 """The whole system on one machine, from the template that `sam build` wrote.
 
-Change the template and this has changed: routes, authorizers, functions, environments, tables, queues, schedules and the workflow are read
-from it and stand nowhere else.
+The template is the only source of the routes, authorizers, functions, environment variables,
+tables, queues, schedules and the workflow. A change of the template changes the local stack.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,36 +11,36 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-from local.cloud.account import Client, client
-from local.cloud.aws import LocalAws
-from local.cloud.queues import Pollers, read_mappings
-from local.cloud.resources import Resources
-from local.cloud.schedules import Clock, read_schedules
-from local.cloud.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secrets, local_parameters
-from local.cloud.state_machines import stop_executions
-from local.cloud.template import read_template, translate
-from local.front.http_api import HttpApi
-from local.front.servers import HttpServer, listen
-from local.front.tokens import TokenDoor, TokenIssuer, TokenRequest
+from local.api_gateway.http_api import HttpApi
+from local.api_gateway.http_server import HttpServer, listen
+from local.api_gateway.token_endpoint import TokenEndpoint, TokenIssuer, TokenRequest
+from local.cloudformation.account import Client, client
+from local.cloudformation.aws_endpoint import LocalAws
+from local.cloudformation.queues import Pollers, read_mappings
+from local.cloudformation.resources import Resources
+from local.cloudformation.schedules import ScheduleRunner, read_schedules
+from local.cloudformation.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secrets, local_parameters
+from local.cloudformation.state_machines import stop_executions
+from local.cloudformation.template import read_template, translate
+from local.lambda_runtime.concurrency import ExecutionEnvironments
+from local.lambda_runtime.execution_environment import InvocationResponse, emulator
+from local.lambda_runtime.functions import FunctionSpec, read_functions
+from local.lambda_runtime.runtime_directory import install_runtime
 from local.real_replicate import RealReplicate
-from local.replicate import SimulatedReplicate
-from local.runway import SimulatedRunway
-from local.sandboxes.concurrency import Sandboxes
-from local.sandboxes.functions import FunctionSpec, read_functions
-from local.sandboxes.runtime import lay_out_runtime
-from local.sandboxes.sandbox import Answer, emulator
-from local.simulators.server import Simulator
-from local.stable_diffusion import SimulatedStableDiffusion
+from local.simulators.common.server import Simulator
+from local.simulators.replicate import SimulatedReplicate
+from local.simulators.runway import SimulatedRunway
+from local.simulators.stable_diffusion import SimulatedStableDiffusion
 
 STACK_NAME = "darkroom"
 _API = "AWS::ApiGatewayV2::Api"
 
 
 class LocalStack:
-    """A running stack; a context manager. One at a time in a process.
+    """A running stack; a context manager. A process can run one stack at a time.
 
-    Raises on start: CannotRunSandboxes where AWS's emulator cannot run, PortTaken, FileNotFoundError when nothing was built, and
-    Unresolvable when the template names what is not there.
+    The start raises EmulatorUnavailable if AWS's emulator cannot run on this machine, PortTaken,
+    FileNotFoundError if nothing was built, and Unresolvable for an unknown name in the template.
     """
 
     def __init__(
@@ -55,34 +55,35 @@ class LocalStack:
         runtime_dir: Path = Path(".aws-sam/runtime"),
         log_dir: Path = Path(".aws-sam/logs"),
     ) -> None:
-        """Start everything; a port of 0 is a free one. `parameters` are the template's and win over the local values.
+        """Start everything. Port 0 means a free port.
 
-        With a real Replicate none is simulated, and `replicate_url` is the real one's.
-        What the functions print goes to one file per function in `log_dir`.
+        `parameters` are values of the template's parameters. They override the local values.
+        `real_replicate` replaces the simulated Replicate; then `replicate_url` is its URL.
+        Each function prints to its own file in `log_dir`.
         """
         emulator()
         self._clients: dict[str, Any] = {}
         self._clients_lock = Lock()
-        self._ending = ExitStack()
-        with self._ending:
+        self._exit_stack = ExitStack()
+        with self._exit_stack:
             self._real_replicate = real_replicate
             self._start(build_dir.resolve(), (api_port, aws_port, replicate_port), parameters or {}, runtime_dir.resolve(), log_dir.resolve())
-            self._ending = self._ending.pop_all()
+            self._exit_stack = self._exit_stack.pop_all()
 
     def __enter__(self) -> Self:
-        """Give the stack, which runs already."""
+        """Return the running stack."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop it."""
+        """Stop the stack."""
         self.stop()
 
     def stop(self) -> None:
-        """End everything that was started, in the reverse order. A second time does nothing."""
-        self._ending.close()
+        """Stop everything in reverse order. A second call does nothing."""
+        self._exit_stack.close()
 
     def client(self, service: str) -> Client:
-        """Give the client of one of the stack's services; every caller shares it."""
+        """Return the shared client of one of the stack's services."""
         with self._clients_lock:
             if service not in self._clients:
                 self._clients[service] = client(service, self.aws_url)
@@ -97,41 +98,44 @@ class LocalStack:
         expires_in_seconds: int = 3600,
         token_use: str = "id",  # noqa: S107
     ) -> str:
-        """Sign a token of the local user pool, as `POST /local/token` gives it. Raises pydantic's ValidationError."""
-        wanted = {"user": user, "platform": platform, "groups": list(groups), "expires_in_seconds": expires_in_seconds, "token_use": token_use}
-        return self._issuer.issue(TokenRequest.model_validate(wanted))
+        """Sign a token of the local user pool, as `POST /local/token` does.
+
+        Raises pydantic.ValidationError.
+        """
+        request = {"user": user, "platform": platform, "groups": list(groups), "expires_in_seconds": expires_in_seconds, "token_use": token_use}
+        return self._issuer.issue(TokenRequest.model_validate(request))
 
     def physical_id(self, logical_id: str) -> str:
-        """Tell what Ref says of a resource of the template."""
+        """Return the value of Ref for a resource of the template."""
         return self._resources.ref(logical_id)
 
-    def invoke(self, logical_id: str, payload: bytes) -> Answer:
-        """Run a function of the template once, by its logical id."""
-        return self._sandboxes.invoke(self._resources.ref(logical_id), payload)
+    def invoke(self, logical_id: str, payload: bytes) -> InvocationResponse:
+        """Invoke a function of the template once, by its logical id."""
+        return self._environments.invoke(self._resources.ref(logical_id), payload)
 
-    def fire_schedule(self, logical_id: str) -> Answer:
-        """Call a scheduled function now, by its logical id, and wait for its answer."""
-        return self._clock.fire(self._resources.ref(logical_id))
+    def fire_schedule(self, logical_id: str) -> InvocationResponse:
+        """Invoke a scheduled function now, by its logical id, and return its response."""
+        return self._schedule_runner.fire(self._resources.ref(logical_id))
 
-    def kill_sandboxes(self, logical_id: str) -> int:
-        """Kill all sandboxes of a function, busy or idle; how many there were."""
-        return self._sandboxes.kill(self._resources.ref(logical_id))
+    def kill_execution_environments(self, logical_id: str) -> int:
+        """Kill all execution environments of a function, busy or idle. Returns their number."""
+        return self._environments.kill(self._resources.ref(logical_id))
 
     @property
     def functions(self) -> Mapping[str, FunctionSpec]:
-        """The functions of the stack, by their physical names."""
+        """The functions of the stack by their physical names."""
         return self._functions
 
     def _start(self, build_dir: Path, ports: tuple[int, int, int], parameters: Mapping[str, str], runtime_dir: Path, log_dir: Path) -> None:
         api_port, aws_port, replicate_port = ports
         template = read_template(build_dir)
-        api_server = self._until_stop(HttpServer(api_port), HttpServer.stop)
-        aws = self._until_stop(LocalAws(aws_port), LocalAws.stop)
+        api_server = self._stop_later(HttpServer(api_port), HttpServer.stop)
+        aws = self._stop_later(LocalAws(aws_port), LocalAws.stop)
         self.api_url, self.aws_url = api_server.url, aws.url
         replicate = self._real_replicate or self._simulated_replicate(replicate_port)
         self.replicate_url = replicate.base_url
-        self.runway_url = self._started(SimulatedRunway()).base_url
-        self.stable_diffusion_url = self._started(SimulatedStableDiffusion(login=LOCAL_STABLE_DIFFUSION_LOGIN)).base_url
+        self.runway_url = self._start_simulator(SimulatedRunway()).base_url
+        self.stable_diffusion_url = self._start_simulator(SimulatedStableDiffusion(login=LOCAL_STABLE_DIFFUSION_LOGIN)).base_url
 
         aws.start()
         values = local_parameters(
@@ -147,31 +151,33 @@ class LocalStack:
         self._resources = Resources(translate(template, values), values, stack_name=STACK_NAME, build_dir=build_dir, api_url=self.api_url, client=self.client)
         self._resources.create()
         self._fill_secrets(replicate)
-        environment = self._real_replicate.environment if self._real_replicate else {}
-        self._functions = read_functions(self._resources, build_dir, self.aws_url, environment)
+        variables = self._real_replicate.environment if self._real_replicate else {}
+        self._functions = read_functions(self._resources, build_dir, self.aws_url, variables)
 
         log_dir.mkdir(parents=True, exist_ok=True)
-        self._sandboxes = self._until_stop(Sandboxes(self._functions, runtime_dir=lay_out_runtime(runtime_dir), log_dir=log_dir), Sandboxes.close)
-        self._until_stop(self.client("stepfunctions"), stop_executions)
-        aws.answer_invocations(self._sandboxes)
-        api = self._until_stop(self._read_api(), HttpApi.close)
+        self._environments = self._stop_later(
+            ExecutionEnvironments(self._functions, runtime_dir=install_runtime(runtime_dir), log_dir=log_dir), ExecutionEnvironments.close
+        )
+        self._stop_later(self.client("stepfunctions"), stop_executions)
+        aws.serve_invocations(self._environments)
+        api = self._stop_later(self._read_api(), HttpApi.close)
         self._issuer = TokenIssuer(next(iter(api.authorizers.values())))
-        api_server.serve(TokenDoor(self._issuer, api))
+        api_server.serve(TokenEndpoint(self._issuer, api))
 
         mappings = read_mappings(self._resources, self.client("sqs"))
-        pollers = self._until_stop(Pollers(mappings, self._sandboxes, self.client("sqs")), Pollers.stop)
-        self._clock = self._until_stop(Clock(read_schedules(self._resources), self._sandboxes), Clock.stop)
+        pollers = self._stop_later(Pollers(mappings, self._environments, self.client("sqs")), Pollers.stop)
+        self._schedule_runner = self._stop_later(ScheduleRunner(read_schedules(self._resources), self._environments), ScheduleRunner.stop)
         pollers.start()
-        self._clock.start()
+        self._schedule_runner.start()
 
     def _simulated_replicate(self, port: int) -> SimulatedReplicate:
         # The simulator would end the whole process for a port that is taken.
         listen(port).close()
-        return self._started(SimulatedReplicate(port=port))
+        return self._start_simulator(SimulatedReplicate(port=port))
 
-    def _started[Part: Simulator](self, simulator: Part) -> Part:
+    def _start_simulator[Part: Simulator](self, simulator: Part) -> Part:
         simulator.start()
-        return self._until_stop(simulator, Simulator.stop)
+        return self._stop_later(simulator, Simulator.stop)
 
     def _fill_secrets(self, replicate: RealReplicate | SimulatedReplicate) -> None:
         secretsmanager = self.client("secretsmanager")
@@ -184,8 +190,8 @@ class LocalStack:
         ((logical_id, properties),) = self._resources.of_type(_API).items()
         stages = self._resources.of_type("AWS::ApiGatewayV2::Stage").values()
         stage = next((stage["StageName"] for stage in stages if stage["ApiId"] == logical_id), "$default")
-        return HttpApi(logical_id, stage, properties["Body"], self._sandboxes, self.aws_url)
+        return HttpApi(logical_id, stage, properties["Body"], self._environments, self.aws_url)
 
-    def _until_stop[Part](self, part: Part, end: Callable[[Part], None]) -> Part:
-        self._ending.callback(end, part)
+    def _stop_later[Part](self, part: Part, end: Callable[[Part], None]) -> Part:
+        self._exit_stack.callback(end, part)
         return part

@@ -24,7 +24,7 @@ from darkroom.aws import secrets
 from darkroom.media import download
 from darkroom.services import callbacks
 from darkroom.settings import settings
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())

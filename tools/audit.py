@@ -19,7 +19,7 @@ from pynamodb.exceptions import PynamoDBException
 
 from darkroom.domain.audit import AccountRecords, Mismatch
 from darkroom.settings import Settings
-from local.cloud import account
+from local.cloudformation import account
 from tools.put_secrets import outputs_of
 
 _PORT = "4566"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.cloud.seeding import LOCAL_RUNWAY_KEY
+from local.cloudformation.seeding import LOCAL_RUNWAY_KEY
 from local.stack import LocalStack
 from tests.builders import until
 from tests.e2e.actors import Actor, must_show_nowhere

@@ -10,7 +10,7 @@ import pytest
 import requests
 from PIL import Image
 
-from local.cloud.seeding import LOCAL_STABLE_DIFFUSION_LOGIN
+from local.cloudformation.seeding import LOCAL_STABLE_DIFFUSION_LOGIN
 from local.stack import LocalStack
 from tests.builders import until
 from tests.e2e.actors import Actor, must_show_nowhere

@@ -17,7 +17,7 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, Output
 from darkroom.storage import feature_flags, jobs, ledger
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, http_event, image_job, open_account, stored, until
 from tests.contract import description

@@ -18,7 +18,7 @@ from darkroom.providers import replicate
 from darkroom.services import delete_job
 from darkroom.storage import jobs, ledger
 from darkroom.storage.job_rows import CheckQueue
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import AwsError, failing_calls

@@ -22,7 +22,7 @@ from darkroom.domain.recovery import over_at
 from darkroom.services import callbacks
 from darkroom.storage import jobs, ledger
 from darkroom.storage.table import SlotRow
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import AwsError, failing_calls

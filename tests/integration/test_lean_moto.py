@@ -1,4 +1,4 @@
-"""What the local stack mends in moto changes no answer, and lets go of what is done."""
+"""The local stack's replacements in moto change no response, and free what is done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.core.model_instances import model_data
 
-from local.cloud.lean_moto import lean_moto
+from local.cloudformation.lean_moto import lean_moto
 from tests.aws import client
 
 TABLE = "darkroom-test"
@@ -42,7 +42,7 @@ def everything() -> list[Any]:
 
 
 def lived() -> list[object]:
-    """Make transactions that are taken and refused, and give every answer and what is there in the end."""
+    """Make accepted and refused transactions. Return every response and the final items."""
     nested = {"L": [{"M": {"a": {"N": "1"}, "b": {"BOOL": True}, "c": {"NULL": True}}}, {"S": "é"}]}
     answers: list[object] = []
     for writes in (
@@ -60,7 +60,7 @@ def lived() -> list[object]:
     return [*answers, everything(), client("dynamodb").get_item(TableName=TABLE, Key={"pk": {"S": "person-2"}, "sk": {"S": "it"}})["Item"]]
 
 
-def test_transactions_answer_and_leave_what_they_always_do(aws: None) -> None:
+def test_transactions_have_the_same_responses_and_items(aws: None) -> None:
     as_always = lived()
     for item in everything():
         client("dynamodb").delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
@@ -71,7 +71,7 @@ def test_transactions_answer_and_leave_what_they_always_do(aws: None) -> None:
     assert [answer == "taken" for answer in as_always[:5]] == [True, True, False, False, True]
 
 
-def test_no_copy_is_kept(aws: None, lean: None) -> None:
+def test_no_copy_stays_in_memory(aws: None, lean: None) -> None:
     for number in range(20):
         client("dynamodb").transact_write_items(TransactItems=[put(f"{number} {place}") for place in range(4)])
 

@@ -1,4 +1,4 @@
-"""The HTTP API's front speaks as API Gateway does: routes, payload format 2.0, claims."""
+"""The local HTTP API behaves as API Gateway does: routes, payload format 2.0, claims."""
 
 import base64
 import json
@@ -9,10 +9,10 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from local.front.authorizer import Identity, flattened
-from local.front.cors import Cors
-from local.front.payloads import MalformedAnswer, event_of, response_of
-from local.front.routes import Match, Route, Routes
+from local.api_gateway.cors import Cors
+from local.api_gateway.jwt_authorizer import Identity, claim_text
+from local.api_gateway.payloads import MalformedResponse, event_of, response_of
+from local.api_gateway.routes import Match, Route, Routes
 
 
 def route(key: str) -> Route:
@@ -45,7 +45,7 @@ def test_the_most_specific_route_wins(method: str, path: str, key: str) -> None:
     assert match.route.key == key
 
 
-def test_path_variables_are_handed_over_and_without_a_default_nothing_matches_the_rest() -> None:
+def test_path_variables_are_passed_and_other_paths_match_no_route() -> None:
     routes = Routes([route("GET /a/{x}/{rest+}")])
     match = routes.find("GET", "/a/1/b/c")
 
@@ -54,6 +54,52 @@ def test_path_variables_are_handed_over_and_without_a_default_nothing_matches_th
     assert routes.find("POST", "/a/1/b/c") is None
     assert routes.find("GET", "/a/1") is None
     assert routes.find("GET", "/a/1/") is None
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/", "//jobs/7", "/jobs//", "/jobs/7/", "/jobs/7/x", "/"])
+def test_a_slash_more_or_less_is_another_path_and_never_a_redirect(path: str) -> None:
+    assert Routes([route("GET /jobs/{id}"), route("GET /jobs/new/")]).find("GET", path) is None
+
+
+def test_a_path_with_its_routes_final_slash_matches() -> None:
+    routes = Routes([route("GET /jobs/new/"), route("GET /{any}/new")])
+
+    assert [match.route.path for path in ("/jobs/new/", "/jobs/new") if (match := routes.find("GET", path))] == ["/jobs/new/", "/{any}/new"]
+
+
+def test_a_route_for_get_does_not_take_head() -> None:
+    routes = Routes([route("GET /jobs"), route("HEAD /jobs/{id}")])
+
+    assert routes.find("HEAD", "/jobs") is None
+    assert routes.find("HEAD", "/jobs/7")
+
+
+def test_a_full_match_wins_over_a_greedy_one_with_more_literal_segments() -> None:
+    match = Routes([route("GET /a/b/{rest+}"), route("ANY /{x}/{y}/{z}")]).find("GET", "/a/b/c")
+
+    assert match
+    assert (match.route.key, match.path_parameters) == ("ANY /{x}/{y}/{z}", {"x": "a", "y": "b", "z": "c"})
+
+
+def test_of_two_greedy_routes_the_longer_one_wins() -> None:
+    match = Routes([route("GET /a/{rest+}"), route("GET /a/{x}/{rest+}")]).find("GET", "/a/1//b/")
+
+    assert match
+    assert (match.route.key, match.path_parameters) == ("GET /a/{x}/{rest+}", {"x": "1", "rest": "/b/"})
+
+
+@pytest.mark.parametrize("segment", ["a%20b", "a b", "^", "$", "<x>", ".", "ä", "a\n"])
+def test_a_path_variable_is_passed_unchanged(segment: str) -> None:
+    match = Routes([route("GET /jobs/{id}")]).find("GET", f"/jobs/{segment}")
+
+    assert match
+    assert match.path_parameters == {"id": segment}
+
+
+@pytest.mark.parametrize("path", ["/jobs/{id", "/jobs/x-{id}", "/{rest+}/jobs", "/jobs/{a-b}", "/jobs/<id>"])
+def test_a_path_that_api_gateway_would_refuse_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="path variable"):
+        Routes([route(f"GET {path}")])
 
 
 def test_a_request_becomes_an_event_of_payload_format_2() -> None:
@@ -73,7 +119,7 @@ def test_a_request_becomes_an_event_of_payload_format_2() -> None:
     assert made["requestContext"]["http"]["method"] == "POST"
 
 
-def test_what_a_request_does_not_have_is_not_in_the_event() -> None:
+def test_missing_parts_of_a_request_are_absent_from_the_event() -> None:
     assert event(method="GET").keys().isdisjoint({"body", "cookies", "queryStringParameters", "pathParameters"})
 
 
@@ -88,7 +134,7 @@ def test_a_body_is_base64_unless_its_type_is_text(content_type: str, *, encoded:
     assert made["body"] == (base64.b64encode(b"abc").decode() if encoded else "abc")
 
 
-def test_an_answer_with_a_status_code_is_taken_at_its_word() -> None:
+def test_a_response_with_a_status_code_is_passed_unchanged() -> None:
     answer = {"statusCode": 418, "headers": {"X-A": "b", "content-type": "image/png"}, "cookies": ["a=1", "b=2"]}
     response = response_of(json.dumps({**answer, "body": base64.b64encode(b"\x89").decode(), "isBase64Encoded": True}).encode())
 
@@ -100,7 +146,7 @@ def test_an_answer_with_a_status_code_is_taken_at_its_word() -> None:
 
 
 @pytest.mark.parametrize(("payload", "body"), [(b'{"a": 1}', b'{"a":1}'), (b'"text"', b"text"), (b"null", b"null")])
-def test_an_answer_without_a_status_code_is_the_body_of_a_200(payload: bytes, body: bytes) -> None:
+def test_a_response_without_a_status_code_is_the_body_of_a_200(payload: bytes, body: bytes) -> None:
     response = response_of(payload)
 
     assert (response.status_code, response.data, response.content_type) == (200, body, "application/json")
@@ -109,17 +155,17 @@ def test_an_answer_without_a_status_code_is_the_body_of_a_200(payload: bytes, bo
 @pytest.mark.parametrize(
     "answer", [{"statusCode": "fine"}, {"statusCode": 99}, {"statusCode": 200, "body": {}}, {"statusCode": 200, "body": "%", "isBase64Encoded": True}]
 )
-def test_a_malformed_answer_is_refused(answer: dict[str, Any]) -> None:
-    with pytest.raises(MalformedAnswer):
+def test_a_malformed_response_is_refused(answer: dict[str, Any]) -> None:
+    with pytest.raises(MalformedResponse):
         response_of(json.dumps(answer).encode())
 
 
 @pytest.mark.parametrize(("claim", "text"), [("a b", "a b"), (["admin", "users"], "[admin users]"), ([], "[]"), (1795355058, "1795355058"), (True, "true")])
 def test_claims_are_flattened_to_text(claim: object, text: str) -> None:
-    assert flattened(claim) == text
+    assert claim_text(claim) == text
 
 
-def test_a_browser_of_an_allowed_origin_is_told_so_and_another_is_not() -> None:
+def test_only_an_allowed_origin_gets_cors_headers() -> None:
     cors = Cors({"allowOrigins": ["http://gallery.test"], "allowMethods": ["GET"], "exposeHeaders": ["etag"]})
     answers = {}
     for origin in ("http://gallery.test", "http://evil.test"):

@@ -16,7 +16,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.front.servers import HttpServer, PortTaken
+from local.api_gateway.http_server import HttpServer, PortTaken
 from local.stack import LocalStack
 
 APPLICATION = Path(__file__).parent / "local_application"
@@ -31,8 +31,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 @pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    """Let threads interrupt each other as often as they can, so that a race is lost soon."""
+def frequent_thread_switches() -> Iterator[None]:
+    """Let threads interrupt each other as often as possible, to lose races soon."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -52,15 +52,15 @@ def eventually[Seen](look: Callable[[], Seen], condition: Callable[[Seen], bool]
     return seen
 
 
-def notes(stack: LocalStack) -> list[str]:
-    """What the worker has noted so far."""
+def recorded_texts(stack: LocalStack) -> list[str]:
+    """Return the texts that the worker has recorded so far."""
     items = stack.client("dynamodb").scan(TableName=stack.physical_id("Table"), ConsistentRead=True)["Items"]
     return [item["text"]["S"] for item in items if "text" in item]
 
 
-def run_workflow(stack: LocalStack, name: str, wish: str) -> dict[str, Any]:
+def run_workflow(stack: LocalStack, name: str, action: str) -> dict[str, Any]:
     stepfunctions = stack.client("stepfunctions")
-    started = stepfunctions.start_execution(stateMachineArn=stack.physical_id("Workflow"), name=name, input=json.dumps({"do": wish}))
+    started = stepfunctions.start_execution(stateMachineArn=stack.physical_id("Workflow"), name=name, input=json.dumps({"do": action}))
     return eventually(lambda: stepfunctions.describe_execution(executionArn=started["executionArn"]), lambda execution: execution["status"] != "RUNNING")
 
 
@@ -90,10 +90,10 @@ class TestHttpApi:
         assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"})
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
-    def test_an_access_token_of_the_same_client_comes_in_as_well(self, stack: LocalStack) -> None:
+    def test_an_access_token_of_the_same_client_is_accepted(self, stack: LocalStack) -> None:
         assert call(stack, "GET", "/echo/7", stack.token("ann", token_use="access")).status_code == 200
 
-    def test_public_routes_ask_for_no_token(self, stack: LocalStack) -> None:
+    def test_public_routes_need_no_token(self, stack: LocalStack) -> None:
         assert "authorizer" not in call(stack, "POST", "/echo", json={}).json()["event"]["requestContext"]
 
     def test_repeated_headers_are_joined(self, stack: LocalStack) -> None:
@@ -105,14 +105,14 @@ class TestHttpApi:
 
         assert json.loads(connection.getresponse().read())["event"]["headers"]["x-two"] == "a,b"
 
-    def test_what_no_route_takes_is_404(self, stack: LocalStack) -> None:
+    def test_a_request_without_a_route_is_404(self, stack: LocalStack) -> None:
         answer = call(stack, "DELETE", "/echo")
 
         assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})
 
-    @pytest.mark.parametrize("wish", [{"do": "raise"}, {"do": "exit"}, {"do": "answer", "answer": {"statusCode": "none"}}])
-    def test_a_function_that_fails_is_500(self, stack: LocalStack, wish: dict[str, Any]) -> None:
-        answer = call(stack, "POST", "/misbehave", json=wish)
+    @pytest.mark.parametrize("action", [{"do": "raise"}, {"do": "exit"}, {"do": "answer", "answer": {"statusCode": "none"}}])
+    def test_a_function_that_fails_is_500(self, stack: LocalStack, action: dict[str, Any]) -> None:
+        answer = call(stack, "POST", "/misbehave", json=action)
 
         assert (answer.status_code, answer.json()) == (500, {"message": "Internal Server Error"})
 
@@ -130,9 +130,9 @@ class TestHttpApi:
         assert status == 200 or answer.json() == {"message": "Request Entity Too Large"}
 
     def test_a_preflight_is_answered_for_the_allowed_origin(self, stack: LocalStack) -> None:
-        asking = {"Access-Control-Request-Method": "POST"}
-        allowed = call(stack, "OPTIONS", "/echo", headers={**asking, "Origin": "http://gallery.test"})
-        other = call(stack, "OPTIONS", "/echo", headers={**asking, "Origin": "http://evil.test"})
+        preflight = {"Access-Control-Request-Method": "POST"}
+        allowed = call(stack, "OPTIONS", "/echo", headers={**preflight, "Origin": "http://gallery.test"})
+        other = call(stack, "OPTIONS", "/echo", headers={**preflight, "Origin": "http://evil.test"})
 
         assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (204, "http://gallery.test")
         assert allowed.headers["Access-Control-Allow-Methods"] == "GET,POST"
@@ -140,7 +140,7 @@ class TestHttpApi:
 
 
 class TestTokens:
-    def test_the_door_for_tokens_gives_one_that_is_taken(self, stack: LocalStack) -> None:
+    def test_the_token_endpoint_issues_a_valid_token(self, stack: LocalStack) -> None:
         token = call(stack, "POST", "/local/token", json={"user": "ann", "groups": ["admin"]}).json()["token"]
 
         assert call(stack, "GET", "/echo/7", token).status_code == 200
@@ -157,15 +157,15 @@ class TestTokens:
 
 
 class TestFunctions:
-    def test_the_sandbox_has_the_templates_variables_resolved(self, stack: LocalStack) -> None:
-        sandbox = call(stack, "GET", "/files/x").json()["sandbox"]
+    def test_a_function_gets_the_templates_resolved_variables(self, stack: LocalStack) -> None:
+        environment = call(stack, "GET", "/files/x").json()["runtime"]
 
-        assert sandbox["environment"]["TABLE_NAME"] == stack.physical_id("Table")
-        assert sandbox["environment"]["PUBLIC_URL"] == stack.api_url
-        assert "ONLY_WITH_ISSUER" not in sandbox["environment"]
-        assert not sandbox["sees_moto"]
+        assert environment["environment"]["TABLE_NAME"] == stack.physical_id("Table")
+        assert environment["environment"]["PUBLIC_URL"] == stack.api_url
+        assert "ONLY_WITH_ISSUER" not in environment["environment"]
+        assert not environment["sees_moto"]
 
-    def test_invoke_answers_for_names_and_aliases_and_says_what_failed(self, stack: LocalStack) -> None:
+    def test_invoke_takes_names_and_aliases_and_reports_failures(self, stack: LocalStack) -> None:
         functions = stack.client("lambda")
         failing = functions.invoke(FunctionName=stack.physical_id("StepFunctionAliaslive"), Payload=b'{"do": "fail"}')
         with pytest.raises(functions.exceptions.ResourceNotFoundException):
@@ -182,11 +182,11 @@ class TestFunctions:
         answer = stack.client("lambda").invoke(FunctionName=stack.physical_id("WorkerFunction"), InvocationType="Event", Payload=json.dumps(event))
 
         assert answer["StatusCode"] == 202
-        eventually(lambda: notes(stack), lambda noted: "asynchronous" in noted)
+        eventually(lambda: recorded_texts(stack), lambda recorded: "asynchronous" in recorded)
 
 
 class TestWorkflow:
-    def test_a_step_answers_through_its_token(self, stack: LocalStack) -> None:
+    def test_a_step_responds_through_its_task_token(self, stack: LocalStack) -> None:
         execution = run_workflow(stack, "answers", "answer")
 
         assert execution["status"] == "SUCCEEDED"
@@ -203,10 +203,10 @@ class TestTriggers:
         entry = {"EventBusName": stack.physical_id("Bus"), "DetailType": "test", "Detail": '{"from": "the bus"}'}
         stack.client("events").put_events(Entries=[{**entry, "Source": "elsewhere"}, {**entry, "Source": "trial"}])
 
-        noted = eventually(lambda: [note for note in notes(stack) if "the bus" in note], bool)
-        assert [json.loads(note)["source"] for note in noted] == ["trial"]
+        recorded = eventually(lambda: [record for record in recorded_texts(stack) if "the bus" in record], bool)
+        assert [json.loads(record)["source"] for record in recorded] == ["trial"]
 
-    def test_a_refused_message_ends_among_the_dead_letters_and_its_neighbour_is_taken(self, stack: LocalStack) -> None:
+    def test_only_the_failed_message_of_a_batch_becomes_a_dead_letter(self, stack: LocalStack) -> None:
         sqs = stack.client("sqs")
         entries = [{"Id": "0", "MessageBody": "refuse me"}, {"Id": "1", "MessageBody": "take me"}]
         sqs.send_message_batch(QueueUrl=stack.physical_id("Queue"), Entries=entries)
@@ -216,11 +216,11 @@ class TestTriggers:
             bool,
         )
         assert [message["Body"] for message in dead] == ["refuse me"]
-        assert notes(stack).count("take me") == 1
+        assert recorded_texts(stack).count("take me") == 1
 
     def test_a_schedule_can_be_fired_at_once(self, stack: LocalStack) -> None:
         assert not stack.fire_schedule("WorkerFunction").failed
-        assert "Scheduled Event" in notes(stack)
+        assert "Scheduled Event" in recorded_texts(stack)
 
         with pytest.raises(LookupError, match="StepFunction"):
             stack.fire_schedule("StepFunction")
@@ -238,7 +238,7 @@ class TestStorage:
     def test_a_signed_url_shows_the_object(self, stack: LocalStack) -> None:
         assert requests.get(self.put(stack), timeout=5).content == b"mine"
 
-    def test_an_unsigned_an_altered_and_an_expired_url_do_not(self, stack: LocalStack) -> None:
+    def test_an_unsigned_an_altered_and_an_expired_url_are_refused(self, stack: LocalStack) -> None:
         url = self.put(stack, expires_seconds=1)
         unsigned = requests.get(url.partition("?")[0], timeout=5)
         altered = requests.get(url.replace("X-Amz-Expires=1&", "X-Amz-Expires=9999&"), timeout=5)
@@ -257,7 +257,7 @@ class TestStorage:
         assert requests.get(signed, timeout=5).status_code == 403
         assert requests.get(url, timeout=5).status_code == 200
 
-    @pytest.mark.usefixtures("hasty_threads")
+    @pytest.mark.usefixtures("frequent_thread_switches")
     def test_conditional_writes_never_both_win(self, stack: LocalStack) -> None:
         def debit(_: int) -> bool:
             try:
@@ -277,7 +277,7 @@ class TestStorage:
             assert sum(threads.map(debit, range(120))) == 60
 
 
-def test_a_taken_port_is_said_so_and_nothing_is_left_behind(stack: LocalStack) -> None:
+def test_a_taken_port_is_refused_by_name(stack: LocalStack) -> None:
     with pytest.raises(PortTaken, match="cannot be had"):
         HttpServer(urlsplit(stack.api_url).port or 0)
 

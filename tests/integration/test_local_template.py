@@ -1,4 +1,4 @@
-"""The template is read as CloudFormation would read it, and what it does not say is refused by name."""
+"""The template is read as CloudFormation reads it; an unknown name is refused by its name."""
 
 import json
 import shutil
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from local.cloud.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
-from local.cloud.state_machines import definition_json
-from local.sandboxes.functions import function_name
-from local.sandboxes.runtime import lay_out_runtime
+from local.cloudformation.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
+from local.cloudformation.state_machines import definition_json
+from local.lambda_runtime.functions import function_name
+from local.lambda_runtime.runtime_directory import install_runtime
 from local.stack import LocalStack
 
 APPLICATION = Path(__file__).parent / "local_application"
@@ -52,7 +52,7 @@ def resolver(**sections: Any) -> Resolver:
         ({"Ref": "Mode", "beside": "another key is no function"}, {"Ref": "Mode", "beside": "another key is no function"}),
     ],
 )
-def test_intrinsic_functions_give_what_cloudformation_gives(value: Any, plain: Any) -> None:
+def test_intrinsic_functions_resolve_as_in_cloudformation(value: Any, plain: Any) -> None:
     conditions = {
         "IsDev": {"Fn::Equals": [{"Ref": "Mode"}, "dev"]},
         "IsProd": {"Fn::And": [{"Fn::Not": [{"Condition": "IsDev"}]}, {"Condition": "IsDev"}]},
@@ -74,12 +74,12 @@ def test_intrinsic_functions_give_what_cloudformation_gives(value: Any, plain: A
         ("{{resolve:ssm:secret}}", "resolve:ssm"),
     ],
 )
-def test_what_cannot_be_resolved_is_refused_by_name(value: Any, name: str) -> None:
+def test_an_unresolvable_value_is_refused_by_name(value: Any, name: str) -> None:
     with pytest.raises(Unresolvable, match=name):
         resolver().resolve(value)
 
 
-def test_parameters_come_from_what_is_given_then_from_their_defaults() -> None:
+def test_given_parameters_override_the_defaults() -> None:
     template = {
         "Parameters": {
             "Url": {"Type": "String", "Default": ""},
@@ -91,7 +91,7 @@ def test_parameters_come_from_what_is_given_then_from_their_defaults() -> None:
     assert parameter_values(template, {"Url": "http://here"}) == {"Url": "http://here", "Cost": "10", "Origins": ["a", "b"]}
 
 
-def test_a_parameter_nobody_declared_or_valued_is_refused_by_name() -> None:
+def test_an_undeclared_or_missing_parameter_is_refused_by_name() -> None:
     with pytest.raises(Unresolvable, match="Typo"):
         parameter_values({"Parameters": {}}, {"Typo": "x"})
     with pytest.raises(Unresolvable, match="Needed"):
@@ -114,7 +114,7 @@ def test_a_function_is_found_by_its_name_its_alias_and_its_arn(reference: str) -
     assert function_name(reference) == "api"
 
 
-def test_substitutions_fill_the_definition_and_leave_the_context_object_alone() -> None:
+def test_substitutions_do_not_touch_the_context_object() -> None:
     properties = {"DefinitionString": "Token: $$.Task.Token\nName: ${Arn}", "DefinitionSubstitutions": {"Arn": "arn:1"}}
 
     assert json.loads(definition_json(properties, APPLICATION)) == {"Token": "$$.Task.Token", "Name": "arn:1"}
@@ -135,16 +135,16 @@ def test_a_changed_template_is_a_changed_stack(tmp_path: Path) -> None:
         renamed = requests.get(f"{stack.api_url}/renamed/self", headers=headers, timeout=10)
         former = requests.get(f"{stack.api_url}/echo/self", headers=headers, timeout=10)
 
-    assert renamed.json()["sandbox"]["environment"]["ADDED"] == "new"
+    assert renamed.json()["runtime"]["environment"]["ADDED"] == "new"
     assert former.json()["event"]["routeKey"] == "GET /echo/{id}"
 
 
-def test_the_runtime_directory_holds_the_client_and_its_requirements_and_is_made_once(tmp_path: Path) -> None:
-    directory = lay_out_runtime(tmp_path)
+def test_the_runtime_directory_is_made_once_with_the_clients_requirements(tmp_path: Path) -> None:
+    directory = install_runtime(tmp_path)
     made_at = directory.stat().st_mtime_ns
 
     assert (directory / "awslambdaric" / "__main__.py").is_file()
     assert (directory / "simplejson").is_dir()
     assert not (directory / "moto").exists()
-    assert lay_out_runtime(tmp_path) == directory
+    assert install_runtime(tmp_path) == directory
     assert directory.stat().st_mtime_ns == made_at

@@ -19,7 +19,7 @@ import requests
 from PIL import Image
 from replicate.exceptions import ModelError
 
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests import npm
 from tests.aws import ROOT
 from tests.builders import until

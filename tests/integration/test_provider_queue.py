@@ -13,7 +13,7 @@ from darkroom.domain.errors import RetryLater
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.storage import jobs, ledger, provider_queue
 from darkroom.storage.table import SlotRow
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import NOON, held_job, image_job, open_account, stored
 from tests.integration.steps import at, is_open, key, with_setting

@@ -1,4 +1,7 @@
-"""A stack on this machine with the real Replicate, which cannot reach it. Another simulator stands in for it, somewhere else."""
+"""A stack on this machine with the real Replicate, which cannot reach it.
+
+Another simulator stands in for the real Replicate.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import Any
 import pytest
 import requests
 
-from local.real_replicate import NotUsable, RealReplicate
-from local.replicate import SimulatedReplicate
+from local.real_replicate import InvalidVariable, RealReplicate
+from local.simulators.replicate import SimulatedReplicate
 from local.stack import LocalStack
 from tests.e2e.actors import Actor, must_show_nowhere
 from tests.e2e.test_uploads_and_videos import announced, image, sent
@@ -21,8 +24,8 @@ TOKEN = "r8_a_token_of_the_real_one"
 
 @pytest.fixture(scope="module")
 def replicate() -> Iterator[SimulatedReplicate]:
-    with SimulatedReplicate() as elsewhere:
-        yield elsewhere
+    with SimulatedReplicate() as simulator:
+        yield simulator
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def stack(replicate: SimulatedReplicate) -> Iterator[LocalStack]:
 
 @pytest.fixture
 def actor(stack: LocalStack, request: pytest.FixtureRequest) -> Actor:
-    """Somebody new, with 200 credits."""
+    """A new user with 200 credits."""
     return Actor.arrive(stack, request.node.name, credits=200)
 
 
@@ -49,7 +52,7 @@ def predictions(replicate: SimulatedReplicate, prompt: str) -> list[dict[str, An
     return [prediction for prediction in made if prediction["input"].get("prompt") == prompt]
 
 
-def test_a_job_goes_the_whole_way_by_polling_alone(actor: Actor, replicate: SimulatedReplicate) -> None:
+def test_a_job_completes_by_polling_alone(actor: Actor, replicate: SimulatedReplicate) -> None:
     requests.put(f"{replicate.base_url}/faults", json={"run_seconds": 8}, timeout=5).raise_for_status()
 
     job = actor.ended(actor.submit(prompt="by polling", num_outputs=2))
@@ -68,20 +71,20 @@ def test_a_failure_is_refunded(actor: Actor, replicate: SimulatedReplicate) -> N
     assert len(predictions(replicate, "flag me, by polling")) == 1
 
 
-def test_a_picture_of_ones_own_goes_into_the_request(actor: Actor, replicate: SimulatedReplicate) -> None:
-    """Nobody outside can fetch it from the bucket of this machine."""
+def test_an_uploaded_image_goes_into_the_request(actor: Actor, replicate: SimulatedReplicate) -> None:
+    """Replicate cannot fetch it from the bucket of this machine."""
     upload = announced(actor)
     assert sent(upload, image()).status_code == 204
     actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
-    job = actor.ended(actor.submit("flux-dev", prompt="from a picture", image=upload["upload_id"]))
+    job = actor.ended(actor.submit("flux-dev", prompt="from an image", image=upload["upload_id"]))
 
     assert job["status"] == "completed"
-    (prediction,) = predictions(replicate, "from a picture")
+    (prediction,) = predictions(replicate, "from an image")
     assert prediction["input"]["image"].startswith("data:image/jpeg;base64,")
 
 
-def test_the_token_shows_nowhere(actor: Actor, stack: LocalStack) -> None:
+def test_the_token_appears_nowhere(actor: Actor, stack: LocalStack) -> None:
     must_show_nowhere(stack, actor.ended(actor.submit(prompt="flag me, secretly")), TOKEN)
 
 
@@ -94,7 +97,7 @@ def test_the_token_shows_nowhere(actor: Actor, stack: LocalStack) -> None:
         ({"REPLICATE_API_TOKEN": "r8_x", "PUBLIC_URL": "https://a.example/"}, {"PublicUrl": "https://a.example"}),
     ],
 )
-def test_is_taken_when_there_is_a_token(environment: dict[str, str], expected: dict[str, str]) -> None:
+def test_is_used_if_there_is_a_token(environment: dict[str, str], expected: dict[str, str]) -> None:
     real = RealReplicate.from_environment(environment)
 
     assert (real is not None) is bool(expected)
@@ -111,12 +114,12 @@ def test_is_taken_when_there_is_a_token(environment: dict[str, str], expected: d
         ),
     ],
 )
-def test_what_cannot_be_used_is_named(environment: dict[str, str]) -> None:
-    with pytest.raises(NotUsable, match="PUBLIC_URL" if "PUBLIC_URL" in environment else "REPLICATE_API_TOKEN"):
+def test_an_invalid_variable_is_named(environment: dict[str, str]) -> None:
+    with pytest.raises(InvalidVariable, match="PUBLIC_URL" if "PUBLIC_URL" in environment else "REPLICATE_API_TOKEN"):
         RealReplicate.from_environment(environment)
 
 
-def test_with_a_public_url_the_webhook_secret_is_the_accounts_own(replicate: SimulatedReplicate) -> None:
+def test_with_a_public_url_the_webhook_secret_is_the_accounts(replicate: SimulatedReplicate) -> None:
     account = RealReplicate(token=TOKEN, base_url=f"{replicate.base_url}/v1", public_url="https://a.example")
 
     assert account.webhook_secret() == replicate.webhook_secret

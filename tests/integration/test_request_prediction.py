@@ -15,7 +15,7 @@ from darkroom.domain.errors import GenerationFailed, ProviderUnavailable, RetryL
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.storage import jobs, ledger
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, client, forget_settings, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored, until
 from tests.integration.steps import at, key, with_setting

@@ -27,7 +27,7 @@ from darkroom.domain.references import Reference
 from darkroom.services import callbacks
 from darkroom.storage import jobs, ledger
 from darkroom.storage.job_rows import CheckQueue
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, ROOT, TEMPLATE, folder_of, handler_of
 from tests.builders import image_job, open_account, stored, until
 from tests.integration.steps import due_job_ids

@@ -14,7 +14,7 @@ from darkroom.domain.errors import GenerationFailed, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.storage import jobs, ledger
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, handler_of
 from tests.builders import NOON, held_job, image_job, open_account, stored, until
 from tests.integration.servers import webhook_endpoint

@@ -17,7 +17,7 @@ from darkroom.domain.jobs import ModelInput
 from darkroom.domain.predictions import PredictionRequest, PredictionStatus
 from darkroom.observability import metrics
 from darkroom.providers import stable_diffusion
-from local.stable_diffusion import SimulatedStableDiffusion
+from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.aws import client
 from tests.builders import NOON
 from tests.integration.servers import Received, Reply, answering, server

@@ -20,7 +20,7 @@ from darkroom.aws import secrets
 from darkroom.domain.jobs import Attempt, Job, JobStatus
 from darkroom.domain.references import Reference, new_nonce
 from darkroom.storage import jobs, ledger
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, client, forget_settings, handler_of
 from tests.builders import ANN, held_job, http_event, image_job, stored, until
 from tests.contract import must_be_as_described

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from darkroom.storage import ledger
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
 from tests.builders import ANN, call_api, open_account, until
 from tests.integration.servers import webhook_endpoint

@@ -21,8 +21,8 @@ from darkroom.domain.jobs import Job, Output
 from darkroom.domain.recovery import over_at
 from darkroom.domain.references import Reference
 from darkroom.storage import jobs, ledger
-from local.replicate import SimulatedReplicate
-from local.replicate.predictions import OPEN, Status
+from local.simulators.replicate import SimulatedReplicate
+from local.simulators.replicate.predictions import OPEN, Status
 from tests.aws import CONTEXT, TEMPLATE, Workflow, client, handler_of
 from tests.builders import ANN, call_api, held_job, http_event, stored, until
 from tests.integration.steps import at, key

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from darkroom.aws import clients as aws_adapter
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import Workflow, forget_settings
 from tests.builders import open_account
 from tests.integration.servers import webhook_endpoint

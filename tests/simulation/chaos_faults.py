@@ -13,8 +13,8 @@ from unittest import mock
 
 import requests
 
-from local.replicate.faults import Faults, Mishap
-from local.sandboxes.concurrency import TooManyRequests
+from local.lambda_runtime.concurrency import TooManyRequests
+from local.simulators.replicate.faults import Fault, Faults
 from local.stack import LocalStack
 
 FAULTS = {
@@ -59,7 +59,7 @@ class FaultProfile:
     def kill(self) -> None:
         """Kill the invocations of some function, busy ones in the middle of their work."""
         function = self._dice.choice(self._functions)
-        self.kills[function] += self._stack.kill_sandboxes(function)
+        self.kills[function] += self._stack.kill_execution_environments(function)
 
     def _recover(self) -> None:
         while not self._over.wait(self._recovery_seconds):
@@ -76,7 +76,7 @@ def counted_faults() -> Iterator[Counter[str]]:
     counts: Counter[str] = Counter()
     happens = Faults.happens
 
-    def counted(faults: Faults, mishap: Mishap) -> bool:
+    def counted(faults: Faults, mishap: Fault) -> bool:
         has_happened = happens(faults, mishap)
         counts[mishap] += has_happened
         return has_happened

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.sandboxes.processes import Watchdog, end_session, free_ports
+from local.lambda_runtime.processes import Watchdog, end_session, free_ports
 from tests import npm
 from tests.aws import ROOT
 

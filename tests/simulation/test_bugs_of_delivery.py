@@ -13,7 +13,7 @@ from darkroom.aws import clients as aws_adapter
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.storage import jobs
-from local.replicate import SimulatedReplicate
+from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import AwsError, failing_calls

@@ -18,7 +18,7 @@ from darkroom.domain.errors import InvalidRequest
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.storage import jobs, ledger
 from darkroom.storage.table import SlotRow
-from local.replicate.predictions import Status
+from local.simulators.replicate.predictions import Status
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import AwsError, failing_calls

@@ -14,8 +14,8 @@ from darkroom.domain.accounts import Balance
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.references import Reference, new_nonce
 from darkroom.storage import jobs, ledger
-from local.replicate import SimulatedReplicate
-from local.replicate.predictions import Status
+from local.simulators.replicate import SimulatedReplicate
+from local.simulators.replicate.predictions import Status
 from tests.aws import client
 from tests.builders import ANN, NOON, call_api, image_job, open_account, stored, until
 from tests.integration.servers import Received, Reply, server

@@ -18,7 +18,7 @@ from darkroom.domain.parameters import checked_parameters
 from darkroom.domain.pricing import Prices
 from darkroom.domain.templates import Template
 from darkroom.providers import provider_named
-from local.replicate.model_table import find_by_version
+from local.simulators.replicate.model_table import find_by_version
 from tests.aws import ROOT
 
 SEEDS = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))

@@ -14,7 +14,7 @@ import pytest
 
 from functions.api import handler as api
 from functions.receive_prediction import handler as receive_prediction
-from local.cloud.template import translate
+from local.cloudformation.template import translate
 from tests.aws import ROOT, TEMPLATE, folder_of, statements_of
 
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]

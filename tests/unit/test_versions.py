@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from local.cloud.template import translate
+from local.cloudformation.template import translate
 from tests.aws import ROOT
 
 

@@ -1,4 +1,4 @@
-"""Workflow state Step: answer through the task token, or fail as the input asks."""
+"""Workflow state Step: respond through the task token, or fail as the input requests."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The queue and the schedule: note what came, refuse the messages that say so."""
+"""The queue and the schedule: record each message, and fail those that request it."""
 
 import os
 from typing import Any
@@ -8,7 +8,7 @@ import aws_json  # type: ignore[import-not-found]
 
 def handler(event: dict[str, Any], context: Any) -> Any:
     if "Records" not in event:
-        note(event["id"], event["detail-type"])
+        store_text(event["id"], event["detail-type"])
         return None
     refused = []
     for record in event["Records"]:
@@ -16,10 +16,10 @@ def handler(event: dict[str, Any], context: Any) -> Any:
         if "refuse me" in body:
             refused.append({"itemIdentifier": record["messageId"]})
         else:
-            note(record["messageId"], body)
+            store_text(record["messageId"], body)
     return {"batchItemFailures": refused}
 
 
-def note(key: str, text: str) -> None:
-    item = {"pk": {"S": key}, "text": {"S": text}, "look_at": {"S": "noted"}}
+def store_text(key: str, text: str) -> None:
+    item = {"pk": {"S": key}, "text": {"S": text}, "kind": {"S": "text"}}
     aws_json.call("dynamodb", "DynamoDB_20120810.PutItem", TableName=os.environ["TABLE_NAME"], Item=item)

@@ -1,4 +1,4 @@
-"""A call of an AWS service in its JSON protocol, small enough for functions that carry no SDK."""
+"""A call of an AWS service in its JSON protocol, for functions without the SDK."""
 
 import json
 import os

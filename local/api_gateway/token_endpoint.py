@@ -1,0 +1,101 @@
+"""`POST /local/token`: sign in any user of the local user pool. It is not part of the template."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from joserfc import jwt
+from moto.cognitoidp.models import cognitoidp_backends
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from werkzeug.wrappers import Request, Response
+
+from local.api_gateway.http_server import Application, Environ, StartResponse
+from local.api_gateway.jwt_authorizer import JwtAuthorizer, pool_id_of
+from local.cloudformation.account import ACCOUNT_ID, REGION
+
+PATH = "/local/token"
+_SECONDS_MAX = 10 * 365 * 24 * 3600
+
+
+class TokenRequest(BaseModel):
+    """A user and the life of the token. Negative seconds make an expired token."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    user: Annotated[str, Field(min_length=1)]
+    platform: str | None = None
+    groups: list[str] = []
+    expires_in_seconds: Annotated[int, Field(ge=-_SECONDS_MAX, le=_SECONDS_MAX)] = 3600
+    token_use: Literal["id", "access"] = "id"  # noqa: S105
+
+
+class TokenIssuer:
+    """Signs tokens with the key of the user pool that the API's authorizer trusts."""
+
+    def __init__(self, authorizer: JwtAuthorizer) -> None:
+        """Sign tokens that this authorizer accepts."""
+        self._authorizer = authorizer
+
+    def issue(self, request: TokenRequest) -> str:
+        """Sign a token as Cognito does. Raises LookupError if the stack trusts another issuer."""
+        pool_id = pool_id_of(self._authorizer.issuer)
+        pools = cognitoidp_backends[ACCOUNT_ID][REGION].user_pools
+        if pool_id not in pools:
+            raise LookupError(f"tokens for this stack come from {self._authorizer.issuer}")
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "sub": request.user,
+            "iss": self._authorizer.issuer,
+            "token_use": request.token_use,
+            "iat": min(now, now + request.expires_in_seconds),
+            "auth_time": now,
+            "exp": now + request.expires_in_seconds,
+            "jti": str(uuid.uuid4()),
+        }
+        if request.groups:
+            claims["cognito:groups"] = request.groups
+        client_id = self._authorizer.audience[0]
+        if request.token_use == "access":  # noqa: S105
+            claims |= {"client_id": client_id, "username": request.user, "scope": "aws.cognito.signin.user.admin"}
+        else:
+            claims |= {"aud": client_id, "cognito:username": request.user}
+            if request.platform is not None:
+                claims["custom:platform"] = request.platform
+        key = pools[pool_id].json_web_key
+        # moto publishes the pool's only key under this id.
+        return jwt.encode({"alg": "RS256", "kid": "dummy"}, claims, key)
+
+
+class TokenEndpoint:
+    """The API, and the token endpoint beside it."""
+
+    def __init__(self, issuer: TokenIssuer, api: Application) -> None:
+        """Pass every path except `PATH` to the API."""
+        self._issuer = issuer
+        self._api = api
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Respond to a request."""
+        if environ["PATH_INFO"] != PATH:
+            return self._api(environ, start_response)
+        return self._respond(Request(environ))(environ, start_response)
+
+    def _respond(self, request: Request) -> Response:
+        if request.method != "POST":
+            return _problem(HTTPStatus.METHOD_NOT_ALLOWED, "POST a JSON object with a user.")
+        try:
+            token = self._issuer.issue(TokenRequest.model_validate_json(request.get_data()))
+        except ValidationError as error:
+            fields = [{"field": ".".join(map(str, item["loc"])) or "body", "message": item["msg"]} for item in error.errors()]
+            return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(f"{f['field']}: {f['message']}" for f in fields), errors=fields)
+        except LookupError as error:
+            return _problem(HTTPStatus.CONFLICT, str(error))
+        return Response(json.dumps({"token": token}), content_type="application/json")
+
+
+def _problem(status: HTTPStatus, detail: str, errors: list[dict[str, str]] | None = None) -> Response:
+    document = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail, **({"errors": errors} if errors else {})}
+    return Response(json.dumps(document), status, content_type="application/problem+json")

@@ -1,0 +1,37 @@
+"""The simulated AWS account: its names, its credentials, and clients for it."""
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+# boto3 makes a client's methods at run time, from the service's model.
+type Client = Any
+
+ACCOUNT_ID = "123456789012"
+REGION = "us-east-1"
+PARTITION = "aws"
+URL_SUFFIX = "amazonaws.com"
+
+# Credentials of no real account. Everything on this machine signs with them.
+ACCESS_KEY_ID = "LOCALACCESSKEYID0000"
+SECRET_ACCESS_KEY = "local-secret-access-key"  # noqa: S105
+
+
+def arn(service: str, resource: str) -> str:
+    """Return the ARN of a resource of this account in this region."""
+    return f"arn:{PARTITION}:{service}:{REGION}:{ACCOUNT_ID}:{resource}"
+
+
+def client(service: str, endpoint_url: str) -> Client:
+    """Make a client of a simulated service.
+
+    Each client has its own session, because boto3's shared session is not thread-safe.
+    """
+    session = boto3.Session(aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION)
+    config = Config(connect_timeout=5, read_timeout=70, retries={"total_max_attempts": 1})
+    if service == "s3":
+        # By default botocore signs URLs of this region the old way, which S3 refuses for new
+        # buckets.
+        config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "path"}))
+    return session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload]

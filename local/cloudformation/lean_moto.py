@@ -1,0 +1,89 @@
+"""moto with less copying, parsing and walking: the same responses, in flat memory."""
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+from moto.core.model_instances import model_data
+from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb import models
+from moto.dynamodb.models import DynamoDBBackend, Table
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.utils import json_path
+
+_SCALARS = ({"S"}, {"N"}, {"BOOL"}, {"NULL"})
+
+
+@contextmanager
+def lean_moto() -> Iterator[None]:
+    """Replace the parts of moto that get slower and larger with every request.
+
+    moto copies the whole table for each write of a transaction, and never frees a copy. Here a
+    transaction copies only its own items. Serializing does not walk a response down to each letter.
+    A workflow keeps its Lambda client and its parsed paths.
+    The caller must send one request at a time to DynamoDB.
+    """
+    with ExitStack() as stack:
+        for target, name, instead in _replacements():
+            stack.callback(setattr, target, name, getattr(target, name))
+            setattr(target, name, instead)
+        yield
+
+
+def _replacements() -> Iterator[tuple[Any, str, Any]]:
+    named: list[Mapping[str, Any]] = []
+    transact, client_for = DynamoDBBackend.transact_write_items, lambda_eval_utils.boto_client_for
+    walked = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 (moto has no public seam for it)
+
+    def transact_named(backend: Any, transact_items: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:  # noqa: ANN401 (moto's own)
+        named[:] = [write.get("Key") or write["Item"] for each in transact_items for write in each.values()]
+        try:
+            transact(backend, transact_items)
+        finally:
+            _clear_model_data()
+
+    def copied(original: Any) -> Any:  # noqa: ANN401 (moto's own)
+        return _copy_table(original, named) if isinstance(original, Table) else copy.deepcopy(original)
+
+    def written(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:  # noqa: ANN401 (moto's own)
+        if shape.name == "AttributeValue" and isinstance(value, dict) and value.keys() in _SCALARS:
+            serialized[key] = value
+        else:
+            walked(serializer, serialized, value, shape, key)
+
+    @cache
+    def cached_client(region: str, service: str) -> Any:  # noqa: ANN401 (boto3 makes its clients at run time)
+        return client_for(region=region, service=service)
+
+    yield DynamoDBBackend, "transact_write_items", transact_named
+    yield models, "copy", SimpleNamespace(deepcopy=copied)
+    yield BaseJSONSerializer, "_serialize_type_structure", written
+    yield json_path, "parse", cache(json_path.parse)
+    yield lambda_eval_utils, "boto_client_for", lambda *, region, service, **_: cached_client(region, service)
+
+
+def _copy_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 (moto's own)
+    """Copy a table so that the copy keeps these items as they are.
+
+    No other item changes meanwhile.
+    """
+    copied = copy.copy(table)
+    copied.items = defaultdict(dict, table.items)
+    for attributes in named:
+        hash_key, range_key = (DynamoType(attributes[name]) for name in (table.hash_key_attr, table.range_key_attr))
+        if hash_key in table.items:
+            copied.items[hash_key] = dict(copied.items[hash_key])
+            if item := table.items[hash_key].get(range_key):
+                copied.items[hash_key][range_key] = copy.deepcopy(item)
+    return copied
+
+
+def _clear_model_data() -> None:
+    """Clear moto's record of every table and item, which is for its dashboard. Most are copies."""
+    for model in model_data["dynamodb"].values():
+        model.instances_tracked.clear()

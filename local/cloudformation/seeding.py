@@ -1,0 +1,41 @@
+"""The values that a deployment gets by hand: its secrets, and the parameters of this machine."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from local.cloudformation.account import Client
+from local.cloudformation.resources import Resources
+
+LOCAL_REPLICATE_TOKEN = "r8_local_token_of_the_simulated_replicate"  # noqa: S105
+LOCAL_RUNWAY_KEY = "key_of_the_simulated_runway"
+LOCAL_STABLE_DIFFUSION_LOGIN = "darkroom:of_the_simulated_webui"
+
+
+def local_parameters(template: Mapping[str, Any], *, api_url: str, replicate_url: str, runway_url: str, stable_diffusion_url: str) -> dict[str, str]:
+    """Return the values for those of these parameters that the template declares."""
+    simulator = urlsplit(replicate_url).netloc
+    known = {
+        "DeliveryHosts": simulator,
+        "PrivateHosts": f"{simulator},127.0.0.1,localhost",
+        "PublicUrl": api_url,
+        "ReplicateBaseUrl": f"{replicate_url}/v1",
+        "RunwayBaseUrl": runway_url,
+        "RunwayDeliveryHosts": urlsplit(runway_url).netloc,
+        "StableDiffusionUrl": stable_diffusion_url,
+    }
+    return {name: value for name, value in known.items() if name in template.get("Parameters", {})}
+
+
+def fill_secrets(resources: Resources, secretsmanager: Client, *, token: str = LOCAL_REPLICATE_TOKEN, webhook_secret: str | None) -> None:
+    """Fill those secrets that the stack has. Without a webhook secret, that one stays empty."""
+    values = {
+        "ReplicateTokenSecret": token,
+        "ReplicateWebhookSecret": webhook_secret,
+        "RunwayKeySecret": LOCAL_RUNWAY_KEY,
+        "StableDiffusionLoginSecret": LOCAL_STABLE_DIFFUSION_LOGIN,
+    }
+    existing = resources.of_type("AWS::SecretsManager::Secret")
+    for logical_id, value in values.items():
+        if logical_id in existing and value:
+            secretsmanager.put_secret_value(SecretId=resources.ref(logical_id), SecretString=value)

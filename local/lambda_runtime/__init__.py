@@ -1,0 +1,1 @@
+"""The functions, in AWS's own Lambda Runtime Interface Emulator."""

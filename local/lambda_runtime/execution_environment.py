@@ -1,0 +1,173 @@
+"""One execution environment: AWS's Runtime Interface Emulator and the Python process of a function.
+
+The emulator behaves as Lambda does: an init, one invocation at a time, a time-out by SIGKILL, a
+fresh init after a crash, the limit on responses, and START, END and REPORT lines in the log.
+Its Python sees the function's folder, its layers and the runtime directory. It sees no packages
+and no environment variables of this machine.
+"""
+
+import contextlib
+import http.client
+import json
+import platform
+import re
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import samcli
+
+from local.lambda_runtime.functions import FunctionSpec
+from local.lambda_runtime.processes import Watchdog, end_session, free_ports
+
+_BINARIES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+_STARTING_SECONDS_MAX = 10.0
+# The emulator counts the init as part of the invocation. AWS counts it apart, at most 10 s.
+_RESPONSE_SECONDS_EXTRA = 15
+_TIMED_OUT = re.compile(rb"Task timed out after \d+\.\d\d seconds")
+
+
+class EmulatorUnavailable(Exception):
+    """AWS publishes no emulator for this machine."""
+
+
+@dataclass(frozen=True)
+class InvocationResponse:
+    """The response of an invocation: the function's own, or an error document if `failed`."""
+
+    payload: bytes
+    failed: bool
+
+
+def emulator() -> Path:
+    """Find AWS's Runtime Interface Emulator in the wheel of aws-sam-cli.
+
+    Raises EmulatorUnavailable.
+    """
+    architecture = _BINARIES.get(platform.machine().lower())
+    if sys.platform != "linux" or architecture is None:
+        raise EmulatorUnavailable(
+            "AWS's Lambda execution environment runs on Linux (x86_64, arm64) only: use a Linux machine, virtual machine or container, or deploy to AWS."
+        )
+    return Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{architecture}"
+
+
+class ExecutionEnvironment:
+    """A running emulator. The caller makes sure that it gets one invocation at a time."""
+
+    def __init__(self, function: FunctionSpec, *, runtime_dir: Path, log: Path, watchdog: Watchdog) -> None:
+        """Start the emulator; its output is appended to `log`. Raises TimeoutError."""
+        self.started_at = time.monotonic()
+        self.has_responded = False
+        # After a time-out or a crash the emulator may refuse the next invocation (Sandbox.Failure).
+        # So this execution environment must not be used again.
+        self.is_spent = False
+        self._function = function
+        self._watchdog = watchdog
+        self._ending = Lock()
+        self._has_ended = False
+        self._port, self._process = self._start(runtime_dir, log)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the emulator still runs."""
+        return self._process.poll() is None
+
+    def invoke(self, payload: bytes) -> InvocationResponse:
+        """Invoke the function once.
+
+        If the execution environment dies meanwhile, the response is Lambda's for a killed process.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._function.timeout_seconds + _RESPONSE_SECONDS_EXTRA)
+        try:
+            connection.request("POST", "/2015-03-31/functions/function/invocations", payload)
+            response = connection.getresponse()
+            status, body = response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            self.end()
+            return error_response("Runtime.ExitError", "Runtime exited with error: signal: killed")
+        finally:
+            connection.close()
+            self.has_responded = True
+        self.is_spent = status != http.client.OK or _TIMED_OUT.fullmatch(body) is not None
+        return read_response(status, body)
+
+    def end(self) -> None:
+        """Kill the emulator and its processes.
+
+        Only once: another process may get the same id later.
+        """
+        with self._ending:
+            if self._has_ended:
+                return
+            end_session(self._process.pid)
+            self._process.wait()
+            self._watchdog.forget(self._process.pid)
+            self._has_ended = True
+
+    def _start(self, runtime_dir: Path, log: Path) -> tuple[int, subprocess.Popen[bytes]]:
+        deadline = time.monotonic() + _STARTING_SECONDS_MAX
+        while time.monotonic() < deadline:
+            port, runtime_api_port = free_ports(2)
+            process = self._spawn(port, runtime_api_port, runtime_dir, log)
+            while process.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                    return port, process
+                time.sleep(0.005)
+            # Another process has taken one of the ports.
+            end_session(process.pid)
+            process.wait()
+            self._watchdog.forget(process.pid)
+        raise TimeoutError(f"the execution environment of {self._function.name} does not start; see {log}")
+
+    def _spawn(self, port: int, runtime_api_port: int, runtime_dir: Path, log: Path) -> subprocess.Popen[bytes]:
+        function = self._function
+        path = [function.task_root, *(layer / "python" for layer in function.layers), runtime_dir]
+        # The base interpreter runs without site-packages (-S, -s), so it imports only what is
+        # deployed. It writes no bytecode (-B), because /var/task is read-only on AWS.
+        python = [getattr(sys, "_base_executable", sys.executable), "-S", "-s", "-B", "-m", "awslambdaric", function.handler]
+        addresses = [
+            "--runtime-interface-emulator-address",
+            f"127.0.0.1:{port}",
+            "--runtime-api-address",
+            f"127.0.0.1:{runtime_api_port}",
+        ]
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [str(emulator()), *addresses, *python],
+                env={**function.variables, "PYTHONPATH": ":".join(map(str, path))},
+                cwd=function.task_root,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._watchdog.watch(process.pid)
+        return process
+
+
+def read_response(status: int, body: bytes) -> InvocationResponse:
+    """Read the emulator's HTTP response. `failed` is what Lambda's X-Amz-Function-Error says.
+
+    The emulator sends 200 with the error document of a handler that raised, and with a plain text
+    for a time-out.
+    """
+    if _TIMED_OUT.fullmatch(body):
+        return error_response("Sandbox.Timedout", body.decode())
+    if status != http.client.OK:
+        return InvocationResponse(body, failed=True)
+    # The runtime's own error documents have a request id and a stack trace; a handler's response
+    # hardly has both.
+    if body.startswith(b"{") and b'"errorType"' in body:
+        document = json.loads(body)
+        return InvocationResponse(body, failed=document.keys() >= {"errorType", "errorMessage", "requestId", "stackTrace"})
+    return InvocationResponse(body, failed=False)
+
+
+def error_response(error_type: str, message: str) -> InvocationResponse:
+    """Make the error document of a failed invocation."""
+    return InvocationResponse(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), failed=True)

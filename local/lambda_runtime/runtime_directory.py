@@ -1,0 +1,47 @@
+"""The runtime directory of an execution environment: only the packages of AWS's base image."""
+
+import importlib.metadata
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+_CLIENT = "awslambdaric"
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def install_runtime(parent: Path) -> Path:
+    """Copy AWS's runtime interface client and its requirements into a folder named by its version.
+
+    An existing folder is used as it is. Two processes may call this at once.
+    """
+    directory = parent / f"{_CLIENT}-{importlib.metadata.version(_CLIENT)}"
+    if directory.exists():
+        return directory
+    parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=parent))
+    for name in _with_requirements(_CLIENT):
+        _copy(importlib.metadata.distribution(name), unfinished)
+    try:
+        unfinished.rename(directory)
+    except OSError:
+        # Another process was faster.
+        shutil.rmtree(unfinished)
+    return directory
+
+
+def _with_requirements(name: str) -> list[str]:
+    requirements = importlib.metadata.requires(name) or []
+    # The requirement of an extra has a marker; the client's own requirements are plain.
+    plain = [found[0] for line in requirements if "extra ==" not in line and (found := _NAME.match(line))]
+    return [name, *(indirect for direct in plain for indirect in _with_requirements(direct))]
+
+
+def _copy(distribution: importlib.metadata.Distribution, directory: Path) -> None:
+    for file in distribution.files or []:
+        # A script in bin/ is recorded as ../../../bin/….
+        if ".." in file.parts or "__pycache__" in file.parts:
+            continue
+        target = directory / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(file.locate()), target)

@@ -1,5 +1,0 @@
-"""A simulated Replicate: the real HTTP API, real pictures, signed webhooks, and faults on request."""
-
-from local.replicate.server import SimulatedReplicate
-
-__all__ = ["SimulatedReplicate"]

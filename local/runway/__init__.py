@@ -1,5 +1,0 @@
-"""A simulated Runway: the developer API, real films, and faults on request."""
-
-from local.runway.server import SimulatedRunway
-
-__all__ = ["SimulatedRunway"]

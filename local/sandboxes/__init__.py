@@ -1,1 +1,0 @@
-"""The functions in AWS's own Lambda sandbox."""

@@ -1,0 +1,1 @@
+"""The common parts of the simulated providers: server, timers, routes, faults, drawn files."""

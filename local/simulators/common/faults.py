@@ -1,0 +1,93 @@
+"""Faults that a simulator injects, each with its probability."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, cast
+
+from local.simulators.common.seeded_random import seeded_random
+
+_SECONDS_MAX = 3600
+_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+_SECONDS = {"type": "number", "minimum": 0, "maximum": _SECONDS_MAX}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultSettings:
+    """The settings of the faults. A provider adds its own as fields.
+
+    A field is a text, a number of seconds if its name ends with `_seconds`, or a probability from
+    0 to 1. TEXTS holds the allowed values of a text that is limited to a few.
+
+    - seed: of the random numbers; null makes them unpredictable.
+    """
+
+    TEXTS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    seed: int | None = None
+
+
+class FaultInjector[Settings: FaultSettings, Fault: str]:
+    """Decides which faults happen, by the current settings.
+
+    A setting that is not set has its default.
+    """
+
+    def __init__(self, defaults: Settings, check: Callable[[object, Mapping[str, Any]], None]) -> None:
+        """Begin with the defaults.
+
+        `check` takes a document and its JSON Schema. It raises the provider's own refusal of an
+        invalid document.
+        """
+        self._defaults = defaults
+        self._check = check
+        self._lock = threading.Lock()
+        self._settings = defaults
+        self._random = seeded_random(defaults.seed)
+
+    @property
+    def settings(self) -> Settings:
+        """The current settings."""
+        return self._settings
+
+    def document(self) -> dict[str, Any]:
+        """Return the current settings by their names."""
+        return asdict(self._settings)
+
+    def set(self, document: object) -> None:
+        """Replace the settings.
+
+        Raises the provider's refusal, which names each unknown or invalid one.
+        """
+        self._check(document, _schema_of(self._defaults))
+        with self._lock:
+            self._settings = replace(self._defaults, **cast("dict[str, Any]", document))
+            self._random = seeded_random(self._settings.seed)
+
+    def happens(self, fault: Fault) -> bool:
+        """Decide whether a fault happens.
+
+        A probability of 0 or 1 draws no random number. So a seed gives a test the same result
+        whatever other faults are certain.
+        """
+        probability: float = getattr(self._settings, fault)
+        if probability in (0, 1):
+            return bool(probability)
+        with self._lock:
+            return self._random.random() < probability
+
+
+def _schema_of(settings: FaultSettings) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {field.name: _schema_of_fault(field.name, settings) for field in fields(settings)},
+    }
+
+
+def _schema_of_fault(name: str, settings: FaultSettings) -> dict[str, Any]:
+    if name == "seed":
+        return {"type": ["integer", "null"]}
+    if isinstance(getattr(settings, name), str):
+        return {"type": "string", **({"enum": list(settings.TEXTS[name])} if name in settings.TEXTS else {})}
+    return _SECONDS if name.endswith("_seconds") else _PROBABILITY

@@ -1,0 +1,49 @@
+"""What a simulated model makes of its input images.
+
+The result depends on them and on the prompt.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+from PIL import Image, ImageDraw, ImageOps
+
+_SHARE_OF_THE_PROMPT = 0.35
+_SIDE_PIXELS_MAX = 4096
+_INSETS_PER_SIDE = 4
+
+
+def open_image(source: bytes) -> Image.Image:
+    """Return a file's image, upright."""
+    with Image.open(BytesIO(source)) as image:
+        return ImageOps.exif_transpose(image).convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def blend(landscape: Image.Image, sources: Sequence[bytes]) -> Image.Image:
+    """Blend the prompt's landscape into the first image.
+
+    The other images appear small in a corner.
+    """
+    first = ImageOps.fit(open_image(sources[0]).convert("RGB"), landscape.size)
+    image = Image.blend(first, landscape, _SHARE_OF_THE_PROMPT)
+    side = min(image.size) // _INSETS_PER_SIDE
+    for number, source in enumerate(sources[1:]):
+        inset = ImageOps.fit(open_image(source).convert("RGB"), (side, side))
+        image.paste(inset, (image.width - (number + 1) * side, image.height - side))
+    return image
+
+
+def enlarge(source: bytes, scale: float) -> Image.Image:
+    """Enlarge an image, up to a size that this machine bears."""
+    image = open_image(source)
+    scale = min(scale, _SIDE_PIXELS_MAX / max(image.size))
+    return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BICUBIC)
+
+
+def cut_out(source: bytes) -> Image.Image:
+    """Keep the middle of an image, with soft edges, and make the rest transparent."""
+    image = open_image(source).convert("RGBA")
+    mask = Image.new("L", (4 * image.width, 4 * image.height))
+    ImageDraw.Draw(mask).ellipse((0, 0, mask.width - 1, mask.height - 1), 255)
+    image.putalpha(mask.reduce(4))
+    return image

@@ -1,0 +1,70 @@
+"""The tables of the simulated models: TOML, one file per model."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from pydantic import BaseModel, ValidationError
+
+type Schema = Mapping[str, Any]
+
+_KEYWORDS = {*Draft202012Validator.VALIDATORS, "default", "minContains", "maxContains"}
+
+
+class ModelFileInvalid(ValueError):
+    """A model's file is broken. The message names the file, the key and the fault."""
+
+
+def read_models[Model: BaseModel](folder: Path, model_type: type[Model], *, group: str) -> tuple[Model, ...]:
+    """Read every `<folder>/<group>/<name>.toml`, in the order of their paths.
+
+    A model gets the name of its file in the field `name`, and the name of the file's folder in the
+    field that `group` names. Raises ModelFileInvalid for a file that is not TOML or not a model.
+    """
+    paths = sorted(folder.glob("*/*.toml"))
+    return tuple(_read(path, model_type, {group: path.parent.name, "name": path.stem}) for path in paths)
+
+
+def _read[Model: BaseModel](path: Path, model_type: type[Model], names: dict[str, str]) -> Model:
+    try:
+        document = tomllib.loads(path.read_text())
+        if repeated := sorted(document.keys() & names.keys()):
+            raise ModelFileInvalid(f"{path}: {', '.join(repeated)}: the path of the file says this")
+        # Strict validation makes a tuple of a list only if the document is JSON.
+        return model_type.model_validate_json(json.dumps(names | document), strict=True)
+    except ValidationError as error:
+        found = error.errors()[0]
+        key = ".".join(map(str, found["loc"]))
+        raise ModelFileInvalid(f"{path}: {key}: {found['msg']}") from error
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise ModelFileInvalid(f"{path}: {error}") from error
+
+
+def check_schemas(schemas: Mapping[str, Schema], more_keywords: frozenset[str] = frozenset()) -> Mapping[str, Schema]:
+    """Return the JSON Schemas of a model's inputs, by the inputs' names.
+
+    `more_keywords` are those that only the provider's own validator knows. Raises ValueError for
+    a schema that is invalid, has an unknown keyword or refuses its own default.
+    """
+    for name, schema in schemas.items():
+        for fault in _faults(schema, more_keywords):
+            raise ValueError(f"{name}: {fault}")
+    return schemas
+
+
+def _faults(schema: Schema, more_keywords: frozenset[str]) -> Iterator[str]:
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        yield error.message
+        return
+    if unknown := sorted(schema.keys() - _KEYWORDS - more_keywords):
+        yield f"unknown keyword {', '.join(unknown)}"
+    if "type" not in schema:
+        yield "type is missing"
+    if "default" in schema and not Draft202012Validator(schema).is_valid(schema["default"]):
+        yield "the default is not valid"

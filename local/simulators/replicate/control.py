@@ -1,0 +1,43 @@
+"""Routes that the real Replicate does not have: the faults, and logs for tests."""
+
+from dataclasses import dataclass
+
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Response
+
+from local.simulators.common.control import fault_rule
+from local.simulators.common.routing import JsonRequest, json_response
+from local.simulators.replicate.deliveries import Deliveries
+from local.simulators.replicate.faults import Faults
+from local.simulators.replicate.predictions import PredictionStore
+from local.simulators.replicate.webhooks import Outbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """The routes for tests and demonstrations."""
+
+    base_url: str
+    faults: Faults
+    store: PredictionStore
+    outbox: Outbox
+    deliveries: Deliveries
+
+    def rules(self) -> list[Rule]:
+        """Return the routes."""
+        return [
+            fault_rule(self.faults),
+            Rule("/sim/predictions", methods=["GET"], endpoint=self._get_predictions),
+            Rule("/sim/webhooks", methods=["GET"], endpoint=self._get_webhooks),
+            Rule("/sim/deliveries", methods=["GET"], endpoint=self._get_deliveries),
+        ]
+
+    def _get_predictions(self, _request: JsonRequest) -> Response:
+        """Return every prediction, oldest first. Faults and the retention do not affect it."""
+        return json_response({"predictions": [each.document(self.base_url) for each in self.store.all()]})
+
+    def _get_webhooks(self, _request: JsonRequest) -> Response:
+        return json_response({"webhooks": self.outbox.tries()})
+
+    def _get_deliveries(self, _request: JsonRequest) -> Response:
+        return json_response({"deliveries": self.deliveries.requests()})

@@ -1,0 +1,69 @@
+"""Output images. The inputs alone determine an image. It is drawn when a client fetches it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from typing import Literal
+
+from PIL import Image
+
+from local.simulators.common.image_transform import blend, cut_out, enlarge
+from local.simulators.common.landscape import draw_landscape
+
+type Format = Literal["webp", "png", "jpg"]
+
+IMAGES_CACHED_MAX = 32
+
+_CONTENT_TYPES = {"webp": "image/webp", "png": "image/png", "jpg": "image/jpeg"}
+_PILLOW_FORMATS = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputImage:
+    """An image. The same values give the same bytes.
+
+    `quality` is from 0 to 100; PNG has none. `sources` are its input images.
+    """
+
+    prompt: str
+    seed: int
+    index: int
+    width: int
+    height: int
+    format: Format
+    quality: int
+    makes: Literal["image", "enlargement", "cutout"] = "image"
+    scale: float = 1
+    sources: tuple[bytes, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the URL."""
+        return f"out-{self.index}.{self.format}"
+
+    @property
+    def content_type(self) -> str:
+        """The media type."""
+        return _CONTENT_TYPES[self.format]
+
+    def render(self) -> bytes:
+        """Return the file."""
+        return _render(self)
+
+
+@lru_cache(maxsize=IMAGES_CACHED_MAX)
+def _render(image: OutputImage) -> bytes:
+    drawn = _draw(image)
+    file = BytesIO()
+    drawn.convert("RGB" if image.format == "jpg" else drawn.mode).save(file, _PILLOW_FORMATS[image.format], quality=image.quality)
+    return file.getvalue()
+
+
+def _draw(image: OutputImage) -> Image.Image:
+    match image.makes:
+        case "enlargement":
+            return enlarge(image.sources[0], image.scale)
+        case "cutout":
+            return cut_out(image.sources[0])
+    landscape = draw_landscape(image.prompt, image.seed, image.index, (image.width, image.height))
+    return blend(landscape, image.sources) if image.sources else landscape

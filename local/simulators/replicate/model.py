@@ -1,0 +1,198 @@
+"""A model of the API: its name, its version, its inputs and its output."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from local.simulators.common.model_files import check_schemas
+from local.simulators.replicate.validation import Schema
+
+type Inputs = Mapping[str, Any]
+
+PIXELS_BY_ASPECT_RATIO = {
+    "1:1": (1024, 1024),
+    "16:9": (1344, 768),
+    "21:9": (1536, 640),
+    "3:2": (1216, 832),
+    "2:3": (832, 1216),
+    "4:5": (896, 1088),
+    "5:4": (1088, 896),
+    "4:3": (1152, 896),
+    "3:4": (896, 1152),
+    "9:16": (768, 1344),
+    "9:21": (640, 1536),
+    "2:1": (1408, 704),
+    "1:2": (704, 1408),
+    "16:10": (1280, 800),
+    "10:16": (800, 1280),
+    "3:1": (1536, 512),
+    "1:3": (512, 1536),
+}
+LINES_BY_RESOLUTION = {"480p": 480, "512p": 512, "720p": 720, "768p": 768, "1080p": 1080}
+
+
+class Rejection(BaseModel, frozen=True, extra="forbid"):
+    """Inputs that a model accepts and then fails on.
+
+    `when` is a JSON Schema of the inputs, defaults included. `error` is the prediction's error.
+    """
+
+    when: Schema
+    error: str
+
+    @field_validator("when")
+    @classmethod
+    def _check_schema(cls, when: Schema) -> Schema:
+        try:
+            Draft202012Validator.check_schema(when)
+        except SchemaError as error:
+            raise ValueError(error.message) from error
+        return when
+
+    def applies(self, inputs: Inputs) -> bool:
+        """Return whether the model fails on these inputs."""
+        return bool(Draft202012Validator(self.when).is_valid(inputs))
+
+
+class Model(BaseModel, frozen=True, extra="forbid"):
+    """A model as its file in `models/<owner>/<name>.toml` describes it.
+
+    Only an official model may be called without its version. The file of an official model names no
+    version: a hash of the model's name replaces the real id, which no client needs.
+    """
+
+    owner: str
+    name: str
+    description: str
+    official: bool
+    version: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", validate_default=True)] = ""
+    output: Literal["uri", "uri[]"]
+    makes: Literal["image", "enlargement", "cutout", "video"] = "image"
+    inputs: Mapping[str, Schema]
+    required: tuple[str, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _default_version(cls, version: str, others: ValidationInfo) -> str:
+        if version or not others.data.get("official"):
+            return version
+        full_name = f"{others.data['owner']}/{others.data['name']}"
+        return hashlib.sha256(full_name.encode()).hexdigest()
+
+    @field_validator("inputs")
+    @classmethod
+    def _check_inputs(cls, inputs: Mapping[str, Schema]) -> Mapping[str, Schema]:
+        return check_schemas(inputs)
+
+    @field_validator("required")
+    @classmethod
+    def _check_required(cls, required: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
+        if unknown := set(required) - others.data.get("inputs", {}).keys():
+            raise ValueError(f"no input is named {', '.join(sorted(unknown))}")
+        return required
+
+    @property
+    def full_name(self) -> str:
+        """The owner and the name."""
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the inputs. Like the real API it ignores unknown inputs."""
+        return {"title": "Input", "type": "object", "required": list(self.required), "properties": dict(self.inputs)}
+
+    def with_defaults(self, given: Inputs) -> dict[str, Any]:
+        """Return the inputs with the model's defaults."""
+        defaults = {name: schema["default"] for name, schema in self.inputs.items() if "default" in schema}
+        # JSON Schema takes 2.0 for an integer, but Python's range does not.
+        integers = {name: int(value) for name, value in given.items() if self.inputs.get(name, {}).get("type") == "integer"}
+        return {**defaults, **given, **integers}
+
+
+def source_urls(model: Model, inputs: Inputs) -> list[str]:
+    """Return the URLs of the input files, in the order of the model's inputs."""
+    found: list[str] = []
+    for name, schema in model.inputs.items():
+        if name in inputs and "uri" in (schema.get("format"), schema.get("items", {}).get("format")):
+            found += inputs[name] if isinstance(inputs[name], list) else [inputs[name]]
+    return found
+
+
+def size_in_pixels(inputs: Inputs) -> tuple[int, int]:
+    """Return the width and the height of the output for these inputs, defaults included.
+
+    The lines of a video's resolution are its shorter side.
+    """
+    ratio = inputs.get("aspect_ratio", "custom")
+    if lines := LINES_BY_RESOLUTION.get(inputs.get("resolution", "")):
+        across, down = (int(part) for part in (ratio if ":" in ratio else "16:9").split(":"))
+        shorter = min(across, down)
+        return 2 * round(lines * across / shorter / 2), 2 * round(lines * down / shorter / 2)
+    if ratio not in PIXELS_BY_ASPECT_RATIO:
+        return inputs.get("width", 1024), inputs.get("height", 1024)
+    width, height = PIXELS_BY_ASPECT_RATIO[ratio]
+    return (width // 2, height // 2) if inputs.get("megapixels") == "0.25" else (width, height)
+
+
+def model_document(model: Model, base_url: str) -> dict[str, Any]:
+    """Return the response of `GET /v1/models/{owner}/{name}`."""
+    return {
+        "url": f"{base_url}/{model.full_name}",
+        "owner": model.owner,
+        "name": model.name,
+        "description": model.description,
+        "visibility": "public",
+        "is_official": model.official,
+        "github_url": None,
+        "paper_url": None,
+        "license_url": None,
+        "run_count": 0,
+        "cover_image_url": None,
+        "default_example": None,
+        "latest_version": version_document(model),
+    }
+
+
+def version_document(model: Model) -> dict[str, Any]:
+    """Return the response of `GET /v1/models/{owner}/{name}/versions/{id}`.
+
+    A model has one version here.
+    """
+    return {
+        "id": model.version,
+        "created_at": "2024-08-01T00:00:00.000000Z",
+        "cog_version": "0.9.20",
+        "openapi_schema": _openapi_schema(model),
+    }
+
+
+def _openapi_schema(model: Model) -> dict[str, Any]:
+    """Return the OpenAPI schema. Like Cog's, it has a schema of its own for each enumeration."""
+    properties: dict[str, Any] = {}
+    enumerations: dict[str, Any] = {}
+    for order, (name, schema) in enumerate(model.inputs.items()):
+        if "enum" in schema:
+            enumerations[name] = {"title": name, "type": schema["type"], "enum": schema["enum"]}
+            rest = {key: value for key, value in schema.items() if key not in {"type", "enum"}}
+            properties[name] = {"allOf": [{"$ref": f"#/components/schemas/{name}"}], **rest, "x-order": order}
+        else:
+            properties[name] = {"title": name, **schema, "x-order": order}
+    uri = {"type": "string", "format": "uri"}
+    output = uri if model.output == "uri" else {"type": "array", "items": uri}
+    return {
+        "openapi": "3.0.2",
+        "info": {"title": "Cog", "version": "0.1.0"},
+        "paths": {},
+        "components": {
+            "schemas": {
+                "Input": {**model.input_schema, "properties": properties},
+                "Output": {"title": "Output", **output},
+                **enumerations,
+            }
+        },
+    }

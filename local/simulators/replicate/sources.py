@@ -1,0 +1,49 @@
+"""The input files of a model. The run fetches them, as the real one does, or reads a data URL."""
+
+from base64 import b64decode
+from io import BytesIO
+
+import requests
+from PIL import Image
+
+SOURCE_BYTES_MAX = 100_000_000
+_TIMEOUT_SECONDS = 5.0
+
+
+class SourceUnusable(Exception):
+    """The file cannot be fetched or is not an image; the message is the prediction's error."""
+
+
+def fetch_source(url: str) -> bytes:
+    """Fetch an image, or read it from a data URL. Raises SourceUnusable."""
+    return check_image(_from_data_url(url) if url.startswith("data:") else _fetch(url))
+
+
+def check_image(body: bytes) -> bytes:
+    """Return the body if it is an image. Raises SourceUnusable."""
+    try:
+        with Image.open(BytesIO(body)) as image:
+            image.load()
+    except Exception as error:
+        raise SourceUnusable("cannot identify image file") from error
+    return body
+
+
+def _from_data_url(url: str) -> bytes:
+    head, _, data = url.partition(",")
+    try:
+        return b64decode(data, validate=True) if head.endswith(";base64") else data.encode()
+    except ValueError as error:
+        raise SourceUnusable("malformed data URL") from error
+
+
+def _fetch(url: str) -> bytes:
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            response = session.get(url, timeout=_TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        raise SourceUnusable(f"could not fetch {url.partition('?')[0]}") from error
+    if not response.ok or len(response.content) > SOURCE_BYTES_MAX:
+        raise SourceUnusable(f"could not fetch {url.partition('?')[0]}: {response.status_code}")
+    return response.content

@@ -1,0 +1,96 @@
+"""The HTTP API under `/v1`, with the faults of requests and responses."""
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import cast
+
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Response
+
+from local.simulators.common.clock import Clock
+from local.simulators.common.routing import JsonRequest, Router, json_response
+from local.simulators.runway import problems
+from local.simulators.runway.faults import Faults
+from local.simulators.runway.lifecycle import Lifecycle
+from local.simulators.runway.model import MODELS, Inputs, find_model
+from local.simulators.runway.outcomes import decide_outcome
+from local.simulators.runway.outputs import Outputs
+from local.simulators.runway.tasks import Status, Task, TaskStore
+
+VERSION = "2024-11-06"
+
+_KEY = re.compile(r"Bearer key_\S+")
+
+
+@dataclass(eq=False, kw_only=True)
+class Api:
+    """The API of the real Runway."""
+
+    store: TaskStore
+    lifecycle: Lifecycle
+    outputs: Outputs
+    faults: Faults
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        """Create the routes."""
+        self._router = Router(
+            [
+                Rule(f"/v1/<any({','.join(MODELS)}):endpoint>", methods=["POST"], endpoint=self._create),
+                Rule("/v1/tasks/<task_id>", methods=["GET"], endpoint=self._get),
+                Rule("/v1/tasks/<task_id>", methods=["DELETE"], endpoint=self._delete),
+            ],
+            problems.error_response,
+        )
+
+    def respond(self, request: JsonRequest) -> Response:
+        """Return the response. Raises ConnectionAbortedError for the fault of a lost response."""
+        refusal = self._refusal(request)
+        return refusal.response() if refusal else self._router.respond(request)
+
+    def _refusal(self, request: JsonRequest) -> problems.Problem | None:
+        if not _KEY.fullmatch(request.headers.get("Authorization", "")):
+            return problems.unauthenticated()
+        if request.headers.get("X-Runway-Version") != VERSION:
+            return problems.unknown_version()
+        if self.faults.happens("unavailable"):
+            return problems.unavailable()
+        if self.faults.happens("server_error"):
+            return problems.server_error()
+        if self.faults.happens("throttle"):
+            return problems.throttled()
+        return None
+
+    def _create(self, request: JsonRequest, endpoint: str) -> Response:
+        body = request.document()
+        model, inputs = find_model(endpoint, body)
+        if self.faults.happens("no_credits"):
+            raise problems.no_credits()
+        outcome = decide_outcome(inputs, self.faults)
+        task = Task(
+            endpoint=endpoint,
+            body=cast("Inputs", body),
+            outcome=outcome,
+            created_at=self.clock(),
+            cost=model.cost(inputs),
+            status=Status.THROTTLED if outcome.throttled_seconds else Status.PENDING,
+        )
+        self.lifecycle.begin(task)
+        if self.faults.happens("lost_create_answer"):
+            raise ConnectionAbortedError
+        return json_response({"id": task.id, "estimatedCost": {"credits": task.cost}})
+
+    def _get(self, _request: JsonRequest, task_id: str) -> Response:
+        task = self._find_task(task_id)
+        return json_response(task.document(self.clock(), self.outputs.urls(task)))
+
+    def _delete(self, _request: JsonRequest, task_id: str) -> Response:
+        self.lifecycle.delete(self._find_task(task_id))
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    def _find_task(self, task_id: str) -> Task:
+        task = self.store.find(task_id)
+        if task is None:
+            raise problems.no_task()
+        return task

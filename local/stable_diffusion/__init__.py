@@ -1,5 +1,0 @@
-"""A simulated Stable Diffusion WebUI: its API, real pictures, one run after the other, and faults on request."""
-
-from local.stable_diffusion.server import SimulatedStableDiffusion
-
-__all__ = ["SimulatedStableDiffusion"]

@@ -1,0 +1,91 @@
+"""The faults of the simulated Runway happen on request, and only then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from tests.integration.simulated_runway.wire import DOCUMENTATION, Api
+
+NO_CREDITS = "You do not have enough credits to run this task."
+
+
+class TestFaults:
+    @pytest.mark.parametrize(("fault", "status"), [("throttle", 429), ("unavailable", 503), ("server_error", 500)])
+    def test_of_requests_create_and_delete_nothing(self, api: Api, fault: str, status: int) -> None:
+        task_id = api.create()
+        api.set_faults(**{fault: 1})
+
+        answers = [api.post(), api.request("GET", f"/v1/tasks/{task_id}"), api.request("DELETE", f"/v1/tasks/{task_id}")]
+
+        assert [(answer.status_code, list(answer.json())) for answer in answers] == [(status, ["error"])] * 3
+        assert [(each["id"], each["deleted"]) for each in api.all()] == [(task_id, False)]
+
+    def test_no_credits_has_the_status_of_an_invalid_input(self, api: Api) -> None:
+        api.set_faults(no_credits=1)
+
+        answer = api.post()
+
+        assert (answer.status_code, answer.json()) == (400, {"error": NO_CREDITS, "docUrl": DOCUMENTATION})
+        assert api.post(ratio="16:9").json()["error"] == "Validation of body failed"
+        assert api.all() == []
+
+    def test_a_lost_response_leaves_a_running_task(self, api: Api) -> None:
+        api.set_faults(lost_create_answer=1)
+
+        with pytest.raises(requests.ConnectionError):
+            api.post()
+
+        [task] = api.all()
+        assert api.finished(task["id"])["status"] == "SUCCEEDED"
+
+    @pytest.mark.parametrize(
+        ("fault", "end"),
+        [
+            ("fail", {"status": "FAILED", "failureCode": "INTERNAL.BAD_OUTPUT.CODE01", "cost": {"credits": 0}}),
+            ("flag", {"status": "FAILED", "failureCode": "SAFETY.OUTPUT.VIDEO", "cost": {"credits": 0}}),
+            ("cancel", {"status": "CANCELLED", "cost": {"credits": 24}}),
+            ("no_output", {"status": "SUCCEEDED", "output": [], "cost": {"credits": 24}}),
+        ],
+    )
+    def test_a_task_can_fail(self, api: Api, fault: str, end: dict[str, Any]) -> None:
+        api.set_faults(**{fault: 1})
+
+        done = api.finished(api.create())
+
+        assert {name: value for name, value in done.items() if name not in {"id", "createdAt", "failure"}} == end
+        assert ("failure" in done) == (done["status"] == "FAILED")
+
+    @pytest.mark.parametrize("prompt", ["please flag me now", "Flag me"])
+    def test_a_flagged_prompt_always_fails(self, api: Api, prompt: str) -> None:
+        done = api.finished(api.create(promptText=prompt))
+
+        assert (done["status"], done["failureCode"]) == ("FAILED", "SAFETY.INPUT.TEXT")
+
+    def test_repeat_for_the_same_seed(self, api: Api) -> None:
+        def statuses() -> list[int]:
+            api.set_faults(throttle=0.5, seed=3)
+            return [api.post().status_code for _ in range(12)]
+
+        first = statuses()
+
+        assert first == statuses()
+        assert set(first) == {200, 429}
+
+    def test_that_are_unnamed_return_to_their_defaults(self, api: Api) -> None:
+        defaults = requests.get(f"{api.simulator.base_url}/faults", timeout=5).json()
+        api.set_faults(fail=0.2, run_seconds=3)
+
+        assert api.set_faults(throttle=0.5).json() == {**defaults, "throttle": 0.5}
+
+    @pytest.mark.parametrize("wrong", [{"lose_webhook": 0.5}, {"throttle": 1.5}, {"throttle": -1}, {"fail": True}, {"run_seconds": "1"}, {"seed": 1.5}])
+    def test_that_are_invalid_are_named_and_change_nothing(self, api: Api, wrong: dict[str, object]) -> None:
+        before = requests.get(f"{api.simulator.base_url}/faults", timeout=5).json()
+
+        answer = api.set_faults(flag=1, **wrong)
+
+        assert answer.status_code == 400
+        assert next(iter(wrong)) in answer.text
+        assert requests.get(f"{api.simulator.base_url}/faults", timeout=5).json() == before
