@@ -77,6 +77,20 @@ class TestSecondAttempt:
         assert len(self.predictions()) == 2
         assert stored(job).failure == failure(FailureCode.PREDICTION_FAILED)
 
+    def test_follows_a_prediction_that_was_found_after_a_lost_response(self) -> None:
+        self.faults(fail=1, lost_create_answer=1)
+        job = held_job()
+        with pytest.raises(RetryLater):
+            self.enter(job)
+        self.ended_predictions(1)
+        self.faults(run_seconds=30)
+
+        self.enter(job, state_entry=1)
+
+        first, second = stored(job).attempts
+        assert [first.prediction_id, second.prediction_id] == [each["id"] for each in self.predictions()]
+        assert first.finished_at
+
     def test_a_refused_prompt_is_not_asked_again(self) -> None:
         self.faults(flag_sensitive=1)
         job = held_job()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from samcli.yamlhelper import yaml_parse
 
 from darkroom.domain import errors, recovery
 from darkroom.domain.errors import UNKNOWN_SECONDS
-from functions.request_prediction import handler as request_prediction
+from darkroom.domain.prediction_step import LEASE_SECONDS
 from tests.aws import ROOT, TEMPLATE, folder_of
 
 TEXT = (ROOT / "workflow.asl.yaml").read_text()
@@ -142,7 +141,7 @@ def test_a_state_outlasts_its_function(state: str) -> None:
 
 
 def test_a_lease_outlasts_whoever_asks_until_what_was_asked_for_shows() -> None:
-    assert timedelta(seconds=function_of("RequestPrediction")["Timeout"] + UNKNOWN_SECONDS) <= request_prediction._LEASE
+    assert function_of("RequestPrediction")["Timeout"] + UNKNOWN_SECONDS <= LEASE_SECONDS
 
 
 def test_recovery_waits_until_every_invocation_of_the_workflow_is_gone() -> None:

@@ -1,0 +1,206 @@
+"""Workflow state RequestPrediction: make sure that the job has one prediction at its provider.
+
+`domain/prediction_step.py` decides, and this module does. Each attempt is on the job before its request is sent, under a lease: an
+invocation that dies leaves behind what the next one needs to find the prediction.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from typing import Literal, NoReturn
+from urllib.parse import quote
+
+from darkroom import clock
+from darkroom.aws import step_functions
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import GenerationFailed, LookupUnsupported, NotFound, ProviderBusy, ProviderUnavailable, RetryLater
+from darkroom.domain.failures import failure
+from darkroom.domain.jobs import Attempt, Job
+from darkroom.domain.prediction_step import LEASE_SECONDS, RECHECK_SECONDS, Act, Busy, CloseAttempt, Event, Fail, Observation, Poll, Wait, next_action
+from darkroom.domain.predictions import Prediction, PredictionRequest
+from darkroom.domain.recovery import running_check_at
+from darkroom.domain.references import Reference
+from darkroom.media import bucket
+from darkroom.observability import logger
+from darkroom.providers import provider_named
+from darkroom.services.finish_job import cancel_orphan
+from darkroom.settings import settings
+from darkroom.storage import jobs, provider_queue
+
+_CLOCK_SKEW = timedelta(minutes=1)
+_JITTER_FACTOR_MAX = 1.5
+
+
+def request_prediction(account: AccountId, job_id: str, *, task_token: str, state_entry: str) -> None:
+    """Store the task token, then bring the job as far as it can be brought now.
+
+    Raises RetryLater to have the workflow wait, and GenerationFailed to have it end the job. Returns when the workflow was resumed, or
+    sleeps until a webhook or its time-out.
+    """
+    now = clock.now()
+    job = jobs.read(account, job_id)
+    logger.append_keys(job_id=job_id)
+    current = jobs.store_task_token(job, task_token, state_entry, next_check_at=running_check_at(job, now))
+    if current is None:
+        _leave(job, task_token)
+        return
+    with jobs.recording_failures(current):
+        _Step(current, task_token, state_entry).run()
+
+
+def _leave(job: Job, task_token: str) -> None:
+    """Let a job that has ended go on to StoreOutput, which does nothing for it. A token older than the stored one is left to its time-out."""
+    if jobs.read(job.account, job.job_id).status.is_final:
+        step_functions.resume(task_token)
+
+
+class _Step:
+    """One invocation: it acts, observes, and decides again, until the workflow is resumed, waits, sleeps or fails."""
+
+    def __init__(self, job: Job, task_token: str, state_entry: str) -> None:
+        self.job = job
+        self.provider = provider_named(job.model_input.provider)
+        self.task_token = task_token
+        self.state_entry = state_entry
+        self.entered_at = clock.now()
+        self.receives_webhooks = bool(settings().public_url) and self.provider.SUPPORTS_WEBHOOKS
+
+    def run(self) -> None:
+        seen: Observation = Event.ENTERED
+        while (observed := self._act(seen)) is not None:
+            seen = observed
+
+    def _act(self, seen: Observation) -> Observation | None:  # noqa: RET503 (every action returns or raises)
+        """Do the next action. None: there is no further one in this invocation."""
+        action = next_action(self.job, seen, state_entry=self.state_entry, receives_webhooks=self.receives_webhooks, now=self.entered_at)
+        match action:
+            case Wait(seconds, has_jitter):
+                factor = random.uniform(1, _JITTER_FACTOR_MAX) if has_jitter else 1  # noqa: S311 (jitter is no secret)
+                _retry_after(seconds * factor, self.job)
+            case Fail(code):
+                raise GenerationFailed(failure(code))
+            case Act.SLEEP:
+                return None
+            case Act.RESUME:
+                step_functions.resume(self.task_token)
+                return None
+            case CloseAttempt(prediction_id):
+                return self._close_attempt(prediction_id)
+            case _:
+                return self._call_provider(action)
+
+    def _call_provider(self, action: Poll | Literal[Act.FIND, Act.CREATE]) -> Observation:
+        try:
+            match action:
+                case Poll(prediction_id):
+                    return self._poll(prediction_id)
+                case Act.FIND:
+                    return self._find()
+                case Act.CREATE:
+                    return self._create()
+        except ProviderBusy as busy:
+            return Busy(busy.retry_after_seconds)
+
+    def _poll(self, prediction_id: str) -> Observation:
+        try:
+            return self.provider.get(prediction_id)
+        except ProviderUnavailable:
+            return Event.POLL_UNANSWERED
+
+    def _close_attempt(self, prediction_id: str) -> Observation:
+        *earlier, latest = self.job.attempts
+        logger.warning("prediction interrupted, requesting one more", prediction_id=prediction_id)
+        now = clock.now()
+        jobs.record_finished(self.job, latest, now=now)
+        self.job = replace(self.job, attempts=(*earlier, replace(latest, prediction_id=prediction_id, finished_at=now)))
+        return Event.ATTEMPT_CLOSED
+
+    def _find(self) -> Observation:
+        attempt = self._attempt
+        try:
+            found = self.provider.find(self._request(attempt))
+        except LookupUnsupported:
+            return Event.LOOKUP_UNSUPPORTED
+        return self._recorded(attempt, found) if found else Event.NOT_FOUND
+
+    def _create(self) -> Observation:
+        if not provider_queue.acquire(self.job, now=self.entered_at):
+            jobs.record_waiting(self.job, now=self.entered_at)
+            return Busy(provider_queue.enqueue(self.job, now=self.entered_at))
+        inline_bytes_max = max(self.provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max)
+        model_input = bucket.linked(self.job.model_input, inline_bytes_max=inline_bytes_max)
+        attempt = self._record_attempt()
+        if attempt is None:
+            return Event.LEASE_TAKEN
+        try:
+            created = self.provider.create(replace(self._request(attempt), model_input=model_input))
+        except ProviderBusy:
+            self._give_up_request(attempt)
+            raise
+        except ProviderUnavailable as error:
+            logger.warning("no response from the provider", cause=str(error), requests=attempt.requests_count)
+            now = clock.now()
+            jobs.expire_lease(self.job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
+            return Event.CREATE_UNANSWERED
+        return self._recorded(attempt, created)
+
+    def _record_attempt(self) -> Attempt | None:
+        """Begin the next attempt, or retry the one that has no prediction. None: another invocation holds the lease."""
+        now = clock.now()
+        lease_until = now + timedelta(seconds=LEASE_SECONDS)
+        if self.job.attempt and self.job.attempt.prediction_id is None:
+            return jobs.retry_attempt(self.job, self.job.attempt, self.state_entry, lease_until=lease_until, now=now)
+        return jobs.begin_attempt(self.job, self.state_entry, lease_until=lease_until, now=now)
+
+    def _give_up_request(self, attempt: Attempt) -> None:
+        """Record that this request created nothing. An earlier request of the attempt may have: then the next state entry looks for it."""
+        now = clock.now()
+        if attempt.requests_count == 1 or (self.job.attempt and self.job.attempt.abandoned):
+            jobs.abandon_attempt(self.job, attempt, now=now)
+        else:
+            jobs.expire_lease(self.job, attempt, until=now, now=now)
+
+    def _recorded(self, attempt: Attempt, prediction: Prediction) -> Prediction:
+        """Record the prediction's id, once. A job that has another prediction, or that has ended, makes this one an orphan."""
+        job = self.job
+        if jobs.record_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
+            return prediction
+        try:
+            known = jobs.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
+        except NotFound:
+            # The job ended without this prediction, and was deleted.
+            known = None
+        if known == prediction.prediction_id:
+            return prediction
+        cancel_orphan(job, prediction.prediction_id)
+        return self.provider.get(known) if known else prediction
+
+    def _request(self, attempt: Attempt) -> PredictionRequest:
+        return PredictionRequest(
+            model_input=self.job.model_input,
+            webhook_url=_webhook_url(self.job, attempt) if self.receives_webhooks else None,
+            key_prefix=bucket.prefix_of(self.job.account, self.job.job_id),
+            created_after=self.job.created_at - _CLOCK_SKEW,
+            cancel_after_seconds=int((self.job.deadline_at - clock.now()).total_seconds()),
+        )
+
+    @property
+    def _attempt(self) -> Attempt:
+        attempt = self.job.attempt
+        if attempt is None:
+            raise LookupError("the job has no attempt")
+        return attempt
+
+
+def _webhook_url(job: Job, attempt: Attempt) -> str:
+    reference = Reference(job.account, job.job_id, attempt.nonce)
+    return f"{settings().public_url}/webhooks/{job.model_input.provider}?job={quote(str(reference), safe='')}"
+
+
+def _retry_after(seconds: float, job: Job) -> NoReturn:
+    """Raise RetryLater, at the latest for the deadline. Step Functions waits until a whole second, so a part of one is rounded up."""
+    now = clock.now()
+    latest = max(job.deadline_at, now + timedelta(seconds=RECHECK_SECONDS))
+    raise RetryLater(min(now + timedelta(seconds=seconds), latest) + timedelta(seconds=1))
