@@ -67,12 +67,13 @@ def audit_all(environment: Mapping[str, str]) -> int:
     os.environ.update({**unused, **environment})
     # The table's name is read with the module.
     from darkroom.services import audit_accounts  # noqa: PLC0415
+    from darkroom.storage import account_records  # noqa: PLC0415
 
     tally, unsettled = Counter[str](), False
-    for pk, _ in audit_accounts.accounts():
+    for pk, _ in account_records.accounts():
         try:
             audited = audit_accounts.audit(pk, now=datetime.now(UTC))
-        except audit_accounts.AccountUnsettled as moving:
+        except account_records.AccountUnsettled as moving:
             sys.stdout.write(f"{moving}: was written to whenever it was read\n")
             unsettled = True
             continue

@@ -6,9 +6,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.aws.step_functions import JobKey, key_of_event
-from darkroom.domain.errors import NotFound
-from darkroom.observability import Metric, count, logger, metrics, tracer
-from darkroom.services.finish_job import finish
+from darkroom.observability import logger, metrics, tracer
+from darkroom.services.finish_job import finish_step
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -16,10 +15,4 @@ from darkroom.services.finish_job import finish
 @metrics.log_metrics
 def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Settle the job from its record."""
-    try:
-        job = finish(*key_of_event(event), now=clock.now())
-    except NotFound:
-        logger.info("job ended and was deleted before")
-        return
-    logger.info("job ended", job_id=job.job_id, status=job.status, charged=job.charged, refunded=job.refunded)
-    count(Metric(f"Jobs{job.status.title()}"))
+    finish_step(*key_of_event(event), now=clock.now())

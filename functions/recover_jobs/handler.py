@@ -2,120 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from darkroom import clock
-from darkroom.aws import step_functions
-from darkroom.domain.accounts import AccountId
-from darkroom.domain.jobs import Job
-from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, Action, decide
-from darkroom.observability import Metric, count, logger, metrics, tracer
-from darkroom.services import delete_job
-from darkroom.services.finish_job import finish
-from darkroom.settings import settings
-from darkroom.storage import jobs, provider_queue
-from darkroom.storage.job_rows import CheckQueue
-from darkroom.storage.jobs import DueCheck
-
-_CHECK_INTERVAL = timedelta(seconds=CHECK_INTERVAL_SECONDS)
-# What the calls for one job may take at the worst that is not beyond all measure.
-_ONE_JOB_MILLISECONDS = 15_000
+from darkroom.observability import logger, metrics, tracer
+from darkroom.services.recover_jobs import recover_jobs
 
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Check every job that is due, while there is time. Two runs at once do what one does: each step is bound by the record."""
-    for queue in CheckQueue:
-        for due in jobs.due_checks(queue, now=clock.now(), limit=settings().recoveries_per_run_max):
-            if _is_late(context):
-                logger.warning("no time left, the next run goes on", queue=queue)
-                return
-            with _keeping_apart("job not recovered", job_id=due.job_id, queue=queue):
-                check(queue, due, clock.now())
-    with _keeping_apart("slots not checked"):
-        _release_leaked_slots(context)
-
-
-def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
-    """Do what is due about one job. Each of these reschedules its job first, so one that fails delays no other."""
-    if queue is CheckQueue.OPEN:
-        _recover(due.account, due.job_id, now)
-    elif due.is_deleted:
-        _purge_media(due.account, due.job_id, now)
-    else:
-        _delete_expired(due.account, due.job_id, now)
-
-
-def _is_late(context: LambdaContext) -> bool:
-    return context.get_remaining_time_in_millis() < _ONE_JOB_MILLISECONDS
-
-
-@contextmanager
-def _keeping_apart(message: str, **about: Any) -> Iterator[None]:  # noqa: ANN401 (whatever a log may hold)
-    """Keep trouble with one thing from the others, which wait for their turn; what is in trouble stays where it is and is due again."""
-    try:
-        yield
-    except Exception:  # noqa: BLE001 (whatever it is, it is of this one thing)
-        logger.exception(message, **about)
-        count(Metric.RECOVERIES_FAILED)
-
-
-def _recover(account: AccountId, job_id: str, now: datetime) -> None:
-    if not jobs.schedule_check(account, job_id, now + _CHECK_INTERVAL):
-        return
-    job = jobs.read(account, job_id)
-    execution = step_functions.execution(job_id)
-    decision = decide(
-        job,
-        started=execution is not None,
-        running=execution is not None and execution.is_running,
-        stopped_at=execution.stopped_at if execution else None,
-        now=now,
-    )
-    if decision.action is Action.CHECK_LATER:
-        jobs.schedule_check(account, job_id, decision.next_check_at)
-    else:
-        _act(job, decision.action, now)
-        logger.info("job recovered", job_id=job_id, action=decision.action.name)
-        count(Metric.JOBS_RECOVERED)
-
-
-def _act(job: Job, action: Action, now: datetime) -> None:
-    match action:
-        case Action.START:
-            step_functions.start(job)
-        case Action.RESUME if job.task_token:
-            step_functions.resume(job.task_token)
-        case Action.STOP:
-            step_functions.stop(job.job_id)
-        case Action.END:
-            ended = finish(job.account, job.job_id, now=now)
-            logger.warning("job ended by recovery", job_id=job.job_id, status=ended.status, charged=ended.charged, refunded=ended.refunded)
-            count(Metric.JOBS_ENDED_BY_RECOVERY)
-
-
-def _delete_expired(account: AccountId, job_id: str, now: datetime) -> None:
-    if delete_job.delete_if_expired(account, job_id, next_check_at=now + _CHECK_INTERVAL, now=now):
-        logger.info("job deleted after its retention", job_id=job_id)
-        count(Metric.JOBS_EXPIRED)
-
-
-def _purge_media(account: AccountId, job_id: str, now: datetime) -> None:
-    delete_job.purge_media(account, job_id, next_check_at=now + _CHECK_INTERVAL)
-
-
-def _release_leaked_slots(context: LambdaContext) -> None:
-    for provider in settings().providers:
-        for slot in provider_queue.possibly_leaked(provider, now=clock.now()):
-            if _is_late(context):
-                return
-            if provider_queue.release_if_leaked(slot):
-                logger.error("slot leaked and freed", provider=provider, holder=slot.holder)
-                count(Metric.SLOTS_LEAKED)
+    """Check what is due, while there is time."""
+    recover_jobs(context.get_remaining_time_in_millis)

@@ -2,136 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
-from typing import IO
-
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from darkroom import clock
 from darkroom.aws.step_functions import JobKey, key_of_event
-from darkroom.domain.errors import GenerationFailed, OutputUnavailable, ProviderBusy, ProviderUnavailable, RetryLater
-from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import STORING_SECONDS_MAX, Job, Output
-from darkroom.domain.outputs import Thumbnail
-from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry
-from darkroom.media import bucket, inspect
-from darkroom.media.download import fetch_output
 from darkroom.observability import logger, metrics, tracer
-from darkroom.providers import provider_named
-from darkroom.storage import jobs
-
-_NOT_YET_SECONDS = 2
+from darkroom.services.store_output import store_output
 
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Read the prediction from the provider itself, store what it returned, and record each output on the job."""
-    job = jobs.read(*key_of_event(event))
-    logger.append_keys(job_id=job.job_id)
-    if job.status.is_final:
-        return
-    with jobs.recording_failures(job):
-        if job.cancel_wins:
-            raise GenerationFailed(failure(FailureCode.CANCELED))
-        prediction = _finished_prediction(job)
-        if not jobs.record_storing(job, now=clock.now()):
-            job = jobs.read(job.account, job.job_id)
-            if job.status.is_final:
-                return
-            if job.cancel_wins:
-                raise GenerationFailed(failure(FailureCode.CANCELED))
-        try:
-            _store_all(job, prediction)
-        except OutputUnavailable as error:
-            if job.storing_at and clock.now() >= job.storing_at + timedelta(seconds=STORING_SECONDS_MAX):
-                raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE)) from error
-            raise
-
-
-def _finished_prediction(job: Job) -> Prediction:
-    if job.attempt is None or job.attempt.prediction_id is None:
-        raise RetryLater(clock.now())
-    try:
-        prediction = provider_named(job.model_input.provider).get(job.attempt.prediction_id)
-    except (ProviderBusy, ProviderUnavailable) as error:
-        # RequestPrediction asks again, and knows when to give up.
-        raise RetryLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS)) from error
-    match prediction.status:
-        case PredictionStatus.RUNNING:
-            raise RetryLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS))
-        case PredictionStatus.FAILED if may_retry(job, prediction, now=clock.now()):
-            raise RetryLater(clock.now())
-        case PredictionStatus.FAILED:
-            raise GenerationFailed(prediction.failure or failure(FailureCode.PREDICTION_FAILED))
-        case PredictionStatus.SUCCEEDED:
-            return prediction
-
-
-def _store_all(job: Job, prediction: Prediction) -> None:
-    """Store every output that can be stored. One that cannot costs its own share of the credits and not the others'."""
-    unavailable: OutputUnavailable | None = None
-    rejected: GenerationFailed | None = None
-    for number, url in enumerate(prediction.outputs[: job.model_input.outputs_count]):
-        # Of the job as it is by now: while this invocation was at one output, another may have stored the next.
-        if number in {output.number for output in job.outputs}:
-            continue
-        try:
-            job = _recorded(job, _store(job, number, url))
-        except OutputUnavailable as error:
-            unavailable = error
-        except GenerationFailed as error:
-            logger.warning("output rejected", number=number, code=error.failure.code)
-            rejected = error
-    if unavailable:
-        raise unavailable
-    if rejected and not job.outputs:
-        raise rejected
-
-
-def _store(job: Job, number: int, url: str) -> Output:
-    with _opened(job, url) as file:
-        found = inspect.probe(file)
-        key = bucket.output_key(job, number, found.extension)
-        file.seek(0, 2)
-        size_bytes = file.tell()
-        file.seek(0)
-        thumbnail = _stored_thumbnail(job, number, file)
-        bucket.put(key, file, found.content_type, bucket.metadata_of(job))
-    return Output(
-        number=number,
-        key=key,
-        content_type=found.content_type,
-        bytes=size_bytes,
-        width=found.width,
-        height=found.height,
-        seconds=found.seconds,
-        thumbnail_key=bucket.thumbnail_key(job, number) if thumbnail else None,
-        placeholder=thumbnail.placeholder if thumbnail else None,
-    )
-
-
-def _opened(job: Job, output: str) -> IO[bytes]:
-    """Open an output: fetch it, unless the provider has put it into the bucket itself, where only what lies with the job is its own."""
-    return bucket.opened(output) if output.startswith(bucket.prefix_of(job.account, job.job_id)) else fetch_output(output)
-
-
-def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | None:
-    try:
-        thumbnail = inspect.thumbnail(file)
-        bucket.put(bucket.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
-    except Exception as error:  # noqa: BLE001 (a thumbnail that fails never fails a paid job)
-        logger.warning("no thumbnail", number=number, cause=str(error))
-        return None
-    return thumbnail
-
-
-def _recorded(job: Job, output: Output) -> Job:
-    """Record an output, once, and give the job as it is then; another invocation may be storing the same job."""
-    while not jobs.record_output(job, output):
-        job = jobs.read(job.account, job.job_id)
-        if job.status.is_final or output.number in {known.number for known in job.outputs}:
-            return job
-    return replace(job, outputs=(*job.outputs, output))
+    """Store what the job's prediction returned."""
+    store_output(*key_of_event(event))

@@ -21,11 +21,11 @@ import pytest
 from botocore.client import BaseClient
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.audit import Mismatch
+from darkroom.domain.audit import Key, Mismatch, Progress
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.services import audit_accounts, delete_job
-from darkroom.storage import jobs, ledger
+from darkroom.storage import account_records, jobs, ledger
 from darkroom.storage.job_rows import JobRow, partition
 from darkroom.storage.table import AccountRow, DeletedRow, EntryRow, GrantRow, WelcomeRow
 from local.cloudformation import account as local_account
@@ -194,9 +194,9 @@ class TestReading:
         account_row(CLEO).delete()
         for row in EntryRow.query(partition(CLEO), EntryRow.sk.startswith("ENTRY#")):
             row.delete()
-        audit_accounts.record_progress(audit_accounts.Progress())
+        account_records.record_progress(Progress())
 
-        assert [pk for pk, _ in audit_accounts.accounts()] == [partition(account) for account in (BOB, ANN, CLEO)]
+        assert [pk for pk, _ in account_records.accounts()] == [partition(account) for account in (BOB, ANN, CLEO)]
 
 
 def counts(metrics: dict[str, Any]) -> dict[str, float]:
@@ -215,7 +215,7 @@ class TestAnAccountThatMoves:
 
     def reading(self, monkeypatch: pytest.MonkeyPatch, disturbances: Iterable[Callable[[Iterator[Any]], Iterator[Any]]]) -> list[int]:
         """Have each reading of the account disturbed in turn; gives how many there were."""
-        items, left, readings = audit_accounts._items, iter(disturbances), [0]
+        items, left, readings = account_records._items, iter(disturbances), [0]
 
         def disturbed(pk: str) -> Iterator[Any]:
             if not pk.startswith("ACCOUNT#"):
@@ -223,7 +223,7 @@ class TestAnAccountThatMoves:
             readings[0] += 1
             return next(left)(items(pk))
 
-        monkeypatch.setattr(audit_accounts, "_items", disturbed)
+        monkeypatch.setattr(account_records, "_items", disturbed)
         return readings
 
     @staticmethod
@@ -255,7 +255,7 @@ class TestAnAccountThatMoves:
         open_account(1000)
         readings = self.reading(monkeypatch, repeat(self.overtaken))
 
-        with pytest.raises(audit_accounts.AccountUnsettled, match="web/ann"):
+        with pytest.raises(account_records.AccountUnsettled, match="web/ann"):
             audit_accounts.audit(PK, now=now())
         assert readings == [8]
 
@@ -354,7 +354,7 @@ class TestTheDailyRun:
         runs = [counts(run(accounts_count=2))["AccountsAudited"] for _ in range(4)]
 
         assert runs == [2, 2, 1, 2]
-        assert audit_accounts.progress() == audit_accounts.Progress(last_key_of(people[1]))
+        assert account_records.progress() == Progress(last_key_of(people[1]))
 
     @pytest.mark.parametrize("place", range(5))
     def test_a_mismatch_stands_until_a_whole_round_has_found_none(self, place: int, run: Run) -> None:
@@ -376,12 +376,12 @@ class TestTheDailyRun:
         held_job_of(ANN)
         run(accounts_count=1)
         pk, sk = last_key_of(BOB)
-        assert audit_accounts.progress().after == (pk, sk)
+        assert account_records.progress().after == (pk, sk)
 
         client("dynamodb").delete_item(TableName="darkroom-test", Key={"pk": {"S": pk}, "sk": {"S": sk}})
 
         assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "LedgerMismatches": 0}
-        assert audit_accounts.progress() == audit_accounts.Progress()
+        assert account_records.progress() == Progress()
 
     def test_one_account_that_fails_does_not_keep_the_others_unaudited(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         for account in (BOB, ANN):
@@ -391,7 +391,7 @@ class TestTheDailyRun:
 
         def failing_audit(pk: str, *, now: datetime) -> audit_accounts.Audit:
             if pk == partition(BOB):
-                raise audit_accounts.AccountUnsettled("mobile/bob")
+                raise account_records.AccountUnsettled("mobile/bob")
             return audit_one(pk, now=now)
 
         with monkeypatch.context() as error:
@@ -406,14 +406,14 @@ class TestTheDailyRun:
     def test_remembers_how_far_it_came_when_the_table_stops_answering(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         for account in (BOB, ANN):
             held_job_of(account)
-        found_accounts = audit_accounts.accounts
+        found_accounts = account_records.accounts
 
-        def interrupted(*, after: audit_accounts.Key | None = None) -> Iterator[tuple[str, audit_accounts.Key]]:
+        def interrupted(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
             yield next(found_accounts(after=after))
             raise ConnectionError
 
         with monkeypatch.context() as broken:
-            broken.setattr(audit_accounts, "accounts", interrupted)
+            broken.setattr(account_records, "accounts", interrupted)
             with pytest.raises(ConnectionError):
                 run()
 

@@ -13,6 +13,7 @@ from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.errors import GenerationFailed, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.services import receive_webhook
 from darkroom.storage import jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, handler_of
@@ -138,12 +139,9 @@ class TestSecondAttempt:
 
     def receive(self, job: Job, nonce: str, prediction: dict[str, Any]) -> str:
         """What receive_prediction notes of a webhook, past its signature."""
-        from functions.receive_prediction import handler as receiver  # noqa: PLC0415 (settings must stand first)
-
         record = stored(job)
         (attempt,) = [attempt for attempt in record.attempts if attempt.nonce == nonce]
-        noted: str = receiver._note(record, attempt, receiver._what_it_says(json.dumps(prediction).encode()))
-        return noted
+        return receive_webhook._record(record, attempt, receive_webhook._parse_payload(json.dumps(prediction).encode()))
 
 
 def test_on_the_whole_way_it_delivers_and_is_charged_once(workflow: Workflow, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:

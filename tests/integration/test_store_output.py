@@ -19,8 +19,8 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.predictions import Prediction
 from darkroom.media import inspect
+from darkroom.services import store_output
 from darkroom.storage import jobs, ledger
-from functions.store_output import handler as store_output
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, stored
 from tests.integration.servers import Received, Reply, answering, server

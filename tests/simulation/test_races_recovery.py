@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from importlib import import_module
 from threading import Lock
 from typing import Any
 
@@ -19,7 +17,7 @@ from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.media import bucket
 from darkroom.observability import metrics
-from darkroom.services import delete_job
+from darkroom.services import delete_job, recover_jobs
 from darkroom.services.finish_job import finish
 from darkroom.storage import jobs, ledger
 from darkroom.storage.job_rows import CheckQueue
@@ -92,9 +90,8 @@ def resolve(job: Job) -> Job:
 
 def recover(queue: CheckQueue) -> None:
     """Look at what is due in a queue, as one recovery does, and have every error come through."""
-    check: Callable[..., None] = import_module("functions.recover_jobs.handler").check
     for due in jobs.due_checks(queue, now=LATER, limit=200):
-        check(queue, due, LATER)
+        recover_jobs.check(queue, due, LATER)
 
 
 def is_due(job: Job, queue: CheckQueue, *, by: datetime) -> bool:

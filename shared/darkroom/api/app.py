@@ -7,13 +7,15 @@ import re
 from base64 import b64decode
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares.openapi_validation import OpenAPIRequestValidationMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from darkroom.api.auth import User, current_user
 from darkroom.api.problems import PROBLEMS
 from darkroom.api.responses import json_text, problem_response
 from darkroom.api.transient_errors import is_transient
@@ -30,6 +32,23 @@ class _StrictBodies(OpenAPIRequestValidationMiddleware):
         if content_type not in ("", "application/json"):
             raise errors.NotJson
         return _json_object(app.raw_body())
+
+
+class Routes(APIGatewayHttpRouter):
+    """The routes of one subject. A function's HttpApi includes them."""
+
+    def __init__(self) -> None:
+        """Begin without routes."""
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @property
+    def api(self) -> HttpApi:
+        """The API that includes these routes."""
+        return cast("HttpApi", self.api_resolver)
+
+    def user(self) -> User:
+        """Return the user who sent the current request. Raises NotSignedIn and Forbidden."""
+        return current_user(self.api.claims())
 
 
 class HttpApi(APIGatewayHttpResolver):

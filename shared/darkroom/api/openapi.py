@@ -123,9 +123,8 @@ def _operations_of(app: HttpApi, described: Mapping[str, Any]) -> Iterator[Opera
             path=route.openapi_path,
             name=route.func.__name__,
             text=route.func.__doc__ or "",
-            tag=route.tags[0],
+            tag=next(iter(route.tags)),
             answers=responses_of(route.func),
-            is_public=route.security == [],
             parameters=tuple(_parameter(parameter) for parameter in known.get("parameters", ())),
             request_body=known.get("requestBody"),
         )
@@ -137,7 +136,7 @@ def _operation(operation: Operation, references: Mapping[Any, dict[str, Any]]) -
     described: dict[str, Any] = {"operationId": operation.name, "summary": first + dot.rstrip(), "tags": [operation.tag]}
     if text := "\n\n".join(filter(None, (more, rest))):
         described["description"] = text
-    if operation.is_public:
+    if operation.answers.is_public:
         described["security"] = []
     if operation.parameters:
         described["parameters"] = list(operation.parameters)
@@ -191,7 +190,7 @@ def _refusal(status: HTTPStatus, problems: list[Problem], operation: Operation, 
 
 
 def _refused_with(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
-    if not operation.is_public:
+    if not operation.answers.is_public:
         yield from (errors.NotSignedIn, errors.Forbidden)
     if operation.request_body:
         yield from (errors.NotJson, errors.BodyTooLarge)
@@ -202,7 +201,7 @@ def _refused_with(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
 
 def _gateways_own(operation: Operation) -> set[HTTPStatus]:
     own = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
-    own |= set() if operation.is_public else {HTTPStatus.UNAUTHORIZED}
+    own |= set() if operation.answers.is_public else {HTTPStatus.UNAUTHORIZED}
     return own | ({HTTPStatus.REQUEST_ENTITY_TOO_LARGE} if operation.request_body else set())
 
 

@@ -21,7 +21,6 @@ class Operation:
     text: str
     tag: str
     answers: RouteResponses
-    is_public: bool = False
     parameters: tuple[dict[str, Any], ...] = ()
     request_body: dict[str, Any] | None = None
 
@@ -46,9 +45,8 @@ ROUTES_OF_OTHER_FUNCTIONS = (
         method="post",
         path="/webhooks/replicate",
         name="receive_prediction",
-        text="Believe nothing that is not signed; note the prediction's id and its end; resume the workflow.",
+        text="Verify the webhook, record what it says, and resume the workflow.",
         tag="provider",
-        is_public=True,
         parameters=(
             {"name": "job", "in": "query", "required": True, "description": "The reference that the webhook's URL was given.", "schema": {"type": "string"}},
             *(
@@ -57,6 +55,6 @@ ROUTES_OF_OTHER_FUNCTIONS = (
             ),
         ),
         request_body={"required": True, "content": {"application/json": {"schema": _PREDICTION}}},
-        answers=RouteResponses({HTTPStatus.OK: NotedResponse}, problems=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound)),
+        answers=RouteResponses({HTTPStatus.OK: NotedResponse}, problems=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound), is_public=True),
     ),
 )

@@ -7,12 +7,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Header
 
 from darkroom.api.problems import document_of, headers_of, problem_of
 from darkroom.domain.errors import DarkroomError
+
+KnownTags = Annotated[str | None, Header(alias="If-None-Match")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +28,26 @@ class RouteResponses:
     bodies: Mapping[HTTPStatus, Any]
     headers: tuple[str, ...] = ()
     problems: tuple[type[DarkroomError], ...] = ()
+    is_public: bool = False
 
 
 _DOCUMENTED: dict[Callable[..., Any], RouteResponses] = {}
 
 
 def returns[Route: Callable[..., Any]](
-    bodies: Mapping[HTTPStatus, Any], *, headers: tuple[str, ...] = (), problems: tuple[type[DarkroomError], ...] = ()
+    bodies: Mapping[HTTPStatus, Any],
+    *,
+    headers: tuple[str, ...] = (),
+    problems: tuple[type[DarkroomError], ...] = (),
+    is_public: bool = False,
 ) -> Callable[[Route], Route]:
-    """Document the responses of a route. Problems that its token, its body or its parameters cause are added by themselves."""
+    """Document the responses of a route. Problems that its token, its body or its parameters cause are added by themselves.
+
+    A public route takes no token. Powertools' own way to say so (`security=[]`) does not survive `include_router`.
+    """
 
     def register(route: Route) -> Route:
-        _DOCUMENTED[route] = RouteResponses(bodies, headers, problems)
+        _DOCUMENTED[route] = RouteResponses(bodies, headers, problems, is_public)
         return route
 
     return register

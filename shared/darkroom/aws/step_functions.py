@@ -24,6 +24,18 @@ class JobKey(TypedDict):
     job_id: str
 
 
+class FailedStep(JobKey):
+    """The input of RefundJob: the job, and the name of the error that ended the step before."""
+
+    failure: str
+
+
+class RefundResult(TypedDict):
+    """The result of RefundJob: whether the execution ends in a failure."""
+
+    fault: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """An execution: whether it runs, and since when it does not."""

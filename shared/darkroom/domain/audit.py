@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import chain
@@ -52,6 +52,42 @@ class Mismatch:
     expected: int | str
     found: int | str
     concerns: str | None = None
+
+
+type Key = tuple[str, str]
+"""The keys of a row: `pk` and `sk`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a round through all accounts has come, what it has found so far, and what the round before it had found.
+
+    `failed` counts the accounts that could not be audited.
+    """
+
+    after: Key | None = None
+    mismatches: int = 0
+    failed: int = 0
+    mismatches_before: int = 0
+    failed_before: int = 0
+
+    def advanced(self, key: Key, mismatches: int | None) -> Progress:
+        """Go on behind this row, in whose account so many mismatches were found; None when that could not be told."""
+        return replace(self, after=key, mismatches=self.mismatches + (mismatches or 0), failed=self.failed + (mismatches is None))
+
+    def finished(self) -> Progress:
+        """Begin a new round."""
+        return Progress(mismatches_before=self.mismatches, failed_before=self.failed)
+
+    @property
+    def mismatches_known(self) -> int:
+        """How many mismatches stand. What a round has found stands until a whole round has found nothing."""
+        return max(self.mismatches, self.mismatches_before)
+
+    @property
+    def failed_known(self) -> int:
+        """How many accounts nothing can be said of, in the same sense."""
+        return max(self.failed, self.failed_before)
 
 
 type _Check = tuple[str, int | str, int | str, str | None]

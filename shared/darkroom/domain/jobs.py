@@ -136,6 +136,11 @@ class Job:
         """Whether a cancel was asked for before storing began. One that came later changes nothing: the delivery wins, and is charged."""
         return self.cancel_requested_at is not None and self.storing_at is None
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether the job failed for a reason that is not the user's."""
+        return self.status is JobStatus.FAILED and (self.failure is None or self.failure.is_fault)
+
     def retain_until(self, *, retention_days: int) -> datetime | None:
         """Tell until when a final job is kept; None while it is open, and when nothing is ever thrown away (0 days)."""
         return self.finished_at + timedelta(days=retention_days) if self.finished_at and retention_days else None

@@ -1,11 +1,25 @@
 """What may come in at the HTTP door."""
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    StringConstraints,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
+from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.settings import settings
 
 
@@ -27,6 +41,33 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
+class NewJob(BaseModel):
+    """A job of a template and parameters."""
+
+    model_config = ConfigDict(frozen=True)
+
+    template: Name
+    parameters: dict[str, Any]
+    rerun_of: None = None
+
+
+class Rerun(BaseModel):
+    """A job with the template and the parameters of a job that has ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rerun_of: str
+    template: None = None
+    parameters: None = None
+
+
+def _tag(members: Mapping[str, object]) -> str:
+    return "new" if members["rerun_of"] is None else "rerun"
+
+
+_KINDS: TypeAdapter[NewJob | Rerun] = TypeAdapter(Annotated[Annotated[NewJob, Tag("new")] | Annotated[Rerun, Tag("rerun")], Discriminator(_tag)])
+
+
 class JobRequest(BaseModel):
     """The body of POST /jobs: a template and parameters, or a job to run again."""
 
@@ -42,6 +83,15 @@ class JobRequest(BaseModel):
     rerun_of: str | None = None
     callback_url: Annotated[str, Field(json_schema_extra={"format": "uri"})] | None = None
     metadata: dict[str, JsonValue] | None = None
+
+    @property
+    def kind(self) -> NewJob | Rerun:
+        """Tell a new job from a rerun. Raises InvalidRequest for a request that is neither, or both."""
+        try:
+            return _KINDS.validate_python({"template": self.template, "parameters": self.parameters, "rerun_of": self.rerun_of})
+        except ValidationError as error:
+            message = "Is required, unless rerun_of names a job to run again." if self.rerun_of is None else "Must not be given together with rerun_of."
+            raise InvalidRequest([FieldError(str(found["loc"][-1]), message) for found in error.errors()]) from None
 
     @field_validator("metadata")
     @classmethod

@@ -13,6 +13,7 @@ from darkroom.domain.uploads import Upload
 from darkroom.schemas.responses import (
     BalanceResponse,
     EntryKind,
+    EntryPageResponse,
     EntryResponse,
     JobErrorResponse,
     JobResponse,
@@ -21,6 +22,8 @@ from darkroom.schemas.responses import (
     Time,
     UploadResponse,
 )
+from darkroom.settings import settings
+from darkroom.storage.pagination import Page
 
 type Link = Callable[[str], str]
 
@@ -79,6 +82,11 @@ def entry_response(entry: Entry) -> EntryResponse:
     }
 
 
+def entry_page_response(page: Page[Entry]) -> EntryPageResponse:
+    """Show a page of ledger entries."""
+    return {"entries": [entry_response(entry) for entry in page.items], "next_cursor": page.next_cursor}
+
+
 def upload_response(upload: Upload) -> UploadResponse:
     """Show an upload that is fit to be an input."""
     image = upload.image
@@ -91,7 +99,7 @@ def upload_response(upload: Upload) -> UploadResponse:
     }
 
 
-def template_response(template: Template, *, prompt_characters_max: int) -> TemplateResponse:
+def template_response(template: Template) -> TemplateResponse:
     """Show a template, with the JSON Schema from which a client draws its form."""
     return {
         "code": template.code,
@@ -102,7 +110,7 @@ def template_response(template: Template, *, prompt_characters_max: int) -> Temp
         "expected_seconds": template.expected_seconds,
         "seconds_max": template.seconds_max,
         "commercial_use": template.commercial_use,
-        "parameters": template.schema(prompt_characters_max=prompt_characters_max),
+        "parameters": template.schema(prompt_characters_max=settings().prompt_characters_max),
     }
 
 

@@ -1,32 +1,22 @@
-"""Reading what the audit compares: whole accounts, each as it is at one moment, and how far the audit has come."""
+"""The audit: recompute every account from its entries and jobs, over as many runs as it takes, and report each mismatch."""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import chain, groupby
-from typing import Any
 
-from darkroom.domain.audit import AccountRecords, GrantMarker, Mismatch, mismatches
-from darkroom.domain.errors import DarkroomError
-from darkroom.storage.job_rows import JobRow, to_job
-from darkroom.storage.ledger_rows import ENTRY_PREFIX, to_balance, to_entry
-from darkroom.storage.table import AccountRow, AuditRow, EntryRow, GrantRow, WelcomeRow
+from darkroom import clock
+from darkroom.domain.audit import AccountRecords, Mismatch, mismatches
+from darkroom.observability import Metric, count, logger
+from darkroom.storage import account_records
+from darkroom.storage.account_records import read_account
 
 READINGS_COUNT = 3
-_TRIES_MAX = 8
 _PAUSE_SECONDS = 0.1
-_ACCOUNT_PREFIX = "ACCOUNT#"
-
-type Item = Mapping[str, Any]
-type Key = tuple[str, str]
-
-
-class AccountUnsettled(DarkroomError):
-    """An account was written to whenever it was read, so nothing can be said of it now; the message is the account."""
+# Enough for the largest account to be read as often as it takes.
+_MARGIN_MILLISECONDS = 120_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,156 +27,51 @@ class Audit:
     mismatches: tuple[Mismatch, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a round through all accounts has come, what it has found so far, and what the round before it had found.
-
-    `failed` counts the accounts that could not be audited.
-    """
-
-    after: Key | None = None
-    mismatches: int = 0
-    failed: int = 0
-    mismatches_before: int = 0
-    failed_before: int = 0
-
-    def behind(self, key: Key, mismatches: int | None) -> Progress:
-        """Go on behind this row, in whose account so many mismatches were found; None when that could not be told."""
-        return replace(self, after=key, mismatches=self.mismatches + (mismatches or 0), failed=self.failed + (mismatches is None))
-
-    def finished(self) -> Progress:
-        """Begin a new round."""
-        return Progress(mismatches_before=self.mismatches, failed_before=self.failed)
-
-    @property
-    def mismatches_known(self) -> int:
-        """How many mismatches stand. What a round has found stands until a whole round has found nothing."""
-        return max(self.mismatches, self.mismatches_before)
-
-    @property
-    def failed_known(self) -> int:
-        """How many accounts nothing can be said of, in the same sense."""
-        return max(self.failed, self.failed_before)
-
-
-def accounts(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
-    """Name the partition of every account, and the row behind which a later call goes on.
-
-    Every row counts, so a partition that has lost the row of its account is found by what is left of it. One that grows meanwhile may come twice.
-    """
-    start = {"pk": {"S": after[0]}, "sk": {"S": after[1]}} if after else None
-    rows = AccountRow.scan(AccountRow.pk.startswith(_ACCOUNT_PREFIX), attributes_to_get=["pk", "sk"], last_evaluated_key=start)
-    for pk, of_account in groupby(rows, key=lambda row: row.pk):
-        yield pk, (pk, max(row.sk for row in of_account))
-
-
 def audit(pk: str, *, now: datetime) -> Audit:
     """Audit one account. A mismatch counts when it is there in three readings, because a reading of many rows is no snapshot.
 
     Raises AccountUnsettled.
     """
-    records = _settled(pk)
+    records = read_account(pk)
     found = mismatches(records, now=now)
     for _ in range(READINGS_COUNT - 1):
         if not found:
             break
         time.sleep(_PAUSE_SECONDS)
-        records = _settled(pk)
+        records = read_account(pk)
         seen = {(mismatch.what, mismatch.concerns) for mismatch in found}
         found = [mismatch for mismatch in mismatches(records, now=now) if (mismatch.what, mismatch.concerns) in seen]
     return Audit(records, tuple(found))
 
 
-def progress() -> Progress:
-    """Tell how far the audit had come when it stopped."""
+def audit_accounts(remaining_milliseconds: Callable[[], int]) -> None:
+    """Audit account after account while there is time. The next run continues there; after the last account a new round begins."""
+    progress, audited_count = account_records.progress(), 0
     try:
-        row = AuditRow.get("AUDIT", "PROGRESS", consistent_read=True)
-    except AuditRow.DoesNotExist:
-        return Progress()
-    counts = (row.mismatches, row.failed, row.mismatches_before, row.failed_before)
-    return Progress((row.after_pk, row.after_sk) if row.after_pk else None, *(int(count) for count in counts))
+        for pk, key in account_records.accounts(after=progress.after):
+            if remaining_milliseconds() < _MARGIN_MILLISECONDS:
+                break
+            mismatches_count = _audit_and_log(pk)
+            audited_count += mismatches_count is not None
+            progress = progress.advanced(key, mismatches_count)
+        else:
+            progress = progress.finished()
+    finally:
+        account_records.record_progress(progress)
+        # Of whole rounds, so that a run over some accounts does not end the alarm about the others.
+        count(Metric.LEDGER_MISMATCHES, progress.mismatches_known)
+        count(Metric.AUDITS_FAILED, progress.failed_known)
+    count(Metric.ACCOUNTS_AUDITED, audited_count)
+    logger.info("accounts audited", accounts=audited_count, mismatches=progress.mismatches_known, finished=progress.after is None)
 
 
-def record_progress(made: Progress) -> None:
-    """Remember how far the audit has come."""
-    after_pk, after_sk = made.after or (None, None)
-    AuditRow(
-        after_pk=after_pk,
-        after_sk=after_sk,
-        mismatches=made.mismatches,
-        failed=made.failed,
-        mismatches_before=made.mismatches_before,
-        failed_before=made.failed_before,
-    ).save()
-
-
-def _settled(pk: str) -> AccountRecords:
-    """Read an account while no verb moves its credits or counts its jobs, which its revision tells."""
-    for number in range(_TRIES_MAX):
-        time.sleep(_PAUSE_SECONDS * (2**number - 1))
-        revision = _revision(pk)
-        # The marker of the welcome credits is the user's, and lies outside of the account.
-        items = list(chain(_items(pk), _items(f"WELCOME#{pk.rpartition('#')[2]}")))
-        if _revision(pk) == revision:
-            return _records(pk, items)
-    raise AccountUnsettled(_name_of(pk))
-
-
-def _revision(pk: str) -> int | None:
+def _audit_and_log(pk: str) -> int | None:
+    """Audit one account, and return how many mismatches it has. None: the audit failed."""
     try:
-        row = AccountRow.get(pk, "ACCOUNT", consistent_read=True, attributes_to_get=["revision"])
-    except AccountRow.DoesNotExist:
+        found = audit(pk, now=clock.now()).mismatches
+    except Exception:  # noqa: BLE001 (an error of one account must not stop the others; its turn comes again in the next round)
+        logger.exception("account not audited", account=pk)
         return None
-    return int(row.revision or 0)
-
-
-def _items(pk: str) -> Iterator[Item]:
-    for page in JobRow.query(pk, consistent_read=True).page_iter:
-        yield from page["Items"]
-
-
-def _records(pk: str, items: Iterable[Item]) -> AccountRecords:
-    rows, unreadable = defaultdict[str, list[Any]](list), []
-    for item in items:
-        sort_key: str = item["sk"]["S"]
-        kind = sort_key.partition("#")[0]
-        if read := _READERS.get(kind):
-            try:
-                rows[kind].append(read(item))
-            except (TypeError, ValueError):
-                # No verb writes such a row: an attribute is missing, or is not of its type.
-                unreadable.append(sort_key)
-    name = _name_of(pk)
-    return AccountRecords(
-        account=name,
-        balance=next(iter(rows["ACCOUNT"]), None),
-        entries=tuple(rows["ENTRY"]),
-        jobs=tuple(rows["JOB"]),
-        markers=(*rows["GRANT"], *(marker for account, marker in rows["WELCOME"] if account == name)),
-        deleted=frozenset(rows["DELETED"]),
-        unreadable=tuple(unreadable),
-    )
-
-
-def _grant_marker(item: Item) -> GrantMarker:
-    row = GrantRow.from_raw_data(dict(item))
-    return GrantMarker(row.entry_sk.removeprefix(ENTRY_PREFIX), int(row.amount), row.sk.partition("#")[2])
-
-
-def _welcome_marker(item: Item) -> tuple[str, GrantMarker]:
-    row = WelcomeRow.from_raw_data(dict(item))
-    return row.account, GrantMarker(row.entry_sk.removeprefix(ENTRY_PREFIX), int(row.amount), reference_hash=None)
-
-
-def _name_of(pk: str) -> str:
-    return pk.removeprefix(_ACCOUNT_PREFIX).replace("#", "/")
-
-
-_READERS: Mapping[str, Callable[[Item], Any]] = {
-    "ACCOUNT": lambda item: to_balance(AccountRow.from_raw_data(dict(item))),
-    "ENTRY": lambda item: to_entry(EntryRow.from_raw_data(dict(item))),
-    "JOB": lambda item: to_job(JobRow.from_raw_data(dict(item))),
-    "GRANT": _grant_marker,
-    "WELCOME": _welcome_marker,
-    "DELETED": lambda item: str(item["sk"]["S"]).partition("#")[2],
-}
+    for mismatch in found:
+        logger.error("ledger mismatch", **asdict(mismatch))
+    return len(found)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from darkroom.aws import event_bus
 from darkroom.domain.accounts import AccountId
+from darkroom.domain.errors import NotFound
 from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.observability import Metric, count, logger
@@ -27,6 +28,19 @@ def finish(account: AccountId, job_id: str, *, reason: Failure | None = None, no
         _cancel_predictions(job)
     event_bus.announce(job)
     jobs.leave_open_jobs(job)
+    return job
+
+
+def finish_step(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job | None:
+    """Finish the job for a workflow state, and log and count how it ended. None: it ended before, and was deleted."""
+    try:
+        job = finish(account, job_id, reason=reason, now=now)
+    except NotFound:
+        logger.info("job ended and was deleted before", job_id=job_id)
+        return None
+    cause = reason.code if reason else None
+    logger.info("job ended", job_id=job_id, status=job.status, charged=job.charged, refunded=job.refunded, cause=cause)
+    count(Metric(f"Jobs{job.status.title()}"))
     return job
 
 

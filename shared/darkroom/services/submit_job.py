@@ -1,31 +1,63 @@
-"""From a request to a job: which template, which parameters, what it costs."""
+"""Submits a job: which template, which parameters, what it costs; then holds the credits and starts the workflow."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from uuid6 import uuid7
 
+from darkroom.aws import step_functions
 from darkroom.catalog.available_templates import available_template, available_templates
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
+from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, Paused
 from darkroom.domain.ids import is_id
-from darkroom.domain.jobs import Job
+from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.parameters import checked_parameters, named_images
 from darkroom.domain.templates import Template, new_job
 from darkroom.domain.urls import is_safe_url
-from darkroom.schemas.requests import JobRequest
+from darkroom.observability import logger
+from darkroom.schemas.requests import JobRequest, NewJob, Rerun
 from darkroom.settings import settings
-from darkroom.storage import jobs, uploads
+from darkroom.storage import feature_flags, jobs, ledger, uploads
+from darkroom.storage.ledger import IdempotencyKey
 
 
-def job_of(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that was accepted, now or by an earlier request with the same Idempotency-Key."""
+
+    job: Job
+    is_repeat: bool
+
+
+def submit_job(account: AccountId, request: JobRequest, *, key: IdempotencyKey | None, now: datetime) -> Accepted:
+    """Hold the credits and accept the job. From then on it is durable, whether or not its start succeeds.
+
+    Raises InvalidRequest, Paused, IdempotencyKeyReused, InsufficientCredits, TooManyJobs or RateLimited; then nothing was written.
+    """
+    # The flag is read before the key: a request that was accepted before the pause is then always found.
+    is_paused = feature_flags.is_paused()
+    if key and (before := ledger.accepted_before(account, key, now=now)):
+        accepted = Accepted(before, is_repeat=True)
+    elif is_paused:
+        raise Paused
+    else:
+        accepted = Accepted(*ledger.hold(build_job(request, account, now=now), key=key, now=now))
+    job = accepted.job
+    if job.status is JobStatus.PENDING:
+        step_functions.try_start(job)
+    logger.info("job accepted", job_id=job.job_id, template=job.template.code, credits=job.quoted, repeated=accepted.is_repeat)
+    return accepted
+
+
+def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
     """Make the job that a request asks for, with a new id, not written anywhere yet. Raises InvalidRequest naming what is wrong."""
     if request.callback_url is not None and not is_safe_url(request.callback_url, settings().private_hosts):
         raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
-    code, given = _asked_for(request, account)
+    code, given = _template_and_parameters(request.kind, account)
     try:
         template = available_template(code)
     except NotFound:
@@ -69,15 +101,10 @@ def _checked(template: Template, given: Mapping[str, Any], account: AccountId, *
     return parameters, keys
 
 
-def _asked_for(request: JobRequest, account: AccountId) -> tuple[str, Mapping[str, Any]]:
-    """Tell the template's code and the parameters: those of the request, or those of the job that is to run again."""
-    given = {"template": request.template, "parameters": request.parameters}
-    if request.rerun_of is None:
-        if missing := [name for name, value in given.items() if value is None]:
-            raise InvalidRequest([FieldError(name, "Is required, unless rerun_of names a job to run again.") for name in missing])
-        return str(request.template), request.parameters or {}
-    if superfluous := [name for name, value in given.items() if value is not None]:
-        raise InvalidRequest([FieldError(name, "Must not be given together with rerun_of.") for name in superfluous])
+def _template_and_parameters(request: NewJob | Rerun, account: AccountId) -> tuple[str, Mapping[str, Any]]:
+    """Return the template's code and the parameters: those of the request, or those of the job that is to run again."""
+    if isinstance(request, NewJob):
+        return request.template, request.parameters
     try:
         job = jobs.read(account, request.rerun_of)
     except NotFound:

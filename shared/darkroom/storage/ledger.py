@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -11,10 +12,11 @@ from pynamodb.expressions.update import Action
 
 from darkroom.domain.accounts import AccountId, Balance, Entry
 from darkroom.domain.callbacks import new_callback_secret
-from darkroom.domain.errors import FieldError, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, TooManyJobs
+from darkroom.domain.errors import FieldError, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, RequestError, TooManyJobs
 from darkroom.domain.failures import Failure
 from darkroom.domain.ids import key_part
 from darkroom.domain.jobs import Job, Resolution, resolution
+from darkroom.observability import logger
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue, rate_limit
 from darkroom.storage.job_rows import JobRow, key_of, partition, row_of
@@ -22,6 +24,9 @@ from darkroom.storage.ledger_rows import ENTRY_PREFIX, entry_row, put_entry, to_
 from darkroom.storage.pagination import Page, read_page
 from darkroom.storage.table import AccountRow, EntryRow, GrantRow, RequestRow, WelcomeRow
 from darkroom.storage.transactions import Put, Refused, Update, Write, transact, update
+
+type RawItem = Mapping[str, Any]
+"""An item in DynamoDB's JSON."""
 
 WELCOME_REFERENCE = "welcome"
 _RESOLVE_TRIES_MAX = 8
@@ -59,38 +64,25 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
     The same key with the same body gives the job that was accepted, also when no credits are left. Raises IdempotencyKeyReused,
     InsufficientCredits, TooManyJobs or RateLimited, decided in this order; then nothing was written.
     """
-    account = AccountRow(partition(job.account))
-    writes: dict[str, Write] = {
-        "account": Update(
-            account,
-            [
-                AccountRow.available.add(-job.quoted),
-                AccountRow.held.add(job.quoted),
-                AccountRow.in_flight.add(1),
-                AccountRow.jobs_total.add(1),
-                AccountRow.revision.add(1),
-                AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret()),
-            ],
-            (AccountRow.available >= job.quoted) & (AccountRow.in_flight < settings().jobs_in_flight_max),
-        ),
-        "job": Put(row_of(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds)), JobRow.pk.does_not_exist()),
-        "entry": put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id)),
-        "rate_limit": rate_limit.increment(job.account, now=now),
-    }
+    # Each write stands beside what its refusal means: an error, or the job that was accepted before.
+    parts: list[tuple[Write, Callable[[RawItem | None], RequestError | tuple[Job, bool]]]] = [
+        (_new_job(job, now), lambda _: (jobs.read(job.account, job.job_id), False)),
+        (_credits_held(job), lambda account: _why_not(job, account)),
+        (rate_limit.increment(job.account, now=now), lambda _: rate_limit.exceeded(now=now)),
+        (_hold_entry(job, now), lambda _: (jobs.read(job.account, job.job_id), False)),
+    ]
     if key:
-        writes["request"] = _request_write(job, key, now)
+        parts.insert(0, (_request_write(job, key, now), lambda request: _accepted_for(job, key, request)))
     try:
-        transact(writes)
+        transact({str(number): write for number, (write, _) in enumerate(parts)})
     except Refused as refused:
-        if (request := refused.rows.get("request")) is not None:
-            accepted = _job_of_request(job.account, RequestRow.from_raw_data(dict(request)), key)
-            # The id is new, so a record of this very job was written by an earlier, unanswered try of this transaction.
-            return accepted, accepted.job_id != job.job_id
-        if "job" in refused.rows:
-            return jobs.read(job.account, job.job_id), False
-        if "account" in refused.rows:
-            raise _why_not(job, refused.rows["account"]) from refused
-        raise rate_limit.exceeded(now=now) from refused
+        # The first refusal of the list decides.
+        first = min(refused.rows, key=int)
+        _, meaning = parts[int(first)]
+        outcome = meaning(refused.rows[first])
+        if isinstance(outcome, RequestError):
+            raise outcome from refused
+        return outcome
     return replace(job, held=job.quoted), False
 
 
@@ -168,7 +160,44 @@ def welcome(account: AccountId, *, now: datetime) -> bool:
         # Somebody else was quicker, or the user came from another platform before. Either way nobody need ask again.
         update(row, [welcomed])
         return False
+    logger.info("welcome credits granted", account=str(account), credits=credits_given)
     return True
+
+
+def _new_job(job: Job, now: datetime) -> Put:
+    """Write the job. It is there already when an earlier, unanswered try of the transaction wrote it."""
+    row = row_of(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds))
+    return Put(row, JobRow.pk.does_not_exist())
+
+
+def _credits_held(job: Job) -> Update:
+    actions = [
+        AccountRow.available.add(-job.quoted),
+        AccountRow.held.add(job.quoted),
+        AccountRow.in_flight.add(1),
+        AccountRow.jobs_total.add(1),
+        AccountRow.revision.add(1),
+        AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret()),
+    ]
+    has_room = (AccountRow.available >= job.quoted) & (AccountRow.in_flight < settings().jobs_in_flight_max)
+    return Update(AccountRow(partition(job.account)), actions, has_room)
+
+
+def _why_not(job: Job, account: RawItem | None) -> InsufficientCredits | TooManyJobs:
+    available = int(AccountRow.from_raw_data(dict(account)).available or 0) if account else 0
+    if available < job.quoted:
+        return InsufficientCredits(required=job.quoted, available=available)
+    return TooManyJobs(settings().jobs_in_flight_max)
+
+
+def _hold_entry(job: Job, now: datetime) -> Put:
+    return put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id))
+
+
+def _accepted_for(job: Job, key: IdempotencyKey, request: RawItem | None) -> tuple[Job, bool]:
+    """Return the job that was accepted for the key. It is this very job when an earlier, unanswered try of the transaction wrote it."""
+    accepted = _job_of_request(job.account, RequestRow.from_raw_data(dict(request or {})), key)
+    return accepted, accepted.job_id != job.job_id
 
 
 def _given(amount: int) -> list[Action]:
@@ -237,8 +266,8 @@ def _request_sk(key: IdempotencyKey) -> str:
     return f"REQUEST#{sha256(key.key.encode()).hexdigest()}"
 
 
-def _job_of_request(account: AccountId, row: RequestRow, key: IdempotencyKey | None) -> Job:
-    if key is None or row.body_hash != key.body_hash:
+def _job_of_request(account: AccountId, row: RequestRow, key: IdempotencyKey) -> Job:
+    if row.body_hash != key.body_hash:
         raise IdempotencyKeyReused
     try:
         return jobs.read(account, row.job_id)
@@ -251,10 +280,3 @@ def _granted_before(account: AccountId, marker: GrantRow) -> Entry:
     if earlier.amount != marker.amount:
         raise InvalidRequest([FieldError("reference", "This reference was used for another amount. Use a new one.")])
     return to_entry(EntryRow.get(partition(account), earlier.entry_sk, consistent_read=True))
-
-
-def _why_not(job: Job, account: Any) -> InsufficientCredits | TooManyJobs:  # noqa: ANN401 (a raw item, or None)
-    available = int(AccountRow.from_raw_data(account).available or 0) if account else 0
-    if available < job.quoted:
-        return InsufficientCredits(required=job.quoted, available=available)
-    return TooManyJobs(settings().jobs_in_flight_max)

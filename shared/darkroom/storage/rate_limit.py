@@ -23,5 +23,5 @@ def increment(account: AccountId, *, now: datetime) -> Update:
 
 
 def exceeded(*, now: datetime) -> RateLimited:
-    """Say that the minute is full, and in how many seconds the next one begins."""
+    """Return the error of a full minute, with the seconds until the next one begins."""
     return RateLimited(settings().jobs_per_minute_max, math.ceil(60 - now.second - now.microsecond / 1_000_000))

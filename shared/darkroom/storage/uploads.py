@@ -1,16 +1,13 @@
-"""The record of an upload, and its objects: what the user sends, and what is made of it."""
+"""The record of an upload."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from botocore.exceptions import ClientError
 from uuid6 import uuid7
 
-from darkroom.aws.clients import client
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
+from darkroom.domain.errors import NotFound
 from darkroom.domain.ids import is_id
 from darkroom.domain.uploads import FittedImage, Upload
 from darkroom.settings import settings
@@ -21,22 +18,11 @@ from darkroom.storage.transactions import update
 _PREFIX = "UPLOAD#"
 
 
-def announce(account: AccountId, content_type: str, *, bytes_max: int, now: datetime) -> tuple[Upload, dict[str, Any]]:
-    """Write a new upload down, and sign the form (`url` and `fields`) by which its bytes go straight to the bucket.
-
-    The form takes exactly this key and type, and 1 to `bytes_max` bytes
-    (docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html).
-    """
+def create(account: AccountId, *, bytes_max: int, now: datetime) -> Upload:
+    """Record a new upload of at most this size. It can be used for `upload_hours`."""
     upload = Upload(account, str(uuid7()), bytes_max, now + timedelta(hours=settings().upload_hours))
     UploadRow(partition(account), _PREFIX + upload.upload_id, bytes_max=bytes_max, expires_at=int(upload.expires_at.timestamp())).save()
-    form: dict[str, Any] = client("s3").generate_presigned_post(
-        settings().media_bucket,
-        upload.original_key,
-        Fields={"Content-Type": content_type},
-        Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, bytes_max]],
-        ExpiresIn=settings().upload_link_seconds,
-    )
-    return upload, form
+    return upload
 
 
 def read(account: AccountId, upload_id: str, *, now: datetime) -> Upload:
@@ -57,36 +43,16 @@ def prepared_key(account: AccountId, upload_id: str, *, now: datetime) -> str:
     return upload.key(upload.image)
 
 
-def original(upload: Upload) -> bytes | None:
-    """Read what the user sent; None when nothing is there. Raises InvalidRequest when it is more than was announced."""
-    try:
-        found = client("s3", bulky=True).get_object(Bucket=settings().media_bucket, Key=upload.original_key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchKey":
-            raise
-        return None
-    if found["ContentLength"] > upload.bytes_max:
-        raise InvalidRequest([FieldError("upload_id", f"Has more than the {upload.bytes_max} bytes that were announced.")])
-    body: bytes = found["Body"].read()
-    return body
-
-
-def keep(upload: Upload, image: FittedImage, body: bytes) -> Upload:
-    """Store what was made of an upload, and write it down. It may be repeated at any point; what was written down first stays."""
-    client("s3", bulky=True).put_object(Bucket=settings().media_bucket, Key=upload.key(image), Body=body, ContentType=image.content_type)
+def record_image(upload: Upload, image: FittedImage) -> Upload:
+    """Record the input that was made of an upload, once, and return the upload as it is then: what was recorded first stays."""
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
-    noted = update(
+    is_recorded = update(
         row,
         [UploadRow.content_type.set(image.content_type), UploadRow.width.set(image.width), UploadRow.height.set(image.height)],
         UploadRow.bytes_max.exists() & UploadRow.content_type.does_not_exist(),
     )
-    # Somebody else may have been quicker, or so slow that the upload is too old by now.
-    return _to_upload(row) if noted else _read(upload.account, upload.upload_id)
-
-
-def discard_original(upload: Upload) -> None:
-    """Throw away what the user sent, which may tell more than the image: where it was taken, and by what."""
-    client("s3").delete_object(Bucket=settings().media_bucket, Key=upload.original_key)
+    # Another request may have recorded it before, or the upload may have expired meanwhile.
+    return _to_upload(row) if is_recorded else _read(upload.account, upload.upload_id)
 
 
 def _read(account: AccountId, upload_id: str) -> Upload:

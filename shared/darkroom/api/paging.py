@@ -1,0 +1,15 @@
+"""The query parameters of every list."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from darkroom.schemas.requests import PageSize
+from darkroom.settings import settings
+
+PAGE_SIZE = settings().page_size
+
+Limit = Annotated[PageSize, Query()]
+Cursor = Annotated[str | None, Query(max_length=200)]

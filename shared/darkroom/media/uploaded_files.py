@@ -1,0 +1,52 @@
+"""The files of an upload in the bucket: what the user sends, and the input that is made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from darkroom.aws.clients import client
+from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.uploads import FittedImage, Upload
+from darkroom.settings import settings
+
+
+def sign_form(upload: Upload, content_type: str) -> dict[str, Any]:
+    """Sign the form (`url` and `fields`) by which a browser sends the file straight to the bucket.
+
+    The form takes exactly this key and type, and 1 to `bytes_max` bytes
+    (docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html).
+    """
+    form: dict[str, Any] = client("s3").generate_presigned_post(
+        settings().media_bucket,
+        upload.original_key,
+        Fields={"Content-Type": content_type},
+        Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, upload.bytes_max]],
+        ExpiresIn=settings().upload_link_seconds,
+    )
+    return form
+
+
+def read_original(upload: Upload) -> bytes | None:
+    """Read what the user sent; None: nothing has arrived. Raises InvalidRequest when it has more bytes than were announced."""
+    try:
+        found = client("s3", bulky=True).get_object(Bucket=settings().media_bucket, Key=upload.original_key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        return None
+    if found["ContentLength"] > upload.bytes_max:
+        raise InvalidRequest([FieldError("upload_id", f"Has more than the {upload.bytes_max} bytes that were announced.")])
+    body: bytes = found["Body"].read()
+    return body
+
+
+def put_input(upload: Upload, image: FittedImage, body: bytes) -> None:
+    """Store the input that was made of an upload. Storing it again is storing it once."""
+    client("s3", bulky=True).put_object(Bucket=settings().media_bucket, Key=upload.key(image), Body=body, ContentType=image.content_type)
+
+
+def delete_original(upload: Upload) -> None:
+    """Delete what the user sent. Its metadata may tell where and with what the image was taken."""
+    client("s3").delete_object(Bucket=settings().media_bucket, Key=upload.original_key)

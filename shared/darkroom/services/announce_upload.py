@@ -1,0 +1,17 @@
+"""Announces an upload: records it, and signs the form by which its file goes to the bucket."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.uploads import Upload
+from darkroom.media import uploaded_files
+from darkroom.storage import uploads
+
+
+def announce_upload(account: AccountId, content_type: str, *, bytes_max: int, now: datetime) -> tuple[Upload, dict[str, Any]]:
+    """Record a new upload, and return it with the signed form (`url` and `fields`)."""
+    upload = uploads.create(account, bytes_max=bytes_max, now=now)
+    return upload, uploaded_files.sign_form(upload, content_type)

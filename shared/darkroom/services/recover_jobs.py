@@ -1,0 +1,116 @@
+"""Every minute: start the jobs that never started, end the jobs whose execution is gone, delete jobs whose retention is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from darkroom import clock
+from darkroom.aws import step_functions
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.jobs import Job
+from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, Action, decide
+from darkroom.observability import Metric, count, logger
+from darkroom.services import delete_job
+from darkroom.services.finish_job import finish
+from darkroom.settings import settings
+from darkroom.storage import jobs, provider_queue
+from darkroom.storage.job_rows import CheckQueue
+from darkroom.storage.jobs import DueCheck
+
+_CHECK_INTERVAL = timedelta(seconds=CHECK_INTERVAL_SECONDS)
+# What the calls for one job may take at the worst that is not beyond all measure.
+_ONE_JOB_MILLISECONDS = 15_000
+
+
+def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
+    """Check every job that is due, while there is time. Two runs at once do what one does: each step is bound by the record."""
+
+    def is_late() -> bool:
+        return remaining_milliseconds() < _ONE_JOB_MILLISECONDS
+
+    for queue in CheckQueue:
+        for due in jobs.due_checks(queue, now=clock.now(), limit=settings().recoveries_per_run_max):
+            if is_late():
+                logger.warning("no time left, the next run goes on", queue=queue)
+                return
+            with _isolated("job not recovered", job_id=due.job_id, queue=queue):
+                check(queue, due, clock.now())
+    with _isolated("slots not checked"):
+        _release_leaked_slots(is_late)
+
+
+def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
+    """Do what is due about one job. Each of these reschedules its job first, so one that fails delays no other."""
+    if queue is CheckQueue.OPEN:
+        _recover(due.account, due.job_id, now)
+    elif due.is_deleted:
+        _purge_media(due.account, due.job_id, now)
+    else:
+        _delete_expired(due.account, due.job_id, now)
+
+
+@contextmanager
+def _isolated(message: str, **fields: Any) -> Iterator[None]:  # noqa: ANN401 (whatever a log may hold)
+    """Log and count an error, and continue with the next job. The failed job is checked again in a minute."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 (an error of one job must not stop the others)
+        logger.exception(message, **fields)
+        count(Metric.RECOVERIES_FAILED)
+
+
+def _recover(account: AccountId, job_id: str, now: datetime) -> None:
+    if not jobs.schedule_check(account, job_id, now + _CHECK_INTERVAL):
+        return
+    job = jobs.read(account, job_id)
+    execution = step_functions.execution(job_id)
+    decision = decide(
+        job,
+        started=execution is not None,
+        running=execution is not None and execution.is_running,
+        stopped_at=execution.stopped_at if execution else None,
+        now=now,
+    )
+    if decision.action is Action.CHECK_LATER:
+        jobs.schedule_check(account, job_id, decision.next_check_at)
+    else:
+        _act(job, decision.action, now)
+        logger.info("job recovered", job_id=job_id, action=decision.action.name)
+        count(Metric.JOBS_RECOVERED)
+
+
+def _act(job: Job, action: Action, now: datetime) -> None:
+    match action:
+        case Action.START:
+            step_functions.start(job)
+        case Action.RESUME if job.task_token:
+            step_functions.resume(job.task_token)
+        case Action.STOP:
+            step_functions.stop(job.job_id)
+        case Action.END:
+            ended = finish(job.account, job.job_id, now=now)
+            logger.warning("job ended by recovery", job_id=job.job_id, status=ended.status, charged=ended.charged, refunded=ended.refunded)
+            count(Metric.JOBS_ENDED_BY_RECOVERY)
+
+
+def _delete_expired(account: AccountId, job_id: str, now: datetime) -> None:
+    if delete_job.delete_if_expired(account, job_id, next_check_at=now + _CHECK_INTERVAL, now=now):
+        logger.info("job deleted after its retention", job_id=job_id)
+        count(Metric.JOBS_EXPIRED)
+
+
+def _purge_media(account: AccountId, job_id: str, now: datetime) -> None:
+    delete_job.purge_media(account, job_id, next_check_at=now + _CHECK_INTERVAL)
+
+
+def _release_leaked_slots(is_late: Callable[[], bool]) -> None:
+    for provider in settings().providers:
+        for slot in provider_queue.possibly_leaked(provider, now=clock.now()):
+            if is_late():
+                return
+            if provider_queue.release_if_leaked(slot):
+                logger.error("slot leaked and freed", provider=provider, holder=slot.holder)
+                count(Metric.SLOTS_LEAKED)

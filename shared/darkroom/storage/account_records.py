@@ -1,0 +1,134 @@
+"""Reads what the audit compares: whole accounts, each as it is at one moment, and how far the audit has come."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, groupby
+from typing import Any
+
+from darkroom.domain.audit import AccountRecords, GrantMarker, Key, Progress
+from darkroom.domain.errors import DarkroomError
+from darkroom.storage.job_rows import JobRow, to_job
+from darkroom.storage.ledger_rows import ENTRY_PREFIX, to_balance, to_entry
+from darkroom.storage.table import AccountRow, AuditRow, EntryRow, GrantRow, WelcomeRow
+
+_TRIES_MAX = 8
+_PAUSE_SECONDS = 0.1
+_ACCOUNT_PREFIX = "ACCOUNT#"
+
+type Item = Mapping[str, Any]
+
+
+class AccountUnsettled(DarkroomError):
+    """An account was written to whenever it was read, so nothing can be said of it now; the message is the account."""
+
+
+def accounts(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
+    """Name the partition of every account, and the row behind which a later call goes on.
+
+    Every row counts, so a partition that has lost the row of its account is found by what is left of it. One that grows meanwhile may come twice.
+    """
+    start = {"pk": {"S": after[0]}, "sk": {"S": after[1]}} if after else None
+    rows = AccountRow.scan(AccountRow.pk.startswith(_ACCOUNT_PREFIX), attributes_to_get=["pk", "sk"], last_evaluated_key=start)
+    for pk, of_account in groupby(rows, key=lambda row: row.pk):
+        yield pk, (pk, max(row.sk for row in of_account))
+
+
+def read_account(pk: str) -> AccountRecords:
+    """Read an account while no write moves its credits or counts its jobs: its revision is the same before and after.
+
+    Raises AccountUnsettled.
+    """
+    for number in range(_TRIES_MAX):
+        time.sleep(_PAUSE_SECONDS * (2**number - 1))
+        revision = _revision(pk)
+        # The marker of the welcome credits is the user's, and lies outside of the account.
+        items = list(chain(_items(pk), _items(f"WELCOME#{pk.rpartition('#')[2]}")))
+        if _revision(pk) == revision:
+            return _records(pk, items)
+    raise AccountUnsettled(_name_of(pk))
+
+
+def progress() -> Progress:
+    """Tell how far the audit had come when it stopped."""
+    try:
+        row = AuditRow.get("AUDIT", "PROGRESS", consistent_read=True)
+    except AuditRow.DoesNotExist:
+        return Progress()
+    counts = (row.mismatches, row.failed, row.mismatches_before, row.failed_before)
+    return Progress((row.after_pk, row.after_sk) if row.after_pk else None, *(int(count) for count in counts))
+
+
+def record_progress(made: Progress) -> None:
+    """Remember how far the audit has come."""
+    after_pk, after_sk = made.after or (None, None)
+    AuditRow(
+        after_pk=after_pk,
+        after_sk=after_sk,
+        mismatches=made.mismatches,
+        failed=made.failed,
+        mismatches_before=made.mismatches_before,
+        failed_before=made.failed_before,
+    ).save()
+
+
+def _revision(pk: str) -> int | None:
+    try:
+        row = AccountRow.get(pk, "ACCOUNT", consistent_read=True, attributes_to_get=["revision"])
+    except AccountRow.DoesNotExist:
+        return None
+    return int(row.revision or 0)
+
+
+def _items(pk: str) -> Iterator[Item]:
+    for page in JobRow.query(pk, consistent_read=True).page_iter:
+        yield from page["Items"]
+
+
+def _records(pk: str, items: Iterable[Item]) -> AccountRecords:
+    rows, unreadable = defaultdict[str, list[Any]](list), []
+    for item in items:
+        sort_key: str = item["sk"]["S"]
+        kind = sort_key.partition("#")[0]
+        if read := _READERS.get(kind):
+            try:
+                rows[kind].append(read(item))
+            except (TypeError, ValueError):
+                # No verb writes such a row: an attribute is missing, or is not of its type.
+                unreadable.append(sort_key)
+    name = _name_of(pk)
+    return AccountRecords(
+        account=name,
+        balance=next(iter(rows["ACCOUNT"]), None),
+        entries=tuple(rows["ENTRY"]),
+        jobs=tuple(rows["JOB"]),
+        markers=(*rows["GRANT"], *(marker for account, marker in rows["WELCOME"] if account == name)),
+        deleted=frozenset(rows["DELETED"]),
+        unreadable=tuple(unreadable),
+    )
+
+
+def _grant_marker(item: Item) -> GrantMarker:
+    row = GrantRow.from_raw_data(dict(item))
+    return GrantMarker(row.entry_sk.removeprefix(ENTRY_PREFIX), int(row.amount), row.sk.partition("#")[2])
+
+
+def _welcome_marker(item: Item) -> tuple[str, GrantMarker]:
+    row = WelcomeRow.from_raw_data(dict(item))
+    return row.account, GrantMarker(row.entry_sk.removeprefix(ENTRY_PREFIX), int(row.amount), reference_hash=None)
+
+
+def _name_of(pk: str) -> str:
+    return pk.removeprefix(_ACCOUNT_PREFIX).replace("#", "/")
+
+
+_READERS: Mapping[str, Callable[[Item], Any]] = {
+    "ACCOUNT": lambda item: to_balance(AccountRow.from_raw_data(dict(item))),
+    "ENTRY": lambda item: to_entry(EntryRow.from_raw_data(dict(item))),
+    "JOB": lambda item: to_job(JobRow.from_raw_data(dict(item))),
+    "GRANT": _grant_marker,
+    "WELCOME": _welcome_marker,
+    "DELETED": lambda item: str(item["sk"]["S"]).partition("#")[2],
+}
