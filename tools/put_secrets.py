@@ -1,7 +1,6 @@
 """Put Replicate's token and webhook secret into a deployed stack: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK.
 
-With RUNWAYML_API_SECRET=key_… Runway's key is put in as well, where the stack has Runway, and with STABLE_DIFFUSION_LOGIN=user:password what a
-WebUI asks for.
+The secret of another provider is put in from the environment variable that its `SecretVariable` in template.yaml names.
 """
 
 from __future__ import annotations
@@ -9,13 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import boto3
 import replicate
+from samcli.yamlhelper import yaml_parse
 
-# The output of the stack that names a secret of another provider, and the variable that has its value.
-_OTHERS = {"RunwayKeySecretArn": "RUNWAYML_API_SECRET", "StableDiffusionLoginSecretArn": "STABLE_DIFFUSION_LOGIN"}
+_TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
 
 def put_secrets(
@@ -35,11 +35,18 @@ def put_secrets(
 
 
 def others_of(environment: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
-    """Read what other providers ask for. Raises ValueError for a provider that the stack does not have."""
-    found = {output: environment[variable] for output, variable in _OTHERS.items() if environment.get(variable)}
+    """Read the values of the other providers' secrets. Raises ValueError for a provider that the stack does not have."""
+    variables = _variables()
+    found = {output: environment[variable] for output, variable in variables.items() if environment.get(variable)}
     for output in found.keys() - outputs.keys():
-        raise ValueError(f"{_OTHERS[output]} is for a provider that the stack does not have. Deploy it with that provider's address first.")
+        raise ValueError(f"{variables[output]} is for a provider that the stack does not have. Deploy it with that provider's address first.")
     return found
+
+
+def _variables() -> dict[str, str]:
+    """Return the environment variable of each provider's secret by the output that names the secret, as the template's metadata says."""
+    resources = yaml_parse(_TEMPLATE.read_text())["Resources"]
+    return {f"{name}Arn": resource["Metadata"]["SecretVariable"] for name, resource in resources.items() if "SecretVariable" in resource.get("Metadata", {})}
 
 
 def webhook_secret_of(token: str, base_url: str | None = None) -> str:

@@ -28,15 +28,22 @@ class Settings:
     media_bucket: str
     event_bus_name: str
     state_machine_arn: str
+    delivery_hosts: tuple[str, ...]
+    providers: tuple[str, ...] = ("replicate",)
+
+    # Each provider has one block. Its `…_in_flight_max`, if it has one, stands for predictions_in_flight_max.
     replicate_base_url: str
     replicate_token_secret: str
     replicate_webhook_secret: str
-    delivery_hosts: tuple[str, ...]
-    providers: tuple[str, ...] = ("replicate",)
+
     runway_base_url: str = ""
     runway_key_secret: str = ""
+
     stable_diffusion_url: str = ""
     stable_diffusion_login_secret: str = ""
+    # A graphics card makes one image after the other. A request that waits there may time out.
+    stable_diffusion_in_flight_max: int = 1
+
     private_hosts: tuple[str, ...] = ()
     public_url: str = ""
     platforms: tuple[str, ...] = ("web", "mobile")
@@ -52,7 +59,6 @@ class Settings:
     jobs_in_flight_max: int = 20
     jobs_per_minute_max: int = 120
     predictions_in_flight_max: int = 5
-    stable_diffusion_in_flight_max: int = 1
     welcome_credits: int = 0
     retention_days: int = 0
     output_bytes_max: int = 100_000_000
@@ -76,8 +82,9 @@ class Settings:
     recoveries_per_run_max: int = 200
 
     def in_flight_max(self, provider: str) -> int:
-        """Tell how many predictions may be in flight at a provider. A WebUI's card makes one after the other, and who waits there may wait in vain."""
-        return self.stable_diffusion_in_flight_max if provider == "stable_diffusion" else self.predictions_in_flight_max
+        """Return how many predictions may be in flight at a provider at once."""
+        own: int | None = getattr(self, f"{provider}_in_flight_max", None)
+        return self.predictions_in_flight_max if own is None else own
 
     @property
     def prices(self) -> Prices:

@@ -1,33 +1,92 @@
-"""The provider of docs/a-new-provider.md, as it stands there, does whole jobs."""
+"""The provider of docs/adding-a-provider.md, added as the page says, does whole jobs; and the page lists every file that it touches."""
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import sys
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
+from types import ModuleType
 from typing import Any
 
 import pytest
 from PIL import Image
+from samcli.yamlhelper import yaml_parse
 
 from darkroom import catalog, providers
+from darkroom import settings as settings_module
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.storage import jobs, ledger
-from tests.aws import ROOT, Workflow
+from local.cloudformation.intrinsics import Resolver, parameter_values, pseudo_parameters
+from local.cloudformation.template import translate
+from tests.aws import ROOT, Workflow, client
 from tests.builders import ANN, call_api, open_account, until
 from tests.integration.servers import Received, Reply, server
 from tests.integration.steps import with_setting
 
-PAGE = (ROOT / "docs/a-new-provider.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/adding-a-provider.md").read_text(encoding="utf-8")
 
 
-def block(language: str) -> str:
-    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+# How the name of a provider is spelt in code, in templates and in prose.
+SPELLINGS = {"runway": r"runway", "stable_diffusion": r"stable.?diffusion|webui"}
+PRODUCT = ("shared", "functions", "tools", "events", "template.yaml", "workflow.asl.yaml", "samconfig.toml", "Makefile")
+
+
+def block(info: str) -> str:
+    (found,) = re.findall(rf"```{info}\n(.*?)```", PAGE, re.DOTALL)
     return str(found)
+
+
+def listed_files() -> list[str]:
+    """The files of the page's table, as patterns."""
+    table = PAGE.partition("## The files that a provider touches")[2].partition("\n\nNo other file")[0]
+    return [re.sub(r"<\w+>", "*", name) for name in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)]
+
+
+def extended_settings() -> ModuleType:
+    """The module of the settings with the page's block in it."""
+    source = Path(str(settings_module.__file__)).read_text()
+    anchor = "    runway_base_url: str"
+    module = ModuleType("darkroom.settings")
+    exec(compile(source.replace(anchor, block("python settings") + anchor, 1), "settings.py", "exec"), vars(module))
+    return module
+
+
+def extended_template() -> dict[str, Any]:
+    """The template with the page's lines, each beside the line of the same kind for Runway."""
+    text = (ROOT / "template.yaml").read_text()
+    anchors = {
+        "Parameters": r"^  RunwayBaseUrl:",
+        "Conditions": r"^  UsesRunway:",
+        "Variables": r"^        RUNWAY_BASE_URL:",
+        "Resources": r"^  RunwayKeySecret:",
+        "ProviderAccess": r"^              - !If \[UsesRunway, !Ref RunwayKeySecret",
+        "Outputs": r"^  RunwayKeySecretArn:",
+    }
+    for section, anchor in anchors.items():
+        found = re.search(anchor, text, re.MULTILINE)
+        assert found, section
+        text = text[: found.start()] + block(f"yaml {section}") + text[found.start() :]
+    provider = "!If [UsesAtelier, atelier, !Ref AWS::NoValue]"
+    assert provider in PAGE
+    text, count = re.subn(r"(PROVIDERS: .*?)(!If \[UsesRunway)", rf"\1{provider}, \2", text, count=1)
+    assert count == 1
+    template: dict[str, Any] = yaml_parse(text)
+    return template
+
+
+class StandIns:
+    """Names each resource that a template refers to."""
+
+    def ref(self, logical_id: str) -> str:
+        return f"ref of {logical_id}"
+
+    def attribute(self, logical_id: str, attribute: str) -> str:
+        return f"{attribute} of {logical_id}"
 
 
 class Atelier:
@@ -83,7 +142,12 @@ def atelier(workflow: Workflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     atelier = Atelier()
     with server(atelier.answer) as url:
         atelier.url = url
+        extended = extended_settings()
+        for name in ("Settings", "read_settings"):
+            monkeypatch.setattr(settings_module, name, getattr(extended, name))
+        client("secretsmanager").create_secret(Name="atelier-key", SecretString="key_test")
         monkeypatch.setenv("ATELIER_URL", url)
+        monkeypatch.setenv("ATELIER_KEY_SECRET", "atelier-key")
         monkeypatch.setenv("DELIVERY_HOSTS", url.removeprefix("http://"))
         with_setting(monkeypatch, "PROVIDERS", "replicate,atelier")
         open_account(100)
@@ -107,6 +171,41 @@ def ended(prompt: str = "a lighthouse") -> Job:
         return job if job.status.is_final else None
 
     return until(look, seconds=60)
+
+
+def test_the_page_lists_at_most_four_files_and_they_exist() -> None:
+    patterns = listed_files()
+
+    assert 1 <= len(patterns) <= 4
+    for pattern in patterns:
+        assert list(ROOT.glob(pattern)), pattern
+
+
+@pytest.mark.parametrize("provider", SPELLINGS)
+def test_no_other_file_of_the_product_names_a_provider(provider: str) -> None:
+    named = {
+        str(path.relative_to(ROOT))
+        for part in PRODUCT
+        for path in ([ROOT / part] if (ROOT / part).is_file() else (ROOT / part).rglob("*.*"))
+        if path.suffix in (".py", ".toml", ".yaml", ".json", "") and re.search(SPELLINGS[provider], path.read_text(), re.IGNORECASE)
+    }
+
+    assert f"shared/darkroom/providers/{provider}.py" in named
+    assert [name for name in named if not any(PurePath(name).full_match(pattern) for pattern in listed_files())] == []
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_stack_has_the_provider_when_its_parameter_is_given(used: bool) -> None:  # noqa: FBT001 (a column)
+    address = "https://atelier.example" if used else ""
+    template = extended_template()
+    translated = translate(copy.deepcopy(template), {"AtelierUrl": address})
+    resolver = Resolver(translated, parameter_values(translated, {"AtelierUrl": address}) | pseudo_parameters("darkroom"), StandIns())
+    environment = resolver.resolve(translated["Resources"]["StoreOutputFunction"]["Properties"]["Environment"]["Variables"])
+    secrets = resolver.resolve(translated["Resources"]["ProviderAccess"]["Properties"]["PolicyDocument"])["Statement"][0]["Resource"]
+
+    assert ("atelier" in environment["PROVIDERS"].split(",")) is used
+    assert (environment["ATELIER_URL"], environment["ATELIER_KEY_SECRET"]) == (address, "ref of AtelierKeySecret" if used else "")
+    assert ("ref of AtelierKeySecret" in secrets) is used
 
 
 def test_a_job_is_done_and_paid_for(atelier: Atelier) -> None:
