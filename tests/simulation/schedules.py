@@ -30,7 +30,7 @@ _CREATE = "provider POST predictions"
 _CALLS = 4
 _WRONG_SECRET = "whsec_bm90LXRoZS1zZWNyZXQtYXQtYWxs"
 
-# Up to the look at a job that is due in the last of the partitions, and what is done about it.
+# From the first query to what is done about the first job that is due.
 recovery_calls = st.integers(0, 10)
 users = st.sampled_from(("ann", "bob", "eve"))
 keys = st.sampled_from((None, None, "one", "two", "three"))

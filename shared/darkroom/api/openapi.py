@@ -1,6 +1,6 @@
 """The API's description of itself (OpenAPI 3.1), made of its routes when somebody asks for it.
 
-Parameters and bodies are what Powertools checks requests with; answers are what `answers` says beside each route; problems are the table of
+Parameters and bodies are what Powertools checks requests with; answers are what `returns` says beside each route; problems are the table of
 problems. Only what another function serves is written down by hand, in `other_routes`.
 """
 
@@ -92,7 +92,7 @@ def document(app: HttpApi) -> dict[str, Any]:
     """Describe this API and the routes that other functions serve."""
     described: dict[str, Any] = _tidy(json.loads(app.get_openapi_json_schema()))
     operations = [*_operations_of(app, described["paths"]), *ROUTES_OF_OTHER_FUNCTIONS]
-    views = {view for operation in operations for view in operation.answers.bodies.values() if view not in (None, str)}
+    views = {view for operation in operations for view in operation.responses.bodies.values() if view not in (None, str)}
     references, schemas = _schemas_of({*views, ProblemResponse, JobEventResponse})
     requests = {name: schema for name, schema in described["components"]["schemas"].items() if not name.endswith("ValidationError")}
     paths: dict[str, dict[str, Any]] = {}
@@ -124,7 +124,7 @@ def _operations_of(app: HttpApi, described: Mapping[str, Any]) -> Iterator[Opera
             name=route.func.__name__,
             text=route.func.__doc__ or "",
             tag=next(iter(route.tags)),
-            answers=responses_of(route.func),
+            responses=responses_of(route.func),
             parameters=tuple(_parameter(parameter) for parameter in known.get("parameters", ())),
             request_body=known.get("requestBody"),
         )
@@ -136,7 +136,7 @@ def _operation(operation: Operation, references: Mapping[Any, dict[str, Any]]) -
     described: dict[str, Any] = {"operationId": operation.name, "summary": first + dot.rstrip(), "tags": [operation.tag]}
     if text := "\n\n".join(filter(None, (more, rest))):
         described["description"] = text
-    if operation.answers.is_public:
+    if operation.responses.is_public:
         described["security"] = []
     if operation.parameters:
         described["parameters"] = list(operation.parameters)
@@ -147,10 +147,10 @@ def _operation(operation: Operation, references: Mapping[Any, dict[str, Any]]) -
 
 def _successes(operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
     found = {}
-    for status, view in operation.answers.bodies.items():
+    for status, view in operation.responses.bodies.items():
         response: dict[str, Any] = {"description": f"{status.phrase}."}
-        if operation.answers.headers:
-            response |= _headers(operation.answers.headers)
+        if operation.responses.headers:
+            response |= _headers(operation.responses.headers)
         if view is str:
             response |= {"content": {"text/html": {"schema": {"type": "string"}}}}
         elif view is not None:
@@ -190,18 +190,18 @@ def _refusal(status: HTTPStatus, problems: list[Problem], operation: Operation, 
 
 
 def _refused_with(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
-    if not operation.answers.is_public:
+    if not operation.responses.is_public:
         yield from (errors.NotSignedIn, errors.Forbidden)
     if operation.request_body:
         yield from (errors.NotJson, errors.BodyTooLarge)
     if operation.request_body or any(parameter["in"] == "query" for parameter in operation.parameters):
         yield errors.InvalidRequest
-    yield from (*operation.answers.problems, errors.InternalError, errors.Unavailable)
+    yield from (*operation.responses.problems, errors.InternalError, errors.Unavailable)
 
 
 def _gateways_own(operation: Operation) -> set[HTTPStatus]:
     own = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
-    own |= set() if operation.answers.is_public else {HTTPStatus.UNAUTHORIZED}
+    own |= set() if operation.responses.is_public else {HTTPStatus.UNAUTHORIZED}
     return own | ({HTTPStatus.REQUEST_ENTITY_TOO_LARGE} if operation.request_body else set())
 
 

@@ -20,7 +20,7 @@ class Operation:
     name: str
     text: str
     tag: str
-    answers: RouteResponses
+    responses: RouteResponses
     parameters: tuple[dict[str, Any], ...] = ()
     request_body: dict[str, Any] | None = None
 
@@ -39,7 +39,7 @@ ROUTES_OF_OTHER_FUNCTIONS = (
         text="Make the image that was sent fit to be an input. Completing again gives the same answer.",
         tag="uploads",
         parameters=({"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}},),
-        answers=RouteResponses({HTTPStatus.OK: UploadResponse}, problems=(errors.InvalidRequest, errors.NotFound)),
+        responses=RouteResponses({HTTPStatus.OK: UploadResponse}, problems=(errors.InvalidRequest, errors.NotFound)),
     ),
     Operation(
         method="post",
@@ -55,6 +55,8 @@ ROUTES_OF_OTHER_FUNCTIONS = (
             ),
         ),
         request_body={"required": True, "content": {"application/json": {"schema": _PREDICTION}}},
-        answers=RouteResponses({HTTPStatus.OK: NotedResponse}, problems=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound), is_public=True),
+        responses=RouteResponses(
+            {HTTPStatus.OK: NotedResponse}, problems=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound), is_public=True
+        ),
     ),
 )

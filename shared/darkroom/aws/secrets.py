@@ -27,13 +27,13 @@ def secret_values(secret_id: str, *, age_seconds_max: float = AGE_SECONDS_MAX) -
 
     The values are at most this old.
     """
-    kept = _cache.get(secret_id)
-    if kept is None or time.monotonic() - kept.fetched_at > age_seconds_max:
+    cached = _cache.get(secret_id)
+    if cached is None or time.monotonic() - cached.fetched_at > age_seconds_max:
         values = tuple(value for stage in _STAGES if (value := _fetch(secret_id, stage)))
-        kept = _CachedSecret(values, time.monotonic())
+        cached = _CachedSecret(values, time.monotonic())
         if values:
-            _cache[secret_id] = kept
-    return kept.values
+            _cache[secret_id] = cached
+    return cached.values
 
 
 def _fetch(secret_id: str, stage: str) -> str | None:

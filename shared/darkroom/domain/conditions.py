@@ -48,8 +48,8 @@ class Rule:
         """Tell whether these parameters, with the defaults filled in, break the rule."""
         if not is_met(self.when, parameters):
             return False
-        kept = {name: schema for name, schema in self.then.items() if name in parameters}
-        return not is_met(kept, parameters) or any(name not in parameters for name in self.requires) or any(name in parameters for name in self.excludes)
+        limited = {name: schema for name, schema in self.then.items() if name in parameters}
+        return not is_met(limited, parameters) or any(name not in parameters for name in self.requires) or any(name in parameters for name in self.excludes)
 
     def schema(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         """Say the same in JSON Schema, of parameters before the defaults are filled in: one that is left out is its default."""

@@ -44,5 +44,5 @@ def _videos(file: IO[bytes]) -> ModuleType | None:
     """Load what reads videos, for a video alone: a job of images does not wait for FFmpeg."""
     head = file.read(_HEAD_BYTES)
     file.seek(0)
-    is_video = any(head[place] == mark for place, mark in (_MP4_MARK, _WEBM_MARK))
+    is_video = any(head[span] == mark for span, mark in (_MP4_MARK, _WEBM_MARK))
     return import_module("darkroom.media.videos") if is_video else None

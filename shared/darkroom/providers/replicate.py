@@ -164,9 +164,9 @@ def _retry_after_seconds(error: replicate.RateLimitError) -> float:
     """Read how long to wait from the header, else from `retry_after`, else from the words 'resets in ~Ns'."""
     body = error.body if isinstance(error.body, dict) else {}
     words = _RESETS_IN.search(str(body.get("detail", "")))
-    for told in (error.response.headers.get("retry-after"), body.get("retry_after"), words and words[1]):
+    for hint in (error.response.headers.get("retry-after"), body.get("retry_after"), words and words[1]):
         try:
-            seconds = float(str(told))
+            seconds = float(str(hint))
         except ValueError:
             continue
         if math.isfinite(seconds):

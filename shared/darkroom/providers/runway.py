@@ -147,8 +147,8 @@ def _refusal(error: runwayml.APIStatusError) -> Exception:
 
 def _lacks_credits(error: runwayml.APIStatusError) -> bool:
     # A 400 like that of any wrong field, told apart by its words alone.
-    said = error.body.get("error") if isinstance(error.body, Mapping) else None
-    return error.status_code == HTTPStatus.BAD_REQUEST and "enough credits" in str(said)
+    message = error.body.get("error") if isinstance(error.body, Mapping) else None
+    return error.status_code == HTTPStatus.BAD_REQUEST and "enough credits" in str(message)
 
 
 def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> runwayml.RunwayML:

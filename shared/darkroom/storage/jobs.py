@@ -73,10 +73,10 @@ def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job |
 
     Recovery looks at it by then, should nobody have been resumed.
     """
-    asking: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.next_check_at.set(next_check_at)]
+    actions: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.next_check_at.set(next_check_at)]
     # A repeat must not put recovery off, or somebody who keeps asking would keep the job open.
-    if asked := _update_returning(job, asking, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
-        return asked
+    if requested := _update_returning(job, actions, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
+        return requested
     known = read(job.account, job.job_id)
     return None if known.status.is_final else known
 
