@@ -18,9 +18,9 @@ from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, In
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.services import callbacks
-from darkroom.storage import jobs, ledger, rate_limit, transactions
+from darkroom.storage import idempotency, jobs, ledger, rate_limit, transactions
+from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.job_rows import JobRow
-from darkroom.storage.ledger import IdempotencyKey
 from darkroom.storage.table import AccountRow, RateWindowRow, RequestRow
 from darkroom.storage.transactions import Refused
 from tests.aws import forget_settings
@@ -101,7 +101,7 @@ class TestHold:
         assert (refused.value.required, refused.value.available) == (10, 9)
         assert counters() == (9, 0, 0, 9, 0, 0)
         assert len(all_entries()) == 1
-        assert ledger.accepted_before(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
+        assert idempotency.accepted_before(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
         with pytest.raises(NotFound):
             stored(job)
 
@@ -135,7 +135,7 @@ class TestHold:
         assert (refused.value.per_minute_max, refused.value.retry_after_seconds) == (120, 43)
         assert counters()[0] == 800
         assert len(all_entries()) == 121
-        assert ledger.accepted_before(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
+        assert idempotency.accepted_before(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
 
         ledger.hold(image_job(), key=None, now=at + timedelta(seconds=43))
         assert counters()[0] == 790
@@ -309,21 +309,21 @@ class TestIdempotencyKey:
         all_jobs = [self.hold(account=account) for account in (ANN, BOB)]
 
         assert [repeated for _, repeated in all_jobs] == [False, False]
-        assert [ledger.accepted_before(account, self.KEY, now=NOON) for account in (ANN, BOB)] == [job for job, _ in all_jobs]
+        assert [idempotency.accepted_before(account, self.KEY, now=NOON) for account in (ANN, BOB)] == [job for job, _ in all_jobs]
 
     def test_a_key_is_remembered_for_24_hours_and_not_longer(self) -> None:
         open_account(100)
         first, _ = self.hold()
         a_day = timedelta(hours=24)
 
-        assert ledger.accepted_before(ANN, self.KEY, now=NOON + a_day - timedelta(seconds=1)) == first
+        assert idempotency.accepted_before(ANN, self.KEY, now=NOON + a_day - timedelta(seconds=1)) == first
         assert self.hold(now=NOON + a_day - timedelta(seconds=1))[1]
-        assert ledger.accepted_before(ANN, self.KEY, now=NOON + a_day) is None
+        assert idempotency.accepted_before(ANN, self.KEY, now=NOON + a_day) is None
         second, repeated = self.hold(now=NOON + a_day)
 
         assert not repeated
         assert second.job_id != first.job_id
-        assert ledger.accepted_before(ANN, self.KEY, now=NOON + a_day) == second
+        assert idempotency.accepted_before(ANN, self.KEY, now=NOON + a_day) == second
 
     def test_an_expired_key_may_come_with_another_body(self) -> None:
         open_account(100)
@@ -611,7 +611,7 @@ class TestTransactions:
         with failing_calls(transactions._connection().client, "TransactWriteItems", LOST_ANSWER):
             job, _ = ledger.hold(image_job(), key=key, now=NOON)
 
-        assert ledger.accepted_before(ANN, key, now=NOON) == stored(job)
+        assert idempotency.accepted_before(ANN, key, now=NOON) == stored(job)
         assert counters() == (90, 10, 0, 100, 1, 1)
 
     @pytest.mark.parametrize("error", [CONFLICT, LOST_ANSWER])

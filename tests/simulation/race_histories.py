@@ -16,8 +16,8 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
 from darkroom.services import delete_job
 from darkroom.storage import jobs, ledger, provider_queue
+from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.job_rows import CheckQueue
-from darkroom.storage.ledger import IdempotencyKey
 from darkroom.storage.table import RequestRow, SlotRow
 from tests.builders import NOON, image_job, stored
 from tests.simulation.race_ledger import checked_records

@@ -15,7 +15,7 @@ from pynamodb.exceptions import PynamoDBException, TransactWriteError, UpdateErr
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.media import bucket
 from darkroom.storage import jobs, ledger, provider_queue, transactions
-from darkroom.storage.ledger import IdempotencyKey
+from darkroom.storage.idempotency import IdempotencyKey
 from tests.aws import client, forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 from tests.simulation.race_histories import WELCOME_CREDITS, JobHistories

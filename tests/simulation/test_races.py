@@ -10,7 +10,7 @@ from darkroom.domain.accounts import AccountId, Entry
 from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, RateLimited, TooManyJobs
 from darkroom.domain.jobs import Job
 from darkroom.storage import ledger
-from darkroom.storage.ledger import IdempotencyKey
+from darkroom.storage.idempotency import IdempotencyKey
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, image_job, open_account
 from tests.simulation.race import THREADS, Race, answered, raised

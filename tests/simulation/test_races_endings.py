@@ -16,7 +16,7 @@ from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.media import bucket
 from darkroom.services import delete_job
 from darkroom.storage import jobs, ledger
-from darkroom.storage.ledger import IdempotencyKey
+from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.table import DeletedRow
 from tests.builders import ANN, NOON, held_job, image_job, stored
 from tests.simulation.race import THREADS, Race, answered, raised

@@ -21,8 +21,8 @@ from darkroom.domain.urls import is_safe_url
 from darkroom.observability import logger
 from darkroom.schemas.requests import JobRequest, NewJob, Rerun
 from darkroom.settings import settings
-from darkroom.storage import feature_flags, jobs, ledger, uploads
-from darkroom.storage.ledger import IdempotencyKey
+from darkroom.storage import feature_flags, idempotency, jobs, ledger, uploads
+from darkroom.storage.idempotency import IdempotencyKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def submit_job(account: AccountId, request: JobRequest, *, key: IdempotencyKey |
     """
     # The flag is read before the key: a request that was accepted before the pause is then always found.
     is_paused = feature_flags.is_paused()
-    if key and (before := ledger.accepted_before(account, key, now=now)):
+    if key and (before := idempotency.accepted_before(account, key, now=now)):
         accepted = Accepted(before, is_repeat=True)
     elif is_paused:
         raise Paused

@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
 
 from pynamodb.expressions.update import Action
 
 from darkroom.domain.accounts import AccountId, Balance, Entry
 from darkroom.domain.callbacks import new_callback_secret
-from darkroom.domain.errors import FieldError, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, RequestError, TooManyJobs
+from darkroom.domain.errors import FieldError, InsufficientCredits, InvalidRequest, RequestError, TooManyJobs
 from darkroom.domain.failures import Failure
 from darkroom.domain.ids import key_part
 from darkroom.domain.jobs import Job, Resolution, resolution
 from darkroom.observability import logger
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue, rate_limit
+from darkroom.storage.idempotency import IdempotencyKey, accepted_for, request_write
 from darkroom.storage.job_rows import JobRow, key_of, partition, row_of
 from darkroom.storage.ledger_rows import ENTRY_PREFIX, entry_row, put_entry, to_balance, to_entry
 from darkroom.storage.pagination import Page, read_page
-from darkroom.storage.table import AccountRow, EntryRow, GrantRow, RequestRow, WelcomeRow
-from darkroom.storage.transactions import Put, Refused, Update, Write, transact, update
-
-type RawItem = Mapping[str, Any]
-"""An item in DynamoDB's JSON."""
+from darkroom.storage.table import AccountRow, EntryRow, GrantRow, WelcomeRow
+from darkroom.storage.transactions import Put, RawItem, Refused, Update, Write, transact, update
 
 WELCOME_REFERENCE = "welcome"
 _RESOLVE_TRIES_MAX = 8
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """The caller's name for a request, and the hash of the body that came with it."""
-
-    key: str
-    body_hash: str
-
-    @classmethod
-    def of(cls, key: str, body: bytes) -> IdempotencyKey:
-        """Bind a key to the raw bytes of a body."""
-        return cls(key, sha256(body).hexdigest())
 
 
 def balance(account: AccountId) -> Balance:
@@ -72,7 +56,7 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
         (_hold_entry(job, now), lambda _: (jobs.read(job.account, job.job_id), False)),
     ]
     if key:
-        parts.insert(0, (_request_write(job, key, now), lambda request: _accepted_for(job, key, request)))
+        parts.insert(0, (request_write(job, key, now), lambda request: accepted_for(job, key, request)))
     try:
         transact({str(number): write for number, (write, _) in enumerate(parts)})
     except Refused as refused:
@@ -84,15 +68,6 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
             raise outcome from refused
         return outcome
     return replace(job, held=job.quoted), False
-
-
-def accepted_before(account: AccountId, key: IdempotencyKey, *, now: datetime) -> Job | None:
-    """Find the job that was accepted for this key, whatever has changed since. Raises IdempotencyKeyReused for another body."""
-    try:
-        row = RequestRow.get(partition(account), _request_sk(key), consistent_read=True)
-    except RequestRow.DoesNotExist:
-        return None
-    return _job_of_request(account, row, key) if row.expires_at > int(now.timestamp()) else None
 
 
 def resolve(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
@@ -194,12 +169,6 @@ def _hold_entry(job: Job, now: datetime) -> Put:
     return put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id))
 
 
-def _accepted_for(job: Job, key: IdempotencyKey, request: RawItem | None) -> tuple[Job, bool]:
-    """Return the job that was accepted for the key. It is this very job when an earlier, unanswered try of the transaction wrote it."""
-    accepted = _job_of_request(job.account, RequestRow.from_raw_data(dict(request or {})), key)
-    return accepted, accepted.job_id != job.job_id
-
-
 def _given(amount: int) -> list[Action]:
     # The other counters start at zero with the account, so that conditions can compare them.
     others = [counter.add(0) for counter in (AccountRow.held, AccountRow.spent, AccountRow.in_flight, AccountRow.jobs_total)]
@@ -211,18 +180,6 @@ def _is_welcomed(account: AccountId) -> bool:
         return AccountRow.get(partition(account), "ACCOUNT", consistent_read=True).welcomed_at is not None
     except AccountRow.DoesNotExist:
         return False
-
-
-def _request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
-    expires_at = now + timedelta(hours=settings().idempotency_hours)
-    row = RequestRow(
-        partition(job.account),
-        _request_sk(key),
-        job_id=job.job_id,
-        body_hash=key.body_hash,
-        expires_at=int(expires_at.timestamp()),
-    )
-    return Put(row, RequestRow.pk.does_not_exist() | (RequestRow.expires_at <= int(now.timestamp())))
 
 
 def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[str, Write]:
@@ -260,19 +217,6 @@ def _ended(decided: Resolution, now: datetime) -> list[Action]:
     else:
         actions += [JobRow.failure_code.remove(), JobRow.failure_message.remove()]
     return actions
-
-
-def _request_sk(key: IdempotencyKey) -> str:
-    return f"REQUEST#{sha256(key.key.encode()).hexdigest()}"
-
-
-def _job_of_request(account: AccountId, row: RequestRow, key: IdempotencyKey) -> Job:
-    if row.body_hash != key.body_hash:
-        raise IdempotencyKeyReused
-    try:
-        return jobs.read(account, row.job_id)
-    except NotFound:
-        raise NotFound("job any more: the one of this Idempotency-Key was deleted") from None
 
 
 def _granted_before(account: AccountId, marker: GrantRow) -> Entry:

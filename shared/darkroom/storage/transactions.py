@@ -57,6 +57,8 @@ class Delete:
 
 
 type Write = Put | Update | Delete
+type RawItem = Mapping[str, Any]
+"""An item in DynamoDB's JSON."""
 
 
 class Refused(DarkroomError):

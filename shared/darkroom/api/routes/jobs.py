@@ -22,7 +22,7 @@ from darkroom.services import cancel_job as canceling
 from darkroom.services import delete_job as deleting
 from darkroom.services import submit_job as submitting
 from darkroom.storage import jobs, ledger
-from darkroom.storage.ledger import IdempotencyKey
+from darkroom.storage.idempotency import IdempotencyKey
 
 routes = Routes()
 
