@@ -170,11 +170,17 @@ class TestSomebodyElses:
         assert call_api("GET", "/jobs", **claims)[1] == {"jobs": [], "next_cursor": None, "total": 0}
         assert call_api("GET", f"/jobs/{job.job_id}")[0] == 200
 
-    @pytest.mark.parametrize("user", ["bob#JOB", "ann#JOB#1", "../ann", "web/ann", "a b", "", "x" * 129])
-    def test_an_id_that_reaches_into_another_partition_does_not_come_in(self, user: str) -> None:
+    @pytest.mark.parametrize("user", ["bob#JOB", "ann#JOB#1", "../ann", "web/ann", "ann#", "ann/", "a=6Enn", "%61nn", "ANN"])
+    def test_a_sub_that_looks_like_a_key_reaches_no_other_partition(self, user: str) -> None:
         job = self.job_of_ann()
 
-        assert call_api("GET", f"/jobs/{job.job_id}", user=user)[0] == 403
+        assert call_api("GET", f"/jobs/{job.job_id}", user=user)[0] == 404
+        assert call_api("GET", "/jobs", user=user)[1]["jobs"] == []
+        assert call_api("GET", "/credits", user=user)[1]["granted"] == 0
+
+    @pytest.mark.parametrize("user", ["", "x" * 256])
+    def test_a_sub_that_is_no_name_does_not_come_in(self, user: str) -> None:
+        assert call_api("GET", "/jobs", user=user)[0] == 403
 
     def test_nobody_but_an_administrator_reads_another_account(self) -> None:
         open_account(100)

@@ -24,7 +24,7 @@ routes = Routes()
 
 
 @routes.post("/accounts/<platform>/<user>/credits", tags=["administration"])
-@returns({HTTPStatus.CREATED: responses.EntryResponse, HTTPStatus.OK: responses.EntryResponse})
+@returns({HTTPStatus.CREATED: responses.EntryResponse, HTTPStatus.OK: responses.EntryResponse}, problems=(errors.NotFound,))
 def grant_credits(platform: str, user: str, request: Annotated[GrantRequest, Body()]) -> Response[str]:
     """Grant credits to an account, or correct them, once for each reference."""
     routes.user().require_admin()
@@ -35,7 +35,7 @@ def grant_credits(platform: str, user: str, request: Annotated[GrantRequest, Bod
 
 
 @routes.get("/accounts/<platform>/<user>", tags=["administration"])
-@returns({HTTPStatus.OK: responses.BalanceResponse}, problems=(errors.InvalidRequest,))
+@returns({HTTPStatus.OK: responses.BalanceResponse}, problems=(errors.InvalidRequest, errors.NotFound))
 def read_account(platform: str, user: str) -> Response[str]:
     """Show an administrator the ledger of an account."""
     routes.user().require_admin()
@@ -43,7 +43,7 @@ def read_account(platform: str, user: str) -> Response[str]:
 
 
 @routes.get("/accounts/<platform>/<user>/entries", tags=["administration"])
-@returns({HTTPStatus.OK: responses.EntryPageResponse})
+@returns({HTTPStatus.OK: responses.EntryPageResponse}, problems=(errors.NotFound,))
 def list_account_entries(platform: str, user: str, limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
     """Show an administrator the ledger of an account."""
     routes.user().require_admin()
