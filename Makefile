@@ -82,8 +82,9 @@ soak: .venv/.ready ## Run 100,000 steps of random schedules and crashes
 fuzz: .aws-sam/local/.ready ## Ask the running API what nobody thought of (EXAMPLES=200 of each operation)
 	PYTHONPATH=shared python -m tests.fuzz
 
-bench: .aws-sam/local/.ready ## Measure
+bench: .aws-sam/local/.ready ## Measure cold starts, and trace one job
 	python -m tests.bench
+	PYTHONPATH=shared python -m tests.bench.trace_job
 
 clean: ## Take away everything that was made
 	rm -rf .venv .tools .aws-sam demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
