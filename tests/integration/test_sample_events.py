@@ -152,10 +152,10 @@ def test_a_sample_event_is_a_request_on_a_route_of_the_template(name: str) -> No
     request = APIGatewayProxyEventV2Model.model_validate(event)
     functions = [resource["Properties"] for resource in TEMPLATE["Resources"].values() if resource["Type"] == "AWS::Serverless::Function"]
     endpoints = [
-        door["Properties"] for function in functions if function["CodeUri"] == f"functions/{name.partition('/')[0]}/" for door in function["Events"].values()
+        route["Properties"] for function in functions if function["CodeUri"] == f"functions/{name.partition('/')[0]}/" for route in function["Events"].values()
     ]
     method, path = request.routeKey.split()
-    [door] = [door for door in endpoints if door.get("Path") == path and door.get("Method") in (method, "ANY")]
+    [route] = [route for route in endpoints if route.get("Path") == path and route.get("Method") in (method, "ANY")]
     authorizer = request.requestContext.authorizer
 
     assert request.version == "2.0"
@@ -165,7 +165,7 @@ def test_a_sample_event_is_a_request_on_a_route_of_the_template(name: str) -> No
     assert all(header == header.lower() for header in request.headers)
     assert unquote(request.rawQueryString) == "&".join(f"{key}={value}" for key, value in (request.queryStringParameters or {}).items())
     assert ("body" in event) == (method == "POST")
-    assert (authorizer is None) == (door.get("Auth") == {"Authorizer": "NONE"})
+    assert (authorizer is None) == (route.get("Auth") == {"Authorizer": "NONE"})
     if authorizer and authorizer.jwt:
         assert all(isinstance(claim, str) for claim in authorizer.jwt.claims.values())
 
