@@ -266,17 +266,17 @@ def test_the_sample_webhook_is_not_believed_because_its_signature_is_not_ours(si
     assert stored(job) == before
 
 
-def test_the_sample_webhook_is_noted_when_it_is_signed(simulated_replicate: SimulatedReplicate) -> None:
+def test_the_sample_webhook_is_recorded_when_it_is_signed(simulated_replicate: SimulatedReplicate) -> None:
     job = sample_job()
     event = sent_now(sample("receive_prediction/replicate_calls"), begun_attempt(job), simulated_replicate.webhook_secret)
 
     answer = take("receive_prediction/replicate_calls", event)
 
-    noted = stored(job)
+    recorded = stored(job)
     assert answer["statusCode"] == 200
-    assert noted.attempt
-    assert (noted.status, noted.attempt.prediction_id) == (JobStatus.PROCESSING, json.loads(event["body"])["id"])
-    assert noted.attempt.finished_at
+    assert recorded.attempt
+    assert (recorded.status, recorded.attempt.prediction_id) == (JobStatus.PROCESSING, json.loads(event["body"])["id"])
+    assert recorded.attempt.finished_at
 
 
 def test_the_sample_of_a_finished_prediction_is_stored(simulated_replicate: SimulatedReplicate) -> None:
@@ -321,9 +321,9 @@ def test_the_sample_message_calls_the_callers_url(aws: None, calls: tuple[str, l
     answer = take("notify_client/job_ended")
 
     [(headers, body)] = received
-    told = Webhook(callbacks.secrets_of(ACCOUNT, now=datetime.now(UTC)).current).verify(body, headers)
+    document = Webhook(callbacks.secrets_of(ACCOUNT, now=datetime.now(UTC)).current).verify(body, headers)
     assert answer == {"batchItemFailures": []}
-    assert (told["type"], told["data"]["id"]) == ("job.failed", JOB_ID)
+    assert (document["type"], document["data"]["id"]) == ("job.failed", JOB_ID)
 
 
 def test_the_sample_minute_announces_a_job_that_ended_unheard(queue: str) -> None:
