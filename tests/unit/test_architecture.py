@@ -6,14 +6,13 @@ import ast
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.aws import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FUNCTIONS = sorted(path for path in (ROOT / "functions").iterdir() if path.is_dir())
-LINES_MAX = 300
 # Only `settings` reads the environment, so no function needs `os`.
 FUNCTION_IMPORTS = sys.stdlib_module_names - {"os"} | {"aws_lambda_powertools", "darkroom"}
 
@@ -81,12 +80,22 @@ def test_a_handler_says_what_invokes_it() -> None:
     assert not silent, f"no docstring at the top of {', '.join(map(str, silent))}"
 
 
+def longer_than(lines_max: int, paths: Iterable[Path]) -> list[str]:
+    lengths = {path: len(path.read_text().splitlines()) for path in paths}
+    return [f"{path} has {lines} lines" for path, lines in lengths.items() if lines > lines_max]
+
+
+def test_a_handlers_file_is_at_most_40_lines_long() -> None:
+    long = longer_than(40, [folder / "handler.py" for folder in FUNCTIONS])
+
+    assert not long, "\n".join(long)
+
+
 def test_a_module_is_at_most_300_lines_long() -> None:
     folders = ("functions", "local", "shared", "tools")
     modules = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    lengths = {path: len(path.read_text().splitlines()) for path in modules}
 
-    long = [f"{path} has {lines} lines" for path, lines in lengths.items() if lines > LINES_MAX]
+    long = longer_than(300, modules)
 
-    assert lengths
+    assert modules
     assert not long, "\n".join(long)
