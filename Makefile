@@ -32,9 +32,10 @@ run: .aws-sam/local/.ready ## Keep the whole system up on this machine
 test: .aws-sam/local/.ready ## Run every test
 	python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
-check: .aws-sam/local/.ready ## The gate: format, lint, types, lock, template, build, tests
+check: .aws-sam/local/.ready ## The gate: format, lint, imports, types, lock, template, build, tests
 	ruff format --check .
 	ruff check .
+	PYTHONPATH=shared lint-imports --no-cache --no-logo
 	mypy
 	$(UV) lock --check
 	$(MAKE) --no-print-directory requirements && git diff --exit-code -- layers
@@ -81,11 +82,12 @@ soak: .venv/.ready ## Run 100,000 steps of random schedules and crashes
 fuzz: .aws-sam/local/.ready ## Ask the running API what nobody thought of (EXAMPLES=200 of each operation)
 	PYTHONPATH=shared python -m tests.fuzz
 
-bench: .aws-sam/local/.ready ## Measure
+bench: .aws-sam/local/.ready ## Measure cold starts, and trace one job
 	python -m tests.bench
+	PYTHONPATH=shared python -m tests.bench.trace_job
 
 clean: ## Take away everything that was made
-	rm -rf .venv .tools .aws-sam demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools .aws-sam demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 .tools/.ready:
 	python3 -m venv .tools

@@ -111,7 +111,7 @@ class Atelier:
             return self._put(work_id, json.loads(request.body))
         if request.method == "DELETE":
             self.canceled.append(work_id)
-        return self._shown(work_id)
+        return self._reply(work_id)
 
     def _put(self, work_id: str, wanted: dict[str, Any]) -> Reply:
         breaks, self.breaks_next = self.breaks_next, ""
@@ -120,9 +120,9 @@ class Atelier:
         if wanted["prompt"] == "a hand":
             return Reply(422)
         self.works.setdefault(work_id, wanted)
-        return Reply(500) if breaks == "lost" else self._shown(work_id)
+        return Reply(500) if breaks == "lost" else self._reply(work_id)
 
-    def _shown(self, work_id: str) -> Reply:
+    def _reply(self, work_id: str) -> Reply:
         if work_id not in self.works:
             return Reply(404)
         self.asks[work_id] = self.asks.get(work_id, 0) + 1

@@ -659,7 +659,7 @@ class TestReadJob:
 
         assert call_api("GET", path, headers={"if-none-match": etag})[0] == 200
 
-    def test_somebody_elses_etag_opens_no_door(self) -> None:
+    def test_the_etag_of_another_accounts_job_is_answered_with_404(self) -> None:
         job = held_job()
         etag = call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"]
 

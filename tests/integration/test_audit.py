@@ -461,7 +461,7 @@ class TestTheCommand:
         dynamodb.put_item(TableName=table, Item=item)
 
     def audited(self, aws_url: str, *arguments: str, endpoint: str | None = None) -> tuple[int, str, str]:
-        """The exit status of the command, and what it said."""
+        """The exit status of the command, and what it printed."""
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": "shared", "AWS_PORT": aws_url.rpartition(":")[2]}
         if endpoint:
             keys = {"AWS_ACCESS_KEY_ID": local_account.ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": local_account.SECRET_ACCESS_KEY}
@@ -472,10 +472,10 @@ class TestTheCommand:
 
     @pytest.mark.usefixtures("dynamodb")
     def test_says_what_there_is_and_that_it_is_right(self, aws_on_a_port: LocalAws) -> None:
-        status, said, complained = self.audited(aws_on_a_port.url)
+        status, printed, complained = self.audited(aws_on_a_port.url)
 
         assert (status, complained) == (0, "")
-        assert dict(line.rsplit(maxsplit=1) for line in said.splitlines()) == {
+        assert dict(line.rsplit(maxsplit=1) for line in printed.splitlines()) == {
             "accounts": "1", "entries": "1", "jobs": "0", "mismatches": "0",
             "credits granted": "10", "credits available": "10", "credits held": "0", "credits spent": "0",
         }  # fmt: skip
@@ -483,22 +483,22 @@ class TestTheCommand:
     def test_names_each_mismatch_of_a_deployed_stack_on_a_line_of_its_own(self, aws_on_a_port: LocalAws, dynamodb: Any) -> None:
         self.put(dynamodb, ACCOUNT | {"available": 9})
 
-        status, said, _ = self.audited("", self.STACK, endpoint=aws_on_a_port.url)
+        status, printed, _ = self.audited("", self.STACK, endpoint=aws_on_a_port.url)
 
         assert status == 1
-        assert said.splitlines()[:2] == [
+        assert printed.splitlines()[:2] == [
             "web/ann: available by the entries: expected 10, found 9",
             "web/ann: granted by available + held + spent: expected 9, found 10",
         ]
-        assert said.splitlines()[-1].split() == ["mismatches", "2"]
+        assert printed.splitlines()[-1].split() == ["mismatches", "2"]
 
     def test_says_why_when_there_is_nothing_to_audit(self, aws_on_a_port: LocalAws) -> None:
         url = aws_on_a_port.url
 
         assert self.audited(url) == (2, "", f"What answers at {url} is not Darkroom: it has 0 tables.\n")
-        status, said, complained = self.audited("", "nowhere", endpoint=url)
+        status, printed, complained = self.audited("", "nowhere", endpoint=url)
 
-        assert (status, said) == (2, "")
+        assert (status, printed) == (2, "")
         assert complained.startswith("The stack nowhere cannot be read: ")
 
     def test_says_what_to_do_when_nothing_answers(self) -> None:

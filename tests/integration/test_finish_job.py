@@ -109,7 +109,7 @@ class TestEnding:
         assert stored(job).refunded == 10
 
     @pytest.mark.parametrize("delivered", [0, 1])
-    def test_the_world_is_told_and_recovery_looks_no_more(self, delivered: int, announced: Callable[[], list[dict[str, Any]]]) -> None:
+    def test_the_end_is_announced_and_recovery_stops_checking(self, delivered: int, announced: Callable[[], list[dict[str, Any]]]) -> None:
         job = held_job()
         for number in range(delivered):
             jobs.record_output(job, Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1))

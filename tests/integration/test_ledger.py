@@ -204,7 +204,7 @@ class TestHold:
         assert refused.value.in_flight_max == 2
         assert counters() == (80, 20, 0, 100, 2, 2)
 
-    def test_a_job_that_ended_makes_room_for_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_job_that_ended_no_longer_counts_as_in_flight(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_limit(monkeypatch, 1)
         first = held_job()
         with pytest.raises(TooManyJobs):
@@ -215,7 +215,7 @@ class TestHold:
 
         assert counters() == (90, 10, 0, 100, 1, 2)
 
-    def test_who_has_neither_credits_nor_room_hears_of_the_credits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_credits_are_reported_before_too_many_jobs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_limit(monkeypatch, 1)
         open_account(15)
         ledger.hold(image_job(), key=None, now=NOON)
@@ -586,7 +586,7 @@ class TestTransactions:
         return job, repeated, seen
 
     @pytest.mark.parametrize("error", [CONFLICT, THROTTLED, AwsError("TransactionInProgressException"), AwsError("ThrottlingException")])
-    def test_passing_trouble_is_waited_out(self, error: AwsError) -> None:
+    def test_a_transient_error_is_retried(self, error: AwsError) -> None:
         open_account(100)
 
         job, _, seen = self.hold_meeting(error, error)
@@ -651,7 +651,7 @@ class TestTransactions:
         assert seen == ["TransactionCanceledException", "sent"]
         assert stored(job).held == 10
 
-    def test_trouble_that_does_not_pass_comes_through_in_time(self) -> None:
+    def test_an_error_that_persists_is_raised_within_six_seconds(self) -> None:
         open_account(100)
         began_at = datetime.now(UTC)
 

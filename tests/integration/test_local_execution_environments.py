@@ -48,7 +48,7 @@ def start(tmp_path: Path, runtime_dir: Path) -> Iterator[Start]:
 
     def start_one(code: str = HANDLER, timeout_seconds: int = 5) -> ExecutionEnvironments:
         (tmp_path / "handler.py").write_text(code)
-        variables = {"TABLE_NAME": "books", "PATH": "/usr/bin:/bin", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds), "LAMBDA_TASK_ROOT": str(tmp_path)}
+        variables = {"TABLE_NAME": "darkroom", "PATH": "/usr/bin:/bin", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds), "LAMBDA_TASK_ROOT": str(tmp_path)}
         function = FunctionSpec("Trial", "trial", "handler.handler", tmp_path, (), variables, timeout_seconds, 128)
         environments = ExecutionEnvironments({"trial": function}, runtime_dir=runtime_dir, log_dir=tmp_path)
         started.append(environments)

@@ -122,10 +122,10 @@ class TestCreating:
         with pytest.raises(GenerationFailed):
             handler_of("request_prediction")(key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT)
 
-        noted = stored(job).failure
-        assert noted
-        assert noted.code is FailureCode.PROVIDER_UNAVAILABLE
-        assert "credit" not in noted.message
+        recorded = stored(job).failure
+        assert recorded
+        assert recorded.code is FailureCode.PROVIDER_UNAVAILABLE
+        assert "credit" not in recorded.message
         alarm = TEMPLATE["Resources"]["ProviderAccountRefusedAlarm"]["Properties"]
         emitted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
         assert [document[alarm["MetricName"]] for document in emitted] == [[1.0]]

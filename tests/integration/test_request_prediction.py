@@ -248,10 +248,10 @@ class TestRequestPrediction:
         with pytest.raises(GenerationFailed) as failed:
             self.enter(job)
 
-        noted = stored(job).failure
-        assert noted
-        assert noted.code is FailureCode.INVALID_INPUT
-        assert "Expected: string" in noted.message
+        recorded = stored(job).failure
+        assert recorded
+        assert recorded.code is FailureCode.INVALID_INPUT
+        assert "Expected: string" in recorded.message
         assert str(failed.value) == "invalid_input"
 
     @pytest.mark.parametrize(("fault", "unknown_seconds"), [("unavailable", 10), ("lost_create_answer", 60)])
@@ -288,9 +288,9 @@ class TestRequestPrediction:
         with pytest.raises(GenerationFailed):
             self.enter(job)
 
-        noted = stored(job).failure
-        assert noted
-        assert (noted.code, noted.is_fault) == (FailureCode.PROVIDER_UNAVAILABLE, True)
+        recorded = stored(job).failure
+        assert recorded
+        assert (recorded.code, recorded.is_fault) == (FailureCode.PROVIDER_UNAVAILABLE, True)
 
     def test_after_the_deadline_nothing_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()

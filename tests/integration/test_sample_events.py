@@ -152,10 +152,10 @@ def test_a_sample_event_is_a_request_on_a_route_of_the_template(name: str) -> No
     request = APIGatewayProxyEventV2Model.model_validate(event)
     functions = [resource["Properties"] for resource in TEMPLATE["Resources"].values() if resource["Type"] == "AWS::Serverless::Function"]
     endpoints = [
-        door["Properties"] for function in functions if function["CodeUri"] == f"functions/{name.partition('/')[0]}/" for door in function["Events"].values()
+        route["Properties"] for function in functions if function["CodeUri"] == f"functions/{name.partition('/')[0]}/" for route in function["Events"].values()
     ]
     method, path = request.routeKey.split()
-    [door] = [door for door in endpoints if door.get("Path") == path and door.get("Method") in (method, "ANY")]
+    [route] = [route for route in endpoints if route.get("Path") == path and route.get("Method") in (method, "ANY")]
     authorizer = request.requestContext.authorizer
 
     assert request.version == "2.0"
@@ -165,7 +165,7 @@ def test_a_sample_event_is_a_request_on_a_route_of_the_template(name: str) -> No
     assert all(header == header.lower() for header in request.headers)
     assert unquote(request.rawQueryString) == "&".join(f"{key}={value}" for key, value in (request.queryStringParameters or {}).items())
     assert ("body" in event) == (method == "POST")
-    assert (authorizer is None) == (door.get("Auth") == {"Authorizer": "NONE"})
+    assert (authorizer is None) == (route.get("Auth") == {"Authorizer": "NONE"})
     if authorizer and authorizer.jwt:
         assert all(isinstance(claim, str) for claim in authorizer.jwt.claims.values())
 
@@ -266,17 +266,17 @@ def test_the_sample_webhook_is_not_believed_because_its_signature_is_not_ours(si
     assert stored(job) == before
 
 
-def test_the_sample_webhook_is_noted_when_it_is_signed(simulated_replicate: SimulatedReplicate) -> None:
+def test_the_sample_webhook_is_recorded_when_it_is_signed(simulated_replicate: SimulatedReplicate) -> None:
     job = sample_job()
     event = sent_now(sample("receive_prediction/replicate_calls"), begun_attempt(job), simulated_replicate.webhook_secret)
 
     answer = take("receive_prediction/replicate_calls", event)
 
-    noted = stored(job)
+    recorded = stored(job)
     assert answer["statusCode"] == 200
-    assert noted.attempt
-    assert (noted.status, noted.attempt.prediction_id) == (JobStatus.PROCESSING, json.loads(event["body"])["id"])
-    assert noted.attempt.finished_at
+    assert recorded.attempt
+    assert (recorded.status, recorded.attempt.prediction_id) == (JobStatus.PROCESSING, json.loads(event["body"])["id"])
+    assert recorded.attempt.finished_at
 
 
 def test_the_sample_of_a_finished_prediction_is_stored(simulated_replicate: SimulatedReplicate) -> None:
@@ -321,9 +321,9 @@ def test_the_sample_message_calls_the_callers_url(aws: None, calls: tuple[str, l
     answer = take("notify_client/job_ended")
 
     [(headers, body)] = received
-    told = Webhook(callbacks.secrets_of(ACCOUNT, now=datetime.now(UTC)).current).verify(body, headers)
+    document = Webhook(callbacks.secrets_of(ACCOUNT, now=datetime.now(UTC)).current).verify(body, headers)
     assert answer == {"batchItemFailures": []}
-    assert (told["type"], told["data"]["id"]) == ("job.failed", JOB_ID)
+    assert (document["type"], document["data"]["id"]) == ("job.failed", JOB_ID)
 
 
 def test_the_sample_minute_announces_a_job_that_ended_unheard(queue: str) -> None:

@@ -102,7 +102,7 @@ def test_stopping_one_stops_nobody_elses(webui: SimulatedStableDiffusion) -> Non
         ("no_output", GenerationFailed),
     ],
 )
-def test_each_trouble_is_told_from_the_others(webui: SimulatedStableDiffusion, fault: str, expected: type[DarkroomError]) -> None:
+def test_each_kind_of_fault_raises_its_own_error(webui: SimulatedStableDiffusion, fault: str, expected: type[DarkroomError]) -> None:
     set_faults(webui, **{fault: 1})
 
     with pytest.raises(expected):

@@ -122,10 +122,10 @@ class TestStoreOutput:
     def refused(self, job: Job) -> FailureCode:
         with pytest.raises(GenerationFailed) as failed:
             self.store(job)
-        noted = stored(job).failure
-        assert noted
-        assert noted == failed.value.failure
-        return noted.code
+        recorded = stored(job).failure
+        assert recorded
+        assert recorded == failed.value.failure
+        return recorded.code
 
     def objects(self) -> dict[str, Any]:
         listed = client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
@@ -255,10 +255,10 @@ class TestStoreOutput:
             note, is_first = jobs.record_storing, iter([True])
 
             def overtaken(known: Job, *, now: datetime) -> bool:
-                noted = note(known, now=now)
+                recorded = note(known, now=now)
                 if next(is_first, False):
                     self.store(job)
-                return noted
+                return recorded
 
             monkeypatch.setattr(jobs, "record_storing", overtaken)
             self.store(job)
@@ -267,7 +267,7 @@ class TestStoreOutput:
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
         assert (ended.charged, ended.refunded) == (20, 10)
 
-    def test_a_crash_between_storing_and_noting_stores_the_same_object_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_crash_between_storing_and_recording_stores_the_same_object_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with self.returning("/a", {"/a": Reply(200, image())}):
             job = self.processing()
             with monkeypatch.context() as crashing:

@@ -100,7 +100,7 @@ class TestRerun:
 
         assert (status, fields(problem)) == (422, named)
 
-    def test_a_template_that_is_sold_no_more_does_not_run_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_job_of_a_retired_template_does_not_run_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         ended(job)
         others = tuple(code for code in catalog.codes() if code != "flux-schnell")

@@ -298,7 +298,7 @@ class TestWhatItSays:
         assert now.started_at
 
     @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled", "aborted"])
-    def test_an_end_is_noted_and_resumes_the_workflow_once(self, job: Job, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_end_is_recorded_and_resumes_the_workflow_once(self, job: Job, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
         resumed: list[tuple[str, str]] = []
         states = aws_adapter.client("stepfunctions")
         monkeypatch.setattr(states, "send_task_success", lambda *, taskToken, output: resumed.append((taskToken, output)))  # noqa: N803 (AWS's own name)

@@ -159,13 +159,13 @@ class Promises:
         attempts = job["attempts"]
         for attempt in attempts:
             made = predictions.get(attempt["nonce"], [])
-            noted = attempt.get("prediction_id")
+            recorded = attempt.get("prediction_id")
             if (count := sum(not prediction.is_double for prediction in made)) > 1:
                 yield f"{count} predictions were made for one attempt that was asked {attempt['requests_count']} times"
-            if noted and noted not in [prediction.id for prediction in made]:
-                yield f"has {noted} for its own, and that was made for somebody else"
-            if noted and self._prediction_ids.setdefault(attempt["nonce"], noted) != noted:
-                yield f"had the prediction {self._prediction_ids[attempt['nonce']]}, and now has {noted}"
+            if recorded and recorded not in [prediction.id for prediction in made]:
+                yield f"has {recorded} for its own, and that was made for somebody else"
+            if recorded and self._prediction_ids.setdefault(attempt["nonce"], recorded) != recorded:
+                yield f"had the prediction {self._prediction_ids[attempt['nonce']]}, and now has {recorded}"
         if len(attempts) > 1:
             first = [prediction for prediction in predictions.get(attempts[0]["nonce"], []) if prediction.id == attempts[0].get("prediction_id")]
             if len(attempts) > 2 or [prediction.error for prediction in first] != [INTERRUPTED]:

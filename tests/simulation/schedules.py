@@ -219,7 +219,7 @@ class Schedule(RuleBasedStateMachine):
         self.actors.submit(user, key="two", outputs=1, callback=False)
 
     @step(share=st.sampled_from((0.0, 0.0, 0.2)))
-    def change_how_often_writes_meet_trouble(self, share: float) -> None:
+    def change_how_often_writes_fail(self, share: float) -> None:
         self.error_share = share
 
     @step(function=st.sampled_from(STEPS), fault=st.sampled_from(("throttles", "answer")))

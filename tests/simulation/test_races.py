@@ -63,7 +63,7 @@ def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(race: Race, monkeypat
     assert checked_records(ANN).account.in_flight == 13
 
 
-def test_a_job_that_ends_makes_room_for_one(race: Race) -> None:
+def test_a_job_that_ends_lets_one_more_job_in(race: Race) -> None:
     open_account(1_000)
     running = [submit()[0] for _ in range(18)]
 

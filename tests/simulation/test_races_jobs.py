@@ -1,4 +1,4 @@
-"""The record of a job under 32 threads: one invocation wins, and nothing that was noted is lost or doubled."""
+"""The record of a job under 32 threads: one invocation wins, and nothing that was recorded is lost or doubled."""
 
 from __future__ import annotations
 
@@ -80,15 +80,15 @@ def test_a_second_attempt_is_written_down_by_one(race: Race) -> None:
     assert [attempt.nonce for attempt in stored(job).attempts] == [first.nonce, second.nonce]
 
 
-def test_a_prediction_is_noted_by_whoever_learns_it_first(race: Race) -> None:
+def test_only_the_first_prediction_of_an_attempt_is_recorded(race: Race) -> None:
     job, attempt = asked_job()
 
     outcomes = race.run(lambda place: jobs.record_prediction(job, attempt, f"prediction {place}", now=NOON))
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
-    noted = stored(job)
-    assert noted.attempts[0].prediction_id == f"prediction {outcomes.index(True)}"
-    assert noted.status is JobStatus.PROCESSING
+    recorded = stored(job)
+    assert recorded.attempts[0].prediction_id == f"prediction {outcomes.index(True)}"
+    assert recorded.status is JobStatus.PROCESSING
 
 
 def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
@@ -99,12 +99,12 @@ def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
 
     outcomes = race.run(learn_or_renew)
 
-    # The nonce stays, so the prediction is noted whether or not the attempt was taken up again before.
+    # The nonce stays, so the prediction is recorded whether or not the attempt was taken up again before.
     assert answered(outcomes[1::2]).count(True) == 1
-    noted = stored(job).attempts[0]
-    assert noted.prediction_id == "prediction"
-    assert noted.requests_count == 1 + sum(renewed is not None for renewed in answered(outcomes[0::2])) <= 2
-    assert renew(job, noted) is None
+    recorded = stored(job).attempts[0]
+    assert recorded.prediction_id == "prediction"
+    assert recorded.requests_count == 1 + sum(renewed is not None for renewed in answered(outcomes[0::2])) <= 2
+    assert renew(job, recorded) is None
 
 
 def test_no_output_is_lost_or_doubled(race: Race) -> None:
@@ -121,9 +121,9 @@ def test_no_output_is_lost_or_doubled(race: Race) -> None:
 
     outcomes = race.run(store)
 
-    noted = stored(job).outputs
-    assert sorted(known.number for known in noted) == [0, 1, 2, 3]
-    assert {known.key for known in noted} == {output(place % 4, f" of {place}").key for place in range(THREADS) if outcomes[place] is True}
+    recorded = stored(job).outputs
+    assert sorted(known.number for known in recorded) == [0, 1, 2, 3]
+    assert {known.key for known in recorded} == {output(place % 4, f" of {place}").key for place in range(THREADS) if outcomes[place] is True}
 
 
 def test_the_first_reason_stays(race: Race) -> None:
@@ -137,7 +137,7 @@ def test_the_first_reason_stays(race: Race) -> None:
 
 
 @pytest.mark.parametrize("outputs_count", [0, 3])
-def test_an_output_that_is_noted_while_a_job_ends_is_charged_or_refused(race: Race, outputs_count: int) -> None:
+def test_an_output_recorded_while_a_job_ends_is_charged_or_refused(race: Race, outputs_count: int) -> None:
     job = held_job(num_outputs=4)
     for number in range(outputs_count):
         assert jobs.record_output(stored(job), output(number))

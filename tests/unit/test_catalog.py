@@ -83,7 +83,7 @@ class TestCatalog:
         assert [code for code, template in catalog.templates().items() if not template.commercial_use] == ["idm-vton"]
 
     @CURRENT
-    def test_every_template_can_be_sold(self, template: Template) -> None:
+    def test_every_template_has_a_price_and_a_provider(self, template: Template) -> None:
         parameters = checked_parameters(template, needed(template), prompt_characters_max=5_000)
 
         assert template.outputs_count(parameters) == 1
@@ -97,14 +97,14 @@ class TestCatalog:
         with pytest.raises(NotFound):
             catalog.template(code)
 
-    def test_a_version_that_is_no_longer_sold_can_still_be_read(self) -> None:
+    def test_a_past_version_can_still_be_read(self) -> None:
         assert "quality" not in catalog.template("flux-schnell", 1).parameters
         assert catalog.template("flux-schnell", 2) is catalog.template("flux-schnell")
         for version in (0, 3):
             with pytest.raises(NotFound):
                 catalog.template("flux-schnell", version)
 
-    def test_every_past_version_is_older_than_the_one_that_is_sold_and_none_is_missing(self) -> None:
+    def test_the_past_versions_are_all_that_precede_the_current_one(self) -> None:
         available = {code: template.version for code, template in catalog.templates().items()}
         past = set(catalog.past_templates())
 

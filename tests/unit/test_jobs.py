@@ -48,16 +48,16 @@ class TestResolution:
         assert (resolved.failure is None) == (resolved.status is JobStatus.COMPLETED)
 
     def test_the_reasons_in_their_order(self) -> None:
-        noted, canceled = failure(FailureCode.REFUSED), failure(FailureCode.CANCELED)
+        recorded, canceled = failure(FailureCode.REFUSED), failure(FailureCode.CANCELED)
 
         assert resolution(job()).failure == failure(FailureCode.INTERNAL)
         assert resolution(job(), reason=PROVIDER).failure == PROVIDER
-        assert resolution(job(failure=noted), reason=PROVIDER).failure == noted
-        asked_to_stop = job(failure=noted, cancel_requested_at=NOON)
+        assert resolution(job(failure=recorded), reason=PROVIDER).failure == recorded
+        asked_to_stop = job(failure=recorded, cancel_requested_at=NOON)
         assert (resolution(asked_to_stop, reason=PROVIDER).status, resolution(asked_to_stop, reason=PROVIDER).failure) == (JobStatus.CANCELED, canceled)
-        too_late = job(failure=noted, cancel_requested_at=NOON, storing_at=NOON)
-        assert (resolution(too_late, reason=PROVIDER).status, resolution(too_late, reason=PROVIDER).failure) == (JobStatus.FAILED, noted)
-        delivered = job(failure=noted, cancel_requested_at=NOON, storing_at=NOON, delivered=1)
+        too_late = job(failure=recorded, cancel_requested_at=NOON, storing_at=NOON)
+        assert (resolution(too_late, reason=PROVIDER).status, resolution(too_late, reason=PROVIDER).failure) == (JobStatus.FAILED, recorded)
+        delivered = job(failure=recorded, cancel_requested_at=NOON, storing_at=NOON, delivered=1)
         assert (resolution(delivered, reason=PROVIDER).status, resolution(delivered).failure) == (JobStatus.COMPLETED, None)
 
 

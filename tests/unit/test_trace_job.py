@@ -1,0 +1,27 @@
+"""The trace of one job: which handlers it runs through, and how much code a reader must know."""
+
+from __future__ import annotations
+
+from tests.bench.trace_job import Trace, trace_job
+
+HANDLERS = [
+    "api",
+    "request_prediction",
+    "receive_prediction",
+    "receive_prediction",
+    "store_output",
+    "complete_job",
+    "notify_client",
+]
+
+
+def files_of(traces: list[Trace]) -> set[str]:
+    return set[str]().union(*(trace.calls for trace in traces))
+
+
+def test_a_job_runs_through_its_handlers_once_and_hears_two_webhooks() -> None:
+    traces = trace_job()
+
+    assert [trace.function for trace in traces] == HANDLERS
+    assert {f"functions/{name}/handler.py" for name in HANDLERS} <= files_of(traces)
+    assert all(0 < trace.cross_module_calls < trace.calls.total() for trace in traces)
