@@ -23,7 +23,8 @@ STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 SUBSTITUTIONS: dict[str, Any] = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
 OURS = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DarkroomError)}
-THEIRS = ("States.", "Lambda.", "Invocation.", "Runtime.")
+# The prefixes of the errors that AWS raises. A function that times out raises Sandbox.Timedout.
+THEIRS = ("States.", "Lambda.", "Sandbox.", "Runtime.")
 
 
 def snake_case(name: str) -> str:
