@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
-from local.cloudformation.aws_endpoint import LocalAws
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.audit import Mismatch
@@ -30,6 +29,7 @@ from darkroom.storage import jobs, ledger
 from darkroom.storage.job_rows import JobRow, partition
 from darkroom.storage.table import AccountRow, DeletedRow, EntryRow, GrantRow, WelcomeRow
 from local.cloudformation import account as local_account
+from local.cloudformation.aws_endpoint import LocalAws
 from tests.aws import _TABLE_PROPERTIES, CONTEXT, ROOT, TEMPLATE, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 from tests.integration.steps import with_setting
