@@ -88,8 +88,15 @@ def test_only_the_two_steps_that_can_fail_have_a_catch() -> None:
 def test_a_late_webhook_is_a_new_state_entry_and_nothing_else_is() -> None:
     catches = {error: catch["Next"] for catch in STATES["RequestPrediction"]["Catch"] for error in catch["ErrorEquals"]}
 
-    assert catches == {"RetryLater": "ParseRetryTime", "States.Timeout": "WebhookIsLate", "States.ALL": "RefundJob"}
-    assert STATES["WebhookIsLate"]["Next"] == STATES["WaitUntilRetry"]["Next"] == "RequestPrediction"
+    assert catches == {"RetryLater": "ParseRetryTime", "States.Timeout": "PrepareToPoll", "States.ALL": "RefundJob"}
+    assert STATES["PrepareToPoll"]["Next"] == STATES["WaitUntilRetry"]["Next"] == "RequestPrediction"
+
+
+def test_a_caught_error_is_a_failure_before_the_refund_and_a_retry_elsewhere() -> None:
+    paths = {(catch["Next"] == "RefundJob", catch["ResultPath"]) for state in TASKS.values() for catch in state.get("Catch", [])}
+
+    assert paths == {(True, "$.failure"), (False, "$.retry")}
+    assert STATES["WaitUntilRetry"]["TimestampPath"].startswith("$.retry.")
 
 
 def test_every_state_that_is_named_exists_and_every_state_is_reached() -> None:
@@ -130,9 +137,9 @@ def test_there_are_no_aliases_no_jsonata_and_no_timeout_that_nobody_can_catch() 
 
 
 def test_the_state_carries_only_what_names_the_job() -> None:
-    carried = {name: set(STATES[name]["Parameters"]) for name in ("WebhookIsLate", "ParseRetryTime")}
+    carried = {name: set(STATES[name]["Parameters"]) for name in ("PrepareToPoll", "ParseRetryTime")}
 
-    assert carried == {"WebhookIsLate": {"account.$", "job_id.$", "wait_seconds.$"}, "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"}}
+    assert carried == {"PrepareToPoll": {"account.$", "job_id.$", "wait_seconds.$"}, "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"}}
     assert all(state["ResultPath"] is None for name, state in TASKS.items() if name != "RefundJob")
     assert "task_token" not in json.dumps([state for name, state in STATES.items() if name != "RequestPrediction"])
 
