@@ -5,16 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from datetime import timedelta
 from typing import Any
 
 import pytest
 import yaml
 from samcli.yamlhelper import yaml_parse
 
-from darkroom.domain import errors, recovery
-from darkroom.domain.errors import UNKNOWN_SECONDS
-from functions.request_prediction import handler as request_prediction
+from darkroom.domain import errors
 from tests.aws import ROOT, TEMPLATE, folder_of
 
 TEXT = (ROOT / "workflow.asl.yaml").read_text()
@@ -34,13 +31,6 @@ def snake_case(name: str) -> str:
 def next_of(state: dict[str, Any]) -> set[str]:
     branches = [*state.get("Choices", []), *state.get("Catch", []), state]
     return {branch["Next"] for branch in branches if "Next" in branch} | ({state["Default"]} if "Default" in state else set())
-
-
-def function_of(state: str) -> dict[str, Any]:
-    key = STATES[state]["Parameters"]["FunctionName"].removeprefix("${").removesuffix("}")
-    properties: dict[str, Any] = TEMPLATE["Resources"][SUBSTITUTIONS[key]["Ref"].removesuffix(".Alias")]["Properties"]
-    common: dict[str, Any] = TEMPLATE["Globals"]["Function"]
-    return common | properties
 
 
 @pytest.mark.parametrize("state", TASKS)
@@ -142,16 +132,3 @@ def test_the_state_carries_only_what_names_the_job() -> None:
     assert carried == {"PrepareToPoll": {"account.$", "job_id.$", "wait_seconds.$"}, "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"}}
     assert all(state["ResultPath"] is None for name, state in TASKS.items() if name != "RefundJob")
     assert "task_token" not in json.dumps([state for name, state in STATES.items() if name != "RequestPrediction"])
-
-
-@pytest.mark.parametrize("state", [name for name, state in TASKS.items() if "TimeoutSeconds" in state])
-def test_a_state_outlasts_its_function(state: str) -> None:
-    assert function_of(state)["Timeout"] < STATES[state]["TimeoutSeconds"]
-
-
-def test_a_lease_outlasts_whoever_asks_until_what_was_asked_for_shows() -> None:
-    assert timedelta(seconds=function_of("RequestPrediction")["Timeout"] + UNKNOWN_SECONDS) <= request_prediction._LEASE
-
-
-def test_recovery_waits_until_every_invocation_of_the_workflow_is_gone() -> None:
-    assert max(function_of(state)["Timeout"] for state in TASKS) <= recovery.FUNCTION_TIMEOUT_SECONDS_MAX
