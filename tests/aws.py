@@ -19,6 +19,7 @@ import pytest
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from samcli.yamlhelper import yaml_parse
+from samtranslator.policy_template_processor.processor import PolicyTemplatesProcessor
 
 from darkroom.aws import secrets
 from darkroom.media import download
@@ -118,10 +119,49 @@ def folder_of(logical_id: str) -> str:
 
 
 def statements_of(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give each statement that a function or the state machine is allowed: its own, and those of the managed policies that it refers to."""
+    """Yield each statement that a function or the state machine is allowed.
+
+    These are its own statements, those of SAM's policy templates, and those of the managed policies that it refers to.
+    """
     for policy in resource["Properties"]["Policies"]:
-        document = policy if "Statement" in policy else TEMPLATE["Resources"][policy["Ref"]]["Properties"]["PolicyDocument"]
-        yield from document["Statement"]
+        match policy:
+            case {"Statement": statements}:
+                yield from statements
+            case {"Ref": name}:
+                yield from TEMPLATE["Resources"][name]["Properties"]["PolicyDocument"]["Statement"]
+            case _:
+                ((name, parameters),) = policy.items()
+                yield from substituted(_policy_templates().convert(name, parameters)["Statement"])
+
+
+def substituted(value: Any) -> Any:
+    """Put the variables of each `Fn::Sub` into its text, as a person would write it: `event-bus/${EventBus}`."""
+    match value:
+        case {"Fn::Sub": [str(text), dict(variables)]}:
+            return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda match: _as_text(variables[match[1]]) if match[1] in variables else match[0], text)}
+        case dict():
+            return {key: substituted(part) for key, part in value.items()}
+        case list():
+            return [substituted(part) for part in value]
+        case _:
+            return value
+
+
+def _as_text(value: Any) -> str:
+    match value:
+        case {"Ref": str(name)}:
+            return f"${{{name}}}"
+        case {"Fn::Sub": str(text)}:
+            return text
+        case str():
+            return value
+        case _:
+            raise NotImplementedError(value)
+
+
+@cache
+def _policy_templates() -> PolicyTemplatesProcessor:
+    return PolicyTemplatesProcessor(PolicyTemplatesProcessor.get_default_policy_templates_json())
 
 
 def _arn_of(logical_id: str) -> str:

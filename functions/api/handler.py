@@ -1,4 +1,4 @@
-"""HTTP API for people: jobs, templates, credits."""
+"""HTTP API: jobs, templates, uploads, credits, callbacks and administration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every day: recompute every account from its entries and jobs, and report each mismatch."""
+"""Every day: recompute each account from its entries and jobs and report each mismatch."""
 
 from __future__ import annotations
 

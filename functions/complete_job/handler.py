@@ -1,4 +1,4 @@
-"""Workflow state CompleteJob: charge the held credits for what was delivered, announce it."""
+"""Workflow state CompleteJob: charge for the delivered outputs and announce the end of the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The callback queue: call the caller's own URL, signed."""
+"""Callback queue: send the signed event of an ended job to its callback URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP API, the one route that needs pixels: check and fit an input image."""
+"""HTTP API: check an uploaded image and make it a valid model input."""
 
 from __future__ import annotations
 

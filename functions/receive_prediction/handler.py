@@ -1,4 +1,4 @@
-"""Replicate's webhook: verify it, note what it says, resume the workflow."""
+"""Replicate's webhook: verify the signature, record the status and resume the workflow."""
 
 from __future__ import annotations
 

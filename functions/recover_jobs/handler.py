@@ -1,4 +1,4 @@
-"""Every minute: start the jobs that never started, end the jobs whose execution is gone, delete jobs whose retention is over."""
+"""Every minute: start jobs that never started, end jobs whose execution stopped, delete jobs whose retention ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflow state RefundJob: give the held credits back, announce it."""
+"""Workflow state RefundJob: refund the undelivered outputs and announce the end of the job."""
 
 from __future__ import annotations
 

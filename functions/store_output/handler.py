@@ -1,4 +1,4 @@
-"""Workflow state StoreOutput: copy the outputs into the bucket, a thumbnail beside each."""
+"""Workflow state StoreOutput: copy each output into the bucket and add a thumbnail."""
 
 from __future__ import annotations
 

@@ -17,6 +17,8 @@ _SECRETS = {
     "runway-key": "RunwayKeySecret",
     "webui-login": "StableDiffusionLoginSecret",
 }
+_STATE_MACHINE = ':stateMachine:${AWS::StackName}-generation"'
+_EXECUTIONS = ':execution:${AWS::StackName}-generation:*"'
 _OF_EXECUTIONS = ("DescribeExecution", "StopExecution")
 
 # An action, what stands in the resource's name, and the partition key where a policy may ask for it.
@@ -49,9 +51,9 @@ def requests_of(call: Call) -> Iterator[Request]:
         case ["secretsmanager", operation]:
             yield f"secretsmanager:{operation}", _SECRETS[call.document["SecretId"]], None
         case ["stepfunctions", operation]:
-            yield f"states:{operation}", ":execution:" if operation in _OF_EXECUTIONS else ":stateMachine:", None
+            yield f"states:{operation}", _EXECUTIONS if operation in _OF_EXECUTIONS else _STATE_MACHINE, None
         case ["events", operation]:
-            yield f"events:{operation}", "EventBus", None
+            yield f"events:{operation}", ":event-bus/${EventBus}", None
         case _:
             assert not call.is_of_aws, call
 

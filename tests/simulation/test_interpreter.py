@@ -64,7 +64,7 @@ def test_a_task_that_nothing_resumes_times_out_and_gets_a_new_token() -> None:
     functions.event_queue.pass_seconds(15)
 
     second = functions.last()[1]
-    assert execution.passed == ["RequestPrediction", "WebhookIsLate", "RequestPrediction"]
+    assert execution.passed == ["RequestPrediction", "PrepareToPoll", "RequestPrediction"]
     assert second["task_token"] != first["task_token"]
     assert (second["retry_count"], second["entered_at"]) == (0, "2026-01-02T12:00:15.000Z")
 

@@ -15,7 +15,7 @@ import pytest
 from functions.api import handler as api
 from functions.receive_prediction import handler as receive_prediction
 from local.cloudformation.template import translate
-from tests.aws import ROOT, TEMPLATE, folder_of, statements_of
+from tests.aws import ROOT, TEMPLATE, folder_of, statements_of, substituted
 
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}
@@ -153,6 +153,24 @@ def test_nobody_may_do_everything() -> None:
         assert statement["Resource"] != "*", name
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_permission_tests_read_the_statements_that_cloudformation_is_given(function: str, translated: dict[str, Any]) -> None:
+    role = translated["Resources"][f"{function}Role"]["Properties"]
+    managed = [translated["Resources"][policy["Ref"]]["Properties"] for policy in role["ManagedPolicyArns"] if "Ref" in policy]
+    documents = [policy["PolicyDocument"] for policy in (*managed, *role.get("Policies", []))]
+    granted = [substituted(statement) for document in documents for statement in document["Statement"]]
+
+    assert sorted(map(json.dumps, statements_of(RESOURCES[function]))) == sorted(map(json.dumps, granted))
+
+
+def test_every_text_that_names_the_state_machine_has_its_name(translated: dict[str, Any]) -> None:
+    text = json.dumps(substituted(translated["Resources"]))
+    named = re.findall(r':(?:stateMachine|execution):([^"]+?)(?::\*)?"', text)
+
+    assert len(named) > 1
+    assert [{"Fn::Sub": name} for name in set(named)] == [RESOURCES["Workflow"]["Properties"]["Name"]]
+
+
 def test_only_steps_that_need_it_may_read_secrets() -> None:
     readers = {name for name, statement in statements() if "secretsmanager:GetSecretValue" in statement["Action"]}
 
@@ -161,7 +179,7 @@ def test_only_steps_that_need_it_may_read_secrets() -> None:
 
 def test_who_calls_providers_has_the_one_policy_for_it_and_no_copy_of_its_own() -> None:
     callers = {name for name, properties in FUNCTIONS.items() if {"Ref": "ProviderAccess"} in properties["Policies"]}
-    own = json.dumps([policy for properties in FUNCTIONS.values() for policy in properties["Policies"] if "Statement" in policy])
+    own = json.dumps([policy for properties in FUNCTIONS.values() for policy in properties["Policies"] if policy != {"Ref": "ProviderAccess"}])
 
     assert callers == {"RequestPredictionFunction", "ReceivePredictionFunction", "StoreOutputFunction", "RefundJobFunction", "RecoverJobsFunction"}
     assert not {"ReplicateTokenSecret", "RunwayKeySecret", "StableDiffusionLoginSecret"} & set(re.findall(r"\w+Secret", own))
@@ -201,10 +219,9 @@ def test_the_bucket_is_private_encrypted_and_reached_by_tls_alone() -> None:
     assert (statement["Effect"], statement["Principal"], statement["Condition"]) == ("Deny", "*", {"Bool": {"aws:SecureTransport": "false"}})
 
 
-def test_a_callback_has_time_for_one_try_before_it_is_tried_again() -> None:
+def test_a_callback_that_fails_too_often_becomes_a_dead_letter() -> None:
     queue = RESOURCES["CallbackQueue"]["Properties"]
 
-    assert queue["VisibilityTimeout"] == 6 * FUNCTIONS["NotifyClientFunction"]["Timeout"]
     assert queue["RedrivePolicy"]["deadLetterTargetArn"] == "CallbackDeadLetters.Arn" or queue["RedrivePolicy"]["deadLetterTargetArn"] == {
         "Fn::GetAtt": ["CallbackDeadLetters", "Arn"]
     }

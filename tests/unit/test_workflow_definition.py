@@ -11,9 +11,7 @@ import pytest
 import yaml
 from samcli.yamlhelper import yaml_parse
 
-from darkroom.domain import errors, recovery
-from darkroom.domain.errors import UNKNOWN_SECONDS
-from darkroom.domain.prediction_step import LEASE_SECONDS
+from darkroom.domain import errors
 from tests.aws import ROOT, TEMPLATE, folder_of
 
 TEXT = (ROOT / "workflow.asl.yaml").read_text()
@@ -22,6 +20,7 @@ STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 SUBSTITUTIONS: dict[str, Any] = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
 OURS = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DarkroomError)}
+# The prefixes of the errors that AWS raises. A function that times out raises Sandbox.Timedout.
 THEIRS = ("States.", "Lambda.", "Sandbox.", "Runtime.")
 
 
@@ -32,13 +31,6 @@ def snake_case(name: str) -> str:
 def next_of(state: dict[str, Any]) -> set[str]:
     branches = [*state.get("Choices", []), *state.get("Catch", []), state]
     return {branch["Next"] for branch in branches if "Next" in branch} | ({state["Default"]} if "Default" in state else set())
-
-
-def function_of(state: str) -> dict[str, Any]:
-    key = STATES[state]["Parameters"]["FunctionName"].removeprefix("${").removesuffix("}")
-    properties: dict[str, Any] = TEMPLATE["Resources"][SUBSTITUTIONS[key]["Ref"].removesuffix(".Alias")]["Properties"]
-    common: dict[str, Any] = TEMPLATE["Globals"]["Function"]
-    return common | properties
 
 
 @pytest.mark.parametrize("state", TASKS)
@@ -86,8 +78,15 @@ def test_only_the_two_steps_that_can_fail_have_a_catch() -> None:
 def test_a_late_webhook_is_a_new_state_entry_and_nothing_else_is() -> None:
     catches = {error: catch["Next"] for catch in STATES["RequestPrediction"]["Catch"] for error in catch["ErrorEquals"]}
 
-    assert catches == {"RetryLater": "ParseRetryTime", "States.Timeout": "WebhookIsLate", "States.ALL": "RefundJob"}
-    assert STATES["WebhookIsLate"]["Next"] == STATES["WaitUntilRetry"]["Next"] == "RequestPrediction"
+    assert catches == {"RetryLater": "ParseRetryTime", "States.Timeout": "PrepareToPoll", "States.ALL": "RefundJob"}
+    assert STATES["PrepareToPoll"]["Next"] == STATES["WaitUntilRetry"]["Next"] == "RequestPrediction"
+
+
+def test_a_caught_error_is_a_failure_before_the_refund_and_a_retry_elsewhere() -> None:
+    paths = {(catch["Next"] == "RefundJob", catch["ResultPath"]) for state in TASKS.values() for catch in state.get("Catch", [])}
+
+    assert paths == {(True, "$.failure"), (False, "$.retry")}
+    assert STATES["WaitUntilRetry"]["TimestampPath"].startswith("$.retry.")
 
 
 def test_every_state_that_is_named_exists_and_every_state_is_reached() -> None:
@@ -128,21 +127,8 @@ def test_there_are_no_aliases_no_jsonata_and_no_timeout_that_nobody_can_catch() 
 
 
 def test_the_state_carries_only_what_names_the_job() -> None:
-    carried = {name: set(STATES[name]["Parameters"]) for name in ("WebhookIsLate", "ParseRetryTime")}
+    carried = {name: set(STATES[name]["Parameters"]) for name in ("PrepareToPoll", "ParseRetryTime")}
 
-    assert carried == {"WebhookIsLate": {"account.$", "job_id.$", "wait_seconds.$"}, "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"}}
+    assert carried == {"PrepareToPoll": {"account.$", "job_id.$", "wait_seconds.$"}, "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"}}
     assert all(state["ResultPath"] is None for name, state in TASKS.items() if name != "RefundJob")
     assert "task_token" not in json.dumps([state for name, state in STATES.items() if name != "RequestPrediction"])
-
-
-@pytest.mark.parametrize("state", [name for name, state in TASKS.items() if "TimeoutSeconds" in state])
-def test_a_state_outlasts_its_function(state: str) -> None:
-    assert function_of(state)["Timeout"] < STATES[state]["TimeoutSeconds"]
-
-
-def test_a_lease_outlasts_whoever_asks_until_what_was_asked_for_shows() -> None:
-    assert function_of("RequestPrediction")["Timeout"] + UNKNOWN_SECONDS <= LEASE_SECONDS
-
-
-def test_recovery_waits_until_every_invocation_of_the_workflow_is_gone() -> None:
-    assert max(function_of(state)["Timeout"] for state in TASKS) <= recovery.FUNCTION_TIMEOUT_SECONDS_MAX
