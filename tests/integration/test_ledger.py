@@ -18,7 +18,7 @@ from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, In
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.services import callbacks
-from darkroom.storage import idempotency, jobs, ledger, rate_limit, transactions
+from darkroom.storage import idempotency, jobs, ledger, transactions
 from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.job_rows import JobRow
 from darkroom.storage.table import AccountRow, RateWindowRow, RequestRow
@@ -142,7 +142,7 @@ class TestHold:
 
     @pytest.mark.parametrize(("seconds", "retry_after"), [(0, 60), (0.001, 60), (30, 30), (59, 1), (59.999, 1)])
     def test_the_next_minute_is_never_now(self, seconds: float, retry_after: int) -> None:
-        assert rate_limit.exceeded(now=NOON + timedelta(seconds=seconds)).retry_after_seconds == retry_after
+        assert ledger.rate_limited(now=NOON + timedelta(seconds=seconds)).retry_after_seconds == retry_after
 
     def test_a_minute_of_one_account_is_not_anothers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")

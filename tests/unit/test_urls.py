@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from darkroom.domain.callbacks import new_callback_secret
+from darkroom.domain.accounts import new_callback_secret
 from darkroom.domain.predictions import is_final_at_replicate, links_in
 from darkroom.domain.urls import is_delivery_url, is_safe_url
 

@@ -10,8 +10,9 @@ from darkroom import catalog
 from darkroom.domain.accounts import Balance, Entry
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
+from darkroom.schemas.job_response import build_job_response
 from darkroom.schemas.responses import JobResponse
-from darkroom.schemas.views import balance_response, build_job_response, entry_response, template_response, time_text
+from darkroom.schemas.views import balance_response, entry_response, template_response, time_text
 from tests.builders import NOON, image_job
 
 OUTPUT = Output(

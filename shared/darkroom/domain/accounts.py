@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +11,7 @@ from darkroom.domain.ids import key_part, text_of_key_part
 
 # OpenID Connect Core 1.0, section 2: a `sub` must not exceed 255 ASCII characters. Any other text of as many bytes is taken, too.
 NAME_BYTES_MAX = 255
+_CALLBACK_SECRET_BYTES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +85,8 @@ def groups_of_claim(claim: object) -> frozenset[str]:
     if isinstance(claim, list):
         return frozenset(str(group) for group in claim)
     return frozenset()
+
+
+def new_callback_secret() -> str:
+    """Make a signing secret as Standard Webhooks writes it (github.com/standard-webhooks/standard-webhooks, spec, 'Signature scheme')."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(_CALLBACK_SECRET_BYTES)).decode()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from darkroom.domain.jobs import Job
+from darkroom.domain.jobs import Job, Output
 from darkroom.media import bucket
-from darkroom.schemas.responses import JobResponse
-from darkroom.schemas.views import build_job_response
+from darkroom.schemas.responses import JobErrorResponse, JobResponse, OutputResponse
+from darkroom.schemas.views import time_text
 from darkroom.settings import settings
 
 _YOUNG_SECONDS = 30
+
+
+type Link = Callable[[str], str]
 
 
 def job_response(job: Job, *, now: datetime) -> JobResponse:
@@ -34,3 +38,56 @@ def retry_after(job: Job, *, now: datetime) -> dict[str, str]:
         return {}
     age_seconds = (now - job.created_at).total_seconds()
     return {"Retry-After": "1" if age_seconds < _YOUNG_SECONDS else "5"}
+
+
+def build_job_response(job: Job, *, link: Link, link_seconds: int, now: datetime) -> JobResponse:
+    """Show a job to its owner. `link` signs a link to an object of the bucket, good for `link_seconds`."""
+    return {
+        "id": job.job_id,
+        "status": job.status,
+        "template": {
+            "code": job.template.code,
+            "version": job.template.version,
+            "name": job.template.name,
+            "category": job.template.category,
+        },
+        "parameters": dict(job.parameters),
+        "credits": {"quoted": job.quoted, "held": job.held, "charged": job.charged, "refunded": job.refunded},
+        "outputs": [_output_response(output, link) for output in sorted(job.outputs, key=lambda output: output.number)],
+        "links_expire_at": time_text(now + timedelta(seconds=link_seconds)) if job.outputs else None,
+        "error": _error_response(job),
+        "metadata": dict(job.metadata),
+        "deadline_at": time_text(job.deadline_at),
+        "attempts": len(job.attempts),
+        "waiting_since": time_text(job.waiting_since),
+        "cancel_requested_at": time_text(job.cancel_requested_at),
+        "created_at": time_text(job.created_at),
+        "started_at": time_text(job.started_at),
+        "finished_at": time_text(job.finished_at),
+        "processing_seconds": _processing_seconds(job),
+    }
+
+
+def _output_response(output: Output, link: Link) -> OutputResponse:
+    return {
+        "url": link(output.key),
+        "thumbnail_url": link(output.thumbnail_key) if output.thumbnail_key else None,
+        "placeholder": output.placeholder,
+        "content_type": output.content_type,
+        "bytes": output.bytes,
+        "width": output.width,
+        "height": output.height,
+        "seconds": output.seconds,
+    }
+
+
+def _error_response(job: Job) -> JobErrorResponse | None:
+    if not job.status.is_final or job.failure is None:
+        return None
+    return {"code": job.failure.code, "message": job.failure.message, "retryable": job.failure.retryable}
+
+
+def _processing_seconds(job: Job) -> float | None:
+    if job.started_at is None or job.finished_at is None:
+        return None
+    return round((job.finished_at - job.started_at).total_seconds(), 3)

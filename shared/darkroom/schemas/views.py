@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import cast, overload
 
 from darkroom.domain.accounts import Balance, Entry
-from darkroom.domain.jobs import Job, Output
 from darkroom.domain.templates import Template
 from darkroom.domain.uploads import Upload
 from darkroom.schemas.responses import (
@@ -15,45 +13,12 @@ from darkroom.schemas.responses import (
     EntryKind,
     EntryPageResponse,
     EntryResponse,
-    JobErrorResponse,
-    JobResponse,
-    OutputResponse,
     TemplateResponse,
     Time,
     UploadResponse,
 )
 from darkroom.settings import settings
 from darkroom.storage.pagination import Page
-
-type Link = Callable[[str], str]
-
-
-def build_job_response(job: Job, *, link: Link, link_seconds: int, now: datetime) -> JobResponse:
-    """Show a job to its owner. `link` signs a link to an object of the bucket, good for `link_seconds`."""
-    return {
-        "id": job.job_id,
-        "status": job.status,
-        "template": {
-            "code": job.template.code,
-            "version": job.template.version,
-            "name": job.template.name,
-            "category": job.template.category,
-        },
-        "parameters": dict(job.parameters),
-        "credits": {"quoted": job.quoted, "held": job.held, "charged": job.charged, "refunded": job.refunded},
-        "outputs": [_output_response(output, link) for output in sorted(job.outputs, key=lambda output: output.number)],
-        "links_expire_at": time_text(now + timedelta(seconds=link_seconds)) if job.outputs else None,
-        "error": _error_response(job),
-        "metadata": dict(job.metadata),
-        "deadline_at": time_text(job.deadline_at),
-        "attempts": len(job.attempts),
-        "waiting_since": time_text(job.waiting_since),
-        "cancel_requested_at": time_text(job.cancel_requested_at),
-        "created_at": time_text(job.created_at),
-        "started_at": time_text(job.started_at),
-        "finished_at": time_text(job.finished_at),
-        "processing_seconds": _processing_seconds(job),
-    }
 
 
 def balance_response(balance: Balance) -> BalanceResponse:
@@ -121,28 +86,3 @@ def time_text(time: datetime | None) -> Time | None: ...
 def time_text(time: datetime | None) -> Time | None:
     """Write a time as ISO 8601 in UTC, to the millisecond."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if time else None
-
-
-def _output_response(output: Output, link: Link) -> OutputResponse:
-    return {
-        "url": link(output.key),
-        "thumbnail_url": link(output.thumbnail_key) if output.thumbnail_key else None,
-        "placeholder": output.placeholder,
-        "content_type": output.content_type,
-        "bytes": output.bytes,
-        "width": output.width,
-        "height": output.height,
-        "seconds": output.seconds,
-    }
-
-
-def _error_response(job: Job) -> JobErrorResponse | None:
-    if not job.status.is_final or job.failure is None:
-        return None
-    return {"code": job.failure.code, "message": job.failure.message, "retryable": job.failure.retryable}
-
-
-def _processing_seconds(job: Job) -> float | None:
-    if job.started_at is None or job.finished_at is None:
-        return None
-    return round((job.finished_at - job.started_at).total_seconds(), 3)

@@ -13,8 +13,7 @@ import requests
 from standardwebhooks.webhooks import Webhook
 from uuid6 import uuid7
 
-from darkroom.domain.accounts import AccountId
-from darkroom.domain.callbacks import new_callback_secret
+from darkroom.domain.accounts import AccountId, new_callback_secret
 from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.jobs import Job
 from darkroom.domain.urls import is_safe_url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,24 +10,24 @@ from hashlib import sha256
 
 from pynamodb.expressions.update import Action
 
-from darkroom.domain.accounts import AccountId, Balance, Entry
-from darkroom.domain.callbacks import new_callback_secret
-from darkroom.domain.errors import FieldError, InsufficientCredits, InvalidRequest, RequestError, TooManyJobs
+from darkroom.domain.accounts import AccountId, Balance, Entry, new_callback_secret
+from darkroom.domain.errors import FieldError, InsufficientCredits, InvalidRequest, RateLimited, RequestError, TooManyJobs
 from darkroom.domain.failures import Failure
 from darkroom.domain.ids import key_part
 from darkroom.domain.jobs import Job, Resolution, resolution
 from darkroom.observability import logger
 from darkroom.settings import settings
-from darkroom.storage import jobs, provider_queue, rate_limit
+from darkroom.storage import jobs, provider_queue
 from darkroom.storage.idempotency import IdempotencyKey, accepted_for, request_write
 from darkroom.storage.job_rows import JobRow, key_of, partition, row_of
 from darkroom.storage.ledger_rows import ENTRY_PREFIX, entry_row, put_entry, to_balance, to_entry
 from darkroom.storage.pagination import Page, read_page
-from darkroom.storage.table import AccountRow, EntryRow, GrantRow, WelcomeRow
+from darkroom.storage.table import AccountRow, EntryRow, GrantRow, RateWindowRow, WelcomeRow
 from darkroom.storage.transactions import Put, RawItem, Refused, Update, Write, transact, update
 
 WELCOME_REFERENCE = "welcome"
 _RESOLVE_TRIES_MAX = 8
+_RATE_WINDOW_RETAINED = timedelta(hours=1)
 
 
 def balance(account: AccountId) -> Balance:
@@ -52,7 +53,7 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
     parts: list[tuple[Write, Callable[[RawItem | None], RequestError | tuple[Job, bool]]]] = [
         (_new_job(job, now), lambda _: (jobs.read(job.account, job.job_id), False)),
         (_credits_held(job), lambda account: _why_not(job, account)),
-        (rate_limit.increment(job.account, now=now), lambda _: rate_limit.exceeded(now=now)),
+        (_job_counted(job, now), lambda _: rate_limited(now=now)),
         (_hold_entry(job, now), lambda _: (jobs.read(job.account, job.job_id), False)),
     ]
     if key:
@@ -163,6 +164,18 @@ def _why_not(job: Job, account: RawItem | None) -> InsufficientCredits | TooMany
     if available < job.quoted:
         return InsufficientCredits(required=job.quoted, available=available)
     return TooManyJobs(settings().jobs_in_flight_max)
+
+
+def _job_counted(job: Job, now: datetime) -> Update:
+    """Count the job in this minute of the account, if the limit allows one more. A refused request is not counted."""
+    row = RateWindowRow(partition(job.account), f"RATE#{now:%Y-%m-%dT%H:%M}")
+    actions = [RateWindowRow.jobs.add(1), RateWindowRow.expires_at.set(int((now + _RATE_WINDOW_RETAINED).timestamp()))]
+    return Update(row, actions, RateWindowRow.jobs.does_not_exist() | (RateWindowRow.jobs < settings().jobs_per_minute_max))
+
+
+def rate_limited(*, now: datetime) -> RateLimited:
+    """Return the error of a full minute, with the seconds until the next one begins."""
+    return RateLimited(settings().jobs_per_minute_max, math.ceil(60 - now.second - now.microsecond / 1_000_000))
 
 
 def _hold_entry(job: Job, now: datetime) -> Put:
