@@ -77,7 +77,7 @@ def test_while_paused_no_job_is_taken_and_those_that_were_go_on(actor: Actor, ad
     assert actor.ended(actor.submit())["status"] == "completed"
 
 
-def test_an_interrupted_prediction_is_asked_for_once_more_and_paid_for_once(actor: Actor, stack: LocalStack) -> None:
+def test_an_interrupted_prediction_is_requested_once_more_and_paid_for_once(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, fail=1.0, run_seconds=0.5)
     prompt = f"again {uuid4().hex}"
     job_id = actor.submit(prompt=prompt)

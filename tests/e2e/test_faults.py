@@ -48,7 +48,7 @@ def test_a_job_ends_and_is_paid_for_if_and_only_if_something_was_delivered(
 
 
 @pytest.mark.parametrize("fault", ["throttle", "low_credit", "unavailable", "not_yet"])
-def test_what_passes_is_waited_for_and_asked_for_once(actor: Actor, stack: LocalStack, fault: str) -> None:
+def test_what_passes_is_waited_for_and_requested_once(actor: Actor, stack: LocalStack, fault: str) -> None:
     if fault == "low_credit":
         # Somebody else has had the one create that there was.
         set_faults(stack, low_credit=1)

@@ -8,7 +8,7 @@ from tests.e2e.actors import FINAL, Actor
 from tests.fuzz.run import fuzz
 
 
-def test_the_api_is_what_it_says_of_itself_whatever_it_is_asked(stack: LocalStack) -> None:
+def test_the_api_keeps_its_description_for_any_request(stack: LocalStack) -> None:
     """No 5xx, no answer outside its schema, no way in without a token; what a schema takes is taken, and what it does not is refused."""
     code, client = fuzz(stack, examples=8, options=("--generation-deterministic",))
 

@@ -79,7 +79,7 @@ def test_nobody_reads_an_image_without_a_signed_link(actor: Actor) -> None:
     assert requests.get(unsigned, timeout=10).status_code == 403
 
 
-def test_nobody_sees_the_job_of_somebody_else(actor: Actor, stack: LocalStack) -> None:
+def test_nobody_sees_the_job_of_another_account(actor: Actor, stack: LocalStack) -> None:
     job_id = actor.submit()
     stranger = Actor.arrive(stack, "stranger", credits=0)
     same_user_elsewhere = signed_in(stack, actor.name, platform="mobile")
@@ -175,7 +175,7 @@ def test_a_model_that_succeeds_with_nothing_costs_nothing(actor: Actor, stack: L
     assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_an_answer_that_got_lost_is_looked_for_and_not_asked_again(actor: Actor, stack: LocalStack) -> None:
+def test_an_answer_that_got_lost_is_looked_for_and_not_requested_again(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, lost_create_answer=1.0)
     prompt = f"unheard {uuid4().hex}"
 

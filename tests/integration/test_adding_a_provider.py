@@ -218,7 +218,7 @@ def test_a_job_is_done_and_paid_for(atelier: Atelier) -> None:
 
 
 @pytest.mark.parametrize("breaks", ["busy", "lost"])
-def test_whatever_becomes_of_the_asking_there_is_one_work(atelier: Atelier, breaks: str) -> None:
+def test_whatever_becomes_of_the_request_there_is_one_work(atelier: Atelier, breaks: str) -> None:
     atelier.breaks_next = breaks
 
     job = ended()

@@ -147,7 +147,7 @@ class TestSubmit:
         assert "15 are missing" in problem["detail"]
         assert_nothing_charged(25)
 
-    def test_too_many_jobs_in_flight_are_told_when_to_come_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_many_jobs_in_flight_get_a_retry_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JOBS_IN_FLIGHT_MAX", "1")
         forget_settings()
         open_account(100)
@@ -160,7 +160,7 @@ class TestSubmit:
         assert int(headers["Retry-After"]) > 0
         assert ledger.balance(ANN).jobs_total == 1
 
-    def test_too_many_jobs_in_a_minute_are_told_when_the_next_one_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_many_jobs_in_a_minute_get_the_seconds_to_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
         forget_settings()
         monkeypatch.setattr(clock, "now", lambda: NOON + timedelta(seconds=20))
@@ -505,7 +505,7 @@ class TestWhoIsAsking:
         # An administrator sees records, and nobody's images.
         assert call_api("GET", f"/jobs/{job.job_id}", **ADMIN)[0] == 404
 
-    def test_somebody_elses_job_is_not_there(self) -> None:
+    def test_another_accounts_job_is_not_there(self) -> None:
         job = held_job()
 
         theirs = call_api("GET", f"/jobs/{job.job_id}", user="bob")
@@ -593,7 +593,7 @@ class TestRoutes:
             ("HEAD", "/health", "GET"),
         ],
     )
-    def test_another_method_is_told_which_are_allowed(self, method: str, path: str, allowed: str) -> None:
+    def test_another_method_gets_the_allowed_ones(self, method: str, path: str, allowed: str) -> None:
         status, problem, headers = call_api(method, path)
 
         assert status == 405
@@ -781,7 +781,7 @@ class TestLists:
 
         assert (status, fields(problem)) == (422, ["cursor"])
 
-    def test_what_is_written_while_somebody_turns_the_pages_neither_doubles_nor_loses_anything(self) -> None:
+    def test_writes_between_two_pages_neither_double_nor_hide_an_item(self) -> None:
         open_account(1_000)
         before = [submit()[1]["id"] for _ in range(6)]
         entries_before = [entry["id"] for entry in call_api("GET", "/credits/entries")[1]["entries"]]

@@ -69,7 +69,7 @@ def metrics_in(output: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("path", ["/jobs", "/credits", "/credits/entries", "/callbacks/secret", "/jobs/01980000-0000-7000-8000-000000000000"])
 @pytest.mark.parametrize("error", TRANSIENT, ids=name_of)
-def test_a_table_that_does_not_answer_is_told_as_such(broken: Break, error: Exception, path: str) -> None:
+def test_a_table_that_does_not_answer_is_reported_as_such(broken: Break, error: Exception, path: str) -> None:
     broken(error)
 
     status, problem, headers = call_api("GET", path)
@@ -81,7 +81,7 @@ def test_a_table_that_does_not_answer_is_told_as_such(broken: Break, error: Exce
 
 
 @pytest.mark.parametrize("error", [CONFLICT.error("any"), THROTTLED.error("any"), *TRANSIENT], ids=name_of)
-def test_a_job_that_was_not_written_may_be_asked_for_again(broken: Break, error: Exception) -> None:
+def test_a_job_that_was_not_written_may_be_requested_again(broken: Break, error: Exception) -> None:
     open_account(100)
     broken(error, "TransactWriteItems")
     status, problem, _ = call_api("POST", "/jobs", body=BODY, headers=KEY)
@@ -138,7 +138,7 @@ def test_a_transaction_that_can_never_be_written_is_a_bug(broken: Break) -> None
     assert call_api("POST", "/jobs", body=BODY)[1]["type"] == "/problems/internal-error"
 
 
-def test_a_bucket_that_fails_is_told_as_such(broken: Break) -> None:
+def test_a_bucket_that_fails_is_reported_as_such(broken: Break) -> None:
     job = held_job()
     assert jobs.leave_open_jobs(ledger.resolve(ANN, job.job_id, now=job.created_at))
     broken(AwsError("SlowDown").error("any"), "ListObjectsV2")

@@ -148,7 +148,7 @@ class TestTrying:
             assert tried(base) == (200, {"delivered": False, "status": reply.status})
         assert len(received) == 1, "a redirect is not followed"
 
-    def test_nobody_who_listens_is_told_as_such(self) -> None:
+    def test_nobody_who_listens_is_reported_as_such(self) -> None:
         with server(answering(Reply())) as gone:
             pass
 

@@ -103,7 +103,7 @@ class TestTheRoute:
         assert (status, problem["type"], problem["detail"]) == (409, "/problems/job-is-final", "The job is failed already.")
         assert stored(job).cancel_requested_at is None
 
-    def test_nobody_cancels_the_job_of_somebody_else(self) -> None:
+    def test_nobody_cancels_the_job_of_another_account(self) -> None:
         job = held_job()
 
         assert cancel(job, user="bob")[0] == 404
@@ -124,7 +124,7 @@ class TestTheSteps:
         assert predictions(simulated_replicate) == []
         assert stored(job).failure == failure(FailureCode.CANCELED)
 
-    def test_what_is_created_for_a_job_that_was_canceled_and_deleted_meanwhile_is_stopped(
+    def test_a_prediction_of_a_job_that_was_deleted_meanwhile_is_canceled(
         self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         faults(simulated_replicate, run_seconds=60)

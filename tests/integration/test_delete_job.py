@@ -99,7 +99,7 @@ def test_a_job_is_open_until_its_end_is_announced() -> None:
     assert delete(job)[0] == 204
 
 
-def test_nobody_deletes_the_job_of_somebody_else() -> None:
+def test_nobody_deletes_the_job_of_another_account() -> None:
     job = delivered_job()
 
     assert delete(job, user="bob")[0] == 404

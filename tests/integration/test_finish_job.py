@@ -301,7 +301,7 @@ class TestNotifyClient:
             job = self.ended_job(f"{base}/hook?x=1")
             return self.notify(job), received, job
 
-    def test_the_callback_is_the_job_as_its_owner_reads_it_signed_with_the_accounts_secret(self) -> None:
+    def test_a_callback_is_the_jobs_response_signed_with_the_accounts_secret(self) -> None:
         result, (request,), job = self.answered(Reply(204))
 
         assert result == {"batchItemFailures": []}

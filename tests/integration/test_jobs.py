@@ -172,7 +172,7 @@ class TestAttempt:
 
         assert not jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
 
-    def test_who_was_overtaken_can_neither_abandon_nor_expire_the_lease_of_the_other(self) -> None:
+    def test_an_overtaken_invocation_can_neither_abandon_nor_expire_the_lease_of_the_other(self) -> None:
         job = held_job()
         attempt = attempted(job)
         jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
@@ -260,7 +260,7 @@ class TestOpenJobs:
     def due(self, now: datetime, limit: int = 100) -> list[str]:
         return [due.job_id for due in jobs.due_checks(CheckQueue.OPEN, now=now, limit=limit)]
 
-    def test_are_due_when_recovery_should_look(self) -> None:
+    def test_are_due_at_their_next_check(self) -> None:
         job = held_job(now=NOON)
 
         assert self.due(NOON + timedelta(seconds=29)) == []
@@ -270,7 +270,7 @@ class TestOpenJobs:
         assert self.due(NOON + timedelta(minutes=59)) == []
         assert self.due(NOON + timedelta(hours=1)) == [job.job_id]
 
-    def test_a_state_entry_puts_the_look_off(self) -> None:
+    def test_a_state_entry_postpones_the_next_check(self) -> None:
         job = held_job(now=NOON)
 
         jobs.store_task_token(job, "token", "entry", next_check_at=NOON + timedelta(minutes=10))
@@ -299,7 +299,7 @@ class TestOpenJobs:
         assert self.due(NOON + timedelta(days=1)) == []
         assert not jobs.leave_open_jobs(ended)
 
-    def test_who_has_left_is_not_looked_at_again(self) -> None:
+    def test_a_job_that_left_the_queue_is_not_checked_again(self) -> None:
         ended = ledger.resolve(ANN, held_job(now=NOON).job_id, now=NOON)
         jobs.leave_open_jobs(ended)
 

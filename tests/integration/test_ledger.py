@@ -122,7 +122,7 @@ class TestHold:
         ledger.hold(image_job(), key=None, now=NOON)
         assert counters() == (0, 10, 0, 10, 1, 1)
 
-    def test_the_last_job_of_a_minute_is_taken_and_the_next_one_is_told_when_the_next_minute_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_job_after_the_last_of_a_minute_gets_the_seconds_to_the_next_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_limit(monkeypatch, 1_000)
         open_account(2_000)
         for _ in range(120):
@@ -168,7 +168,7 @@ class TestHold:
 
         assert counters()[1] == 20
 
-    def test_credits_and_jobs_in_flight_are_told_before_the_minute_and_an_accepted_request_before_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_refusals_have_an_order_and_an_accepted_request_comes_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
         with_limit(monkeypatch, 1)
         open_account(20)
@@ -355,7 +355,7 @@ class TestResolve:
         assert counters() == (80, 0, 20, 100, 0, 1)
         assert changes(all_entries()[0]) == ("settle", 0, 0, -20, 20)
 
-    def test_who_has_ended_waits_no_more(self) -> None:
+    def test_an_ended_job_is_not_in_the_queue(self) -> None:
         job = held_job()
         attempt = jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
         assert attempt
@@ -564,7 +564,7 @@ class TestEntries:
         assert [entry.granted for entry in (*first.items, *second.items)] == [4, 3, 2, 1]
 
     @pytest.mark.parametrize("cursor", ["", "%", "####", "Sk9CIw", "w6Q", "a", "AAAA" * 40])
-    def test_a_cursor_of_somebody_elses_making_is_refused(self, cursor: str) -> None:
+    def test_a_cursor_of_another_accounts_making_is_refused(self, cursor: str) -> None:
         with pytest.raises(InvalidRequest) as refused:
             ledger.entries(ANN, limit=3, cursor=cursor)
 
@@ -661,7 +661,7 @@ class TestTransactions:
         assert datetime.now(UTC) - began_at < timedelta(seconds=6)
         assert counters() == (100, 0, 0, 100, 0, 0)
 
-    def test_an_error_that_no_patience_cures_is_not_asked_again(self) -> None:
+    def test_an_error_that_no_patience_cures_is_not_requested_again(self) -> None:
         open_account(100)
         client = transactions._connection().client
 

@@ -72,7 +72,7 @@ def test_a_card_of_ones_own_makes_one_image_after_the_other(monkeypatch: pytest.
     assert provider_queue.acquire(job("c"), now=NOON)
 
 
-def test_a_job_takes_one_however_often_it_asks() -> None:
+def test_a_job_acquires_one_slot_however_often_it_tries() -> None:
     job = job_of("a")
 
     assert provider_queue.acquire(job, now=NOON)
@@ -90,7 +90,7 @@ def test_a_final_job_takes_none() -> None:
     assert holders() == set()
 
 
-def test_whoever_ends_a_job_frees_its_slot_in_the_same_transaction() -> None:
+def test_the_transaction_that_ends_a_job_releases_its_slot() -> None:
     job, other = job_of("a"), job_of("b")
     for each in (job, other):
         provider_queue.acquire(each, now=NOON)
@@ -102,7 +102,7 @@ def test_whoever_ends_a_job_frees_its_slot_in_the_same_transaction() -> None:
     assert provider_queue.acquire(job_of("c"), now=NOON)
 
 
-def test_a_slot_that_somebody_else_holds_by_now_stands_in_nobodys_way() -> None:
+def test_a_slot_that_another_job_holds_by_now_blocks_no_resolution() -> None:
     job, thief = job_of("a"), job_of("b")
     provider_queue.acquire(job, now=NOON)
     (row,) = SlotRow.query("SLOT#replicate")
@@ -128,7 +128,7 @@ def test_a_leaked_slot_is_freed_by_recovery_and_no_other() -> None:
     assert holders() == {holder(job)}
 
 
-def test_a_slot_that_was_freed_and_taken_while_recovery_looked_is_left_to_its_new_holder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovery_leaves_a_reused_slot_to_its_new_holder(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     ended, other = job_of("a"), job_of("b")
     provider_queue.acquire(ended, now=NOON)
@@ -167,7 +167,7 @@ def test_a_slot_that_was_taken_a_moment_ago_is_no_leak(monkeypatch: pytest.Monke
     assert holders() == set()
 
 
-def test_without_a_free_slot_nothing_is_asked_and_the_job_comes_back(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_free_slot_nothing_is_requested_and_the_job_tries_again(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
     all_jobs = [job_of(user) for user in "abc"]
     now = datetime.now(UTC)
     at(monkeypatch, now)
@@ -187,7 +187,7 @@ def test_without_a_free_slot_nothing_is_asked_and_the_job_comes_back(simulated_r
     assert stored(all_jobs[2]).waiting_since is None
 
 
-def test_who_came_first_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_in_the_queue_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     holding, first, second, newcomer = (job_of(user) for user in "abcd")
     assert provider_queue.acquire(holding, now=NOON)
@@ -215,7 +215,7 @@ def test_so_many_as_are_free_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     assert provider_queue.acquire(stored(first), now=NOON)
 
 
-def test_who_does_not_come_back_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_left_the_queue_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     gone, other = job_of("a"), job_of("b")
     wait(gone, NOON)
@@ -224,7 +224,7 @@ def test_who_does_not_come_back_keeps_nobody_waiting(monkeypatch: pytest.MonkeyP
     assert provider_queue.acquire(other, now=NOON + timedelta(seconds=19))
 
 
-def test_who_comes_back_keeps_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_tries_again_keeps_its_position(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     first, other = job_of("a"), job_of("b")
     wait(first, NOON)
@@ -233,7 +233,7 @@ def test_who_comes_back_keeps_the_place(monkeypatch: pytest.MonkeyPatch) -> None
     assert not provider_queue.acquire(other, now=NOON + timedelta(seconds=30))
 
 
-def test_who_is_far_behind_comes_back_less_often() -> None:
+def test_a_job_far_behind_tries_less_often() -> None:
     all_jobs = [job_of(f"user{number}") for number in range(30)]
 
     seconds = [wait(job, NOON + timedelta(seconds=number)) for number, job in enumerate(all_jobs)]
@@ -243,7 +243,7 @@ def test_who_is_far_behind_comes_back_less_often() -> None:
     assert max(seconds) == 20
 
 
-def test_who_only_looks_needs_no_slot(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_poll_needs_no_slot(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
     job = job_of("a")
     enter(job)
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 0)

@@ -123,7 +123,7 @@ class TestVersions:
         assert call_api("GET", "/templates/flux-schnell", query="version=3")[0] == 404
         assert call_api("GET", "/templates/flux-schnell", query="version=0")[0] == 422
 
-    def test_a_job_of_an_old_version_keeps_it_and_what_it_asks_for(self) -> None:
+    def test_a_job_of_an_old_version_keeps_it_and_what_it_requests(self) -> None:
         old = catalog.template("flux-schnell", 1)
         parameters = checked_parameters(old, {"prompt": "a"}, prompt_characters_max=100)
         job = new_job(old, parameters, account=ANN, job_id=str(uuid7()), prices=settings().prices, now=datetime.now(UTC))

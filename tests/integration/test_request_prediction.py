@@ -41,7 +41,7 @@ class TestRequestPrediction:
     def enter(self, job: Job, *, token: str = "token", entered_at: datetime = NOON, retry_count: int = 0) -> None:
         handler_of("request_prediction")(key(job, task_token=token, entered_at=entered_at.isoformat(), retry_count=retry_count), CONTEXT)
 
-    def test_stores_the_task_token_and_asks_for_what_is_on_the_job(self) -> None:
+    def test_stores_the_task_token_and_requests_what_is_on_the_job(self) -> None:
         job = held_job(num_outputs=2)
 
         self.enter(job)
@@ -58,7 +58,7 @@ class TestRequestPrediction:
         assert timedelta(seconds=-2) < deadline - job.deadline_at <= timedelta(seconds=1)
         assert "token" not in created["webhook"].replace("webhooks", "")
 
-    def test_a_later_state_entry_asks_how_it_is_doing_and_makes_no_second_prediction(self, resumed: list[str]) -> None:
+    def test_a_later_state_entry_polls_and_creates_no_second_prediction(self, resumed: list[str]) -> None:
         job = held_job()
         self.enter(job)
 
@@ -78,7 +78,7 @@ class TestRequestPrediction:
 
         assert resumed == ["second"]
 
-    def test_a_crash_after_asking_is_found_again_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_crash_after_the_request_is_found_again_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         with monkeypatch.context() as crashing:
             crashing.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
@@ -93,7 +93,7 @@ class TestRequestPrediction:
         assert now.attempt
         assert (now.attempt.prediction_id, now.status) == (created["id"], JobStatus.PROCESSING)
 
-    def test_a_crash_before_asking_is_not_asked_for_again_while_the_other_may_be_asking(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_second_request_while_a_dead_invocation_may_have_sent_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job, now = held_job(), datetime.now(UTC)
         assert jobs.begin_attempt(job, "entry", lease_until=now + timedelta(seconds=35), now=now)
 
@@ -123,7 +123,7 @@ class TestRequestPrediction:
         assert now.attempt
         assert now.attempt.prediction_id == created["id"]
 
-    def test_without_a_public_url_it_is_looked_at_now_and_then(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
+    def test_without_a_public_url_the_prediction_is_polled(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job, now = held_job(), datetime.now(UTC)
         looks = []
@@ -138,7 +138,7 @@ class TestRequestPrediction:
         assert looks == [6, 6, 16, 31], "a whole second later than a quarter of what has passed, within 5 and 30"
         assert resumed == []
 
-    def test_without_a_public_url_it_is_not_asked_again_in_the_same_state_entry(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_a_public_url_it_is_not_requested_again_in_the_same_state_entry(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
@@ -167,7 +167,7 @@ class TestRequestPrediction:
         assert stored(job).failure == failure(FailureCode.PROVIDER_UNAVAILABLE)
         assert len(self.predictions()) == 1
 
-    def test_a_provider_that_fails_is_asked_again_when_nothing_can_have_come_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_provider_that_fails_is_requested_again_when_nothing_can_have_come_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job, now = held_job(), datetime.now(UTC)
         self.faults(unavailable=1)
         with pytest.raises(RetryLater):
@@ -255,7 +255,7 @@ class TestRequestPrediction:
         assert str(failed.value) == "invalid_input"
 
     @pytest.mark.parametrize(("fault", "unknown_seconds"), [("unavailable", 10), ("lost_create_answer", 60)])
-    def test_nothing_is_asked_again_while_it_is_unknown_what_was_made(self, fault: str, unknown_seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nothing_is_requested_again_while_it_is_unknown_what_was_made(self, fault: str, unknown_seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
         job, now = held_job(), datetime.now(UTC)
         at(monkeypatch, now)
         self.faults(**{fault: 1})
@@ -292,7 +292,7 @@ class TestRequestPrediction:
         assert recorded
         assert (recorded.code, recorded.is_fault) == (FailureCode.PROVIDER_UNAVAILABLE, True)
 
-    def test_after_the_deadline_nothing_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_after_the_deadline_nothing_is_requested(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         at(monkeypatch, job.deadline_at)
 

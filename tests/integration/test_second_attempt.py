@@ -92,7 +92,7 @@ class TestSecondAttempt:
         assert [first.prediction_id, second.prediction_id] == [each["id"] for each in self.predictions()]
         assert first.finished_at
 
-    def test_a_refused_prompt_is_not_asked_again(self) -> None:
+    def test_a_refused_prompt_is_not_requested_again(self) -> None:
         self.faults(flag_sensitive=1)
         job = held_job()
         self.enter(job)
@@ -105,7 +105,7 @@ class TestSecondAttempt:
         assert len(self.predictions()) == 1
         assert len(stored(job).attempts) == 1
 
-    def test_nothing_is_asked_again_when_no_time_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nothing_is_requested_again_when_no_time_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = self.interrupted_job()
         at(monkeypatch, job.deadline_at - timedelta(seconds=4))
 

@@ -102,7 +102,7 @@ class TestStoreOutput:
         assert metadata["prompt"].isascii()
         assert sum(len(name) + len(value) for name, value in metadata.items()) <= 2_048
 
-    def test_an_output_that_drips_is_asked_for_again(self) -> None:
+    def test_an_output_that_drips_is_requested_again(self) -> None:
         with self.returning(["/a"], {"/a": Reply(200, image())}):
             with_setting(self.monkeypatch, "OUTPUT_SECONDS_MAX", 0)
             with pytest.raises(OutputUnavailable):
@@ -190,14 +190,14 @@ class TestStoreOutput:
 
         assert [request.headers.keys() & {"authorization", "cookie"} for request in self.fetched] == [set()]
 
-    def test_fewer_outputs_than_asked_for_are_a_partial_delivery(self) -> None:
+    def test_fewer_outputs_than_requested_are_a_partial_delivery(self) -> None:
         with self.returning(["/a"], {"/a": Reply(200, image())}):
             job = self.store(self.processing(num_outputs=3))
 
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
         assert (ended.status, ended.charged, ended.refunded) == (JobStatus.COMPLETED, 10, 20)
 
-    def test_more_outputs_than_asked_for_are_left_where_they_are(self) -> None:
+    def test_more_outputs_than_requested_are_left_where_they_are(self) -> None:
         with self.returning(["/a", "/a", "/a"], {"/a": Reply(200, image())}):
             job = self.store(self.processing())
 

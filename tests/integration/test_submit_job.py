@@ -76,7 +76,7 @@ class TestRerun:
 
         assert (status, fields(problem)) == (422, {"rerun_of"})
 
-    def test_nobody_runs_the_job_of_somebody_else_again(self) -> None:
+    def test_nobody_runs_the_job_of_another_account_again(self) -> None:
         job = held_job()
         ended(job)
         open_account(100, AccountId("web", "bob"))

@@ -125,7 +125,7 @@ class TestCompleting:
 
         assert complete(upload["upload_id"]) == first
 
-    def test_somebody_elses_unknown_and_malformed_ones_are_not_found(self) -> None:
+    def test_another_accounts_unknown_and_malformed_ones_are_not_found(self) -> None:
         upload_id = prepared()
 
         assert complete(upload_id, user="bob")[0] == 404

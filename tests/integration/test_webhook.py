@@ -267,7 +267,7 @@ class TestWhichJob:
 
         assert call(nowhere, prediction(), signed(prediction()))[0] == 404
 
-    def test_somebody_elses_job_is_not_found(self, job: Job) -> None:
+    def test_another_accounts_job_is_not_found(self, job: Job) -> None:
         theirs = reference_of(job).replace("web/ann", "web/bob")
 
         assert call(theirs, prediction(), signed(prediction()))[0] == 404
@@ -278,7 +278,7 @@ class TestWhichJob:
         assert call(guessed, prediction(), signed(prediction()))[0] == 401
         assert stored(job) == job
 
-    def test_a_job_that_was_never_asked_for_refuses_any_nonce(self) -> None:
+    def test_a_job_that_was_never_requested_refuses_any_nonce(self) -> None:
         put_secret(SECRET)
         job = held_job()
 
@@ -349,7 +349,7 @@ class TestWhatItSays:
         assert (stored(job).outputs, stored(job).failure) == ((), None)
 
     @pytest.mark.parametrize("status", ["starting", "succeeded"])
-    def test_what_was_meant_for_another_job_or_another_attempt_is_not_taken_for_this_ones_own(self, job: Job, status: str) -> None:
+    def test_a_webhook_of_another_job_or_attempt_is_not_used_for_this_one(self, job: Job, status: str) -> None:
         another = Reference(ANN, image_job().job_id, attempt_of(job).nonce), Reference(job.account, job.job_id, "0" * 32)
         for meant_for in another:
             body = prediction(status, webhook=f"https://darkroom.test/webhooks/replicate?job={quote(str(meant_for), safe='')}")

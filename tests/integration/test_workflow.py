@@ -160,7 +160,7 @@ def test_webhooks_that_are_repeated_or_reordered_change_nothing(replicate: Simul
     assert counters() == (90, 0, 10, 0)
 
 
-def test_a_prediction_whose_webhooks_are_all_lost_is_asked_about(replicate: SimulatedReplicate) -> None:
+def test_a_prediction_whose_webhooks_are_all_lost_is_polled(replicate: SimulatedReplicate) -> None:
     """This one takes a whole wait of fifteen seconds."""
     faults(replicate, lose_webhook=1)
 

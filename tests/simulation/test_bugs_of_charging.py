@@ -54,7 +54,7 @@ class TestReadCheckCallThenWrite:
                 break
         assert number > 1
 
-    def test_nothing_is_asked_for_that_was_not_paid_for(self, studio: Studio) -> None:
+    def test_nothing_is_requested_that_was_not_paid_for(self, studio: Studio) -> None:
         assert call_api("POST", "/jobs", body=body(), user="bob")[0] == 402
 
         assert studio.seen("predictions") == []

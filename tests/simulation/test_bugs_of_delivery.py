@@ -60,7 +60,7 @@ class TestPaidTwice:
         assert {job.attempt.prediction_id for job in all_jobs if job.attempt} == {prediction["id"] for prediction in studio.seen("predictions")}
         assert len(studio.seen("predictions")) == 3
 
-    def test_a_retry_after_a_failed_store_asks_for_nothing_again(self, studio: Studio) -> None:
+    def test_a_retry_after_a_failed_store_requests_nothing_again(self, studio: Studio) -> None:
         def fail_after_work(event: Any) -> None:
             tries.append(event["job_id"])
             handler_of("store_output")(event, CONTEXT)
@@ -153,7 +153,7 @@ class TestSomebodyElses:
 
     @pytest.mark.parametrize("claims", [{"user": "bob"}, {"user": "ann", "custom:platform": "mobile"}], ids=str)
     @pytest.mark.parametrize("ended", [True, False])
-    def test_somebody_elses_job_is_not_there(self, claims: dict[str, Any], ended: bool) -> None:  # noqa: FBT001 (a column of the table)
+    def test_another_accounts_job_is_not_there(self, claims: dict[str, Any], ended: bool) -> None:  # noqa: FBT001 (a column of the table)
         open_account(100, AccountId(claims.get("custom:platform", "web"), claims["user"]))
         job = self.job_of_ann() if ended else held_job()
         before = stored(job)
@@ -191,7 +191,7 @@ class TestSomebodyElses:
 
         assert balanced().granted == 100
 
-    def test_without_a_token_nothing_can_be_asked_for(self) -> None:
+    def test_without_a_token_nothing_can_be_requested(self) -> None:
         job = held_job()
         bodies = {
             "/accounts/{platform}/{user}/credits": {"amount": 1, "reason": "r", "reference": "r"},

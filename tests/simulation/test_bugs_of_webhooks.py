@@ -108,7 +108,7 @@ class TestWebhookFromAnybody:
 
         assert (balanced(), stored(job), resumed) == (before, ended, ["token"])
 
-    def test_a_webhook_of_ones_own_job_does_not_open_somebody_elses(self, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
+    def test_a_webhook_of_ones_own_job_does_not_open_another_accounts(self, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
         mine, content = asked_job(), message()
         headers = signed(simulated_replicate, content)
         open_account(100, BOB)
@@ -198,7 +198,7 @@ class TestCallbackBeforeRecord:
         assert (job.status, len(job.attempts), job.charged) == (JobStatus.COMPLETED, 1, 10)
         assert len(studio.seen("predictions")) == 1
 
-    def test_a_webhook_that_cannot_be_recorded_is_asked_for_again(self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_webhook_that_cannot_be_recorded_is_requested_again(self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
         job, content = asked_job(), message()
         nowhere = reference_of(job).replace(job.job_id, image_job().job_id)
 

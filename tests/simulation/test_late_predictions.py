@@ -32,7 +32,7 @@ def attempts_of(environment: Environment) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("known_by", ["its webhook", "a look"])
-def test_an_asking_that_was_throttled_does_not_undo_an_earlier_one_that_got_no_answer(known_by: str) -> None:
+def test_a_throttled_request_does_not_undo_an_earlier_unanswered_one(known_by: str) -> None:
     environment = Environment()
     fault_profile = environment.replicate.fault_profile
     fault_profile.answers, fault_profile.shows_after_seconds = "lost", UNKNOWN_SECONDS + 15
@@ -49,7 +49,7 @@ def test_an_asking_that_was_throttled_does_not_undo_an_earlier_one_that_got_no_a
 
 @pytest.mark.parametrize("held_up_at", range(8))
 @pytest.mark.parametrize("seconds", [9, 25, 45])
-def test_an_invocation_that_was_held_up_and_died_after_asking_is_not_asked_after_too_early(held_up_at: int, seconds: float) -> None:
+def test_no_second_request_before_the_lease_of_a_dead_invocation_ends(held_up_at: int, seconds: float) -> None:
     asked: list[Call] = []
 
     def fault_at(call: Call) -> Fault | None:
@@ -68,7 +68,7 @@ def test_an_invocation_that_was_held_up_and_died_after_asking_is_not_asked_after
     assert len(environment.replicate.predictions) == len(attempts_of(environment)) == 1
 
 
-def test_a_prediction_that_showed_in_time_is_the_jobs_own_and_one_that_never_does_is_asked_for_again() -> None:
+def test_a_late_prediction_is_used_and_a_missing_one_is_requested_again() -> None:
     environment = Environment()
     environment.webhooks, environment.replicate.fault_profile.answers = "lost", "unavailable"
     environment.event_queue.after(30, "all is well", lambda: setattr(environment.replicate.fault_profile, "answers", "well"))

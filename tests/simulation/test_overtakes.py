@@ -18,7 +18,7 @@ overtakes_seen: Counter[str] = Counter()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_who_is_overtaken_at_any_call_breaks_no_promise(scenario: Scenario) -> None:
+def test_an_invocation_overtaken_at_any_call_breaks_no_promise(scenario: Scenario) -> None:
     for point in fault_points(scenario):
         try:
             run_scenario(scenario, point, HELD_UP, overtaken=True)

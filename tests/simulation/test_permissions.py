@@ -26,7 +26,7 @@ def test_every_provider_has_permission_scenarios() -> None:
 
 
 @pytest.mark.parametrize("scenario", [each for scenarios in PROVIDER_SCENARIOS.values() for each in scenarios], ids=lambda scenario: scenario.name)
-def test_no_function_asks_for_what_its_policies_forbid_whichever_provider_it_calls(scenario: Scenario) -> None:
+def test_no_function_requests_what_its_policies_forbid_whichever_provider_it_calls(scenario: Scenario) -> None:
     # `run_scenario` checks the permissions of every call. A kill after each call leads through the retries and through recovery.
     # Such a job may be refunded: Runway has no list in which a task of an unanswered request could be found.
     for point in fault_points(scenario):
@@ -63,7 +63,7 @@ def test_a_function_may_do_what_its_policy_names_and_nothing_else(function: str,
     assert is_allowed(function, request_of_it) is allowed
 
 
-def test_a_transaction_asks_for_each_of_its_writes() -> None:
+def test_a_transaction_requests_each_of_its_writes() -> None:
     writes: dict[str, Any] = {"TransactItems": [{"Put": {}}, {"Update": {}}, {"Delete": {}}]}
 
     assert list(forbidden([Call("api", 0, 0, "dynamodb.TransactWriteItems", writes)])) == []

@@ -30,7 +30,7 @@ def lived(slots: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("slots", [1, 3])
-def test_who_came_first_goes_first_and_everybody_comes(slots: int) -> None:
+def test_the_first_job_in_the_queue_is_the_next_to_run(slots: int) -> None:
     jobs = lived(slots)
 
     assert [job["status"]["S"] for job in jobs] == ["completed"] * JOBS

@@ -106,7 +106,7 @@ def test_what_was_not_delivered_may_have_failed_or_been_canceled(status: JobStat
     assert found(with_job(FAILED, status=status)) == []
 
 
-def test_a_delivery_of_which_a_share_is_less_than_one_credit_is_completed_and_released() -> None:
+def test_a_delivery_worth_less_than_one_credit_completes_and_releases_the_hold() -> None:
     cheap = replace(ended(JobStatus.COMPLETED, asked=3, delivered=1), quoted=2, refunded=2)
     records = AccountRecords(
         account="web/ann",

@@ -337,7 +337,7 @@ class TestQuality:
             ("idm-vton", {"category": "dresses"}, {"force_dc": True}),
         ],
     )
-    def test_quality_and_resolution_change_what_the_model_is_asked_for(self, code: str, given: dict[str, Any], asked: dict[str, Any]) -> None:
+    def test_quality_and_resolution_change_what_the_model_is_requested(self, code: str, given: dict[str, Any], asked: dict[str, Any]) -> None:
         parameters = checked(code, **given)
         sent = catalog.template(code).model_input(parameters).input
 

@@ -76,7 +76,7 @@ class TestSecondAttempt:
         assert may_retry(asked, self.INTERRUPTED, now=asked.deadline_at - timedelta(seconds=seconds_left)) is may
 
     @pytest.mark.parametrize("status", [PredictionStatus.FAILED, PredictionStatus.RUNNING, PredictionStatus.SUCCEEDED])
-    def test_only_what_was_interrupted_is_asked_again(self, status: PredictionStatus) -> None:
+    def test_only_what_was_interrupted_is_requested_again(self, status: PredictionStatus) -> None:
         assert not may_retry(job(attempts=(self.ATTEMPT,)), Prediction("p", status), now=NOON)
 
 
@@ -102,7 +102,7 @@ class TestWaits:
 
         assert first < second
 
-    def test_aws_and_its_stand_in_write_the_same_time_differently_and_mean_the_same_state_entry(self) -> None:
+    def test_two_spellings_of_one_time_name_the_same_state_entry(self) -> None:
         assert state_entry_name(datetime.fromisoformat("2026-01-02T12:00:00.120Z"), 0) == state_entry_name(
             datetime.fromisoformat("2026-01-02T12:00:00.12+00:00"), 0
         )

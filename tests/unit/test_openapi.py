@@ -115,7 +115,7 @@ def test_has_the_version_of_the_package() -> None:
     assert DOCUMENT["info"]["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == openapi.VERSION
 
 
-def test_is_made_once_and_only_when_it_is_asked_for() -> None:
+def test_is_made_once_and_only_when_it_is_requested() -> None:
     assert openapi.document_text(api.app) is openapi.document_text(api.app)
     assert json.loads(openapi.document_text(api.app)) == DOCUMENT
 

@@ -24,7 +24,7 @@ def decision(
     return decide(replace(JOB, status=status), started=started, running=running, stopped_at=stopped_at, now=now)
 
 
-def test_a_job_should_be_over_after_its_deadline_a_wait_and_storing_with_its_last_try() -> None:
+def test_a_job_is_overdue_after_its_deadline_one_wait_and_storing() -> None:
     assert over_at(JOB) == OVER_AT
 
 

@@ -121,7 +121,7 @@ def test_only_a_few_routes_are_open_to_everybody() -> None:
     assert without == OPEN_TO_EVERYBODY
 
 
-def test_the_translated_api_asks_for_a_token_everywhere_else(translated: dict[str, Any]) -> None:
+def test_the_translated_api_requests_a_token_everywhere_else(translated: dict[str, Any]) -> None:
     paths = translated["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
     operations = {(method.upper(), path): operation for path, methods in paths.items() for method, operation in methods.items() if isinstance(operation, dict)}
     without = {
@@ -177,7 +177,7 @@ def test_only_steps_that_need_it_may_read_secrets() -> None:
     assert readers == {"RequestPredictionFunction", "ReceivePredictionFunction", "StoreOutputFunction", "RefundJobFunction", "RecoverJobsFunction"}
 
 
-def test_who_calls_providers_has_the_one_policy_for_it_and_no_copy_of_its_own() -> None:
+def test_functions_that_call_providers_share_one_policy() -> None:
     callers = {name for name, properties in FUNCTIONS.items() if {"Ref": "ProviderAccess"} in properties["Policies"]}
     own = json.dumps([policy for properties in FUNCTIONS.values() for policy in properties["Policies"] if policy != {"Ref": "ProviderAccess"}])
 
@@ -240,7 +240,7 @@ def test_a_user_cannot_choose_a_platform() -> None:
     assert "custom:platform" not in client["WriteAttributes"]
 
 
-def test_only_who_needs_pixels_carries_them() -> None:
+def test_only_functions_that_decode_carry_the_media_layer() -> None:
     assert [name for name, properties in FUNCTIONS.items() if {"Ref": "MediaLayer"} in properties.get("Layers", [])] == [
         "PrepareUploadFunction",
         "StoreOutputFunction",

@@ -101,7 +101,7 @@ def test_an_entry_is_shown_by_the_fields_of_the_contract() -> None:
     }  # fmt: skip
 
 
-def test_a_template_is_shown_with_the_schema_of_its_parameters_and_without_its_provider() -> None:
+def test_a_template_response_has_its_schema_and_not_its_provider() -> None:
     response = template_response(catalog.template("flux-schnell"))
 
     assert response.keys() == {"code", "version", "name", "description", "category", "expected_seconds", "seconds_max", "commercial_use", "parameters"}
