@@ -25,3 +25,7 @@ def test_a_job_runs_through_its_handlers_once_and_hears_two_webhooks() -> None:
     assert [trace.function for trace in traces] == HANDLERS
     assert {f"functions/{name}/handler.py" for name in HANDLERS} <= files_of(traces)
     assert all(0 < trace.cross_module_calls < trace.calls.total() for trace in traces)
+
+
+def test_a_job_enters_no_more_files_than_it_did() -> None:
+    assert len(files_of(trace_job())) <= 51, "a change that needs another file says why"
