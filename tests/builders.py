@@ -13,7 +13,7 @@ from uuid6 import uuid7
 from darkroom import catalog
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
-from darkroom.domain.parameters import checked_parameters
+from darkroom.domain.parameters import check_parameters
 from darkroom.domain.pricing import Prices
 from darkroom.domain.templates import new_job
 from darkroom.settings import settings
@@ -29,7 +29,7 @@ def image_job(*, account: AccountId = ANN, template: str = "flux-schnell", now: 
     """A job that is not written anywhere yet."""
     prices = Prices(settings().default_image_credit_cost, settings().default_video_credit_cost, settings().high_quality_multiplier)
     available = catalog.template(template)
-    checked = checked_parameters(available, {"prompt": "a lighthouse at dawn", **parameters}, prompt_characters_max=5_000)
+    checked = check_parameters(available, {"prompt": "a lighthouse at dawn", **parameters}, prompt_characters_max=5_000)
     return new_job(available, checked, account=account, job_id=str(uuid7()), prices=prices, now=now or datetime.now(UTC))
 
 

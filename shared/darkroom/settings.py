@@ -100,7 +100,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         variable = setting.name.upper()
         if variable in environment:
             try:
-                values[setting.name] = _converted(types[setting.name], environment[variable])
+                values[setting.name] = _convert(types[setting.name], environment[variable])
             except (ValueError, InvalidOperation) as error:
                 raise SettingInvalid(f"{variable} must be a number") from error
         elif setting.default is MISSING:
@@ -108,7 +108,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
-def _converted(kind: type, text: str) -> object:
+def _convert(kind: type, text: str) -> object:
     if kind in (str, int, Decimal):
         return kind(text)
     return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -353,7 +353,7 @@ class TestNotifyClient:
         with server(answering(Reply(), received=received)) as base:
             job = self.ended_job(f"https://{host}:{base.rpartition(':')[2]}/")
 
-            with pytest.raises(callbacks.CallbackNotTaken, match="AddressRefused"):
+            with pytest.raises(callbacks.CallbackFailed, match="AddressRefused"):
                 callbacks.send(job, now=NOON)
 
         assert received == []

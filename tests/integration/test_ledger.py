@@ -101,7 +101,7 @@ class TestHold:
         assert (refused.value.required, refused.value.available) == (10, 9)
         assert counters() == (9, 0, 0, 9, 0, 0)
         assert len(all_entries()) == 1
-        assert idempotency.accepted_before(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
+        assert idempotency.find_accepted(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
         with pytest.raises(NotFound):
             stored(job)
 
@@ -135,7 +135,7 @@ class TestHold:
         assert (refused.value.per_minute_max, refused.value.retry_after_seconds) == (120, 43)
         assert counters()[0] == 800
         assert len(all_entries()) == 121
-        assert idempotency.accepted_before(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
+        assert idempotency.find_accepted(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None
 
         ledger.hold(image_job(), key=None, now=at + timedelta(seconds=43))
         assert counters()[0] == 790
@@ -309,21 +309,21 @@ class TestIdempotencyKey:
         all_jobs = [self.hold(account=account) for account in (ANN, BOB)]
 
         assert [repeated for _, repeated in all_jobs] == [False, False]
-        assert [idempotency.accepted_before(account, self.KEY, now=NOON) for account in (ANN, BOB)] == [job for job, _ in all_jobs]
+        assert [idempotency.find_accepted(account, self.KEY, now=NOON) for account in (ANN, BOB)] == [job for job, _ in all_jobs]
 
     def test_a_key_is_remembered_for_24_hours_and_not_longer(self) -> None:
         open_account(100)
         first, _ = self.hold()
         a_day = timedelta(hours=24)
 
-        assert idempotency.accepted_before(ANN, self.KEY, now=NOON + a_day - timedelta(seconds=1)) == first
+        assert idempotency.find_accepted(ANN, self.KEY, now=NOON + a_day - timedelta(seconds=1)) == first
         assert self.hold(now=NOON + a_day - timedelta(seconds=1))[1]
-        assert idempotency.accepted_before(ANN, self.KEY, now=NOON + a_day) is None
+        assert idempotency.find_accepted(ANN, self.KEY, now=NOON + a_day) is None
         second, repeated = self.hold(now=NOON + a_day)
 
         assert not repeated
         assert second.job_id != first.job_id
-        assert idempotency.accepted_before(ANN, self.KEY, now=NOON + a_day) == second
+        assert idempotency.find_accepted(ANN, self.KEY, now=NOON + a_day) == second
 
     def test_an_expired_key_may_come_with_another_body(self) -> None:
         open_account(100)
@@ -611,7 +611,7 @@ class TestTransactions:
         with failing_calls(transactions._connection().client, "TransactWriteItems", LOST_ANSWER):
             job, _ = ledger.hold(image_job(), key=key, now=NOON)
 
-        assert idempotency.accepted_before(ANN, key, now=NOON) == stored(job)
+        assert idempotency.find_accepted(ANN, key, now=NOON) == stored(job)
         assert counters() == (90, 10, 0, 100, 1, 1)
 
     @pytest.mark.parametrize("error", [CONFLICT, LOST_ANSWER])

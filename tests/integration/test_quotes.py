@@ -14,7 +14,7 @@ from uuid6 import uuid7
 from darkroom import catalog
 from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.parameters import checked_parameters
+from darkroom.domain.parameters import check_parameters
 from darkroom.domain.templates import new_job
 from darkroom.settings import settings
 from darkroom.storage import ledger
@@ -125,7 +125,7 @@ class TestVersions:
 
     def test_a_job_of_an_old_version_keeps_it_and_what_it_requests(self) -> None:
         old = catalog.template("flux-schnell", 1)
-        parameters = checked_parameters(old, {"prompt": "a"}, prompt_characters_max=100)
+        parameters = check_parameters(old, {"prompt": "a"}, prompt_characters_max=100)
         job = new_job(old, parameters, account=ANN, job_id=str(uuid7()), prices=settings().prices, now=datetime.now(UTC))
         open_account(100)
         ledger.hold(job, key=None, now=job.created_at)

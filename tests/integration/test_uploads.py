@@ -241,9 +241,9 @@ class TestUsing:
         work = ModelInput("replicate", "a/model", {"image": key, "others": [key, "https://example.com/a.png"]}, 1, ("image", "others"))
 
         inline = f"data:image/jpeg;base64,{b64encode(body).decode()}"
-        assert bucket.linked(work, inline_bytes_max=len(body)).input == {"image": inline, "others": [inline, "https://example.com/a.png"]}
+        assert bucket.link_inputs(work, inline_bytes_max=len(body)).input == {"image": inline, "others": [inline, "https://example.com/a.png"]}
 
-        assert str(bucket.linked(work, inline_bytes_max=len(body) - 1).input["image"]).startswith("https://")
+        assert str(bucket.link_inputs(work, inline_bytes_max=len(body) - 1).input["image"]).startswith("https://")
 
     def test_anything_else_is_refused_and_costs_nothing(self) -> None:
         open_account(100)

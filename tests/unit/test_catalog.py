@@ -14,10 +14,10 @@ from jsonschema import Draft202012Validator
 from darkroom import catalog
 from darkroom.catalog.parsing import BrokenTemplate
 from darkroom.domain.errors import InvalidRequest, NotFound
-from darkroom.domain.parameters import checked_parameters
+from darkroom.domain.parameters import check_parameters
 from darkroom.domain.pricing import Prices
 from darkroom.domain.templates import Template
-from darkroom.providers import provider_named
+from darkroom.providers import load_provider
 from local.simulators.replicate.model_table import find_by_version
 from tests.aws import ROOT
 
@@ -56,7 +56,7 @@ def needed(template: Template, **given: Any) -> dict[str, Any]:
 
 def checked(code: str, **given: Any) -> dict[str, Any]:
     template = catalog.template(code)
-    return checked_parameters(template, needed(template, **given), prompt_characters_max=5_000)
+    return check_parameters(template, needed(template, **given), prompt_characters_max=5_000)
 
 
 def cost(code: str, **given: Any) -> int:
@@ -84,12 +84,12 @@ class TestCatalog:
 
     @CURRENT
     def test_every_template_has_a_price_and_a_provider(self, template: Template) -> None:
-        parameters = checked_parameters(template, needed(template), prompt_characters_max=5_000)
+        parameters = check_parameters(template, needed(template), prompt_characters_max=5_000)
 
         assert template.outputs_count(parameters) == 1
         assert template.cost(parameters, SEEDS) > 0
         assert 0 < template.expected_seconds < template.seconds_max
-        assert callable(provider_named(template.provider).create)
+        assert callable(load_provider(template.provider).create)
         assert all("description" in schema for schema in template.parameters.values())
 
     @pytest.mark.parametrize("code", ["", "flux", "FLUX-SCHNELL", "../x", "flux-schnell.toml", "past/flux-schnell.1", "flux-schnell.1", "past"])
@@ -157,7 +157,7 @@ class TestModels:
     def test_what_it_sends_is_valid_for_the_model(self, template: Template) -> None:
         model = find_by_version(template.model)
         assert model
-        work = template.model_input(checked_parameters(template, needed(template), prompt_characters_max=5_000), {UPLOAD: URL})
+        work = template.model_input(check_parameters(template, needed(template), prompt_characters_max=5_000), {UPLOAD: URL})
 
         assert not list(Draft202012Validator(model.input_schema).iter_errors(dict(work.input)))
         assert work.input.keys() <= model.inputs.keys()
@@ -253,7 +253,7 @@ class TestRules:
         says_yes = Draft202012Validator(template.schema(prompt_characters_max=5_000)).is_valid(given_parameters)
 
         try:
-            checked_parameters(template, given_parameters, prompt_characters_max=5_000)
+            check_parameters(template, given_parameters, prompt_characters_max=5_000)
         except InvalidRequest:
             assert not says_yes
         else:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from darkroom.catalog.parsing import BrokenTemplate, parse_template
 from darkroom.domain.errors import InvalidRequest
-from darkroom.domain.parameters import checked_parameters
+from darkroom.domain.parameters import check_parameters
 from tests.builders import NOON, image_job
 
 DOCUMENT: dict[str, Any] = {
@@ -28,7 +28,7 @@ TEMPLATE = parse_template(DOCUMENT)
 
 
 def checked(**given: Any) -> dict[str, Any]:
-    return checked_parameters(TEMPLATE, given, prompt_characters_max=20)
+    return check_parameters(TEMPLATE, given, prompt_characters_max=20)
 
 
 def fields(**given: Any) -> list[str]:
@@ -128,7 +128,7 @@ class TestBrokenConditions:
         )
 
         assert template.price.multipliers[0].multiplier == Decimal("1.5")
-        assert checked_parameters(template, {"prompt": "a", "size": "l"}, prompt_characters_max=20)["n"] == 2
+        assert check_parameters(template, {"prompt": "a", "size": "l"}, prompt_characters_max=20)["n"] == 2
         assert "size" not in template.model_input({"prompt": "a", "size": "l", "n": 2}).input
 
 
@@ -168,7 +168,7 @@ class TestParameters:
         document = DOCUMENT | {"required": ["prompt", "prompt_2"], "parameters": DOCUMENT["parameters"] | {"prompt_2": {"type": "string"}}}
 
         with pytest.raises(InvalidRequest) as refused:
-            checked_parameters(parse_template(document), {"prompt": "a"}, prompt_characters_max=20)
+            check_parameters(parse_template(document), {"prompt": "a"}, prompt_characters_max=20)
         assert [error.field for error in refused.value.errors] == ["parameters.prompt_2"]
 
     @given(

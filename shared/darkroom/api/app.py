@@ -62,7 +62,7 @@ class HttpApi(APIGatewayHttpResolver):
         self.exception_handler(NotFoundError)(self._no_such_route)
         self.exception_handler(list(PROBLEMS))(problem_response)
         self.exception_handler(RequestValidationError)(_invalid)
-        self.exception_handler(Exception)(self._broken)
+        self.exception_handler(Exception)(self._unhandled)
 
     def raw_body(self) -> bytes:
         """Give the body's bytes as they came. Raises BodyTooLarge."""
@@ -84,7 +84,7 @@ class HttpApi(APIGatewayHttpResolver):
         """Let a path variable be anything but a slash: Powertools' own stops at `#`, and what cannot be found is then no wrong value but no route."""
         return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", re.escape(rule)) + r"\Z")
 
-    def _broken(self, error: Exception) -> Response[str]:
+    def _unhandled(self, error: Exception) -> Response[str]:
         """Answer for an error that nobody foresaw. Lambda counts no error then, so that a metric of our own does."""
         if is_transient(error):
             logger.warning("no answer from AWS", exc_info=True)
@@ -118,7 +118,7 @@ def _field_name(location: Sequence[str | int]) -> str:
 def _json_object(body: bytes) -> dict[str, Any]:
     """Read a body as RFC 8259 has JSON: UTF-8, no NaN, and only text that can be written as UTF-8 again. Raises InvalidRequest."""
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_no_such_number, object_pairs_hook=_each_once)
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_such_number, object_pairs_hook=_unique_members)
         json_text(document).encode()
     except json.JSONDecodeError as error:
         raise errors.InvalidRequest([FieldError("body", f"Is not JSON: {error.msg} at character {error.pos}.")]) from None
@@ -130,7 +130,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse a name that comes twice: whoever reads the other value has been told something else (RFC 8259, section 4)."""
     document = dict(members)
     if len(document) < len(members):

@@ -171,8 +171,8 @@ def _links(operation: Operation) -> dict[str, Any]:
 
 def _problems(operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
     """Describe what is refused, by us as problem documents and by the gateway as messages, for each status together."""
-    problems = [PROBLEMS[error] for error in dict.fromkeys(_refused_with(operation))]
-    statuses = {problem.status for problem in problems} | _gateways_own(operation)
+    problems = [PROBLEMS[error] for error in dict.fromkeys(_problems_of(operation))]
+    statuses = {problem.status for problem in problems} | _gateway_statuses(operation)
     return {str(status.value): _refusal(status, [problem for problem in problems if problem.status is status], operation, references) for status in statuses}
 
 
@@ -181,7 +181,7 @@ def _refusal(status: HTTPStatus, problems: list[Problem], operation: Operation, 
     if problems:
         types = {"properties": {"type": {"enum": [problem.type for problem in problems]}}}
         schemas["application/problem+json"] = references[ProblemResponse] | types
-    if status in _gateways_own(operation):
+    if status in _gateway_statuses(operation):
         schemas["application/json"] = {"$ref": f"{_SCHEMAS}Message"}
     # Who generates a client keeps one schema for a status, whatever the media type, and must be able to read either answer.
     either = {"anyOf": list(schemas.values())} if len(schemas) > 1 else None
@@ -190,7 +190,7 @@ def _refusal(status: HTTPStatus, problems: list[Problem], operation: Operation, 
     return response | (_headers(("Retry-After",)) if any(problem.retry_after_seconds for problem in problems) else {})
 
 
-def _refused_with(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
+def _problems_of(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
     if not operation.responses.is_public:
         yield from (errors.NotSignedIn, errors.Forbidden)
     if operation.request_body:
@@ -200,7 +200,7 @@ def _refused_with(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
     yield from (*operation.responses.problems, errors.InternalError, errors.Unavailable)
 
 
-def _gateways_own(operation: Operation) -> set[HTTPStatus]:
+def _gateway_statuses(operation: Operation) -> set[HTTPStatus]:
     own = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
     own |= set() if operation.responses.is_public else {HTTPStatus.UNAUTHORIZED}
     return own | ({HTTPStatus.REQUEST_ENTITY_TOO_LARGE} if operation.request_body else set())

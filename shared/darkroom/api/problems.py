@@ -66,7 +66,7 @@ def problem_of(error: errors.DarkroomError) -> Problem:
     return PROBLEMS[type(error)]
 
 
-def problem_named(slug: str) -> Problem:
+def problem_by_slug(slug: str) -> Problem:
     """Give the type of problem of this name. Raises NotFound."""
     for problem in PROBLEMS.values():
         if problem.slug == slug:

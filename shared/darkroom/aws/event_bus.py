@@ -25,12 +25,12 @@ class JobEnded(TypedDict):
     refunded: int
 
 
-class EventNotTaken(RuntimeError):
+class EventRejected(RuntimeError):
     """The bus did not take the event; the message is its code."""
 
 
 def announce(job: Job) -> None:
-    """Put the end of a job on the bus. It may be said twice: the event's id is the job's and its status. Raises EventNotTaken."""
+    """Put the end of a job on the bus. It may be said twice: the event's id is the job's and its status. Raises EventRejected."""
     detail = JobEnded(
         id=f"{job.job_id}.{job.status}",
         account=str(job.account),
@@ -44,4 +44,4 @@ def announce(job: Job) -> None:
     entry = {"EventBusName": settings().event_bus_name, "Source": SOURCE, "DetailType": f"job.{job.status}", "Detail": json.dumps(detail)}
     response = client("events").put_events(Entries=[entry])
     if response["FailedEntryCount"]:
-        raise EventNotTaken(response["Entries"][0].get("ErrorCode", "unknown"))
+        raise EventRejected(response["Entries"][0].get("ErrorCode", "unknown"))

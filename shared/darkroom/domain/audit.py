@@ -164,7 +164,7 @@ def _jobs(records: AccountRecords, now: datetime) -> Iterator[_Check]:
 
 
 def _open_job(job: Job, entries: Sequence[Entry], now: datetime) -> Iterator[_Check]:
-    holds, resolutions = _parted(entries)
+    holds, resolutions = _split(entries)
     yield from _receipt(job, held=job.quoted, charged=0, refunded=0)
     yield from _hold(job, holds)
     yield "resolutions of an open job", 0, len(resolutions), job.job_id
@@ -174,7 +174,7 @@ def _open_job(job: Job, entries: Sequence[Entry], now: datetime) -> Iterator[_Ch
 
 
 def _final_job(job: Job, entries: Sequence[Entry]) -> Iterator[_Check]:
-    holds, resolutions = _parted(entries)
+    holds, resolutions = _split(entries)
     delivered = min(len(job.outputs), job.model_input.outputs_count)
     charged = job.quoted * delivered // job.model_input.outputs_count if delivered else 0
     refunded = job.quoted - charged
@@ -190,7 +190,7 @@ def _final_job(job: Job, entries: Sequence[Entry]) -> Iterator[_Check]:
 
 
 def _gone_job(job_id: str | None, entries: Sequence[Entry]) -> Iterator[_Check]:
-    holds, resolutions = _parted(entries)
+    holds, resolutions = _split(entries)
     yield "holds of a job without a record", 1, len(holds), job_id
     yield "resolutions of a job without a record", 1, len(resolutions), job_id
     if len(holds) == len(resolutions) == 1:
@@ -211,7 +211,7 @@ def _hold(job: Job, holds: Sequence[Entry]) -> Iterator[_Check]:
         yield "held of the job's hold", job.quoted, holds[0].held, job.job_id
 
 
-def _parted(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+def _split(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
     """Part the entries of a job into those that hold and those that resolve."""
     holds = [entry for entry in entries if _kind_of(entry) == "hold"]
     return holds, [entry for entry in entries if _kind_of(entry) != "hold"]

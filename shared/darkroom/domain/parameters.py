@@ -34,7 +34,7 @@ def is_image(value: object) -> bool:
     return not isinstance(value, str) or is_id(value) or is_safe_url(value, ())
 
 
-def checked_parameters(template: Template, given: Mapping[str, Any], *, prompt_characters_max: int) -> dict[str, Any]:
+def check_parameters(template: Template, given: Mapping[str, Any], *, prompt_characters_max: int) -> dict[str, Any]:
     """Check a user's parameters and fill in presets and defaults.
 
     Raises InvalidRequest naming every field that is wrong. Unknown ones are refused, because Replicate ignores them silently and bills anyway.
@@ -42,12 +42,12 @@ def checked_parameters(template: Template, given: Mapping[str, Any], *, prompt_c
     # Rules speak of parameters that are right each by itself.
     _refuse([*_value_errors(given), *_schema_errors(template, given, prompt_characters_max)])
     preset = template.preset(given)
-    parameters = {name: _whole(template.parameters[name], value) for name, value in (template.defaults | preset | dict(given)).items()}
+    parameters = {name: _to_integer(template.parameters[name], value) for name, value in (template.defaults | preset | dict(given)).items()}
     _refuse([*_preset_errors(template, given, preset), *_rule_errors(template, parameters)])
     return parameters
 
 
-def named_images(template: Template, parameters: Mapping[str, Any]) -> dict[str, str]:
+def images_in(template: Template, parameters: Mapping[str, Any]) -> dict[str, str]:
     """Give each image that checked parameters name, with the field where it stands."""
     found: dict[str, str] = {}
     for name in template.image_parameters:
@@ -123,6 +123,6 @@ def _rule_errors(template: Template, parameters: Mapping[str, Any]) -> Iterator[
     yield from (FieldError(f"parameters.{rule.field}", rule.message) for rule in template.rules if rule.is_broken_by(parameters))
 
 
-def _whole(schema: Mapping[str, Any], value: object) -> object:
+def _to_integer(schema: Mapping[str, Any], value: object) -> object:
     # JSON Schema takes 2.0 for an integer; the provider's own check does not.
     return int(value) if schema.get("type") == "integer" and isinstance(value, float) else value

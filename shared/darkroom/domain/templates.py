@@ -60,7 +60,7 @@ class Template:
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
-            "properties": {name: _bounded(schema, prompt_characters_max) for name, schema in self.parameters.items()},
+            "properties": {name: _with_length_limit(schema, prompt_characters_max) for name, schema in self.parameters.items()},
             "required": list(self.required),
             "additionalProperties": False,
             **({"allOf": together} if together else {}),
@@ -92,7 +92,7 @@ class Template:
         return cost_in_credits(base, parameters, outputs_count=self.outputs_count(parameters), prices=prices, price=self.price)
 
 
-def _bounded(schema: Schema, characters_max: int) -> Schema:
+def _with_length_limit(schema: Schema, characters_max: int) -> Schema:
     is_prose = schema.get("type") == "string" and not {"enum", "format"} & schema.keys()
     return {**schema, "maxLength": min(schema.get("maxLength", characters_max), characters_max)} if is_prose else schema
 

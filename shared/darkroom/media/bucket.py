@@ -62,10 +62,10 @@ def metadata_of(job: Job) -> dict[str, str]:
     """
     known = {"job-id": job.job_id, "template": f"{job.template.code}@{job.template.version}"}
     prompt = job.parameters.get("prompt")
-    return known | ({"prompt": _percent_encoded(prompt)} if isinstance(prompt, str) else {})
+    return known | ({"prompt": _percent_encode(prompt)} if isinstance(prompt, str) else {})
 
 
-def _percent_encoded(text: str) -> str:
+def _percent_encode(text: str) -> str:
     parts, left = list[str](), _PROMPT_BYTES_MAX
     for character in text:
         part = quote(character, safe="")
@@ -92,7 +92,7 @@ def delete_all(account: AccountId, job_id: str) -> None:
                 raise MediaNotDeleted(response["Errors"][0].get("Code", "unknown"))
 
 
-def opened(key: str) -> IO[bytes]:
+def open_object(key: str) -> IO[bytes]:
     """Read an object that a provider has put into the bucket, and give it rewound to its start. The caller closes it.
 
     Raises GenerationFailed when it is not there any more, or has more bytes than an output may.
@@ -110,12 +110,12 @@ def opened(key: str) -> IO[bytes]:
     return file
 
 
-def linked(model_input: ModelInput, *, inline_bytes_max: int = 0) -> ModelInput:
+def link_inputs(model_input: ModelInput, *, inline_bytes_max: int = 0) -> ModelInput:
     """Put a signed link in the place of each image of ours, for the provider to fetch; it is signed only when the provider is asked.
 
     Images of at most `inline_bytes_max` go into the request itself, where the provider cannot reach the bucket or would rather not.
     """
-    return replace(model_input, input={**model_input.input, **{name: _linked(model_input.input[name], inline_bytes_max) for name in model_input.images}})
+    return replace(model_input, input={**model_input.input, **{name: _link_input(model_input.input[name], inline_bytes_max) for name in model_input.images}})
 
 
 def link(key: str, *, seconds: int) -> str:
@@ -124,9 +124,9 @@ def link(key: str, *, seconds: int) -> str:
     return url
 
 
-def _linked(image: object, inline_bytes_max: int) -> object:
+def _link_input(image: object, inline_bytes_max: int) -> object:
     if isinstance(image, list):
-        return [_linked(item, inline_bytes_max) for item in image]
+        return [_link_input(item, inline_bytes_max) for item in image]
     if str(image).startswith("https://"):
         return image
     return _inline(str(image), inline_bytes_max) or link(str(image), seconds=settings().link_seconds)

@@ -47,7 +47,7 @@ def thumbnail(file: IO[bytes], *, pixels_max: int) -> Thumbnail:
 def thumbnail_of(image: Image.Image) -> Thumbnail:
     """Make the same of an image that is decoded and upright."""
     small = ImageOps.fit(_on_white(image), THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
-    return Thumbnail(_encoded(small, "JPEG", _THUMBNAIL_QUALITY), _placeholder(small))
+    return Thumbnail(_encode(small, "JPEG", _THUMBNAIL_QUALITY), _placeholder(small))
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -60,10 +60,10 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _placeholder(small: Image.Image) -> str:
     tiny = small.resize(_PLACEHOLDER_SIZE, Image.Resampling.BILINEAR)
-    return "data:image/webp;base64," + base64.b64encode(_encoded(tiny, "WEBP", 50)).decode()
+    return "data:image/webp;base64," + base64.b64encode(_encode(tiny, "WEBP", 50)).decode()
 
 
-def _encoded(image: Image.Image, file_format: str, quality: int) -> bytes:
+def _encode(image: Image.Image, file_format: str, quality: int) -> bytes:
     buffer = BytesIO()
     image.save(buffer, file_format, quality=quality)
     return buffer.getvalue()

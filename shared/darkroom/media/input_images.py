@@ -29,7 +29,7 @@ def fitted(body: bytes) -> tuple[FittedImage, bytes]:
     try:
         with Image.open(BytesIO(body), formats=_FORMATS) as image:
             _check_size(image)
-            return _written(_fitted(image))
+            return _encode(_fit_image(image))
     except UnusableImage:
         raise
     except Exception as error:
@@ -42,7 +42,7 @@ def _check_size(image: Image.Image) -> None:
         raise UnusableImage(f"The image has {image.width} × {image.height} pixels; at most {settings().image_pixels_max} are taken.")
 
 
-def _fitted(image: Image.Image) -> Image.Image:
+def _fit_image(image: Image.Image) -> Image.Image:
     side = settings().input_side_pixels_max
     is_lossless = image.format in _LOSSLESS
     # Decoding a JPEG at about twice the size is several times faster; for other formats this does nothing.
@@ -64,7 +64,7 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         with_alpha = image.convert("RGBA")
         alpha = with_alpha.getchannel("A")
-        plain = _converted(with_alpha.convert("RGB"), profile)
+        plain = _to_srgb(with_alpha.convert("RGB"), profile)
         if alpha.getextrema()[0] != _OPAQUE:
             plain.putalpha(alpha)
     elif image.mode.startswith("I"):
@@ -73,11 +73,11 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     elif image.mode in ("1", "L"):
         plain = image.convert("L")
     else:
-        plain = _converted(image if image.mode == "CMYK" else image.convert("RGB"), profile)
+        plain = _to_srgb(image if image.mode == "CMYK" else image.convert("RGB"), profile)
     return plain
 
 
-def _converted(image: Image.Image, profile: bytes | None) -> Image.Image:
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile:
         try:
             converted = ImageCms.profileToProfile(image, BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
@@ -94,7 +94,7 @@ def _is_grey(image: Image.Image) -> bool:
     return not (ImageChops.difference(red, green).getbbox() or ImageChops.difference(green, blue).getbbox())
 
 
-def _written(image: Image.Image) -> tuple[FittedImage, bytes]:
+def _encode(image: Image.Image) -> tuple[FittedImage, bytes]:
     # Pillow would write what stands here into the file again.
     image.info = {}
     file = BytesIO()

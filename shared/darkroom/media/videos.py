@@ -50,12 +50,12 @@ def poster(file: IO[bytes], *, pixels_max: int) -> Image.Image:
             stream = _stream(container, pixels_max)
             if container.duration:
                 container.seek(int(container.duration * _POSTER_AT))
-            return _first_bright(islice(container.decode(stream), _POSTER_FRAMES_MAX))
+            return _first_bright_frame(islice(container.decode(stream), _POSTER_FRAMES_MAX))
     finally:
         file.seek(0)
 
 
-def _first_bright(frames: Iterator[Any]) -> Image.Image:
+def _first_bright_frame(frames: Iterator[Any]) -> Image.Image:
     darkest: Image.Image | None = None
     for frame in frames:
         image: Image.Image = frame.to_image()

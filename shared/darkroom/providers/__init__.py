@@ -41,6 +41,6 @@ class Provider(Protocol):
         ...
 
 
-def provider_named(name: str) -> Provider:
+def load_provider(name: str) -> Provider:
     """Load a provider's module. Only who works with a provider pays for its import."""
     return cast("Provider", import_module(f"{__name__}.{name}"))

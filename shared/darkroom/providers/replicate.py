@@ -45,8 +45,8 @@ def create(request: PredictionRequest) -> Prediction:
     """Create a prediction; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one."""
     webhook: dict[str, Any] = {"webhook": request.webhook_url, "webhook_events_filter": ["start", "completed"]} if request.webhook_url else {}
     try:
-        return _normalised(
-            _calling(
+        return _to_prediction(
+            _call(
                 lambda client: client.predictions.create(
                     version=request.model_input.model,
                     input=dict(request.model_input.input),
@@ -61,26 +61,26 @@ def create(request: PredictionRequest) -> Prediction:
 
 def get(prediction_id: str) -> Prediction:
     """Ask how a prediction is doing. A 404 right after a create means 'not yet', so it is no answer."""
-    with _unanswered():
-        return _normalised(_calling(lambda client: client.predictions.get(prediction_id=prediction_id)))
+    with _as_unavailable():
+        return _to_prediction(_call(lambda client: client.predictions.get(prediction_id=prediction_id)))
 
 
 def cancel(prediction_id: str) -> None:
     """Stop a prediction."""
-    with _unanswered():
-        _calling(lambda client: client.predictions.cancel(prediction_id=prediction_id))
+    with _as_unavailable():
+        _call(lambda client: client.predictions.cancel(prediction_id=prediction_id))
 
 
 def find(request: PredictionRequest) -> Prediction | None:
     """Look through the latest predictions for the one with this webhook, which the list echoes. Inputs alone prove nothing."""
     if request.webhook_url is None:
         raise LookupUnsupported
-    with _unanswered():
-        listed = _calling(lambda client: list(islice(client.predictions.list(created_after=request.created_after), _LOOKED_THROUGH_MAX)))
-    return next((_normalised(prediction) for prediction in listed if getattr(prediction, "webhook", None) == request.webhook_url), None)
+    with _as_unavailable():
+        listed = _call(lambda client: list(islice(client.predictions.list(created_after=request.created_after), _LOOKED_THROUGH_MAX)))
+    return next((_to_prediction(prediction) for prediction in listed if getattr(prediction, "webhook", None) == request.webhook_url), None)
 
 
-def _normalised(prediction: ReplicatePrediction) -> Prediction:
+def _to_prediction(prediction: ReplicatePrediction) -> Prediction:
     status: str = prediction.status
     webhook_url = getattr(prediction, "webhook", None)
     if not is_final_at_replicate(status):
@@ -108,7 +108,7 @@ def _reached_deadline(prediction: ReplicatePrediction) -> bool:
     return deadline is not None and (completed_at is None or completed_at >= deadline)
 
 
-def _calling[Result](call: Callable[[replicate.Client], Result]) -> Result:
+def _call[Result](call: Callable[[replicate.Client], Result]) -> Result:
     """Call Replicate, and sort what went wrong on the way. Whatever it answered and was not about patience comes through as it is."""
     try:
         try:
@@ -131,7 +131,7 @@ def _calling[Result](call: Callable[[replicate.Client], Result]) -> Result:
 
 
 @contextmanager
-def _unanswered() -> Iterator[None]:
+def _as_unavailable() -> Iterator[None]:
     """Take every refusal for no answer: what is known of a prediction that exists is not undone by it."""
     try:
         yield

@@ -42,7 +42,7 @@ def create(request: PredictionRequest) -> Prediction:
     does, _, model = request.model_input.model.partition("/")
     given = {_FIELDS.get(name, name): value for name, value in request.model_input.input.items()}
     try:
-        task = _calling(lambda client: _resource(client, does).create(model=model, **given))
+        task = _call(lambda client: _resource(client, does).create(model=model, **given))
     except runwayml.APIStatusError as error:
         raise _refusal(error) from error
     return Prediction(task.id, PredictionStatus.RUNNING)
@@ -55,7 +55,7 @@ def get(prediction_id: str) -> Prediction:
     """
     response = _call_about_task(lambda client: client.tasks.with_raw_response.retrieve(prediction_id))
     try:
-        return _normalised(prediction_id, response.http_response.json())
+        return _to_prediction(prediction_id, response.http_response.json())
     except ValueError as error:
         raise ProviderUnavailable(type(error).__name__) from error
 
@@ -78,7 +78,7 @@ def _resource(client: runwayml.RunwayML, does: str) -> Any:  # noqa: ANN401 (eac
     return {"image_to_video": client.image_to_video, "text_to_video": client.text_to_video}[does]
 
 
-def _normalised(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
+def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
     match task.get("status"):
         case "SUCCEEDED" if links := tuple(link for link in task.get("output") or () if isinstance(link, str)):
             return Prediction(prediction_id, PredictionStatus.SUCCEEDED, links)
@@ -104,7 +104,7 @@ def _failure_of(code: str | None) -> Failure:
     return failure(FailureCode.PREDICTION_FAILED)
 
 
-def _calling(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (whatever the SDK answers)
+def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (whatever the SDK answers)
     """Call Runway, and sort what went wrong on the way. Whatever it answered and was not about patience comes through as it is."""
     try:
         try:
@@ -130,7 +130,7 @@ def _calling(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (
 def _call_about_task(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (whatever the SDK answers)
     """Call about a task that exists: no refusal says anything of it."""
     try:
-        return _calling(call)
+        return _call(call)
     except runwayml.APIError as error:
         raise ProviderUnavailable(type(error).__name__) from error
 

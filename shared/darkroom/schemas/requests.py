@@ -30,14 +30,14 @@ def _digits(text: object) -> object:
     return text
 
 
-def _whole(number: object) -> object:
+def _to_integer(number: object) -> object:
     """Take 7.0 for 7, as JSON Schema does; a truth value is no number."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 PageSize = Annotated[int, Ge(1), Le(settings().page_size_max), BeforeValidator(_digits)]
 Version = Annotated[int, Ge(1), BeforeValidator(_digits)]
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(_to_integer)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 

@@ -28,7 +28,7 @@ from darkroom.storage.table import AccountRow
 from darkroom.storage.transactions import update
 
 
-class CallbackNotTaken(RuntimeError):
+class CallbackFailed(RuntimeError):
     """The caller's URL did not take the callback; the message says how it answered."""
 
 
@@ -79,7 +79,7 @@ def rotate(account: AccountId, *, now: datetime) -> Secrets:
 
 
 def send(job: Job, *, now: datetime) -> None:
-    """Call the job's callback URL once. A repeat has the same `webhook-id`. Raises CallbackNotTaken unless the answer is 2xx.
+    """Call the job's callback URL once. A repeat has the same `webhook-id`. Raises CallbackFailed unless the answer is 2xx.
 
     410 means that nobody wants callbacks there any more, and is no failure; a redirect is one, because it is not followed
     (github.com/standard-webhooks/standard-webhooks, spec, 'Operational considerations').
@@ -87,15 +87,15 @@ def send(job: Job, *, now: datetime) -> None:
     if not job.callback_url or not is_safe_url(job.callback_url, settings().private_hosts):
         return
     event: JobEventResponse = {"type": f"job.{job.status}", "timestamp": time_text(job.finished_at or now), "data": job_response(job, now=now)}
-    headers, body = _signed(f"{job.job_id}.{job.status}", event, secrets_of(job.account, now=now), now)
+    headers, body = _sign(f"{job.job_id}.{job.status}", event, secrets_of(job.account, now=now), now)
     try:
         status = _post(job.callback_url, headers, body)
     except AddressRefused as error:
-        raise CallbackNotTaken(type(error).__name__) from error
+        raise CallbackFailed(type(error).__name__) from error
     if status == HTTPStatus.GONE:
         logger.info("callback no longer wanted", job_id=job.job_id)
-    elif not _is_taken(status):
-        raise CallbackNotTaken(str(status))
+    elif not _is_success(status):
+        raise CallbackFailed(str(status))
 
 
 def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryResponse:
@@ -105,7 +105,7 @@ def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryRespons
     """
     if not is_safe_url(url, settings().private_hosts):
         raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
-    headers, body = _signed(f"test.{uuid7()}", {"type": "callback.test", "timestamp": time_text(now), "data": {}}, secrets_of(account, now=now), now)
+    headers, body = _sign(f"test.{uuid7()}", {"type": "callback.test", "timestamp": time_text(now), "data": {}}, secrets_of(account, now=now), now)
     found: list[int | AddressRefused] = []
 
     def try_it() -> None:
@@ -113,7 +113,7 @@ def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryRespons
             found.append(_post(url, headers, body))
         except AddressRefused as error:
             found.append(error)
-        except CallbackNotTaken as error:
+        except CallbackFailed as error:
             logger.info("test callback not answered", cause=str(error))
 
     # The time-outs of a socket begin anew with each byte that drips in.
@@ -124,7 +124,7 @@ def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryRespons
         case [AddressRefused()]:
             raise InvalidRequest([FieldError("callback_url", "Must lead to a public address.")])
         case [int(status)]:
-            return {"delivered": _is_taken(status), "status": status}
+            return {"delivered": _is_success(status), "status": status}
         case _:
             return {"delivered": False, "status": None}
 
@@ -137,7 +137,7 @@ def _secrets(row: AccountRow, now: datetime) -> Secrets:
     return Secrets(current, str(row.callback_secret_before), until) if now < until else Secrets(current)
 
 
-def _signed(message_id: str, event: object, secrets: Secrets, now: datetime) -> tuple[dict[str, str], bytes]:
+def _sign(message_id: str, event: object, secrets: Secrets, now: datetime) -> tuple[dict[str, str], bytes]:
     """Write an event, and the headers that sign it with every secret (Standard Webhooks, spec, 'Signature scheme')."""
     body = json.dumps(event, ensure_ascii=False)
     headers = {
@@ -150,16 +150,16 @@ def _signed(message_id: str, event: object, secrets: Secrets, now: datetime) -> 
 
 
 def _post(url: str, headers: dict[str, str], body: bytes) -> int:
-    """Call a URL, and give the status of its answer. Raises CallbackNotTaken without one, and AddressRefused for an address that is not public."""
+    """Call a URL, and give the status of its answer. Raises CallbackFailed without one, and AddressRefused for an address that is not public."""
     timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
     try:
         with _session().post(url, data=body, headers=headers, allow_redirects=False, stream=True, timeout=timeouts) as response:
             return response.status_code
     except requests.exceptions.RequestException as error:
-        raise CallbackNotTaken(type(error).__name__) from error
+        raise CallbackFailed(type(error).__name__) from error
 
 
-def _is_taken(status: int) -> bool:
+def _is_success(status: int) -> bool:
     return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 

@@ -13,7 +13,7 @@ from darkroom.domain.errors import NotFound
 from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.observability import Metric, count, logger
-from darkroom.providers import provider_named
+from darkroom.providers import load_provider
 from darkroom.storage import jobs, ledger
 
 
@@ -47,23 +47,23 @@ def finish_step(account: AccountId, job_id: str, *, reason: Failure | None = Non
 def _cancel_predictions(job: Job) -> None:
     for attempt in job.attempts:
         if attempt.prediction_id and not attempt.finished_at:
-            with _errors_logged(attempt.prediction_id):
-                provider_named(job.model_input.provider).cancel(attempt.prediction_id)
+            with _log_errors(attempt.prediction_id):
+                load_provider(job.model_input.provider).cancel(attempt.prediction_id)
 
 
 def cancel_orphan(job: Job, prediction_id: str) -> None:
     """Count a prediction that came for this job and is not its own, and stop it, unless it is the prediction of another job."""
     logger.warning("orphan prediction", job_id=job.job_id, prediction_id=prediction_id)
     count(Metric.ORPHAN_PREDICTIONS)
-    with _errors_logged(prediction_id):
-        provider = provider_named(job.model_input.provider)
+    with _log_errors(prediction_id):
+        provider = load_provider(job.model_input.provider)
         webhook_url = provider.get(prediction_id).webhook_url
         if webhook_url is None or f"{job.account}/{job.job_id}/" in unquote(webhook_url):
             provider.cancel(prediction_id)
 
 
 @contextmanager
-def _errors_logged(prediction_id: str) -> Iterator[None]:
+def _log_errors(prediction_id: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 (it ends at its deadline by itself, and nothing may stand between a user and a refund)

@@ -36,9 +36,9 @@ def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
             if is_late():
                 logger.warning("no time left, the next run goes on", queue=queue)
                 return
-            with _isolated("job not recovered", job_id=due.job_id, queue=queue):
+            with _isolate_errors("job not recovered", job_id=due.job_id, queue=queue):
                 check(queue, due, clock.now())
-    with _isolated("slots not checked"):
+    with _isolate_errors("slots not checked"):
         _release_leaked_slots(is_late)
 
 
@@ -53,7 +53,7 @@ def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
 
 
 @contextmanager
-def _isolated(message: str, **fields: Any) -> Iterator[None]:  # noqa: ANN401 (whatever a log may hold)
+def _isolate_errors(message: str, **fields: Any) -> Iterator[None]:  # noqa: ANN401 (whatever a log may hold)
     """Log and count an error, and continue with the next job. The failed job is checked again in a minute."""
     try:
         yield

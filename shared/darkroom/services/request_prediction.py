@@ -24,7 +24,7 @@ from darkroom.domain.recovery import running_check_at
 from darkroom.domain.references import Reference
 from darkroom.media import bucket
 from darkroom.observability import logger
-from darkroom.providers import provider_named
+from darkroom.providers import load_provider
 from darkroom.services.finish_job import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue
@@ -61,7 +61,7 @@ class _Step:
 
     def __init__(self, job: Job, task_token: str, state_entry: str) -> None:
         self.job = job
-        self.provider = provider_named(job.model_input.provider)
+        self.provider = load_provider(job.model_input.provider)
         self.task_token = task_token
         self.state_entry = state_entry
         self.entered_at = clock.now()
@@ -123,14 +123,14 @@ class _Step:
             found = self.provider.find(self._request(attempt))
         except LookupUnsupported:
             return Event.LOOKUP_UNSUPPORTED
-        return self._recorded(attempt, found) if found else Event.NOT_FOUND
+        return self._record_prediction(attempt, found) if found else Event.NOT_FOUND
 
     def _create(self) -> Observation:
         if not provider_queue.acquire(self.job, now=self.entered_at):
             jobs.record_waiting(self.job, now=self.entered_at)
             return Busy(provider_queue.enqueue(self.job, now=self.entered_at))
         inline_bytes_max = max(self.provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max)
-        model_input = bucket.linked(self.job.model_input, inline_bytes_max=inline_bytes_max)
+        model_input = bucket.link_inputs(self.job.model_input, inline_bytes_max=inline_bytes_max)
         attempt = self._record_attempt()
         if attempt is None:
             return Event.LEASE_TAKEN
@@ -144,7 +144,7 @@ class _Step:
             now = clock.now()
             jobs.expire_lease(self.job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
             return Event.CREATE_UNANSWERED
-        return self._recorded(attempt, created)
+        return self._record_prediction(attempt, created)
 
     def _record_attempt(self) -> Attempt | None:
         """Begin the next attempt, or retry the one that has no prediction. None: another invocation holds the lease."""
@@ -162,7 +162,7 @@ class _Step:
         else:
             jobs.expire_lease(self.job, attempt, until=now, now=now)
 
-    def _recorded(self, attempt: Attempt, prediction: Prediction) -> Prediction:
+    def _record_prediction(self, attempt: Attempt, prediction: Prediction) -> Prediction:
         """Record the prediction's id, once. A job that has another prediction, or that has ended, makes this one an orphan."""
         job = self.job
         if jobs.record_prediction(job, attempt, prediction.prediction_id, now=clock.now()):

@@ -16,7 +16,7 @@ from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry
 from darkroom.media import bucket, inspect
 from darkroom.media.download import fetch_output
 from darkroom.observability import logger
-from darkroom.providers import provider_named
+from darkroom.providers import load_provider
 from darkroom.storage import jobs
 
 _NOT_YET_SECONDS = 2
@@ -57,7 +57,7 @@ def _finished_prediction(job: Job) -> Prediction:
     if job.attempt is None or job.attempt.prediction_id is None:
         raise RetryLater(clock.now())
     try:
-        prediction = provider_named(job.model_input.provider).get(job.attempt.prediction_id)
+        prediction = load_provider(job.model_input.provider).get(job.attempt.prediction_id)
     except (ProviderBusy, ProviderUnavailable) as error:
         # RequestPrediction asks again, and knows when to give up.
         raise RetryLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS)) from error
@@ -81,7 +81,7 @@ def _store_all(job: Job, prediction: Prediction) -> None:
         if number in {output.number for output in job.outputs}:
             continue
         try:
-            job = _recorded(job, _store(job, number, url))
+            job = _record_output(job, _store(job, number, url))
         except OutputUnavailable as error:
             unavailable = error
         except GenerationFailed as error:
@@ -94,13 +94,13 @@ def _store_all(job: Job, prediction: Prediction) -> None:
 
 
 def _store(job: Job, number: int, url: str) -> Output:
-    with _opened(job, url) as file:
+    with _open_output(job, url) as file:
         found = inspect.probe(file)
         key = bucket.output_key(job, number, found.extension)
         file.seek(0, 2)
         size_bytes = file.tell()
         file.seek(0)
-        thumbnail = _stored_thumbnail(job, number, file)
+        thumbnail = _store_thumbnail(job, number, file)
         bucket.put(key, file, found.content_type, bucket.metadata_of(job))
     return Output(
         number=number,
@@ -115,12 +115,12 @@ def _store(job: Job, number: int, url: str) -> Output:
     )
 
 
-def _opened(job: Job, output: str) -> IO[bytes]:
+def _open_output(job: Job, output: str) -> IO[bytes]:
     """Open an output: fetch it, unless the provider has put it into the bucket itself, where only what lies with the job is its own."""
-    return bucket.opened(output) if output.startswith(bucket.prefix_of(job.account, job.job_id)) else fetch_output(output)
+    return bucket.open_object(output) if output.startswith(bucket.prefix_of(job.account, job.job_id)) else fetch_output(output)
 
 
-def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | None:
+def _store_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | None:
     try:
         thumbnail = inspect.thumbnail(file)
         bucket.put(bucket.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
@@ -130,7 +130,7 @@ def _stored_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | Non
     return thumbnail
 
 
-def _recorded(job: Job, output: Output) -> Job:
+def _record_output(job: Job, output: Output) -> Job:
     """Record an output, once, and give the job as it is then; another invocation may be storing the same job."""
     while not jobs.record_output(job, output):
         job = jobs.read(job.account, job.job_id)

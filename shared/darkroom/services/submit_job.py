@@ -15,7 +15,7 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, Paused
 from darkroom.domain.ids import is_id
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.domain.parameters import checked_parameters, named_images
+from darkroom.domain.parameters import check_parameters, images_in
 from darkroom.domain.templates import Template, new_job
 from darkroom.domain.urls import is_safe_url
 from darkroom.observability import logger
@@ -40,7 +40,7 @@ def submit_job(account: AccountId, request: JobRequest, *, key: IdempotencyKey |
     """
     # The flag is read before the key: a request that was accepted before the pause is then always found.
     is_paused = feature_flags.is_paused()
-    if key and (before := idempotency.accepted_before(account, key, now=now)):
+    if key and (before := idempotency.find_accepted(account, key, now=now)):
         accepted = Accepted(before, is_repeat=True)
     elif is_paused:
         raise Paused
@@ -64,7 +64,7 @@ def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
         known = ", ".join(template.code for template in available_templates())
         field = "rerun_of" if request.rerun_of else "template"
         raise InvalidRequest([FieldError(field, f"There is no template {code}. There are: {known}.")]) from None
-    parameters, uploads_named = _checked(template, given, account, now=now)
+    parameters, uploads_named = _check(template, given, account, now=now)
     return new_job(
         template,
         parameters,
@@ -80,20 +80,20 @@ def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
 
 def quote(template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime) -> int:
     """Tell what a job of these parameters would cost, in credits. Raises InvalidRequest where the job would be refused."""
-    parameters, _ = _checked(template, given, account, now=now)
+    parameters, _ = _check(template, given, account, now=now)
     return template.cost(parameters, settings().prices)
 
 
-def _checked(template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime) -> tuple[dict[str, Any], dict[str, str]]:
+def _check(template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime) -> tuple[dict[str, Any], dict[str, str]]:
     """Check the parameters, and give with them the key of each upload that they name."""
-    parameters = checked_parameters(template, given, prompt_characters_max=settings().prompt_characters_max)
+    parameters = check_parameters(template, given, prompt_characters_max=settings().prompt_characters_max)
     keys: dict[str, str] = {}
     missing: list[FieldError] = []
-    for field, image in named_images(template, parameters).items():
+    for field, image in images_in(template, parameters).items():
         if not is_id(image):
             continue
         try:
-            keys[image] = uploads.prepared_key(account, image, now=now)
+            keys[image] = uploads.input_key(account, image, now=now)
         except NotFound:
             missing.append(FieldError(field, "There is no such upload of yours, or it is not complete, or too old. Upload the image again."))
     if missing:

@@ -29,7 +29,7 @@ class IdempotencyKey:
         return cls(key, sha256(body).hexdigest())
 
 
-def accepted_before(account: AccountId, key: IdempotencyKey, *, now: datetime) -> Job | None:
+def find_accepted(account: AccountId, key: IdempotencyKey, *, now: datetime) -> Job | None:
     """Find the job that was accepted for this key, whatever has changed since. Raises IdempotencyKeyReused for another body."""
     try:
         row = RequestRow.get(partition(account), _request_sk(key), consistent_read=True)

@@ -52,8 +52,8 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
     # Each write stands beside what its refusal means: an error, or the job that was accepted before.
     parts: list[tuple[Write, Callable[[RawItem | None], RequestError | tuple[Job, bool]]]] = [
         (_new_job(job, now), lambda _: (jobs.read(job.account, job.job_id), False)),
-        (_credits_held(job), lambda account: _why_not(job, account)),
-        (_job_counted(job, now), lambda _: rate_limited(now=now)),
+        (_hold_credits(job), lambda account: _why_not(job, account)),
+        (_count_job(job, now), lambda _: rate_limited(now=now)),
         (_hold_entry(job, now), lambda _: (jobs.read(job.account, job.job_id), False)),
     ]
     if key:
@@ -101,12 +101,12 @@ def grant(account: AccountId, amount: int, *, reason: str, reference: str, now: 
     kind = "grant" if amount > 0 else "correction"
     entry = entry_row(account, kind, now, granted=amount, available=amount, reference=reference, reason=reason)
     marker = GrantRow(partition(account), f"GRANT#{sha256(reference.encode()).hexdigest()}", entry_sk=entry.sk, amount=amount)
-    account_update = Update(AccountRow(partition(account)), _given(amount), AccountRow.available >= -amount if amount < 0 else None)
+    account_update = Update(AccountRow(partition(account)), _grant_actions(amount), AccountRow.available >= -amount if amount < 0 else None)
     try:
         transact({"account": account_update, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": put_entry(entry)})
     except Refused as refused:
         if "marker" in refused.rows:
-            granted = _granted_before(account, marker)
+            granted = _earlier_grant(account, marker)
             # The entry is new, so a marker that names this very one was written by an earlier, unanswered try of this transaction.
             return granted, ENTRY_PREFIX + granted.entry_id != entry.sk
         raise InvalidRequest([FieldError("amount", "The account has fewer credits available than this takes back.")]) from refused
@@ -127,7 +127,7 @@ def welcome(account: AccountId, *, now: datetime) -> bool:
     try:
         transact(
             {
-                "account": Update(row, [*_given(credits_given), welcomed], None),
+                "account": Update(row, [*_grant_actions(credits_given), welcomed], None),
                 "marker": Put(marker, WelcomeRow.pk.does_not_exist()),
                 "entry": put_entry(entry),
             }
@@ -146,7 +146,7 @@ def _new_job(job: Job, now: datetime) -> Put:
     return Put(row, JobRow.pk.does_not_exist())
 
 
-def _credits_held(job: Job) -> Update:
+def _hold_credits(job: Job) -> Update:
     actions = [
         AccountRow.available.add(-job.quoted),
         AccountRow.held.add(job.quoted),
@@ -166,7 +166,7 @@ def _why_not(job: Job, account: RawItem | None) -> InsufficientCredits | TooMany
     return TooManyJobs(settings().jobs_in_flight_max)
 
 
-def _job_counted(job: Job, now: datetime) -> Update:
+def _count_job(job: Job, now: datetime) -> Update:
     """Count the job in this minute of the account, if the limit allows one more. A refused request is not counted."""
     row = RateWindowRow(partition(job.account), f"RATE#{now:%Y-%m-%dT%H:%M}")
     actions = [RateWindowRow.jobs.add(1), RateWindowRow.expires_at.set(int((now + _RATE_WINDOW_RETAINED).timestamp()))]
@@ -182,7 +182,7 @@ def _hold_entry(job: Job, now: datetime) -> Put:
     return put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id))
 
 
-def _given(amount: int) -> list[Action]:
+def _grant_actions(amount: int) -> list[Action]:
     # The other counters start at zero with the account, so that conditions can compare them.
     others = [counter.add(0) for counter in (AccountRow.held, AccountRow.spent, AccountRow.in_flight, AccountRow.jobs_total)]
     return [AccountRow.granted.add(amount), AccountRow.available.add(amount), *others, AccountRow.revision.add(1)]
@@ -207,13 +207,13 @@ def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[
     changes = {"available": decided.refunded, "held": -job.held, "spent": decided.charged}
     entry = entry_row(job.account, "settle" if decided.charged else "release", now, job_id=job.job_id, **changes)
     return {
-        "job": Update(key_of(job.account, job.job_id), _ended(decided, now), JobRow.revision == job.revision),
+        "job": Update(key_of(job.account, job.job_id), _end_actions(decided, now), JobRow.revision == job.revision),
         "account": Update(AccountRow(partition(job.account)), moved, AccountRow.held >= job.held),
         "entry": put_entry(entry),
     }
 
 
-def _ended(decided: Resolution, now: datetime) -> list[Action]:
+def _end_actions(decided: Resolution, now: datetime) -> list[Action]:
     actions: list[Action] = [
         JobRow.status.set(decided.status.value),
         JobRow.held.set(0),
@@ -232,7 +232,7 @@ def _ended(decided: Resolution, now: datetime) -> list[Action]:
     return actions
 
 
-def _granted_before(account: AccountId, marker: GrantRow) -> Entry:
+def _earlier_grant(account: AccountId, marker: GrantRow) -> Entry:
     earlier = GrantRow.get(marker.pk, marker.sk, consistent_read=True)
     if earlier.amount != marker.amount:
         raise InvalidRequest([FieldError("reference", "This reference was used for another amount. Use a new one.")])

@@ -35,7 +35,7 @@ def read(account: AccountId, upload_id: str, *, now: datetime) -> Upload:
     return upload
 
 
-def prepared_key(account: AccountId, upload_id: str, *, now: datetime) -> str:
+def input_key(account: AccountId, upload_id: str, *, now: datetime) -> str:
     """Name the object of an upload that is fit to be an input. Raises NotFound when there is none."""
     upload = read(account, upload_id, now=now)
     if upload.image is None:

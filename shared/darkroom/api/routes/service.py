@@ -7,7 +7,7 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler import Response
 
 from darkroom.api.app import Routes
-from darkroom.api.problems import PROBLEMS, problem_named
+from darkroom.api.problems import PROBLEMS, problem_by_slug
 from darkroom.api.responses import KnownTags, cacheable_json, json_response, returns
 from darkroom.domain import errors
 from darkroom.schemas import responses
@@ -39,7 +39,7 @@ def read_problem(slug: str) -> Response[str]:
     """Show what a type of problem means and what to do about it, to people."""
     from darkroom.api import docs_page  # noqa: PLC0415 (no other request pays for it)
 
-    return docs_page.problem_page(problem_named(slug))
+    return docs_page.problem_page(problem_by_slug(slug))
 
 
 @routes.get("/health", tags=["service"])
