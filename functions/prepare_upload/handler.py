@@ -13,7 +13,7 @@ from darkroom.api.auth import current_user
 from darkroom.api.responses import json_response
 from darkroom.observability import logger, metrics, tracer
 from darkroom.schemas.views import upload_response
-from darkroom.services import complete_upload as service
+from darkroom.services.complete_upload import complete
 from darkroom.settings import settings
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max)
@@ -30,4 +30,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.post("/uploads/<upload_id>/complete")
 def complete_upload(upload_id: str) -> Response[str]:
     """Make the image that was sent fit to be an input. Completing again gives the same answer."""
-    return json_response(HTTPStatus.OK, upload_response(service.complete_upload(current_user(app.claims()).account, upload_id)))
+    return json_response(HTTPStatus.OK, upload_response(complete(current_user(app.claims()).account, upload_id)))

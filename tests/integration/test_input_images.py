@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from darkroom.domain.uploads import FittedImage
-from darkroom.media.input_images import UnusableImage, fitted
+from darkroom.media.input_images import UnusableImage, fit
 from tests.aws import forget_settings
 from tests.integration.steps import with_setting
 
@@ -64,14 +64,14 @@ def corners(image: Image.Image) -> list[str]:
 class TestWhatIsTaken:
     @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
     def test_each_format_becomes_a_jpeg_of_the_same_image(self, file_format: str) -> None:
-        image, body = fitted(encoded(quarters(), file_format))
+        image, body = fit(encoded(quarters(), file_format))
 
         assert image == FittedImage("image/jpeg", 64, 48)
         assert opened(body).format == "JPEG"
         assert corners(opened(body)) == ["red", "green", "blue", "white"]
 
     def test_a_jpeg_has_quality_85(self) -> None:
-        _, body = fitted(encoded(quarters()))
+        _, body = fit(encoded(quarters()))
 
         assert opened(body).quantization == opened(encoded(quarters(), "JPEG", quality=85)).quantization  # type: ignore[attr-defined]
 
@@ -85,7 +85,7 @@ class TestWhatIsTaken:
         exif = Image.Exif()
         exif[0x0112] = orientation
 
-        image, body = fitted(encoded(as_stored, "JPEG", exif=exif, quality=95))
+        image, body = fit(encoded(as_stored, "JPEG", exif=exif, quality=95))
 
         assert (image.width, image.height) == (64, 48)
         assert corners(opened(body)) == ["red", "green", "blue", "white"]
@@ -104,12 +104,12 @@ class TestWhatIsTaken:
         ],
     )
     def test_is_fitted_into_1024_and_never_enlarged(self, size: tuple[int, int], expected: tuple[int, int]) -> None:
-        image, body = fitted(encoded(Image.new("RGB", size, RED)))
+        image, body = fit(encoded(Image.new("RGB", size, RED)))
 
         assert (image.width, image.height) == expected == opened(body).size
 
     def test_a_large_jpeg_is_fitted_as_well(self) -> None:
-        image, body = fitted(encoded(quarters((4000, 3000)), "JPEG"))
+        image, body = fit(encoded(quarters((4000, 3000)), "JPEG"))
 
         assert (image.width, image.height) == (1024, 768)
         assert corners(opened(body)) == ["red", "green", "blue", "white"]
@@ -118,14 +118,14 @@ class TestWhatIsTaken:
         frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]
 
         for file_format in ("GIF", "WEBP"):
-            _, body = fitted(encoded(frames[0], file_format, save_all=True, append_images=frames[1:]))
+            _, body = fit(encoded(frames[0], file_format, save_all=True, append_images=frames[1:]))
             assert corners(opened(body)) == ["red"] * 4
 
     @pytest.mark.parametrize("mode", ["CMYK", "P", "YCbCr"])
     def test_every_way_to_write_colours_is_read(self, mode: str) -> None:
         file = encoded(quarters(mode=mode), "PNG" if mode == "P" else "JPEG")
 
-        assert corners(opened(fitted(file)[1])) == ["red", "green", "blue", "white"]
+        assert corners(opened(fit(file)[1])) == ["red", "green", "blue", "white"]
 
     def test_colours_of_another_profile_are_converted(self) -> None:
         """In a profile whose red and green primaries are exchanged, what stands in the file as red is green."""
@@ -133,14 +133,14 @@ class TestWhatIsTaken:
         exchanged = srgb.replace(b"rXYZ", b"....").replace(b"gXYZ", b"rXYZ").replace(b"....", b"gXYZ")
 
         for file in (encoded(quarters(), "JPEG", icc_profile=exchanged), encoded(quarters(mode="RGBA"), "PNG", icc_profile=exchanged)):
-            assert corners(opened(fitted(file)[1]))[:2] == ["green", "red"]
+            assert corners(opened(fit(file)[1]))[:2] == ["green", "red"]
 
     def test_a_profile_that_says_nothing_of_the_colours_changes_none(self) -> None:
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
         same = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
         for usable in (same, profile, b"no profile at all"):
-            _, body = fitted(encoded(quarters(), "JPEG", icc_profile=usable))
+            _, body = fit(encoded(quarters(), "JPEG", icc_profile=usable))
             assert corners(opened(body)) == ["red", "green", "blue", "white"]
             assert "icc_profile" not in opened(body).info
 
@@ -164,7 +164,7 @@ class TestMetadata:
             encoded(quarters(), "GIF", comment=b"written at home"),
         ]
         for file in files:
-            _, body = fitted(file)
+            _, body = fit(file)
             assert b"at home" not in body
             assert b"camera" not in body
             assert not opened(body).getexif()
@@ -176,18 +176,18 @@ class TestTransparency:
         cut_out = quarters(mode="RGBA")
         cut_out.putpixel((5, 5), (0, 0, 0, 0))
 
-        image, body = fitted(encoded(cut_out))
+        image, body = fit(encoded(cut_out))
 
         assert image.content_type == "image/png"
         assert opened(body).tobytes() == cut_out.tobytes()
 
     def test_an_opaque_alpha_channel_is_dropped(self) -> None:
-        assert fitted(encoded(quarters(mode="RGBA")))[0].content_type == "image/jpeg"
+        assert fit(encoded(quarters(mode="RGBA")))[0].content_type == "image/jpeg"
 
     def test_a_transparent_colour_of_a_palette_is_kept(self) -> None:
         palette = quarters(mode="P")
 
-        image, body = fitted(encoded(palette, "PNG", transparency=palette.getpixel((0, 0))))
+        image, body = fit(encoded(palette, "PNG", transparency=palette.getpixel((0, 0))))
 
         assert image.content_type == "image/png"
         assert opened(body).getpixel((0, 0))[3] == 0  # type: ignore[index]
@@ -198,7 +198,7 @@ class TestTransparency:
         mask = Image.new("L", (300, 200))
         mask.paste(255, (40, 30, 200, 150))
 
-        image, body = fitted(encoded(mask.convert(mode)))
+        image, body = fit(encoded(mask.convert(mode)))
 
         assert image == FittedImage("image/png", 300, 200)
         assert (opened(body).mode, opened(body).tobytes()) == ("L", mask.tobytes())
@@ -207,7 +207,7 @@ class TestTransparency:
         mask = Image.new("1", (3000, 3000))
         mask.paste(1, (100, 100, 1777, 2111))
 
-        image, body = fitted(encoded(mask))
+        image, body = fit(encoded(mask))
 
         assert image == FittedImage("image/png", 1024, 1024)
         assert sorted(colour for _, colour in opened(body).getcolors()) == [0, 255]  # type: ignore[union-attr]
@@ -215,12 +215,12 @@ class TestTransparency:
     def test_sixteen_bits_keep_their_greys(self) -> None:
         deep = Image.new("I;16", (4, 4), 0x8000)
 
-        _, body = fitted(encoded(deep))
+        _, body = fit(encoded(deep))
 
         assert opened(body).getpixel((0, 0)) == 0x80
 
     def test_a_grey_photo_becomes_a_jpeg(self) -> None:
-        assert fitted(encoded(quarters(mode="L"), "JPEG"))[0].content_type == "image/jpeg"
+        assert fit(encoded(quarters(mode="L"), "JPEG"))[0].content_type == "image/jpeg"
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -242,12 +242,12 @@ class TestWhatIsRefused:
     )  # fmt: skip
     def test_what_is_no_image(self, body: bytes) -> None:
         with pytest.raises(UnusableImage, match="no whole"):
-            fitted(body)
+            fit(body)
 
     @pytest.mark.parametrize("file_format", ["BMP", "TIFF", "ICO", "PPM", "TGA"])
     def test_what_is_of_another_format(self, file_format: str) -> None:
         with pytest.raises(UnusableImage):
-            fitted(encoded(quarters(), file_format))
+            fit(encoded(quarters(), file_format))
 
     @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
     def test_what_is_torn(self, file_format: str) -> None:
@@ -256,22 +256,22 @@ class TestWhatIsRefused:
 
         for share in (0.1, 0.5, 0.9):
             with pytest.raises(UnusableImage):
-                fitted(whole[: int(len(whole) * share)])
+                fit(whole[: int(len(whole) * share)])
 
     @pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (2**31 - 1, 2**31 - 1), (60_000, 60_000), (8_000, 5_001)])
     def test_a_bomb_is_not_decoded(self, width: int, height: int) -> None:
         with pytest.raises(UnusableImage):
-            fitted(png(width, height, png_chunk(b"IDAT", zlib.compress(bytes(1000)))))
+            fit(png(width, height, png_chunk(b"IDAT", zlib.compress(bytes(1000)))))
 
     def test_the_budget_of_pixels_is_taken_to_its_edge(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 100)
 
-        assert fitted(encoded(Image.new("RGB", (10, 10))))[0].width == 10
+        assert fit(encoded(Image.new("RGB", (10, 10))))[0].width == 10
         with pytest.raises(UnusableImage, match="11 × 10 pixels; at most 100"):
-            fitted(encoded(Image.new("RGB", (11, 10))))
+            fit(encoded(Image.new("RGB", (11, 10))))
 
     def test_a_bomb_of_text_is_refused(self) -> None:
         text = b"Comment\x00\x00" + zlib.compress(bytes(100_000_000))
 
         with pytest.raises(UnusableImage):
-            fitted(png(10, 10, png_chunk(b"zTXt", text), png_chunk(b"IDAT", zlib.compress(bytes(310)))))
+            fit(png(10, 10, png_chunk(b"zTXt", text), png_chunk(b"IDAT", zlib.compress(bytes(310)))))

@@ -171,14 +171,14 @@ class TestCompleting:
     def test_who_completes_it_at_the_same_time_hears_what_was_written_down_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         upload = announce()[1]
         send(upload, image())
-        real, answers = input_images.fitted, []
+        real, answers = input_images.fit, []
 
         def meanwhile(body: bytes) -> Any:
-            monkeypatch.setattr(input_images, "fitted", real)
+            monkeypatch.setattr(input_images, "fit", real)
             answers.append(complete(upload["upload_id"]))
             return real(body)
 
-        monkeypatch.setattr(input_images, "fitted", meanwhile)
+        monkeypatch.setattr(input_images, "fit", meanwhile)
         answers.append(complete(upload["upload_id"]))
 
         assert answers[0] == answers[1]

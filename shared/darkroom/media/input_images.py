@@ -20,7 +20,7 @@ class UnusableImage(Exception):
     """The file is no image that can be an input; the message says why, for its owner to read."""
 
 
-def fitted(body: bytes) -> tuple[FittedImage, bytes]:
+def fit(body: bytes) -> tuple[FittedImage, bytes]:
     """Turn an image upright, fit it into the largest input without enlarging it, and write it anew without any metadata.
 
     What the file is, is told by its own bytes. The first frame of several is taken. An image with transparent pixels stays a lossless

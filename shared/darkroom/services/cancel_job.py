@@ -13,7 +13,7 @@ from darkroom.settings import settings
 from darkroom.storage import jobs
 
 
-def cancel_job(account: AccountId, job_id: str, *, now: datetime) -> Job:
+def cancel(account: AccountId, job_id: str, *, now: datetime) -> Job:
     """Request the end of an open job, and return the job as it is then. Only the workflow ends it: a cancel after storing began loses.
 
     Raises NotFound, and JobIsFinal. Recovery resumes the job when the workflow could not be resumed now.

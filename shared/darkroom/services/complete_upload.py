@@ -11,7 +11,7 @@ from darkroom.observability import logger
 from darkroom.storage import uploads
 
 
-def complete_upload(account: AccountId, upload_id: str) -> Upload:
+def complete(account: AccountId, upload_id: str) -> Upload:
     """Make the uploaded file fit to be an input, and return the upload. Completing it again returns the same.
 
     Raises NotFound, and InvalidRequest when nothing has arrived, or when the file is no image that can be an input.
@@ -27,9 +27,9 @@ def complete_upload(account: AccountId, upload_id: str) -> Upload:
 def _fit(upload: Upload) -> Upload:
     body = uploaded_files.read_original(upload)
     if body is None:
-        return _completed_by_another_request(upload)
+        return _read_completed(upload)
     try:
-        image, fitted = input_images.fitted(body)
+        image, fitted = input_images.fit(body)
     except input_images.UnusableImage as error:
         raise InvalidRequest([FieldError("upload_id", f"{error} Announce a new upload and send another file.")]) from error
     logger.info("upload prepared", upload_id=upload.upload_id, content_type=image.content_type)
@@ -37,7 +37,7 @@ def _fit(upload: Upload) -> Upload:
     return uploads.record_image(upload, image)
 
 
-def _completed_by_another_request(upload: Upload) -> Upload:
+def _read_completed(upload: Upload) -> Upload:
     """Read an upload again whose file is gone: the request that completes it deletes the file."""
     upload = uploads.read(upload.account, upload.upload_id, now=clock.now())
     if upload.image is None:

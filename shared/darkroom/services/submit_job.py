@@ -33,7 +33,7 @@ class Accepted:
     is_repeat: bool
 
 
-def submit_job(account: AccountId, request: JobRequest, *, key: IdempotencyKey | None, now: datetime) -> Accepted:
+def submit(account: AccountId, request: JobRequest, *, key: IdempotencyKey | None, now: datetime) -> Accepted:
     """Hold the credits and accept the job. From then on it is durable, whether or not its start succeeds.
 
     Raises InvalidRequest, Paused, IdempotencyKeyReused, InsufficientCredits, TooManyJobs or RateLimited; then nothing was written.
@@ -78,7 +78,7 @@ def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
     )
 
 
-def quote(template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime) -> int:
+def price(template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime) -> int:
     """Tell what a job of these parameters would cost, in credits. Raises InvalidRequest where the job would be refused."""
     parameters, _ = _check(template, given, account, now=now)
     return template.cost(parameters, settings().prices)

@@ -18,9 +18,9 @@ from darkroom.observability import logger
 from darkroom.schemas import responses
 from darkroom.schemas.job_response import etag_of, job_response, retry_after
 from darkroom.schemas.requests import JobRequest
-from darkroom.services import cancel_job as canceling
-from darkroom.services import delete_job as deleting
-from darkroom.services import submit_job as submitting
+from darkroom.services.cancel_job import cancel
+from darkroom.services.delete_job import delete
+from darkroom.services.submit_job import submit
 from darkroom.storage import jobs, ledger
 from darkroom.storage.idempotency import IdempotencyKey
 
@@ -41,7 +41,7 @@ def submit_job(
     account, now = routes.user().account, clock.now()
     ledger.welcome(account, now=now)
     key = IdempotencyKey.of(idempotency_key, routes.api.raw_body()) if idempotency_key else None
-    accepted = submitting.submit_job(account, request, key=key, now=now)
+    accepted = submit(account, request, key=key, now=now)
     headers = {"Location": f"/jobs/{accepted.job.job_id}"} | ({"Idempotency-Replayed": "true"} if accepted.is_repeat else {})
     return json_response(HTTPStatus.ACCEPTED, job_response(accepted.job, now=now), headers)
 
@@ -70,7 +70,7 @@ def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
 def cancel_job(job_id: str) -> Response[str]:
     """Cancel a job. The cancel wins when it came before storing began. Only the workflow ends the job, and its status shows which won."""
     now = clock.now()
-    job = canceling.cancel_job(routes.user().account, job_id, now=now)
+    job = cancel(routes.user().account, job_id, now=now)
     return json_response(HTTPStatus.ACCEPTED, job_response(job, now=now))
 
 
@@ -78,6 +78,6 @@ def cancel_job(job_id: str) -> Response[str]:
 @returns({HTTPStatus.NO_CONTENT: None}, problems=(errors.NotFound, errors.JobIsOpen))
 def delete_job(job_id: str) -> Response[str]:
     """Delete a job that has ended: its record and its media. Its ledger entries stay."""
-    deleting.delete(routes.user().account, job_id, now=clock.now())
+    delete(routes.user().account, job_id, now=clock.now())
     logger.info("job deleted", job_id=job_id)
     return Response(HTTPStatus.NO_CONTENT, body="")

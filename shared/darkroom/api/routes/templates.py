@@ -16,7 +16,7 @@ from darkroom.domain import errors
 from darkroom.schemas import responses
 from darkroom.schemas.requests import QuoteRequest, Version
 from darkroom.schemas.views import template_response
-from darkroom.services import submit_job as submitting
+from darkroom.services.submit_job import price
 
 routes = Routes()
 
@@ -43,4 +43,4 @@ def read_template(code: str, version: Annotated[Version | None, Query()] = None)
 def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
     """Say what a job would cost, or why it would be refused, without taking it."""
     account = routes.user().account
-    return json_response(HTTPStatus.OK, {"credits": submitting.quote(available_template(code), request.parameters, account, now=clock.now())})
+    return json_response(HTTPStatus.OK, {"credits": price(available_template(code), request.parameters, account, now=clock.now())})

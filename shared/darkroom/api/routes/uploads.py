@@ -13,7 +13,7 @@ from darkroom.api.app import Routes
 from darkroom.api.responses import json_response, returns
 from darkroom.schemas import responses
 from darkroom.schemas.requests import UploadRequest
-from darkroom.services import announce_upload as announcing
+from darkroom.services.announce_upload import announce
 
 routes = Routes()
 
@@ -22,5 +22,5 @@ routes = Routes()
 @returns({HTTPStatus.CREATED: responses.UploadFormResponse})
 def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
     """Sign a form by which an image goes straight to the bucket. Complete the upload to use it as an input."""
-    upload, form = announcing.announce_upload(routes.user().account, request.content_type, bytes_max=request.bytes, now=clock.now())
+    upload, form = announce(routes.user().account, request.content_type, bytes_max=request.bytes, now=clock.now())
     return json_response(HTTPStatus.CREATED, {"upload_id": upload.upload_id, **form})
