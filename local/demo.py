@@ -80,8 +80,8 @@ def _run(stack: LocalStack, console: Console) -> None:
     console.print(_table(jobs, files), "", _ledger_table(before, after), "", sep="\n")
     _check_jobs(jobs, files)
     _check_ledger(after, list(ann.pages("/credits/entries", "entries")))
-    console.print(f"The books balance: {' + '.join(str(after[name]) for name in _SUMS[1:])} = {after['granted']}, and so do the sums of the entries.")
-    console.print(f"The pictures are in {OUTPUT_DIRECTORY}/.")
+    console.print(f"The ledger balances: {' + '.join(str(after[name]) for name in _SUMS[1:])} = {after['granted']}, and so do the sums of the entries.")
+    console.print(f"The images are in {OUTPUT_DIRECTORY}/.")
 
 
 def _wait_until_final(ann: Client, job_ids: list[str], console: Console) -> list[dict[str, Any]]:

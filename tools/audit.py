@@ -25,21 +25,21 @@ from tools.put_secrets import outputs_of
 _PORT = "4566"
 
 
-class LookupUnsupported(Exception):
+class LedgerUnreadable(Exception):
     """The ledger cannot be read; the message says why, and what helps."""
 
 
 def local_environment(port: str) -> dict[str, str]:
-    """Find the table of the system on this machine, whose AWS listens on this port. Raises LookupUnsupported."""
+    """Find the table of the system on this machine, whose AWS listens on this port. Raises LedgerUnreadable."""
     url = f"http://127.0.0.1:{port}"
     try:
         tables = account.client("dynamodb", url).list_tables()["TableNames"]
     except EndpointConnectionError:
-        raise LookupUnsupported(f"Nothing answers at {url}. Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod") from None
+        raise LedgerUnreadable(f"Nothing answers at {url}. Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod") from None
     except (BotoCoreError, ClientError, ResponseParserError) as error:
-        raise LookupUnsupported(f"What answers at {url} is not AWS: {error}") from None
+        raise LedgerUnreadable(f"What answers at {url} is not AWS: {error}") from None
     if len(tables) != 1:
-        raise LookupUnsupported(f"What answers at {url} is not Darkroom: it has {len(tables)} tables.")
+        raise LedgerUnreadable(f"What answers at {url} is not Darkroom: it has {len(tables)} tables.")
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": account.ACCESS_KEY_ID,
@@ -52,13 +52,13 @@ def local_environment(port: str) -> dict[str, str]:
 
 
 def stack_environment(stack: str) -> dict[str, str]:
-    """Find the table of a deployed stack. Raises LookupUnsupported."""
+    """Find the table of a deployed stack. Raises LedgerUnreadable."""
     try:
         return {"TABLE_NAME": outputs_of(stack)["TableName"]}
     except (BotoCoreError, ClientError) as error:
-        raise LookupUnsupported(f"The stack {stack} cannot be read: {error}") from None
+        raise LedgerUnreadable(f"The stack {stack} cannot be read: {error}") from None
     except KeyError:
-        raise LookupUnsupported(f"The stack {stack} is not Darkroom: it has no output TableName.") from None
+        raise LedgerUnreadable(f"The stack {stack} is not Darkroom: it has no output TableName.") from None
 
 
 def audit_all(environment: Mapping[str, str]) -> int:
@@ -92,7 +92,7 @@ def main() -> int:
         return 2
     try:
         return audit_all(stack_environment(arguments[0]) if arguments else local_environment(os.environ.get("AWS_PORT", _PORT)))
-    except (LookupUnsupported, PynamoDBException) as error:
+    except (LedgerUnreadable, PynamoDBException) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 

@@ -6,7 +6,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.aws.step_functions import FailedStep, RefundResult, key_of_event
-from darkroom.domain.failures import failure_of_error
 from darkroom.observability import logger, metrics, tracer
 from darkroom.services.finish_job import finish_step
 
@@ -16,5 +15,5 @@ from darkroom.services.finish_job import finish_step
 @metrics.log_metrics
 def handler(event: FailedStep, context: LambdaContext) -> RefundResult:  # noqa: ARG001 (Lambda passes it)
     """Settle what the record holds, and cancel what still runs at the provider."""
-    job = finish_step(*key_of_event(event), reason=failure_of_error(event["failure"]), now=clock.now())
+    job = finish_step(*key_of_event(event), error_name=event["failure"], now=clock.now())
     return {"fault": job is not None and job.is_fault}

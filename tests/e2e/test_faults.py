@@ -1,4 +1,4 @@
-"""Every fault of Replicate's at its worst: each job ends, its ledger balance, and no prediction is paid for that need not be."""
+"""Every fault of Replicate's at its worst: each job ends, its ledger balances, and no prediction is paid for that need not be."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def extended_template() -> dict[str, Any]:
         text = text[: found.start()] + block(f"yaml {section}") + text[found.start() :]
     provider = "!If [UsesAtelier, atelier, !Ref AWS::NoValue]"
     assert provider in PAGE
-    text, count = re.subn(r"(PROVIDERS: .*?)(!If \[UsesRunway)", rf"\1{provider}, \2", text, count=1)
+    text, count = re.subn(r"(PROVIDERS:.*?)(!If \[UsesRunway)", rf"\1{provider}, \2", text, count=1, flags=re.DOTALL)
     assert count == 1
     template: dict[str, Any] = yaml_parse(text)
     return template

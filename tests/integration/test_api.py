@@ -926,6 +926,8 @@ class TestAccounts:
             ("auth0|7", "auth0|7"),
             ("a%3Ab", "a:b"),
             ("a%2Fb%2B==", "a/b+=="),
+            ("a%252Fb", "a%2Fb"),
+            ("50%25", "50%"),
             ("a%23b", "a#b"),
             ("a#b", "a#b"),
             ("é", "é"),
@@ -942,6 +944,7 @@ class TestAccounts:
         [
             ("/accounts/desktop/ann", "platform"),
             (f"/accounts/web/{'x' * 256}", "user"),
+            ("/accounts/web/%ff", "user"),
             (f"/accounts/web/{'灯' * 86}", "user"),
             ("/accounts/wéb/a", "platform"),
         ],

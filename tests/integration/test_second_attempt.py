@@ -13,6 +13,8 @@ from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.errors import GenerationFailed, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.predictions import Prediction, PredictionStatus
+from darkroom.providers import replicate
 from darkroom.services import receive_webhook
 from darkroom.storage import jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
@@ -91,6 +93,16 @@ class TestSecondAttempt:
         first, second = stored(job).attempts
         assert [first.prediction_id, second.prediction_id] == [each["id"] for each in self.predictions()]
         assert first.finished_at
+
+    def test_a_create_that_returns_an_interrupted_prediction_resumes_the_workflow(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
+        ended = Prediction("p-ended", PredictionStatus.FAILED, failure=failure(FailureCode.PREDICTION_FAILED), retryable=True)
+        monkeypatch.setattr(replicate, "create", lambda _: ended)
+        job = held_job()
+
+        self.enter(job)
+
+        assert resumed == ["token 0"]
+        assert [attempt.prediction_id for attempt in stored(job).attempts] == ["p-ended"]
 
     def test_a_refused_prompt_is_not_requested_again(self) -> None:
         self.faults(flag_sensitive=1)

@@ -1,4 +1,4 @@
-"""The actors in front of the API: what they were raised, and that it stays true."""
+"""The actors in front of the API: what they were told, and that it stays true."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class Actors:
             answer = self._environment.api("GET", "/credits", user=user)
             assert answer
             if answer.document["granted"] != expected:
-                yield f"{user} was given {expected} in all, and the ledger say {answer.document}"
+                yield f"{user} was given {expected} in all, and the ledger says {answer.document}"
 
     def _give(self, gift: Gift) -> None:
         body = {"amount": gift.amount, "reason": "a gift", "reference": gift.reference}

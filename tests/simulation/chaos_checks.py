@@ -83,7 +83,7 @@ def _of_the_ledger(customer: Customer) -> Iterator[str]:
     entries = list(_entries(customer))
     jobs = [outcome.job for outcome in customer.outcomes.values()]
     if account["granted"] != account["available"] + account["held"] + account["spent"]:
-        yield f"{customer.user}: the ledger do not balance: {account}"
+        yield f"{customer.user}: the ledger does not balance: {account}"
     if {name: account[name] for name in COUNTERS} != {name: sum(entry[name] for entry in entries) for name in COUNTERS}:
         yield f"{customer.user}: the entries do not sum up to {account}"
     if account["held"] or account["in_flight"]:

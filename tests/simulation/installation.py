@@ -1,4 +1,4 @@
-"""A environment in the place of the real one: time, chance, AWS, the provider, HTTP. Everything of the project's own stays as it is."""
+"""An environment in the place of the real one: time, chance, AWS, the provider, HTTP. Everything of the project's own stays as it is."""
 
 from __future__ import annotations
 

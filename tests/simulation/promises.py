@@ -91,9 +91,9 @@ class Promises:
         records = partition.balance or {}
         counters = {name: records.get(name, 0) for name in COUNTERS}
         if counters["granted"] != counters["available"] + counters["held"] + counters["spent"] or min(counters.values()) < 0:
-            yield f"the ledger do not balance: {counters}"
+            yield f"the ledger does not balance: {counters}"
         if (sums := {name: sum(entry.get(name, 0) for entry in partition.entries.values()) for name in COUNTERS}) != counters:
-            yield f"the entries make {sums}, the ledger say {counters}"
+            yield f"the entries make {sums}, the ledger says {counters}"
         open_jobs = [job for job in partition.jobs.values() if job["status"] not in FINAL]
         if counters["held"] != sum(job["held"] for job in partition.jobs.values()):
             yield f"{counters['held']} are held, and the jobs hold {[job['held'] for job in open_jobs]}"

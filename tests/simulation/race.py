@@ -49,7 +49,7 @@ class Race:
         self._threads = threads
 
     def run[Outcome](self, contend: Callable[[int], Outcome]) -> list[Outcome | DarkroomError]:
-        """Let all go at once, each with its place; gives what each returned or was raised, by its place. Any other error comes through."""
+        """Let all go at once, each with its place; gives what each returned or was told, by its place. Any other error comes through."""
         line = Barrier(THREADS, timeout=_STARTING_SECONDS_MAX)
         # Who is at the line last goes first, so the places come in another order each time.
         futures = {place: self._threads.submit(_at_the_line, line, contend, place) for place in random.sample(range(THREADS), THREADS)}

@@ -1,4 +1,4 @@
-"""Predictions that were made although nobody was raised, and that show only later: each is found, and no other is paid for."""
+"""Predictions that were made although nobody was told, and that show only later: each is found, and no other is paid for."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_what_an_invocation_of_a_stopped_execution_still_stores_is_delivered(sto
 
 @contextmanager
 def held_up(where: Callable[[Call], bool], seconds: float) -> Iterator[Environment]:
-    """A environment in which the calls that are meant take this long, and somebody with credits."""
+    """An environment in which the calls that are meant take this long, and somebody with credits."""
     slow = Fault(Kind.PAUSE, after=True, seconds=seconds)
     environment = Environment(fault_at=lambda call: slow if where(call) else None)
     promises = Promises(environment)

@@ -11,7 +11,7 @@ import pytest
 
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, state_entry_name
-from darkroom.domain.prediction_step import Act, Action, Busy, CloseAttempt, Event, Fail, Observation, Poll, Wait, next_action
+from darkroom.domain.prediction_step import Act, Action, Busy, CloseAttempt, CreateResponse, Event, Fail, Observation, Poll, Wait, next_action
 from darkroom.domain.predictions import Prediction, PredictionStatus
 from tests.builders import NOON, image_job
 
@@ -53,6 +53,10 @@ IN_TIME: list[tuple[str, Job, Observation, Action]] = [
     ("a cancel came before storing", CANCELED, Event.ENTERED, Fail(FailureCode.CANCELED)),
     ("a cancel came too late", CANCELED_TOO_LATE, Event.ENTERED, Poll("p1")),
     ("it runs, and a webhook will come", KNOWN, RUNNING, Act.SLEEP),
+    ("it was created and runs", FRESH, CreateResponse(RUNNING), Act.SLEEP),
+    ("it was created and has ended", FRESH, CreateResponse(SUCCEEDED), Act.RESUME),
+    ("it was created and was interrupted at once", FRESH, CreateResponse(INTERRUPTED), Act.RESUME),
+    ("the second was created and was interrupted at once", CLOSED, CreateResponse(INTERRUPTED), Act.RESUME),
     ("it succeeded", KNOWN, SUCCEEDED, Act.RESUME),
     ("it failed for good", KNOWN, FAILED, Act.RESUME),
     ("it was interrupted once", KNOWN, INTERRUPTED, CloseAttempt("p1")),

@@ -1,4 +1,4 @@
-"""What is response is an explicit list of fields: nothing more comes out, whatever a record holds."""
+"""A response is an explicit list of fields: nothing more comes out, whatever a record holds."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_job_without_outputs_has_no_links_to_expire() -> None:
     assert (response["outputs"], response["links_expire_at"], response["processing_seconds"]) == ([], None, None)
 
 
-def test_the_ledger_are_shown_by_the_fields_of_the_contract() -> None:
+def test_a_balance_response_is_by_the_fields_of_the_contract() -> None:
     assert balance_response(Balance(1, 2, 3, 6, 5, 9)) == {"available": 1, "held": 2, "spent": 3, "granted": 6, "in_flight": 5}
 
 

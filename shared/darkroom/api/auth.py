@@ -49,12 +49,12 @@ def current_user(claims: Mapping[str, Any] | None) -> User:
 def account_in_path(platform: str, user: str) -> AccountId:
     """Read the account that a path names. Raises InvalidRequest naming the part that cannot be one.
 
-    An HTTP API decodes the path once. A `sub` with a `/` or a `?` must be encoded twice, or the path has other segments; both spellings of
-    every other sub are the same.
+    The gateway decodes a path once, and this decodes it once more. A `sub` with a `/`, a `?` or a `%` is therefore percent-encoded twice; for
+    every other sub once and twice are the same.
     """
     if platform not in settings().platforms:
         raise InvalidRequest([FieldError("platform", f"Must be one of {', '.join(settings().platforms)}.")])
     try:
-        return AccountId(platform, unquote(user))
+        return AccountId(platform, unquote(user, errors="strict"))
     except ValueError:
         raise InvalidRequest([FieldError("user", f"Must be the sub of a token: 1 to {NAME_BYTES_MAX} bytes.")]) from None

@@ -110,7 +110,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         parts += ["<h4>Parameters</h4>", _table(_parameter(parameter) for parameter in parameters)]
     if body := operation.get("requestBody"):
         parts += ["<h4>Body</h4>", f"<p>{_kind(body['content']['application/json']['schema'])}</p>"]
-    parts += ["<h4>RouteResponses</h4>", _table((status, _response(response)) for status, response in operation["responses"].items())]
+    parts += ["<h4>Responses</h4>", _table((status, _response(response)) for status, response in operation["responses"].items())]
     return (
         f'<details id="{escape(operation["operationId"])}"><summary><code class="method">{escape(method.upper())}</code>'
         f"<code>{escape(path)}</code> <span>{_inline(operation['summary'])}</span>{public}</summary><div>{''.join(parts)}</div></details>"

@@ -68,7 +68,7 @@ _LINKS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
 """For each operation, what its answer names, where it stands there, and which operations take it."""
 _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "platform": {"enum": list(settings().platforms)},
-    "user": {"minLength": 1, "maxLength": NAME_BYTES_MAX, "pattern": "^[^/]+$"},
+    "user": {"minLength": 1, "pattern": "^[^/]+$"},
     "slug": {"enum": sorted(problem.slug for problem in PROBLEMS.values())},
 }
 _PARAMETERS = {
@@ -77,7 +77,7 @@ _PARAMETERS = {
     "limit": "How many to show at most.",
     "cursor": "next_cursor of the page before.",
     "status": "Only jobs of this status; a page may then be short and still have a next one.",
-    "user": "The sub of the user's token, at most 255 bytes. A sub with a slash or a question mark is percent-encoded twice.",
+    "user": f"The sub of the user's token, at most {NAME_BYTES_MAX} bytes. A sub with a slash, a question mark or a percent sign is percent-encoded twice.",
     "version": "Another version than the current one.",
     "job": "The reference that the webhook's URL was given.",
 }

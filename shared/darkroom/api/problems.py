@@ -43,7 +43,7 @@ class ProblemResponse(TypedDict):
 class Problem:
     """A type of problem. `detail` is what an answer of it says, with what its error carries filled in.
 
-    A problem_response changed nothing. Of what is none, nobody knows what became of the request.
+    A refusal changed nothing. Of what is none, nobody knows what became of the request.
     """
 
     slug: str

@@ -1,4 +1,4 @@
-"""Clients of AWS services, made once per process, with timeouts that are shorter than any door."""
+"""Clients of AWS services, made once per process, with timeouts that are shorter than those of any function."""
 
 from functools import cache
 from typing import Any, cast

@@ -19,7 +19,7 @@ _CODE = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 
 
 class BrokenTemplate(ValueError):
-    """A template file that cannot be available; the message names the file's key and what is wrong with it."""
+    """A template file that is broken; the message names the file's key and what is wrong with it."""
 
 
 def parse_template(document: Mapping[str, Any]) -> Template:

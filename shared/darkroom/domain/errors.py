@@ -8,7 +8,7 @@ DarkroomError
 │   ├── NotJson                   415
 │   ├── InsufficientCredits       402
 │   ├── TooManyJobs               429, in flight
-│   ├── RateLimited     429
+│   ├── RateLimited               429, in this minute
 │   ├── Paused                    503
 │   ├── JobIsFinal                409, there is nothing to cancel any more
 │   ├── JobIsOpen                 409, it cannot be deleted yet
@@ -21,9 +21,9 @@ DarkroomError
 ├── WorkflowUnavailable         nobody: the job is durable, and recovery starts or resumes it
 ├── WebhookRejected             whoever called the webhook, 401
 ├── WebhookSecretMissing        whoever called the webhook, 503
-├── ProviderBusy                the step that asked; it becomes RetryLater
-├── RetryLater               the workflow: wait until a time, then ask again
-├── LookupUnsupported                  the step that looked; what it does not find it does not ask for again
+├── ProviderBusy                the step that called; it becomes RetryLater
+├── RetryLater                  the workflow: wait until a time, then try again
+├── LookupUnsupported           the step that looked; it sends no second request
 ├── ProviderUnavailable         the workflow: retry
 ├── OutputUnavailable           the workflow: retry
 └── GenerationFailed            the workflow: settle what the record holds
@@ -72,7 +72,7 @@ class IdempotencyKeyReused(RequestError):
 
 
 class BodyTooLarge(RequestError):
-    """The body has more bytes than its door takes."""
+    """The body has more bytes than its endpoint takes."""
 
     def __init__(self, bytes_max: int) -> None:
         """Carry the limit."""

@@ -26,7 +26,9 @@ def key_part(text: str) -> str:
     (docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html). Neither `#`, which parts DynamoDB keys, nor `/`, which parts the
     bucket's keys, is left in it. Raises UnicodeEncodeError for a lone surrogate.
     """
-    return quote(text, safe="@:").replace("%", "=")
+    encoded = quote(text, safe="@:").replace("%", "=")
+    # A part of dots alone would be a step in a URL's path, which clients take away.
+    return encoded.replace(".", "=2E") if encoded.strip(".") == "" else encoded
 
 
 def text_of_key_part(part: str) -> str:

@@ -44,7 +44,14 @@ class Busy:
     retry_after_seconds: float
 
 
-type Observation = Event | Busy | Prediction
+@dataclass(frozen=True, slots=True)
+class CreateResponse:
+    """The create request returned this prediction. When it has ended already, StoreOutput decides what follows."""
+
+    prediction: Prediction
+
+
+type Observation = Event | Busy | CreateResponse | Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ class Fail:
 type Action = Poll | CloseAttempt | Act | Wait | Fail
 
 
-def next_action(  # noqa: PLR0911 (each observation is one line of a table)
+def next_action(  # noqa: C901, PLR0911 (each observation is one line of a table)
     job: Job, seen: Observation, *, state_entry: str, receives_webhooks: bool, now: datetime
 ) -> Action:
     """Decide what to do after an observation.
@@ -104,8 +111,12 @@ def next_action(  # noqa: PLR0911 (each observation is one line of a table)
     match seen:
         case Event.ENTERED:
             return _first_action(job, is_late=is_late)
+        case CreateResponse(prediction):
+            return _follow(job, prediction, receives_webhooks=receives_webhooks, now=now)
+        case Prediction() if may_retry(job, seen, now=now):
+            return CloseAttempt(seen.prediction_id)
         case Prediction():
-            return _after_prediction(job, seen, receives_webhooks=receives_webhooks, now=now)
+            return _follow(job, seen, receives_webhooks=receives_webhooks, now=now)
         case Event.NOT_FOUND | Event.LOOKUP_UNSUPPORTED:
             return _after_lookup(job, seen, state_entry=state_entry, now=now)
         case Event.POLL_UNANSWERED:
@@ -131,9 +142,7 @@ def _first_action(job: Job, *, is_late: bool) -> Action:
     return _create(job, is_late=is_late)
 
 
-def _after_prediction(job: Job, prediction: Prediction, *, receives_webhooks: bool, now: datetime) -> Action:
-    if may_retry(job, prediction, now=now):
-        return CloseAttempt(prediction.prediction_id)
+def _follow(job: Job, prediction: Prediction, *, receives_webhooks: bool, now: datetime) -> Action:
     if prediction.status is not PredictionStatus.RUNNING:
         return Act.RESUME
     if now >= job.deadline_at:

@@ -1,4 +1,4 @@
-"""What may come in at the HTTP door."""
+"""The bodies and the parameters of requests, as Pydantic models."""
 
 import json
 from collections.abc import Mapping

@@ -201,6 +201,6 @@ class DocumentResponse(TypedDict):
 
 
 class HealthResponse(TypedDict):
-    """The door is open."""
+    """The API is up."""
 
     status: str

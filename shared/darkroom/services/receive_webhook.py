@@ -19,7 +19,7 @@ from darkroom.domain.predictions import is_final_at_replicate
 from darkroom.domain.references import Reference
 from darkroom.observability import logger
 from darkroom.providers import webhook_signature
-from darkroom.services.finish_job import cancel_orphan
+from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import jobs
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal, NoReturn
 from urllib.parse import quote
 
@@ -18,14 +19,27 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, LookupUnsupported, NotFound, ProviderBusy, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import failure
 from darkroom.domain.jobs import Attempt, Job
-from darkroom.domain.prediction_step import LEASE_SECONDS, RECHECK_SECONDS, Act, Busy, CloseAttempt, Event, Fail, Observation, Poll, Wait, next_action
+from darkroom.domain.prediction_step import (
+    LEASE_SECONDS,
+    RECHECK_SECONDS,
+    Act,
+    Busy,
+    CloseAttempt,
+    CreateResponse,
+    Event,
+    Fail,
+    Observation,
+    Poll,
+    Wait,
+    next_action,
+)
 from darkroom.domain.predictions import Prediction, PredictionRequest
 from darkroom.domain.recovery import running_check_at
 from darkroom.domain.references import Reference
 from darkroom.media import bucket
 from darkroom.observability import logger
-from darkroom.providers import load_provider
-from darkroom.services.finish_job import cancel_orphan
+from darkroom.providers import Provider, load_provider
+from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue
 
@@ -47,7 +61,7 @@ def request_prediction(account: AccountId, job_id: str, *, task_token: str, stat
         _leave(job, task_token)
         return
     with jobs.recording_failures(current):
-        _Step(current, task_token, state_entry).run()
+        _Step(current, task_token, state_entry, now).run()
 
 
 def _leave(job: Job, task_token: str) -> None:
@@ -59,13 +73,21 @@ def _leave(job: Job, task_token: str) -> None:
 class _Step:
     """One invocation: it acts, observes, and decides again, until the workflow is resumed, waits, sleeps or fails."""
 
-    def __init__(self, job: Job, task_token: str, state_entry: str) -> None:
+    def __init__(self, job: Job, task_token: str, state_entry: str, entered_at: datetime) -> None:
         self.job = job
-        self.provider = load_provider(job.model_input.provider)
         self.task_token = task_token
         self.state_entry = state_entry
-        self.entered_at = clock.now()
-        self.receives_webhooks = bool(settings().public_url) and self.provider.SUPPORTS_WEBHOOKS
+        self.entered_at = entered_at
+
+    @cached_property
+    def provider(self) -> Provider:
+        """The job's provider. A canceled job does not load it."""
+        return load_provider(self.job.model_input.provider)
+
+    @property
+    def receives_webhooks(self) -> bool:
+        """Whether the provider reports the end of the prediction by itself."""
+        return bool(settings().public_url) and self.provider.SUPPORTS_WEBHOOKS
 
     def run(self) -> None:
         seen: Observation = Event.ENTERED
@@ -74,7 +96,9 @@ class _Step:
 
     def _act(self, seen: Observation) -> Observation | None:  # noqa: RET503 (every action returns or raises)
         """Do the next action. None: there is no further one in this invocation."""
-        action = next_action(self.job, seen, state_entry=self.state_entry, receives_webhooks=self.receives_webhooks, now=self.entered_at)
+        # Before the first observation nothing is known of the provider, and a canceled job never loads it.
+        receives_webhooks = seen is not Event.ENTERED and self.receives_webhooks
+        action = next_action(self.job, seen, state_entry=self.state_entry, receives_webhooks=receives_webhooks, now=self.entered_at)
         match action:
             case Wait(seconds, has_jitter):
                 factor = random.uniform(1, _JITTER_FACTOR_MAX) if has_jitter else 1  # noqa: S311 (jitter is no secret)
@@ -144,7 +168,7 @@ class _Step:
             now = clock.now()
             jobs.expire_lease(self.job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
             return Event.CREATE_UNANSWERED
-        return self._record_prediction(attempt, created)
+        return CreateResponse(self._record_prediction(attempt, created))
 
     def _record_attempt(self) -> Attempt | None:
         """Begin the next attempt, or retry the one that has no prediction. None: another invocation holds the lease."""

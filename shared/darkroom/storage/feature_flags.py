@@ -1,4 +1,4 @@
-"""Switches of the whole deployment, which an administrator turns without another deployment."""
+"""Feature flags of the whole deployment. An administrator sets them without another deployment."""
 
 from __future__ import annotations
 

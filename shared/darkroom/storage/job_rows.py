@@ -22,7 +22,8 @@ DELETED_PREFIX = "DELETED#"
 class CheckQueue(StrEnum):
     """The hash keys of the index next-check: open jobs, and ended ones, which wait for the end of their retention or were deleted.
 
-    Two keys keep an idle recovery at two queries. One key takes 1,000 writes a second
+    Two keys keep an idle recovery at two queries. Retained and deleted jobs share the limit of a run; the most overdue come first.
+    One key takes 1,000 writes a second
     (docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html), which is about a hundred new jobs a second.
     """
 

@@ -129,7 +129,7 @@ class QueueEntryRow(Row):
 
 
 class FlagRow(Row):
-    """A switch of the whole deployment."""
+    """A feature flag of the whole deployment."""
 
     pk = UnicodeAttribute(hash_key=True, default="FLAG")
     sk = UnicodeAttribute(range_key=True)

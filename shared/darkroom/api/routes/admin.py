@@ -37,7 +37,7 @@ def grant_credits(platform: str, user: str, request: Annotated[GrantRequest, Bod
 @routes.get("/accounts/<platform>/<user>", tags=["administration"])
 @returns({HTTPStatus.OK: responses.BalanceResponse}, problems=(errors.InvalidRequest, errors.NotFound))
 def read_account(platform: str, user: str) -> Response[str]:
-    """Show an administrator the ledger of an account."""
+    """Show an administrator the balance of an account."""
     routes.user().require_admin()
     return json_response(HTTPStatus.OK, balance_response(ledger.balance(account_in_path(platform, user))))
 

@@ -1,0 +1,38 @@
+"""Cancels predictions that no job needs: those of a job that ended without them, and orphans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote
+
+from darkroom.domain.jobs import Job
+from darkroom.observability import Metric, count, logger
+from darkroom.providers import load_provider
+
+
+def cancel_predictions(job: Job) -> None:
+    """Cancel what still runs at the provider for a job that ended without it."""
+    for attempt in job.attempts:
+        if attempt.prediction_id and not attempt.finished_at:
+            with _log_errors(attempt.prediction_id):
+                load_provider(job.model_input.provider).cancel(attempt.prediction_id)
+
+
+def cancel_orphan(job: Job, prediction_id: str) -> None:
+    """Count a prediction that came for this job and is not its own, and stop it, unless it is the prediction of another job."""
+    logger.warning("orphan prediction", job_id=job.job_id, prediction_id=prediction_id)
+    count(Metric.ORPHAN_PREDICTIONS)
+    with _log_errors(prediction_id):
+        provider = load_provider(job.model_input.provider)
+        webhook_url = provider.get(prediction_id).webhook_url
+        if webhook_url is None or f"{job.account}/{job.job_id}/" in unquote(webhook_url):
+            provider.cancel(prediction_id)
+
+
+@contextmanager
+def _log_errors(prediction_id: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 (it ends at its deadline by itself, and nothing may stand between a user and a refund)
+        logger.warning("prediction not stopped", prediction_id=prediction_id, cause=type(error).__name__)
