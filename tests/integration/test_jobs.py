@@ -56,14 +56,14 @@ class TestARecord:
             jobs.read(AccountId("web", "bob"), held_job().job_id)
 
 
-NOTES: dict[str, Callable[[Job], object]] = {
+JOB_WRITES: dict[str, Callable[[Job], object]] = {
     "store_task_token": lambda job: jobs.store_task_token(job, "token", "9999", next_check_at=LATER),
     "begin_attempt": lambda job: jobs.begin_attempt(job, "entry", lease_until=LATER, now=NOON),
     "record_storing": lambda job: jobs.record_storing(job, now=NOON),
     "record_output": lambda job: jobs.record_output(job, OUTPUT),
     "record_failure": lambda job: jobs.record_failure(job, failure(FailureCode.REFUSED)),
 }
-NOTES_OF_AN_ATTEMPT: dict[str, Callable[[Job, Attempt], object]] = {
+ATTEMPT_WRITES: dict[str, Callable[[Job, Attempt], object]] = {
     "retry_attempt": lambda job, attempt: jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER),
     "abandon_attempt": lambda job, attempt: jobs.abandon_attempt(job, attempt, now=NOON),
     "expire_lease": lambda job, attempt: jobs.expire_lease(job, attempt, until=NOON, now=NOON),
@@ -72,15 +72,15 @@ NOTES_OF_AN_ATTEMPT: dict[str, Callable[[Job, Attempt], object]] = {
 }
 
 
-class TestNotes:
-    @pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
+class TestWrites:
+    @pytest.mark.parametrize("note", JOB_WRITES.values(), ids=JOB_WRITES)
     def test_are_taken_while_the_job_is_open_and_raise_its_revision(self, note: Callable[[Job], object]) -> None:
         job = held_job()
 
         assert note(job)
         assert stored(job).revision == job.revision + 1
 
-    @pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
+    @pytest.mark.parametrize("note", JOB_WRITES.values(), ids=JOB_WRITES)
     def test_are_refused_once_the_job_is_final(self, note: Callable[[Job], object]) -> None:
         ended = ledger.resolve(ANN, held_job().job_id, now=NOON)
 
@@ -90,20 +90,20 @@ class TestNotes:
     @pytest.mark.parametrize("name", ["begin_attempt", "record_storing", "record_output", "record_failure"])
     def test_are_taken_once(self, name: str) -> None:
         job = held_job()
-        NOTES[name](job)
+        JOB_WRITES[name](job)
         before = stored(job)
 
-        assert not NOTES[name](job)
+        assert not JOB_WRITES[name](job)
         assert stored(job) == before
 
-    @pytest.mark.parametrize("note", NOTES_OF_AN_ATTEMPT.values(), ids=NOTES_OF_AN_ATTEMPT)
+    @pytest.mark.parametrize("note", ATTEMPT_WRITES.values(), ids=ATTEMPT_WRITES)
     def test_of_an_attempt_are_taken_while_the_job_is_open(self, note: Callable[[Job, Attempt], object]) -> None:
         job = held_job()
 
         assert note(job, attempted(job))
         assert stored(job).revision == job.revision + 2
 
-    @pytest.mark.parametrize("note", NOTES_OF_AN_ATTEMPT.values(), ids=NOTES_OF_AN_ATTEMPT)
+    @pytest.mark.parametrize("note", ATTEMPT_WRITES.values(), ids=ATTEMPT_WRITES)
     def test_of_an_attempt_are_refused_once_the_job_is_final(self, note: Callable[[Job, Attempt], object]) -> None:
         job = held_job()
         attempt = attempted(job)
@@ -116,10 +116,10 @@ class TestNotes:
     def test_of_an_attempt_are_taken_once(self, name: str) -> None:
         job = held_job()
         attempt = attempted(job)
-        NOTES_OF_AN_ATTEMPT[name](job, attempt)
+        ATTEMPT_WRITES[name](job, attempt)
         before = stored(job)
 
-        assert not NOTES_OF_AN_ATTEMPT[name](job, attempt)
+        assert not ATTEMPT_WRITES[name](job, attempt)
         assert stored(job) == before
 
 
