@@ -28,4 +28,4 @@ def test_a_job_runs_through_its_handlers_once_and_hears_two_webhooks() -> None:
 
 
 def test_a_job_enters_no_more_files_than_it_did() -> None:
-    assert len(files_of(trace_job())) <= 51, "a change that needs another file says why"
+    assert len(files_of(trace_job())) <= 50, "a change that needs another file says why"

@@ -11,7 +11,7 @@ from typing import Any
 from darkroom.domain.audit import AccountRecords, GrantMarker, Key, Progress
 from darkroom.domain.errors import DarkroomError
 from darkroom.storage.job_rows import JobRow, to_job
-from darkroom.storage.ledger_rows import ENTRY_PREFIX, to_balance, to_entry
+from darkroom.storage.ledger import ENTRY_PREFIX, to_balance, to_entry
 from darkroom.storage.table import AccountRow, AuditRow, EntryRow, GrantRow, WelcomeRow
 
 _TRIES_MAX = 8

@@ -1,4 +1,4 @@
-"""The record of a job: read it, list it, and write down what was found out.
+"""Reads and lists jobs, and records what is learned about them.
 
 Each `record_*` is one conditional write: a late caller changes nothing. It returns whether the write was done.
 """
@@ -41,7 +41,7 @@ class DueCheck:
 
 
 def read(account: AccountId, job_id: str) -> Job:
-    """Read a job as it is now. Raises NotFound, also for somebody else's."""
+    """Read a job as it is now. Raises NotFound, also for a job of another account."""
     if not is_id(job_id):
         raise NotFound("job")
     try:
@@ -57,9 +57,9 @@ def page(account: AccountId, *, limit: int, cursor: str | None, status: JobStatu
 
 
 def store_task_token(job: Job, token: str, state_entry: str, *, next_check_at: datetime) -> Job | None:
-    """Keep the task token of this state entry, unless a later one has stored one already; gives the job as it is then, or None.
+    """Store the task token of this state entry. Returns the job as it is then, or None if a later entry has stored its token.
 
-    A cancel that was asked for before stands in what this gives; one that comes later finds the token.
+    A cancel requested before shows in the returned job. A cancel requested later finds the token.
     """
     return _update_returning(
         job,
@@ -69,12 +69,12 @@ def store_task_token(job: Job, token: str, state_entry: str, *, next_check_at: d
 
 
 def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job | None:
-    """Ask for the end of an open job, once; gives the job as it is then, or None when it is final. Only the workflow ends it.
+    """Request that the workflow ends an open job. Returns the job as it is then, or None if it is final.
 
-    Recovery looks at it by then, should nobody have been resumed.
+    Recovery checks the job at `next_check_at`, in case the workflow was not resumed.
     """
     actions: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.next_check_at.set(next_check_at)]
-    # A repeat must not put recovery off, or somebody who keeps asking would keep the job open.
+    # A repeated request must not delay the check, or a user who repeats it would keep the job open.
     if requested := _update_returning(job, actions, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
         return requested
     known = read(job.account, job.job_id)
@@ -82,7 +82,7 @@ def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job |
 
 
 def begin_attempt(job: Job, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
-    """Write the next attempt down before it is made. Only one invocation wins; for the others this is None, and for everybody when there were enough."""
+    """Record the next attempt before the provider is called. Returns None if another invocation recorded it, or ATTEMPTS_MAX is reached."""
     if len(job.attempts) >= ATTEMPTS_MAX:
         return None
     attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), state_entry=state_entry, requested_at=now, lease_until=lease_until)
@@ -91,9 +91,9 @@ def begin_attempt(job: Job, state_entry: str, *, lease_until: datetime, now: dat
 
 
 def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
-    """Take an attempt up again that led to no prediction, once its lease is over. Only one invocation wins; for the others this is None.
+    """Repeat an attempt that has no prediction, once its lease is over. Returns None if another invocation repeated it.
 
-    The nonce stays, so that whatever the earlier asking may still bring is known for what it is.
+    The nonce stays, so a webhook of the earlier request is still recognized.
     """
     row = _attempt_row(attempt)
     renewed = replace(attempt, state_entry=state_entry, requested_at=now, lease_until=lease_until, requests_count=attempt.requests_count + 1, abandoned=False)
@@ -112,7 +112,7 @@ def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: 
 
 
 def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
-    """Note that the provider surely created nothing for this attempt, so that it may be asked again. The job is waiting since now."""
+    """Record that the provider created nothing for this attempt, so the request may be repeated. The job waits from now on."""
     row = _attempt_row(attempt)
     return _update(
         job,
@@ -122,7 +122,7 @@ def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
 
 
 def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
-    """Note that whoever asked has given up without an answer, so that after this time others may ask again. The job is waiting since now."""
+    """Record that the request got no answer: after `until` another invocation may repeat it. The job waits from now on."""
     row = _attempt_row(attempt)
     return _update(
         job,
@@ -132,12 +132,12 @@ def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) 
 
 
 def record_waiting(job: Job, *, now: datetime) -> bool:
-    """Note that the job waits for its turn, since now unless it did before."""
+    """Record that the job waits for a slot, from now unless it already waits."""
     return _update(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], IS_OPEN)
 
 
 def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
-    """Note the id of the attempt's prediction: once, by whoever learns it first. The job is processing from then on."""
+    """Record the id of the attempt's prediction, once. The job is processing from then on."""
     row = _attempt_row(attempt)
     return _update(
         job,
@@ -152,24 +152,24 @@ def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: da
 
 
 def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
-    """Note when the attempt's prediction was first known to be finished."""
+    """Record when the attempt's prediction was first known to be finished."""
     row = _attempt_row(attempt)
     return _update(job, [row.finished_at.set(now)], IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist())
 
 
 def record_storing(job: Job, *, now: datetime) -> bool:
-    """Note that storing began, unless it did before or a cancel was asked for before. From then on a cancel comes too late."""
+    """Record that storing began, unless it did before or a cancel was requested. After this the job cannot be canceled."""
     return _update(job, [JobRow.storing_at.set(now)], IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist())
 
 
 def record_output(job: Job, output: Output) -> bool:
-    """Note one more stored output, if it is the next one after those that the caller knows of."""
+    """Record one more stored output, if `job` has all the earlier ones."""
     added = JobRow.outputs.set(JobRow.outputs.append([output_map(output)]))
     return _update(job, [added], IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
 
 
 def record_failure(job: Job, failure: Failure) -> bool:
-    """Note why the job cannot be delivered; the first reason stays."""
+    """Record why the job failed. The first reason stays."""
     return _update(
         job,
         [JobRow.failure_code.set(failure.code.value), JobRow.failure_message.set(failure.message)],
@@ -179,7 +179,7 @@ def record_failure(job: Job, failure: Failure) -> bool:
 
 @contextmanager
 def recording_failures(job: Job) -> Iterator[None]:
-    """Put the reason of a GenerationFailed on the job before the error leaves the step."""
+    """Record the reason of a GenerationFailed on the job, and raise the error again."""
     try:
         yield
     except GenerationFailed as error:
@@ -188,30 +188,30 @@ def recording_failures(job: Job) -> Iterator[None]:
 
 
 def schedule_check(account: AccountId, job_id: str, at: datetime) -> bool:
-    """Have recovery check this open job next at this time, and not before. It changes nothing that a user sees."""
+    """Set when recovery checks this open job next. Users do not see this."""
     return update(key_of(account, job_id), [JobRow.next_check_at.set(at)], IN_OPEN_QUEUE)
 
 
 def leave_open_jobs(job: Job) -> bool:
-    """Take a job that is final and announced out of the open ones. It is retained for `retention_days`, or for ever when that is 0.
+    """Move a final, announced job out of the open queue. It is retained for `retention_days`, or forever when that is 0.
 
-    It changes nothing that a user sees.
+    Users do not see this.
     """
     return update(key_of(job.account, job.job_id), _retention(job), IN_OPEN_QUEUE & ~IS_OPEN)
 
 
 def renew_retention(job: Job) -> bool:
-    """Retain a job as long as today's `retention_days` says."""
+    """Set the retention of a job from the current `retention_days`."""
     return update(key_of(job.account, job.job_id), _retention(job), _IN_ENDED_QUEUE)
 
 
 def schedule_expiry_check(account: AccountId, job_id: str, at: datetime) -> bool:
-    """Have recovery check this retained job next at this time, and not before."""
+    """Set when recovery checks this retained job next."""
     return update(key_of(account, job_id), [JobRow.next_check_at.set(at)], _IN_ENDED_QUEUE)
 
 
 def due_checks(queue: CheckQueue, *, now: datetime, limit: int) -> Iterator[DueCheck]:
-    """Name what recovery should check by now, the most overdue first, at most `limit`. It is one query."""
+    """Yield up to `limit` due checks of a queue, the most overdue first. This is one query."""
     for row in JobRow.next_check.query(queue, JobRow.next_check_at <= now, limit=limit, page_size=limit):
         prefix, _, job_id = row.sk.partition("#")
         yield DueCheck(account_of(row.pk), job_id, is_deleted=f"{prefix}#" == DELETED_PREFIX)

@@ -1,4 +1,4 @@
-"""Credits move here and nowhere else: one verb, one transaction, one promise."""
+"""The ledger: only this module changes a balance, and each function that does so is one transaction."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from pynamodb.expressions.update import Action
+from uuid6 import uuid7
 
 from darkroom.domain.accounts import AccountId, Balance, Entry, new_callback_secret
 from darkroom.domain.errors import FieldError, InsufficientCredits, InvalidRequest, RateLimited, RequestError, TooManyJobs
@@ -20,18 +22,18 @@ from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue
 from darkroom.storage.idempotency import IdempotencyKey, accepted_for, request_write
 from darkroom.storage.job_rows import JobRow, key_of, partition, row_of
-from darkroom.storage.ledger_rows import ENTRY_PREFIX, entry_row, put_entry, to_balance, to_entry
 from darkroom.storage.pagination import Page, read_page
 from darkroom.storage.table import AccountRow, EntryRow, GrantRow, RateWindowRow, WelcomeRow
 from darkroom.storage.transactions import Put, RawItem, Refused, Update, Write, transact, update
 
+ENTRY_PREFIX = "ENTRY#"
 WELCOME_REFERENCE = "welcome"
 _RESOLVE_TRIES_MAX = 8
 _RATE_WINDOW_RETAINED = timedelta(hours=1)
 
 
 def balance(account: AccountId) -> Balance:
-    """Read the balance of an account. Before its first grant an account has nothing, and that is what this says."""
+    """Read the balance of an account. It is zero before the first grant."""
     try:
         return to_balance(AccountRow.get(partition(account), "ACCOUNT", consistent_read=True))
     except AccountRow.DoesNotExist:
@@ -72,22 +74,21 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
 
 
 def resolve(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
-    """Resolve the hold of a job from what its record shows, once, and give the job as it is then.
+    """Resolve the hold of a job from its record, once, and return the job as it is then.
 
-    A job that is final already is given back unchanged: who comes second is told the truth of the record. Raises NotFound, and
-    Refused when others kept writing to the job all the while.
+    A job that is already final is returned unchanged. Raises NotFound, and Refused when other writes to the job made every try fail.
     """
-    slot_is_its_own = True
+    release_slot = True
     for tries_left in reversed(range(_RESOLVE_TRIES_MAX)):
         job = jobs.read(account, job_id)
         if job.status.is_final:
             break
-        freeing = provider_queue.release_write(job) if slot_is_its_own else None
+        release = provider_queue.release_write(job) if release_slot else None
         try:
-            transact(_resolution_writes(job, reason, now) | ({"slot": freeing} if freeing else {}))
+            transact(_resolution_writes(job, reason, now) | ({"slot": release} if release else {}))
         except Refused as refused:
-            # Somebody wrote to the job since it was read; what the record shows now decides. No slot stands between a user and her credits.
-            slot_is_its_own = slot_is_its_own and "slot" not in refused.rows
+            # The job changed after it was read, so it is read again. A slot that cannot be released must not delay the refund.
+            release_slot = release_slot and "slot" not in refused.rows
             if not tries_left:
                 raise
     return jobs.read(account, job_id)
@@ -99,11 +100,11 @@ def grant(account: AccountId, amount: int, *, reason: str, reference: str, now: 
     Raises InvalidRequest when the reference was used for another amount, or when a correction would take more than is available.
     """
     kind = "grant" if amount > 0 else "correction"
-    entry = entry_row(account, kind, now, granted=amount, available=amount, reference=reference, reason=reason)
+    entry = _entry_row(account, kind, now, granted=amount, available=amount, reference=reference, reason=reason)
     marker = GrantRow(partition(account), f"GRANT#{sha256(reference.encode()).hexdigest()}", entry_sk=entry.sk, amount=amount)
     account_update = Update(AccountRow(partition(account)), _grant_actions(amount), AccountRow.available >= -amount if amount < 0 else None)
     try:
-        transact({"account": account_update, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": put_entry(entry)})
+        transact({"account": account_update, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": _put_entry(entry)})
     except Refused as refused:
         if "marker" in refused.rows:
             granted = _earlier_grant(account, marker)
@@ -121,7 +122,7 @@ def welcome(account: AccountId, *, now: datetime) -> bool:
     credits_given, row = settings().welcome_credits, AccountRow(partition(account))
     if not credits_given or _is_welcomed(account):
         return False
-    entry = entry_row(account, "grant", now, granted=credits_given, available=credits_given, reference=WELCOME_REFERENCE)
+    entry = _entry_row(account, "grant", now, granted=credits_given, available=credits_given, reference=WELCOME_REFERENCE)
     marker = WelcomeRow(f"WELCOME#{key_part(account.user)}", account=str(account), entry_sk=entry.sk, amount=credits_given)
     welcomed = AccountRow.welcomed_at.set(AccountRow.welcomed_at | now)
     try:
@@ -129,11 +130,11 @@ def welcome(account: AccountId, *, now: datetime) -> bool:
             {
                 "account": Update(row, [*_grant_actions(credits_given), welcomed], None),
                 "marker": Put(marker, WelcomeRow.pk.does_not_exist()),
-                "entry": put_entry(entry),
+                "entry": _put_entry(entry),
             }
         )
     except Refused:
-        # Somebody else was quicker, or the user came from another platform before. Either way nobody need ask again.
+        # Another request granted them first, or the user was welcomed on another platform. The account need not be tried again.
         update(row, [welcomed])
         return False
     logger.info("welcome credits granted", account=str(account), credits=credits_given)
@@ -179,7 +180,7 @@ def rate_limited(*, now: datetime) -> RateLimited:
 
 
 def _hold_entry(job: Job, now: datetime) -> Put:
-    return put_entry(entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id))
+    return _put_entry(_entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id))
 
 
 def _grant_actions(amount: int) -> list[Action]:
@@ -205,11 +206,11 @@ def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[
         AccountRow.revision.add(1),
     ]
     changes = {"available": decided.refunded, "held": -job.held, "spent": decided.charged}
-    entry = entry_row(job.account, "settle" if decided.charged else "release", now, job_id=job.job_id, **changes)
+    entry = _entry_row(job.account, "settle" if decided.charged else "release", now, job_id=job.job_id, **changes)
     return {
         "job": Update(key_of(job.account, job.job_id), _end_actions(decided, now), JobRow.revision == job.revision),
         "account": Update(AccountRow(partition(job.account)), moved, AccountRow.held >= job.held),
-        "entry": put_entry(entry),
+        "entry": _put_entry(entry),
     }
 
 
@@ -237,3 +238,34 @@ def _earlier_grant(account: AccountId, marker: GrantRow) -> Entry:
     if earlier.amount != marker.amount:
         raise InvalidRequest([FieldError("reference", "This reference was used for another amount. Use a new one.")])
     return to_entry(EntryRow.get(partition(account), earlier.entry_sk, consistent_read=True))
+
+
+def to_entry(row: EntryRow) -> Entry:
+    """Read an entry from its row."""
+    return Entry(
+        entry_id=row.sk.removeprefix(ENTRY_PREFIX),
+        kind=row.kind,
+        granted=int(row.granted),
+        available=int(row.available),
+        held=int(row.held),
+        spent=int(row.spent),
+        job_id=row.job_id,
+        reference=row.reference,
+        created_at=row.created_at,
+    )
+
+
+def to_balance(row: AccountRow) -> Balance:
+    """Read the balance from an account's row, which may have been made before its first credits."""
+    counters = (row.available, row.held, row.spent, row.granted, row.in_flight, row.jobs_total)
+    return Balance(*(int(counter or 0) for counter in counters))
+
+
+def _entry_row(account: AccountId, kind: str, now: datetime, **changes: Any) -> EntryRow:  # noqa: ANN401 (credits and names)
+    """Write down a new entry: the signed changes that its transaction makes."""
+    return EntryRow(partition(account), f"{ENTRY_PREFIX}{uuid7()}", kind=kind, created_at=now, **changes)
+
+
+def _put_entry(row: EntryRow) -> Put:
+    """Put an entry where none is: an entry is never changed."""
+    return Put(row, EntryRow.pk.does_not_exist())
