@@ -17,11 +17,11 @@ READ_TIMEOUT_SECONDS = 10
 
 
 class AddressRefused(Exception):
-    """The connection led to an address that is not public. It is no OSError, which urllib3 would take for a passing trouble."""
+    """The connected address is not public. This is not an OSError, because urllib3 would retry an OSError."""
 
 
 def _public_only(connected: socket.socket) -> socket.socket:
-    """Look at the connected socket, so that a name which changes its address between check and use gains nothing."""
+    """Check the address of the connected socket, because a name may resolve differently between check and use."""
     address = ip_address(connected.getpeername()[0])
     if not address.is_global or address.is_multicast:
         connected.close()

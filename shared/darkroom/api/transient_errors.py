@@ -1,4 +1,4 @@
-"""Which errors are trouble of AWS's that passes, so that the same request may succeed later. Everything else is a bug, or a wrong permission."""
+"""Tells the AWS errors after which the same request may succeed later. Every other error is a bug or a missing permission."""
 
 from __future__ import annotations
 

@@ -62,10 +62,10 @@ class ModelInput:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request to the provider, written down before it is made. The nonce is in the webhook's URL.
+    """One attempt to get a prediction, recorded before the provider is called. The nonce is part of the webhook's URL.
 
-    Until `lease_until` whoever wrote it may still be asking, or what was asked for may not show yet. `abandoned` says that none of the
-    askings made anything.
+    Until `lease_until` the request may still be in progress, or its prediction may not be listed yet. `abandoned` means that no request
+    of this attempt has created a prediction.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""What a provider says about the work it was asked for, in the words of all providers."""
+"""Requests to a provider and its answers, in one form for all providers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from darkroom.domain.jobs import ATTEMPTS_MAX, Job, ModelInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionRequest:
-    """What a provider is asked for, by one attempt of a job.
+    """What one attempt of a job requests from a provider.
 
-    `created_after` is before anything can have come of it. `key_prefix` is where in the bucket a provider that answers with the files
-    themselves puts them: `0.png`, `1.png`, and so on.
+    No prediction of the attempt is older than `created_after`. A provider that answers with files instead of links stores them in the bucket
+    under `key_prefix`, as `0.png`, `1.png`, and so on.
     """
 
     model_input: ModelInput
@@ -27,7 +27,7 @@ class PredictionRequest:
 
 
 class PredictionStatus(StrEnum):
-    """Running covers whatever is not final at the provider."""
+    """The status of a prediction. Every status that is not final at the provider is `RUNNING`."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -36,10 +36,10 @@ class PredictionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One piece of work at a provider.
+    """One prediction, as its provider reports it.
 
-    `outputs` are links that die soon, or the keys of what the provider has put into the bucket itself. `webhook_url` says whom it is for,
-    where it is told. `retryable` says that it was interrupted by no fault of what was asked for, so that asking once more may help.
+    `outputs` are links that expire soon, or keys of files that the adapter has stored in the bucket. `webhook_url` identifies the attempt;
+    not every provider reports it. `retryable` means that the provider interrupted the prediction, so another one may succeed.
     """
 
     prediction_id: str
@@ -50,21 +50,21 @@ class Prediction:
     retryable: bool = False
 
 
-# Less than this is no time for another prediction.
+# With less time left, another prediction is not worth its cost.
 _RETRY_SECONDS_MIN = 5
 _POLL_SECONDS_MIN = 5.0
 _POLL_SECONDS_MAX = 30.0
 
 
 def may_retry(job: Job, prediction: Prediction, *, now: datetime) -> bool:
-    """Tell whether an interrupted prediction may be asked for once more: each is paid for, so there is one retry, while there is time for it."""
+    """Tell whether to request another prediction. There is one retry, because each prediction costs money, and only before the deadline."""
     return prediction.retryable and len(job.attempts) < ATTEMPTS_MAX and now + timedelta(seconds=_RETRY_SECONDS_MIN) <= job.deadline_at
 
 
 def poll_seconds(elapsed: timedelta) -> float:
-    """How long to wait before looking again at a prediction that nobody will call about: a quarter of the time since it was asked for, within bounds.
+    """Return the seconds until the next poll of a prediction without webhooks: a quarter of the time since its request, from 5 to 30.
 
-    So a quarter of an hour takes about forty looks.
+    A prediction of 15 minutes is polled about 40 times.
     """
     return max(_POLL_SECONDS_MIN, min(elapsed.total_seconds() / 4, _POLL_SECONDS_MAX))
 

@@ -61,7 +61,7 @@ def get(prediction_id: str) -> Prediction:
 
 
 def cancel(prediction_id: str) -> None:
-    """Stop a task, or throw away one that is over. One that is not there any more is stopped."""
+    """Cancel a running task, or delete a finished one. A task that does not exist counts as canceled."""
     try:
         _call_about_task(lambda client: client.tasks.delete(prediction_id))
     except ProviderUnavailable as error:

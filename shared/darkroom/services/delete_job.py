@@ -1,4 +1,4 @@
-"""How a job is deleted: its record, and everything under its prefix in the bucket. Its ledger entries stay."""
+"""Deletes jobs: the record, and everything under its prefix in the bucket. The ledger entries stay."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _PURGE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 30)
 def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
     """Delete a final job and its media. Raises NotFound, and JobIsOpen while it has not ended and been announced.
 
-    The record goes first, and leaves a mark by which recovery purges the media once more when no invocation can write any: neither a crash
-    in between nor a late invocation leaves something behind.
+    The record is deleted first, and a mark is written in the same transaction. Recovery finds the mark and deletes the media again, when no
+    invocation can still be writing any. So a crash or a late invocation leaves no media behind.
     """
     job = jobs.read(account, job_id)
     if not job.status.is_final:
@@ -36,7 +36,7 @@ def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
             }
         )
     except Refused as refused:
-        # A mark that is there already was made by an earlier, unanswered try.
+        # An existing mark means that an earlier try succeeded without an answer.
         if "mark" not in refused.rows:
             jobs.read(account, job_id)
             raise JobIsOpen("The job has ended, and that is being announced. Delete it in a moment.") from refused
@@ -44,7 +44,7 @@ def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
 
 
 def purge_media(account: AccountId, job_id: str, *, next_check_at: datetime) -> None:
-    """Delete what may still be in the bucket of a deleted job, and forget the job. If that fails, it is looked at again at this time."""
+    """Delete the remaining media of a deleted job, then its mark. If that fails, recovery tries again at `next_check_at`."""
     mark = DeletedRow(partition(account), DELETED_PREFIX + job_id)
     if update(mark, [DeletedRow.next_check_at.set(next_check_at)], DeletedRow.pk.exists()):
         bucket.delete_all(account, job_id)
@@ -52,9 +52,9 @@ def purge_media(account: AccountId, job_id: str, *, next_check_at: datetime) -> 
 
 
 def delete_if_expired(account: AccountId, job_id: str, *, next_check_at: datetime, now: datetime) -> bool:
-    """Delete a kept job whose retention is over, and say whether it was. If that fails, it is looked at again at this time.
+    """Delete a job whose retention is over. Returns whether it was deleted. If that fails, recovery tries again at `next_check_at`.
 
-    A retention that has become longer since the job ended keeps it longer; one that has become shorter counts for jobs that end from now on.
+    When `retention_days` was raised after the job ended, the job is retained longer. A lower value applies to jobs that end later.
     """
     if not jobs.schedule_expiry_check(account, job_id, next_check_at):
         return False

@@ -1,4 +1,4 @@
-"""How a job ends, wherever it ends: resolve, announce, leave the open jobs. Each of the three may be repeated."""
+"""Finishes jobs: resolve the hold, announce the end, leave the open queue. Each of the three may be repeated."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from darkroom.storage import jobs, ledger
 
 
 def finish(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
-    """Resolve the job's hold from its record, announce it, and take it out of the open jobs. A job stays open until it is announced.
+    """Resolve the job's hold from its record, announce the end, and move the job out of the open queue.
 
-    What may still run at the provider for a job that ended without it is stopped. That comes after the resolution: the credits do not wait for
-    the provider, and no prediction is recorded on a job that is final, so none is overlooked.
+    The job stays in the queue until it is announced, so recovery repeats what a crash left undone. Predictions of a job that did not complete
+    are canceled. This happens after the resolution, so the refund does not wait for the provider.
     """
     job = ledger.resolve(account, job_id, reason=reason, now=now)
     if job.status is not JobStatus.COMPLETED:
