@@ -1,4 +1,4 @@
-"""Schemathesis against a running stack: no 5xx, no answer that is not described, nobody who is not signed in, and what the schemas say is so."""
+"""Runs Schemathesis against a running stack. It checks for 5xx answers, undescribed answers, missing authentication, and schema violations."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _RECOVERY = "RecoverJobsFunction"
 
 
 class FaultProfile:
-    """Has the provider be as bad as may be and recovery come every few seconds, and kills the invocations of some function when it is told to."""
+    """Sets every fault of the simulated provider, runs recovery every few seconds, and kills invocations of a function on request."""
 
     def __init__(self, stack: LocalStack, *, seed: int, recovery_seconds: float = 10.0) -> None:
         self._stack = stack
