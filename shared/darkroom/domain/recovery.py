@@ -1,4 +1,4 @@
-"""What recovery does about an open job that it looks at."""
+"""Decides what recovery does about an open job."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from enum import Enum, auto
 
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 
-# No invocation of a stopped execution lives longer than the longest time-out of a function, so nobody writes to the job after it.
+# The longest time-out of a function. This long after an execution was stopped, none of its invocations can still write to the job.
 FUNCTION_TIMEOUT_SECONDS_MAX = 150
 CHECK_INTERVAL_SECONDS = 60
-# An execution that was stopped by hand tells nobody, so running ones are looked at now and then.
+# An execution that an operator stopped sends no event, so running jobs are checked at this interval.
 RUNNING_CHECK_INTERVAL_SECONDS = 120
 
 
 class Action(Enum):
-    """What to do."""
+    """What recovery does about a job."""
 
     START = auto()
     CHECK_LATER = auto()
@@ -27,28 +27,30 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do now, and when to look again if the job is still open then."""
+    """What to do now, and when to check the job again if it is still open."""
 
     action: Action
     next_check_at: datetime
 
 
 def over_at(job: Job) -> datetime:
-    """Tell by when a running job should be over: its deadline, one wait, and storing with its last try."""
+    """Return when a running job must have ended: after its deadline, one wait, and storing with its last try."""
     return job.deadline_at + timedelta(seconds=job.wait_seconds + STORING_SECONDS_MAX + FUNCTION_TIMEOUT_SECONDS_MAX)
 
 
 def running_check_at(job: Job, now: datetime) -> datetime:
-    """Tell when to look next at a job whose execution runs."""
+    """Return when to check a job whose execution runs."""
     return min(over_at(job), now + timedelta(seconds=RUNNING_CHECK_INTERVAL_SECONDS))
 
 
 def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | None, now: datetime) -> Decision:
     """Decide about a job from its record and the state of its execution.
 
-    Final but not announced: end it again, which announces it. Never started: start it, and end it when that did not help until its time was
-    over. Running past its time: stop it, once, because it does not run afterwards. Asleep although a cancel was asked for: resume it. Stopped
-    without resolving: end it from the record, but not before every invocation of it is surely gone.
+    - Final but not announced: END, which announces it.
+    - Never started: START, or END after `over_at`.
+    - Running after `over_at`: STOP.
+    - Waiting although a cancel was requested: RESUME.
+    - Execution ended, job still open: END, but only after FUNCTION_TIMEOUT_SECONDS_MAX.
     """
     soon = now + timedelta(seconds=CHECK_INTERVAL_SECONDS)
     if job.status.is_final:
@@ -58,7 +60,7 @@ def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | Non
     if running:
         if now >= over_at(job):
             return Decision(Action.STOP, soon)
-        asleep_in_vain = job.cancel_wins and job.task_token is not None
-        return Decision(Action.RESUME, soon) if asleep_in_vain else Decision(Action.CHECK_LATER, running_check_at(job, now))
+        waits_after_cancel = job.cancel_wins and job.task_token is not None
+        return Decision(Action.RESUME, soon) if waits_after_cancel else Decision(Action.CHECK_LATER, running_check_at(job, now))
     quiet_at = (stopped_at or now) + timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX)
     return Decision(Action.END, soon) if now >= quiet_at else Decision(Action.CHECK_LATER, quiet_at)

@@ -12,7 +12,7 @@ from darkroom.providers import load_provider
 
 
 def cancel_predictions(job: Job) -> None:
-    """Cancel what still runs at the provider for a job that ended without it."""
+    """Cancel the predictions of a job that ended before they did."""
     for attempt in job.attempts:
         if attempt.prediction_id and not attempt.finished_at:
             with _log_errors(attempt.prediction_id):
@@ -20,7 +20,7 @@ def cancel_predictions(job: Job) -> None:
 
 
 def cancel_orphan(job: Job, prediction_id: str) -> None:
-    """Count a prediction that came for this job and is not its own, and stop it, unless it is the prediction of another job."""
+    """Count a prediction that has this job's webhook URL but is not recorded on it. Cancel it, unless it belongs to another job."""
     logger.warning("orphan prediction", job_id=job.job_id, prediction_id=prediction_id)
     count(Metric.ORPHAN_PREDICTIONS)
     with _log_errors(prediction_id):

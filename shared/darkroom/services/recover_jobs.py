@@ -21,12 +21,12 @@ from darkroom.storage.job_rows import CheckQueue
 from darkroom.storage.jobs import DueCheck
 
 _CHECK_INTERVAL = timedelta(seconds=CHECK_INTERVAL_SECONDS)
-# What the calls for one job may take at the worst that is not beyond all measure.
+# The time that the calls for one job take in a bad case.
 _ONE_JOB_MILLISECONDS = 15_000
 
 
 def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
-    """Check every job that is due, while there is time. Two runs at once do what one does: each step is bound by the record."""
+    """Check every job that is due, while there is time. Two runs at once are safe, because each write is conditional."""
 
     def is_late() -> bool:
         return remaining_milliseconds() < _ONE_JOB_MILLISECONDS
@@ -43,7 +43,7 @@ def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
 
 
 def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
-    """Do what is due about one job. Each of these reschedules its job first, so one that fails delays no other."""
+    """Do what is due about one job. The job is rescheduled first, so a job that fails does not delay the others."""
     if queue is CheckQueue.OPEN:
         _recover(due.account, due.job_id, now)
     elif due.is_deleted:
