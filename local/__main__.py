@@ -29,7 +29,7 @@ Sign in as a user and as an administrator, grant credits, submit a job, read the
   curl -s {api}/jobs -H "Authorization: Bearer $TOKEN"
 
 Ctrl-C stops everything.
-"""  # noqa: E501 (lines to paste)
+"""
 
 
 def main(arguments: list[str]) -> int:
@@ -53,12 +53,28 @@ def _run() -> int:
 
     signal.signal(signal.SIGTERM, stop)
     real = RealReplicate.from_environment(os.environ)
-    api_port, aws_port, replicate_port = _port("PORT", 3000), _port("AWS_PORT", 4566), _port("REPLICATE_PORT", 3001)
+    api_port, aws_port, replicate_port = (
+        _port("PORT", 3000),
+        _port("AWS_PORT", 4566),
+        _port("REPLICATE_PORT", 3001),
+    )
     print("Starting the stack from template.yaml …", flush=True)
-    with LocalStack(api_port=api_port, aws_port=aws_port, replicate_port=replicate_port, real_replicate=real) as stack:
+    with LocalStack(
+        api_port=api_port, aws_port=aws_port, replicate_port=replicate_port, real_replicate=real
+    ) as stack:
         signal.signal(signal.SIGINT, stop)
-        about = _describe(real) if real else f"simulated; PUT {stack.replicate_url}/faults sets what goes wrong"
-        urls = {"api": stack.api_url, "aws": stack.aws_url, "replicate": stack.replicate_url, "runway": stack.runway_url, "webui": stack.stable_diffusion_url}
+        about = (
+            _describe(real)
+            if real
+            else f"simulated; PUT {stack.replicate_url}/faults sets what goes wrong"
+        )
+        urls = {
+            "api": stack.api_url,
+            "aws": stack.aws_url,
+            "replicate": stack.replicate_url,
+            "runway": stack.runway_url,
+            "webui": stack.stable_diffusion_url,
+        }
         print(_ADDRESSES.format(**urls, about=about), flush=True)
         stopping.wait()
         print("\nStopping …", flush=True)
@@ -66,7 +82,11 @@ def _run() -> int:
 
 
 def _describe(real: RealReplicate) -> str:
-    how = f"it calls {real.public_url}" if real.public_url else "without a PUBLIC_URL Darkroom polls it"
+    how = (
+        f"it calls {real.public_url}"
+        if real.public_url
+        else "without a PUBLIC_URL Darkroom polls it"
+    )
     return f"the real one: what it runs is on your bill; {how}"
 
 
@@ -84,7 +104,9 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except PortTaken as error:
-        sys.exit(f"{error}. PORT, AWS_PORT and REPLICATE_PORT move the API, AWS and Replicate to other ports.")
+        sys.exit(
+            f"{error}. PORT, AWS_PORT and REPLICATE_PORT move the API, AWS and Replicate to other ports."
+        )
     except (EmulatorUnavailable, FileNotFoundError, InvalidVariable) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

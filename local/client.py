@@ -40,7 +40,11 @@ class Client:
 
     def call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 (requests' own options, a JSON document)
         """Call the API. Returns the document of the response, or None if it has no body."""
-        response = self._session.request(method, f"{self._api_url}{path}", timeout=_TIMEOUT_SECONDS, **options)
+        response = self._session.request(
+            method, f"{self._api_url}{path}", timeout=_TIMEOUT_SECONDS, **options
+        )
         if not response.ok:
-            raise requests.HTTPError(f"{method} {path}: {response.status_code} {response.text}", response=response)
+            raise requests.HTTPError(
+                f"{method} {path}: {response.status_code} {response.text}", response=response
+            )
         return response.json() if response.content else None

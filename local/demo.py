@@ -41,8 +41,22 @@ class DemoJob:
 
 
 DEMO_JOBS = (
-    DemoJob("flux-1.1-pro", {"prompt": "a lighthouse at dawn, oil on canvas", "output_format": "png"}, "completed", 15, 0, 1),
-    DemoJob("flux-schnell", {"prompt": "four seasons in the same valley", "num_outputs": 4, "aspect_ratio": "3:2"}, "completed", 40, 0, 4),
+    DemoJob(
+        "flux-1.1-pro",
+        {"prompt": "a lighthouse at dawn, oil on canvas", "output_format": "png"},
+        "completed",
+        15,
+        0,
+        1,
+    ),
+    DemoJob(
+        "flux-schnell",
+        {"prompt": "four seasons in the same valley", "num_outputs": 4, "aspect_ratio": "3:2"},
+        "completed",
+        40,
+        0,
+        4,
+    ),
     DemoJob("flux-schnell", {"prompt": "flag me, please"}, "failed", 0, 10, 0),
 )
 
@@ -69,18 +83,28 @@ def main() -> int:
 def _run(stack: LocalStack, console: Console) -> None:
     ann = Client(stack.api_url, stack.token("ann"))
     admin = Client(stack.api_url, stack.token("grace", groups=["admin"]))
-    admin.post("/accounts/web/ann/credits", {"amount": _GRANTED_CREDITS, "reason": "demo", "reference": "demo"})
-    console.print(f"The API is at {stack.api_url}. ann is signed in and has {_GRANTED_CREDITS} credits.\n")
+    admin.post(
+        "/accounts/web/ann/credits",
+        {"amount": _GRANTED_CREDITS, "reason": "demo", "reference": "demo"},
+    )
+    console.print(
+        f"The API is at {stack.api_url}. ann is signed in and has {_GRANTED_CREDITS} credits.\n"
+    )
     before = ann.get("/credits")
 
-    submitted = [ann.post("/jobs", {"template": demo_job.template, "parameters": demo_job.parameters})["id"] for demo_job in DEMO_JOBS]
+    submitted = [
+        ann.post("/jobs", {"template": demo_job.template, "parameters": demo_job.parameters})["id"]
+        for demo_job in DEMO_JOBS
+    ]
     jobs = _wait_until_final(ann, submitted, console)
     files = [_save(job) for job in jobs]
     after = ann.get("/credits")
     console.print(_table(jobs, files), "", _ledger_table(before, after), "", sep="\n")
     _check_jobs(jobs, files)
     _check_ledger(after, list(ann.pages("/credits/entries", "entries")))
-    console.print(f"The ledger balances: {' + '.join(str(after[name]) for name in _SUMS[1:])} = {after['granted']}, and so do the sums of the entries.")
+    console.print(
+        f"The ledger balances: {' + '.join(str(after[name]) for name in _SUMS[1:])} = {after['granted']}, and so do the sums of the entries."
+    )
     console.print(f"The images are in {OUTPUT_DIRECTORY}/.")
 
 
@@ -127,7 +151,9 @@ def _table(jobs: list[dict[str, Any]], files: list[list[Path]]) -> Table:
     table = _narrow_table("job", "template", "status", "seconds", *_RECEIPT, "files")
     for job, saved in zip(jobs, files, strict=True):
         credits_ = job["credits"]
-        color = {"completed": "green", "failed": "red", "processing": "cyan"}.get(job["status"], "white")
+        color = {"completed": "green", "failed": "red", "processing": "cyan"}.get(
+            job["status"], "white"
+        )
         seconds = job["processing_seconds"]
         table.add_row(
             job["id"][-6:],
@@ -157,10 +183,24 @@ def _narrow_table(*names: str) -> Table:
 
 def _check_jobs(jobs: list[dict[str, Any]], files: list[list[Path]]) -> None:
     for demo_job, job, saved in zip(DEMO_JOBS, jobs, files, strict=True):
-        seen = (job["status"], job["credits"]["charged"], job["credits"]["refunded"], len(job["outputs"]), len(saved))
-        expected = (demo_job.status, demo_job.charged, demo_job.refunded, demo_job.images, 2 * demo_job.images)
+        seen = (
+            job["status"],
+            job["credits"]["charged"],
+            job["credits"]["refunded"],
+            len(job["outputs"]),
+            len(saved),
+        )
+        expected = (
+            demo_job.status,
+            demo_job.charged,
+            demo_job.refunded,
+            demo_job.images,
+            2 * demo_job.images,
+        )
         if seen != expected:
-            raise DemoFailed(f"{demo_job.template} “{demo_job.parameters['prompt']}” ended as {seen}, not as {expected}")
+            raise DemoFailed(
+                f"{demo_job.template} “{demo_job.parameters['prompt']}” ended as {seen}, not as {expected}"
+            )
 
 
 def _check_ledger(account: dict[str, int], entries: list[dict[str, Any]]) -> None:

@@ -39,13 +39,20 @@ class RealReplicate:
 
         Returns None without a token. Raises InvalidVariable.
         """
-        token, public_url = environment.get("REPLICATE_API_TOKEN"), environment.get("PUBLIC_URL", "").rstrip("/")
+        token, public_url = (
+            environment.get("REPLICATE_API_TOKEN"),
+            environment.get("PUBLIC_URL", "").rstrip("/"),
+        )
         if not token:
             return None
         if not token.startswith("r8_"):
-            raise InvalidVariable("REPLICATE_API_TOKEN must be a token of Replicate's, which begins with r8_.")
+            raise InvalidVariable(
+                "REPLICATE_API_TOKEN must be a token of Replicate's, which begins with r8_."
+            )
         if public_url and not _is_origin(public_url):
-            raise InvalidVariable("PUBLIC_URL must be an https URL without a path, which leads to the API of this machine.")
+            raise InvalidVariable(
+                "PUBLIC_URL must be an https URL without a path, which leads to the API of this machine."
+            )
         return cls(token=token, public_url=public_url or None)
 
     @property
@@ -76,12 +83,21 @@ class RealReplicate:
         """
         if self.public_url is None:
             return None
-        return replicate.Client(bearer_token=self.token, base_url=self.base_url).webhooks.default.secret.get().key
+        return (
+            replicate.Client(bearer_token=self.token, base_url=self.base_url)
+            .webhooks.default.secret.get()
+            .key
+        )
 
 
 def _is_origin(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme == "https" and bool(parts.hostname) and url == f"https://{parts.netloc}" and parts.username is None
+        return (
+            parts.scheme == "https"
+            and bool(parts.hostname)
+            and url == f"https://{parts.netloc}"
+            and parts.username is None
+        )
     except ValueError:
         return False

@@ -19,7 +19,11 @@ from local.cloudformation.aws_endpoint import LocalAws
 from local.cloudformation.queues import Pollers, read_mappings
 from local.cloudformation.resources import Resources
 from local.cloudformation.schedules import ScheduleRunner, read_schedules
-from local.cloudformation.seeding import LOCAL_STABLE_DIFFUSION_LOGIN, fill_secrets, local_parameters
+from local.cloudformation.seeding import (
+    LOCAL_STABLE_DIFFUSION_LOGIN,
+    fill_secrets,
+    local_parameters,
+)
 from local.cloudformation.state_machines import stop_executions
 from local.cloudformation.template import read_template, translate
 from local.lambda_runtime.concurrency import ExecutionEnvironments
@@ -67,14 +71,25 @@ class LocalStack:
         self._exit_stack = ExitStack()
         with self._exit_stack:
             self._real_replicate = real_replicate
-            self._start(build_dir.resolve(), (api_port, aws_port, replicate_port), parameters or {}, runtime_dir.resolve(), log_dir.resolve())
+            self._start(
+                build_dir.resolve(),
+                (api_port, aws_port, replicate_port),
+                parameters or {},
+                runtime_dir.resolve(),
+                log_dir.resolve(),
+            )
             self._exit_stack = self._exit_stack.pop_all()
 
     def __enter__(self) -> Self:
         """Return the running stack."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Stop the stack."""
         self.stop()
 
@@ -102,7 +117,13 @@ class LocalStack:
 
         Raises pydantic.ValidationError.
         """
-        request = {"user": user, "platform": platform, "groups": list(groups), "expires_in_seconds": expires_in_seconds, "token_use": token_use}
+        request = {
+            "user": user,
+            "platform": platform,
+            "groups": list(groups),
+            "expires_in_seconds": expires_in_seconds,
+            "token_use": token_use,
+        }
         return self._issuer.issue(TokenRequest.model_validate(request))
 
     def physical_id(self, logical_id: str) -> str:
@@ -126,7 +147,14 @@ class LocalStack:
         """The functions of the stack by their physical names."""
         return self._functions
 
-    def _start(self, build_dir: Path, ports: tuple[int, int, int], parameters: Mapping[str, str], runtime_dir: Path, log_dir: Path) -> None:
+    def _start(
+        self,
+        build_dir: Path,
+        ports: tuple[int, int, int],
+        parameters: Mapping[str, str],
+        runtime_dir: Path,
+        log_dir: Path,
+    ) -> None:
         api_port, aws_port, replicate_port = ports
         template = read_template(build_dir)
         api_server = self._stop_later(HttpServer(api_port), HttpServer.stop)
@@ -135,7 +163,9 @@ class LocalStack:
         replicate = self._real_replicate or self._simulated_replicate(replicate_port)
         self.replicate_url = replicate.base_url
         self.runway_url = self._start_simulator(SimulatedRunway()).base_url
-        self.stable_diffusion_url = self._start_simulator(SimulatedStableDiffusion(login=LOCAL_STABLE_DIFFUSION_LOGIN)).base_url
+        self.stable_diffusion_url = self._start_simulator(
+            SimulatedStableDiffusion(login=LOCAL_STABLE_DIFFUSION_LOGIN)
+        ).base_url
 
         aws.start()
         values = local_parameters(
@@ -148,7 +178,14 @@ class LocalStack:
         if self._real_replicate:
             values |= self._real_replicate.parameters
         values |= parameters
-        self._resources = Resources(translate(template, values), values, stack_name=STACK_NAME, build_dir=build_dir, api_url=self.api_url, client=self.client)
+        self._resources = Resources(
+            translate(template, values),
+            values,
+            stack_name=STACK_NAME,
+            build_dir=build_dir,
+            api_url=self.api_url,
+            client=self.client,
+        )
         self._resources.create()
         self._fill_secrets(replicate)
         variables = self._real_replicate.environment if self._real_replicate else {}
@@ -156,7 +193,10 @@ class LocalStack:
 
         log_dir.mkdir(parents=True, exist_ok=True)
         self._environments = self._stop_later(
-            ExecutionEnvironments(self._functions, runtime_dir=install_runtime(runtime_dir), log_dir=log_dir), ExecutionEnvironments.close
+            ExecutionEnvironments(
+                self._functions, runtime_dir=install_runtime(runtime_dir), log_dir=log_dir
+            ),
+            ExecutionEnvironments.close,
         )
         self._stop_later(self.client("stepfunctions"), stop_executions)
         aws.serve_invocations(self._environments)
@@ -165,8 +205,12 @@ class LocalStack:
         api_server.serve(TokenEndpoint(self._issuer, api))
 
         mappings = read_mappings(self._resources, self.client("sqs"))
-        pollers = self._stop_later(Pollers(mappings, self._environments, self.client("sqs")), Pollers.stop)
-        self._schedule_runner = self._stop_later(ScheduleRunner(read_schedules(self._resources), self._environments), ScheduleRunner.stop)
+        pollers = self._stop_later(
+            Pollers(mappings, self._environments, self.client("sqs")), Pollers.stop
+        )
+        self._schedule_runner = self._stop_later(
+            ScheduleRunner(read_schedules(self._resources), self._environments), ScheduleRunner.stop
+        )
         pollers.start()
         self._schedule_runner.start()
 
@@ -182,14 +226,21 @@ class LocalStack:
     def _fill_secrets(self, replicate: RealReplicate | SimulatedReplicate) -> None:
         secretsmanager = self.client("secretsmanager")
         if isinstance(replicate, RealReplicate):
-            fill_secrets(self._resources, secretsmanager, token=replicate.token, webhook_secret=replicate.webhook_secret())
+            fill_secrets(
+                self._resources,
+                secretsmanager,
+                token=replicate.token,
+                webhook_secret=replicate.webhook_secret(),
+            )
         else:
             fill_secrets(self._resources, secretsmanager, webhook_secret=replicate.webhook_secret)
 
     def _read_api(self) -> HttpApi:
         ((logical_id, properties),) = self._resources.of_type(_API).items()
         stages = self._resources.of_type("AWS::ApiGatewayV2::Stage").values()
-        stage = next((stage["StageName"] for stage in stages if stage["ApiId"] == logical_id), "$default")
+        stage = next(
+            (stage["StageName"] for stage in stages if stage["ApiId"] == logical_id), "$default"
+        )
         return HttpApi(logical_id, stage, properties["Body"], self._environments, self.aws_url)
 
     def _stop_later[Part](self, part: Part, end: Callable[[Part], None]) -> Part:

@@ -52,14 +52,20 @@ def client(service: str) -> Any:
 @pytest.fixture
 def aws() -> Iterator[None]:
     """An empty AWS account that holds what the template keeps: the table, the bucket, the bus, the secrets."""
-    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}):
+    with mock_aws(
+        config={"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+    ):
         forget_settings()
         table = TEMPLATE["Resources"]["Table"]["Properties"]
-        client("dynamodb").create_table(TableName=os.environ["TABLE_NAME"], **{name: table[name] for name in _TABLE_PROPERTIES})
+        client("dynamodb").create_table(
+            TableName=os.environ["TABLE_NAME"], **{name: table[name] for name in _TABLE_PROPERTIES}
+        )
         client("s3").create_bucket(Bucket=os.environ["MEDIA_BUCKET"])
         client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
         client("events").create_event_bus(Name=os.environ["EVENT_BUS_NAME"])
-        client("secretsmanager").create_secret(Name=os.environ["REPLICATE_TOKEN_SECRET"], SecretString="r8_test")
+        client("secretsmanager").create_secret(
+            Name=os.environ["REPLICATE_TOKEN_SECRET"], SecretString="r8_test"
+        )
         client("secretsmanager").create_secret(Name=os.environ["REPLICATE_WEBHOOK_SECRET"])
         yield
     forget_settings()
@@ -71,7 +77,9 @@ def simulated_replicate(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     with SimulatedReplicate() as replicate:
         monkeypatch.setenv("REPLICATE_BASE_URL", f"{replicate.base_url}/v1")
         monkeypatch.setenv("DELIVERY_HOSTS", replicate.base_url.removeprefix("http://"))
-        client("secretsmanager").put_secret_value(SecretId=os.environ["REPLICATE_WEBHOOK_SECRET"], SecretString=replicate.webhook_secret)
+        client("secretsmanager").put_secret_value(
+            SecretId=os.environ["REPLICATE_WEBHOOK_SECRET"], SecretString=replicate.webhook_secret
+        )
         forget_settings()
         yield replicate
 
@@ -92,17 +100,29 @@ class Workflow:
 def workflow(aws: None, monkeypatch: pytest.MonkeyPatch) -> Workflow:
     """Create the state machine of workflow.asl.yaml, its Lambda tasks calling the handlers in functions/."""
     broken: dict[str, Callable[[Any], Any]] = {}
-    monkeypatch.setattr(LambdaSimpleBackend, "invoke", lambda _, function, __, body, ___, response_headers: _invoke(function, body, response_headers, broken))
+    monkeypatch.setattr(
+        LambdaSimpleBackend,
+        "invoke",
+        lambda _, function, __, body, ___, response_headers: _invoke(
+            function, body, response_headers, broken
+        ),
+    )
     role = client("iam").get_role(RoleName="any")["Role"]["Arn"]
     substitutions = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
-    arns = {key: _arn_of(value["Ref"].removesuffix(".Alias")) for key, value in substitutions.items()}
-    text = re.sub(r"\$\{(\w+)\}", lambda match: arns[match[1]], (ROOT / "workflow.asl.yaml").read_text())
+    arns = {
+        key: _arn_of(value["Ref"].removesuffix(".Alias")) for key, value in substitutions.items()
+    }
+    text = re.sub(
+        r"\$\{(\w+)\}", lambda match: arns[match[1]], (ROOT / "workflow.asl.yaml").read_text()
+    )
     definition = yaml_parse(text)
     for state in definition["States"].values():
         for retry in state.get("Retry", []):
             retry |= {"IntervalSeconds": 1, "BackoffRate": 1}
     name = os.environ["STATE_MACHINE_ARN"].rpartition(":")[2]
-    client("stepfunctions").create_state_machine(name=name, definition=json.dumps(definition), roleArn=role)
+    client("stepfunctions").create_state_machine(
+        name=name, definition=json.dumps(definition), roleArn=role
+    )
     return Workflow(definition, broken)
 
 
@@ -138,7 +158,15 @@ def substituted(value: Any) -> Any:
     """Put the variables of each `Fn::Sub` into its text, as a person would write it: `event-bus/${EventBus}`."""
     match value:
         case {"Fn::Sub": [str(text), dict(variables)]}:
-            return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda match: _as_text(variables[match[1]]) if match[1] in variables else match[0], text)}
+            return {
+                "Fn::Sub": re.sub(
+                    r"\$\{(\w+)\}",
+                    lambda match: (
+                        _as_text(variables[match[1]]) if match[1] in variables else match[0]
+                    ),
+                    text,
+                )
+            }
         case dict():
             return {key: substituted(part) for key, part in value.items()}
         case list():
@@ -168,7 +196,12 @@ def _arn_of(logical_id: str) -> str:
     return f"arn:aws:lambda:us-east-1:123456789012:function:{folder_of(logical_id)}"
 
 
-def _invoke(function_arn: str, body: bytes | str, response_headers: dict[str, str], broken: dict[str, Callable[[Any], Any]]) -> bytes:
+def _invoke(
+    function_arn: str,
+    body: bytes | str,
+    response_headers: dict[str, str],
+    broken: dict[str, Callable[[Any], Any]],
+) -> bytes:
     name = function_arn.rpartition(":")[2]
     event = json.loads(body)
     try:
@@ -176,6 +209,10 @@ def _invoke(function_arn: str, body: bytes | str, response_headers: dict[str, st
     except Exception as error:  # noqa: BLE001 (so does Lambda)
         # Lambda reports an exception as a document with these names.
         response_headers["x-amz-function-error"] = "Unhandled"
-        failed = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": traceback.format_exc().splitlines()}
+        failed = {
+            "errorMessage": str(error),
+            "errorType": type(error).__name__,
+            "stackTrace": traceback.format_exc().splitlines(),
+        }
         return json.dumps(failed).encode()
     return json.dumps(result).encode()

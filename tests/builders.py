@@ -25,17 +25,38 @@ ANN = AccountId("web", "ann")
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 
 
-def image_job(*, account: AccountId = ANN, template: str = "flux-schnell", now: datetime | None = None, **parameters: Any) -> Job:
+def image_job(
+    *,
+    account: AccountId = ANN,
+    template: str = "flux-schnell",
+    now: datetime | None = None,
+    **parameters: Any,
+) -> Job:
     """A job that is not written anywhere yet."""
-    prices = Prices(settings().default_image_credit_cost, settings().default_video_credit_cost, settings().high_quality_multiplier)
+    prices = Prices(
+        settings().default_image_credit_cost,
+        settings().default_video_credit_cost,
+        settings().high_quality_multiplier,
+    )
     available = catalog.template(template)
-    checked = check_parameters(available, {"prompt": "a lighthouse at dawn", **parameters}, prompt_characters_max=5_000)
-    return new_job(available, checked, account=account, job_id=str(uuid7()), prices=prices, now=now or datetime.now(UTC))
+    checked = check_parameters(
+        available, {"prompt": "a lighthouse at dawn", **parameters}, prompt_characters_max=5_000
+    )
+    return new_job(
+        available,
+        checked,
+        account=account,
+        job_id=str(uuid7()),
+        prices=prices,
+        now=now or datetime.now(UTC),
+    )
 
 
 def open_account(credits: int, account: AccountId = ANN) -> AccountId:
     """An account with credits available."""
-    ledger.grant(account, credits, reason="welcome", reference=f"opening {account}", now=datetime.now(UTC))
+    ledger.grant(
+        account, credits, reason="welcome", reference=f"opening {account}", now=datetime.now(UTC)
+    )
     return account
 
 
@@ -52,7 +73,14 @@ def stored(job: Job) -> Job:
 
 
 def http_event(
-    method: str, path: str, *, body: object = None, user: str | None = "ann", headers: dict[str, str] | None = None, query: str = "", **claims: str
+    method: str,
+    path: str,
+    *,
+    body: object = None,
+    user: str | None = "ann",
+    headers: dict[str, str] | None = None,
+    query: str = "",
+    **claims: str,
 ) -> dict[str, Any]:
     """An HTTP API event, payload format 2.0, as the authorizer lets it through for this user."""
     event: dict[str, Any] = {
@@ -61,22 +89,36 @@ def http_event(
         "rawPath": path,
         "rawQueryString": query,
         "headers": {"content-type": "application/json", **(headers or {})},
-        "queryStringParameters": dict(part.split("=", 1) for part in query.split("&")) if query else None,
-        "requestContext": {"http": {"method": method, "path": path, "sourceIp": "127.0.0.1"}, "requestId": "request", "stage": "$default"},
+        "queryStringParameters": dict(part.split("=", 1) for part in query.split("&"))
+        if query
+        else None,
+        "requestContext": {
+            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
+            "requestId": "request",
+            "stage": "$default",
+        },
         "body": body if isinstance(body, str) or body is None else json.dumps(body),
         "isBase64Encoded": False,
     }
     if user is not None:
-        event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": user, "token_use": "id", **claims}, "scopes": None}}
+        event["requestContext"]["authorizer"] = {
+            "jwt": {"claims": {"sub": user, "token_use": "id", **claims}, "scopes": None}
+        }
     return event
 
 
 def call_api(method: str, path: str, **event: Any) -> tuple[int, Any, dict[str, str]]:
     """Call the api function, and give the status, the document and the headers of its answer."""
     answer = handler_of("api")(http_event(method, path, **event), CONTEXT)
-    must_be_as_described(method, path, answer["statusCode"], answer["headers"], answer.get("body") or "")
+    must_be_as_described(
+        method, path, answer["statusCode"], answer["headers"], answer.get("body") or ""
+    )
     text, headers = answer.get("body"), answer["headers"]
-    return answer["statusCode"], json.loads(text) if text and "json" in headers["Content-Type"] else text or None, headers
+    return (
+        answer["statusCode"],
+        json.loads(text) if text and "json" in headers["Content-Type"] else text or None,
+        headers,
+    )
 
 
 def until[Result](look: Callable[[], Result | None], *, seconds: float = 20.0) -> Result:

@@ -47,12 +47,23 @@ def fetched(package: Package, home: Path) -> Path:
 def _packed(package: Package, folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
-        raise NotHere(f"npm, which fetches {package.name}, is not installed (Debian: apt-get install npm)")
+        raise NotHere(
+            f"npm, which fetches {package.name}, is not installed (Debian: apt-get install npm)"
+        )
     command = [npm, "pack", package.name, "--ignore-scripts", "--pack-destination", str(folder)]
     try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=_FETCHING_SECONDS_MAX)
+        subprocess.run(
+            command,
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_FETCHING_SECONDS_MAX,
+        )
     except subprocess.TimeoutExpired as error:
-        raise NotHere(f"npm did not fetch {package.name} within {_FETCHING_SECONDS_MAX} seconds") from error
+        raise NotHere(
+            f"npm did not fetch {package.name} within {_FETCHING_SECONDS_MAX} seconds"
+        ) from error
     except subprocess.CalledProcessError as error:
         raise NotHere(f"npm cannot fetch {package.name}: {error.stderr.strip()}") from error
     (archive,) = folder.glob("*.tgz")
@@ -62,7 +73,9 @@ def _packed(package: Package, folder: Path) -> Path:
 def _unpacked(package: Package, archive: Path, folder: Path) -> Path:
     found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != package.integrity:
-        raise NotGenuine(f"{package.name} has the integrity {found}, and {package.integrity} is pinned")
+        raise NotGenuine(
+            f"{package.name} has the integrity {found}, and {package.integrity} is pinned"
+        )
     with tarfile.open(archive) as members:
         members.extractall(folder, filter="data")
     return folder / "package" / package.folder

@@ -35,11 +35,15 @@ def local_environment(port: str) -> dict[str, str]:
     try:
         tables = account.client("dynamodb", url).list_tables()["TableNames"]
     except EndpointConnectionError:
-        raise LedgerUnreadable(f"Nothing answers at {url}. Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod") from None
+        raise LedgerUnreadable(
+            f"Nothing answers at {url}. Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod"
+        ) from None
     except (BotoCoreError, ClientError, ResponseParserError) as error:
         raise LedgerUnreadable(f"What answers at {url} is not AWS: {error}") from None
     if len(tables) != 1:
-        raise LedgerUnreadable(f"What answers at {url} is not Darkroom: it has {len(tables)} tables.")
+        raise LedgerUnreadable(
+            f"What answers at {url} is not Darkroom: it has {len(tables)} tables."
+        )
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": account.ACCESS_KEY_ID,
@@ -58,12 +62,16 @@ def stack_environment(stack: str) -> dict[str, str]:
     except (BotoCoreError, ClientError) as error:
         raise LedgerUnreadable(f"The stack {stack} cannot be read: {error}") from None
     except KeyError:
-        raise LedgerUnreadable(f"The stack {stack} is not Darkroom: it has no output TableName.") from None
+        raise LedgerUnreadable(
+            f"The stack {stack} is not Darkroom: it has no output TableName."
+        ) from None
 
 
 def audit_all(environment: Mapping[str, str]) -> int:
     """Audit every account of the table that the environment names, print what was found, and give the exit status."""
-    unused = {setting.name.upper(): "" for setting in fields(Settings) if setting.default is MISSING}
+    unused = {
+        setting.name.upper(): "" for setting in fields(Settings) if setting.default is MISSING
+    }
     os.environ.update({**unused, **environment})
     # The table's name is read with the module.
     from darkroom.services import audit_accounts  # noqa: PLC0415
@@ -91,7 +99,11 @@ def main() -> int:
         sys.stderr.write("usage: PYTHONPATH=shared python -m tools.audit [STACK]\n")
         return 2
     try:
-        return audit_all(stack_environment(arguments[0]) if arguments else local_environment(os.environ.get("AWS_PORT", _PORT)))
+        return audit_all(
+            stack_environment(arguments[0])
+            if arguments
+            else local_environment(os.environ.get("AWS_PORT", _PORT))
+        )
     except (LedgerUnreadable, PynamoDBException) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -100,7 +112,12 @@ def main() -> int:
 def _counted(records: AccountRecords) -> Counter[str]:
     counts = Counter(accounts=1, entries=len(records.entries), jobs=len(records.jobs))
     if records.balance:
-        counts.update({f"credits {name}": getattr(records.balance, name) for name in ("granted", "available", "held", "spent")})
+        counts.update(
+            {
+                f"credits {name}": getattr(records.balance, name)
+                for name in ("granted", "available", "held", "spent")
+            }
+        )
     return counts
 
 
@@ -110,7 +127,16 @@ def _line(mismatch: Mismatch) -> str:
 
 
 def _summary(tally: Mapping[str, int]) -> str:
-    names = ("accounts", "entries", "jobs", "credits granted", "credits available", "credits held", "credits spent", "mismatches")
+    names = (
+        "accounts",
+        "entries",
+        "jobs",
+        "credits granted",
+        "credits available",
+        "credits held",
+        "credits spent",
+        "mismatches",
+    )
     return "".join(f"{name:<18}{tally[name]:>12,}\n" for name in names)
 
 

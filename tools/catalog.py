@@ -15,7 +15,17 @@ from darkroom.catalog.parsing import BrokenTemplate
 from darkroom.domain.pricing import Prices
 from darkroom.domain.templates import Template
 
-_COLUMNS = ("template", "version", "category", "model", "credits", "credits for more", "expected", "at most", "use")
+_COLUMNS = (
+    "template",
+    "version",
+    "category",
+    "model",
+    "credits",
+    "credits for more",
+    "expected",
+    "at most",
+    "use",
+)
 
 
 def main() -> int:
@@ -56,7 +66,9 @@ def _more(template: Template, prices: Prices) -> dict[str, int]:
     """Price each value of each parameter that by itself changes the price, together with what the rules ask for with it."""
     usual = template.cost(template.defaults, prices)
     found: dict[str, int] = {}
-    for name, value in [(name, value) for name, schema in template.parameters.items() for value in _values(schema)]:
+    for name, value in [
+        (name, value) for name, schema in template.parameters.items() for value in _values(schema)
+    ]:
         changed = template.defaults | {name: value}
         with_it = {
             other: schema["const"]
@@ -67,7 +79,9 @@ def _more(template: Template, prices: Prices) -> dict[str, int]:
         }
         price = template.cost(changed | template.preset(changed) | with_it, prices)
         if price != usual:
-            found[" with ".join(f"{key}={value}" for key, value in ({name: value} | with_it).items())] = price
+            found[
+                " with ".join(f"{key}={value}" for key, value in ({name: value} | with_it).items())
+            ] = price
     return found
 
 

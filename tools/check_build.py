@@ -30,7 +30,10 @@ def faults(directory: Path, architecture: str) -> Iterator[str]:
             yield f"{module}: has no unchecked compiled code"
     for extension in extensions:
         header = extension.read_bytes()[:64]
-        if int.from_bytes(header[_MACHINE_OFFSET : _MACHINE_OFFSET + 2], "little") != _MACHINES[architecture]:
+        if (
+            int.from_bytes(header[_MACHINE_OFFSET : _MACHINE_OFFSET + 2], "little")
+            != _MACHINES[architecture]
+        ):
             yield f"{extension}: is not for {architecture}"
 
 

@@ -28,7 +28,11 @@ def put_secrets(
 ) -> None:
     """Put the values into the secrets that the stack's outputs name; `others` are by output. Putting the same again changes nothing."""
     secrets = secrets or boto3.client("secretsmanager")
-    values = {"ReplicateTokenSecretArn": token, "ReplicateWebhookSecretArn": webhook_secret, **(others or {})}
+    values = {
+        "ReplicateTokenSecretArn": token,
+        "ReplicateWebhookSecretArn": webhook_secret,
+        **(others or {}),
+    }
     for name, value in values.items():
         if _current(secrets, outputs[name]) != value:
             secrets.put_secret_value(SecretId=outputs[name], SecretString=value)
@@ -37,21 +41,33 @@ def put_secrets(
 def others_of(environment: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
     """Read the values of the other providers' secrets. Raises ValueError for a provider that the stack does not have."""
     variables = _variables()
-    found = {output: environment[variable] for output, variable in variables.items() if environment.get(variable)}
+    found = {
+        output: environment[variable]
+        for output, variable in variables.items()
+        if environment.get(variable)
+    }
     for output in found.keys() - outputs.keys():
-        raise ValueError(f"{variables[output]} is for a provider that the stack does not have. Deploy it with that provider's address first.")
+        raise ValueError(
+            f"{variables[output]} is for a provider that the stack does not have. Deploy it with that provider's address first."
+        )
     return found
 
 
 def _variables() -> dict[str, str]:
     """Return the environment variable of each provider's secret by the output that names the secret, as the template's metadata says."""
     resources = yaml_parse(_TEMPLATE.read_text())["Resources"]
-    return {f"{name}Arn": resource["Metadata"]["SecretVariable"] for name, resource in resources.items() if "SecretVariable" in resource.get("Metadata", {})}
+    return {
+        f"{name}Arn": resource["Metadata"]["SecretVariable"]
+        for name, resource in resources.items()
+        if "SecretVariable" in resource.get("Metadata", {})
+    }
 
 
 def webhook_secret_of(token: str, base_url: str | None = None) -> str:
     """Ask Replicate what it signs this account's webhooks with (replicate.com/docs/topics/webhooks/verify-webhook)."""
-    secret = replicate.Client(bearer_token=token, base_url=base_url).webhooks.default.secret.get().key
+    secret = (
+        replicate.Client(bearer_token=token, base_url=base_url).webhooks.default.secret.get().key
+    )
     if not secret:
         raise ValueError("Replicate has no webhook secret for this account")
     return secret

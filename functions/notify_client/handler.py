@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -26,7 +30,9 @@ _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_fail
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Call for each message; what fails stays in the queue and comes again, until it goes to the dead letters."""
-    return process_partial_response(event=event, record_handler=_notify, processor=_processor, context=context)
+    return process_partial_response(
+        event=event, record_handler=_notify, processor=_processor, context=context
+    )
 
 
 def _notify(record: SQSRecord) -> None:

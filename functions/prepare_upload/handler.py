@@ -30,4 +30,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.post("/uploads/<upload_id>/complete")
 def complete_upload(upload_id: str) -> Response[str]:
     """Make the image that was sent fit to be an input. Completing again gives the same answer."""
-    return json_response(HTTPStatus.OK, upload_response(complete(current_user(app.claims()).account, upload_id)))
+    return json_response(
+        HTTPStatus.OK, upload_response(complete(current_user(app.claims()).account, upload_id))
+    )

@@ -29,4 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def receive_prediction() -> Response[str]:
     """Verify the webhook, record what it says, and resume the workflow."""
     reference = app.current_event.query_string_parameters.get("job")
-    return json_response(HTTPStatus.OK, {"noted": receive_webhook(reference, app.current_event.headers, app.raw_body())})
+    return json_response(
+        HTTPStatus.OK,
+        {"noted": receive_webhook(reference, app.current_event.headers, app.raw_body())},
+    )

@@ -26,5 +26,7 @@ class RequestPredictionInput(JobKey):
 def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
     """Request the job's prediction, or check how it is doing."""
     account, job_id = key_of_event(event)
-    state_entry = state_entry_name(datetime.fromisoformat(event["entered_at"]), event["retry_count"])
+    state_entry = state_entry_name(
+        datetime.fromisoformat(event["entered_at"]), event["retry_count"]
+    )
     request_prediction(account, job_id, task_token=event["task_token"], state_entry=state_entry)

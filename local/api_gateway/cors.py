@@ -26,11 +26,18 @@ class Cors:
 
     def is_preflight(self, request: Request) -> bool:
         """Return whether the request is a browser's preflight."""
-        return request.method == "OPTIONS" and "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
+        return (
+            request.method == "OPTIONS"
+            and "Origin" in request.headers
+            and "Access-Control-Request-Method" in request.headers
+        )
 
     def preflight_response(self) -> Response:
         """Respond to a preflight. `add_headers` adds the allowed origin."""
-        return Response(status=HTTPStatus.NO_CONTENT, headers={name: value for name, value in self._preflight.items() if value})
+        return Response(
+            status=HTTPStatus.NO_CONTENT,
+            headers={name: value for name, value in self._preflight.items() if value},
+        )
 
     def add_headers(self, request: Request, response: Response) -> None:
         """Add the headers that name the allowed origin.
@@ -38,7 +45,9 @@ class Cors:
         API Gateway drops the CORS headers of the function's own response.
         """
         if not self.is_preflight(request):
-            for name in [name for name, _ in response.headers if name.lower().startswith("access-control-")]:
+            for name in [
+                name for name, _ in response.headers if name.lower().startswith("access-control-")
+            ]:
                 del response.headers[name]
         origin = request.headers.get("Origin")
         if origin is None or not ("*" in self._origins or origin in self._origins):

@@ -31,22 +31,38 @@ _INTEGRATIONS_MAX = 64
 class _Refused(Exception):
     """A response of API Gateway itself."""
 
-    def __init__(self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(text)
-        self.response = Response(json.dumps({"message": text}), status, headers, content_type="application/json")
+        self.response = Response(
+            json.dumps({"message": text}), status, headers, content_type="application/json"
+        )
 
 
 class HttpApi:
     """A WSGI application that responds as the deployed API would."""
 
-    def __init__(self, api_id: str, stage: str, body: Mapping[str, Any], environments: ExecutionEnvironments, aws_url: str) -> None:
+    def __init__(
+        self,
+        api_id: str,
+        stage: str,
+        body: Mapping[str, Any],
+        environments: ExecutionEnvironments,
+        aws_url: str,
+    ) -> None:
         """Read the resolved OpenAPI body of an AWS::ApiGatewayV2::Api."""
         schemes = body.get("components", {}).get("securitySchemes", {})
-        self.authorizers = {name: JwtAuthorizer(scheme["x-amazon-apigateway-authorizer"], aws_url) for name, scheme in schemes.items()}
+        self.authorizers = {
+            name: JwtAuthorizer(scheme["x-amazon-apigateway-authorizer"], aws_url)
+            for name, scheme in schemes.items()
+        }
         self._api_id = api_id
         self._stage = stage
         self._routes = read_routes(body)
-        self._cors = Cors(body["x-amazon-apigateway-cors"]) if "x-amazon-apigateway-cors" in body else None
+        self._cors = (
+            Cors(body["x-amazon-apigateway-cors"]) if "x-amazon-apigateway-cors" in body else None
+        )
         self._environments = environments
         self._integrations = ThreadPoolExecutor(_INTEGRATIONS_MAX, "integration")
 
@@ -64,7 +80,11 @@ class HttpApi:
 
     def _respond(self, request: Request) -> Response:
         match = self._routes.find(request.method, request.path)
-        if self._cors and self._cors.is_preflight(request) and (match is None or _handles_preflight(match.route)):
+        if (
+            self._cors
+            and self._cors.is_preflight(request)
+            and (match is None or _handles_preflight(match.route))
+        ):
             return self._cors.preflight_response()
         if match is None:
             return _Refused(HTTPStatus.NOT_FOUND, "Not Found").response
@@ -76,7 +96,9 @@ class HttpApi:
 
     def _payload(self, request: Request, match: Match, identity: Identity | None) -> bytes:
         if (request.content_length or 0) <= BODY_BYTES_MAX:
-            payload = json.dumps(event_of(request, match, identity, api_id=self._api_id, stage=self._stage)).encode()
+            payload = json.dumps(
+                event_of(request, match, identity, api_id=self._api_id, stage=self._stage)
+            ).encode()
             if len(payload) <= PAYLOAD_BYTES_MAX:
                 return payload
         raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
@@ -118,5 +140,7 @@ def _handles_preflight(route: Route) -> bool:
 
 def _challenge(error: Unauthorized) -> dict[str, str]:
     description = str(error)
-    detail = f' scope="" error="invalid_token" error_description="{description}"' if description else ""
+    detail = (
+        f' scope="" error="invalid_token" error_description="{description}"' if description else ""
+    )
     return {"WWW-Authenticate": f"Bearer{detail}"}

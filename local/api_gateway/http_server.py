@@ -24,7 +24,9 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port), backlog=128)
     except OSError as error:
-        raise PortTaken(f"Port {port} of {HOST} cannot be had: {os.strerror(error.errno or 0)}") from error
+        raise PortTaken(
+            f"Port {port} of {HOST} cannot be had: {os.strerror(error.errno or 0)}"
+        ) from error
 
 
 class _Handler(MotoRequestHandler):  # type: ignore[misc]
@@ -48,8 +50,17 @@ class HttpServer:
 
     def serve(self, application: Application) -> None:
         """Serve waiting and new requests, each in its own thread."""
-        self._server = make_server(HOST, self.port, application, threaded=True, request_handler=_Handler, fd=self._socket.fileno())
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self._server = make_server(
+            HOST,
+            self.port,
+            application,
+            threaded=True,
+            request_handler=_Handler,
+            fd=self._socket.fileno(),
+        )
+        Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
 
     def stop(self) -> None:
         """Release the port."""

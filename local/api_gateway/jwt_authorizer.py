@@ -73,7 +73,10 @@ class JwtAuthorizer:
         granted = str(claims.get("scope") or claims.get("scp") or "").split()
         if scopes and not set(scopes) & set(granted):
             raise Forbidden
-        return Identity({name: claim_text(value) for name, value in claims.items()}, [s for s in scopes if s in granted] or None)
+        return Identity(
+            {name: claim_text(value) for name, value in claims.items()},
+            [s for s in scopes if s in granted] or None,
+        )
 
     def _check(self, claims: Mapping[str, Any]) -> None:
         now = time.time()
@@ -85,13 +88,18 @@ class JwtAuthorizer:
             raise Unauthorized("the token has an invalid audience")
         if not isinstance(expires_at := claims.get("exp"), int | float) or expires_at <= now:
             raise Unauthorized("the token has expired")
-        if any(isinstance(since := claims.get(name), int | float) and since > now for name in ("nbf", "iat")):
+        if any(
+            isinstance(since := claims.get(name), int | float) and since > now
+            for name in ("nbf", "iat")
+        ):
             raise Unauthorized("the token is not valid yet")
 
     def _fetch_keys(self) -> KeySet:
         with self._lock:
             if self._keys is None:
-                self._keys = KeySet.import_key_set(cast("KeySetSerialization", _fetch_json(self._keys_url())))
+                self._keys = KeySet.import_key_set(
+                    cast("KeySetSerialization", _fetch_json(self._keys_url()))
+                )
             return self._keys
 
     def _keys_url(self) -> str:

@@ -32,7 +32,9 @@ class MalformedResponse(Exception):
     """The function's response is invalid; HTTP APIs turn it into 500."""
 
 
-def event_of(request: Request, match: Match, identity: Identity | None, *, api_id: str, stage: str) -> dict[str, Any]:
+def event_of(
+    request: Request, match: Match, identity: Identity | None, *, api_id: str, stage: str
+) -> dict[str, Any]:
     """Make the event for a request. HTTP APIs decode the path and pass the query string raw."""
     headers = _headers(request)
     query = request.query_string.decode("latin-1")
@@ -56,7 +58,9 @@ def event_of(request: Request, match: Match, identity: Identity | None, *, api_i
     return event
 
 
-def _context(request: Request, match: Match, identity: Identity | None, *, api_id: str, stage: str) -> dict[str, Any]:
+def _context(
+    request: Request, match: Match, identity: Identity | None, *, api_id: str, stage: str
+) -> dict[str, Any]:
     now = time.time()
     host = request.headers.get("Host", "")
     context: dict[str, Any] = {
@@ -78,7 +82,9 @@ def _context(request: Request, match: Match, identity: Identity | None, *, api_i
         "timeEpoch": int(now * 1000),
     }
     if identity:
-        context["authorizer"] = {"jwt": {"claims": dict(identity.claims), "scopes": identity.scopes}}
+        context["authorizer"] = {
+            "jwt": {"claims": dict(identity.claims), "scopes": identity.scopes}
+        }
     return context
 
 
@@ -87,7 +93,9 @@ def response_of(payload: bytes) -> Response:
     response = json.loads(payload or b"null")
     if not isinstance(response, dict) or "statusCode" not in response:
         # Without a status code, HTTP APIs send the whole response as the body of a 200.
-        text = response if isinstance(response, str) else json.dumps(response, separators=(",", ":"))
+        text = (
+            response if isinstance(response, str) else json.dumps(response, separators=(",", ":"))
+        )
         return Response(text, HTTPStatus.OK, content_type="application/json")
     headers = Headers()
     for name, value in (response.get("headers") or {}).items():
@@ -124,7 +132,12 @@ def _join_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _body(body: bytes, content_type: str) -> dict[str, Any]:
     media_type = content_type.partition(";")[0].strip().lower()
-    if not media_type or media_type.startswith("text/") or media_type in _TEXT_TYPES or media_type.endswith(_TEXT_SUFFIXES):
+    if (
+        not media_type
+        or media_type.startswith("text/")
+        or media_type in _TEXT_TYPES
+        or media_type.endswith(_TEXT_SUFFIXES)
+    ):
         try:
             return {"body": body.decode(), "isBase64Encoded": False}
         except UnicodeDecodeError:
@@ -147,6 +160,10 @@ def _decode_body(response: dict[str, Any]) -> bytes:
 
 
 def _status(code: object) -> int:
-    if isinstance(code, bool) or not isinstance(code, int | str) or not _STATUS.fullmatch(str(code)):
+    if (
+        isinstance(code, bool)
+        or not isinstance(code, int | str)
+        or not _STATUS.fullmatch(str(code))
+    ):
         raise MalformedResponse(f"not a status code: {code}")
     return int(code)

@@ -74,7 +74,9 @@ class _Router:
     def __init__(self, routes: Iterable[Route], end: str) -> None:
         self._end = end
         # Of two rules for one path werkzeug takes the first; API Gateway prefers a method to ANY.
-        rules = [self._rule(route) for route in sorted(routes, key=lambda route: route.method == "ANY")]
+        rules = [
+            self._rule(route) for route in sorted(routes, key=lambda route: route.method == "ANY")
+        ]
         rule_map = Map(rules, merge_slashes=False, converters={"greedy": _GreedyConverter})
         self._adapter = rule_map.bind("localhost")
 
@@ -87,7 +89,9 @@ class _Router:
 
     def _rule(self, route: Route) -> Rule:
         if not _PATH.fullmatch(route.path):
-            raise ValueError(f"{route.key}: a path variable is one whole segment, {{name}}; only the last one is greedy")
+            raise ValueError(
+                f"{route.key}: a path variable is one whole segment, {{name}}; only the last one is greedy"
+            )
         template = re.sub(r"\{(\w+)\+\}", r"<greedy:\1>", route.path)
         template = re.sub(r"\{(\w+)\}", r"<\1>", template)
         methods = None if route.method == "ANY" else [route.method]
@@ -137,11 +141,15 @@ def _read(paths: Mapping[str, Mapping[str, Any]], schemes: Mapping[str, Any]) ->
                 yield _route(method, path, operation, schemes)
 
 
-def _route(method: str, path: str, operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> Route:
+def _route(
+    method: str, path: str, operation: Mapping[str, Any], schemes: Mapping[str, Any]
+) -> Route:
     integration = operation[_INTEGRATION]
     found = _FUNCTION_IN_URI.fullmatch(str(integration["uri"]))
     if not found or str(integration.get("payloadFormatVersion")) != "2.0":
-        raise ValueError(f"{method} {path}: only Lambda proxies of payload format 2.0 are known here")
+        raise ValueError(
+            f"{method} {path}: only Lambda proxies of payload format 2.0 are known here"
+        )
     authorizer, scopes = _authorization(operation, schemes)
     timeout_ms = int(integration.get("timeoutInMillis", _INTEGRATION_SECONDS_DEFAULT * 1000))
     return Route(
@@ -155,7 +163,9 @@ def _route(method: str, path: str, operation: Mapping[str, Any], schemes: Mappin
     )
 
 
-def _authorization(operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+def _authorization(
+    operation: Mapping[str, Any], schemes: Mapping[str, Any]
+) -> tuple[str | None, tuple[str, ...]]:
     """Return the first authorizer that the API has, and its scopes.
 
     SAM writes the authorizer NONE for a public route, which is not a security scheme of the API.

@@ -59,7 +59,11 @@ class TokenIssuer:
             claims["cognito:groups"] = request.groups
         client_id = self._authorizer.audience[0]
         if request.token_use == "access":  # noqa: S105
-            claims |= {"client_id": client_id, "username": request.user, "scope": "aws.cognito.signin.user.admin"}
+            claims |= {
+                "client_id": client_id,
+                "username": request.user,
+                "scope": "aws.cognito.signin.user.admin",
+            }
         else:
             claims |= {"aud": client_id, "cognito:username": request.user}
             if request.platform is not None:
@@ -89,13 +93,28 @@ class TokenEndpoint:
         try:
             token = self._issuer.issue(TokenRequest.model_validate_json(request.get_data()))
         except ValidationError as error:
-            fields = [{"field": ".".join(map(str, item["loc"])) or "body", "message": item["msg"]} for item in error.errors()]
-            return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(f"{f['field']}: {f['message']}" for f in fields), errors=fields)
+            fields = [
+                {"field": ".".join(map(str, item["loc"])) or "body", "message": item["msg"]}
+                for item in error.errors()
+            ]
+            return _problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "; ".join(f"{f['field']}: {f['message']}" for f in fields),
+                errors=fields,
+            )
         except LookupError as error:
             return _problem(HTTPStatus.CONFLICT, str(error))
         return Response(json.dumps({"token": token}), content_type="application/json")
 
 
-def _problem(status: HTTPStatus, detail: str, errors: list[dict[str, str]] | None = None) -> Response:
-    document = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail, **({"errors": errors} if errors else {})}
+def _problem(
+    status: HTTPStatus, detail: str, errors: list[dict[str, str]] | None = None
+) -> Response:
+    document = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        **({"errors": errors} if errors else {}),
+    }
     return Response(json.dumps(document), status, content_type="application/problem+json")

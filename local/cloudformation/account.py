@@ -28,7 +28,9 @@ def client(service: str, endpoint_url: str) -> Client:
 
     Each client has its own session, because boto3's shared session is not thread-safe.
     """
-    session = boto3.Session(aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION)
+    session = boto3.Session(
+        aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION
+    )
     config = Config(connect_timeout=5, read_timeout=70, retries={"total_max_attempts": 1})
     if service == "s3":
         # By default botocore signs URLs of this region the old way, which S3 refuses for new

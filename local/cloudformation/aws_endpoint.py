@@ -82,7 +82,9 @@ class LocalAws:
         Raises PortTaken, and RuntimeError if another one runs.
         """
         if not _ONE_PER_PROCESS.acquire(blocking=False):
-            raise RuntimeError("one process can hold one local AWS at a time: moto's state is the process's")
+            raise RuntimeError(
+                "one process can hold one local AWS at a time: moto's state is the process's"
+            )
         try:
             self._server = HttpServer(port)
         except BaseException:
@@ -96,7 +98,11 @@ class LocalAws:
     def start(self) -> None:
         """Serve an empty account."""
         # A proxy of this machine must not get requests to the machine's own addresses.
-        own = {"MOTO_PORT": str(self._server.port), "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
+        own = {
+            "MOTO_PORT": str(self._server.port),
+            "NO_PROXY": "localhost,127.0.0.1",
+            "no_proxy": "localhost,127.0.0.1",
+        }
         self._previous_environment = {name: os.environ.get(name) for name in own}
         os.environ.update(own)
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
@@ -107,7 +113,12 @@ class LocalAws:
         self._lean.enter_context(lean_moto())
         # moto makes its clients from boto3's shared session in many threads at once. The first
         # client builds the shared parts, which is not thread-safe.
-        boto3.client("lambda", region_name=REGION, aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY)
+        boto3.client(
+            "lambda",
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY_ID,
+            aws_secret_access_key=SECRET_ACCESS_KEY,
+        )
         self._server.serve(self._endpoint)
 
     def serve_invocations(self, environments: ExecutionEnvironments) -> None:

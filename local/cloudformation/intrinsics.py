@@ -59,7 +59,9 @@ def parameter_values(template: Mapping[str, Any], given: Mapping[str, str]) -> d
         value = given.get(name, declaration.get("Default"))
         if value is None:
             raise Unresolvable(f"the parameter {name} has neither a value nor a default")
-        is_list = declaration["Type"] == "CommaDelimitedList" or declaration["Type"].startswith("List<")
+        is_list = declaration["Type"] == "CommaDelimitedList" or declaration["Type"].startswith(
+            "List<"
+        )
         values[name] = [part.strip() for part in str(value).split(",")] if is_list else str(value)
     return values
 
@@ -67,7 +69,9 @@ def parameter_values(template: Mapping[str, Any], given: Mapping[str, str]) -> d
 class Resolver:
     """Resolves the intrinsic functions of a template."""
 
-    def __init__(self, template: Mapping[str, Any], values: Mapping[str, Any], names: Names) -> None:
+    def __init__(
+        self, template: Mapping[str, Any], values: Mapping[str, Any], names: Names
+    ) -> None:
         """Look names up in `values`, the parameters and pseudo parameters, then in `names`."""
         self._conditions: Mapping[str, Any] = template.get("Conditions", {})
         self._mappings: Mapping[str, Any] = template.get("Mappings", {})
@@ -75,7 +79,9 @@ class Resolver:
         self._names = names
         self._functions: dict[str, Callable[[Value], Value]] = {
             "Ref": self._ref,
-            "Fn::Base64": lambda value: base64.b64encode(str(self.resolve(value)).encode()).decode(),
+            "Fn::Base64": lambda value: base64.b64encode(
+                str(self.resolve(value)).encode()
+            ).decode(),
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAtt": self._get_att,
             "Fn::If": self._if,

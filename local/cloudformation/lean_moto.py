@@ -40,15 +40,22 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     transact, client_for = DynamoDBBackend.transact_write_items, lambda_eval_utils.boto_client_for
     walked = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 (moto has no public seam for it)
 
-    def transact_named(backend: Any, transact_items: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:  # noqa: ANN401 (moto's own)
-        named[:] = [write.get("Key") or write["Item"] for each in transact_items for write in each.values()]
+    def transact_named(
+        backend: Any,  # noqa: ANN401 (moto's own)
+        transact_items: Sequence[Mapping[str, Mapping[str, Any]]],
+    ) -> None:
+        named[:] = [
+            write.get("Key") or write["Item"] for each in transact_items for write in each.values()
+        ]
         try:
             transact(backend, transact_items)
         finally:
             _clear_model_data()
 
     def copied(original: Any) -> Any:  # noqa: ANN401 (moto's own)
-        return _copy_table(original, named) if isinstance(original, Table) else copy.deepcopy(original)
+        return (
+            _copy_table(original, named) if isinstance(original, Table) else copy.deepcopy(original)
+        )
 
     def written(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:  # noqa: ANN401 (moto's own)
         if shape.name == "AttributeValue" and isinstance(value, dict) and value.keys() in _SCALARS:
@@ -64,7 +71,11 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield models, "copy", SimpleNamespace(deepcopy=copied)
     yield BaseJSONSerializer, "_serialize_type_structure", written
     yield json_path, "parse", cache(json_path.parse)
-    yield lambda_eval_utils, "boto_client_for", lambda *, region, service, **_: cached_client(region, service)
+    yield (
+        lambda_eval_utils,
+        "boto_client_for",
+        lambda *, region, service, **_: cached_client(region, service),
+    )
 
 
 def _copy_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 (moto's own)
@@ -75,7 +86,9 @@ def _copy_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa:
     copied = copy.copy(table)
     copied.items = defaultdict(dict, table.items)
     for attributes in named:
-        hash_key, range_key = (DynamoType(attributes[name]) for name in (table.hash_key_attr, table.range_key_attr))
+        hash_key, range_key = (
+            DynamoType(attributes[name]) for name in (table.hash_key_attr, table.range_key_attr)
+        )
         if hash_key in table.items:
             copied.items[hash_key] = dict(copied.items[hash_key])
             if item := table.items[hash_key].get(range_key):

@@ -52,10 +52,15 @@ def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
             mappings.append(
                 QueueMapping(
                     queue_arn=source_arn,
-                    queue_url=sqs.get_queue_url(QueueName=source_arn.rpartition(":")[2])["QueueUrl"],
+                    queue_url=sqs.get_queue_url(QueueName=source_arn.rpartition(":")[2])[
+                        "QueueUrl"
+                    ],
                     function=function_name(properties["FunctionName"]),
-                    batch_size=min(int(properties.get("BatchSize", _BATCH_SIZE_DEFAULT)), _BATCH_SIZE_MAX),
-                    reports_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+                    batch_size=min(
+                        int(properties.get("BatchSize", _BATCH_SIZE_DEFAULT)), _BATCH_SIZE_MAX
+                    ),
+                    reports_failures="ReportBatchItemFailures"
+                    in properties.get("FunctionResponseTypes", []),
                 )
             )
     return mappings
@@ -64,7 +69,9 @@ def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
 class Pollers:
     """Threads that pass messages to functions. They share one client."""
 
-    def __init__(self, mappings: list[QueueMapping], environments: ExecutionEnvironments, sqs: Client) -> None:
+    def __init__(
+        self, mappings: list[QueueMapping], environments: ExecutionEnvironments, sqs: Client
+    ) -> None:
         """Poll nothing before `start`."""
         self._mappings = mappings
         self._environments = environments
@@ -112,10 +119,16 @@ class Pollers:
             if not self._stopping.is_set():
                 logger.warning("%s failed: %s", mapping.function, response.payload.decode())
             return
-        failed = failed_ids(response.payload, {message["MessageId"] for message in messages}) if mapping.reports_failures else set()
+        failed = (
+            failed_ids(response.payload, {message["MessageId"] for message in messages})
+            if mapping.reports_failures
+            else set()
+        )
         taken = [message for message in messages if message["MessageId"] not in failed]
         for message in taken:
-            self._sqs.delete_message(QueueUrl=mapping.queue_url, ReceiptHandle=message["ReceiptHandle"])
+            self._sqs.delete_message(
+                QueueUrl=mapping.queue_url, ReceiptHandle=message["ReceiptHandle"]
+            )
 
 
 def failed_ids(payload: bytes, ids: set[str]) -> set[str]:
@@ -139,7 +152,10 @@ def _record(message: dict[str, Any], queue_arn: str) -> dict[str, Any]:
         "receiptHandle": message["ReceiptHandle"],
         "body": message["Body"],
         "attributes": message.get("Attributes", {}),
-        "messageAttributes": {name: _message_attribute(value) for name, value in message.get("MessageAttributes", {}).items()},
+        "messageAttributes": {
+            name: _message_attribute(value)
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
         "eventSourceARN": queue_arn,
@@ -149,4 +165,8 @@ def _record(message: dict[str, Any], queue_arn: str) -> dict[str, Any]:
 
 def _message_attribute(value: dict[str, Any]) -> dict[str, Any]:
     """Rename the parts: StringValue in the API is stringValue in the event."""
-    return {"stringListValues": [], "binaryListValues": [], **{name[0].lower() + name[1:]: part for name, part in value.items()}}
+    return {
+        "stringListValues": [],
+        "binaryListValues": [],
+        **{name[0].lower() + name[1:]: part for name, part in value.items()},
+    }

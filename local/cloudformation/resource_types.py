@@ -39,7 +39,9 @@ class CreateRequest:
     build_dir: Path
 
 
-def call(client: Client, operation: str, method: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+def call(
+    client: Client, operation: str, method: str, properties: Mapping[str, Any]
+) -> dict[str, Any]:
     """Call an operation with those properties that are its arguments.
 
     CloudFormation mostly uses the API's names, but accepts other types ("5", "true", mappings as
@@ -53,7 +55,11 @@ def call(client: Client, operation: str, method: str, properties: Mapping[str, A
 def _cast(value: Value, shape: Shape) -> Value:
     match shape:
         case StructureShape():
-            return {name: _cast(item, shape.members[name]) for name, item in value.items() if name in shape.members}
+            return {
+                name: _cast(item, shape.members[name])
+                for name, item in value.items()
+                if name in shape.members
+            }
         case MapShape():
             return {name: _cast(item, shape.value) for name, item in value.items()}
         case ListShape():
@@ -75,7 +81,9 @@ _SCALARS: Mapping[str, Callable[[Value], Value]] = {
 
 def _table(request: CreateRequest) -> PhysicalResource:
     properties = {"TableName": request.name, **request.properties}
-    table = call(request.client("dynamodb"), "CreateTable", "create_table", properties)["TableDescription"]
+    table = call(request.client("dynamodb"), "CreateTable", "create_table", properties)[
+        "TableDescription"
+    ]
     attributes = {"Arn": table["TableArn"]}
     if "LatestStreamArn" in table:
         attributes["StreamArn"] = table["LatestStreamArn"]
@@ -89,8 +97,14 @@ def _bucket(request: CreateRequest) -> PhysicalResource:
     if versioning := request.properties.get("VersioningConfiguration"):
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
     if cors := request.properties.get("CorsConfiguration"):
-        s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_cors_rule(rule) for rule in cors["CorsRules"]]})
-    domains = {"DomainName": f"{name}.s3.{URL_SUFFIX}", "RegionalDomainName": f"{name}.s3.{REGION}.{URL_SUFFIX}"}
+        s3.put_bucket_cors(
+            Bucket=name,
+            CORSConfiguration={"CORSRules": [_cors_rule(rule) for rule in cors["CorsRules"]]},
+        )
+    domains = {
+        "DomainName": f"{name}.s3.{URL_SUFFIX}",
+        "RegionalDomainName": f"{name}.s3.{REGION}.{URL_SUFFIX}",
+    }
     return PhysicalResource(name, {"Arn": f"arn:aws:s3:::{name}", **domains})
 
 
@@ -101,15 +115,23 @@ def _cors_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 def _queue(request: CreateRequest) -> PhysicalResource:
     sqs = request.client("sqs")
-    settings = {name: value for name, value in request.properties.items() if name not in ("QueueName", "Tags")}
+    settings = {
+        name: value
+        for name, value in request.properties.items()
+        if name not in ("QueueName", "Tags")
+    }
     name = request.properties.get("QueueName", request.name)
-    url = call(sqs, "CreateQueue", "create_queue", {"QueueName": name, "Attributes": settings})["QueueUrl"]
+    url = call(sqs, "CreateQueue", "create_queue", {"QueueName": name, "Attributes": settings})[
+        "QueueUrl"
+    ]
     return PhysicalResource(url, {"Arn": arn("sqs", name), "QueueName": name, "QueueUrl": url})
 
 
 def _event_bus(request: CreateRequest) -> PhysicalResource:
     properties = {"Name": request.name, **request.properties}
-    bus_arn = call(request.client("events"), "CreateEventBus", "create_event_bus", properties)["EventBusArn"]
+    bus_arn = call(request.client("events"), "CreateEventBus", "create_event_bus", properties)[
+        "EventBusArn"
+    ]
     return PhysicalResource(properties["Name"], {"Arn": bus_arn, "Name": properties["Name"]})
 
 
@@ -120,20 +142,34 @@ def _rule(request: CreateRequest) -> PhysicalResource:
     if properties.get("Targets"):
         call(events, "PutTargets", "put_targets", {"Rule": properties["Name"], **properties})
     bus = properties.get("EventBusName", "default")
-    return PhysicalResource(properties["Name"] if bus == "default" else f"{bus}|{properties['Name']}", {"Arn": rule_arn})
+    return PhysicalResource(
+        properties["Name"] if bus == "default" else f"{bus}|{properties['Name']}", {"Arn": rule_arn}
+    )
 
 
 def _user_pool(request: CreateRequest) -> PhysicalResource:
-    properties = {"PoolName": request.properties.get("UserPoolName", request.name), **request.properties}
-    pool = call(request.client("cognito-idp"), "CreateUserPool", "create_user_pool", properties)["UserPool"]
+    properties = {
+        "PoolName": request.properties.get("UserPoolName", request.name),
+        **request.properties,
+    }
+    pool = call(request.client("cognito-idp"), "CreateUserPool", "create_user_pool", properties)[
+        "UserPool"
+    ]
     provider = f"cognito-idp.{REGION}.{URL_SUFFIX}/{pool['Id']}"
-    attributes = {"Arn": pool["Arn"], "UserPoolId": pool["Id"], "ProviderName": provider, "ProviderURL": f"https://{provider}"}
+    attributes = {
+        "Arn": pool["Arn"],
+        "UserPoolId": pool["Id"],
+        "ProviderName": provider,
+        "ProviderURL": f"https://{provider}",
+    }
     return PhysicalResource(pool["Id"], attributes)
 
 
 def _user_pool_client(request: CreateRequest) -> PhysicalResource:
     properties = {"ClientName": request.name, **request.properties}
-    made = call(request.client("cognito-idp"), "CreateUserPoolClient", "create_user_pool_client", properties)
+    made = call(
+        request.client("cognito-idp"), "CreateUserPoolClient", "create_user_pool_client", properties
+    )
     client_id = made["UserPoolClient"]["ClientId"]
     return PhysicalResource(client_id, {"ClientId": client_id})
 
@@ -148,9 +184,13 @@ def _secret(request: CreateRequest) -> PhysicalResource:
     secrets = request.client("secretsmanager")
     properties = {"Name": request.name, **request.properties}
     if (rules := properties.get("GenerateSecretString")) is not None:
-        password = call(secrets, "GetRandomPassword", "get_random_password", rules)["RandomPassword"]
+        password = call(secrets, "GetRandomPassword", "get_random_password", rules)[
+            "RandomPassword"
+        ]
         template = rules.get("SecretStringTemplate")
-        filled = {**json.loads(template), rules["GenerateStringKey"]: password} if template else password
+        filled = (
+            {**json.loads(template), rules["GenerateStringKey"]: password} if template else password
+        )
         properties["SecretString"] = json.dumps(filled) if template else password
     secret_arn = call(secrets, "CreateSecret", "create_secret", properties)["ARN"]
     return PhysicalResource(secret_arn, {"Id": secret_arn})
@@ -165,7 +205,9 @@ def _state_machine(request: CreateRequest) -> PhysicalResource:
         "roleArn": properties["RoleArn"],
         "type": properties.get("StateMachineType", "STANDARD"),
     }
-    machine_arn = request.client("stepfunctions").create_state_machine(**arguments)["stateMachineArn"]
+    machine_arn = request.client("stepfunctions").create_state_machine(**arguments)[
+        "stateMachineArn"
+    ]
     return PhysicalResource(machine_arn, {"Arn": machine_arn, "Name": name})
 
 

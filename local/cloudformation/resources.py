@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from local.cloudformation.account import ACCOUNT_ID, PARTITION, Client, arn
-from local.cloudformation.intrinsics import Resolver, Unresolvable, Value, parameter_values, pseudo_parameters
+from local.cloudformation.intrinsics import (
+    Resolver,
+    Unresolvable,
+    Value,
+    parameter_values,
+    pseudo_parameters,
+)
 from local.cloudformation.resource_types import CREATORS, CreateRequest, PhysicalResource
 
 logger = logging.getLogger(__name__)
@@ -30,11 +36,15 @@ def _function(request: ResourceRequest) -> PhysicalResource:
 
 
 def _version(request: ResourceRequest) -> PhysicalResource:
-    return PhysicalResource(arn("lambda", f"function:{request.value('FunctionName')}:1"), {"Version": "1"})
+    return PhysicalResource(
+        arn("lambda", f"function:{request.value('FunctionName')}:1"), {"Version": "1"}
+    )
 
 
 def _alias(request: ResourceRequest) -> PhysicalResource:
-    return PhysicalResource(arn("lambda", f"function:{request.value('FunctionName')}:{request.value('Name')}"))
+    return PhysicalResource(
+        arn("lambda", f"function:{request.value('FunctionName')}:{request.value('Name')}")
+    )
 
 
 def _layer(request: ResourceRequest) -> PhysicalResource:
@@ -44,7 +54,9 @@ def _layer(request: ResourceRequest) -> PhysicalResource:
 
 def _role(request: ResourceRequest) -> PhysicalResource:
     name = request.value("RoleName") or request.name
-    return PhysicalResource(name, {"Arn": f"arn:{PARTITION}:iam::{ACCOUNT_ID}:role/{name}", "RoleId": name})
+    return PhysicalResource(
+        name, {"Arn": f"arn:{PARTITION}:iam::{ACCOUNT_ID}:role/{name}", "RoleId": name}
+    )
 
 
 def _log_group(request: ResourceRequest) -> PhysicalResource:
@@ -123,7 +135,9 @@ class Resources:
         self._build_dir = build_dir
         self._named: Mapping[str, Callable[[ResourceRequest], PhysicalResource]] = {
             **_NAMED,
-            "AWS::ApiGatewayV2::Api": lambda request: PhysicalResource(request.name, {"ApiEndpoint": api_url, "ApiId": request.name}),
+            "AWS::ApiGatewayV2::Api": lambda request: PhysicalResource(
+                request.name, {"ApiEndpoint": api_url, "ApiId": request.name}
+            ),
         }
         self._client = client
         self._physical_resources: dict[str, PhysicalResource] = {}
@@ -140,7 +154,11 @@ class Resources:
             if declaration["Type"] in self._named or declaration["Type"] in CREATORS:
                 self._get(logical_id)
             else:
-                logger.warning("%s is an %s, which is not simulated; it is left out", logical_id, declaration["Type"])
+                logger.warning(
+                    "%s is an %s, which is not simulated; it is left out",
+                    logical_id,
+                    declaration["Type"],
+                )
 
     def ref(self, logical_id: str) -> str:
         """Return the value of Ref; creates the resource if necessary. Raises Unresolvable."""
@@ -175,7 +193,9 @@ class Resources:
         if declaration is None:
             raise Unresolvable(f"the template has neither a parameter nor a resource {logical_id}")
         if not self._exists(declaration):
-            raise Unresolvable(f"{logical_id} does not exist: its condition {declaration['Condition']} does not hold")
+            raise Unresolvable(
+                f"{logical_id} does not exist: its condition {declaration['Condition']} does not hold"
+            )
         if logical_id in self._in_creation:
             raise Unresolvable(f"a circle: {' → '.join([*self._in_creation, logical_id])}")
         self._in_creation.append(logical_id)
@@ -188,8 +208,12 @@ class Resources:
         properties = declaration.get("Properties", {})
         name = f"{self._stack_name}-{logical_id}"
         if resource_type in self._named:
-            return self._named[resource_type](ResourceRequest(name, lambda key: self._resolver.resolve(properties.get(key))))
+            return self._named[resource_type](
+                ResourceRequest(name, lambda key: self._resolver.resolve(properties.get(key)))
+            )
         if resource_type not in CREATORS:
             raise Unresolvable(f"{logical_id} is an {resource_type}, which is not simulated")
-        request = CreateRequest(logical_id, name, self._resolver.resolve(properties), self._client, self._build_dir)
+        request = CreateRequest(
+            logical_id, name, self._resolver.resolve(properties), self._client, self._build_dir
+        )
         return CREATORS[resource_type](request)

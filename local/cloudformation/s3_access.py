@@ -35,7 +35,13 @@ def refusal(request: Request) -> Response | None:
         if is_form_upload(request):
             check_form(request)
         else:
-            _check({name: values[0] for name, values in parse_qs(request.query_string.decode()).items()}, request)
+            _check(
+                {
+                    name: values[0]
+                    for name, values in parse_qs(request.query_string.decode()).items()
+                },
+                request,
+            )
     except FormRefused as refused:
         return _error(*refused.args)
     except _Refused as refused:
@@ -50,7 +56,10 @@ def _error(status: HTTPStatus, code: str, message: str) -> Response:
 
 def _check(query: dict[str, str], request: Request) -> None:
     if "Signature" in query:
-        raise _Refused("InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+        raise _Refused(
+            "InvalidRequest",
+            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+        )
     if _SIGNATURE not in query:
         raise _Refused("AccessDenied", "Access Denied")
     try:
@@ -58,11 +67,20 @@ def _check(query: dict[str, str], request: Request) -> None:
         seconds = int(query["X-Amz-Expires"])
         key_id, _, region, *_ = query["X-Amz-Credential"].split("/")
     except (KeyError, ValueError) as error:
-        raise _Refused("AuthorizationQueryParametersError", "The query-string authentication parameters are not valid.") from error
+        raise _Refused(
+            "AuthorizationQueryParametersError",
+            "The query-string authentication parameters are not valid.",
+        ) from error
     if key_id != ACCESS_KEY_ID:
-        raise _Refused("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
+        raise _Refused(
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id you provided does not exist in our records.",
+        )
     if query[_SIGNATURE] != _signature(request, query, region, seconds):
-        raise _Refused("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.")
+        raise _Refused(
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided.",
+        )
     if datetime.now(UTC) >= signed_at + timedelta(seconds=seconds):
         raise _Refused("AccessDenied", "Request has expired")
 
@@ -73,12 +91,25 @@ def _is_preflight(request: Request) -> bool:
 
 
 def _signature(request: Request, query: dict[str, str], region: str, seconds: int) -> str:
-    parts = [part for part in request.query_string.decode().split("&") if not part.startswith(f"{_SIGNATURE}=")]
-    signed = {name: request.headers.get(name, "") for name in query.get("X-Amz-SignedHeaders", "").split(";")}
+    parts = [
+        part
+        for part in request.query_string.decode().split("&")
+        if not part.startswith(f"{_SIGNATURE}=")
+    ]
+    signed = {
+        name: request.headers.get(name, "")
+        for name in query.get("X-Amz-SignedHeaders", "").split(";")
+    }
     # Werkzeug keeps the path as sent. Decoding and encoding it again could give another path.
     path = str(request.environ.get("REQUEST_URI", request.path)).partition("?")[0]
-    rebuilt = AWSRequest(request.method, f"http://{request.host}{path}?{'&'.join(parts)}", headers=signed)
+    rebuilt = AWSRequest(
+        request.method, f"http://{request.host}{path}?{'&'.join(parts)}", headers=signed
+    )
     rebuilt.context["timestamp"] = query["X-Amz-Date"]
-    auth = S3SigV4QueryAuth(Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), "s3", region, expires=seconds)
-    signature: str = auth.signature(auth.string_to_sign(rebuilt, auth.canonical_request(rebuilt)), rebuilt)
+    auth = S3SigV4QueryAuth(
+        Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), "s3", region, expires=seconds
+    )
+    signature: str = auth.signature(
+        auth.string_to_sign(rebuilt, auth.canonical_request(rebuilt)), rebuilt
+    )
     return signature

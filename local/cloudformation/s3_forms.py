@@ -34,37 +34,79 @@ def check_form(request: Request) -> None:
     """Check a whole form. Raises FormRefused for a form that S3 would refuse."""
     fields = {name.lower(): value for name, value in request.form.items()}
     if missing := next((name for name in _FIELDS_NEEDED if name not in fields), None):
-        raise FormRefused(HTTPStatus.BAD_REQUEST, "InvalidArgument", f"Bucket POST must contain a field named '{missing}'.")
+        raise FormRefused(
+            HTTPStatus.BAD_REQUEST,
+            "InvalidArgument",
+            f"Bucket POST must contain a field named '{missing}'.",
+        )
     file = request.files.get("file")
     if file is None:
-        raise FormRefused(HTTPStatus.BAD_REQUEST, "InvalidArgument", "POST requires exactly one file upload per request.")
+        raise FormRefused(
+            HTTPStatus.BAD_REQUEST,
+            "InvalidArgument",
+            "POST requires exactly one file upload per request.",
+        )
     if fields["x-amz-credential"].partition("/")[0] != ACCESS_KEY_ID:
-        raise FormRefused(HTTPStatus.FORBIDDEN, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
+        raise FormRefused(
+            HTTPStatus.FORBIDDEN,
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id you provided does not exist in our records.",
+        )
     if not hmac.compare_digest(fields[_SIGNATURE], _signature(fields)):
-        raise FormRefused(HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.")
+        raise FormRefused(
+            HTTPStatus.FORBIDDEN,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided.",
+        )
     policy = json.loads(b64decode(fields["policy"]))
     if datetime.now(UTC) >= datetime.fromisoformat(policy["expiration"]):
-        raise FormRefused(HTTPStatus.FORBIDDEN, "AccessDenied", "Invalid according to Policy: Policy expired.")
+        raise FormRefused(
+            HTTPStatus.FORBIDDEN, "AccessDenied", "Invalid according to Policy: Policy expired."
+        )
     bucket = request.path.strip("/").partition("/")[0]
-    _check_conditions(policy["conditions"], fields | {"bucket": bucket}, bytes_count=len(file.stream.read()))
+    _check_conditions(
+        policy["conditions"], fields | {"bucket": bucket}, bytes_count=len(file.stream.read())
+    )
 
 
-def _check_conditions(conditions: list[Any], fields: Mapping[str, str], *, bytes_count: int) -> None:
+def _check_conditions(
+    conditions: list[Any], fields: Mapping[str, str], *, bytes_count: int
+) -> None:
     named = {"bucket"}
     for kind, name, value in _parse_conditions(conditions):
         if kind == "content-length-range":
             if bytes_count < int(name):
-                raise FormRefused(HTTPStatus.BAD_REQUEST, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
+                raise FormRefused(
+                    HTTPStatus.BAD_REQUEST,
+                    "EntityTooSmall",
+                    "Your proposed upload is smaller than the minimum allowed size",
+                )
             if bytes_count > int(value):
-                raise FormRefused(HTTPStatus.BAD_REQUEST, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+                raise FormRefused(
+                    HTTPStatus.BAD_REQUEST,
+                    "EntityTooLarge",
+                    "Your proposed upload exceeds the maximum allowed size",
+                )
             continue
         named.add(name)
         given = fields.get(name, "")
         if not (given.startswith(value) if kind == "starts-with" else given == value):
-            raise FormRefused(HTTPStatus.FORBIDDEN, "AccessDenied", f'Invalid according to Policy: Policy Condition failed: ["{kind}", "${name}", "{value}"]')
-    extra = sorted(name for name in fields.keys() - named - _NOT_IN_THE_POLICY if not name.startswith("x-ignore-"))
+            raise FormRefused(
+                HTTPStatus.FORBIDDEN,
+                "AccessDenied",
+                f'Invalid according to Policy: Policy Condition failed: ["{kind}", "${name}", "{value}"]',
+            )
+    extra = sorted(
+        name
+        for name in fields.keys() - named - _NOT_IN_THE_POLICY
+        if not name.startswith("x-ignore-")
+    )
     if extra:
-        raise FormRefused(HTTPStatus.FORBIDDEN, "AccessDenied", f"Invalid according to Policy: Extra input fields: {', '.join(extra)}")
+        raise FormRefused(
+            HTTPStatus.FORBIDDEN,
+            "AccessDenied",
+            f"Invalid according to Policy: Extra input fields: {', '.join(extra)}",
+        )
 
 
 def _parse_conditions(conditions: list[Any]) -> Iterator[tuple[str, str, str]]:

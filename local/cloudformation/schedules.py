@@ -59,11 +59,21 @@ def read_schedules(resources: Resources) -> list[Schedule]:
         if rate is None:
             logger.warning("%s does not fire by itself: %s is not a rate", logical_id, expression)
         period_seconds = int(rate["value"]) * _UNIT_SECONDS[rate["unit"]] if rate else None
-        found.append(Schedule(logical_id, function_name(target["Arn"]), period_seconds, source, target.get("Input")))
+        found.append(
+            Schedule(
+                logical_id,
+                function_name(target["Arn"]),
+                period_seconds,
+                source,
+                target.get("Input"),
+            )
+        )
     return found
 
 
-def _targets(resources: Resources) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any], str]]:
+def _targets(
+    resources: Resources,
+) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any], str]]:
     for logical_id, properties in resources.of_type("AWS::Scheduler::Schedule").items():
         if properties.get("State") != "DISABLED":
             yield logical_id, properties, properties["Target"], "aws.scheduler"
@@ -86,7 +96,9 @@ class ScheduleRunner:
         """Start the threads."""
         for schedule in self._schedules:
             if schedule.period_seconds is not None:
-                Thread(target=self._tick, args=(schedule, schedule.period_seconds), daemon=True).start()
+                Thread(
+                    target=self._tick, args=(schedule, schedule.period_seconds), daemon=True
+                ).start()
 
     def stop(self) -> None:
         """Fire no schedule any more, except by `fire`."""

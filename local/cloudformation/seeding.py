@@ -12,7 +12,14 @@ LOCAL_RUNWAY_KEY = "key_of_the_simulated_runway"
 LOCAL_STABLE_DIFFUSION_LOGIN = "darkroom:of_the_simulated_webui"
 
 
-def local_parameters(template: Mapping[str, Any], *, api_url: str, replicate_url: str, runway_url: str, stable_diffusion_url: str) -> dict[str, str]:
+def local_parameters(
+    template: Mapping[str, Any],
+    *,
+    api_url: str,
+    replicate_url: str,
+    runway_url: str,
+    stable_diffusion_url: str,
+) -> dict[str, str]:
     """Return the values for those of these parameters that the template declares."""
     simulator = urlsplit(replicate_url).netloc
     known = {
@@ -27,7 +34,13 @@ def local_parameters(template: Mapping[str, Any], *, api_url: str, replicate_url
     return {name: value for name, value in known.items() if name in template.get("Parameters", {})}
 
 
-def fill_secrets(resources: Resources, secretsmanager: Client, *, token: str = LOCAL_REPLICATE_TOKEN, webhook_secret: str | None) -> None:
+def fill_secrets(
+    resources: Resources,
+    secretsmanager: Client,
+    *,
+    token: str = LOCAL_REPLICATE_TOKEN,
+    webhook_secret: str | None,
+) -> None:
     """Fill those secrets that the stack has. Without a webhook secret, that one stays empty."""
     values = {
         "ReplicateTokenSecret": token,

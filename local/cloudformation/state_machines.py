@@ -35,6 +35,8 @@ def stop_executions(stepfunctions: Client) -> None:
     Otherwise it would run on in this process and call the next stack's functions.
     """
     for machine in stepfunctions.list_state_machines()["stateMachines"]:
-        running = stepfunctions.list_executions(stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING", maxResults=1000)
+        running = stepfunctions.list_executions(
+            stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING", maxResults=1000
+        )
         for execution in running["executions"]:
             stepfunctions.stop_execution(executionArn=execution["executionArn"])

@@ -40,7 +40,9 @@ def translate(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[s
             if isinstance(properties.get(name), str):
                 properties[name] = {"Bucket": BUILD_BUCKET, "Key": properties[name]}
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
-    translated: dict[str, Any] = translator.translate(template, {"AWS::Region": REGION, **parameters})
+    translated: dict[str, Any] = translator.translate(
+        template, {"AWS::Region": REGION, **parameters}
+    )
     # Unpublished metrics would cause a warning at exit. Publishing sends them nowhere.
     translator.metrics.publish()
     return translated

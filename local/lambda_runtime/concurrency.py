@@ -33,7 +33,9 @@ class TooManyRequests(Exception):
 class ExecutionEnvironments:
     """All execution environments of the stack. Thread-safe."""
 
-    def __init__(self, functions: Mapping[str, FunctionSpec], *, runtime_dir: Path, log_dir: Path) -> None:
+    def __init__(
+        self, functions: Mapping[str, FunctionSpec], *, runtime_dir: Path, log_dir: Path
+    ) -> None:
         """Start no execution environment yet.
 
         `functions` are by physical name. Each prints to `log_dir/<logical id>.log`.
@@ -77,7 +79,12 @@ class ExecutionEnvironments:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            environments = [environment for group in (self._idle, self._busy) for held in group.values() for environment in held]
+            environments = [
+                environment
+                for group in (self._idle, self._busy)
+                for held in group.values()
+                for environment in held
+            ]
         for environment in environments:
             environment.end()
         with self._changed:
@@ -104,7 +111,9 @@ class ExecutionEnvironments:
     def _start(self, function: FunctionSpec) -> ExecutionEnvironment:
         log = self._log_dir / f"{function.logical_id}.log"
         try:
-            environment = ExecutionEnvironment(function, runtime_dir=self._runtime_dir, log=log, watchdog=self._watchdog)
+            environment = ExecutionEnvironment(
+                function, runtime_dir=self._runtime_dir, log=log, watchdog=self._watchdog
+            )
         except BaseException:
             with self._changed:
                 self._counts[function.name] -= 1
@@ -130,14 +139,20 @@ class ExecutionEnvironments:
         return None
 
     def _may_start(self, name: str) -> bool:
-        if self._counts[name] >= ENVIRONMENTS_PER_FUNCTION_MAX or self._starting_count() >= (os.cpu_count() or 1):
+        if self._counts[name] >= ENVIRONMENTS_PER_FUNCTION_MAX or self._starting_count() >= (
+            os.cpu_count() or 1
+        ):
             return False
         return sum(self._counts.values()) < ENVIRONMENTS_MAX or self._evict_idle()
 
     def _starting_count(self) -> int:
         now = time.monotonic()
         return self._in_creation + sum(
-            1 for held in self._busy.values() for environment in held if not environment.has_responded and now - environment.started_at < _STARTING_SECONDS_MAX
+            1
+            for held in self._busy.values()
+            for environment in held
+            if not environment.has_responded
+            and now - environment.started_at < _STARTING_SECONDS_MAX
         )
 
     def _evict_idle(self) -> bool:

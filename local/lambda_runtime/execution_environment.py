@@ -59,7 +59,9 @@ def emulator() -> Path:
 class ExecutionEnvironment:
     """A running emulator. The caller makes sure that it gets one invocation at a time."""
 
-    def __init__(self, function: FunctionSpec, *, runtime_dir: Path, log: Path, watchdog: Watchdog) -> None:
+    def __init__(
+        self, function: FunctionSpec, *, runtime_dir: Path, log: Path, watchdog: Watchdog
+    ) -> None:
         """Start the emulator; its output is appended to `log`. Raises TimeoutError."""
         self.started_at = time.monotonic()
         self.has_responded = False
@@ -82,7 +84,11 @@ class ExecutionEnvironment:
 
         If the execution environment dies meanwhile, the response is Lambda's for a killed process.
         """
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._function.timeout_seconds + _RESPONSE_SECONDS_EXTRA)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1",
+            self._port,
+            timeout=self._function.timeout_seconds + _RESPONSE_SECONDS_EXTRA,
+        )
         try:
             connection.request("POST", "/2015-03-31/functions/function/invocations", payload)
             response = connection.getresponse()
@@ -115,21 +121,36 @@ class ExecutionEnvironment:
             port, runtime_api_port = free_ports(2)
             process = self._spawn(port, runtime_api_port, runtime_dir, log)
             while process.poll() is None and time.monotonic() < deadline:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                with (
+                    contextlib.suppress(OSError),
+                    socket.create_connection(("127.0.0.1", port), timeout=1),
+                ):
                     return port, process
                 time.sleep(0.005)
             # Another process has taken one of the ports.
             end_session(process.pid)
             process.wait()
             self._watchdog.forget(process.pid)
-        raise TimeoutError(f"the execution environment of {self._function.name} does not start; see {log}")
+        raise TimeoutError(
+            f"the execution environment of {self._function.name} does not start; see {log}"
+        )
 
-    def _spawn(self, port: int, runtime_api_port: int, runtime_dir: Path, log: Path) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, port: int, runtime_api_port: int, runtime_dir: Path, log: Path
+    ) -> subprocess.Popen[bytes]:
         function = self._function
         path = [function.task_root, *(layer / "python" for layer in function.layers), runtime_dir]
         # The base interpreter runs without site-packages (-S, -s), so it imports only what is
         # deployed. It writes no bytecode (-B), because /var/task is read-only on AWS.
-        python = [getattr(sys, "_base_executable", sys.executable), "-S", "-s", "-B", "-m", "awslambdaric", function.handler]
+        python = [
+            getattr(sys, "_base_executable", sys.executable),
+            "-S",
+            "-s",
+            "-B",
+            "-m",
+            "awslambdaric",
+            function.handler,
+        ]
         addresses = [
             "--runtime-interface-emulator-address",
             f"127.0.0.1:{port}",
@@ -164,10 +185,14 @@ def read_response(status: int, body: bytes) -> InvocationResponse:
     # hardly has both.
     if body.startswith(b"{") and b'"errorType"' in body:
         document = json.loads(body)
-        return InvocationResponse(body, failed=document.keys() >= {"errorType", "errorMessage", "requestId", "stackTrace"})
+        return InvocationResponse(
+            body, failed=document.keys() >= {"errorType", "errorMessage", "requestId", "stackTrace"}
+        )
     return InvocationResponse(body, failed=False)
 
 
 def error_response(error_type: str, message: str) -> InvocationResponse:
     """Make the error document of a failed invocation."""
-    return InvocationResponse(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), failed=True)
+    return InvocationResponse(
+        json.dumps({"errorType": error_type, "errorMessage": message}).encode(), failed=True
+    )

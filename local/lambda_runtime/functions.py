@@ -11,7 +11,9 @@ from local.cloudformation.resources import Resources
 from local.cloudformation.template import built_path
 
 # Lambda API Reference, "Invoke": a name, name:qualifier, a partial ARN or a full one.
-_NAME_IN_REFERENCE = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]*:)?\d{12}:function:|function:)?(?P<name>[A-Za-z0-9_-]+)(?::[^:/]+)?")
+_NAME_IN_REFERENCE = re.compile(
+    r"(?:(?:arn:[^:]+:lambda:[^:]*:)?\d{12}:function:|function:)?(?P<name>[A-Za-z0-9_-]+)(?::[^:/]+)?"
+)
 
 
 _COMMON_VARIABLES = {
@@ -51,7 +53,9 @@ class FunctionSpec:
     memory_mb: int
 
 
-def read_functions(resources: Resources, build_dir: Path, aws_url: str, variables: Mapping[str, str]) -> dict[str, FunctionSpec]:
+def read_functions(
+    resources: Resources, build_dir: Path, aws_url: str, variables: Mapping[str, str]
+) -> dict[str, FunctionSpec]:
     """Read every function of the stack, by its physical name.
 
     `variables` are added to each function's own.
@@ -61,7 +65,15 @@ def read_functions(resources: Resources, build_dir: Path, aws_url: str, variable
         for logical_id, properties in resources.of_type("AWS::Lambda::LayerVersion").items()
     }
     specs = [
-        _spec(logical_id, properties, name=resources.ref(logical_id), layers=layers, build_dir=build_dir, aws_url=aws_url, variables=variables)
+        _spec(
+            logical_id,
+            properties,
+            name=resources.ref(logical_id),
+            layers=layers,
+            build_dir=build_dir,
+            aws_url=aws_url,
+            variables=variables,
+        )
         for logical_id, properties in resources.of_type("AWS::Lambda::Function").items()
     ]
     return {spec.name: spec for spec in specs}
@@ -91,7 +103,10 @@ def _spec(
     task_root = built_path(build_dir, properties["Code"])
     timeout_seconds = int(properties.get("Timeout", 3))
     memory_mb = int(properties.get("MemorySize", 128))
-    own_variables = {key: str(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
+    own_variables = {
+        key: str(value)
+        for key, value in properties.get("Environment", {}).get("Variables", {}).items()
+    }
     reserved = {
         **_COMMON_VARIABLES,
         "AWS_ENDPOINT_URL": aws_url,

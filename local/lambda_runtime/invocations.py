@@ -35,7 +35,9 @@ def respond_to_invocation(environments: ExecutionEnvironments, request: Request)
     name = function_name(unquote(found["reference"]))
     payload = request.get_data() or b"{}"
     if not environments.has(name):
-        return _refusal(HTTPStatus.NOT_FOUND, "ResourceNotFoundException", f"Function not found: {name}")
+        return _refusal(
+            HTTPStatus.NOT_FOUND, "ResourceNotFoundException", f"Function not found: {name}"
+        )
     match request.headers.get("X-Amz-Invocation-Type", "RequestResponse"):
         case "DryRun":
             return Response(status=HTTPStatus.NO_CONTENT)
@@ -67,7 +69,9 @@ def _invoke_later(environments: ExecutionEnvironments, name: str, payload: bytes
         logger.warning("an asynchronous invocation of %s found no execution environment", name)
         return
     if response.failed:
-        logger.warning("an asynchronous invocation of %s failed: %s", name, response.payload.decode())
+        logger.warning(
+            "an asynchronous invocation of %s failed: %s", name, response.payload.decode()
+        )
 
 
 def _too_large(bytes_max: int) -> Response:
@@ -77,4 +81,6 @@ def _too_large(bytes_max: int) -> Response:
 
 def _refusal(status: HTTPStatus, code: str, message: str) -> Response:
     body = json.dumps({"Type": "User", "Message": message, "message": message})
-    return Response(body, status, headers={"X-Amzn-ErrorType": code}, content_type="application/json")
+    return Response(
+        body, status, headers={"X-Amzn-ErrorType": code}, content_type="application/json"
+    )

@@ -52,7 +52,13 @@ class Watchdog:
 
     def __init__(self) -> None:
         """Start the watchdog, with no session to watch yet."""
-        self._process = subprocess.Popen([sys.executable, "-S", "-E", __file__], stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-E", __file__],
+            stdin=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            start_new_session=True,
+        )
 
     def watch(self, session_id: int) -> None:
         """Add a session to the list."""
@@ -89,7 +95,9 @@ def free_ports(count: int) -> list[int]:
     Another process may take them first; the caller must retry then.
     """
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        sockets = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
         return [opened.getsockname()[1] for opened in sockets]
 
 

@@ -33,7 +33,9 @@ def install_runtime(parent: Path) -> Path:
 def _with_requirements(name: str) -> list[str]:
     requirements = importlib.metadata.requires(name) or []
     # The requirement of an extra has a marker; the client's own requirements are plain.
-    plain = [found[0] for line in requirements if "extra ==" not in line and (found := _NAME.match(line))]
+    plain = [
+        found[0] for line in requirements if "extra ==" not in line and (found := _NAME.match(line))
+    ]
     return [name, *(indirect for direct in plain for indirect in _with_requirements(direct))]
 
 

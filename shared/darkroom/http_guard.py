@@ -50,7 +50,10 @@ class _PublicHttpsPool(HTTPSConnectionPool):
 class _PublicAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (requests' own signature)
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PublicHttpPool, "https": _PublicHttpsPool}
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _PublicHttpPool,
+            "https": _PublicHttpsPool,
+        }
 
 
 def guarded_session(private_hosts: Collection[str]) -> requests.Session:

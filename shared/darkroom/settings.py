@@ -89,7 +89,11 @@ class Settings:
     @property
     def prices(self) -> Prices:
         """The prices of this deployment."""
-        return Prices(self.default_image_credit_cost, self.default_video_credit_cost, self.high_quality_multiplier)
+        return Prices(
+            self.default_image_credit_cost,
+            self.default_video_credit_cost,
+            self.high_quality_multiplier,
+        )
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -20,10 +20,18 @@ PAIRS_COUNT = 9
 
 def cold_start_seconds(build: Path, function: str) -> float:
     """Time the import of a built handler in a fresh interpreter that sees the function and its layers alone and writes no .pyc files."""
-    path = os.pathsep.join([str(build / function), *(str(build / layer / "python") for layer in LAYERS)])
-    environment = ENVIRONMENT | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "AWS_SAM_LOCAL": "true"}
+    path = os.pathsep.join(
+        [str(build / function), *(str(build / layer / "python") for layer in LAYERS)]
+    )
+    environment = ENVIRONMENT | {
+        "PYTHONPATH": path,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_SAM_LOCAL": "true",
+    }
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-S", "-c", "import handler"], env=environment, check=True, cwd=build)
+    subprocess.run(
+        [sys.executable, "-S", "-c", "import handler"], env=environment, check=True, cwd=build
+    )
     return time.perf_counter() - start
 
 
@@ -34,7 +42,13 @@ def compare_compiled(function: str) -> None:
         shutil.copytree(BUILD_DIRECTORY, bare, ignore=shutil.ignore_patterns("__pycache__"))
         for build in (BUILD_DIRECTORY, bare):
             cold_start_seconds(build.resolve(), function)
-        pairs = [(cold_start_seconds(bare, function), cold_start_seconds(BUILD_DIRECTORY.resolve(), function)) for _ in range(PAIRS_COUNT)]
+        pairs = [
+            (
+                cold_start_seconds(bare, function),
+                cold_start_seconds(BUILD_DIRECTORY.resolve(), function),
+            )
+            for _ in range(PAIRS_COUNT)
+        ]
     ratios = sorted(without / compiled for without, compiled in pairs)
     seconds = statistics.median(compiled for _, compiled in pairs)
     sys.stdout.write(

@@ -35,12 +35,20 @@ class Actor:
         actor = cls(stack, user, signed_in(stack, user))
         if credits:
             admin = signed_in(stack, "grace", groups=["admin"])
-            admin.post(f"/accounts/web/{user}/credits", {"amount": credits, "reason": "test", "reference": "arrival"})
+            admin.post(
+                f"/accounts/web/{user}/credits",
+                {"amount": credits, "reason": "test", "reference": "arrival"},
+            )
         return actor
 
-    def submit(self, template: str = "flux-schnell", *, callback_url: str | None = None, **parameters: Any) -> str:
+    def submit(
+        self, template: str = "flux-schnell", *, callback_url: str | None = None, **parameters: Any
+    ) -> str:
         """Submit a job and give its id."""
-        body: dict[str, Any] = {"template": template, "parameters": {"prompt": "a lighthouse at dawn", **parameters}}
+        body: dict[str, Any] = {
+            "template": template,
+            "parameters": {"prompt": "a lighthouse at dawn", **parameters},
+        }
         if callback_url:
             body["callback_url"] = callback_url
         job_id: str = self.client.post("/jobs", body)["id"]
@@ -72,7 +80,9 @@ class Actor:
         account: dict[str, int] = self.client.get("/credits")
         entries = list(self.client.pages("/credits/entries", "entries"))
         assert account["granted"] == account["available"] + account["held"] + account["spent"]
-        assert {name: account[name] for name in COUNTERS} == {name: sum(entry[name] for entry in entries) for name in COUNTERS}
+        assert {name: account[name] for name in COUNTERS} == {
+            name: sum(entry[name] for entry in entries) for name in COUNTERS
+        }
         return account
 
 
@@ -87,7 +97,13 @@ def _must_be_as_described(answer: requests.Response, **_: object) -> None:
     # What a HEAD is answered has no body to look at.
     if answer.request.method == "HEAD":
         return
-    must_be_as_described(str(answer.request.method), unquote(urlsplit(answer.url).path), answer.status_code, answer.headers, answer.text)
+    must_be_as_described(
+        str(answer.request.method),
+        unquote(urlsplit(answer.url).path),
+        answer.status_code,
+        answer.headers,
+        answer.text,
+    )
 
 
 def predictions_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
@@ -98,8 +114,12 @@ def predictions_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
 
 def must_show_nowhere(stack: LocalStack, job: dict[str, Any], secret: str) -> None:
     """Look for a secret where others read: the execution's history, the logs, the table, the answer."""
-    execution = f"{stack.physical_id('Workflow').replace(':stateMachine:', ':execution:')}:{job['id']}"
-    history = stack.client("stepfunctions").get_execution_history(executionArn=execution, maxResults=500)
+    execution = (
+        f"{stack.physical_id('Workflow').replace(':stateMachine:', ':execution:')}:{job['id']}"
+    )
+    history = stack.client("stepfunctions").get_execution_history(
+        executionArn=execution, maxResults=500
+    )
     logs = "".join(path.read_text(errors="replace") for path in Path(".aws-sam/logs").glob("*"))
     items = stack.client("dynamodb").scan(TableName=stack.physical_id("Table"))["Items"]
     assert job["id"] in logs

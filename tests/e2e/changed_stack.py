@@ -20,7 +20,9 @@ def changed_build(directory: Path) -> Path:
         if artifact.is_dir():
             (directory / artifact.name).symlink_to(artifact.resolve(), target_is_directory=True)
     template = (BUILD_DIRECTORY / "template.yaml").read_text()
-    changed = template.replace("Path: /credits\n", "Path: /balance\n").replace("Variables:\n", "Variables:\n        PROMPT_CHARACTERS_MAX: '10'\n", 1)
+    changed = template.replace("Path: /credits\n", "Path: /balance\n").replace(
+        "Variables:\n", "Variables:\n        PROMPT_CHARACTERS_MAX: '10'\n", 1
+    )
     if changed.count("/balance") != 1 or "PROMPT_CHARACTERS_MAX" not in changed:
         raise RuntimeError("the template has changed its shape; change this test with it")
     (directory / "template.yaml").write_text(changed)
@@ -32,10 +34,16 @@ def look(stack: LocalStack) -> dict[str, object]:
     signed_in = {"Authorization": f"Bearer {stack.token('ann')}"}
     job = {"template": "flux-schnell", "parameters": {"prompt": "12345678901"}}
     return {
-        "old route, signed in": requests.get(f"{stack.api_url}/credits", headers=signed_in, timeout=30).status_code,
+        "old route, signed in": requests.get(
+            f"{stack.api_url}/credits", headers=signed_in, timeout=30
+        ).status_code,
         "new route, no token": requests.get(f"{stack.api_url}/balance", timeout=30).json(),
-        "new route, signed in": requests.get(f"{stack.api_url}/balance", headers=signed_in, timeout=30).json()["type"],
-        "long prompt": requests.post(f"{stack.api_url}/jobs", headers=signed_in, json=job, timeout=30).json()["errors"],
+        "new route, signed in": requests.get(
+            f"{stack.api_url}/balance", headers=signed_in, timeout=30
+        ).json()["type"],
+        "long prompt": requests.post(
+            f"{stack.api_url}/jobs", headers=signed_in, json=job, timeout=30
+        ).json()["errors"],
     }
 
 

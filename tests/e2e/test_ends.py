@@ -23,7 +23,9 @@ def paused(admin: Client) -> Iterator[None]:
         admin.call("PUT", "/admin/paused", json={"paused": False})
 
 
-def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(actor: Actor, stack: LocalStack) -> None:
+def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(
+    actor: Actor, stack: LocalStack
+) -> None:
     set_faults(stack, run_seconds=60)
     prompt = f"stop {uuid4().hex}"
     job_id = actor.submit(prompt=prompt)
@@ -40,7 +42,9 @@ def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(actor: Actor
     assert actor.refused("POST", f"/jobs/{job_id}/cancel").status_code == 409
 
 
-def test_a_deleted_job_is_gone_with_its_images_and_its_entries_stay(actor: Actor, stack: LocalStack) -> None:
+def test_a_deleted_job_is_gone_with_its_images_and_its_entries_stay(
+    actor: Actor, stack: LocalStack
+) -> None:
     set_faults(stack, run_seconds=3)
     job_id = actor.submit()
     assert actor.refused("DELETE", f"/jobs/{job_id}").status_code == 409
@@ -66,7 +70,9 @@ def test_a_job_that_ended_runs_again(actor: Actor) -> None:
     assert actor.must_have_a_balanced_ledger()["spent"] == 20
 
 
-def test_while_paused_no_job_is_taken_and_those_that_were_go_on(actor: Actor, admin: Client, stack: LocalStack) -> None:
+def test_while_paused_no_job_is_taken_and_those_that_were_go_on(
+    actor: Actor, admin: Client, stack: LocalStack
+) -> None:
     set_faults(stack, run_seconds=2)
     job_id = actor.submit()
     with paused(admin):
@@ -77,7 +83,9 @@ def test_while_paused_no_job_is_taken_and_those_that_were_go_on(actor: Actor, ad
     assert actor.ended(actor.submit())["status"] == "completed"
 
 
-def test_an_interrupted_prediction_is_requested_once_more_and_paid_for_once(actor: Actor, stack: LocalStack) -> None:
+def test_an_interrupted_prediction_is_requested_once_more_and_paid_for_once(
+    actor: Actor, stack: LocalStack
+) -> None:
     set_faults(stack, fail=1.0, run_seconds=0.5)
     prompt = f"again {uuid4().hex}"
     job_id = actor.submit(prompt=prompt)
@@ -93,4 +101,6 @@ def test_an_interrupted_prediction_is_requested_once_more_and_paid_for_once(acto
 
 def delete(actor: Actor, stack: LocalStack, job_id: str) -> int:
     headers = {"Authorization": f"Bearer {stack.token(actor.name)}"}
-    return requests.delete(f"{stack.api_url}/jobs/{job_id}", headers=headers, timeout=30).status_code
+    return requests.delete(
+        f"{stack.api_url}/jobs/{job_id}", headers=headers, timeout=30
+    ).status_code

@@ -34,21 +34,32 @@ from tests.e2e.actors import Actor, predictions_of, set_faults
     ids=str,
 )
 def test_a_job_ends_and_is_paid_for_if_and_only_if_something_was_delivered(
-    actor: Actor, stack: LocalStack, faults: dict[str, Any], *, ends_as: str | None, charged: int, predictions_count: int
+    actor: Actor,
+    stack: LocalStack,
+    faults: dict[str, Any],
+    *,
+    ends_as: str | None,
+    charged: int,
+    predictions_count: int,
 ) -> None:
     set_faults(stack, **faults)
     prompt = f"at its worst: {faults}"
 
     job = actor.ended(actor.submit(prompt=prompt, num_outputs=2))
 
-    assert (job["error"]["code"] if job["error"] else None, job["credits"]["charged"]) == (ends_as, charged)
+    assert (job["error"]["code"] if job["error"] else None, job["credits"]["charged"]) == (
+        ends_as,
+        charged,
+    )
     assert job["credits"]["charged"] + job["credits"]["refunded"] == job["credits"]["quoted"]
     assert len(predictions_of(stack, prompt)) == predictions_count
     actor.must_have_a_balanced_ledger()
 
 
 @pytest.mark.parametrize("fault", ["throttle", "low_credit", "unavailable", "not_yet"])
-def test_what_passes_is_waited_for_and_requested_once(actor: Actor, stack: LocalStack, fault: str) -> None:
+def test_what_passes_is_waited_for_and_requested_once(
+    actor: Actor, stack: LocalStack, fault: str
+) -> None:
     if fault == "low_credit":
         # Somebody else has had the one create that there was.
         set_faults(stack, low_credit=1)
@@ -56,7 +67,12 @@ def test_what_passes_is_waited_for_and_requested_once(actor: Actor, stack: Local
     set_faults(stack, **{fault: 1})
     prompt = f"what passes: {fault}"
     job_id = actor.submit(prompt=prompt)
-    until(lambda: (job := actor.client.get(f"/jobs/{job_id}"))["waiting_since"] or job["status"] == "processing")
+    until(
+        lambda: (
+            (job := actor.client.get(f"/jobs/{job_id}"))["waiting_since"]
+            or job["status"] == "processing"
+        )
+    )
     set_faults(stack)
 
     assert actor.ended(job_id)["status"] == "completed"

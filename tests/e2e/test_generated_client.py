@@ -31,11 +31,17 @@ class Caller:
 
     @classmethod
     def arrive(cls, stack: LocalStack, token: str) -> Caller:
-        return cls(import_module(PACKAGE).AuthenticatedClient(base_url=stack.api_url, token=token, raise_on_unexpected_status=True))
+        return cls(
+            import_module(PACKAGE).AuthenticatedClient(
+                base_url=stack.api_url, token=token, raise_on_unexpected_status=True
+            )
+        )
 
     def call(self, operation: str, *path: str, **arguments: Any) -> Any:
         """Call an operation, given as `tag.name`, and give its answer: `status_code`, `headers`, and `parsed`, which is a model."""
-        return import_module(f"{PACKAGE}.api.{operation}").sync_detailed(*path, client=self.client, **arguments)
+        return import_module(f"{PACKAGE}.api.{operation}").sync_detailed(
+            *path, client=self.client, **arguments
+        )
 
 
 def model(name: str, document: dict[str, Any]) -> Any:
@@ -65,7 +71,12 @@ def user() -> str:
 def caller(stack: LocalStack, user: str) -> Caller:
     """Somebody new, with 50 credits, granted by the generated client too."""
     admin = Caller.arrive(stack, stack.token("grace", groups=["admin"]))
-    granted = admin.call("administration.grant_credits", "web", user, body=model("GrantRequest", {"amount": 50, "reason": "test", "reference": "arrival"}))
+    granted = admin.call(
+        "administration.grant_credits",
+        "web",
+        user,
+        body=model("GrantRequest", {"amount": 50, "reason": "test", "reference": "arrival"}),
+    )
     assert (granted.status_code, granted.parsed.available) == (201, 50)
     return Caller.arrive(stack, stack.token(user))
 
@@ -74,23 +85,42 @@ def test_goes_the_whole_way_of_a_job(caller: Caller, stack: LocalStack) -> None:
     parameters = {"prompt": "灯塔在黎明 🌅", "num_outputs": 2}
     templates = caller.call("templates.list_templates").parsed.templates
     assert "flux-schnell" in [template.code for template in templates]
-    quoted = caller.call("templates.quote", "flux-schnell", body=model("QuoteRequest", {"parameters": parameters})).parsed.credits_
+    quoted = caller.call(
+        "templates.quote", "flux-schnell", body=model("QuoteRequest", {"parameters": parameters})
+    ).parsed.credits_
 
-    request = model("JobRequest", {"template": "flux-schnell", "parameters": parameters, "metadata": {"order": 7}})
+    request = model(
+        "JobRequest",
+        {"template": "flux-schnell", "parameters": parameters, "metadata": {"order": 7}},
+    )
     accepted = caller.call("jobs.submit_job", body=request, idempotency_key="once")
     repeated = caller.call("jobs.submit_job", body=request, idempotency_key="once")
-    assert (accepted.status_code, repeated.parsed.id, repeated.headers["idempotency-replayed"]) == (202, accepted.parsed.id, "true")
+    assert (accepted.status_code, repeated.parsed.id, repeated.headers["idempotency-replayed"]) == (
+        202,
+        accepted.parsed.id,
+        "true",
+    )
 
     def look() -> Any:
         job = caller.call("jobs.read_job", accepted.parsed.id).parsed
         return job if job.status.value in FINAL else None
 
     job = until(look, seconds=60)
-    assert (job.status.value, job.credits_.charged, job.error, job.finished_at > job.created_at) == ("completed", quoted, None, True)
+    assert (
+        job.status.value,
+        job.credits_.charged,
+        job.error,
+        job.finished_at > job.created_at,
+    ) == ("completed", quoted, None, True)
     assert job.parameters["prompt"] == parameters["prompt"]
     assert job.metadata["order"] == 7
-    assert [requests.get(output.url, timeout=10).status_code for output in job.outputs] == [200, 200]
-    known = caller.call("jobs.read_job", job.id, if_none_match=caller.call("jobs.read_job", job.id).headers["etag"])
+    assert [requests.get(output.url, timeout=10).status_code for output in job.outputs] == [
+        200,
+        200,
+    ]
+    known = caller.call(
+        "jobs.read_job", job.id, if_none_match=caller.call("jobs.read_job", job.id).headers["etag"]
+    )
     assert (known.status_code, known.parsed) == (304, None)
 
     page = caller.call("jobs.list_jobs", limit=1).parsed
@@ -105,24 +135,53 @@ def test_goes_the_whole_way_of_a_job(caller: Caller, stack: LocalStack) -> None:
 def test_brings_an_image_along(caller: Caller) -> None:
     file = BytesIO()
     Image.new("RGB", (30, 20), "tomato").save(file, "PNG")
-    form = caller.call("uploads.announce_upload", body=model("UploadRequest", {"content_type": "image/png", "bytes": len(file.getvalue())})).parsed
+    form = caller.call(
+        "uploads.announce_upload",
+        body=model("UploadRequest", {"content_type": "image/png", "bytes": len(file.getvalue())}),
+    ).parsed
 
-    requests.post(form.url, data=form.fields.to_dict(), files={"file": file.getvalue()}, timeout=10).raise_for_status()
+    requests.post(
+        form.url, data=form.fields.to_dict(), files={"file": file.getvalue()}, timeout=10
+    ).raise_for_status()
 
     upload = caller.call("uploads.complete_upload", form.upload_id).parsed
     assert (upload.upload_id, upload.width, upload.height) == (form.upload_id, 30, 20)
 
 
 def test_reads_every_refusal(caller: Caller, stack: LocalStack) -> None:
-    costly = model("JobRequest", {"template": "flux-dev", "parameters": {"prompt": "x", "num_outputs": 4, "quality": "high"}})
+    costly = model(
+        "JobRequest",
+        {
+            "template": "flux-dev",
+            "parameters": {"prompt": "x", "num_outputs": 4, "quality": "high"},
+        },
+    )
     unpaid = caller.call("jobs.submit_job", body=costly)
-    assert (unpaid.status_code, unpaid.parsed.type_, unpaid.parsed.missing) == (402, "/problems/insufficient-credits", 10)
+    assert (unpaid.status_code, unpaid.parsed.type_, unpaid.parsed.missing) == (
+        402,
+        "/problems/insufficient-credits",
+        10,
+    )
 
-    wrong = caller.call("jobs.submit_job", body=model("JobRequest", {"template": "flux-dev", "parameters": {"prompt": " "}}))
-    assert (wrong.status_code, [error.field for error in wrong.parsed.errors]) == (422, ["parameters.prompt"])
+    wrong = caller.call(
+        "jobs.submit_job",
+        body=model("JobRequest", {"template": "flux-dev", "parameters": {"prompt": " "}}),
+    )
+    assert (wrong.status_code, [error.field for error in wrong.parsed.errors]) == (
+        422,
+        ["parameters.prompt"],
+    )
 
     assert caller.call("jobs.read_job", "nobody").parsed.type_ == "/problems/not-found"
-    assert caller.call("administration.pause", body=model("PauseRequest", {"paused": True})).parsed.type_ == "/problems/forbidden"
+    assert (
+        caller.call(
+            "administration.pause", body=model("PauseRequest", {"paused": True})
+        ).parsed.type_
+        == "/problems/forbidden"
+    )
     # The gateway in front has an answer of its own.
     stranger = Caller.arrive(stack, "no token")
-    assert (stranger.call("credits_.read_credits").parsed.message, stranger.call("credits_.read_credits").status_code) == ("Unauthorized", 401)
+    assert (
+        stranger.call("credits_.read_credits").parsed.message,
+        stranger.call("credits_.read_credits").status_code,
+    ) == ("Unauthorized", 401)

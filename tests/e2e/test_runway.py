@@ -48,7 +48,9 @@ def test_a_video_from_an_image_of_ones_own(actor: Actor, stack: LocalStack) -> N
     assert sent(upload, image()).status_code == 204
     actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
-    job = actor.ended(actor.submit("runway-gen4-turbo", prompt="it moves", image=upload["upload_id"]))
+    job = actor.ended(
+        actor.submit("runway-gen4-turbo", prompt="it moves", image=upload["upload_id"])
+    )
 
     assert (job["status"], job["credits"]["charged"]) == ("completed", 50)
     (task,) = tasks_of(stack, "it moves")
@@ -66,7 +68,9 @@ def test_a_video_from_an_image_of_ones_own(actor: Actor, stack: LocalStack) -> N
         ("server_error", "provider_unavailable", 0),
     ],
 )
-def test_what_fails_is_refunded_and_paid_for_at_most_once(actor: Actor, stack: LocalStack, fault: str, code: str, tasks_count: int) -> None:
+def test_what_fails_is_refunded_and_paid_for_at_most_once(
+    actor: Actor, stack: LocalStack, fault: str, code: str, tasks_count: int
+) -> None:
     set_faults(stack, **{fault: 1})
 
     job_id = actor.submit("runway-gen4.5", prompt=f"what fails: {fault}", duration=2)
@@ -76,7 +80,11 @@ def test_what_fails_is_refunded_and_paid_for_at_most_once(actor: Actor, stack: L
         code = "canceled"
     job = actor.ended(job_id)
 
-    assert (job["error"]["code"], job["credits"]["refunded"], job["credits"]["charged"]) == (code, 30, 0)
+    assert (job["error"]["code"], job["credits"]["refunded"], job["credits"]["charged"]) == (
+        code,
+        30,
+        0,
+    )
     assert len(tasks_of(stack, f"what fails: {fault}")) == tasks_count
     actor.must_have_a_balanced_ledger()
 
@@ -107,4 +115,8 @@ def test_a_cancel_stops_the_task(actor: Actor, stack: LocalStack) -> None:
 def test_the_key_shows_nowhere(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, flag=1)
 
-    must_show_nowhere(stack, actor.ended(actor.submit("runway-gen4.5", prompt="a secret", duration=2)), LOCAL_RUNWAY_KEY)
+    must_show_nowhere(
+        stack,
+        actor.ended(actor.submit("runway-gen4.5", prompt="a secret", duration=2)),
+        LOCAL_RUNWAY_KEY,
+    )

@@ -33,12 +33,28 @@ def runs_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
 
 
 def test_images_from_a_prompt(actor: Actor, stack: LocalStack) -> None:
-    job = actor.ended(actor.submit("sd-webui", prompt="a lighthouse of our own", num_outputs=2, width=640, height=384, seed=7))
+    job = actor.ended(
+        actor.submit(
+            "sd-webui",
+            prompt="a lighthouse of our own",
+            num_outputs=2,
+            width=640,
+            height=384,
+            seed=7,
+        )
+    )
 
     assert (job["status"], job["credits"]["charged"]) == ("completed", 20)
-    assert [(output["content_type"], output["width"], output["height"]) for output in job["outputs"]] == [("image/png", 640, 384)] * 2
-    assert Image.open(BytesIO(requests.get(job["outputs"][1]["url"], timeout=10).content)).size == (640, 384)
-    assert Image.open(BytesIO(requests.get(job["outputs"][0]["thumbnail_url"], timeout=10).content)).size == (200, 200)
+    assert [
+        (output["content_type"], output["width"], output["height"]) for output in job["outputs"]
+    ] == [("image/png", 640, 384)] * 2
+    assert Image.open(BytesIO(requests.get(job["outputs"][1]["url"], timeout=10).content)).size == (
+        640,
+        384,
+    )
+    assert Image.open(
+        BytesIO(requests.get(job["outputs"][0]["thumbnail_url"], timeout=10).content)
+    ).size == (200, 200)
     (run,) = runs_of(stack, "a lighthouse of our own")
     given = run["input"]
     assert (run["kind"], given["negative_prompt"], given["steps"], given["cfg_scale"], given["sampler_name"], given["n_iter"]) == (
@@ -52,20 +68,34 @@ def test_an_image_from_an_image(actor: Actor, stack: LocalStack) -> None:
     assert sent(upload, image()).status_code == 204
     actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
-    job = actor.ended(actor.submit("sd-webui-img2img", prompt="as it was painted", image=upload["upload_id"]))
+    job = actor.ended(
+        actor.submit("sd-webui-img2img", prompt="as it was painted", image=upload["upload_id"])
+    )
 
     assert (job["status"], len(job["outputs"])) == ("completed", 1)
     (run,) = runs_of(stack, "as it was painted")
     assert (run["kind"], run["input"]["denoising_strength"]) == ("img2img", 0.7)
 
 
-@pytest.mark.parametrize(("fault", "code"), [("out_of_memory", "prediction_failed"), ("no_output", "no_output"), ("torn_output", "output_rejected")])
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("out_of_memory", "prediction_failed"),
+        ("no_output", "no_output"),
+        ("torn_output", "output_rejected"),
+    ],
+)
 def test_what_fails_is_refunded(actor: Actor, stack: LocalStack, fault: str, code: str) -> None:
     set_faults(stack, **{fault: 1})
 
     job = actor.ended(actor.submit("sd-webui", prompt=f"what fails: {fault}"))
 
-    assert (job["status"], job["error"]["code"], job["credits"]["refunded"], job["outputs"]) == ("failed", code, 10, [])
+    assert (job["status"], job["error"]["code"], job["credits"]["refunded"], job["outputs"]) == (
+        "failed",
+        code,
+        10,
+        [],
+    )
     assert len(runs_of(stack, f"what fails: {fault}")) == 1
     actor.must_have_a_balanced_ledger()
 
@@ -93,4 +123,8 @@ def test_a_run_that_outlasts_a_state_entry_is_made_once(actor: Actor, stack: Loc
 def test_the_login_shows_nowhere(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, out_of_memory=1)
 
-    must_show_nowhere(stack, actor.ended(actor.submit("sd-webui", prompt="a secret")), LOCAL_STABLE_DIFFUSION_LOGIN.partition(":")[2])
+    must_show_nowhere(
+        stack,
+        actor.ended(actor.submit("sd-webui", prompt="a secret")),
+        LOCAL_STABLE_DIFFUSION_LOGIN.partition(":")[2],
+    )

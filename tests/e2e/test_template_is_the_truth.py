@@ -8,7 +8,13 @@ import sys
 
 
 def test_a_changed_template_is_a_changed_stack() -> None:
-    ran = subprocess.run([sys.executable, "-m", "tests.e2e.changed_stack"], capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.changed_stack"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == {

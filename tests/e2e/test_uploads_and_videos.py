@@ -19,15 +19,24 @@ def image(size: tuple[int, int] = (300, 200)) -> bytes:
 
 
 def announced(actor: Actor, **body: Any) -> dict[str, Any]:
-    upload: dict[str, Any] = actor.client.post("/uploads", {"content_type": "image/png", "bytes": 10_000} | body)
+    upload: dict[str, Any] = actor.client.post(
+        "/uploads", {"content_type": "image/png", "bytes": 10_000} | body
+    )
     return upload
 
 
 def sent(upload: dict[str, Any], body: bytes, **fields: str) -> requests.Response:
-    return requests.post(upload["url"], data=upload["fields"] | fields, files={"file": ("image.png", body)}, timeout=10)
+    return requests.post(
+        upload["url"],
+        data=upload["fields"] | fields,
+        files={"file": ("image.png", body)},
+        timeout=10,
+    )
 
 
-def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(actor: Actor, stack: LocalStack) -> None:
+def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(
+    actor: Actor, stack: LocalStack
+) -> None:
     upload = announced(actor)
     assert sent(upload, image()).status_code == 204
     prepared = actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
@@ -41,7 +50,10 @@ def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(a
     (output,) = job["outputs"]
     assert (output["content_type"], output["seconds"]) == ("video/mp4", 5.06)
     assert requests.get(output["url"], timeout=10).content[4:8] == b"ftyp"
-    assert Image.open(BytesIO(requests.get(output["thumbnail_url"], timeout=10).content)).size == (200, 200)
+    assert Image.open(BytesIO(requests.get(output["thumbnail_url"], timeout=10).content)).size == (
+        200,
+        200,
+    )
     (prediction,) = predictions_of(stack, prompt)
     assert prediction["input"]["image"].startswith(f"{stack.aws_url}/")
     actor.must_have_a_balanced_ledger()

@@ -38,10 +38,17 @@ def test_a_prompt_becomes_a_stored_image_with_a_thumbnail(actor: Actor) -> None:
     assert image_at(output["thumbnail_url"]).size == (200, 200)
     assert output["placeholder"].startswith("data:image/webp;base64,")
     account = actor.must_have_a_balanced_ledger()
-    assert (account["available"], account["held"], account["spent"], account["in_flight"]) == (185, 0, 15, 0)
+    assert (account["available"], account["held"], account["spent"], account["in_flight"]) == (
+        185,
+        0,
+        15,
+        0,
+    )
 
 
-def test_four_images_are_four_outputs_in_the_order_of_the_provider(actor: Actor, stack: LocalStack) -> None:
+def test_four_images_are_four_outputs_in_the_order_of_the_provider(
+    actor: Actor, stack: LocalStack
+) -> None:
     prompt = f"four seasons {uuid4().hex}"
 
     job = actor.ended(actor.submit(prompt=prompt, num_outputs=4, output_format="png"))
@@ -49,7 +56,10 @@ def test_four_images_are_four_outputs_in_the_order_of_the_provider(actor: Actor,
     assert job["credits"]["charged"] == 40
     (prediction,) = predictions_of(stack, prompt)
     for output, theirs in zip(job["outputs"], prediction["output"], strict=True):
-        assert requests.get(output["url"], timeout=10).content == requests.get(theirs, timeout=10).content
+        assert (
+            requests.get(output["url"], timeout=10).content
+            == requests.get(theirs, timeout=10).content
+        )
 
 
 def test_a_refused_prompt_costs_nothing_and_says_why(actor: Actor) -> None:
@@ -93,33 +103,57 @@ def test_without_a_good_token_nobody_comes_in(actor: Actor, stack: LocalStack) -
     expired = stack.token(actor.name, expires_in_seconds=-60)
     header, payload, signature = stack.token(actor.name).split(".")
     forged = f"{header}.{payload}.{signature[::-1]}"
-    for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Bearer {expired}"}, {"Authorization": f"Bearer {forged}"}):
+    for headers in (
+        {},
+        {"Authorization": "Bearer nonsense"},
+        {"Authorization": f"Bearer {expired}"},
+        {"Authorization": f"Bearer {forged}"},
+    ):
         assert requests.get(f"{stack.api_url}/jobs", headers=headers, timeout=10).status_code == 401
 
     access_token = stack.token(actor.name, token_use="access")
-    assert requests.get(f"{stack.api_url}/jobs", headers={"Authorization": f"Bearer {access_token}"}, timeout=10).status_code == 401
+    assert (
+        requests.get(
+            f"{stack.api_url}/jobs", headers={"Authorization": f"Bearer {access_token}"}, timeout=10
+        ).status_code
+        == 401
+    )
 
 
 def test_without_enough_credits_nothing_is_written(stack: LocalStack) -> None:
     poor = Actor.arrive(stack, "poor", credits=14)
 
-    refused = poor.refused("POST", "/jobs", json={"template": "flux-1.1-pro", "parameters": {"prompt": "a palace"}})
+    refused = poor.refused(
+        "POST", "/jobs", json={"template": "flux-1.1-pro", "parameters": {"prompt": "a palace"}}
+    )
 
     assert refused.status_code == 402
     assert refused.headers["Content-Type"] == "application/problem+json"
-    assert {name: refused.json()[name] for name in ("required", "available", "missing")} == {"required": 15, "available": 14, "missing": 1}
+    assert {name: refused.json()[name] for name in ("required", "available", "missing")} == {
+        "required": 15,
+        "available": 14,
+        "missing": 1,
+    }
     assert poor.client.get("/jobs")["total"] == 0
     assert poor.must_have_a_balanced_ledger()["available"] == 14
 
 
-def test_bad_parameters_are_all_named_and_nothing_is_charged(actor: Actor, stack: LocalStack) -> None:
+def test_bad_parameters_are_all_named_and_nothing_is_charged(
+    actor: Actor, stack: LocalStack
+) -> None:
     prompt = f"never {uuid4().hex}"
-    body = {"template": "flux-schnell", "parameters": {"prompt": prompt, "num_outputs": 9, "colour": "red"}}
+    body = {
+        "template": "flux-schnell",
+        "parameters": {"prompt": prompt, "num_outputs": 9, "colour": "red"},
+    }
 
     refused = actor.refused("POST", "/jobs", json=body)
 
     assert refused.status_code == 422
-    assert {error["field"] for error in refused.json()["errors"]} == {"parameters.num_outputs", "parameters.colour"}
+    assert {error["field"] for error in refused.json()["errors"]} == {
+        "parameters.num_outputs",
+        "parameters.colour",
+    }
     assert predictions_of(stack, prompt) == []
     assert actor.must_have_a_balanced_ledger()["available"] == 200
 
@@ -129,7 +163,10 @@ def test_the_same_request_twice_is_one_job(actor: Actor, stack: LocalStack) -> N
     body = {"template": "flux-schnell", "parameters": {"prompt": prompt}}
     headers = {"Authorization": f"Bearer {stack.token(actor.name)}", "Idempotency-Key": "once"}
 
-    first, second = (requests.post(f"{stack.api_url}/jobs", json=body, headers=headers, timeout=30) for _ in range(2))
+    first, second = (
+        requests.post(f"{stack.api_url}/jobs", json=body, headers=headers, timeout=30)
+        for _ in range(2)
+    )
     actor.ended(first.json()["id"])
 
     assert (first.status_code, second.status_code) == (202, 202)
@@ -138,7 +175,9 @@ def test_the_same_request_twice_is_one_job(actor: Actor, stack: LocalStack) -> N
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_when_every_webhook_is_lost_the_job_ends_all_the_same(actor: Actor, stack: LocalStack) -> None:
+def test_when_every_webhook_is_lost_the_job_ends_all_the_same(
+    actor: Actor, stack: LocalStack
+) -> None:
     set_faults(stack, lose_webhook=1.0)
     prompt = f"lost {uuid4().hex}"
 
@@ -148,7 +187,9 @@ def test_when_every_webhook_is_lost_the_job_ends_all_the_same(actor: Actor, stac
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_when_every_webhook_comes_twice_the_job_is_charged_once(actor: Actor, stack: LocalStack) -> None:
+def test_when_every_webhook_comes_twice_the_job_is_charged_once(
+    actor: Actor, stack: LocalStack
+) -> None:
     set_faults(stack, duplicate_webhook=1.0)
 
     job = actor.ended(actor.submit())
@@ -162,7 +203,11 @@ def test_a_model_that_fails_costs_nothing(actor: Actor, stack: LocalStack) -> No
 
     job = actor.ended(actor.submit())
 
-    assert (job["status"], job["error"]["code"], job["error"]["retryable"]) == ("failed", "prediction_failed", True)
+    assert (job["status"], job["error"]["code"], job["error"]["retryable"]) == (
+        "failed",
+        "prediction_failed",
+        True,
+    )
     assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
@@ -175,7 +220,9 @@ def test_a_model_that_succeeds_with_nothing_costs_nothing(actor: Actor, stack: L
     assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_an_answer_that_got_lost_is_looked_for_and_not_requested_again(actor: Actor, stack: LocalStack) -> None:
+def test_an_answer_that_got_lost_is_looked_for_and_not_requested_again(
+    actor: Actor, stack: LocalStack
+) -> None:
     set_faults(stack, lost_create_answer=1.0)
     prompt = f"unheard {uuid4().hex}"
 
@@ -198,10 +245,14 @@ def test_a_throttled_request_is_made_later(actor: Actor, stack: LocalStack) -> N
     assert job["waiting_since"] is None
 
 
-def test_the_providers_token_never_travels_to_a_delivery_host(actor: Actor, stack: LocalStack) -> None:
+def test_the_providers_token_never_travels_to_a_delivery_host(
+    actor: Actor, stack: LocalStack
+) -> None:
     actor.ended(actor.submit())
 
-    deliveries = requests.get(f"{stack.replicate_url}/sim/deliveries", timeout=10).json()["deliveries"]
+    deliveries = requests.get(f"{stack.replicate_url}/sim/deliveries", timeout=10).json()[
+        "deliveries"
+    ]
 
     assert deliveries
     assert not any(delivery["carried_authorization"] for delivery in deliveries)
@@ -220,7 +271,9 @@ def test_the_callers_own_url_is_called_with_a_signature_that_verifies(actor: Act
     assert image_at(event["data"]["outputs"][0]["url"])
 
 
-def test_a_webhook_that_replicate_did_not_sign_changes_nothing(actor: Actor, stack: LocalStack) -> None:
+def test_a_webhook_that_replicate_did_not_sign_changes_nothing(
+    actor: Actor, stack: LocalStack
+) -> None:
     set_faults(stack, run_seconds=5)
     prompt = f"guarded {uuid4().hex}"
     job_id = actor.submit(prompt=prompt)
@@ -229,7 +282,10 @@ def test_a_webhook_that_replicate_did_not_sign_changes_nothing(actor: Actor, sta
     stale = {"webhook-id": "m", "webhook-timestamp": "1000000000", "webhook-signature": "v1,AAAA"}
 
     for headers in ({}, stale, {**stale, "webhook-timestamp": "not a number"}):
-        assert requests.post(prediction["webhook"], data=body, headers=headers, timeout=10).status_code == 401
+        assert (
+            requests.post(prediction["webhook"], data=body, headers=headers, timeout=10).status_code
+            == 401
+        )
 
     assert actor.client.get(f"/jobs/{job_id}")["status"] in ("pending", "processing")
     assert actor.ended(job_id)["status"] == "completed"

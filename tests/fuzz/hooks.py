@@ -13,7 +13,13 @@ import schemathesis
 from hypothesis import strategies as st
 
 # Names that never resolve (RFC 2606): nobody is called.
-_URLS = st.sampled_from(["https://images.invalid/a.png", "https://images.invalid:8443/%E7%81%AF?size=1&x=%00", f"https://sub.images.invalid/{'a' * 1_900}"])
+_URLS = st.sampled_from(
+    [
+        "https://images.invalid/a.png",
+        "https://images.invalid:8443/%E7%81%AF?size=1&x=%00",
+        f"https://sub.images.invalid/{'a' * 1_900}",
+    ]
+)
 _USER_BYTES_MAX = 255
 _KEY = re.compile(r"[ -~]{1,255}")
 
@@ -31,16 +37,23 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
     templates = _templates()
     quote = raw_schema["paths"]["/templates/{code}/quote"]["post"]
     for code, parameters in templates.items():
-        raw_schema["paths"][f"/templates/{code}/quote"] = {"post": _quote_of(quote, code, parameters)}
+        raw_schema["paths"][f"/templates/{code}/quote"] = {
+            "post": _quote_of(quote, code, parameters)
+        }
     schemas["JobRequest"] |= {
         "properties": schemas["JobRequest"]["properties"] | {"rerun_of": {"type": "null"}},
         "required": ["template", "parameters"],
-        "oneOf": [{"properties": {"template": {"const": code}, "parameters": parameters}} for code, parameters in templates.items()],
+        "oneOf": [
+            {"properties": {"template": {"const": code}, "parameters": parameters}}
+            for code, parameters in templates.items()
+        ],
     }
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
+def before_call(
+    context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
+) -> None:
     """Replace values that the API refuses although its description allows them, and never pause the API, which would end the fuzzing of jobs."""
     if case.path == "/admin/paused" and case.body == {"paused": True}:
         case.body = {"paused": False}
@@ -53,13 +66,25 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
 
 def _templates() -> dict[str, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {os.environ['FUZZ_TOKEN']}"}
-    listed = requests.get(f"{os.environ['FUZZ_API_URL']}/templates", headers=headers, timeout=10).json()["templates"]
-    return {template["code"]: {name: part for name, part in template["parameters"].items() if name != "$schema"} for template in listed}
+    listed = requests.get(
+        f"{os.environ['FUZZ_API_URL']}/templates", headers=headers, timeout=10
+    ).json()["templates"]
+    return {
+        template["code"]: {
+            name: part for name, part in template["parameters"].items() if name != "$schema"
+        }
+        for template in listed
+    }
 
 
 def _quote_of(quote: dict[str, Any], code: str, parameters: dict[str, Any]) -> dict[str, Any]:
     own = copy.deepcopy(quote) | {"operationId": f"quote_{code}"}
     own["parameters"] = [parameter for parameter in own["parameters"] if parameter["in"] != "path"]
-    request = {"type": "object", "properties": {"parameters": parameters}, "required": ["parameters"], "additionalProperties": False}
+    request = {
+        "type": "object",
+        "properties": {"parameters": parameters},
+        "required": ["parameters"],
+        "additionalProperties": False,
+    }
     own["requestBody"]["content"] = {"application/json": {"schema": request}}
     return own

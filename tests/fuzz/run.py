@@ -27,12 +27,21 @@ def fuzz(stack: LocalStack, *, examples: int, options: tuple[str, ...] = ()) -> 
     user = f"fuzz.{uuid4().hex[:8]}"
     token = stack.token(user, groups=["admin"])
     client = Client(stack.api_url, token)
-    client.post(f"/accounts/web/{user}/credits", {"amount": CREDITS, "reason": "fuzz", "reference": "fuzz"})
-    environment = {"FUZZ_API_URL": stack.api_url, "FUZZ_TOKEN": token, "FUZZ_UPLOAD": _upload(client), "PYTHONPATH": str(ROOT)}
+    client.post(
+        f"/accounts/web/{user}/credits", {"amount": CREDITS, "reason": "fuzz", "reference": "fuzz"}
+    )
+    environment = {
+        "FUZZ_API_URL": stack.api_url,
+        "FUZZ_TOKEN": token,
+        "FUZZ_UPLOAD": _upload(client),
+        "PYTHONPATH": str(ROOT),
+    }
     command = [str(Path(sys.executable).with_name("schemathesis")), "--no-color", "--config-file", str(CONFIGURATION), "run", f"{stack.api_url}/openapi.json",
                "--max-examples", str(examples), *options]  # fmt: skip
     with TemporaryDirectory() as folder:
-        ended = subprocess.run(command, env=os.environ | environment, cwd=folder, check=False, timeout=SECONDS_MAX)
+        ended = subprocess.run(
+            command, env=os.environ | environment, cwd=folder, check=False, timeout=SECONDS_MAX
+        )
     return ended.returncode, client
 
 
@@ -40,6 +49,8 @@ def _upload(client: Client) -> str:
     file = BytesIO()
     Image.new("RGB", (64, 64), "tomato").save(file, "PNG")
     form = client.post("/uploads", {"content_type": "image/png", "bytes": len(file.getvalue())})
-    requests.post(form["url"], data=form["fields"], files={"file": file.getvalue()}, timeout=10).raise_for_status()
+    requests.post(
+        form["url"], data=form["fields"], files={"file": file.getvalue()}, timeout=10
+    ).raise_for_status()
     upload_id: str = client.post(f"/uploads/{form['upload_id']}/complete", {})["upload_id"]
     return upload_id

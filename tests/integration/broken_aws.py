@@ -19,7 +19,10 @@ class AwsError:
     after_effect: bool = False
 
     def error(self, operation: str) -> ClientError:
-        response: Any = {"Error": {"Code": self.code, "Message": self.code}, "CancellationReasons": [{"Code": reason} for reason in self.reasons]}
+        response: Any = {
+            "Error": {"Code": self.code, "Message": self.code},
+            "CancellationReasons": [{"Code": reason} for reason in self.reasons],
+        }
         return ClientError(response, operation)
 
 

@@ -30,14 +30,24 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def announced() -> Callable[[], list[dict[str, Any]]]:
     """What has come out of the bus so far, oldest first."""
     queue = client("sqs").create_queue(QueueName="announced")["QueueUrl"]
-    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])[
+        "Attributes"
+    ]["QueueArn"]
     bus = os.environ["EVENT_BUS_NAME"]
-    client("events").put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["darkroom"]}))
-    client("events").put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+    client("events").put_rule(
+        Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["darkroom"]})
+    )
+    client("events").put_targets(
+        Rule="all", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}]
+    )
     seen: list[dict[str, Any]] = []
 
     def look() -> list[dict[str, Any]]:
-        while messages := client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        while (
+            messages := client("sqs")
+            .receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+            .get("Messages")
+        ):
             for message in messages:
                 seen.append(json.loads(message["Body"]))
                 client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])

@@ -41,7 +41,14 @@ def server(answer: Callable[[Received], Reply]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            reply = answer(Received(self.command, self.path, headers, self.rfile.read(int(headers.get("content-length", 0)))))
+            reply = answer(
+                Received(
+                    self.command,
+                    self.path,
+                    headers,
+                    self.rfile.read(int(headers.get("content-length", 0))),
+                )
+            )
             length = len(reply.body) if reply.content_length is None else reply.content_length
             self.send_response(reply.status)
             for name, value in (reply.headers | {"Content-Length": str(length)}).items():
@@ -67,7 +74,9 @@ def server(answer: Callable[[Received], Reply]) -> Iterator[str]:
         thread.join()
 
 
-def answering(reply: Reply, *, received: list[Received] | None = None) -> Callable[[Received], Reply]:
+def answering(
+    reply: Reply, *, received: list[Received] | None = None
+) -> Callable[[Received], Reply]:
     """Answer everything with one reply, and keep what came."""
 
     def answer(request: Received) -> Reply:
@@ -86,7 +95,9 @@ def webhook_endpoint() -> Iterator[str]:
 
     def receive(request: Received) -> Reply:
         url = urlsplit(request.path)
-        event = http_event(request.method, url.path, body=request.body.decode(), user=None, headers=request.headers)
+        event = http_event(
+            request.method, url.path, body=request.body.decode(), user=None, headers=request.headers
+        )
         event["queryStringParameters"] = dict(parse_qsl(url.query))
         with one_at_a_time:
             answer = handler_of("receive_prediction")(event, CONTEXT)

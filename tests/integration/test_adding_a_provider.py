@@ -33,7 +33,16 @@ PAGE = (ROOT / "docs/adding-a-provider.md").read_text(encoding="utf-8")
 
 # How the name of a provider is spelt in code, in templates and in prose.
 SPELLINGS = {"runway": r"runway", "stable_diffusion": r"stable.?diffusion|webui"}
-PRODUCT = ("shared", "functions", "tools", "events", "template.yaml", "workflow.asl.yaml", "samconfig.toml", "Makefile")
+PRODUCT = (
+    "shared",
+    "functions",
+    "tools",
+    "events",
+    "template.yaml",
+    "workflow.asl.yaml",
+    "samconfig.toml",
+    "Makefile",
+)
 
 
 def block(info: str) -> str:
@@ -43,8 +52,12 @@ def block(info: str) -> str:
 
 def listed_files() -> list[str]:
     """The files of the page's table, as patterns."""
-    table = PAGE.partition("## The files that a provider touches")[2].partition("\n\nNo other file")[0]
-    return [re.sub(r"<\w+>", "*", name) for name in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)]
+    table = PAGE.partition("## The files that a provider touches")[2].partition(
+        "\n\nNo other file"
+    )[0]
+    return [
+        re.sub(r"<\w+>", "*", name) for name in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    ]
 
 
 def extended_settings() -> ModuleType:
@@ -52,7 +65,12 @@ def extended_settings() -> ModuleType:
     source = Path(str(settings_module.__file__)).read_text()
     anchor = "    runway_base_url: str"
     module = ModuleType("darkroom.settings")
-    exec(compile(source.replace(anchor, block("python settings") + anchor, 1), "settings.py", "exec"), vars(module))
+    exec(
+        compile(
+            source.replace(anchor, block("python settings") + anchor, 1), "settings.py", "exec"
+        ),
+        vars(module),
+    )
     return module
 
 
@@ -73,7 +91,9 @@ def extended_template() -> dict[str, Any]:
         text = text[: found.start()] + block(f"yaml {section}") + text[found.start() :]
     provider = "!If [UsesAtelier, atelier, !Ref AWS::NoValue]"
     assert provider in PAGE
-    text, count = re.subn(r"(PROVIDERS:.*?)(!If \[UsesRunway)", rf"\1{provider}, \2", text, count=1, flags=re.DOTALL)
+    text, count = re.subn(
+        r"(PROVIDERS:.*?)(!If \[UsesRunway)", rf"\1{provider}, \2", text, count=1, flags=re.DOTALL
+    )
     assert count == 1
     template: dict[str, Any] = yaml_parse(text)
     return template
@@ -127,11 +147,15 @@ class Atelier:
             return Reply(404)
         self.asks[work_id] = self.asks.get(work_id, 0) + 1
         state = self.ends_as if self.asks[work_id] > self.asks_until_done else "queued"
-        return Reply(200, json.dumps({"state": state, "files": [f"{self.url}/files/{work_id}"]}).encode())
+        return Reply(
+            200, json.dumps({"state": state, "files": [f"{self.url}/files/{work_id}"]}).encode()
+        )
 
 
 @pytest.fixture
-def atelier(workflow: Workflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Atelier]:
+def atelier(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Atelier]:
     """Register the page's provider and its template where the others are."""
     (tmp_path / "atelier.py").write_text(block("python"))
     (tmp_path / "atelier-sketch.toml").write_text(block("toml"))
@@ -158,7 +182,9 @@ def atelier(workflow: Workflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def submit(prompt: str = "a lighthouse") -> tuple[int, Any]:
-    status, job, _ = call_api("POST", "/jobs", body={"template": "atelier-sketch", "parameters": {"prompt": prompt}})
+    status, job, _ = call_api(
+        "POST", "/jobs", body={"template": "atelier-sketch", "parameters": {"prompt": prompt}}
+    )
     return status, job
 
 
@@ -187,24 +213,40 @@ def test_no_other_file_of_the_product_names_a_provider(provider: str) -> None:
         str(path.relative_to(ROOT))
         for part in PRODUCT
         for path in ([ROOT / part] if (ROOT / part).is_file() else (ROOT / part).rglob("*.*"))
-        if path.suffix in (".py", ".toml", ".yaml", ".json", "") and re.search(SPELLINGS[provider], path.read_text(), re.IGNORECASE)
+        if path.suffix in (".py", ".toml", ".yaml", ".json", "")
+        and re.search(SPELLINGS[provider], path.read_text(), re.IGNORECASE)
     }
 
     assert f"shared/darkroom/providers/{provider}.py" in named
-    assert [name for name in named if not any(PurePath(name).full_match(pattern) for pattern in listed_files())] == []
+    assert [
+        name
+        for name in named
+        if not any(PurePath(name).full_match(pattern) for pattern in listed_files())
+    ] == []
 
 
 @pytest.mark.parametrize("used", [True, False])
-def test_a_stack_has_the_provider_when_its_parameter_is_given(used: bool) -> None:  # noqa: FBT001 (a column)
+def test_a_stack_has_the_provider_when_its_parameter_is_given(used: bool) -> None:
     address = "https://atelier.example" if used else ""
     template = extended_template()
     translated = translate(copy.deepcopy(template), {"AtelierUrl": address})
-    resolver = Resolver(translated, parameter_values(translated, {"AtelierUrl": address}) | pseudo_parameters("darkroom"), StandIns())
-    environment = resolver.resolve(translated["Resources"]["StoreOutputFunction"]["Properties"]["Environment"]["Variables"])
-    secrets = resolver.resolve(translated["Resources"]["ProviderAccess"]["Properties"]["PolicyDocument"])["Statement"][0]["Resource"]
+    resolver = Resolver(
+        translated,
+        parameter_values(translated, {"AtelierUrl": address}) | pseudo_parameters("darkroom"),
+        StandIns(),
+    )
+    environment = resolver.resolve(
+        translated["Resources"]["StoreOutputFunction"]["Properties"]["Environment"]["Variables"]
+    )
+    secrets = resolver.resolve(
+        translated["Resources"]["ProviderAccess"]["Properties"]["PolicyDocument"]
+    )["Statement"][0]["Resource"]
 
     assert ("atelier" in environment["PROVIDERS"].split(",")) is used
-    assert (environment["ATELIER_URL"], environment["ATELIER_KEY_SECRET"]) == (address, "ref of AtelierKeySecret" if used else "")
+    assert (environment["ATELIER_URL"], environment["ATELIER_KEY_SECRET"]) == (
+        address,
+        "ref of AtelierKeySecret" if used else "",
+    )
     assert ("ref of AtelierKeySecret" in secrets) is used
 
 
@@ -212,7 +254,9 @@ def test_a_job_is_done_and_paid_for(atelier: Atelier) -> None:
     job = ended()
 
     assert (job.status, job.charged) == (JobStatus.COMPLETED, 3)
-    assert [(output.content_type, output.width, output.height) for output in job.outputs] == [("image/png", 64, 48)]
+    assert [(output.content_type, output.width, output.height) for output in job.outputs] == [
+        ("image/png", 64, 48)
+    ]
     assert atelier.works == {job.job_id: {"model": "pencil", "prompt": "a lighthouse"}}
     assert (ledger.balance(ANN).available, ledger.balance(ANN).spent) == (97, 3)
 
@@ -227,9 +271,15 @@ def test_whatever_becomes_of_the_request_there_is_one_work(atelier: Atelier, bre
 
 
 @pytest.mark.parametrize(
-    ("prompt", "ends_as", "code"), [("a hand", "done", FailureCode.INVALID_INPUT), ("a lighthouse", "failed", FailureCode.PREDICTION_FAILED)]
+    ("prompt", "ends_as", "code"),
+    [
+        ("a hand", "done", FailureCode.INVALID_INPUT),
+        ("a lighthouse", "failed", FailureCode.PREDICTION_FAILED),
+    ],
 )
-def test_what_is_not_delivered_is_given_back(atelier: Atelier, prompt: str, ends_as: str, code: FailureCode) -> None:
+def test_what_is_not_delivered_is_given_back(
+    atelier: Atelier, prompt: str, ends_as: str, code: FailureCode
+) -> None:
     atelier.ends_as = ends_as
 
     job = ended(prompt)
@@ -239,8 +289,12 @@ def test_what_is_not_delivered_is_given_back(atelier: Atelier, prompt: str, ends
     assert (ledger.balance(ANN).available, ledger.balance(ANN).held) == (100, 0)
 
 
-def test_a_deployment_without_the_provider_does_not_sell_it(atelier: Atelier, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [template["code"] for template in call_api("GET", "/templates")[1]["templates"]] == ["atelier-sketch"]
+def test_a_deployment_without_the_provider_does_not_sell_it(
+    atelier: Atelier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [template["code"] for template in call_api("GET", "/templates")[1]["templates"]] == [
+        "atelier-sketch"
+    ]
     with_setting(monkeypatch, "PROVIDERS", "replicate")
 
     status, problem = submit()
@@ -248,4 +302,7 @@ def test_a_deployment_without_the_provider_does_not_sell_it(atelier: Atelier, mo
     assert (status, [error["field"] for error in problem["errors"]]) == (422, ["template"])
     assert call_api("GET", "/templates")[1]["templates"] == []
     assert call_api("GET", "/templates/atelier-sketch")[0] == 404
-    assert call_api("POST", "/templates/atelier-sketch/quote", body={"parameters": {"prompt": "x"}})[0] == 404
+    assert (
+        call_api("POST", "/templates/atelier-sketch/quote", body={"parameters": {"prompt": "x"}})[0]
+        == 404
+    )

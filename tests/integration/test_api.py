@@ -19,7 +19,17 @@ from darkroom.domain.jobs import Job, Output
 from darkroom.storage import feature_flags, jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, client, forget_settings, handler_of
-from tests.builders import ANN, NOON, call_api, held_job, http_event, image_job, open_account, stored, until
+from tests.builders import (
+    ANN,
+    NOON,
+    call_api,
+    held_job,
+    http_event,
+    image_job,
+    open_account,
+    stored,
+    until,
+)
 from tests.contract import description
 from tests.integration.broken_aws import AwsError, failing_calls
 
@@ -43,7 +53,10 @@ def submit(**event: Any) -> tuple[int, Any, dict[str, str]]:
 
 def submit_bytes(raw: bytes) -> tuple[int, Any]:
     """Submit a body that is no text, as the HTTP API hands it over."""
-    event = http_event("POST", "/jobs") | {"body": base64.b64encode(raw).decode(), "isBase64Encoded": True}
+    event = http_event("POST", "/jobs") | {
+        "body": base64.b64encode(raw).decode(),
+        "isBase64Encoded": True,
+    }
     answer = handler_of("api")(event, CONTEXT)
     return answer["statusCode"], json.loads(answer["body"])
 
@@ -64,7 +77,12 @@ def assert_is_problem(status: int, problem: dict[str, Any], headers: dict[str, s
 
 def assert_nothing_charged(available: int = 100) -> None:
     balance = ledger.balance(ANN)
-    assert (balance.available, balance.held, balance.spent, balance.jobs_total) == (available, 0, 0, 0)
+    assert (balance.available, balance.held, balance.spent, balance.jobs_total) == (
+        available,
+        0,
+        0,
+        0,
+    )
 
 
 def finished_job(*, outputs_count: int = 1) -> Job:
@@ -72,9 +90,20 @@ def finished_job(*, outputs_count: int = 1) -> Job:
     for number in range(outputs_count):
         key = f"media/web/ann/{job.job_id}/{number}.webp"
         jobs.record_output(
-            stored(job), Output(number=number, key=key, content_type="image/webp", bytes=7, width=8, height=9, thumbnail_key=key + ".thumbnail.jpg")
+            stored(job),
+            Output(
+                number=number,
+                key=key,
+                content_type="image/webp",
+                bytes=7,
+                width=8,
+                height=9,
+                thumbnail_key=key + ".thumbnail.jpg",
+            ),
         )
-    return ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=datetime.now(UTC))
+    return ledger.resolve(
+        ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=datetime.now(UTC)
+    )
 
 
 class TestSubmit:
@@ -90,12 +119,23 @@ class TestSubmit:
         assert job.keys() == JOB_KEYS
         assert job["status"] == "pending"
         assert job["credits"] == {"quoted": 20, "held": 20, "charged": 0, "refunded": 0}
-        assert job["template"] == {"code": "flux-schnell", "version": 2, "name": "FLUX schnell", "category": "image"}
+        assert job["template"] == {
+            "code": "flux-schnell",
+            "version": 2,
+            "name": "FLUX schnell",
+            "category": "image",
+        }
         assert job["parameters"]["prompt"] == "a lighthouse"
         assert job["parameters"]["aspect_ratio"] == "1:1"
         assert (job["outputs"], job["error"], job["attempts"], job["metadata"]) == ([], None, 0, {})
         assert call_api("GET", headers["Location"])[1] == job
-        assert call_api("GET", "/credits")[1] == {"available": 80, "held": 20, "spent": 0, "granted": 100, "in_flight": 1}
+        assert call_api("GET", "/credits")[1] == {
+            "available": 80,
+            "held": 20,
+            "spent": 0,
+            "granted": 100,
+            "in_flight": 1,
+        }
 
     def test_a_repeated_request_is_the_same_job(self) -> None:
         open_account(100)
@@ -114,14 +154,18 @@ class TestSubmit:
         open_account(100)
         submit(headers={"idempotency-key": "order 1"}, body=json.dumps(BODY))
 
-        status, problem, headers = submit(headers={"idempotency-key": "order 1"}, body=json.dumps(BODY, indent=1))
+        status, problem, headers = submit(
+            headers={"idempotency-key": "order 1"}, body=json.dumps(BODY, indent=1)
+        )
 
         assert status == 422
         assert_is_problem(status, problem, headers)
         assert problem["type"] == "/problems/idempotency-key-reused"
         assert ledger.balance(ANN).held == 10
 
-    @pytest.mark.parametrize("key", ["", "k" * 256, "schlüssel", "a\tb", "a\nb"], ids=lambda key: repr(key[:12]))
+    @pytest.mark.parametrize(
+        "key", ["", "k" * 256, "schlüssel", "a\tb", "a\nb"], ids=lambda key: repr(key[:12])
+    )
     def test_a_key_that_is_none_is_refused(self, key: str) -> None:
         open_account(100)
 
@@ -147,7 +191,9 @@ class TestSubmit:
         assert "15 are missing" in problem["detail"]
         assert_nothing_charged(25)
 
-    def test_too_many_jobs_in_flight_get_a_retry_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_many_jobs_in_flight_get_a_retry_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("JOBS_IN_FLIGHT_MAX", "1")
         forget_settings()
         open_account(100)
@@ -160,7 +206,9 @@ class TestSubmit:
         assert int(headers["Retry-After"]) > 0
         assert ledger.balance(ANN).jobs_total == 1
 
-    def test_too_many_jobs_in_a_minute_get_the_seconds_to_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_many_jobs_in_a_minute_get_the_seconds_to_the_next(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
         forget_settings()
         monkeypatch.setattr(clock, "now", lambda: NOON + timedelta(seconds=20))
@@ -171,7 +219,10 @@ class TestSubmit:
 
         assert status == 429
         assert_is_problem(status, problem, headers)
-        assert (problem["type"], headers["Retry-After"]) == ("/problems/too-many-jobs-this-minute", "40")
+        assert (problem["type"], headers["Retry-After"]) == (
+            "/problems/too-many-jobs-this-minute",
+            "40",
+        )
         assert ledger.balance(ANN).jobs_total == 1
 
     @pytest.mark.parametrize(
@@ -198,7 +249,10 @@ class TestSubmit:
             (body(aspect_ratio="2:1"), ["parameters.aspect_ratio"]),
             (body(disable_safety_checker=True), ["parameters.disable_safety_checker"]),
             (body(webhook="https://evil.example"), ["parameters.webhook"]),
-            (body(num_outputs=9, megapixels="2", wings=2), ["parameters.megapixels", "parameters.num_outputs", "parameters.wings"]),
+            (
+                body(num_outputs=9, megapixels="2", wings=2),
+                ["parameters.megapixels", "parameters.num_outputs", "parameters.wings"],
+            ),
             (BODY | {"price": 0}, ["price"]),
             (BODY | {"callback_url": "http://example.com/"}, ["callback_url"]),
             (BODY | {"callback_url": "javascript:alert(1)"}, ["callback_url"]),
@@ -208,7 +262,9 @@ class TestSubmit:
         ],
         ids=lambda value: str(value)[:40],
     )
-    def test_each_wrong_field_is_named_and_nothing_is_charged(self, wrong: object, named: list[str]) -> None:
+    def test_each_wrong_field_is_named_and_nothing_is_charged(
+        self, wrong: object, named: list[str]
+    ) -> None:
         open_account(100)
 
         status, problem, headers = submit(body=wrong)
@@ -233,7 +289,9 @@ class TestSubmit:
             '{"template": "flux-schnell", "parameters": {"prompt": "x"}, "metadata": {"\\udfff": "x"}}',
         ],
     )  # fmt: skip
-    def test_what_is_no_json_object_is_refused_and_nothing_is_charged(self, text: str | None) -> None:
+    def test_what_is_no_json_object_is_refused_and_nothing_is_charged(
+        self, text: str | None
+    ) -> None:
         open_account(100)
 
         status, problem, headers = submit(body=text)
@@ -246,7 +304,11 @@ class TestSubmit:
     def test_a_number_with_thousands_of_digits_is_refused(self) -> None:
         open_account(100)
 
-        status, problem, _ = submit(body='{"template": "flux-schnell", "parameters": {"prompt": "x", "seed": ' + "9" * 5_000 + "}}")
+        status, problem, _ = submit(
+            body='{"template": "flux-schnell", "parameters": {"prompt": "x", "seed": '
+            + "9" * 5_000
+            + "}}"
+        )
 
         assert status == 422, problem
         assert_nothing_charged()
@@ -257,14 +319,23 @@ class TestSubmit:
         open_account(100)
         nested = "[" * depth + "]" * depth
 
-        status, problem, headers = submit(body=f'{{"template": "flux-schnell", "parameters": {{"prompt": "x", "{parameter}": {nested}}}}}')
+        status, problem, headers = submit(
+            body=f'{{"template": "flux-schnell", "parameters": {{"prompt": "x", "{parameter}": {nested}}}}}'
+        )
 
         assert status == 422
         assert_is_problem(status, problem, headers)
         assert_nothing_charged()
 
     @pytest.mark.parametrize(
-        "raw", [b"\xff\xfe", b'{"template": "\xff"}', json.dumps(BODY).encode("utf-16"), json.dumps(BODY).encode("utf-32-le")], ids=lambda raw: repr(raw[:16])
+        "raw",
+        [
+            b"\xff\xfe",
+            b'{"template": "\xff"}',
+            json.dumps(BODY).encode("utf-16"),
+            json.dumps(BODY).encode("utf-32-le"),
+        ],
+        ids=lambda raw: repr(raw[:16]),
     )
     def test_what_is_not_utf_8_is_refused(self, raw: bytes) -> None:
         open_account(100)
@@ -281,7 +352,13 @@ class TestSubmit:
 
     @pytest.mark.parametrize(
         "content_type",
-        ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data", "multipart/form-data; boundary=x"],
+        [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/xml",
+            "multipart/form-data",
+            "multipart/form-data; boundary=x",
+        ],
     )
     def test_another_content_type_is_refused(self, content_type: str) -> None:
         open_account(100)
@@ -312,7 +389,16 @@ class TestSubmit:
 
     @pytest.mark.parametrize(
         "prompt",
-        ["灯塔在黎明", "🏮🧑🏽‍🚀 dawn", "منارة عند الفجر", "e\u0301 and \u00e9", "a\u202eb", "tab\tand\nline", "\"quotes' \\ </script>", "x" * 5_000],
+        [
+            "灯塔在黎明",
+            "🏮🧑🏽‍🚀 dawn",
+            "منارة عند الفجر",
+            "e\u0301 and \u00e9",
+            "a\u202eb",
+            "tab\tand\nline",
+            "\"quotes' \\ </script>",
+            "x" * 5_000,
+        ],
         ids=lambda prompt: ascii(prompt[:20]),
     )
     def test_prompts_come_through_intact(self, prompt: str) -> None:
@@ -332,7 +418,13 @@ class TestSubmit:
     def test_metadata_and_callback_come_through(self) -> None:
         open_account(100)
 
-        _, job, _ = submit(body=BODY | {"metadata": {"order": "№ 7", "lines": [1, 2]}, "callback_url": "https://example.com/hook?x=1"})
+        _, job, _ = submit(
+            body=BODY
+            | {
+                "metadata": {"order": "№ 7", "lines": [1, 2]},
+                "callback_url": "https://example.com/hook?x=1",
+            }
+        )
 
         assert job["metadata"] == {"order": "№ 7", "lines": [1, 2]}
         assert jobs.read(ANN, job["id"]).callback_url == "https://example.com/hook?x=1"
@@ -347,7 +439,9 @@ class TestSubmit:
     def test_a_whole_float_is_handed_on_as_an_integer(self) -> None:
         open_account(100)
 
-        _, job, _ = submit(body='{"template": "flux-schnell", "parameters": {"prompt": "x", "num_outputs": 2.0}}')
+        _, job, _ = submit(
+            body='{"template": "flux-schnell", "parameters": {"prompt": "x", "num_outputs": 2.0}}'
+        )
 
         assert (job["parameters"]["num_outputs"], job["credits"]["quoted"]) == (2, 20)
         assert isinstance(jobs.read(ANN, job["id"]).model_input.input["num_outputs"], int)
@@ -355,18 +449,25 @@ class TestSubmit:
 
 class TestStart:
     def test_a_job_whose_start_fails_is_accepted_and_recovered_later(
-        self, simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+        self,
+        simulated_replicate: SimulatedReplicate,
+        workflow: Workflow,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         assert simulated_replicate
         workflow.break_function("request_prediction", lambda _: 1 / 0)
         open_account(100)
-        with failing_calls(aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ServiceUnavailable")):
+        with failing_calls(
+            aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ServiceUnavailable")
+        ):
             status, job, _ = submit()
         assert (status, job["status"]) == (202, "pending")
         assert workflow_adapter.execution(job["id"]) is None
 
         handler_of("recover_jobs")({}, CONTEXT)
-        assert workflow_adapter.execution(job["id"]) is None, "recovery leaves a young job to its own start"
+        assert workflow_adapter.execution(job["id"]) is None, (
+            "recovery leaves a young job to its own start"
+        )
         later = datetime.now(UTC) + timedelta(seconds=31)
         monkeypatch.setattr(clock, "now", lambda: later)
         handler_of("recover_jobs")({}, CONTEXT)
@@ -379,7 +480,9 @@ class TestStart:
         workflow.break_function("request_prediction", lambda _: 1 / 0)
         open_account(100)
         key = {"idempotency-key": "order 1"}
-        with failing_calls(aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ThrottlingException")):
+        with failing_calls(
+            aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ThrottlingException")
+        ):
             _, job, _ = submit(headers=key)
 
         status, again, _ = submit(headers=key)
@@ -412,7 +515,9 @@ class TestWhoIsAsking:
     }
 
     def call(self, method: str, path: str, **event: Any) -> int:
-        status, problem, headers = call_api(method, path, body=self.BODIES.get(path) if method in ("POST", "PUT") else None, **event)
+        status, problem, headers = call_api(
+            method, path, body=self.BODIES.get(path) if method in ("POST", "PUT") else None, **event
+        )
         assert_is_problem(status, problem, headers)
         return status
 
@@ -422,17 +527,24 @@ class TestWhoIsAsking:
 
     @pytest.mark.parametrize(("method", "path"), ROUTES)
     @pytest.mark.parametrize("token_use", ["access", "", "ID"])
-    def test_a_token_of_another_use_is_refused_everywhere(self, method: str, path: str, token_use: str) -> None:
+    def test_a_token_of_another_use_is_refused_everywhere(
+        self, method: str, path: str, token_use: str
+    ) -> None:
         assert self.call(method, path, token_use=token_use) == 401
 
     @pytest.mark.parametrize(("method", "path"), ROUTES)
-    def test_a_token_that_does_not_say_its_use_is_refused_everywhere(self, method: str, path: str) -> None:
+    def test_a_token_that_does_not_say_its_use_is_refused_everywhere(
+        self, method: str, path: str
+    ) -> None:
         event = http_event(method, path, body=self.BODIES.get(path))
         del event["requestContext"]["authorizer"]["jwt"]["claims"]["token_use"]
 
         assert handler_of("api")(event, CONTEXT)["statusCode"] == 401
 
-    @pytest.mark.parametrize("platform", ["WEB", " web", "web ", "web#ann", "web/ann", "desktop", "web,mobile", "\u0077eb\u200b"])
+    @pytest.mark.parametrize(
+        "platform",
+        ["WEB", " web", "web ", "web#ann", "web/ann", "desktop", "web,mobile", "\u0077eb\u200b"],
+    )
     def test_a_platform_is_one_of_the_list_or_none(self, platform: str) -> None:
         assert self.call("GET", "/credits", **{"custom:platform": platform}) == 403
 
@@ -442,7 +554,9 @@ class TestWhoIsAsking:
         for claims in ({}, {"custom:platform": ""}, {"custom:platform": "web"}):
             assert call_api("GET", "/credits", **claims)[1]["granted"] == 7
 
-    def test_a_foreign_issuer_need_not_say_what_a_token_is_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_foreign_issuer_need_not_say_what_a_token_is_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("TOKEN_USE", "")
         forget_settings()
 
@@ -459,7 +573,21 @@ class TestWhoIsAsking:
 
     @pytest.mark.parametrize(
         "sub",
-        ["auth0|0123", "ann@example.com", "us-east-1:0a-b", "x" * 255, "ann#JOB", "ann/b", "ann ", "ann\n", "é", "G0/a+b==", "ANN", "=61nn", "%61nn"],
+        [
+            "auth0|0123",
+            "ann@example.com",
+            "us-east-1:0a-b",
+            "x" * 255,
+            "ann#JOB",
+            "ann/b",
+            "ann ",
+            "ann\n",
+            "é",
+            "G0/a+b==",
+            "ANN",
+            "=61nn",
+            "%61nn",
+        ],
         ids=ascii,
     )
     def test_a_sub_may_hold_any_character_and_is_nobody_elses(self, sub: str) -> None:
@@ -481,24 +609,46 @@ class TestWhoIsAsking:
         path = f"/jobs/{job['id']}"
 
         assert call_api("GET", "/credits", **elsewhere)[1]["granted"] == 0
-        assert call_api("GET", "/jobs", **elsewhere)[1] == {"jobs": [], "next_cursor": None, "total": 0}
+        assert call_api("GET", "/jobs", **elsewhere)[1] == {
+            "jobs": [],
+            "next_cursor": None,
+            "total": 0,
+        }
         assert call_api("GET", "/credits/entries", **elsewhere)[1]["entries"] == []
-        assert [call_api(method, where, **elsewhere)[0] for method, where in (("GET", path), ("POST", f"{path}/cancel"), ("DELETE", path))] == [404] * 3
-        assert call_api("GET", "/callbacks/secret", **elsewhere)[1] != call_api("GET", "/callbacks/secret")[1]
+        assert [
+            call_api(method, where, **elsewhere)[0]
+            for method, where in (("GET", path), ("POST", f"{path}/cancel"), ("DELETE", path))
+        ] == [404] * 3
+        assert (
+            call_api("GET", "/callbacks/secret", **elsewhere)[1]
+            != call_api("GET", "/callbacks/secret")[1]
+        )
         assert submit(body={"rerun_of": job["id"]}, **elsewhere)[0] == 422
         # The same key is another request there, which has no credits.
         assert submit(headers=key, **elsewhere)[0] == 402
         open_account(10, AccountId("mobile", "ann"))
         assert submit(headers=key, **elsewhere)[1]["id"] != job["id"]
-        assert (ledger.balance(ANN).held, ledger.balance(AccountId("mobile", "ann")).held) == (10, 10)
+        assert (ledger.balance(ANN).held, ledger.balance(AccountId("mobile", "ann")).held) == (
+            10,
+            10,
+        )
 
     def test_an_administrator_reads_an_account_and_its_ledger_and_not_her_own(self) -> None:
         job = held_job(credits=30)
         elsewhere = AccountId("mobile", "ann")
         open_account(7, elsewhere)
 
-        assert call_api("GET", "/accounts/web/ann", **ADMIN)[1] == {"available": 20, "held": 10, "spent": 0, "granted": 30, "in_flight": 1}
-        assert [entry["job_id"] for entry in call_api("GET", "/accounts/web/ann/entries", **ADMIN)[1]["entries"]] == [job.job_id, None]
+        assert call_api("GET", "/accounts/web/ann", **ADMIN)[1] == {
+            "available": 20,
+            "held": 10,
+            "spent": 0,
+            "granted": 30,
+            "in_flight": 1,
+        }
+        assert [
+            entry["job_id"]
+            for entry in call_api("GET", "/accounts/web/ann/entries", **ADMIN)[1]["entries"]
+        ] == [job.job_id, None]
         assert call_api("GET", "/accounts/mobile/ann", **ADMIN)[1]["granted"] == 7
         assert call_api("GET", "/accounts/web/nobody", **ADMIN)[1]["granted"] == 0
         assert call_api("GET", "/credits", **ADMIN)[1]["granted"] == 0
@@ -513,7 +663,11 @@ class TestWhoIsAsking:
 
         assert theirs == nobodys
         assert theirs[0] == 404
-        assert call_api("GET", "/jobs", user="bob")[1] == {"jobs": [], "next_cursor": None, "total": 0}
+        assert call_api("GET", "/jobs", user="bob")[1] == {
+            "jobs": [],
+            "next_cursor": None,
+            "total": 0,
+        }
 
     @pytest.mark.parametrize(
         "groups",
@@ -543,12 +697,16 @@ class TestWhoIsAsking:
         ],
     )
     @pytest.mark.parametrize(("method", "path"), OF_ADMINISTRATORS)
-    def test_only_administrators_see_and_change_other_accounts(self, method: str, path: str, groups: Any) -> None:
+    def test_only_administrators_see_and_change_other_accounts(
+        self, method: str, path: str, groups: Any
+    ) -> None:
         assert self.call(method, path, **{"cognito:groups": groups}) == 403
         assert ledger.balance(ANN).granted == 0
         assert not feature_flags.is_paused()
 
-    @pytest.mark.parametrize("groups", ["[admin]", "[admin users]", "[users admin]", "admin", ["users", "admin"]])
+    @pytest.mark.parametrize(
+        "groups", ["[admin]", "[admin users]", "[users admin]", "admin", ["users", "admin"]]
+    )
     def test_administrators_do(self, groups: Any) -> None:
         assert call_api("GET", "/accounts/web/ann", **{"cognito:groups": groups})[0] == 200
 
@@ -593,7 +751,9 @@ class TestRoutes:
             ("HEAD", "/health", "GET"),
         ],
     )
-    def test_another_method_gets_the_allowed_ones(self, method: str, path: str, allowed: str) -> None:
+    def test_another_method_gets_the_allowed_ones(
+        self, method: str, path: str, allowed: str
+    ) -> None:
         status, problem, headers = call_api(method, path)
 
         assert status == 405
@@ -603,7 +763,11 @@ class TestRoutes:
     def test_health_needs_no_token(self) -> None:
         assert call_api("GET", "/health", user=None)[:2] == (200, {"status": "ok"})
 
-    @pytest.mark.parametrize("job_id", ["x", "%23", "ACCOUNT", "../credits", "0" * 36, "x" * 3_000], ids=lambda job_id: job_id[:12])
+    @pytest.mark.parametrize(
+        "job_id",
+        ["x", "%23", "ACCOUNT", "../credits", "0" * 36, "x" * 3_000],
+        ids=lambda job_id: job_id[:12],
+    )
     def test_what_is_no_id_is_no_job(self, job_id: str) -> None:
         assert call_api("GET", f"/jobs/{job_id}")[0] == 404
 
@@ -663,7 +827,10 @@ class TestReadJob:
         job = held_job()
         etag = call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"]
 
-        assert call_api("GET", f"/jobs/{job.job_id}", user="bob", headers={"if-none-match": etag})[0] == 404
+        assert (
+            call_api("GET", f"/jobs/{job.job_id}", user="bob", headers={"if-none-match": etag})[0]
+            == 404
+        )
 
     def test_a_completed_job_links_to_what_is_ours(self) -> None:
         job = finished_job(outputs_count=2)
@@ -675,9 +842,21 @@ class TestReadJob:
         assert document["status"] == "completed"
         assert document["credits"] == {"quoted": 20, "held": 0, "charged": 20, "refunded": 0}
         assert [output.keys() for output in document["outputs"]] == [
-            {"url", "thumbnail_url", "placeholder", "content_type", "bytes", "width", "height", "seconds"}
+            {
+                "url",
+                "thumbnail_url",
+                "placeholder",
+                "content_type",
+                "bytes",
+                "width",
+                "height",
+                "seconds",
+            }
         ] * 2
-        assert all("darkroom-test-media" in output["url"] and "Signature" in output["url"] for output in document["outputs"])
+        assert all(
+            "darkroom-test-media" in output["url"] and "Signature" in output["url"]
+            for output in document["outputs"]
+        )
         expires_in = datetime.fromisoformat(document["links_expire_at"]) - datetime.now(UTC)
         assert timedelta(minutes=55) < expires_in <= timedelta(hours=1)
 
@@ -685,7 +864,11 @@ class TestReadJob:
         _, document, _ = call_api("GET", f"/jobs/{finished_job(outputs_count=0).job_id}")
 
         assert document["status"] == "failed"
-        assert document["error"] == {"code": "refused", "message": failure(FailureCode.REFUSED).message, "retryable": False}
+        assert document["error"] == {
+            "code": "refused",
+            "message": failure(FailureCode.REFUSED).message,
+            "retryable": False,
+        }
         assert document["credits"] == {"quoted": 10, "held": 0, "charged": 0, "refunded": 10}
         assert (document["outputs"], document["links_expire_at"]) == ([], None)
         assert document["finished_at"].endswith("Z")
@@ -713,9 +896,17 @@ class TestLists:
         ids = [submit()[1]["id"] for _ in range(3)]
         ledger.resolve(ANN, ids[1], now=datetime.now(UTC))
 
-        assert [job["id"] for job in call_api("GET", "/jobs", query="status=failed")[1]["jobs"]] == [ids[1]]
-        assert [job["id"] for job in call_api("GET", "/jobs", query="status=pending")[1]["jobs"]] == [ids[2], ids[0]]
-        assert call_api("GET", "/jobs", query="status=completed")[1] == {"jobs": [], "next_cursor": None, "total": 3}
+        assert [
+            job["id"] for job in call_api("GET", "/jobs", query="status=failed")[1]["jobs"]
+        ] == [ids[1]]
+        assert [
+            job["id"] for job in call_api("GET", "/jobs", query="status=pending")[1]["jobs"]
+        ] == [ids[2], ids[0]]
+        assert call_api("GET", "/jobs", query="status=completed")[1] == {
+            "jobs": [],
+            "next_cursor": None,
+            "total": 3,
+        }
 
     def test_entries_show_exactly_what_a_transaction_changed(self) -> None:
         job = held_job(credits=30)
@@ -728,14 +919,21 @@ class TestLists:
             "id": held["id"], "kind": "hold", "granted": 0, "available": -10, "held": 10, "spent": 0,
             "job_id": job.job_id, "reference": None, "created_at": held["created_at"],
         }  # fmt: skip
-        assert (granted["kind"], granted["granted"], granted["available"], granted["job_id"]) == ("grant", 30, 30, None)
+        assert (granted["kind"], granted["granted"], granted["available"], granted["job_id"]) == (
+            "grant",
+            30,
+            30,
+            None,
+        )
 
     def test_entries_come_page_by_page(self) -> None:
         for number in range(3):
             ledger.grant(ANN, number + 1, reason="r", reference=str(number), now=datetime.now(UTC))
 
         _, first, _ = call_api("GET", "/credits/entries", query="limit=2")
-        _, second, _ = call_api("GET", "/credits/entries", query=f"limit=2&cursor={first['next_cursor']}")
+        _, second, _ = call_api(
+            "GET", "/credits/entries", query=f"limit=2&cursor={first['next_cursor']}"
+        )
 
         assert [entry["granted"] for entry in (*first["entries"], *second["entries"])] == [3, 2, 1]
         assert second["next_cursor"] is None
@@ -769,7 +967,9 @@ class TestLists:
         assert_is_problem(status, problem, headers)
         assert fields(problem) == [query.partition("=")[0]]
 
-    @pytest.mark.parametrize(("path", "other"), [("/jobs", "/credits/entries"), ("/credits/entries", "/jobs")])
+    @pytest.mark.parametrize(
+        ("path", "other"), [("/jobs", "/credits/entries"), ("/credits/entries", "/jobs")]
+    )
     def test_a_cursor_of_one_list_is_none_of_another(self, path: str, other: str) -> None:
         open_account(100)
         for _ in range(2):
@@ -784,7 +984,9 @@ class TestLists:
     def test_writes_between_two_pages_neither_double_nor_hide_an_item(self) -> None:
         open_account(1_000)
         before = [submit()[1]["id"] for _ in range(6)]
-        entries_before = [entry["id"] for entry in call_api("GET", "/credits/entries")[1]["entries"]]
+        entries_before = [
+            entry["id"] for entry in call_api("GET", "/credits/entries")[1]["entries"]
+        ]
 
         def turned(path: str, name: str) -> list[str]:
             seen, query = list[str](), "limit=2"
@@ -808,7 +1010,10 @@ class TestLists:
         assert jobs.leave_open_jobs(ledger.resolve(ANN, ids[2], now=datetime.now(UTC)))
         assert call_api("DELETE", f"/jobs/{ids[2]}")[0] == 204
 
-        assert [job["id"] for job in call_api("GET", "/jobs", query=f"cursor={page['next_cursor']}")[1]["jobs"]] == [ids[1], ids[0]]
+        assert [
+            job["id"]
+            for job in call_api("GET", "/jobs", query=f"cursor={page['next_cursor']}")[1]["jobs"]
+        ] == [ids[1], ids[0]]
 
     @pytest.mark.parametrize("status_text", ["done", "PENDING", "", "pending,failed"])
     def test_a_bad_status_is_named(self, status_text: str) -> None:
@@ -838,7 +1043,10 @@ class TestTemplates:
             assert template["parameters"]["additionalProperties"] is False
             assert call_api("GET", f"/templates/{template['code']}")[1] == template
 
-    @pytest.mark.parametrize(("path", "cache_control"), [("/templates", "private, max-age=300"), ("/openapi.json", "public, max-age=300")])
+    @pytest.mark.parametrize(
+        ("path", "cache_control"),
+        [("/templates", "private, max-age=300"), ("/openapi.json", "public, max-age=300")],
+    )
     def test_what_seldom_changes_is_not_sent_again(self, path: str, cache_control: str) -> None:
         status, document, headers = call_api("GET", path)
         etag = headers["ETag"]
@@ -846,7 +1054,11 @@ class TestTemplates:
         assert (status, headers["Cache-Control"]) == (200, cache_control)
         assert re.fullmatch('"[0-9a-f]{32}"', etag)
         for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
-            assert call_api("GET", path, headers={"if-none-match": known}) == (304, None, {"ETag": etag, "Cache-Control": cache_control})
+            assert call_api("GET", path, headers={"if-none-match": known}) == (
+                304,
+                None,
+                {"ETag": etag, "Cache-Control": cache_control},
+            )
         for other in ('"other"', etag.strip('"'), ""):
             assert call_api("GET", path, headers={"if-none-match": other})[:2] == (200, document)
 
@@ -864,8 +1076,20 @@ class TestTemplates:
 
 
 class TestAccounts:
-    def grant(self, amount: object = 50, *, reference: object = "order 1", path: str = "/accounts/web/ann/credits", **more: Any) -> tuple[int, Any]:
-        status, document, _ = call_api("POST", path, body={"amount": amount, "reason": "r", "reference": reference, **more}, **ADMIN)
+    def grant(
+        self,
+        amount: object = 50,
+        *,
+        reference: object = "order 1",
+        path: str = "/accounts/web/ann/credits",
+        **more: Any,
+    ) -> tuple[int, Any]:
+        status, document, _ = call_api(
+            "POST",
+            path,
+            body={"amount": amount, "reason": "r", "reference": reference, **more},
+            **ADMIN,
+        )
         return status, document
 
     def test_a_grant_is_an_entry_and_its_repeat_the_same_one(self) -> None:
@@ -874,8 +1098,17 @@ class TestAccounts:
         assert status == 201
         assert (entry["kind"], entry["granted"], entry["reference"]) == ("grant", 50, "order 1")
         assert self.grant() == (200, entry)
-        assert call_api("GET", "/accounts/web/ann", **ADMIN)[1] == {"available": 50, "held": 0, "spent": 0, "granted": 50, "in_flight": 0}
-        assert call_api("GET", "/accounts/web/ann/entries", **ADMIN)[1] == {"entries": [entry], "next_cursor": None}
+        assert call_api("GET", "/accounts/web/ann", **ADMIN)[1] == {
+            "available": 50,
+            "held": 0,
+            "spent": 0,
+            "granted": 50,
+            "in_flight": 0,
+        }
+        assert call_api("GET", "/accounts/web/ann/entries", **ADMIN)[1] == {
+            "entries": [entry],
+            "next_cursor": None,
+        }
 
     def test_a_used_reference_with_another_amount_is_refused(self) -> None:
         self.grant()
@@ -894,7 +1127,9 @@ class TestAccounts:
         assert (status, fields(problem)) == (422, ["amount"])
         assert ledger.balance(ANN).available == 30
 
-    @pytest.mark.parametrize("amount", [0, 1_000_001, -1_000_001, 1.5, 0.0, True, "5", None, [], 10**30])
+    @pytest.mark.parametrize(
+        "amount", [0, 1_000_001, -1_000_001, 1.5, 0.0, True, "5", None, [], 10**30]
+    )
     def test_what_is_no_amount_is_refused(self, amount: object) -> None:
         status, problem = self.grant(amount)
 
@@ -910,7 +1145,13 @@ class TestAccounts:
         assert (status, entry["granted"], type(entry["granted"])) == (201, 5, int)
 
     @pytest.mark.parametrize(
-        ("wrong", "field"), [({"reference": ""}, "reference"), ({"reference": "x" * 201}, "reference"), ({"reason": ""}, "reason"), ({"free": 1}, "free")]
+        ("wrong", "field"),
+        [
+            ({"reference": ""}, "reference"),
+            ({"reference": "x" * 201}, "reference"),
+            ({"reason": ""}, "reason"),
+            ({"free": 1}, "free"),
+        ],
     )
     def test_other_wrong_fields_are_named(self, wrong: dict[str, Any], field: str) -> None:
         status, problem = self.grant(**wrong)

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 
 from darkroom.domain.errors import WorkflowUnavailable
 from darkroom.services import callbacks
@@ -22,12 +27,28 @@ pytestmark = pytest.mark.usefixtures("aws")
 BODY = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
 KEY = {"idempotency-key": "order 1"}
 URL = "https://dynamodb.us-east-1.amazonaws.com"
-NO_ANSWER = [ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL), EndpointConnectionError(endpoint_url=URL)]
+NO_ANSWER = [
+    ReadTimeoutError(endpoint_url=URL),
+    ConnectTimeoutError(endpoint_url=URL),
+    EndpointConnectionError(endpoint_url=URL),
+]
 TRANSIENT = [
     *NO_ANSWER,
-    *(AwsError(code).error("any") for code in ("ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError", "RequestLimitExceeded")),
+    *(
+        AwsError(code).error("any")
+        for code in (
+            "ThrottlingException",
+            "ProvisionedThroughputExceededException",
+            "InternalServerError",
+            "RequestLimitExceeded",
+        )
+    ),
 ]
-OURS = [AwsError("AccessDeniedException").error("any"), AwsError("ValidationException").error("any"), ZeroDivisionError("secret detail")]
+OURS = [
+    AwsError("AccessDeniedException").error("any"),
+    AwsError("ValidationException").error("any"),
+    ZeroDivisionError("secret detail"),
+]
 
 type Break = Callable[..., None]
 
@@ -52,7 +73,9 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Break:
 
 
 def name_of(error: Exception) -> str:
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+    return (
+        error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+    )
 
 
 def raising(error: Exception) -> Callable[..., None]:
@@ -67,9 +90,20 @@ def metrics_in(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines() if '"_aws"' in line]
 
 
-@pytest.mark.parametrize("path", ["/jobs", "/credits", "/credits/entries", "/callbacks/secret", "/jobs/01980000-0000-7000-8000-000000000000"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/jobs",
+        "/credits",
+        "/credits/entries",
+        "/callbacks/secret",
+        "/jobs/01980000-0000-7000-8000-000000000000",
+    ],
+)
 @pytest.mark.parametrize("error", TRANSIENT, ids=name_of)
-def test_a_table_that_does_not_answer_is_reported_as_such(broken: Break, error: Exception, path: str) -> None:
+def test_a_table_that_does_not_answer_is_reported_as_such(
+    broken: Break, error: Exception, path: str
+) -> None:
     broken(error)
 
     status, problem, headers = call_api("GET", path)
@@ -80,7 +114,9 @@ def test_a_table_that_does_not_answer_is_reported_as_such(broken: Break, error: 
     assert "charged" not in problem, "nobody knows"
 
 
-@pytest.mark.parametrize("error", [CONFLICT.error("any"), THROTTLED.error("any"), *TRANSIENT], ids=name_of)
+@pytest.mark.parametrize(
+    "error", [CONFLICT.error("any"), THROTTLED.error("any"), *TRANSIENT], ids=name_of
+)
 def test_a_job_that_was_not_written_may_be_requested_again(broken: Break, error: Exception) -> None:
     open_account(100)
     broken(error, "TransactWriteItems")
@@ -109,17 +145,28 @@ def test_a_job_that_was_written_although_nobody_heard_is_found_by_its_key(broken
 
 
 @pytest.mark.parametrize("error", OURS, ids=name_of)
-def test_a_bug_is_a_problem_without_details_and_rings(error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_a_problem_without_details_and_rings(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(callbacks, "secrets_of", raising(error))
 
     status, problem, headers = call_api("GET", "/callbacks/secret")
 
-    assert (status, problem["type"], problem["retryable"], problem["request_id"]) == (500, "/problems/internal-error", False, "test")
+    assert (status, problem["type"], problem["retryable"], problem["request_id"]) == (
+        500,
+        "/problems/internal-error",
+        False,
+        "test",
+    )
     assert "Retry-After" not in headers
     assert "secret detail" not in json.dumps(problem)
     printed = capsys.readouterr().out
     assert [metric["UnhandledErrors"] for metric in metrics_in(printed)] == [[1.0]]
-    (alarm,) = [resource["Properties"] for resource in TEMPLATE["Resources"].values() if resource.get("Properties", {}).get("MetricName") == "UnhandledErrors"]
+    (alarm,) = [
+        resource["Properties"]
+        for resource in TEMPLATE["Resources"].values()
+        if resource.get("Properties", {}).get("MetricName") == "UnhandledErrors"
+    ]
     assert alarm["Namespace"] == "Darkroom"
 
 
@@ -133,7 +180,12 @@ def test_a_transient_error_rings_nobody(broken: Break, capsys: pytest.CaptureFix
 
 def test_a_transaction_that_can_never_be_written_is_a_bug(broken: Break) -> None:
     open_account(100)
-    broken(AwsError("TransactionCanceledException", reasons=("ValidationError", "None", "None")).error("any"), "TransactWriteItems")
+    broken(
+        AwsError("TransactionCanceledException", reasons=("ValidationError", "None", "None")).error(
+            "any"
+        ),
+        "TransactWriteItems",
+    )
 
     assert call_api("POST", "/jobs", body=BODY)[1]["type"] == "/problems/internal-error"
 
@@ -148,7 +200,11 @@ def test_a_bucket_that_fails_is_reported_as_such(broken: Break) -> None:
     assert (status, problem["type"]) == (503, "/problems/unavailable")
 
 
-def test_a_workflow_that_cannot_be_reached_is_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callbacks, "secrets_of", raising(WorkflowUnavailable("EndpointConnectionError")))
+def test_a_workflow_that_cannot_be_reached_is_a_transient_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        callbacks, "secrets_of", raising(WorkflowUnavailable("EndpointConnectionError"))
+    )
 
     assert call_api("GET", "/callbacks/secret")[0] == 503

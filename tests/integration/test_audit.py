@@ -47,7 +47,9 @@ def now() -> datetime:
 
 
 def output(number: int) -> Output:
-    return Output(number=number, key=f"media/{number}", content_type="image/webp", bytes=1, width=1, height=1)
+    return Output(
+        number=number, key=f"media/{number}", content_type="image/webp", bytes=1, width=1, height=1
+    )
 
 
 def ended(job: Job, *, delivered: int = 0) -> Job:
@@ -64,7 +66,10 @@ def eventful_account(monkeypatch: pytest.MonkeyPatch, account: AccountId = ANN) 
     assert ledger.welcome(account, now=now())
     ledger.grant(account, 500, reason="bought", reference="order 1", now=now())
     ledger.grant(account, -13, reason="mistake", reference="order 2", now=now())
-    all_jobs = {name: ledger.hold(image_job(account=account, num_outputs=3), key=None, now=now())[0] for name in ("open", "whole", "part", "failed", "gone")}
+    all_jobs = {
+        name: ledger.hold(image_job(account=account, num_outputs=3), key=None, now=now())[0]
+        for name in ("open", "whole", "part", "failed", "gone")
+    }
     canceled = ledger.hold(image_job(account=account), key=None, now=now())[0]
     assert jobs.request_cancel(canceled, next_check_at=now(), now=now())
     ended(canceled)
@@ -98,15 +103,23 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("aws", "impatient")
 class TestReading:
-    def test_an_account_whose_jobs_have_come_to_every_end_has_no_difference(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_account_whose_jobs_have_come_to_every_end_has_no_difference(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         all_jobs = eventful_account(monkeypatch)
 
         audited = audit_accounts.audit(PK, now=now())
 
         assert audited.mismatches == ()
         assert audited.records.account == "web/ann"
-        assert {job.status for job in audited.records.jobs} == set(JobStatus) - {JobStatus.PROCESSING}
-        assert (len(audited.records.jobs), len(audited.records.entries), len(audited.records.markers)) == (5, 3 + 6 + 5, 3)
+        assert {job.status for job in audited.records.jobs} == set(JobStatus) - {
+            JobStatus.PROCESSING
+        }
+        assert (
+            len(audited.records.jobs),
+            len(audited.records.entries),
+            len(audited.records.markers),
+        ) == (5, 3 + 6 + 5, 3)
         assert audited.records.deleted == {all_jobs["gone"].job_id}
 
     @pytest.mark.parametrize(
@@ -114,36 +127,89 @@ class TestReading:
         [
             (
                 lambda _: account_row().update([AccountRow.spent.add(1)]),
-                {("spent by the entries", 60, 61), ("granted by available + held + spent", 495, 494)},
+                {
+                    ("spent by the entries", 60, 61),
+                    ("granted by available + held + spent", 495, 494),
+                },
             ),
-            (lambda _: account_row().update([AccountRow.jobs_total.set(6)]), {("jobs in total by the records", 5, 6)}),
-            (lambda _: account_row().update([AccountRow.in_flight.set(0)]), {("jobs in flight by the open jobs", 1, 0)}),
+            (
+                lambda _: account_row().update([AccountRow.jobs_total.set(6)]),
+                {("jobs in total by the records", 5, 6)},
+            ),
+            (
+                lambda _: account_row().update([AccountRow.in_flight.set(0)]),
+                {("jobs in flight by the open jobs", 1, 0)},
+            ),
             (lambda _: account_row().delete(), {("row of the account", "present", "missing")}),
-            (lambda all_jobs: job_row(all_jobs["part"]).update([JobRow.charged.set(30)]), {("charged on the job", 20, 30)}),
-            (lambda all_jobs: job_row(all_jobs["failed"]).update([JobRow.status.set("lost")]), {("row", "readable", "unreadable")}),
-            (lambda all_jobs: job_row(all_jobs["failed"]).update([JobRow.quoted.remove()]), {("row", "readable", "unreadable")}),
+            (
+                lambda all_jobs: job_row(all_jobs["part"]).update([JobRow.charged.set(30)]),
+                {("charged on the job", 20, 30)},
+            ),
+            (
+                lambda all_jobs: job_row(all_jobs["failed"]).update([JobRow.status.set("lost")]),
+                {("row", "readable", "unreadable")},
+            ),
+            (
+                lambda all_jobs: job_row(all_jobs["failed"]).update([JobRow.quoted.remove()]),
+                {("row", "readable", "unreadable")},
+            ),
             (lambda _: WelcomeRow("WELCOME#ann").delete(), {("markers of a grant", 1, 0)}),
-            (lambda _: WelcomeRow("WELCOME#ann").update([WelcomeRow.account.set("mobile/ann")]), {("markers of a grant", 1, 0)}),
-            (lambda _: WelcomeRow("WELCOME#ann").update([WelcomeRow.amount.set(8)]), {("amount of a grant marker", 7, 8)}),
-            (lambda _: next(GrantRow.query(PK, GrantRow.sk.startswith("GRANT#"))).delete(), {("markers of a grant", 1, 0)}),
             (
-                lambda _: next(EntryRow.query(PK, EntryRow.sk.startswith("ENTRY#"), EntryRow.reference == "order 1")).update(
-                    [EntryRow.reference.set("order 9")]
-                ),
-                {("reference of a grant marker", sha256(b"order 9").hexdigest(), sha256(b"order 1").hexdigest())},
+                lambda _: WelcomeRow("WELCOME#ann").update([WelcomeRow.account.set("mobile/ann")]),
+                {("markers of a grant", 1, 0)},
             ),
             (
-                lambda all_jobs: next(EntryRow.query(PK, EntryRow.sk.startswith("ENTRY#"), EntryRow.job_id == all_jobs["open"].job_id)).delete(),
-                {("holds of a job", 1, 0), ("available by the entries", 434, 404), ("held by the entries", 0, 30)},
+                lambda _: WelcomeRow("WELCOME#ann").update([WelcomeRow.amount.set(8)]),
+                {("amount of a grant marker", 7, 8)},
             ),
             (
-                lambda all_jobs: DeletedRow(PK, f"DELETED#{all_jobs['whole'].job_id}", check_queue="ended", next_check_at=NOON).save(),
+                lambda _: next(GrantRow.query(PK, GrantRow.sk.startswith("GRANT#"))).delete(),
+                {("markers of a grant", 1, 0)},
+            ),
+            (
+                lambda _: next(
+                    EntryRow.query(
+                        PK, EntryRow.sk.startswith("ENTRY#"), EntryRow.reference == "order 1"
+                    )
+                ).update([EntryRow.reference.set("order 9")]),
+                {
+                    (
+                        "reference of a grant marker",
+                        sha256(b"order 9").hexdigest(),
+                        sha256(b"order 1").hexdigest(),
+                    )
+                },
+            ),
+            (
+                lambda all_jobs: next(
+                    EntryRow.query(
+                        PK,
+                        EntryRow.sk.startswith("ENTRY#"),
+                        EntryRow.job_id == all_jobs["open"].job_id,
+                    )
+                ).delete(),
+                {
+                    ("holds of a job", 1, 0),
+                    ("available by the entries", 434, 404),
+                    ("held by the entries", 0, 30),
+                },
+            ),
+            (
+                lambda all_jobs: DeletedRow(
+                    PK,
+                    f"DELETED#{all_jobs['whole'].job_id}",
+                    check_queue="ended",
+                    next_check_at=NOON,
+                ).save(),
                 {("record of a deleted job", "missing", "present")},
             ),
         ],
     )
     def test_a_row_that_was_changed_by_hand_is_found(
-        self, tampered: Callable[[dict[str, Job]], object], expected: set[tuple[str, int | str, int | str]], monkeypatch: pytest.MonkeyPatch
+        self,
+        tampered: Callable[[dict[str, Job]], object],
+        expected: set[tuple[str, int | str, int | str]],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         all_jobs = eventful_account(monkeypatch)
         assert found() == set()
@@ -158,7 +224,9 @@ class TestReading:
 
         job_row(all_jobs["open"]).delete()
 
-        assert {(mismatch.what, mismatch.found, mismatch.concerns) for mismatch in mismatches()} == {
+        assert {
+            (mismatch.what, mismatch.found, mismatch.concerns) for mismatch in mismatches()
+        } == {
             ("resolutions of a job without a record", 0, all_jobs["open"].job_id),
             ("jobs in flight by the open jobs", 1, None),
             ("jobs in total by the records", 5, None),
@@ -169,9 +237,13 @@ class TestReading:
         over_by = job.deadline_at + timedelta(seconds=job.wait_seconds + 120 + 150 + 150 + 3 * 60)
 
         assert mismatches(at=over_by) == []
-        assert [mismatch.what for mismatch in mismatches(at=over_by + timedelta(seconds=1))] == ["overdue: end of an open job"]
+        assert [mismatch.what for mismatch in mismatches(at=over_by + timedelta(seconds=1))] == [
+            "overdue: end of an open job"
+        ]
 
-    def test_another_platforms_welcome_credits_are_not_this_accounts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_platforms_welcome_credits_are_not_this_accounts(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         eventful_account(monkeypatch)
         ann_on_mobile = open_account(10, AccountId("mobile", "ann"))
         assert not ledger.welcome(ann_on_mobile, now=now())
@@ -196,7 +268,9 @@ class TestReading:
             row.delete()
         account_records.record_progress(Progress())
 
-        assert [pk for pk, _ in account_records.accounts()] == [partition(account) for account in (BOB, ANN, CLEO)]
+        assert [pk for pk, _ in account_records.accounts()] == [
+            partition(account) for account in (BOB, ANN, CLEO)
+        ]
 
 
 def counts(metrics: dict[str, Any]) -> dict[str, float]:
@@ -213,7 +287,11 @@ def held_job_of(account: AccountId) -> Job:
 class TestAnAccountThatMoves:
     """A reading is no snapshot: what is written while it goes on must not look like a mismatch."""
 
-    def reading(self, monkeypatch: pytest.MonkeyPatch, disturbances: Iterable[Callable[[Iterator[Any]], Iterator[Any]]]) -> list[int]:
+    def reading(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        disturbances: Iterable[Callable[[Iterator[Any]], Iterator[Any]]],
+    ) -> list[int]:
         """Have each reading of the account disturbed in turn; gives how many there were."""
         items, left, readings = account_records._items, iter(disturbances), [0]
 
@@ -260,13 +338,17 @@ class TestAnAccountThatMoves:
         assert readings == [8]
 
     @pytest.mark.parametrize(("torn_count", "seen"), [(1, 0), (2, 0), (3, 1)])
-    def test_a_mismatch_counts_when_it_is_there_in_three_readings(self, torn_count: int, seen: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_mismatch_counts_when_it_is_there_in_three_readings(
+        self, torn_count: int, seen: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         held_job()
         self.reading(monkeypatch, chain([self.torn] * torn_count, repeat(self.whole)))
 
         assert len(audit_accounts.audit(PK, now=now()).mismatches) == seen
 
-    def test_another_mismatch_in_each_reading_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_mismatch_in_each_reading_is_none(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
 
         def without_job(items: Iterator[Any]) -> Iterator[Any]:
@@ -287,7 +369,9 @@ class TestAnAccountThatMoves:
 
         def write(number: int) -> None:
             ledger.grant(ANN, 1, reason="r", reference=str(number), now=now())
-            job = ended(ledger.hold(image_job(num_outputs=2), key=None, now=now())[0], delivered=number % 3)
+            job = ended(
+                ledger.hold(image_job(num_outputs=2), key=None, now=now())[0], delivered=number % 3
+            )
             if number % 2:
                 delete_job.delete(ANN, job.job_id, now=now())
 
@@ -319,7 +403,12 @@ class TestTheDailyRun:
         def run(*, accounts_count: int = 100) -> dict[str, Any]:
             remaining = chain([600_000] * accounts_count, repeat(1_000))
             capsys.readouterr()
-            handler_of("audit_accounts")(EVERY_DAY, SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: next(remaining)}))
+            handler_of("audit_accounts")(
+                EVERY_DAY,
+                SimpleNamespace(
+                    **{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: next(remaining)}
+                ),
+            )
             (metrics,) = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
             written: dict[str, Any] = json.loads(metrics)
             return written
@@ -332,7 +421,9 @@ class TestTheDailyRun:
 
         assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "LedgerMismatches": 0}
 
-    def test_names_each_mismatch_with_ids_alone(self, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    def test_names_each_mismatch_with_ids_alone(
+        self, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
         names = [field.name for field in fields(Mismatch)]
         held_job_of(BOB)
         job = held_job_of(ANN)
@@ -340,7 +431,11 @@ class TestTheDailyRun:
         account_row().update([AccountRow.jobs_total.set(3)])
 
         assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "LedgerMismatches": 2}
-        assert [{name: vars(record)[name] for name in names} for record in caplog.records if record.levelname == "ERROR"] == [
+        assert [
+            {name: vars(record)[name] for name in names}
+            for record in caplog.records
+            if record.levelname == "ERROR"
+        ] == [
             dict(zip(names, ("web/ann", "jobs in total by the records", 1, 3, None), strict=True)),
             dict(zip(names, ("web/ann", "held on the job", 10, 9, job.job_id), strict=True)),
         ]
@@ -357,7 +452,9 @@ class TestTheDailyRun:
         assert account_records.progress() == Progress(last_key_of(people[1]))
 
     @pytest.mark.parametrize("place", range(5))
-    def test_a_mismatch_stands_until_a_whole_round_has_found_none(self, place: int, run: Run) -> None:
+    def test_a_mismatch_stands_until_a_whole_round_has_found_none(
+        self, place: int, run: Run
+    ) -> None:
         people = [AccountId("web", f"user-{number}") for number in range(5)]
         for account in people:
             held_job_of(account)
@@ -378,12 +475,16 @@ class TestTheDailyRun:
         pk, sk = last_key_of(BOB)
         assert account_records.progress().after == (pk, sk)
 
-        client("dynamodb").delete_item(TableName="darkroom-test", Key={"pk": {"S": pk}, "sk": {"S": sk}})
+        client("dynamodb").delete_item(
+            TableName="darkroom-test", Key={"pk": {"S": pk}, "sk": {"S": sk}}
+        )
 
         assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "LedgerMismatches": 0}
         assert account_records.progress() == Progress()
 
-    def test_one_account_that_fails_does_not_keep_the_others_unaudited(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_account_that_fails_does_not_keep_the_others_unaudited(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for account in (BOB, ANN):
             held_job_of(account)
         account_row(ANN).update([AccountRow.jobs_total.set(2)])
@@ -400,10 +501,20 @@ class TestTheDailyRun:
 
         # Until a whole round could be read, the one that could not stays in the alarm.
         assert [each["AuditsFailed"] for each in runs] == [1, 1, 1]
-        assert counts(run(accounts_count=1)) == {"AccountsAudited": 1, "AuditsFailed": 1, "LedgerMismatches": 1}
-        assert counts(run(accounts_count=2)) == {"AccountsAudited": 2, "AuditsFailed": 0, "LedgerMismatches": 1}
+        assert counts(run(accounts_count=1)) == {
+            "AccountsAudited": 1,
+            "AuditsFailed": 1,
+            "LedgerMismatches": 1,
+        }
+        assert counts(run(accounts_count=2)) == {
+            "AccountsAudited": 2,
+            "AuditsFailed": 0,
+            "LedgerMismatches": 1,
+        }
 
-    def test_remembers_how_far_it_came_when_the_table_stops_answering(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_remembers_how_far_it_came_when_the_table_stops_answering(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for account in (BOB, ANN):
             held_job_of(account)
         found_accounts = account_records.accounts
@@ -422,16 +533,25 @@ class TestTheDailyRun:
     def test_writes_the_metrics_that_the_alarms_look_at(self, run: Run) -> None:
         metrics = run()
         (directive,) = metrics["_aws"]["CloudWatchMetrics"]
-        alarms = [TEMPLATE["Resources"][name]["Properties"] for name in ("LedgerMismatchAlarm", "AuditFailedAlarm", "AuditMissingAlarm")]
+        alarms = [
+            TEMPLATE["Resources"][name]["Properties"]
+            for name in ("LedgerMismatchAlarm", "AuditFailedAlarm", "AuditMissingAlarm")
+        ]
         environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
         assert environment["POWERTOOLS_METRICS_NAMESPACE"] == directive["Namespace"]
-        assert environment["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}, "which is the value of the dimension"
+        assert environment["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}, (
+            "which is the value of the dimension"
+        )
         for alarm in alarms:
             assert alarm["Namespace"] == directive["Namespace"]
             assert alarm["MetricName"] in metrics
-            assert [[dimension["Name"] for dimension in alarm["Dimensions"]]] == directive["Dimensions"]
-            assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {"service": {"Ref": "AWS::StackName"}}
+            assert [[dimension["Name"] for dimension in alarm["Dimensions"]]] == directive[
+                "Dimensions"
+            ]
+            assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {
+                "service": {"Ref": "AWS::StackName"}
+            }
 
 
 class TestTheCommand:
@@ -447,9 +567,20 @@ class TestTheCommand:
     @pytest.fixture
     def dynamodb(self, aws_on_a_port: LocalAws) -> Any:
         """The client of a stack's table, which holds one account that was given ten credits."""
-        table = {"Type": "AWS::DynamoDB::Table", "Properties": {name: TEMPLATE["Resources"]["Table"]["Properties"][name] for name in _TABLE_PROPERTIES}}
-        template = {"Resources": {"Table": table}, "Outputs": {"TableName": {"Value": {"Ref": "Table"}}}}
-        local_account.client("cloudformation", aws_on_a_port.url).create_stack(StackName=self.STACK, TemplateBody=json.dumps(template))
+        table = {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                name: TEMPLATE["Resources"]["Table"]["Properties"][name]
+                for name in _TABLE_PROPERTIES
+            },
+        }
+        template = {
+            "Resources": {"Table": table},
+            "Outputs": {"TableName": {"Value": {"Ref": "Table"}}},
+        }
+        local_account.client("cloudformation", aws_on_a_port.url).create_stack(
+            StackName=self.STACK, TemplateBody=json.dumps(template)
+        )
         dynamodb = local_account.client("dynamodb", aws_on_a_port.url)
         for row in TEN_CREDITS:
             self.put(dynamodb, row)
@@ -457,17 +588,42 @@ class TestTheCommand:
 
     def put(self, dynamodb: Any, row: dict[str, Any]) -> None:
         (table,) = dynamodb.list_tables()["TableNames"]
-        item = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in row.items()}
+        item = {
+            name: {"N": str(value)} if isinstance(value, int) else {"S": value}
+            for name, value in row.items()
+        }
         dynamodb.put_item(TableName=table, Item=item)
 
-    def audited(self, aws_url: str, *arguments: str, endpoint: str | None = None) -> tuple[int, str, str]:
+    def audited(
+        self, aws_url: str, *arguments: str, endpoint: str | None = None
+    ) -> tuple[int, str, str]:
         """The exit status of the command, and what it printed."""
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": "shared", "AWS_PORT": aws_url.rpartition(":")[2]}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": "shared",
+            "AWS_PORT": aws_url.rpartition(":")[2],
+        }
         if endpoint:
-            keys = {"AWS_ACCESS_KEY_ID": local_account.ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": local_account.SECRET_ACCESS_KEY}
-            environment |= {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": local_account.REGION, "NO_PROXY": "127.0.0.1", **keys}
+            keys = {
+                "AWS_ACCESS_KEY_ID": local_account.ACCESS_KEY_ID,
+                "AWS_SECRET_ACCESS_KEY": local_account.SECRET_ACCESS_KEY,
+            }
+            environment |= {
+                "AWS_ENDPOINT_URL": endpoint,
+                "AWS_DEFAULT_REGION": local_account.REGION,
+                "NO_PROXY": "127.0.0.1",
+                **keys,
+            }
         command = [sys.executable, "-m", "tools.audit", *arguments]
-        ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        ran = subprocess.run(
+            command,
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         return ran.returncode, ran.stdout, ran.stderr
 
     @pytest.mark.usefixtures("dynamodb")
@@ -480,7 +636,9 @@ class TestTheCommand:
             "credits granted": "10", "credits available": "10", "credits held": "0", "credits spent": "0",
         }  # fmt: skip
 
-    def test_names_each_mismatch_of_a_deployed_stack_on_a_line_of_its_own(self, aws_on_a_port: LocalAws, dynamodb: Any) -> None:
+    def test_names_each_mismatch_of_a_deployed_stack_on_a_line_of_its_own(
+        self, aws_on_a_port: LocalAws, dynamodb: Any
+    ) -> None:
         self.put(dynamodb, ACCOUNT | {"available": 9})
 
         status, printed, _ = self.audited("", self.STACK, endpoint=aws_on_a_port.url)
@@ -495,7 +653,11 @@ class TestTheCommand:
     def test_says_why_when_there_is_nothing_to_audit(self, aws_on_a_port: LocalAws) -> None:
         url = aws_on_a_port.url
 
-        assert self.audited(url) == (2, "", f"What answers at {url} is not Darkroom: it has 0 tables.\n")
+        assert self.audited(url) == (
+            2,
+            "",
+            f"What answers at {url} is not Darkroom: it has 0 tables.\n",
+        )
         status, printed, complained = self.audited("", "nowhere", endpoint=url)
 
         assert (status, printed) == (2, "")
@@ -505,10 +667,24 @@ class TestTheCommand:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             url = f"http://127.0.0.1:{taken.getsockname()[1]}"
 
-        assert self.audited(url) == (2, "", f"Nothing answers at {url}. Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod\n")
+        assert self.audited(url) == (
+            2,
+            "",
+            f"Nothing answers at {url}. Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod\n",
+        )
 
 
-ACCOUNT = {"pk": PK, "sk": "ACCOUNT", "granted": 10, "available": 10, "held": 0, "spent": 0, "in_flight": 0, "jobs_total": 0, "revision": 1}
+ACCOUNT = {
+    "pk": PK,
+    "sk": "ACCOUNT",
+    "granted": 10,
+    "available": 10,
+    "held": 0,
+    "spent": 0,
+    "in_flight": 0,
+    "jobs_total": 0,
+    "revision": 1,
+}
 TEN_CREDITS: list[dict[str, Any]] = [
     ACCOUNT,
     {

@@ -49,7 +49,9 @@ def tried(url: str, **event: Any) -> tuple[int, Any]:
 
 
 class TestRotation:
-    def test_makes_a_new_secret_and_shows_the_previous_one_for_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_makes_a_new_secret_and_shows_the_previous_one_for_a_day(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         at(monkeypatch, NOON)
         first = read_secret()
         assert first == {"secret": first["secret"], "previous": None, "previous_until": None}
@@ -58,12 +60,19 @@ class TestRotation:
 
         assert second["secret"].startswith("whsec_")
         assert second["secret"] != first["secret"]
-        assert (second["previous"], second["previous_until"]) == (first["secret"], "2026-01-03T12:00:00.000Z")
+        assert (second["previous"], second["previous_until"]) == (
+            first["secret"],
+            "2026-01-03T12:00:00.000Z",
+        )
         assert read_secret() == second
         at(monkeypatch, NOON + DAY - timedelta(seconds=1))
         assert read_secret() == second
         at(monkeypatch, NOON + DAY)
-        assert read_secret() == {"secret": second["secret"], "previous": None, "previous_until": None}
+        assert read_secret() == {
+            "secret": second["secret"],
+            "previous": None,
+            "previous_until": None,
+        }
 
     def test_the_next_one_ends_the_time_of_the_secret_before_the_previous(self) -> None:
         read_secret()
@@ -106,7 +115,9 @@ class TestRotation:
 
         assert read_secret()["secret"] == second["secret"]
 
-    def test_both_secrets_sign_for_a_day_and_the_new_one_alone_after_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_both_secrets_sign_for_a_day_and_the_new_one_alone_after_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         received: list[Received] = []
         now = clock.now()
         first = read_secret()["secret"]
@@ -122,7 +133,9 @@ class TestRotation:
             assert Webhook(secret).verify(both.body, both.headers)["type"] == "callback.test"
         assert one.headers["webhook-signature"].startswith("v1,")
         assert " " not in one.headers["webhook-signature"]
-        signed = Webhook(second).sign(one.headers["webhook-id"], now + DAY + timedelta(seconds=5), one.body.decode())
+        signed = Webhook(second).sign(
+            one.headers["webhook-id"], now + DAY + timedelta(seconds=5), one.body.decode()
+        )
         assert one.headers["webhook-signature"] == signed
 
 
@@ -133,7 +146,11 @@ class TestTrying:
             assert tried(f"{base}/hook?x=1") == (200, {"delivered": True, "status": 204})
 
         (request,) = received
-        assert (request.method, request.path, request.headers["content-type"]) == ("POST", "/hook?x=1", "application/json")
+        assert (request.method, request.path, request.headers["content-type"]) == (
+            "POST",
+            "/hook?x=1",
+            "application/json",
+        )
         event = Webhook(read_secret()["secret"]).verify(request.body, request.headers)
         assert (event["type"], event["data"]) == ("callback.test", {})
         assert request.headers["webhook-id"].startswith("test.")
@@ -141,7 +158,11 @@ class TestTrying:
         with pytest.raises(WebhookVerificationError):
             Webhook(read_secret("bob")["secret"]).verify(request.body, request.headers)
 
-    @pytest.mark.parametrize("reply", [Reply(500), Reply(404), Reply(410), Reply(301, headers={"Location": "/"})], ids=lambda reply: reply.status)
+    @pytest.mark.parametrize(
+        "reply",
+        [Reply(500), Reply(404), Reply(410), Reply(301, headers={"Location": "/"})],
+        ids=lambda reply: reply.status,
+    )
     def test_a_url_that_does_not_take_it_is_told_with_its_answer(self, reply: Reply) -> None:
         received: list[Received] = []
         with server(answering(reply, received=received)) as base:
@@ -154,7 +175,9 @@ class TestTrying:
 
         assert tried(gone) == (200, {"delivered": False, "status": None})
 
-    def test_a_url_that_drips_its_answer_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_url_that_drips_its_answer_is_not_waited_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("CALLBACK_TEST_SECONDS_MAX", "1")
         forget_settings()
         with dripping() as url:
@@ -162,14 +185,26 @@ class TestTrying:
             assert tried(url) == (200, {"delivered": False, "status": None})
             assert time.monotonic() - began_at < 5
 
-    @pytest.mark.parametrize("url", ["http://example.com/", "https://user@example.com/", "ftp://example.com", "javascript:alert(1)", "", "https://"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://example.com/",
+            "https://user@example.com/",
+            "ftp://example.com",
+            "javascript:alert(1)",
+            "",
+            "https://",
+        ],
+    )
     def test_a_url_that_no_callback_would_be_sent_to_is_refused(self, url: str) -> None:
         status, problem = tried(url)
 
         assert (status, [error["field"] for error in problem["errors"]]) == (422, ["callback_url"])
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-    def test_a_private_address_is_refused_and_not_called(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_private_address_is_refused_and_not_called(
+        self, host: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("PRIVATE_HOSTS", "")
         forget_settings()
         received: list[Received] = []
@@ -178,10 +213,17 @@ class TestTrying:
 
         assert received == []
         if host != "[::1]":  # Nothing listens there.
-            assert (status, [error["field"] for error in problem["errors"]]) == (422, ["callback_url"])
+            assert (status, [error["field"] for error in problem["errors"]]) == (
+                422,
+                ["callback_url"],
+            )
 
     def test_other_fields_are_refused(self) -> None:
-        for body in ({}, {"callback_url": 7}, {"callback_url": "https://example.com", "secret": "x"}):
+        for body in (
+            {},
+            {"callback_url": 7},
+            {"callback_url": "https://example.com", "secret": "x"},
+        ):
             assert call_api("POST", "/callbacks/test", body=body)[0] == 422
 
     def test_it_has_time_for_its_answer(self) -> None:

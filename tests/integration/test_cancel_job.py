@@ -42,7 +42,9 @@ def faults(replicate: SimulatedReplicate, **named: float) -> None:
 
 
 def predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = requests.get(f"{replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+    found: list[dict[str, Any]] = requests.get(
+        f"{replicate.base_url}/sim/predictions", timeout=5
+    ).json()["predictions"]
     return found
 
 
@@ -67,7 +69,9 @@ class TestTheRoute:
         assert first["cancel_requested_at"] == second["cancel_requested_at"]
         assert resumed == ["token", "token"]
 
-    def test_a_job_that_never_started_is_started_so_that_it_can_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_job_that_never_started_is_started_so_that_it_can_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job, started = held_job(), list[str]()
         monkeypatch.setattr(workflow_adapter, "start", lambda found: started.append(found.job_id))
 
@@ -89,7 +93,9 @@ class TestTheRoute:
         job = held_job()
         jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
         first = jobs.request_cancel(job, next_check_at=NOON + timedelta(seconds=30), now=NOON)
-        again = jobs.request_cancel(job, next_check_at=NOON + timedelta(days=1), now=NOON + timedelta(minutes=1))
+        again = jobs.request_cancel(
+            job, next_check_at=NOON + timedelta(days=1), now=NOON + timedelta(minutes=1)
+        )
 
         assert first == again
         assert due_job_ids(CheckQueue.OPEN, now=NOON + timedelta(seconds=30)) == [job.job_id]
@@ -100,7 +106,11 @@ class TestTheRoute:
 
         status, problem = cancel(job)
 
-        assert (status, problem["type"], problem["detail"]) == (409, "/problems/job-is-final", "The job is failed already.")
+        assert (status, problem["type"], problem["detail"]) == (
+            409,
+            "/problems/job-is-final",
+            "The job is failed already.",
+        )
         assert stored(job).cancel_requested_at is None
 
     def test_nobody_cancels_the_job_of_another_account(self) -> None:
@@ -112,9 +122,13 @@ class TestTheRoute:
 
 class TestTheSteps:
     def enter(self, job: Job) -> None:
-        handler_of("request_prediction")(key(job, task_token="token", entered_at=NOON.isoformat(), retry_count=0), CONTEXT)
+        handler_of("request_prediction")(
+            key(job, task_token="token", entered_at=NOON.isoformat(), retry_count=0), CONTEXT
+        )
 
-    def test_nothing_is_asked_of_the_provider_after_a_cancel(self, simulated_replicate: SimulatedReplicate) -> None:
+    def test_nothing_is_asked_of_the_provider_after_a_cancel(
+        self, simulated_replicate: SimulatedReplicate
+    ) -> None:
         job = held_job()
         jobs.request_cancel(job, next_check_at=NOON, now=NOON)
 
@@ -140,9 +154,13 @@ class TestTheSteps:
         monkeypatch.setattr(replicate, "create", asked_in_vain)
         self.enter(job)
 
-        assert until(lambda: [each["status"] for each in predictions(simulated_replicate)] == ["canceled"])
+        assert until(
+            lambda: [each["status"] for each in predictions(simulated_replicate)] == ["canceled"]
+        )
 
-    def test_a_finished_prediction_is_not_stored_when_the_cancel_came_first(self, simulated_replicate: SimulatedReplicate) -> None:
+    def test_a_finished_prediction_is_not_stored_when_the_cancel_came_first(
+        self, simulated_replicate: SimulatedReplicate
+    ) -> None:
         faults(simulated_replicate, run_seconds=0, queue_seconds=0)
         job = held_job()
         self.enter(job)
@@ -154,7 +172,12 @@ class TestTheSteps:
         handler_of("refund_job")(key(job, failure="GenerationFailed"), CONTEXT)
 
         now = stored(job)
-        assert (now.status, now.charged, now.refunded, now.storing_at) == (JobStatus.CANCELED, 0, 10, None)
+        assert (now.status, now.charged, now.refunded, now.storing_at) == (
+            JobStatus.CANCELED,
+            0,
+            10,
+            None,
+        )
 
     def test_of_a_cancel_and_the_beginning_of_storing_the_first_wins(self) -> None:
         canceled, delivered, now = held_job(), held_job(), datetime.now(UTC)
@@ -167,7 +190,9 @@ class TestTheSteps:
         assert stored(canceled).cancel_wins
         assert not stored(delivered).cancel_wins
 
-    def test_a_cancel_after_storing_began_is_shown_and_the_delivery_is_charged(self, simulated_replicate: SimulatedReplicate) -> None:
+    def test_a_cancel_after_storing_began_is_shown_and_the_delivery_is_charged(
+        self, simulated_replicate: SimulatedReplicate
+    ) -> None:
         faults(simulated_replicate, run_seconds=0, queue_seconds=0)
         job = held_job()
         self.enter(job)
@@ -203,9 +228,19 @@ class TestTheWholeWay:
             assert cancel(job)[0] == 202
             now = ended(job)
 
-        assert (now.status, now.refunded, now.failure) == (JobStatus.CANCELED, 10, failure(FailureCode.CANCELED))
+        assert (now.status, now.refunded, now.failure) == (
+            JobStatus.CANCELED,
+            10,
+            failure(FailureCode.CANCELED),
+        )
         assert until(lambda: predictions(simulated_replicate)[0]["status"] == "canceled")
-        execution = until(lambda: found if (found := workflow_adapter.execution(job.job_id)) and not found.is_running else None)
+        execution = until(
+            lambda: (
+                found
+                if (found := workflow_adapter.execution(job.job_id)) and not found.is_running
+                else None
+            )
+        )
         assert execution
 
     def test_a_job_that_waits_for_the_provider_is_canceled_when_its_pause_is_over(

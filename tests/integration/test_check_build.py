@@ -17,13 +17,17 @@ ARM64, X86_64 = 183, 62
 def build(tmp_path: Path) -> Path:
     """A build of one module and one extension for arm64, as it should be."""
     (tmp_path / "handler.py").write_text("answer = 42\n")
-    compileall.compile_dir(tmp_path, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    compileall.compile_dir(
+        tmp_path, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
     write_extension(tmp_path, ARM64)
     return tmp_path
 
 
 def write_extension(build: Path, machine: int) -> None:
-    (build / "fast.cpython-313.so").write_bytes(b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little") + bytes(44))
+    (build / "fast.cpython-313.so").write_bytes(
+        b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little") + bytes(44)
+    )
 
 
 def test_a_good_build_has_no_faults(build: Path) -> None:
@@ -38,8 +42,12 @@ def test_an_extension_for_another_processor_is_named(build: Path) -> None:
     assert fault.endswith("fast.cpython-313.so: is not for arm64")
 
 
-@pytest.mark.parametrize("mode", [py_compile.PycInvalidationMode.TIMESTAMP, py_compile.PycInvalidationMode.CHECKED_HASH])
-def test_compiled_code_that_depends_on_its_source_is_named(build: Path, mode: py_compile.PycInvalidationMode) -> None:
+@pytest.mark.parametrize(
+    "mode", [py_compile.PycInvalidationMode.TIMESTAMP, py_compile.PycInvalidationMode.CHECKED_HASH]
+)
+def test_compiled_code_that_depends_on_its_source_is_named(
+    build: Path, mode: py_compile.PycInvalidationMode
+) -> None:
     compileall.compile_dir(build, quiet=1, force=True, invalidation_mode=mode)
 
     (fault,) = faults(build, "arm64")

@@ -37,14 +37,29 @@ def delivered_job(*, now: datetime | None = None) -> Job:
     job = held_job(now=now)
     for name in (bucket.output_key(job, 0, "png"), bucket.thumbnail_key(job, 0)):
         bucket.put(name, b"pixels", "image/png")
-    jobs.record_output(job, Output(number=0, key=bucket.output_key(job, 0, "png"), content_type="image/png", bytes=6, width=1, height=1))
+    jobs.record_output(
+        job,
+        Output(
+            number=0,
+            key=bucket.output_key(job, 0, "png"),
+            content_type="image/png",
+            bytes=6,
+            width=1,
+            height=1,
+        ),
+    )
     ended = ledger.resolve(ANN, job.job_id, now=now or datetime.now(UTC))
     jobs.leave_open_jobs(ended)
     return stored(job)
 
 
 def objects() -> list[str]:
-    return [item["Key"] for item in client("s3").list_objects_v2(Bucket=os.environ["MEDIA_BUCKET"]).get("Contents", [])]
+    return [
+        item["Key"]
+        for item in client("s3")
+        .list_objects_v2(Bucket=os.environ["MEDIA_BUCKET"])
+        .get("Contents", [])
+    ]
 
 
 def test_a_user_who_is_named_like_a_path_into_the_jobs_of_another_keeps_the_media() -> None:
@@ -59,7 +74,9 @@ def test_a_user_who_is_named_like_a_path_into_the_jobs_of_another_keeps_the_medi
 
 def test_the_record_and_all_its_media_are_gone_and_the_entries_stay() -> None:
     job, other = delivered_job(), delivered_job()
-    bucket.put(bucket.output_key(job, 7, "png"), b"of an invocation that no record knows of", "image/png")
+    bucket.put(
+        bucket.output_key(job, 7, "png"), b"of an invocation that no record knows of", "image/png"
+    )
     before = ledger.entries(ANN, limit=100, cursor=None).items
 
     assert delete(job)[:2] == (204, None)
@@ -106,7 +123,9 @@ def test_nobody_deletes_the_job_of_another_account() -> None:
     assert stored(job).status is JobStatus.COMPLETED
 
 
-def test_what_a_late_invocation_wrote_is_purged_when_none_can_write_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_late_invocation_wrote_is_purged_when_none_can_write_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     job, now = delivered_job(), datetime.now(UTC)
     at(monkeypatch, now)
     delete(job)
@@ -123,7 +142,9 @@ def test_what_a_late_invocation_wrote_is_purged_when_none_can_write_any_more(mon
 
 
 @pytest.mark.parametrize("operation", ["ListObjectsV2", "DeleteObjects"])
-def test_a_bucket_that_fails_leaves_the_media_to_recovery(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_that_fails_leaves_the_media_to_recovery(
+    operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job, now = delivered_job(), datetime.now(UTC)
     with failing_calls(aws_adapter.client("s3"), operation, AwsError("SlowDown")):
         status, problem, _ = call_api("DELETE", f"/jobs/{job.job_id}")
@@ -138,7 +159,9 @@ def test_a_bucket_that_fails_leaves_the_media_to_recovery(operation: str, monkey
         stored(job)
 
 
-def test_what_cannot_be_purged_does_not_keep_the_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_purged_does_not_keep_the_others_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with_setting(monkeypatch, "RECOVERIES_PER_RUN_MAX", 4)
     now = datetime.now(UTC)
     at(monkeypatch, now)
@@ -167,14 +190,19 @@ def test_a_step_that_is_repeated_after_the_deletion_is_no_fault(function: str) -
     job = delivered_job()
     delete(job)
 
-    assert handler_of(function)(steps.key(job, failure="Lambda.Unknown"), CONTEXT) in (None, {"fault": False})
+    assert handler_of(function)(steps.key(job, failure="Lambda.Unknown"), CONTEXT) in (
+        None,
+        {"fault": False},
+    )
 
 
 def test_a_late_write_does_not_bring_the_record_back() -> None:
     job = delivered_job()
     delete(job)
 
-    assert not jobs.record_output(job, Output(number=1, key="k", content_type="image/png", bytes=1, width=1, height=1))
+    assert not jobs.record_output(
+        job, Output(number=1, key="k", content_type="image/png", bytes=1, width=1, height=1)
+    )
     assert not jobs.schedule_check(ANN, job.job_id, NOON)
     assert not jobs.leave_open_jobs(job)
     assert not jobs.renew_retention(job)
@@ -184,7 +212,9 @@ def test_a_late_write_does_not_bring_the_record_back() -> None:
 
 
 class TestRetention:
-    def test_a_job_is_deleted_when_its_days_are_over_and_not_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_job_is_deleted_when_its_days_are_over_and_not_before(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_setting(monkeypatch, "RETENTION_DAYS", 30)
         job = delivered_job(now=NOON)
 
@@ -222,7 +252,9 @@ class TestRetention:
         assert stored(for_ever)
         assert due_job_ids(CheckQueue.ENDED, now=NOON + timedelta(days=99)) == []
 
-    def test_a_retained_job_can_be_deleted_by_its_owner(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_retained_job_can_be_deleted_by_its_owner(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_setting(monkeypatch, "RETENTION_DAYS", 30)
 
         assert delete(delivered_job())[0] == 204

@@ -54,8 +54,10 @@ class TestEnding:
         assert (now.status, now.failure, now.refunded) == (JobStatus.FAILED, failure(code), 10)
         assert ledger.balance(ANN).available == 100
 
-    @pytest.mark.parametrize(("code", "fault"), [(code, failure(code).is_fault) for code in FailureCode])
-    def test_only_a_fault_is_red(self, code: FailureCode, fault: bool) -> None:  # noqa: FBT001 (a column of the table)
+    @pytest.mark.parametrize(
+        ("code", "fault"), [(code, failure(code).is_fault) for code in FailureCode]
+    )
+    def test_only_a_fault_is_red(self, code: FailureCode, fault: bool) -> None:
         job = held_job()
         jobs.record_failure(job, failure(code))
 
@@ -64,10 +66,16 @@ class TestEnding:
 
     def test_a_partial_delivery_is_not_red(self) -> None:
         job = held_job(num_outputs=2)
-        jobs.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
+        jobs.record_output(
+            job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1)
+        )
 
         assert self.refund(job, "OutputUnavailable") == {"fault": False}
-        assert (stored(job).status, stored(job).charged, stored(job).refunded) == (JobStatus.COMPLETED, 10, 10)
+        assert (stored(job).status, stored(job).charged, stored(job).refunded) == (
+            JobStatus.COMPLETED,
+            10,
+            10,
+        )
 
     def test_a_repeat_tells_the_same(self) -> None:
         job = held_job()
@@ -80,21 +88,31 @@ class TestEnding:
 
     def test_a_job_that_was_completed_meanwhile_stays_completed(self) -> None:
         job = held_job()
-        jobs.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
+        jobs.record_output(
+            job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1)
+        )
         handler_of("complete_job")(key(job), CONTEXT)
         ended = stored(job)
 
         assert self.refund(job) == {"fault": False}
         assert stored(job) == ended
 
-    def test_what_still_runs_at_the_provider_is_stopped(self, simulated_replicate: SimulatedReplicate) -> None:
-        requests.put(f"{simulated_replicate.base_url}/faults", json={"run_seconds": 60}, timeout=5).raise_for_status()
+    def test_what_still_runs_at_the_provider_is_stopped(
+        self, simulated_replicate: SimulatedReplicate
+    ) -> None:
+        requests.put(
+            f"{simulated_replicate.base_url}/faults", json={"run_seconds": 60}, timeout=5
+        ).raise_for_status()
         job = held_job()
-        handler_of("request_prediction")(key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT)
+        handler_of("request_prediction")(
+            key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT
+        )
 
         self.refund(job)
 
-        (prediction,) = requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+        (prediction,) = requests.get(
+            f"{simulated_replicate.base_url}/sim/predictions", timeout=5
+        ).json()["predictions"]
         assert prediction["status"] == "canceled"
 
     def test_a_provider_that_does_not_answer_keeps_no_credits_back(self) -> None:
@@ -109,10 +127,17 @@ class TestEnding:
         assert stored(job).refunded == 10
 
     @pytest.mark.parametrize("delivered", [0, 1])
-    def test_the_end_is_announced_and_recovery_stops_checking(self, delivered: int, announced: Callable[[], list[dict[str, Any]]]) -> None:
+    def test_the_end_is_announced_and_recovery_stops_checking(
+        self, delivered: int, announced: Callable[[], list[dict[str, Any]]]
+    ) -> None:
         job = held_job()
         for number in range(delivered):
-            jobs.record_output(job, Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1))
+            jobs.record_output(
+                job,
+                Output(
+                    number=number, key="k", content_type="image/png", bytes=1, width=1, height=1
+                ),
+            )
         assert is_open(job)
 
         handler_of("complete_job")(key(job), CONTEXT)
@@ -127,9 +152,14 @@ class TestEnding:
         assert not is_open(job)
 
     @pytest.mark.parametrize("function", ["complete_job", "refund_job"])
-    def test_a_job_stays_open_until_it_is_announced(self, function: str, announced: Callable[[], list[dict[str, Any]]]) -> None:
+    def test_a_job_stays_open_until_it_is_announced(
+        self, function: str, announced: Callable[[], list[dict[str, Any]]]
+    ) -> None:
         job = held_job()
-        with failing_calls(aws_adapter.client("events"), "PutEvents", AwsError("InternalException")), pytest.raises(Exception, match="InternalException"):
+        with (
+            failing_calls(aws_adapter.client("events"), "PutEvents", AwsError("InternalException")),
+            pytest.raises(Exception, match="InternalException"),
+        ):
             handler_of(function)(key(job, failure="x"), CONTEXT)
         assert stored(job).status is JobStatus.FAILED
         assert is_open(job)
@@ -163,14 +193,20 @@ class TestRecoverJobs:
         assert len(announced()) == 1
 
     def test_a_stopped_execution_is_settled_but_not_before_its_invocations_are_gone(
-        self, workflow: Workflow, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+        self,
+        workflow: Workflow,
+        announced: Callable[[], list[dict[str, Any]]],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         asleep: list[object] = []
         workflow.break_function("request_prediction", asleep.append)
         job = held_job()
         # A short wait, because the stand-in stops an execution only between two states.
         workflow_adapter.start(replace(job, wait_seconds=1))
-        arn = os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{job.job_id}"
+        arn = (
+            os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
+            + f":{job.job_id}"
+        )
         until(lambda: asleep)
         client("stepfunctions").stop_execution(executionArn=arn)
         until(lambda: (found := workflow_adapter.execution(job.job_id)) and not found.is_running)
@@ -186,25 +222,50 @@ class TestRecoverJobs:
         self.recover()
 
         ended = stored(job)
-        assert (ended.status, ended.refunded, ended.failure) == (JobStatus.FAILED, 10, failure(FailureCode.INTERNAL))
+        assert (ended.status, ended.refunded, ended.failure) == (
+            JobStatus.FAILED,
+            10,
+            failure(FailureCode.INTERNAL),
+        )
         assert [event["detail"]["job_id"] for event in announced()] == [job.job_id]
         assert not is_open(job)
 
-    def test_a_stopped_execution_that_had_stored_something_is_a_delivery(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_stopped_execution_that_had_stored_something_is_a_delivery(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job(num_outputs=2)
-        jobs.record_output(job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1))
-        monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=False, stopped_at=job.created_at))
+        jobs.record_output(
+            job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1)
+        )
+        monkeypatch.setattr(
+            workflow_adapter,
+            "execution",
+            lambda _: workflow_adapter.Execution(is_running=False, stopped_at=job.created_at),
+        )
         at(monkeypatch, job.created_at + timedelta(minutes=5))
 
         self.recover()
 
-        assert (stored(job).status, stored(job).charged, stored(job).refunded) == (JobStatus.COMPLETED, 10, 10)
+        assert (stored(job).status, stored(job).charged, stored(job).refunded) == (
+            JobStatus.COMPLETED,
+            10,
+            10,
+        )
 
-    def test_a_job_that_runs_past_its_time_is_stopped_once_and_settled_when_it_is_quiet(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_job_that_runs_past_its_time_is_stopped_once_and_settled_when_it_is_quiet(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
-        execution, stopped = workflow_adapter.Execution(is_running=True, stopped_at=None), list[str]()
+        execution, stopped = (
+            workflow_adapter.Execution(is_running=True, stopped_at=None),
+            list[str](),
+        )
         monkeypatch.setattr(workflow_adapter, "execution", lambda _: execution)
-        monkeypatch.setattr(aws_adapter.client("stepfunctions"), "stop_execution", lambda **given: stopped.append(given["executionArn"]))
+        monkeypatch.setattr(
+            aws_adapter.client("stepfunctions"),
+            "stop_execution",
+            lambda **given: stopped.append(given["executionArn"]),
+        )
         at(monkeypatch, over_at(job) - timedelta(milliseconds=1))
         self.recover()
         assert stopped == []
@@ -223,11 +284,21 @@ class TestRecoverJobs:
         assert (stored(job).status, stored(job).refunded) == (JobStatus.FAILED, 10)
         assert len(stopped) == 1
 
-    def test_a_cancel_that_resumed_nothing_is_heard_by_recovery(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
+    def test_a_cancel_that_resumed_nothing_is_heard_by_recovery(
+        self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
+    ) -> None:
         job = held_job()
-        jobs.store_task_token(job, "token", "entry", next_check_at=job.created_at + timedelta(minutes=2))
-        monkeypatch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=True, stopped_at=None))
-        jobs.request_cancel(job, next_check_at=job.created_at + timedelta(seconds=30), now=job.created_at)
+        jobs.store_task_token(
+            job, "token", "entry", next_check_at=job.created_at + timedelta(minutes=2)
+        )
+        monkeypatch.setattr(
+            workflow_adapter,
+            "execution",
+            lambda _: workflow_adapter.Execution(is_running=True, stopped_at=None),
+        )
+        jobs.request_cancel(
+            job, next_check_at=job.created_at + timedelta(seconds=30), now=job.created_at
+        )
         at(monkeypatch, job.created_at + timedelta(seconds=30))
 
         self.recover()
@@ -235,13 +306,17 @@ class TestRecoverJobs:
         assert resumed == ["token"]
         assert stored(job).status is JobStatus.PENDING
 
-    def test_one_job_that_fails_does_not_keep_the_others_waiting(self, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_job_that_fails_does_not_keep_the_others_waiting(
+        self, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         open_account(100)
         all_jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
         for job in all_jobs:
             ledger.resolve(ANN, job.job_id, now=NOON)
 
-        with failing_calls(aws_adapter.client("events"), "PutEvents", AwsError("InternalException")):
+        with failing_calls(
+            aws_adapter.client("events"), "PutEvents", AwsError("InternalException")
+        ):
             self.recover()
 
         assert len(announced()) == 2
@@ -255,17 +330,26 @@ class TestRecoverJobs:
         all_jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
         for job in all_jobs:
             ledger.resolve(ANN, job.job_id, now=NOON)
-        SlotRow("SLOT#replicate", "000", holder=f"web/ann/{all_jobs[0].job_id}", taken_at=NOON).save()
+        SlotRow(
+            "SLOT#replicate", "000", holder=f"web/ann/{all_jobs[0].job_id}", taken_at=NOON
+        ).save()
         remaining = iter((50_000, 15_000, 14_999))
 
-        handler_of("recover_jobs")({}, SimpleNamespace(**vars(CONTEXT) | {"get_remaining_time_in_millis": lambda: next(remaining)}))
+        handler_of("recover_jobs")(
+            {},
+            SimpleNamespace(
+                **vars(CONTEXT) | {"get_remaining_time_in_millis": lambda: next(remaining)}
+            ),
+        )
 
         assert sum(is_open(job) for job in all_jobs) == 1
         self.recover()
         assert not any(is_open(job) for job in all_jobs)
         assert list(SlotRow.query("SLOT#replicate")) == []
 
-    def test_a_workflow_that_cannot_be_started_is_tried_again_a_minute_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_workflow_that_cannot_be_started_is_tried_again_a_minute_later(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
         started: list[str] = []
         monkeypatch.setattr(workflow_adapter, "execution", lambda _: None)
@@ -285,14 +369,25 @@ class TestRecoverJobs:
 class TestNotifyClient:
     def notify(self, job: Job) -> Any:
         detail = {"account": str(job.account), "job_id": job.job_id}
-        record = {"messageId": "m1", "body": json.dumps({"detail": detail}), "eventSource": "aws:sqs", "receiptHandle": "r", "attributes": {}}
+        record = {
+            "messageId": "m1",
+            "body": json.dumps({"detail": detail}),
+            "eventSource": "aws:sqs",
+            "receiptHandle": "r",
+            "attributes": {},
+        }
         return handler_of("notify_client")({"Records": [record]}, CONTEXT)
 
     def ended_job(self, callback_url: str | None) -> Job:
         open_account(100)
-        job = replace(image_job(prompt="灯塔 🏮"), callback_url=callback_url, metadata={"order": "7"})
+        job = replace(
+            image_job(prompt="灯塔 🏮"), callback_url=callback_url, metadata={"order": "7"}
+        )
         ledger.hold(job, key=None, now=NOON)
-        jobs.record_output(job, Output(number=0, key="media/k", content_type="image/png", bytes=1, width=1, height=1))
+        jobs.record_output(
+            job,
+            Output(number=0, key="media/k", content_type="image/png", bytes=1, width=1, height=1),
+        )
         return ledger.resolve(ANN, job.job_id, now=NOON)
 
     def answered(self, reply: Reply) -> tuple[Any, list[Received], Job]:
@@ -305,10 +400,17 @@ class TestNotifyClient:
         result, (request,), job = self.answered(Reply(204))
 
         assert result == {"batchItemFailures": []}
-        assert (request.method, request.path, request.headers["content-type"]) == ("POST", "/hook?x=1", "application/json")
+        assert (request.method, request.path, request.headers["content-type"]) == (
+            "POST",
+            "/hook?x=1",
+            "application/json",
+        )
         secret = call_api("GET", "/callbacks/secret")[1]["secret"]
         message = Webhook(secret).verify(request.body, request.headers)
-        assert (message["type"], message["timestamp"]) == ("job.completed", "2026-01-02T12:00:00.000Z")
+        assert (message["type"], message["timestamp"]) == (
+            "job.completed",
+            "2026-01-02T12:00:00.000Z",
+        )
         _, response, _ = call_api("GET", f"/jobs/{job.job_id}")
         for document in (message["data"], response):
             assert "X-Amz-Signature" in document["outputs"][0].pop("url")
@@ -328,7 +430,15 @@ class TestNotifyClient:
         assert len(received) == 2
 
     @pytest.mark.parametrize(
-        "reply", [Reply(500), Reply(404), Reply(401), Reply(429), Reply(301, headers={"Location": "/"}), Reply(307, headers={"Location": "/"})]
+        "reply",
+        [
+            Reply(500),
+            Reply(404),
+            Reply(401),
+            Reply(429),
+            Reply(301, headers={"Location": "/"}),
+            Reply(307, headers={"Location": "/"}),
+        ],
     )
     def test_a_callback_that_is_not_taken_stays_in_the_queue(self, reply: Reply) -> None:
         result, received, _ = self.answered(reply)
@@ -344,10 +454,14 @@ class TestNotifyClient:
         with server(answering(Reply())) as gone:
             pass
 
-        assert self.notify(self.ended_job(gone)) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+        assert self.notify(self.ended_job(gone)) == {
+            "batchItemFailures": [{"itemIdentifier": "m1"}]
+        }
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-    def test_a_private_address_is_not_called(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_private_address_is_not_called(
+        self, host: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         received: list[Received] = []
         with_setting(monkeypatch, "PRIVATE_HOSTS", "")
         with server(answering(Reply(), received=received)) as base:

@@ -31,7 +31,9 @@ def quarters(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image
     """An image whose four corners tell how it is turned: red, green, blue, white."""
     image = Image.new("RGB", size)
     width, height = size[0] // 2, size[1] // 2
-    for colour, place in zip((RED, GREEN, BLUE, WHITE), ((0, 0), (width, 0), (0, height), (width, height)), strict=True):
+    for colour, place in zip(
+        (RED, GREEN, BLUE, WHITE), ((0, 0), (width, 0), (0, height), (width, height)), strict=True
+    ):
         image.paste(colour, (*place, place[0] + width, place[1] + height))
     return image.convert(mode)
 
@@ -56,7 +58,10 @@ def corners(image: Image.Image) -> list[str]:
     places = ((2, 2), (width - 3, 2), (2, height - 3), (width - 3, height - 3))
 
     def nearest(pixel: Any) -> str:
-        return min(names, key=lambda name: sum((a - b) ** 2 for a, b in zip(names[name], pixel, strict=True)))
+        return min(
+            names,
+            key=lambda name: sum((a - b) ** 2 for a, b in zip(names[name], pixel, strict=True)),
+        )
 
     return [nearest(plain.getpixel(place)) for place in places]
 
@@ -73,7 +78,10 @@ class TestWhatIsTaken:
     def test_a_jpeg_has_quality_85(self) -> None:
         _, body = fit(encoded(quarters()))
 
-        assert opened(body).quantization == opened(encoded(quarters(), "JPEG", quality=85)).quantization  # type: ignore[attr-defined]
+        quality_85: Any = opened(encoded(quarters(), "JPEG", quality=85))
+        fitted: Any = opened(body)
+
+        assert fitted.quantization == quality_85.quantization
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_every_orientation_is_turned_upright(self, orientation: int) -> None:
@@ -103,7 +111,9 @@ class TestWhatIsTaken:
             ((20_000, 2), (1024, 1)),
         ],
     )
-    def test_is_fitted_into_1024_and_never_enlarged(self, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    def test_is_fitted_into_1024_and_never_enlarged(
+        self, size: tuple[int, int], expected: tuple[int, int]
+    ) -> None:
         image, body = fit(encoded(Image.new("RGB", size, RED)))
 
         assert (image.width, image.height) == expected == opened(body).size
@@ -130,9 +140,14 @@ class TestWhatIsTaken:
     def test_colours_of_another_profile_are_converted(self) -> None:
         """In a profile whose red and green primaries are exchanged, what stands in the file as red is green."""
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-        exchanged = srgb.replace(b"rXYZ", b"....").replace(b"gXYZ", b"rXYZ").replace(b"....", b"gXYZ")
+        exchanged = (
+            srgb.replace(b"rXYZ", b"....").replace(b"gXYZ", b"rXYZ").replace(b"....", b"gXYZ")
+        )
 
-        for file in (encoded(quarters(), "JPEG", icc_profile=exchanged), encoded(quarters(mode="RGBA"), "PNG", icc_profile=exchanged)):
+        for file in (
+            encoded(quarters(), "JPEG", icc_profile=exchanged),
+            encoded(quarters(mode="RGBA"), "PNG", icc_profile=exchanged),
+        ):
             assert corners(opened(fit(file)[1]))[:2] == ["green", "red"]
 
     def test_a_profile_that_says_nothing_of_the_colours_changes_none(self) -> None:
@@ -156,7 +171,13 @@ class TestMetadata:
         with_alpha = quarters(mode="RGBA")
         with_alpha.putalpha(128)
         files = [
-            encoded(quarters(), "JPEG", exif=exif, comment=b"written at home", xmp=b"<x>written at home</x>"),
+            encoded(
+                quarters(),
+                "JPEG",
+                exif=exif,
+                comment=b"written at home",
+                xmp=b"<x>written at home</x>",
+            ),
             encoded(quarters(), "PNG", exif=exif, pnginfo=text, dpi=(72, 72)),
             encoded(with_alpha, "PNG", exif=exif, pnginfo=text),
             encoded(Image.new("L", (8, 8), 255), "PNG", exif=exif, pnginfo=text),
@@ -168,7 +189,12 @@ class TestMetadata:
             assert b"at home" not in body
             assert b"camera" not in body
             assert not opened(body).getexif()
-            assert not opened(body).info.keys() - {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+            assert not opened(body).info.keys() - {
+                "jfif",
+                "jfif_version",
+                "jfif_unit",
+                "jfif_density",
+            }
 
 
 class TestTransparency:
@@ -228,7 +254,12 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, *chunks: bytes) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + b"".join(chunks) + png_chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        + b"".join(chunks)
+        + png_chunk(b"IEND", b"")
+    )
 
 
 class TestWhatIsRefused:
@@ -258,12 +289,17 @@ class TestWhatIsRefused:
             with pytest.raises(UnusableImage):
                 fit(whole[: int(len(whole) * share)])
 
-    @pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (2**31 - 1, 2**31 - 1), (60_000, 60_000), (8_000, 5_001)])
+    @pytest.mark.parametrize(
+        ("width", "height"),
+        [(100_000, 100_000), (2**31 - 1, 2**31 - 1), (60_000, 60_000), (8_000, 5_001)],
+    )
     def test_a_bomb_is_not_decoded(self, width: int, height: int) -> None:
         with pytest.raises(UnusableImage):
             fit(png(width, height, png_chunk(b"IDAT", zlib.compress(bytes(1000)))))
 
-    def test_the_budget_of_pixels_is_taken_to_its_edge(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_budget_of_pixels_is_taken_to_its_edge(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 100)
 
         assert fit(encoded(Image.new("RGB", (10, 10))))[0].width == 10
@@ -274,4 +310,6 @@ class TestWhatIsRefused:
         text = b"Comment\x00\x00" + zlib.compress(bytes(100_000_000))
 
         with pytest.raises(UnusableImage):
-            fit(png(10, 10, png_chunk(b"zTXt", text), png_chunk(b"IDAT", zlib.compress(bytes(310)))))
+            fit(
+                png(10, 10, png_chunk(b"zTXt", text), png_chunk(b"IDAT", zlib.compress(bytes(310))))
+            )

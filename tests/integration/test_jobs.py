@@ -20,7 +20,17 @@ from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 pytestmark = pytest.mark.usefixtures("aws")
 
 LATER = NOON + timedelta(seconds=35)
-OUTPUT = Output(number=0, key="media/k", content_type="image/png", bytes=1, width=2, height=3, seconds=1.5, thumbnail_key="t", placeholder="data:")
+OUTPUT = Output(
+    number=0,
+    key="media/k",
+    content_type="image/png",
+    bytes=1,
+    width=2,
+    height=3,
+    seconds=1.5,
+    thumbnail_key="t",
+    placeholder="data:",
+)
 
 
 def attempted(job: Job, *, lease_until: datetime = LATER) -> Attempt:
@@ -32,7 +42,11 @@ def attempted(job: Job, *, lease_until: datetime = LATER) -> Attempt:
 class TestARecord:
     def test_is_read_as_it_was_written(self) -> None:
         open_account(100)
-        job = replace(image_job(prompt="灯塔 🏮", num_outputs=2, now=NOON), callback_url="https://example.com/", metadata={"a": "é"})
+        job = replace(
+            image_job(prompt="灯塔 🏮", num_outputs=2, now=NOON),
+            callback_url="https://example.com/",
+            metadata={"a": "é"},
+        )
 
         held, _ = ledger.hold(job, key=None, now=NOON)
 
@@ -57,14 +71,18 @@ class TestARecord:
 
 
 JOB_WRITES: dict[str, Callable[[Job], object]] = {
-    "store_task_token": lambda job: jobs.store_task_token(job, "token", "9999", next_check_at=LATER),
+    "store_task_token": lambda job: jobs.store_task_token(
+        job, "token", "9999", next_check_at=LATER
+    ),
     "begin_attempt": lambda job: jobs.begin_attempt(job, "entry", lease_until=LATER, now=NOON),
     "record_storing": lambda job: jobs.record_storing(job, now=NOON),
     "record_output": lambda job: jobs.record_output(job, OUTPUT),
     "record_failure": lambda job: jobs.record_failure(job, failure(FailureCode.REFUSED)),
 }
 ATTEMPT_WRITES: dict[str, Callable[[Job, Attempt], object]] = {
-    "retry_attempt": lambda job, attempt: jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER),
+    "retry_attempt": lambda job, attempt: jobs.retry_attempt(
+        job, attempt, "entry 2", lease_until=LATER, now=LATER
+    ),
     "abandon_attempt": lambda job, attempt: jobs.abandon_attempt(job, attempt, now=NOON),
     "expire_lease": lambda job, attempt: jobs.expire_lease(job, attempt, until=NOON, now=NOON),
     "record_prediction": lambda job, attempt: jobs.record_prediction(job, attempt, "p1", now=NOON),
@@ -74,7 +92,9 @@ ATTEMPT_WRITES: dict[str, Callable[[Job, Attempt], object]] = {
 
 class TestWrites:
     @pytest.mark.parametrize("note", JOB_WRITES.values(), ids=JOB_WRITES)
-    def test_are_taken_while_the_job_is_open_and_raise_its_revision(self, note: Callable[[Job], object]) -> None:
+    def test_are_taken_while_the_job_is_open_and_raise_its_revision(
+        self, note: Callable[[Job], object]
+    ) -> None:
         job = held_job()
 
         assert note(job)
@@ -87,7 +107,9 @@ class TestWrites:
         assert not note(ended)
         assert stored(ended) == ended
 
-    @pytest.mark.parametrize("name", ["begin_attempt", "record_storing", "record_output", "record_failure"])
+    @pytest.mark.parametrize(
+        "name", ["begin_attempt", "record_storing", "record_output", "record_failure"]
+    )
     def test_are_taken_once(self, name: str) -> None:
         job = held_job()
         JOB_WRITES[name](job)
@@ -97,14 +119,18 @@ class TestWrites:
         assert stored(job) == before
 
     @pytest.mark.parametrize("note", ATTEMPT_WRITES.values(), ids=ATTEMPT_WRITES)
-    def test_of_an_attempt_are_taken_while_the_job_is_open(self, note: Callable[[Job, Attempt], object]) -> None:
+    def test_of_an_attempt_are_taken_while_the_job_is_open(
+        self, note: Callable[[Job, Attempt], object]
+    ) -> None:
         job = held_job()
 
         assert note(job, attempted(job))
         assert stored(job).revision == job.revision + 2
 
     @pytest.mark.parametrize("note", ATTEMPT_WRITES.values(), ids=ATTEMPT_WRITES)
-    def test_of_an_attempt_are_refused_once_the_job_is_final(self, note: Callable[[Job, Attempt], object]) -> None:
+    def test_of_an_attempt_are_refused_once_the_job_is_final(
+        self, note: Callable[[Job, Attempt], object]
+    ) -> None:
         job = held_job()
         attempt = attempted(job)
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
@@ -124,7 +150,9 @@ class TestWrites:
 
 
 class TestToken:
-    def test_of_a_later_state_entry_replaces_the_earlier_and_never_the_other_way_round(self) -> None:
+    def test_of_a_later_state_entry_replaces_the_earlier_and_never_the_other_way_round(
+        self,
+    ) -> None:
         job = held_job()
         entries = [
             state_entry_name(NOON, 0),
@@ -158,11 +186,20 @@ class TestAttempt:
         job = held_job()
         attempt = attempted(job, lease_until=LATER)
 
-        assert not jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER - timedelta(microseconds=1))
-        renewed = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+        assert not jobs.retry_attempt(
+            job, attempt, "entry 2", lease_until=LATER, now=LATER - timedelta(microseconds=1)
+        )
+        renewed = jobs.retry_attempt(
+            job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER
+        )
 
         assert renewed
-        assert (renewed.nonce, renewed.requests_count, renewed.state_entry, renewed.number) == (attempt.nonce, 2, "entry 2", 1)
+        assert (renewed.nonce, renewed.requests_count, renewed.state_entry, renewed.number) == (
+            attempt.nonce,
+            2,
+            "entry 2",
+            1,
+        )
         assert stored(job).attempts == (renewed,)
 
     def test_is_not_renewed_once_its_prediction_is_known(self) -> None:
@@ -172,10 +209,14 @@ class TestAttempt:
 
         assert not jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
 
-    def test_an_overtaken_invocation_can_neither_abandon_nor_expire_the_lease_of_the_other(self) -> None:
+    def test_an_overtaken_invocation_can_neither_abandon_nor_expire_the_lease_of_the_other(
+        self,
+    ) -> None:
         job = held_job()
         attempt = attempted(job)
-        jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER)
+        jobs.retry_attempt(
+            job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER
+        )
         before = stored(job)
 
         assert not jobs.abandon_attempt(job, attempt, now=LATER)

@@ -23,13 +23,30 @@ def lean() -> Iterator[None]:
 
 
 def put(pk: str, sk: str = "it", *, only_new: bool = False, **attributes: Any) -> dict[str, Any]:
-    condition = {"ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if only_new else {}
-    return {"Put": {"TableName": TABLE, "Item": {"pk": {"S": pk}, "sk": {"S": sk}, **attributes}, **condition}}
+    condition = (
+        {
+            "ConditionExpression": "attribute_not_exists(pk)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if only_new
+        else {}
+    )
+    return {
+        "Put": {
+            "TableName": TABLE,
+            "Item": {"pk": {"S": pk}, "sk": {"S": sk}, **attributes},
+            **condition,
+        }
+    }
 
 
 def add(pk: str, amount: int, *, at_least: int) -> dict[str, Any]:
     values = {":amount": {"N": str(amount)}, ":least": {"N": str(at_least)}}
-    update = {"UpdateExpression": "ADD credits :amount", "ConditionExpression": "credits >= :least", "ExpressionAttributeValues": values}
+    update = {
+        "UpdateExpression": "ADD credits :amount",
+        "ConditionExpression": "credits >= :least",
+        "ExpressionAttributeValues": values,
+    }
     return {"Update": {"TableName": TABLE, "Key": {"pk": {"S": pk}, "sk": {"S": "it"}}, **update}}
 
 
@@ -48,8 +65,16 @@ def lived() -> list[object]:
     for writes in (
         [put(person, credits={"N": "10"}, nested=nested) for person in PEOPLE],
         [add("person-0", -7, at_least=7), put("person-0", "entry")],
-        [add("person-1", -1, at_least=1), add("person-0", -7, at_least=7), put("person-0", "another entry")],
-        [delete("person-1"), put("person-2", only_new=True, credits={"N": "0"}), put("new", only_new=True)],
+        [
+            add("person-1", -1, at_least=1),
+            add("person-0", -7, at_least=7),
+            put("person-0", "another entry"),
+        ],
+        [
+            delete("person-1"),
+            put("person-2", only_new=True, credits={"N": "0"}),
+            put("new", only_new=True),
+        ],
         [delete("person-1"), put("new", only_new=True)],
     ):
         try:
@@ -57,7 +82,13 @@ def lived() -> list[object]:
             answers.append("taken")
         except ClientError as refused:
             answers.append(refused.response["CancellationReasons"])
-    return [*answers, everything(), client("dynamodb").get_item(TableName=TABLE, Key={"pk": {"S": "person-2"}, "sk": {"S": "it"}})["Item"]]
+    return [
+        *answers,
+        everything(),
+        client("dynamodb").get_item(
+            TableName=TABLE, Key={"pk": {"S": "person-2"}, "sk": {"S": "it"}}
+        )["Item"],
+    ]
 
 
 def test_transactions_have_the_same_responses_and_items(aws: None) -> None:
@@ -73,7 +104,9 @@ def test_transactions_have_the_same_responses_and_items(aws: None) -> None:
 
 def test_no_copy_stays_in_memory(aws: None, lean: None) -> None:
     for number in range(20):
-        client("dynamodb").transact_write_items(TransactItems=[put(f"{number} {place}") for place in range(4)])
+        client("dynamodb").transact_write_items(
+            TransactItems=[put(f"{number} {place}") for place in range(4)]
+        )
 
     assert sum(len(model.instances_tracked) for model in model_data["dynamodb"].values()) == 0
     assert len(everything()) == 80

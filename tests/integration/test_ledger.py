@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from pynamodb.exceptions import TransactWriteError
 
 from darkroom.domain.accounts import AccountId, Balance, Entry
-from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, NotFound, RateLimited, TooManyJobs
+from darkroom.domain.errors import (
+    IdempotencyKeyReused,
+    InsufficientCredits,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    TooManyJobs,
+)
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.services import callbacks
@@ -37,7 +44,14 @@ _names = count()
 def counters(account: AccountId = ANN) -> tuple[int, int, int, int, int, int]:
     """available, held, spent, granted, in flight, jobs in total."""
     balance = ledger.balance(account)
-    return balance.available, balance.held, balance.spent, balance.granted, balance.in_flight, balance.jobs_total
+    return (
+        balance.available,
+        balance.held,
+        balance.spent,
+        balance.granted,
+        balance.in_flight,
+        balance.jobs_total,
+    )
 
 
 def all_entries(account: AccountId = ANN) -> list[Entry]:
@@ -55,7 +69,14 @@ def changes(entry: Entry) -> tuple[str, int, int, int, int]:
 
 
 def output(number: int) -> Output:
-    return Output(number=number, key=f"media/web/ann/{number}.webp", content_type="image/webp", bytes=100, width=10, height=10)
+    return Output(
+        number=number,
+        key=f"media/web/ann/{number}.webp",
+        content_type="image/webp",
+        bytes=100,
+        width=10,
+        height=10,
+    )
 
 
 def with_outputs(job: Job, outputs_count: int) -> Job:
@@ -70,7 +91,9 @@ def with_limit(monkeypatch: pytest.MonkeyPatch, jobs_in_flight_max: int) -> None
 
 
 class TestHold:
-    def test_moves_the_credits_from_available_to_held_and_writes_the_job_with_an_entry(self) -> None:
+    def test_moves_the_credits_from_available_to_held_and_writes_the_job_with_an_entry(
+        self,
+    ) -> None:
         open_account(100)
         job = image_job(num_outputs=3)
 
@@ -79,7 +102,13 @@ class TestHold:
         assert not repeated
         assert counters() == (70, 30, 0, 100, 1, 1)
         assert stored(job) == held
-        assert (held.status, held.quoted, held.held, held.charged, held.refunded) == (JobStatus.PENDING, 30, 30, 0, 0)
+        assert (held.status, held.quoted, held.held, held.charged, held.refunded) == (
+            JobStatus.PENDING,
+            30,
+            30,
+            0,
+            0,
+        )
         entry = all_entries()[0]
         assert changes(entry) == ("hold", 0, -30, 30, 0)
         assert (entry.job_id, entry.reference, entry.created_at) == (job.job_id, None, NOON)
@@ -122,7 +151,9 @@ class TestHold:
         ledger.hold(image_job(), key=None, now=NOON)
         assert counters() == (0, 10, 0, 10, 1, 1)
 
-    def test_the_job_after_the_last_of_a_minute_gets_the_seconds_to_the_next_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_job_after_the_last_of_a_minute_gets_the_seconds_to_the_next_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_limit(monkeypatch, 1_000)
         open_account(2_000)
         for _ in range(120):
@@ -140,9 +171,14 @@ class TestHold:
         ledger.hold(image_job(), key=None, now=at + timedelta(seconds=43))
         assert counters()[0] == 790
 
-    @pytest.mark.parametrize(("seconds", "retry_after"), [(0, 60), (0.001, 60), (30, 30), (59, 1), (59.999, 1)])
+    @pytest.mark.parametrize(
+        ("seconds", "retry_after"), [(0, 60), (0.001, 60), (30, 30), (59, 1), (59.999, 1)]
+    )
     def test_the_next_minute_is_never_now(self, seconds: float, retry_after: int) -> None:
-        assert ledger.rate_limited(now=NOON + timedelta(seconds=seconds)).retry_after_seconds == retry_after
+        assert (
+            ledger.rate_limited(now=NOON + timedelta(seconds=seconds)).retry_after_seconds
+            == retry_after
+        )
 
     def test_a_minute_of_one_account_is_not_anothers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
@@ -153,7 +189,9 @@ class TestHold:
             with pytest.raises(RateLimited):
                 ledger.hold(image_job(account=account), key=None, now=NOON)
 
-    def test_what_is_refused_does_not_count_and_a_repeat_neither(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_is_refused_does_not_count_and_a_repeat_neither(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "2")
         forget_settings()
         open_account(20)
@@ -168,7 +206,9 @@ class TestHold:
 
         assert counters()[1] == 20
 
-    def test_refusals_have_an_order_and_an_accepted_request_comes_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_refusals_have_an_order_and_an_accepted_request_comes_first(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
         with_limit(monkeypatch, 1)
         open_account(20)
@@ -190,9 +230,15 @@ class TestHold:
         ledger.hold(image_job(), key=None, now=NOON)
 
         (row,) = RateWindowRow.query("ACCOUNT#web#ann", RateWindowRow.sk.startswith("RATE#"))
-        assert (row.sk, row.jobs, row.expires_at) == ("RATE#2026-01-02T12:00", 1, NOON.timestamp() + 3_600)
+        assert (row.sk, row.jobs, row.expires_at) == (
+            "RATE#2026-01-02T12:00",
+            1,
+            NOON.timestamp() + 3_600,
+        )
 
-    def test_more_jobs_than_may_be_in_flight_are_refused_and_nothing_changes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_more_jobs_than_may_be_in_flight_are_refused_and_nothing_changes(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_limit(monkeypatch, 2)
         open_account(100)
         for _ in range(2):
@@ -204,7 +250,9 @@ class TestHold:
         assert refused.value.in_flight_max == 2
         assert counters() == (80, 20, 0, 100, 2, 2)
 
-    def test_a_job_that_ended_no_longer_counts_as_in_flight(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_job_that_ended_no_longer_counts_as_in_flight(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_limit(monkeypatch, 1)
         first = held_job()
         with pytest.raises(TooManyJobs):
@@ -215,7 +263,9 @@ class TestHold:
 
         assert counters() == (90, 10, 0, 100, 1, 2)
 
-    def test_missing_credits_are_reported_before_too_many_jobs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_credits_are_reported_before_too_many_jobs(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_limit(monkeypatch, 1)
         open_account(15)
         ledger.hold(image_job(), key=None, now=NOON)
@@ -248,7 +298,9 @@ class TestHold:
 class TestIdempotencyKey:
     KEY = IdempotencyKey.of("order 1", b'{"a": 1}')
 
-    def hold(self, *, key: IdempotencyKey | None = None, now: datetime = NOON, account: AccountId = ANN) -> tuple[Job, bool]:
+    def hold(
+        self, *, key: IdempotencyKey | None = None, now: datetime = NOON, account: AccountId = ANN
+    ) -> tuple[Job, bool]:
         return ledger.hold(image_job(account=account, now=now), key=key or self.KEY, now=now)
 
     def test_the_same_key_and_body_give_the_job_that_was_accepted(self) -> None:
@@ -269,7 +321,9 @@ class TestIdempotencyKey:
 
         assert (again.job_id, repeated) == (first.job_id, True)
 
-    def test_a_repeat_is_answered_also_when_no_more_jobs_may_be_in_flight(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_repeat_is_answered_also_when_no_more_jobs_may_be_in_flight(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_limit(monkeypatch, 1)
         open_account(100)
         first, _ = self.hold()
@@ -309,14 +363,19 @@ class TestIdempotencyKey:
         all_jobs = [self.hold(account=account) for account in (ANN, BOB)]
 
         assert [repeated for _, repeated in all_jobs] == [False, False]
-        assert [idempotency.find_accepted(account, self.KEY, now=NOON) for account in (ANN, BOB)] == [job for job, _ in all_jobs]
+        assert [
+            idempotency.find_accepted(account, self.KEY, now=NOON) for account in (ANN, BOB)
+        ] == [job for job, _ in all_jobs]
 
     def test_a_key_is_remembered_for_24_hours_and_not_longer(self) -> None:
         open_account(100)
         first, _ = self.hold()
         a_day = timedelta(hours=24)
 
-        assert idempotency.find_accepted(ANN, self.KEY, now=NOON + a_day - timedelta(seconds=1)) == first
+        assert (
+            idempotency.find_accepted(ANN, self.KEY, now=NOON + a_day - timedelta(seconds=1))
+            == first
+        )
         assert self.hold(now=NOON + a_day - timedelta(seconds=1))[1]
         assert idempotency.find_accepted(ANN, self.KEY, now=NOON + a_day) is None
         second, repeated = self.hold(now=NOON + a_day)
@@ -329,7 +388,9 @@ class TestIdempotencyKey:
         open_account(100)
         self.hold()
 
-        _, repeated = self.hold(key=IdempotencyKey.of("order 1", b"another"), now=NOON + timedelta(hours=25))
+        _, repeated = self.hold(
+            key=IdempotencyKey.of("order 1", b"another"), now=NOON + timedelta(hours=25)
+        )
 
         assert not repeated
 
@@ -350,7 +411,13 @@ class TestResolve:
 
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
-        assert (ended.status, ended.quoted, ended.held, ended.charged, ended.refunded) == (JobStatus.COMPLETED, 20, 0, 20, 0)
+        assert (ended.status, ended.quoted, ended.held, ended.charged, ended.refunded) == (
+            JobStatus.COMPLETED,
+            20,
+            0,
+            20,
+            0,
+        )
         assert ended.finished_at == NOON
         assert counters() == (80, 0, 20, 100, 0, 1)
         assert changes(all_entries()[0]) == ("settle", 0, 0, -20, 20)
@@ -368,7 +435,12 @@ class TestResolve:
 
         ended = ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=NOON)
 
-        assert (ended.status, ended.held, ended.charged, ended.refunded) == (JobStatus.FAILED, 0, 0, 20)
+        assert (ended.status, ended.held, ended.charged, ended.refunded) == (
+            JobStatus.FAILED,
+            0,
+            0,
+            20,
+        )
         assert ended.failure == failure(FailureCode.REFUSED)
         assert counters() == (100, 0, 0, 100, 0, 1)
         assert changes(all_entries()[0]) == ("release", 0, 20, -20, 0)
@@ -377,9 +449,15 @@ class TestResolve:
     def test_a_part_delivered_charges_its_share(self, delivered: int, charged: int) -> None:
         job = with_outputs(held_job(num_outputs=4), delivered)
 
-        ended = ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.OUTPUT_UNAVAILABLE), now=NOON)
+        ended = ledger.resolve(
+            ANN, job.job_id, reason=failure(FailureCode.OUTPUT_UNAVAILABLE), now=NOON
+        )
 
-        assert (ended.status, ended.charged, ended.refunded) == (JobStatus.COMPLETED, charged, 40 - charged)
+        assert (ended.status, ended.charged, ended.refunded) == (
+            JobStatus.COMPLETED,
+            charged,
+            40 - charged,
+        )
         assert counters() == (100 - charged, 0, charged, 100, 0, 1)
         assert changes(all_entries()[0]) == ("settle", 0, 40 - charged, -40, charged)
 
@@ -395,15 +473,23 @@ class TestResolve:
         job = held_job()
         jobs.record_failure(job, failure(FailureCode.REFUSED))
 
-        assert ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.INTERNAL), now=NOON).failure == failure(FailureCode.REFUSED)
+        assert ledger.resolve(
+            ANN, job.job_id, reason=failure(FailureCode.INTERNAL), now=NOON
+        ).failure == failure(FailureCode.REFUSED)
 
     def test_a_cancel_is_a_cancel(self) -> None:
         job = held_job()
-        JobRow("ACCOUNT#web#ann", f"JOB#{job.job_id}").update(actions=[JobRow.cancel_requested_at.set(NOON)])
+        JobRow("ACCOUNT#web#ann", f"JOB#{job.job_id}").update(
+            actions=[JobRow.cancel_requested_at.set(NOON)]
+        )
 
         ended = ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.INTERNAL), now=NOON)
 
-        assert (ended.status, ended.refunded, ended.failure) == (JobStatus.CANCELED, 10, failure(FailureCode.CANCELED))
+        assert (ended.status, ended.refunded, ended.failure) == (
+            JobStatus.CANCELED,
+            10,
+            failure(FailureCode.CANCELED),
+        )
 
     @pytest.mark.parametrize("delivered", [0, 1])
     def test_a_second_resolution_changes_nothing_and_tells_the_first(self, delivered: int) -> None:
@@ -411,7 +497,9 @@ class TestResolve:
         first = ledger.resolve(ANN, job.job_id, now=NOON)
         before, entries = counters(), all_entries()
 
-        second = ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=NOON + timedelta(hours=1))
+        second = ledger.resolve(
+            ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=NOON + timedelta(hours=1)
+        )
 
         assert second == first
         assert counters() == before
@@ -424,7 +512,9 @@ class TestResolve:
         assert not jobs.record_output(ended, output(0))
         assert stored(job) == ended
 
-    def test_a_write_between_reading_and_writing_is_not_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_write_between_reading_and_writing_is_not_lost(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
         read, outputs = jobs.read, iter([output(0)])
 
@@ -581,11 +671,21 @@ class TestTransactions:
     """Conflicts and throttling are waited out; what was decided is not asked again."""
 
     def hold_meeting(self, *errors: AwsError) -> tuple[Job, bool, list[str]]:
-        with failing_calls(transactions._connection().client, "TransactWriteItems", *errors) as seen:
+        with failing_calls(
+            transactions._connection().client, "TransactWriteItems", *errors
+        ) as seen:
             job, repeated = ledger.hold(image_job(), key=None, now=NOON)
         return job, repeated, seen
 
-    @pytest.mark.parametrize("error", [CONFLICT, THROTTLED, AwsError("TransactionInProgressException"), AwsError("ThrottlingException")])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            CONFLICT,
+            THROTTLED,
+            AwsError("TransactionInProgressException"),
+            AwsError("ThrottlingException"),
+        ],
+    )
     def test_a_transient_error_is_retried(self, error: AwsError) -> None:
         open_account(100)
 
@@ -637,14 +737,20 @@ class TestTransactions:
     def test_a_decided_refusal_is_asked_once(self) -> None:
         open_account(5)
 
-        with failing_calls(transactions._connection().client, "TransactWriteItems") as seen, pytest.raises(InsufficientCredits):
+        with (
+            failing_calls(transactions._connection().client, "TransactWriteItems") as seen,
+            pytest.raises(InsufficientCredits),
+        ):
             ledger.hold(image_job(), key=None, now=NOON)
 
         assert seen == ["sent"]
 
     def test_a_conflict_beside_a_failed_condition_is_not_taken_for_a_refusal(self) -> None:
         open_account(100)
-        both = AwsError("TransactionCanceledException", reasons=("None", "TransactionConflict", "ConditionalCheckFailed"))
+        both = AwsError(
+            "TransactionCanceledException",
+            reasons=("None", "TransactionConflict", "ConditionalCheckFailed"),
+        )
 
         job, _, seen = self.hold_meeting(both)
 
@@ -665,7 +771,10 @@ class TestTransactions:
         open_account(100)
         client = transactions._connection().client
 
-        with failing_calls(client, "TransactWriteItems", AwsError("AccessDeniedException")) as seen, pytest.raises(TransactWriteError):
+        with (
+            failing_calls(client, "TransactWriteItems", AwsError("AccessDeniedException")) as seen,
+            pytest.raises(TransactWriteError),
+        ):
             ledger.hold(image_job(), key=None, now=NOON)
 
         assert seen == ["AccessDeniedException"]
@@ -673,21 +782,43 @@ class TestTransactions:
 
 type Verb = tuple[str, int]
 _verbs = st.lists(
-    st.tuples(st.sampled_from(["grant", "hold", "hold again", "deliver", "resolve"]), st.integers(min_value=-40, max_value=40)), min_size=1, max_size=14
+    st.tuples(
+        st.sampled_from(["grant", "hold", "hold again", "deliver", "resolve"]),
+        st.integers(min_value=-40, max_value=40),
+    ),
+    min_size=1,
+    max_size=14,
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(_verbs)
 def test_the_ledger_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) -> None:
     account = AccountId("web", f"account-{next(_names)}")
     all_jobs: list[Job] = []
     doing: dict[str, Callable[[int], object]] = {
-        "grant": lambda amount: ledger.grant(account, amount or 1, reason="a reason", reference=str(amount), now=NOON),
-        "hold": lambda amount: all_jobs.append(ledger.hold(image_job(account=account, num_outputs=abs(amount) % 4 + 1), key=None, now=NOON)[0]),
-        "hold again": lambda amount: ledger.hold(all_jobs[amount % len(all_jobs)], key=None, now=NOON) if all_jobs else None,
-        "deliver": lambda amount: all_jobs and jobs.record_output(now := stored(all_jobs[amount % len(all_jobs)]), output(len(now.outputs))),
-        "resolve": lambda amount: all_jobs and ledger.resolve(account, all_jobs[amount % len(all_jobs)].job_id, now=NOON),
+        "grant": lambda amount: ledger.grant(
+            account, amount or 1, reason="a reason", reference=str(amount), now=NOON
+        ),
+        "hold": lambda amount: all_jobs.append(
+            ledger.hold(
+                image_job(account=account, num_outputs=abs(amount) % 4 + 1), key=None, now=NOON
+            )[0]
+        ),
+        "hold again": lambda amount: (
+            ledger.hold(all_jobs[amount % len(all_jobs)], key=None, now=NOON) if all_jobs else None
+        ),
+        "deliver": lambda amount: (
+            all_jobs
+            and jobs.record_output(
+                now := stored(all_jobs[amount % len(all_jobs)]), output(len(now.outputs))
+            )
+        ),
+        "resolve": lambda amount: (
+            all_jobs and ledger.resolve(account, all_jobs[amount % len(all_jobs)].job_id, now=NOON)
+        ),
     }
     for verb, amount in verbs:
         with suppress(InsufficientCredits, TooManyJobs, InvalidRequest):
@@ -704,4 +835,8 @@ def test_the_ledger_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) 
     records = [stored(job) for job in all_jobs]
     assert balance.in_flight == sum(not job.status.is_final for job in records)
     assert balance.held == sum(job.held for job in records)
-    assert all(job.charged + job.refunded == job.quoted and job.held == 0 for job in records if job.status.is_final)
+    assert all(
+        job.charged + job.refunded == job.quoted and job.held == 0
+        for job in records
+        if job.status.is_final
+    )

@@ -48,9 +48,18 @@ def start(tmp_path: Path, runtime_dir: Path) -> Iterator[Start]:
 
     def start_one(code: str = HANDLER, timeout_seconds: int = 5) -> ExecutionEnvironments:
         (tmp_path / "handler.py").write_text(code)
-        variables = {"TABLE_NAME": "darkroom", "PATH": "/usr/bin:/bin", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds), "LAMBDA_TASK_ROOT": str(tmp_path)}
-        function = FunctionSpec("Trial", "trial", "handler.handler", tmp_path, (), variables, timeout_seconds, 128)
-        environments = ExecutionEnvironments({"trial": function}, runtime_dir=runtime_dir, log_dir=tmp_path)
+        variables = {
+            "TABLE_NAME": "darkroom",
+            "PATH": "/usr/bin:/bin",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
+            "LAMBDA_TASK_ROOT": str(tmp_path),
+        }
+        function = FunctionSpec(
+            "Trial", "trial", "handler.handler", tmp_path, (), variables, timeout_seconds, 128
+        )
+        environments = ExecutionEnvironments(
+            {"trial": function}, runtime_dir=runtime_dir, log_dir=tmp_path
+        )
         started.append(environments)
         return environments
 
@@ -76,7 +85,9 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_function_gets_no_environment_variables_of_this_machine(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_gets_no_environment_variables_of_this_machine(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LEAKED", "from this machine")
     failed, answer = invoke(start())
 
@@ -120,7 +131,10 @@ def test_a_time_out_kills_the_process_and_the_next_invocation_starts_another(sta
     failed, document = invoke(environments, sleep=30)
 
     assert failed
-    assert (document["errorType"], document["errorMessage"]) == ("Sandbox.Timedout", "Task timed out after 1.00 seconds")
+    assert (document["errorType"], document["errorMessage"]) == (
+        "Sandbox.Timedout",
+        "Task timed out after 1.00 seconds",
+    )
     assert invoke(environments)[1]["process"] != before
 
 
@@ -185,7 +199,13 @@ print(json.loads(environments.invoke("trial", b"{{}}").payload)["process"], flus
 environments.invoke("trial", b'{{"sleep": 50}}')
 """
     root = Path(__file__).parents[2]
-    parent = subprocess.Popen([sys.executable, "-c", program], cwd=root, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     assert parent.stdout
     process = int(parent.stdout.readline())
     assert is_running(process)

@@ -26,7 +26,9 @@ PATIENCE_SECONDS = 20
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     directory = tmp_path_factory.mktemp("stack")
-    with LocalStack(APPLICATION, runtime_dir=directory / "runtime", log_dir=directory / "logs") as running:
+    with LocalStack(
+        APPLICATION, runtime_dir=directory / "runtime", log_dir=directory / "logs"
+    ) as running:
         yield running
 
 
@@ -39,9 +41,13 @@ def frequent_thread_switches() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-def call(stack: LocalStack, method: str, path: str, token: str | None = None, **request: Any) -> requests.Response:
+def call(
+    stack: LocalStack, method: str, path: str, token: str | None = None, **request: Any
+) -> requests.Response:
     headers = request.pop("headers", {}) | ({"Authorization": f"Bearer {token}"} if token else {})
-    return requests.request(method, f"{stack.api_url}{path}", headers=headers, timeout=PATIENCE_SECONDS, **request)
+    return requests.request(
+        method, f"{stack.api_url}{path}", headers=headers, timeout=PATIENCE_SECONDS, **request
+    )
 
 
 def eventually[Seen](look: Callable[[], Seen], condition: Callable[[Seen], bool]) -> Seen:
@@ -54,14 +60,21 @@ def eventually[Seen](look: Callable[[], Seen], condition: Callable[[Seen], bool]
 
 def recorded_texts(stack: LocalStack) -> list[str]:
     """Return the texts that the worker has recorded so far."""
-    items = stack.client("dynamodb").scan(TableName=stack.physical_id("Table"), ConsistentRead=True)["Items"]
+    items = stack.client("dynamodb").scan(
+        TableName=stack.physical_id("Table"), ConsistentRead=True
+    )["Items"]
     return [item["text"]["S"] for item in items if "text" in item]
 
 
 def run_workflow(stack: LocalStack, name: str, action: str) -> dict[str, Any]:
     stepfunctions = stack.client("stepfunctions")
-    started = stepfunctions.start_execution(stateMachineArn=stack.physical_id("Workflow"), name=name, input=json.dumps({"do": action}))
-    return eventually(lambda: stepfunctions.describe_execution(executionArn=started["executionArn"]), lambda execution: execution["status"] != "RUNNING")
+    started = stepfunctions.start_execution(
+        stateMachineArn=stack.physical_id("Workflow"), name=name, input=json.dumps({"do": action})
+    )
+    return eventually(
+        lambda: stepfunctions.describe_execution(executionArn=started["executionArn"]),
+        lambda execution: execution["status"] != "RUNNING",
+    )
 
 
 class TestHttpApi:
@@ -71,7 +84,11 @@ class TestHttpApi:
         claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
 
         assert event["routeKey"] == "GET /echo/{id}"
-        assert (claims["sub"], claims["custom:platform"], claims["cognito:groups"]) == ("ann", "mobile", "[admin users]")
+        assert (claims["sub"], claims["custom:platform"], claims["cognito:groups"]) == (
+            "ann",
+            "mobile",
+            "[admin users]",
+        )
         assert claims["exp"].isdecimal()
 
     @pytest.mark.parametrize("flaw", ["none", "garbage", "expired", "forged", "unsigned"])
@@ -91,13 +108,20 @@ class TestHttpApi:
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
     def test_an_access_token_of_the_same_client_is_accepted(self, stack: LocalStack) -> None:
-        assert call(stack, "GET", "/echo/7", stack.token("ann", token_use="access")).status_code == 200
+        assert (
+            call(stack, "GET", "/echo/7", stack.token("ann", token_use="access")).status_code == 200
+        )
 
     def test_public_routes_need_no_token(self, stack: LocalStack) -> None:
-        assert "authorizer" not in call(stack, "POST", "/echo", json={}).json()["event"]["requestContext"]
+        assert (
+            "authorizer"
+            not in call(stack, "POST", "/echo", json={}).json()["event"]["requestContext"]
+        )
 
     def test_repeated_headers_are_joined(self, stack: LocalStack) -> None:
-        connection = http.client.HTTPConnection(urlsplit(stack.api_url).netloc, timeout=PATIENCE_SECONDS)
+        connection = http.client.HTTPConnection(
+            urlsplit(stack.api_url).netloc, timeout=PATIENCE_SECONDS
+        )
         connection.putrequest("GET", "/files/a")
         connection.putheader("X-Two", "a")
         connection.putheader("X-Two", "b")
@@ -110,7 +134,10 @@ class TestHttpApi:
 
         assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})
 
-    @pytest.mark.parametrize("action", [{"do": "raise"}, {"do": "exit"}, {"do": "answer", "answer": {"statusCode": "none"}}])
+    @pytest.mark.parametrize(
+        "action",
+        [{"do": "raise"}, {"do": "exit"}, {"do": "answer", "answer": {"statusCode": "none"}}],
+    )
     def test_a_function_that_fails_is_500(self, stack: LocalStack, action: dict[str, Any]) -> None:
         answer = call(stack, "POST", "/misbehave", json=action)
 
@@ -122,34 +149,53 @@ class TestHttpApi:
         assert (answer.status_code, answer.json()) == (503, {"message": "Service Unavailable"})
 
     @pytest.mark.parametrize(("megabytes", "status"), [(5, 200), (7, 413), (11, 413)])
-    def test_a_body_above_the_limits_is_413(self, stack: LocalStack, megabytes: int, status: int) -> None:
+    def test_a_body_above_the_limits_is_413(
+        self, stack: LocalStack, megabytes: int, status: int
+    ) -> None:
         body = json.dumps({"do": "answer", "padding": "x" * megabytes * 1_000_000})
-        answer = call(stack, "POST", "/misbehave", data=body, headers={"Content-Type": "application/json"})
+        answer = call(
+            stack, "POST", "/misbehave", data=body, headers={"Content-Type": "application/json"}
+        )
 
         assert answer.status_code == status
         assert status == 200 or answer.json() == {"message": "Request Entity Too Large"}
 
     def test_a_preflight_is_answered_for_the_allowed_origin(self, stack: LocalStack) -> None:
         preflight = {"Access-Control-Request-Method": "POST"}
-        allowed = call(stack, "OPTIONS", "/echo", headers={**preflight, "Origin": "http://gallery.test"})
+        allowed = call(
+            stack, "OPTIONS", "/echo", headers={**preflight, "Origin": "http://gallery.test"}
+        )
         other = call(stack, "OPTIONS", "/echo", headers={**preflight, "Origin": "http://evil.test"})
 
-        assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (204, "http://gallery.test")
+        assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (
+            204,
+            "http://gallery.test",
+        )
         assert allowed.headers["Access-Control-Allow-Methods"] == "GET,POST"
         assert "Access-Control-Allow-Origin" not in other.headers
 
 
 class TestTokens:
     def test_the_token_endpoint_issues_a_valid_token(self, stack: LocalStack) -> None:
-        token = call(stack, "POST", "/local/token", json={"user": "ann", "groups": ["admin"]}).json()["token"]
+        token = call(
+            stack, "POST", "/local/token", json={"user": "ann", "groups": ["admin"]}
+        ).json()["token"]
 
         assert call(stack, "GET", "/echo/7", token).status_code == 200
 
     @pytest.mark.parametrize(
         ("body", "field"),
-        [({}, "user"), ({"user": ""}, "user"), ({"user": "a", "groups": "admin"}, "groups"), ({"user": "a", "role": "admin"}, "role"), ([], "body")],
+        [
+            ({}, "user"),
+            ({"user": ""}, "user"),
+            ({"user": "a", "groups": "admin"}, "groups"),
+            ({"user": "a", "role": "admin"}, "role"),
+            ([], "body"),
+        ],
     )
-    def test_bad_input_is_422_and_names_the_field(self, stack: LocalStack, body: Any, field: str) -> None:
+    def test_bad_input_is_422_and_names_the_field(
+        self, stack: LocalStack, body: Any, field: str
+    ) -> None:
         answer = call(stack, "POST", "/local/token", json=body)
 
         assert answer.status_code == 422
@@ -167,7 +213,9 @@ class TestFunctions:
 
     def test_invoke_takes_names_and_aliases_and_reports_failures(self, stack: LocalStack) -> None:
         functions = stack.client("lambda")
-        failing = functions.invoke(FunctionName=stack.physical_id("StepFunctionAliaslive"), Payload=b'{"do": "fail"}')
+        failing = functions.invoke(
+            FunctionName=stack.physical_id("StepFunctionAliaslive"), Payload=b'{"do": "fail"}'
+        )
         with pytest.raises(functions.exceptions.ResourceNotFoundException):
             functions.invoke(FunctionName="nobody")
         too_large = json.dumps("x" * 6_300_000).encode()
@@ -177,9 +225,15 @@ class TestFunctions:
         assert failing["FunctionError"] == "Unhandled"
         assert json.load(failing["Payload"])["errorType"] == "Refused"
 
-    def test_an_asynchronous_invocation_is_accepted_at_once_and_runs(self, stack: LocalStack) -> None:
+    def test_an_asynchronous_invocation_is_accepted_at_once_and_runs(
+        self, stack: LocalStack
+    ) -> None:
         event = {"Records": [{"messageId": "asynchronous", "body": "asynchronous"}]}
-        answer = stack.client("lambda").invoke(FunctionName=stack.physical_id("WorkerFunction"), InvocationType="Event", Payload=json.dumps(event))
+        answer = stack.client("lambda").invoke(
+            FunctionName=stack.physical_id("WorkerFunction"),
+            InvocationType="Event",
+            Payload=json.dumps(event),
+        )
 
         assert answer["StatusCode"] == 202
         eventually(lambda: recorded_texts(stack), lambda recorded: "asynchronous" in recorded)
@@ -199,20 +253,34 @@ class TestWorkflow:
 
 
 class TestTriggers:
-    def test_an_event_reaches_the_function_through_bus_rule_and_queue(self, stack: LocalStack) -> None:
-        entry = {"EventBusName": stack.physical_id("Bus"), "DetailType": "test", "Detail": '{"from": "the bus"}'}
-        stack.client("events").put_events(Entries=[{**entry, "Source": "elsewhere"}, {**entry, "Source": "trial"}])
+    def test_an_event_reaches_the_function_through_bus_rule_and_queue(
+        self, stack: LocalStack
+    ) -> None:
+        entry = {
+            "EventBusName": stack.physical_id("Bus"),
+            "DetailType": "test",
+            "Detail": '{"from": "the bus"}',
+        }
+        stack.client("events").put_events(
+            Entries=[{**entry, "Source": "elsewhere"}, {**entry, "Source": "trial"}]
+        )
 
-        recorded = eventually(lambda: [record for record in recorded_texts(stack) if "the bus" in record], bool)
+        recorded = eventually(
+            lambda: [record for record in recorded_texts(stack) if "the bus" in record], bool
+        )
         assert [json.loads(record)["source"] for record in recorded] == ["trial"]
 
-    def test_only_the_failed_message_of_a_batch_becomes_a_dead_letter(self, stack: LocalStack) -> None:
+    def test_only_the_failed_message_of_a_batch_becomes_a_dead_letter(
+        self, stack: LocalStack
+    ) -> None:
         sqs = stack.client("sqs")
         entries = [{"Id": "0", "MessageBody": "refuse me"}, {"Id": "1", "MessageBody": "take me"}]
         sqs.send_message_batch(QueueUrl=stack.physical_id("Queue"), Entries=entries)
 
         dead = eventually(
-            lambda: sqs.receive_message(QueueUrl=stack.physical_id("DeadLetters"), WaitTimeSeconds=1).get("Messages", []),
+            lambda: sqs.receive_message(
+                QueueUrl=stack.physical_id("DeadLetters"), WaitTimeSeconds=1
+            ).get("Messages", []),
             bool,
         )
         assert [message["Body"] for message in dead] == ["refuse me"]
@@ -242,7 +310,9 @@ class TestStorage:
         url = self.put(stack, expires_seconds=1)
         unsigned = requests.get(url.partition("?")[0], timeout=5)
         altered = requests.get(url.replace("X-Amz-Expires=1&", "X-Amz-Expires=9999&"), timeout=5)
-        expired = eventually(lambda: requests.get(url, timeout=5), lambda answer: answer.status_code != 200)
+        expired = eventually(
+            lambda: requests.get(url, timeout=5), lambda answer: answer.status_code != 200
+        )
 
         assert [answer.status_code for answer in (unsigned, altered, expired)] == [403, 403, 403]
         assert "Access Denied" in unsigned.text
@@ -252,7 +322,9 @@ class TestStorage:
     def test_the_old_signature_is_refused_as_for_every_new_bucket(self, stack: LocalStack) -> None:
         url = self.put(stack)
         old = boto3.client("s3", endpoint_url=stack.aws_url, config=Config(signature_version="s3"))
-        signed = old.generate_presigned_url("get_object", {"Bucket": stack.physical_id("Bucket"), "Key": "a folder/ä+b.txt"})
+        signed = old.generate_presigned_url(
+            "get_object", {"Bucket": stack.physical_id("Bucket"), "Key": "a folder/ä+b.txt"}
+        )
 
         assert requests.get(signed, timeout=5).status_code == 403
         assert requests.get(url, timeout=5).status_code == 200
@@ -272,7 +344,9 @@ class TestStorage:
                 return False
             return True
 
-        stack.client("dynamodb").put_item(TableName=stack.physical_id("Table"), Item={"pk": {"S": "purse"}, "coins": {"N": "60"}})
+        stack.client("dynamodb").put_item(
+            TableName=stack.physical_id("Table"), Item={"pk": {"S": "purse"}, "coins": {"N": "60"}}
+        )
         with ThreadPoolExecutor(8) as threads:
             assert sum(threads.map(debit, range(120))) == 60
 

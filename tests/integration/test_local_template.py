@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 import requests
 
-from local.cloudformation.intrinsics import Resolver, Unresolvable, parameter_values, pseudo_parameters
+from local.cloudformation.intrinsics import (
+    Resolver,
+    Unresolvable,
+    parameter_values,
+    pseudo_parameters,
+)
 from local.cloudformation.state_machines import definition_json
 from local.lambda_runtime.functions import function_name
 from local.lambda_runtime.runtime_directory import install_runtime
@@ -41,15 +46,27 @@ def resolver(**sections: Any) -> Resolver:
         ({"Ref": "Origins"}, ["a", "b"]),
         ({"Fn::GetAtt": ["Table", "Arn"]}, "the-table/Arn"),
         ({"Fn::GetAtt": "Table.Stream.Arn"}, "the-table/Stream.Arn"),
-        ({"Fn::Sub": "${AWS::StackName}-${Table}-${Table.Arn}-${!Literal}"}, "trial-the-table-the-table/Arn-${Literal}"),
+        (
+            {"Fn::Sub": "${AWS::StackName}-${Table}-${Table.Arn}-${!Literal}"},
+            "trial-the-table-the-table/Arn-${Literal}",
+        ),
         ({"Fn::Sub": ["${here}/${Mode}", {"here": {"Ref": "Table"}}]}, "the-table/dev"),
         ({"Fn::Join": ["-", ["a", {"Ref": "Mode"}]]}, "a-dev"),
         ({"Fn::Select": ["1", {"Fn::Split": [",", "a,b"]}]}, "b"),
         ({"Fn::If": ["IsDev", "yes", "no"]}, "yes"),
         ({"Fn::If": ["IsProd", "yes", "no"]}, "no"),
         ({"Fn::FindInMap": ["Sizes", {"Ref": "Mode"}, "memory"]}, 256),
-        ({"a": {"Ref": "AWS::NoValue"}, "b": [1, {"Fn::If": ["IsProd", 2, {"Ref": "AWS::NoValue"}]}]}, {"b": [1]}),
-        ({"Ref": "Mode", "beside": "another key is no function"}, {"Ref": "Mode", "beside": "another key is no function"}),
+        (
+            {
+                "a": {"Ref": "AWS::NoValue"},
+                "b": [1, {"Fn::If": ["IsProd", 2, {"Ref": "AWS::NoValue"}]}],
+            },
+            {"b": [1]},
+        ),
+        (
+            {"Ref": "Mode", "beside": "another key is no function"},
+            {"Ref": "Mode", "beside": "another key is no function"},
+        ),
     ],
 )
 def test_intrinsic_functions_resolve_as_in_cloudformation(value: Any, plain: Any) -> None:
@@ -58,7 +75,9 @@ def test_intrinsic_functions_resolve_as_in_cloudformation(value: Any, plain: Any
         "IsProd": {"Fn::And": [{"Fn::Not": [{"Condition": "IsDev"}]}, {"Condition": "IsDev"}]},
     }
 
-    resolved = resolver(Conditions=conditions, Mappings={"Sizes": {"dev": {"memory": 256}}}).resolve(value)
+    resolved = resolver(
+        Conditions=conditions, Mappings={"Sizes": {"dev": {"memory": 256}}}
+    ).resolve(value)
 
     assert resolved == plain
 
@@ -88,7 +107,11 @@ def test_given_parameters_override_the_defaults() -> None:
         }
     }
 
-    assert parameter_values(template, {"Url": "http://here"}) == {"Url": "http://here", "Cost": "10", "Origins": ["a", "b"]}
+    assert parameter_values(template, {"Url": "http://here"}) == {
+        "Url": "http://here",
+        "Cost": "10",
+        "Origins": ["a", "b"],
+    }
 
 
 def test_an_undeclared_or_missing_parameter_is_refused_by_name() -> None:
@@ -115,9 +138,15 @@ def test_a_function_is_found_by_its_name_its_alias_and_its_arn(reference: str) -
 
 
 def test_substitutions_do_not_touch_the_context_object() -> None:
-    properties = {"DefinitionString": "Token: $$.Task.Token\nName: ${Arn}", "DefinitionSubstitutions": {"Arn": "arn:1"}}
+    properties = {
+        "DefinitionString": "Token: $$.Task.Token\nName: ${Arn}",
+        "DefinitionSubstitutions": {"Arn": "arn:1"},
+    }
 
-    assert json.loads(definition_json(properties, APPLICATION)) == {"Token": "$$.Task.Token", "Name": "arn:1"}
+    assert json.loads(definition_json(properties, APPLICATION)) == {
+        "Token": "$$.Task.Token",
+        "Name": "arn:1",
+    }
 
     with pytest.raises(KeyError, match="Arn"):
         definition_json({**properties, "DefinitionSubstitutions": {}}, APPLICATION)
@@ -127,7 +156,11 @@ def test_a_changed_template_is_a_changed_stack(tmp_path: Path) -> None:
     build = tmp_path / "build"
     shutil.copytree(APPLICATION, build)
     template = build / "template.yaml"
-    changed = template.read_text().replace("Path: /echo/self", "Path: /renamed/self").replace("RETRIES:", "ADDED: new\n        RETRIES:")
+    changed = (
+        template.read_text()
+        .replace("Path: /echo/self", "Path: /renamed/self")
+        .replace("RETRIES:", "ADDED: new\n        RETRIES:")
+    )
     template.write_text(changed)
 
     with LocalStack(build, runtime_dir=tmp_path / "runtime", log_dir=tmp_path / "logs") as stack:

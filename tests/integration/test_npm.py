@@ -25,10 +25,14 @@ def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], npm
             members.add(tmp_path / "package", "package")
         program = tmp_path / "bin" / "npm"
         program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nwhile [ $# -gt 1 ]; do shift; done\n/bin/cp {archive} "$1"/\n')
+        program.write_text(
+            f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nwhile [ $# -gt 1 ]; do shift; done\n/bin/cp {archive} "$1"/\n'
+        )
         program.chmod(0o755)
         monkeypatch.setenv("PATH", str(program.parent))
-        integrity = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        integrity = (
+            "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        )
         return npm.Package(name="anything@1.0.0", integrity=integrity, folder="inner")
 
     return packing
@@ -43,9 +47,13 @@ def test_a_package_is_fetched_once(tmp_path: Path, pack: Callable[[str], npm.Pac
     assert call.startswith("pack anything@1.0.0 --ignore-scripts")
 
 
-def test_what_was_not_pinned_is_not_kept(tmp_path: Path, pack: Callable[[str], npm.Package]) -> None:
+def test_what_was_not_pinned_is_not_kept(
+    tmp_path: Path, pack: Callable[[str], npm.Package]
+) -> None:
     pack("something else")
-    pinned = npm.Package(name="anything@1.0.0", integrity="sha512-" + base64.b64encode(b"x" * 64).decode())
+    pinned = npm.Package(
+        name="anything@1.0.0", integrity="sha512-" + base64.b64encode(b"x" * 64).decode()
+    )
 
     with pytest.raises(npm.NotGenuine, match="is pinned"):
         npm.fetched(pinned, tmp_path / "tools" / "anything")
@@ -53,12 +61,19 @@ def test_what_was_not_pinned_is_not_kept(tmp_path: Path, pack: Callable[[str], n
     assert [path.name for path in (tmp_path / "tools").iterdir()] == ["anything.lock"]
 
 
-@pytest.mark.parametrize(("program", "message"), [(None, "not installed"), ("#!/bin/sh\necho no network >&2; exit 1\n", "no network")])
-def test_what_cannot_be_fetched_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, message: str) -> None:
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [(None, "not installed"), ("#!/bin/sh\necho no network >&2; exit 1\n", "no network")],
+)
+def test_what_cannot_be_fetched_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, message: str
+) -> None:
     if program:
         (tmp_path / "npm").write_text(program)
         (tmp_path / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(npm.NotHere, match=message):
-        npm.fetched(npm.Package(name="anything@1.0.0", integrity=""), tmp_path / "tools" / "anything")
+        npm.fetched(
+            npm.Package(name="anything@1.0.0", integrity=""), tmp_path / "tools" / "anything"
+        )

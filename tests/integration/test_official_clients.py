@@ -45,7 +45,9 @@ def simulator() -> Iterator[SimulatedReplicate]:
 
 @pytest.fixture
 def client(simulator: SimulatedReplicate) -> Iterator[replicate.Replicate]:
-    with replicate.Replicate(bearer_token="r8_python", base_url=f"{simulator.base_url}/v1", max_retries=0) as client:
+    with replicate.Replicate(
+        bearer_token="r8_python", base_url=f"{simulator.base_url}/v1", max_retries=0
+    ) as client:
         yield client
 
 
@@ -70,7 +72,9 @@ class TestPredictions:
         assert created.id in [prediction.id for prediction in client.predictions.list()]
 
     def test_waits_within_the_create(self, client: replicate.Replicate) -> None:
-        answer = client.predictions.with_raw_response.create(version=MODEL, input={"prompt": "a lighthouse"}, prefer="wait=20")
+        answer = client.predictions.with_raw_response.create(
+            version=MODEL, input={"prompt": "a lighthouse"}, prefer="wait=20"
+        )
 
         assert answer.headers["preference-applied"] == "wait=20"
         assert answer.parse().status == "succeeded"
@@ -90,15 +94,22 @@ class TestRuns:
         output = client.run(model, input={"prompt": "a lighthouse", "num_outputs": 2}, wait=wait)
 
         assert len(output) == 2
-        assert Image.open(BytesIO(requests.get(str(output[0]), timeout=10).content)).size == (1024, 1024)
+        assert Image.open(BytesIO(requests.get(str(output[0]), timeout=10).content)).size == (
+            1024,
+            1024,
+        )
 
-    def test_goes_on_to_poll_when_the_answer_did_not_wait_long_enough(self, client: replicate.Replicate, simulator: SimulatedReplicate) -> None:
+    def test_goes_on_to_poll_when_the_answer_did_not_wait_long_enough(
+        self, client: replicate.Replicate, simulator: SimulatedReplicate
+    ) -> None:
         set_faults(simulator, run_seconds=1.5)
 
         assert len(client.run(MODEL, input={"prompt": "a lighthouse"}, wait=1)) == 1
 
     @pytest.mark.parametrize("wait", [True, False], ids=["blocking", "polling"])
-    def test_raises_what_the_run_failed_with(self, client: replicate.Replicate, simulator: SimulatedReplicate, *, wait: bool) -> None:
+    def test_raises_what_the_run_failed_with(
+        self, client: replicate.Replicate, simulator: SimulatedReplicate, *, wait: bool
+    ) -> None:
         set_faults(simulator, fail=1, error="CUDA out of memory (E1001)")
 
         with pytest.raises(ModelError, match="E1001"):
@@ -117,8 +128,12 @@ class TestFiles:
         with pytest.raises(replicate.NotFoundError):
             client.files.get(file_id=file.id)
 
-    def test_are_uploaded_by_whoever_gives_them_as_an_input(self, client: replicate.Replicate) -> None:
-        assert len(client.run(EDITOR, input={"prompt": "from a file", "image": BytesIO(image())})) == 1
+    def test_are_uploaded_by_whoever_gives_them_as_an_input(
+        self, client: replicate.Replicate
+    ) -> None:
+        assert (
+            len(client.run(EDITOR, input={"prompt": "from a file", "image": BytesIO(image())})) == 1
+        )
 
         (file,) = client.files.list()
         assert file.size == len(image())
@@ -131,11 +146,18 @@ class TestFiles:
             client.run(EDITOR, input={"prompt": "from a file", "image": file.urls.get})
 
 
-def test_the_account_the_models_and_the_secret_are_read(client: replicate.Replicate, simulator: SimulatedReplicate) -> None:
+def test_the_account_the_models_and_the_secret_are_read(
+    client: replicate.Replicate, simulator: SimulatedReplicate
+) -> None:
     versions = client.models.versions.list(model_owner="stability-ai", model_name="sdxl")
 
     assert [version.id for version in versions] == [SDXL]
-    assert client.models.versions.get(model_owner="stability-ai", model_name="sdxl", version_id=SDXL).id == SDXL
+    assert (
+        client.models.versions.get(
+            model_owner="stability-ai", model_name="sdxl", version_id=SDXL
+        ).id
+        == SDXL
+    )
     assert client.account.get().type == "organization"
     assert client.webhooks.default.secret.get().key == simulator.webhook_secret
 
@@ -152,7 +174,11 @@ def test_the_account_the_models_and_the_secret_are_read(client: replicate.Replic
     ids=str,
 )
 def test_a_refusal_is_told_with_its_status_and_its_title(
-    client: replicate.Replicate, simulator: SimulatedReplicate, faults: dict[str, Any], status: int, title: str
+    client: replicate.Replicate,
+    simulator: SimulatedReplicate,
+    faults: dict[str, Any],
+    status: int,
+    title: str,
 ) -> None:
     set_faults(simulator, **faults)
 
@@ -178,7 +204,9 @@ def javascript_client() -> Path:
     except npm.NotHere as missing:
         if os.environ.get("CI"):
             pytest.fail(f"the JavaScript client must be tried in CI: {missing}")
-        REPORTED.append(f"JAVASCRIPT CLIENT SKIPPED, it was not tried on the simulated Replicate: {missing}")
+        REPORTED.append(
+            f"JAVASCRIPT CLIENT SKIPPED, it was not tried on the simulated Replicate: {missing}"
+        )
         warnings.warn(f"Replicate's JavaScript client is not tried: {missing}", stacklevel=1)
         pytest.skip(f"no JavaScript client: {missing}")
 
@@ -187,12 +215,19 @@ def delivered_webhook(client: replicate.Replicate) -> Received:
     """What the simulator really sends to a receiver when a prediction is done."""
     received: list[Received] = []
     with server(answering(Reply(), received=received)) as url:
-        client.predictions.create(version=MODEL, input={"prompt": "a lighthouse"}, webhook=url, webhook_events_filter=["completed"])
+        client.predictions.create(
+            version=MODEL,
+            input={"prompt": "a lighthouse"},
+            webhook=url,
+            webhook_events_filter=["completed"],
+        )
         until(lambda: received)
     return received[0]
 
 
-def test_javascript(simulator: SimulatedReplicate, client: replicate.Replicate, javascript_client: Path) -> None:
+def test_javascript(
+    simulator: SimulatedReplicate, client: replicate.Replicate, javascript_client: Path
+) -> None:
     webhook = delivered_webhook(client)
     environment = {
         "REPLICATE_URL": simulator.base_url,
@@ -203,7 +238,14 @@ def test_javascript(simulator: SimulatedReplicate, client: replicate.Replicate, 
 
     script = Path(__file__).with_name("official_client.mjs")
     command = ["node", str(script)]
-    ended = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=_JAVASCRIPT_SECONDS_MAX, check=False)
+    ended = subprocess.run(
+        command,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=_JAVASCRIPT_SECONDS_MAX,
+        check=False,
+    )
 
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == {

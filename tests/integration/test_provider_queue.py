@@ -45,7 +45,9 @@ def wait(job: Job, now: datetime) -> float:
 
 
 def enter(job: Job) -> None:
-    handler_of("request_prediction")(key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT)
+    handler_of("request_prediction")(
+        key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT
+    )
 
 
 def test_there_are_so_many_and_no_more() -> None:
@@ -60,11 +62,17 @@ def test_there_are_so_many_and_no_more() -> None:
     assert stored(third).slot is None
 
 
-def test_a_card_of_ones_own_makes_one_image_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_of_ones_own_makes_one_image_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def job(user: str) -> Job:
         account = open_account(100, AccountId("web", user))
         wanted = image_job(account=account)
-        return ledger.hold(replace(wanted, model_input=replace(wanted.model_input, provider="stable_diffusion")), key=None, now=NOON)[0]
+        return ledger.hold(
+            replace(wanted, model_input=replace(wanted.model_input, provider="stable_diffusion")),
+            key=None,
+            now=NOON,
+        )[0]
 
     assert provider_queue.acquire(job("a"), now=NOON)
     assert not provider_queue.acquire(job("b"), now=NOON)
@@ -167,7 +175,9 @@ def test_a_slot_that_was_taken_a_moment_ago_is_no_leak(monkeypatch: pytest.Monke
     assert holders() == set()
 
 
-def test_without_a_free_slot_nothing_is_requested_and_the_job_tries_again(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_free_slot_nothing_is_requested_and_the_job_tries_again(
+    simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     all_jobs = [job_of(user) for user in "abc"]
     now = datetime.now(UTC)
     at(monkeypatch, now)
@@ -180,7 +190,14 @@ def test_without_a_free_slot_nothing_is_requested_and_the_job_tries_again(simula
     assert now + timedelta(seconds=2) <= pause.value.at <= now + timedelta(seconds=5)
     assert stored(all_jobs[2]).waiting_since == now
     assert stored(all_jobs[2]).attempts == ()
-    assert len(requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]) == 2
+    assert (
+        len(
+            requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()[
+                "predictions"
+            ]
+        )
+        == 2
+    )
     ledger.resolve(all_jobs[0].account, all_jobs[0].job_id, now=now)
     enter(all_jobs[2])
     assert stored(all_jobs[2]).status is JobStatus.PROCESSING
@@ -243,12 +260,22 @@ def test_a_job_far_behind_tries_less_often() -> None:
     assert max(seconds) == 20
 
 
-def test_a_poll_needs_no_slot(simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_poll_needs_no_slot(
+    simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = job_of("a")
     enter(job)
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 0)
 
-    handler_of("request_prediction")(key(job, task_token="u", entered_at=(NOON + timedelta(seconds=15)).isoformat(), retry_count=0), CONTEXT)
+    handler_of("request_prediction")(
+        key(
+            job,
+            task_token="u",
+            entered_at=(NOON + timedelta(seconds=15)).isoformat(),
+            retry_count=0,
+        ),
+        CONTEXT,
+    )
 
     assert stored(job).task_token == "u"
     assert holders() == {holder(job)}

@@ -40,15 +40,21 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def quote(code: str, parameters: object, **event: Any) -> tuple[int, Any]:
-    status, document, _ = call_api("POST", f"/templates/{code}/quote", body={"parameters": parameters}, **event)
+    status, document, _ = call_api(
+        "POST", f"/templates/{code}/quote", body={"parameters": parameters}, **event
+    )
     return status, document
 
 
 def prompted(code: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    return ({"prompt": "a lighthouse"} if "prompt" in catalog.template(code).required else {}) | parameters
+    return (
+        {"prompt": "a lighthouse"} if "prompt" in catalog.template(code).required else {}
+    ) | parameters
 
 
-@pytest.mark.parametrize(("code", "offer"), [(code, offer) for code, offers in OFFERS.items() for offer in offers])
+@pytest.mark.parametrize(
+    ("code", "offer"), [(code, offer) for code, offers in OFFERS.items() for offer in offers]
+)
 def test_the_hold_is_the_quote(code: str, offer: dict[str, Any]) -> None:
     open_account(1_000)
     parameters = prompted(code, offer)
@@ -57,20 +63,36 @@ def test_the_hold_is_the_quote(code: str, offer: dict[str, Any]) -> None:
     _, job, _ = call_api("POST", "/jobs", body={"template": code, "parameters": parameters})
 
     assert (status, quoted) == (200, {"credits": job["credits"]["quoted"]})
-    assert job["credits"] == {"quoted": quoted["credits"], "held": quoted["credits"], "charged": 0, "refunded": 0}
+    assert job["credits"] == {
+        "quoted": quoted["credits"],
+        "held": quoted["credits"],
+        "charged": 0,
+        "refunded": 0,
+    }
     assert ledger.balance(ANN).held == quoted["credits"]
 
 
 @given(st.integers(min_value=0, max_value=4))
-@hypothesis_settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@hypothesis_settings(
+    max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 def test_what_is_charged_never_exceeds_the_quote(delivered_count: int) -> None:
     account = AccountId("web", f"u{uuid7().hex}")
     open_account(1_000, account)
     parameters = {"prompt": "a", "quality": "high", "num_outputs": 4}
     quoted = quote("flux-schnell", parameters, user=account.user)[1]["credits"]
-    job_id = call_api("POST", "/jobs", body={"template": "flux-schnell", "parameters": parameters}, user=account.user)[1]["id"]
+    job_id = call_api(
+        "POST",
+        "/jobs",
+        body={"template": "flux-schnell", "parameters": parameters},
+        user=account.user,
+    )[1]["id"]
 
-    charged = ledger.resolve(account, job_id, now=datetime.now(UTC)).charged if not delivered_count else quoted * delivered_count // 4
+    charged = (
+        ledger.resolve(account, job_id, now=datetime.now(UTC)).charged
+        if not delivered_count
+        else quoted * delivered_count // 4
+    )
 
     assert 0 <= charged <= quoted == 60
 
@@ -94,7 +116,10 @@ def test_asks_nobody_for_credits_and_writes_nothing() -> None:
 def test_refuses_what_a_job_would_be_refused_for(parameters: object, field: str) -> None:
     open_account(100)
 
-    for status, problem in (quote("flux-schnell", parameters), call_api("POST", "/jobs", body={"template": "flux-schnell", "parameters": parameters})[:2]):
+    for status, problem in (
+        quote("flux-schnell", parameters),
+        call_api("POST", "/jobs", body={"template": "flux-schnell", "parameters": parameters})[:2],
+    ):
         assert status == 422
         assert [error["field"] for error in problem["errors"]] == [field]
 
@@ -105,11 +130,21 @@ def test_another_template_or_nobody_is_refused() -> None:
 
 
 def test_prices_are_those_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"DEFAULT_IMAGE_CREDIT_COST": 7, "DEFAULT_VIDEO_CREDIT_COST": 31, "HIGH_QUALITY_MULTIPLIER": "1.25"}.items():
+    for name, value in {
+        "DEFAULT_IMAGE_CREDIT_COST": 7,
+        "DEFAULT_VIDEO_CREDIT_COST": 31,
+        "HIGH_QUALITY_MULTIPLIER": "1.25",
+    }.items():
         with_setting(monkeypatch, name, value)
 
-    assert quote("flux-schnell", {"prompt": "a", "quality": "high", "num_outputs": 2}) == (200, {"credits": 18})
-    assert quote("wan-2.2-t2v-fast", {"prompt": "a", "resolution": "720p"}) == (200, {"credits": 39})
+    assert quote("flux-schnell", {"prompt": "a", "quality": "high", "num_outputs": 2}) == (
+        200,
+        {"credits": 18},
+    )
+    assert quote("wan-2.2-t2v-fast", {"prompt": "a", "resolution": "720p"}) == (
+        200,
+        {"credits": 39},
+    )
 
 
 class TestVersions:
@@ -126,7 +161,14 @@ class TestVersions:
     def test_a_job_of_an_old_version_keeps_it_and_what_it_requests(self) -> None:
         old = catalog.template("flux-schnell", 1)
         parameters = check_parameters(old, {"prompt": "a"}, prompt_characters_max=100)
-        job = new_job(old, parameters, account=ANN, job_id=str(uuid7()), prices=settings().prices, now=datetime.now(UTC))
+        job = new_job(
+            old,
+            parameters,
+            account=ANN,
+            job_id=str(uuid7()),
+            prices=settings().prices,
+            now=datetime.now(UTC),
+        )
         open_account(100)
         ledger.hold(job, key=None, now=job.created_at)
 

@@ -30,7 +30,11 @@ def replicate() -> Iterator[SimulatedReplicate]:
 
 @pytest.fixture(scope="module")
 def stack(replicate: SimulatedReplicate) -> Iterator[LocalStack]:
-    real = RealReplicate(token=TOKEN, base_url=f"{replicate.base_url}/v1", delivery_hosts=replicate.base_url.removeprefix("http://"))
+    real = RealReplicate(
+        token=TOKEN,
+        base_url=f"{replicate.base_url}/v1",
+        delivery_hosts=replicate.base_url.removeprefix("http://"),
+    )
     with LocalStack(BUILD_DIRECTORY, real_replicate=real) as running:
         yield running
 
@@ -53,7 +57,9 @@ def predictions(replicate: SimulatedReplicate, prompt: str) -> list[dict[str, An
 
 
 def test_a_job_completes_by_polling_alone(actor: Actor, replicate: SimulatedReplicate) -> None:
-    requests.put(f"{replicate.base_url}/faults", json={"run_seconds": 8}, timeout=5).raise_for_status()
+    requests.put(
+        f"{replicate.base_url}/faults", json={"run_seconds": 8}, timeout=5
+    ).raise_for_status()
 
     job = actor.ended(actor.submit(prompt="by polling", num_outputs=2))
 
@@ -67,11 +73,17 @@ def test_a_job_completes_by_polling_alone(actor: Actor, replicate: SimulatedRepl
 def test_a_failure_is_refunded(actor: Actor, replicate: SimulatedReplicate) -> None:
     job = actor.ended(actor.submit(prompt="flag me, by polling"))
 
-    assert (job["status"], job["error"]["code"], job["credits"]["refunded"]) == ("failed", "refused", 10)
+    assert (job["status"], job["error"]["code"], job["credits"]["refunded"]) == (
+        "failed",
+        "refused",
+        10,
+    )
     assert len(predictions(replicate, "flag me, by polling")) == 1
 
 
-def test_an_uploaded_image_goes_into_the_request(actor: Actor, replicate: SimulatedReplicate) -> None:
+def test_an_uploaded_image_goes_into_the_request(
+    actor: Actor, replicate: SimulatedReplicate
+) -> None:
     """Replicate cannot fetch it from the bucket of this machine."""
     upload = announced(actor)
     assert sent(upload, image()).status_code == 204
@@ -93,8 +105,14 @@ def test_the_token_appears_nowhere(actor: Actor, stack: LocalStack) -> None:
     [
         ({}, {}),
         ({"PUBLIC_URL": "https://a.example"}, {}),
-        ({"REPLICATE_API_TOKEN": "r8_x"}, {"PublicUrl": "none", "ReplicateBaseUrl": "https://api.replicate.com/v1"}),
-        ({"REPLICATE_API_TOKEN": "r8_x", "PUBLIC_URL": "https://a.example/"}, {"PublicUrl": "https://a.example"}),
+        (
+            {"REPLICATE_API_TOKEN": "r8_x"},
+            {"PublicUrl": "none", "ReplicateBaseUrl": "https://api.replicate.com/v1"},
+        ),
+        (
+            {"REPLICATE_API_TOKEN": "r8_x", "PUBLIC_URL": "https://a.example/"},
+            {"PublicUrl": "https://a.example"},
+        ),
     ],
 )
 def test_is_used_if_there_is_a_token(environment: dict[str, str], expected: dict[str, str]) -> None:
@@ -110,17 +128,31 @@ def test_is_used_if_there_is_a_token(environment: dict[str, str], expected: dict
         {"REPLICATE_API_TOKEN": "sk-something-else"},
         *(
             {"REPLICATE_API_TOKEN": "r8_x", "PUBLIC_URL": url}
-            for url in ("http://a.example", "a.example", "https://", "https://a.example/path", "https://ann@a.example", "https://[")
+            for url in (
+                "http://a.example",
+                "a.example",
+                "https://",
+                "https://a.example/path",
+                "https://ann@a.example",
+                "https://[",
+            )
         ),
     ],
 )
 def test_an_invalid_variable_is_named(environment: dict[str, str]) -> None:
-    with pytest.raises(InvalidVariable, match="PUBLIC_URL" if "PUBLIC_URL" in environment else "REPLICATE_API_TOKEN"):
+    with pytest.raises(
+        InvalidVariable,
+        match="PUBLIC_URL" if "PUBLIC_URL" in environment else "REPLICATE_API_TOKEN",
+    ):
         RealReplicate.from_environment(environment)
 
 
-def test_with_a_public_url_the_webhook_secret_is_the_accounts(replicate: SimulatedReplicate) -> None:
-    account = RealReplicate(token=TOKEN, base_url=f"{replicate.base_url}/v1", public_url="https://a.example")
+def test_with_a_public_url_the_webhook_secret_is_the_accounts(
+    replicate: SimulatedReplicate,
+) -> None:
+    account = RealReplicate(
+        token=TOKEN, base_url=f"{replicate.base_url}/v1", public_url="https://a.example"
+    )
 
     assert account.webhook_secret() == replicate.webhook_secret
     assert RealReplicate(token=TOKEN, base_url=f"{replicate.base_url}/v1").webhook_secret() is None

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import DarkroomError, GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import (
+    DarkroomError,
+    GenerationFailed,
+    LookupUnsupported,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import ModelInput
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
@@ -44,7 +50,9 @@ class Replicate:
         self.received: list[Received] = []
 
     def says(self, status: int, document: object, **headers: str) -> None:
-        self.reply = Reply(status, json.dumps(document).encode(), {"Content-Type": "application/json"} | headers)
+        self.reply = Reply(
+            status, json.dumps(document).encode(), {"Content-Type": "application/json"} | headers
+        )
 
     def answer(self, request: Received) -> Reply:
         self.received.append(request)
@@ -93,7 +101,9 @@ class TestCreating:
             (402, {"title": "Insufficient credit", "detail": "You have insufficient credit to run this model.", "status": 402}, GenerationFailed),
         ],
     )  # fmt: skip
-    def test_is_never_repeated_by_itself(self, api: Replicate, status: int, document: object, expected: type[DarkroomError]) -> None:
+    def test_is_never_repeated_by_itself(
+        self, api: Replicate, status: int, document: object, expected: type[DarkroomError]
+    ) -> None:
         """There is no idempotency key, so a second request would be a second prediction."""
         api.says(status, document)
 
@@ -103,31 +113,56 @@ class TestCreating:
         assert len(api.received) == 1
 
     def test_a_refused_input_is_told_by_its_fields(self, api: Replicate) -> None:
-        fields = [{"type": "required", "field": "input", "description": "prompt is required"}, {"type": "x", "field": "y", "description": "seed is odd"}]
-        api.says(422, {"title": "Input validation failed", "detail": "…", "status": 422, "invalid_fields": fields})
+        fields = [
+            {"type": "required", "field": "input", "description": "prompt is required"},
+            {"type": "x", "field": "y", "description": "seed is odd"},
+        ]
+        api.says(
+            422,
+            {
+                "title": "Input validation failed",
+                "detail": "…",
+                "status": 422,
+                "invalid_fields": fields,
+            },
+        )
 
         with pytest.raises(GenerationFailed) as refused:
             replicate.create(REQUEST)
 
         assert refused.value.failure.code is FailureCode.INVALID_INPUT
-        assert refused.value.failure.message == "The model did not accept these parameters: prompt is required; seed is odd."
+        assert (
+            refused.value.failure.message
+            == "The model did not accept these parameters: prompt is required; seed is odd."
+        )
 
     @pytest.mark.parametrize("status", [401, 402, 403])
     def test_a_refusal_of_our_own_account_rings_an_alarm_and_tells_the_user_calmly(
         self, api: Replicate, status: int, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        api.says(status, {"title": "Insufficient credit", "detail": "Go to https://replicate.com/account/billing to purchase credit.", "status": status})
+        api.says(
+            status,
+            {
+                "title": "Insufficient credit",
+                "detail": "Go to https://replicate.com/account/billing to purchase credit.",
+                "status": status,
+            },
+        )
         job = held_job()
 
         with pytest.raises(GenerationFailed):
-            handler_of("request_prediction")(key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT)
+            handler_of("request_prediction")(
+                key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT
+            )
 
         recorded = stored(job).failure
         assert recorded
         assert recorded.code is FailureCode.PROVIDER_UNAVAILABLE
         assert "credit" not in recorded.message
         alarm = TEMPLATE["Resources"]["ProviderAccountRefusedAlarm"]["Properties"]
-        emitted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+        emitted = [
+            json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line
+        ]
         assert [document[alarm["MetricName"]] for document in emitted] == [[1.0]]
 
     @pytest.mark.parametrize(
@@ -142,7 +177,9 @@ class TestCreating:
             ({"retry_after": float("nan")}, {}, 10), ({"retry_after": -5}, {}, 1), ({"detail": "resets in ~0s"}, {}, 1),
         ],
     )  # fmt: skip
-    def test_a_throttled_one_is_made_when_replicate_says(self, api: Replicate, document: object, headers: dict[str, str], seconds: float) -> None:
+    def test_a_throttled_one_is_made_when_replicate_says(
+        self, api: Replicate, document: object, headers: dict[str, str], seconds: float
+    ) -> None:
         api.says(429, document, **headers)
 
         with pytest.raises(ProviderBusy) as busy:
@@ -161,12 +198,19 @@ class TestReading:
         [
             (LINK, (LINK,)),
             ([LINK, LINK + "?2"], (LINK, LINK + "?2")),
-            ({"image": LINK, "info": {"more": [LINK + "?2"]}, "seed": 7, "text": "a lighthouse"}, (LINK, LINK + "?2")),
+            (
+                {"image": LINK, "info": {"more": [LINK + "?2"]}, "seed": 7, "text": "a lighthouse"},
+                (LINK, LINK + "?2"),
+            ),
             ([None, LINK, 7], (LINK,)),
         ],
     )
-    def test_every_shape_of_output_is_read(self, api: Replicate, output: object, links: tuple[str, ...]) -> None:
-        assert got(api, status="succeeded", output=output) == Prediction("p1", PredictionStatus.SUCCEEDED, links)
+    def test_every_shape_of_output_is_read(
+        self, api: Replicate, output: object, links: tuple[str, ...]
+    ) -> None:
+        assert got(api, status="succeeded", output=output) == Prediction(
+            "p1", PredictionStatus.SUCCEEDED, links
+        )
 
     @pytest.mark.parametrize("output", [None, [], "", "a text", ["a", " text"], {"seed": 7}, {}, 7])
     def test_a_success_without_a_file_is_a_failure(self, api: Replicate, output: object) -> None:
@@ -185,15 +229,35 @@ class TestReading:
     @pytest.mark.parametrize(
         ("error", "code", "retryable"),
         [
-            ("The input or output was flagged as sensitive. Please try again with different inputs. (E005) (abc)", FailureCode.REFUSED, False),
-            ("NSFW content detected. Try running it again, or try a different prompt.", FailureCode.REFUSED, False),
-            ("Prediction interrupted; please retry (code: PA)", FailureCode.PREDICTION_FAILED, True),
+            (
+                "The input or output was flagged as sensitive. Please try again with different inputs. (E005) (abc)",
+                FailureCode.REFUSED,
+                False,
+            ),
+            (
+                "NSFW content detected. Try running it again, or try a different prompt.",
+                FailureCode.REFUSED,
+                False,
+            ),
+            (
+                "Prediction interrupted; please retry (code: PA)",
+                FailureCode.PREDICTION_FAILED,
+                True,
+            ),
             ("Unknown error (E1000)", FailureCode.PREDICTION_FAILED, True),
             ("Timeout starting prediction (E6716)", FailureCode.PREDICTION_FAILED, True),
             ("Prediction stopped (E8367)", FailureCode.PREDICTION_FAILED, True),
             ("Model unhealthy (E8765)", FailureCode.PREDICTION_FAILED, True),
-            ("Director: unexpected error handling prediction (E9828)", FailureCode.PREDICTION_FAILED, True),
-            ("Service is temporarily unavailable. Please try again later. (E004)", FailureCode.PREDICTION_FAILED, True),
+            (
+                "Director: unexpected error handling prediction (E9828)",
+                FailureCode.PREDICTION_FAILED,
+                True,
+            ),
+            (
+                "Service is temporarily unavailable. Please try again later. (E004)",
+                FailureCode.PREDICTION_FAILED,
+                True,
+            ),
             ("CUDA out of memory (E1001)", FailureCode.PREDICTION_FAILED, False),
             ("Model start error (E9243)", FailureCode.PREDICTION_FAILED, False),
             ("Prediction failed: ", FailureCode.PREDICTION_FAILED, False),
@@ -201,7 +265,9 @@ class TestReading:
             ({"title": "an error that is no text"}, FailureCode.PREDICTION_FAILED, False),
         ],
     )
-    def test_each_kind_of_failure_is_told_from_the_others(self, api: Replicate, error: object, code: FailureCode, *, retryable: bool) -> None:
+    def test_each_kind_of_failure_is_told_from_the_others(
+        self, api: Replicate, error: object, code: FailureCode, *, retryable: bool
+    ) -> None:
         prediction = got(api, status="failed", error=error)
 
         assert prediction.failure
@@ -212,19 +278,37 @@ class TestReading:
         ("members", "code"),
         [
             ({"status": "aborted"}, FailureCode.DEADLINE_EXCEEDED),
-            ({"status": "canceled", "deadline": "2026-01-02T12:01:00Z", "completed_at": "2026-01-02T12:01:00Z"}, FailureCode.DEADLINE_EXCEEDED),
-            ({"status": "canceled", "deadline": "2026-01-02T12:01:00Z", "completed_at": "2026-01-02T12:00:30Z"}, FailureCode.PREDICTION_FAILED),
+            (
+                {
+                    "status": "canceled",
+                    "deadline": "2026-01-02T12:01:00Z",
+                    "completed_at": "2026-01-02T12:01:00Z",
+                },
+                FailureCode.DEADLINE_EXCEEDED,
+            ),
+            (
+                {
+                    "status": "canceled",
+                    "deadline": "2026-01-02T12:01:00Z",
+                    "completed_at": "2026-01-02T12:00:30Z",
+                },
+                FailureCode.PREDICTION_FAILED,
+            ),
             ({"status": "canceled"}, FailureCode.PREDICTION_FAILED),
         ],
     )
-    def test_whose_time_was_over_is_told_from_what_somebody_else_canceled(self, api: Replicate, members: dict[str, str], code: FailureCode) -> None:
+    def test_whose_time_was_over_is_told_from_what_somebody_else_canceled(
+        self, api: Replicate, members: dict[str, str], code: FailureCode
+    ) -> None:
         failed = got(api, **members).failure
 
         assert failed
         assert failed.code is code
 
     @pytest.mark.parametrize("status", [401, 402, 403, 404, 422, 500, 502, 503])
-    def test_no_refusal_says_anything_of_a_prediction_that_exists(self, api: Replicate, status: int) -> None:
+    def test_no_refusal_says_anything_of_a_prediction_that_exists(
+        self, api: Replicate, status: int
+    ) -> None:
         """Right after a create, a 404 means 'not yet'."""
         api.says(status, {"detail": "no"})
 

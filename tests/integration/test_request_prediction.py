@@ -25,7 +25,9 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 class TestRequestPrediction:
     @pytest.fixture(autouse=True)
-    def public(self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def public(
+        self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         self.replicate = simulated_replicate
         # Nobody listens there: whatever happens here happens without webhooks.
         with_setting(monkeypatch, "PUBLIC_URL", "http://127.0.0.1:9")
@@ -35,11 +37,18 @@ class TestRequestPrediction:
         requests.put(f"{self.replicate.base_url}/faults", json=faults, timeout=5).raise_for_status()
 
     def predictions(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = requests.get(f"{self.replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+        found: list[dict[str, Any]] = requests.get(
+            f"{self.replicate.base_url}/sim/predictions", timeout=5
+        ).json()["predictions"]
         return found
 
-    def enter(self, job: Job, *, token: str = "token", entered_at: datetime = NOON, retry_count: int = 0) -> None:
-        handler_of("request_prediction")(key(job, task_token=token, entered_at=entered_at.isoformat(), retry_count=retry_count), CONTEXT)
+    def enter(
+        self, job: Job, *, token: str = "token", entered_at: datetime = NOON, retry_count: int = 0
+    ) -> None:
+        handler_of("request_prediction")(
+            key(job, task_token=token, entered_at=entered_at.isoformat(), retry_count=retry_count),
+            CONTEXT,
+        )
 
     def test_stores_the_task_token_and_requests_what_is_on_the_job(self) -> None:
         job = held_job(num_outputs=2)
@@ -53,12 +62,17 @@ class TestRequestPrediction:
         assert now.attempt.prediction_id == created["id"]
         assert created["input"] == job.model_input.input
         assert created["webhook_events_filter"] == ["start", "completed"]
-        assert created["webhook"] == f"http://127.0.0.1:9/webhooks/replicate?job=web%2Fann%2F{job.job_id}%2F{now.attempt.nonce}"
+        assert (
+            created["webhook"]
+            == f"http://127.0.0.1:9/webhooks/replicate?job=web%2Fann%2F{job.job_id}%2F{now.attempt.nonce}"
+        )
         deadline = datetime.fromisoformat(created["deadline"])
         assert timedelta(seconds=-2) < deadline - job.deadline_at <= timedelta(seconds=1)
         assert "token" not in created["webhook"].replace("webhooks", "")
 
-    def test_a_later_state_entry_polls_and_creates_no_second_prediction(self, resumed: list[str]) -> None:
+    def test_a_later_state_entry_polls_and_creates_no_second_prediction(
+        self, resumed: list[str]
+    ) -> None:
         job = held_job()
         self.enter(job)
 
@@ -68,7 +82,9 @@ class TestRequestPrediction:
         assert len(self.predictions()) == 1
         assert resumed == []
 
-    def test_a_state_entry_that_finds_the_prediction_finished_resumes_itself(self, resumed: list[str]) -> None:
+    def test_a_state_entry_that_finds_the_prediction_finished_resumes_itself(
+        self, resumed: list[str]
+    ) -> None:
         self.faults(run_seconds=0, queue_seconds=0)
         job = held_job()
         self.enter(job)
@@ -78,7 +94,9 @@ class TestRequestPrediction:
 
         assert resumed == ["second"]
 
-    def test_a_crash_after_the_request_is_found_again_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_crash_after_the_request_is_found_again_and_not_paid_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
         with monkeypatch.context() as crashing:
             crashing.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
@@ -93,7 +111,9 @@ class TestRequestPrediction:
         assert now.attempt
         assert (now.attempt.prediction_id, now.status) == (created["id"], JobStatus.PROCESSING)
 
-    def test_no_second_request_while_a_dead_invocation_may_have_sent_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_second_request_while_a_dead_invocation_may_have_sent_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job, now = held_job(), datetime.now(UTC)
         assert jobs.begin_attempt(job, "entry", lease_until=now + timedelta(seconds=35), now=now)
 
@@ -108,7 +128,9 @@ class TestRequestPrediction:
         assert len(self.predictions()) == 1
         assert len(stored(job).attempts) == 1
 
-    def test_an_answer_that_was_lost_is_looked_for_and_not_paid_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_answer_that_was_lost_is_looked_for_and_not_paid_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
         with pytest.raises(RetryLater) as pause:
@@ -123,7 +145,9 @@ class TestRequestPrediction:
         assert now.attempt
         assert now.attempt.prediction_id == created["id"]
 
-    def test_without_a_public_url_the_prediction_is_polled(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
+    def test_without_a_public_url_the_prediction_is_polled(
+        self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
+    ) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job, now = held_job(), datetime.now(UTC)
         looks = []
@@ -135,10 +159,14 @@ class TestRequestPrediction:
 
         (created,) = self.predictions()
         assert created.get("webhook") is None
-        assert looks == [6, 6, 16, 31], "a whole second later than a quarter of what has passed, within 5 and 30"
+        assert looks == [6, 6, 16, 31], (
+            "a whole second later than a quarter of what has passed, within 5 and 30"
+        )
         assert resumed == []
 
-    def test_without_a_public_url_it_is_not_requested_again_in_the_same_state_entry(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_a_public_url_it_is_not_requested_again_in_the_same_state_entry(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
@@ -152,7 +180,9 @@ class TestRequestPrediction:
 
         assert len(self.predictions()) == 1
 
-    def test_without_a_public_url_nobody_pays_twice_for_an_answer_that_was_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_a_public_url_nobody_pays_twice_for_an_answer_that_was_lost(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job, now = held_job(), datetime.now(UTC)
         self.faults(lost_create_answer=1, run_seconds=30)
@@ -167,7 +197,9 @@ class TestRequestPrediction:
         assert stored(job).failure == failure(FailureCode.PROVIDER_UNAVAILABLE)
         assert len(self.predictions()) == 1
 
-    def test_a_provider_that_fails_is_requested_again_when_nothing_can_have_come_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_provider_that_fails_is_requested_again_when_nothing_can_have_come_of_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job, now = held_job(), datetime.now(UTC)
         self.faults(unavailable=1)
         with pytest.raises(RetryLater):
@@ -187,7 +219,9 @@ class TestRequestPrediction:
         assert asked.attempt
         assert (asked.attempt.requests_count, asked.failure) == (2, None)
 
-    def test_a_provider_that_stays_that_fails_is_given_up_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_provider_that_stays_that_fails_is_given_up_at_the_deadline(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
         self.faults(unavailable=1)
         with pytest.raises(RetryLater):
@@ -198,9 +232,14 @@ class TestRequestPrediction:
         with pytest.raises(GenerationFailed):
             self.enter(job, entered_at=NOON + timedelta(minutes=9))
 
-        assert (stored(job).failure, self.predictions()) == (failure(FailureCode.PROVIDER_UNAVAILABLE), [])
+        assert (stored(job).failure, self.predictions()) == (
+            failure(FailureCode.PROVIDER_UNAVAILABLE),
+            [],
+        )
 
-    def test_what_still_runs_at_the_deadline_has_failed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_still_runs_at_the_deadline_has_failed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
         self.enter(job)
         at(monkeypatch, job.deadline_at)
@@ -210,7 +249,9 @@ class TestRequestPrediction:
 
         assert stored(job).failure == failure(FailureCode.DEADLINE_EXCEEDED)
 
-    def test_what_finished_before_the_deadline_is_not_thrown_away_after_it(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
+    def test_what_finished_before_the_deadline_is_not_thrown_away_after_it(
+        self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
+    ) -> None:
         self.faults(run_seconds=0, queue_seconds=0)
         job = held_job()
         self.enter(job)
@@ -243,7 +284,11 @@ class TestRequestPrediction:
     def test_what_the_provider_refuses_fails_the_job_with_its_words(self) -> None:
         job = image_job()
         open_account(100)
-        job, _ = ledger.hold(replace(job, model_input=replace(job.model_input, input={"prompt": 7})), key=None, now=NOON)
+        job, _ = ledger.hold(
+            replace(job, model_input=replace(job.model_input, input={"prompt": 7})),
+            key=None,
+            now=NOON,
+        )
 
         with pytest.raises(GenerationFailed) as failed:
             self.enter(job)
@@ -254,8 +299,12 @@ class TestRequestPrediction:
         assert "Expected: string" in recorded.message
         assert str(failed.value) == "invalid_input"
 
-    @pytest.mark.parametrize(("fault", "unknown_seconds"), [("unavailable", 10), ("lost_create_answer", 60)])
-    def test_nothing_is_requested_again_while_it_is_unknown_what_was_made(self, fault: str, unknown_seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("fault", "unknown_seconds"), [("unavailable", 10), ("lost_create_answer", 60)]
+    )
+    def test_nothing_is_requested_again_while_it_is_unknown_what_was_made(
+        self, fault: str, unknown_seconds: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job, now = held_job(), datetime.now(UTC)
         at(monkeypatch, now)
         self.faults(**{fault: 1})
@@ -265,7 +314,10 @@ class TestRequestPrediction:
 
         asked = stored(job)
         assert asked.attempt
-        assert (asked.attempt.lease_until, asked.waiting_since) == (now + timedelta(seconds=unknown_seconds), now)
+        assert (asked.attempt.lease_until, asked.waiting_since) == (
+            now + timedelta(seconds=unknown_seconds),
+            now,
+        )
 
     def test_a_token_that_was_rotated_meanwhile_is_fetched_anew(self) -> None:
         secret_id = os.environ["REPLICATE_TOKEN_SECRET"]
@@ -274,14 +326,18 @@ class TestRequestPrediction:
         secrets.secret_values(secret_id)
         client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString="r8_new")
         kept = secrets._cache[secret_id]
-        secrets._cache[secret_id] = replace(kept, fetched_at=kept.fetched_at - secrets.REFETCH_SECONDS_MIN - 1)
+        secrets._cache[secret_id] = replace(
+            kept, fetched_at=kept.fetched_at - secrets.REFETCH_SECONDS_MIN - 1
+        )
 
         self.enter(held_job())
 
         assert len(self.predictions()) == 1
 
     def test_a_token_that_the_provider_refuses_is_our_fault(self) -> None:
-        client("secretsmanager").put_secret_value(SecretId=os.environ["REPLICATE_TOKEN_SECRET"], SecretString="wrong")
+        client("secretsmanager").put_secret_value(
+            SecretId=os.environ["REPLICATE_TOKEN_SECRET"], SecretString="wrong"
+        )
         forget_settings()
         job = held_job()
 
@@ -299,7 +355,10 @@ class TestRequestPrediction:
         with pytest.raises(GenerationFailed):
             self.enter(job)
 
-        assert (stored(job).failure, self.predictions()) == (failure(FailureCode.DEADLINE_EXCEEDED), [])
+        assert (stored(job).failure, self.predictions()) == (
+            failure(FailureCode.DEADLINE_EXCEEDED),
+            [],
+        )
 
     def test_an_older_state_entry_steps_aside(self, resumed: list[str]) -> None:
         job = held_job()

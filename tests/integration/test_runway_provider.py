@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import DarkroomError, GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import (
+    DarkroomError,
+    GenerationFailed,
+    LookupUnsupported,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import ModelInput
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
@@ -23,13 +29,22 @@ from tests.integration.steps import with_setting
 pytestmark = pytest.mark.usefixtures("aws")
 
 REQUEST = PredictionRequest(
-    model_input=ModelInput("runway", "text_to_video/gen4.5", {"prompt": "a lighthouse", "ratio": "1280:720", "duration": 5}, 1, ()),
+    model_input=ModelInput(
+        "runway",
+        "text_to_video/gen4.5",
+        {"prompt": "a lighthouse", "ratio": "1280:720", "duration": 5},
+        1,
+        (),
+    ),
     webhook_url=None,
     key_prefix="media/web/ann/x/",
     created_after=NOON,
     cancel_after_seconds=60,
 )
-TASK: dict[str, Any] = {"id": "d2e3d1f4-1b3c-4b5c-8d46-1c1d7ee86892", "createdAt": "2026-01-02T12:00:00Z"}
+TASK: dict[str, Any] = {
+    "id": "d2e3d1f4-1b3c-4b5c-8d46-1c1d7ee86892",
+    "createdAt": "2026-01-02T12:00:00Z",
+}
 LINK = "https://dnznrvs05pmza.cloudfront.net/output.mp4?_jwt=x"
 KEY = "key_a_key_of_runways"
 
@@ -42,7 +57,9 @@ class Runway:
         self.received: list[Received] = []
 
     def says(self, status: int, document: object) -> None:
-        self.reply = Reply(status, json.dumps(document).encode(), {"Content-Type": "application/json"})
+        self.reply = Reply(
+            status, json.dumps(document).encode(), {"Content-Type": "application/json"}
+        )
 
     def answer(self, request: Received) -> Reply:
         self.received.append(request)
@@ -74,14 +91,33 @@ class TestCreating:
 
         (request,) = api.received
         assert (request.method, request.path) == ("POST", "/v1/text_to_video")
-        assert (request.headers["authorization"], request.headers["x-runway-version"]) == (f"Bearer {KEY}", "2024-11-06")
-        assert json.loads(request.body) == {"model": "gen4.5", "promptText": "a lighthouse", "ratio": "1280:720", "duration": 5}
+        assert (request.headers["authorization"], request.headers["x-runway-version"]) == (
+            f"Bearer {KEY}",
+            "2024-11-06",
+        )
+        assert json.loads(request.body) == {
+            "model": "gen4.5",
+            "promptText": "a lighthouse",
+            "ratio": "1280:720",
+            "duration": 5,
+        }
 
     def test_a_video_from_an_image(self, api: Runway) -> None:
         api.says(200, {"id": TASK["id"]})
-        given = {"image": "https://example.com/a.png", "prompt": "it moves", "ratio": "960:960", "duration": 10, "seed": 7}
+        given = {
+            "image": "https://example.com/a.png",
+            "prompt": "it moves",
+            "ratio": "960:960",
+            "duration": 10,
+            "seed": 7,
+        }
 
-        runway.create(dataclasses.replace(REQUEST, model_input=ModelInput("runway", "image_to_video/gen4_turbo", given, 1, ("image",))))
+        runway.create(
+            dataclasses.replace(
+                REQUEST,
+                model_input=ModelInput("runway", "image_to_video/gen4_turbo", given, 1, ("image",)),
+            )
+        )
 
         (request,) = api.received
         assert request.path == "/v1/image_to_video"
@@ -101,7 +137,9 @@ class TestCreating:
             (429, ProviderBusy), (502, ProviderBusy), (503, ProviderBusy), (400, GenerationFailed), (404, GenerationFailed), (422, GenerationFailed),
         ],
     )  # fmt: skip
-    def test_is_never_repeated_by_itself(self, api: Runway, status: int, expected: type[DarkroomError]) -> None:
+    def test_is_never_repeated_by_itself(
+        self, api: Runway, status: int, expected: type[DarkroomError]
+    ) -> None:
         """There is no idempotency key, so a second request would be a second task."""
         api.says(status, {"error": "no"})
 
@@ -113,14 +151,26 @@ class TestCreating:
     @pytest.mark.parametrize(
         ("status", "document", "code", "is_ours"),
         [
-            (400, {"error": "Validation of body failed", "issues": [{"path": ["ratio"]}]}, FailureCode.INVALID_INPUT, False),
+            (
+                400,
+                {"error": "Validation of body failed", "issues": [{"path": ["ratio"]}]},
+                FailureCode.INVALID_INPUT,
+                False,
+            ),
             (400, [], FailureCode.INVALID_INPUT, False),
-            (400, {"error": "You do not have enough credits to run this task."}, FailureCode.PROVIDER_UNAVAILABLE, True),
+            (
+                400,
+                {"error": "You do not have enough credits to run this task."},
+                FailureCode.PROVIDER_UNAVAILABLE,
+                True,
+            ),
             (401, {"error": "The API key is not valid."}, FailureCode.PROVIDER_UNAVAILABLE, True),
             (403, {"error": "no"}, FailureCode.PROVIDER_UNAVAILABLE, True),
         ],
     )
-    def test_what_the_user_must_change_is_told_from_what_is_ours(self, api: Runway, status: int, document: object, code: FailureCode, *, is_ours: bool) -> None:
+    def test_what_the_user_must_change_is_told_from_what_is_ours(
+        self, api: Runway, status: int, document: object, code: FailureCode, *, is_ours: bool
+    ) -> None:
         api.says(status, document)
         metrics.clear_metrics()
 
@@ -131,7 +181,9 @@ class TestCreating:
         assert "credits" not in refused.value.failure.message
         assert ("ProviderAccountRefused" in metrics.metric_set) is is_ours
 
-    def test_where_nobody_listens_nothing_was_done(self, api: Runway, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_nobody_listens_nothing_was_done(
+        self, api: Runway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_setting(monkeypatch, "RUNWAY_BASE_URL", "http://127.0.0.1:9")
 
         with pytest.raises(ProviderBusy):
@@ -159,10 +211,14 @@ class TestReading:
         assert got(api, status=status).status is PredictionStatus.RUNNING
 
     def test_what_is_done_has_links(self, api: Runway) -> None:
-        assert got(api, status="SUCCEEDED", output=[LINK]) == Prediction(TASK["id"], PredictionStatus.SUCCEEDED, (LINK,))
+        assert got(api, status="SUCCEEDED", output=[LINK]) == Prediction(
+            TASK["id"], PredictionStatus.SUCCEEDED, (LINK,)
+        )
 
     @pytest.mark.parametrize("members", [{"output": []}, {"output": None}, {}, {"output": [None]}])
-    def test_a_success_without_a_file_is_a_failure(self, api: Runway, members: dict[str, Any]) -> None:
+    def test_a_success_without_a_file_is_a_failure(
+        self, api: Runway, members: dict[str, Any]
+    ) -> None:
         failed = got(api, status="SUCCEEDED", **members).failure
 
         assert failed
@@ -183,7 +239,9 @@ class TestReading:
             (None, FailureCode.PREDICTION_FAILED, True),
         ],
     )
-    def test_each_kind_of_failure_is_told_from_the_others(self, api: Runway, code: str | None, expected: FailureCode, *, retryable: bool) -> None:
+    def test_each_kind_of_failure_is_told_from_the_others(
+        self, api: Runway, code: str | None, expected: FailureCode, *, retryable: bool
+    ) -> None:
         prediction = got(api, status="FAILED", failure="Something for engineers.", failureCode=code)
 
         assert prediction.failure
@@ -194,7 +252,10 @@ class TestReading:
         prediction = got(api, status="CANCELLED")
 
         assert prediction.failure
-        assert (prediction.failure.code, prediction.retryable) == (FailureCode.PREDICTION_FAILED, False)
+        assert (prediction.failure.code, prediction.retryable) == (
+            FailureCode.PREDICTION_FAILED,
+            False,
+        )
 
     def test_an_answer_that_is_none_says_nothing(self, api: Runway) -> None:
         api.reply = Reply(200, b"<html>", {"Content-Type": "application/json"})
@@ -216,7 +277,9 @@ class TestCanceling:
 
         runway.cancel(TASK["id"])
 
-        assert [(request.method, request.path) for request in api.received] == [("DELETE", f"/v1/tasks/{TASK['id']}")]
+        assert [(request.method, request.path) for request in api.received] == [
+            ("DELETE", f"/v1/tasks/{TASK['id']}")
+        ]
 
     def test_one_that_is_not_there_any_more_is_stopped(self, api: Runway) -> None:
         api.says(404, {"error": "Not found"})

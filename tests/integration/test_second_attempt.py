@@ -28,7 +28,9 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 class TestSecondAttempt:
     @pytest.fixture(autouse=True)
-    def interrupted(self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(
+        self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         self.replicate = simulated_replicate
         with_setting(monkeypatch, "PUBLIC_URL", "http://127.0.0.1:9")
         self.faults(fail=1)
@@ -38,12 +40,22 @@ class TestSecondAttempt:
         requests.put(f"{self.replicate.base_url}/faults", json=given, timeout=5).raise_for_status()
 
     def predictions(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = requests.get(f"{self.replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+        found: list[dict[str, Any]] = requests.get(
+            f"{self.replicate.base_url}/sim/predictions", timeout=5
+        ).json()["predictions"]
         return found
 
     def enter(self, job: Job, *, state_entry: int = 0) -> None:
         entered_at = NOON + timedelta(seconds=state_entry)
-        handler_of("request_prediction")(key(job, task_token=f"token {state_entry}", entered_at=entered_at.isoformat(), retry_count=0), CONTEXT)
+        handler_of("request_prediction")(
+            key(
+                job,
+                task_token=f"token {state_entry}",
+                entered_at=entered_at.isoformat(),
+                retry_count=0,
+            ),
+            CONTEXT,
+        )
 
     def ended_predictions(self, count: int) -> None:
         until(lambda: [each["status"] for each in self.predictions()].count("failed") == count)
@@ -65,7 +77,9 @@ class TestSecondAttempt:
         first, second = stored(job).attempts
         assert first.nonce != second.nonce
         assert first.finished_at
-        assert [first.prediction_id, second.prediction_id] == [each["id"] for each in self.predictions()]
+        assert [first.prediction_id, second.prediction_id] == [
+            each["id"] for each in self.predictions()
+        ]
         assert (second.number, stored(job).status) == (2, JobStatus.PROCESSING)
 
     def test_there_is_never_a_third(self) -> None:
@@ -91,11 +105,20 @@ class TestSecondAttempt:
         self.enter(job, state_entry=1)
 
         first, second = stored(job).attempts
-        assert [first.prediction_id, second.prediction_id] == [each["id"] for each in self.predictions()]
+        assert [first.prediction_id, second.prediction_id] == [
+            each["id"] for each in self.predictions()
+        ]
         assert first.finished_at
 
-    def test_a_create_that_returns_an_interrupted_prediction_resumes_the_workflow(self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]) -> None:
-        ended = Prediction("p-ended", PredictionStatus.FAILED, failure=failure(FailureCode.PREDICTION_FAILED), retryable=True)
+    def test_a_create_that_returns_an_interrupted_prediction_resumes_the_workflow(
+        self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
+    ) -> None:
+        ended = Prediction(
+            "p-ended",
+            PredictionStatus.FAILED,
+            failure=failure(FailureCode.PREDICTION_FAILED),
+            retryable=True,
+        )
         monkeypatch.setattr(replicate, "create", lambda _: ended)
         job = held_job()
 
@@ -117,7 +140,9 @@ class TestSecondAttempt:
         assert len(self.predictions()) == 1
         assert len(stored(job).attempts) == 1
 
-    def test_nothing_is_requested_again_when_no_time_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nothing_is_requested_again_when_no_time_is_left(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = self.interrupted_job()
         at(monkeypatch, job.deadline_at - timedelta(seconds=4))
 
@@ -131,7 +156,9 @@ class TestSecondAttempt:
         job = self.interrupted_job()
         now, known = datetime.now(UTC), stored(job)
 
-        first, second = (jobs.begin_attempt(known, "entry", lease_until=now, now=now) for _ in range(2))
+        first, second = (
+            jobs.begin_attempt(known, "entry", lease_until=now, now=now) for _ in range(2)
+        )
 
         assert first
         assert second is None
@@ -153,16 +180,24 @@ class TestSecondAttempt:
         """What receive_prediction notes of a webhook, past its signature."""
         record = stored(job)
         (attempt,) = [attempt for attempt in record.attempts if attempt.nonce == nonce]
-        return receive_webhook._record(record, attempt, receive_webhook._parse_payload(json.dumps(prediction).encode()))
+        return receive_webhook._record(
+            record, attempt, receive_webhook._parse_payload(json.dumps(prediction).encode())
+        )
 
 
-def test_on_the_whole_way_it_delivers_and_is_charged_once(workflow: Workflow, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_the_whole_way_it_delivers_and_is_charged_once(
+    workflow: Workflow, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(probability: float) -> None:
         faults = {"fail": probability, "run_seconds": 0.2, "queue_seconds": 0}
-        requests.put(f"{simulated_replicate.base_url}/faults", json=faults, timeout=5).raise_for_status()
+        requests.put(
+            f"{simulated_replicate.base_url}/faults", json=faults, timeout=5
+        ).raise_for_status()
 
     def predictions() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+        found: list[dict[str, Any]] = requests.get(
+            f"{simulated_replicate.base_url}/sim/predictions", timeout=5
+        ).json()["predictions"]
         return found
 
     with webhook_endpoint() as public_url:

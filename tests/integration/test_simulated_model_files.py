@@ -71,7 +71,9 @@ def test_a_models_name_is_its_files_path(tmp_path: Path) -> None:
         ("exclusiveMinimum = 9", 'exclusiveMinimum = "9"', "rejections.0.when"),
     ],
 )
-def test_a_broken_table_of_replicate_is_refused(tmp_path: Path, line: str, broken: str, message: str) -> None:
+def test_a_broken_table_of_replicate_is_refused(
+    tmp_path: Path, line: str, broken: str, message: str
+) -> None:
     with pytest.raises(ModelFileInvalid, match=r"acme/one-1\.5\.toml: .*" + message):
         read(tmp_path, REPLICATE.replace(line, broken), replicate.Model, "owner")
 
@@ -88,6 +90,8 @@ def test_a_broken_table_of_replicate_is_refused(tmp_path: Path, line: str, broke
         ('frames = ["first"]', "frames = 1", "int"),
     ],
 )
-def test_a_broken_table_of_runway_is_refused(tmp_path: Path, line: str, broken: str, message: str) -> None:
+def test_a_broken_table_of_runway_is_refused(
+    tmp_path: Path, line: str, broken: str, message: str
+) -> None:
     with pytest.raises(ModelFileInvalid, match=r"acme/one-1\.5\.toml: .*" + message):
         read(tmp_path, RUNWAY.replace(line, broken), runway.Model, "endpoint")

@@ -11,7 +11,12 @@ import boto3
 import pytest
 import requests
 
-from darkroom.domain.errors import DarkroomError, GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import (
+    DarkroomError,
+    GenerationFailed,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import ModelInput
 from darkroom.domain.predictions import PredictionRequest, PredictionStatus
@@ -27,7 +32,19 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 PREFIX = "media/web/ann/a-job/"
 REQUEST = PredictionRequest(
-    model_input=ModelInput("stable_diffusion", "txt2img", {"prompt": "a lighthouse", "num_outputs": 2, "sampler": "Euler a", "width": 64, "height": 64}, 2, ()),
+    model_input=ModelInput(
+        "stable_diffusion",
+        "txt2img",
+        {
+            "prompt": "a lighthouse",
+            "num_outputs": 2,
+            "sampler": "Euler a",
+            "width": 64,
+            "height": 64,
+        },
+        2,
+        (),
+    ),
     webhook_url=None,
     key_prefix=PREFIX,
     created_after=NOON,
@@ -48,27 +65,41 @@ def webui(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedStableDiffusion]
 
 
 def set_faults(webui: SimulatedStableDiffusion, **faults: float) -> None:
-    requests.put(f"{webui.base_url}/faults", json={"run_seconds": 0, **faults}, timeout=5).raise_for_status()
+    requests.put(
+        f"{webui.base_url}/faults", json={"run_seconds": 0, **faults}, timeout=5
+    ).raise_for_status()
 
 
 def runs(webui: SimulatedStableDiffusion) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = requests.get(f"{webui.base_url}/sim/runs", timeout=5).json()["runs"]
+    found: list[dict[str, Any]] = requests.get(f"{webui.base_url}/sim/runs", timeout=5).json()[
+        "runs"
+    ]
     return found
 
 
 def keys() -> list[str]:
-    return sorted(item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", []))
+    return sorted(
+        item["Key"]
+        for item in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    )
 
 
 def test_the_images_lie_beside_the_job(webui: SimulatedStableDiffusion) -> None:
     prediction = stable_diffusion.create(REQUEST)
 
-    assert (prediction.status, prediction.outputs) == (PredictionStatus.SUCCEEDED, (f"{PREFIX}0.png", f"{PREFIX}1.png"))
+    assert (prediction.status, prediction.outputs) == (
+        PredictionStatus.SUCCEEDED,
+        (f"{PREFIX}0.png", f"{PREFIX}1.png"),
+    )
     assert keys() == list(prediction.outputs)
     assert stable_diffusion.get(prediction.prediction_id) == prediction
     assert stable_diffusion.find(REQUEST) == prediction
     (run,) = runs(webui)
-    assert (run["input"]["n_iter"], run["input"]["batch_size"], run["input"]["sampler_name"]) == (2, 1, "Euler a")
+    assert (run["input"]["n_iter"], run["input"]["batch_size"], run["input"]["sampler_name"]) == (
+        2,
+        1,
+        "Euler a",
+    )
 
 
 def test_before_all_of_them_are_there_nothing_is_found(webui: SimulatedStableDiffusion) -> None:
@@ -102,7 +133,9 @@ def test_stopping_one_stops_nobody_elses(webui: SimulatedStableDiffusion) -> Non
         ("no_output", GenerationFailed),
     ],
 )
-def test_each_kind_of_fault_raises_its_own_error(webui: SimulatedStableDiffusion, fault: str, expected: type[DarkroomError]) -> None:
+def test_each_kind_of_fault_raises_its_own_error(
+    webui: SimulatedStableDiffusion, fault: str, expected: type[DarkroomError]
+) -> None:
     set_faults(webui, **{fault: 1})
 
     with pytest.raises(expected):
@@ -118,16 +151,25 @@ def test_each_kind_of_fault_raises_its_own_error(webui: SimulatedStableDiffusion
         ({"width": "wide"}, FailureCode.INVALID_INPUT),
     ],
 )
-def test_what_the_webui_does_not_take_is_the_users(webui: SimulatedStableDiffusion, changes: dict[str, Any], code: FailureCode) -> None:
+def test_what_the_webui_does_not_take_is_the_users(
+    webui: SimulatedStableDiffusion, changes: dict[str, Any], code: FailureCode
+) -> None:
     with pytest.raises(GenerationFailed) as refused:
         stable_diffusion.create(
-            dataclasses.replace(REQUEST, model_input=dataclasses.replace(REQUEST.model_input, input={**REQUEST.model_input.input, **changes}))
+            dataclasses.replace(
+                REQUEST,
+                model_input=dataclasses.replace(
+                    REQUEST.model_input, input={**REQUEST.model_input.input, **changes}
+                ),
+            )
         )
 
     assert refused.value.failure.code is code
 
 
-def test_a_wrong_login_is_ours(webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_login_is_ours(
+    webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client("secretsmanager").create_secret(Name="other", SecretString="ann:wrong")
     with_setting(monkeypatch, "STABLE_DIFFUSION_LOGIN_SECRET", "other")
     metrics.clear_metrics()
@@ -139,7 +181,9 @@ def test_a_wrong_login_is_ours(webui: SimulatedStableDiffusion, monkeypatch: pyt
     assert "ProviderAccountRefused" in metrics.metric_set
 
 
-def test_where_nobody_listens_nothing_was_done(webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_listens_nothing_was_done(
+    webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_setting(monkeypatch, "STABLE_DIFFUSION_URL", "http://127.0.0.1:9")
 
     with pytest.raises(ProviderBusy):
@@ -155,7 +199,12 @@ def test_where_nobody_listens_nothing_was_done(webui: SimulatedStableDiffusion, 
         ({}, FailureCode.NO_OUTPUT),
     ],
 )
-def test_an_answer_without_images_is_a_failure(webui: SimulatedStableDiffusion, document: object, code: FailureCode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_images_is_a_failure(
+    webui: SimulatedStableDiffusion,
+    document: object,
+    code: FailureCode,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     received: list[Received] = []
     with server(answering(Reply(200, json.dumps(document).encode()), received=received)) as url:
         with_setting(monkeypatch, "STABLE_DIFFUSION_URL", url)

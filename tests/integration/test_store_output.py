@@ -30,7 +30,9 @@ from tests.integration.videos import video
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-def image(file_format: str = "WEBP", size: tuple[int, int] = (300, 200), mode: str = "RGB", **save: Any) -> bytes:
+def image(
+    file_format: str = "WEBP", size: tuple[int, int] = (300, 200), mode: str = "RGB", **save: Any
+) -> bytes:
     buffer = BytesIO()
     Image.new(mode, size, "teal" if mode != "P" else 3).save(buffer, file_format, **save)
     return buffer.getvalue()
@@ -57,13 +59,22 @@ class TestStoreOutput:
         self.fetched: list[Received] = []
 
     @contextmanager
-    def returning(self, output: object, files: dict[str, Reply] | None = None, **prediction: Any) -> Iterator[str]:
+    def returning(
+        self, output: object, files: dict[str, Reply] | None = None, **prediction: Any
+    ) -> Iterator[str]:
         """A Replicate whose prediction has this output; a path in it leads to a file of its delivery host."""
 
         def answer(request: Received) -> Reply:
             if request.path.startswith("/v1/predictions/"):
-                document = {"id": "p1", "status": "succeeded", "output": output_of(f"http://{request.headers['host']}"), **prediction}
-                return Reply(200, json.dumps(document).encode(), {"Content-Type": "application/json"})
+                document = {
+                    "id": "p1",
+                    "status": "succeeded",
+                    "output": output_of(f"http://{request.headers['host']}"),
+                    **prediction,
+                }
+                return Reply(
+                    200, json.dumps(document).encode(), {"Content-Type": "application/json"}
+                )
             self.fetched.append(request)
             return (files or {}).get(request.path, Reply(404))
 
@@ -87,7 +98,17 @@ class TestStoreOutput:
         return stored(job)
 
     @pytest.mark.parametrize(
-        "prompt", ["灯塔", "e\u0301 \u00e9 🧑🏽‍🚀", "a/b=c&d %41+\n", "x" * 1_800, "x" * 5_000, "🏮" * 150, "x" + "🏮" * 200, "xx" + "灯" * 250]
+        "prompt",
+        [
+            "灯塔",
+            "e\u0301 \u00e9 🧑🏽‍🚀",
+            "a/b=c&d %41+\n",
+            "x" * 1_800,
+            "x" * 5_000,
+            "🏮" * 150,
+            "x" + "🏮" * 200,
+            "xx" + "灯" * 250,
+        ],
     )
     def test_the_object_says_where_it_comes_from_for_as_long_as_it_fits(self, prompt: str) -> None:
         job = self.processing(prompt=prompt)
@@ -95,7 +116,10 @@ class TestStoreOutput:
             (output,) = self.store(job).outputs
 
         metadata = client("s3").head_object(Bucket=BUCKET, Key=output.key)["Metadata"]
-        assert (metadata["job-id"], metadata["template"]) == (job.job_id, f"flux-schnell@{job.template.version}")
+        assert (metadata["job-id"], metadata["template"]) == (
+            job.job_id,
+            f"flux-schnell@{job.template.version}",
+        )
         read = unquote(metadata["prompt"], errors="strict")
         assert prompt.startswith(read)
         assert read == prompt or len(metadata["prompt"]) > 1_800 - 12
@@ -129,20 +153,38 @@ class TestStoreOutput:
 
     def objects(self) -> dict[str, Any]:
         listed = client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
-        return {item["Key"]: client("s3").get_object(Bucket=BUCKET, Key=item["Key"]) for item in listed}
+        return {
+            item["Key"]: client("s3").get_object(Bucket=BUCKET, Key=item["Key"]) for item in listed
+        }
 
-    @pytest.mark.parametrize("output", [["/a", "/b"], {"images": ["/a", "/b"]}, [{"url": "/a"}, {"url": "/b", "seed": 7}], [["/a"], None, "no link", ["/b"]]])
+    @pytest.mark.parametrize(
+        "output",
+        [
+            ["/a", "/b"],
+            {"images": ["/a", "/b"]},
+            [{"url": "/a"}, {"url": "/b", "seed": 7}],
+            [["/a"], None, "no link", ["/b"]],
+        ],
+    )
     def test_every_output_is_copied_with_a_thumbnail_beside_it(self, output: object) -> None:
-        files = {"/a": Reply(200, image("WEBP", (64, 32))), "/b": Reply(200, image("PNG", (10, 20)))}
+        files = {
+            "/a": Reply(200, image("WEBP", (64, 32))),
+            "/b": Reply(200, image("PNG", (10, 20))),
+        }
         with self.returning(output, files):
             job = self.store(self.processing(num_outputs=2))
 
         prefix = f"media/web/ann/{job.job_id}/"
         objects = self.objects()
-        assert sorted(objects) == [prefix + name for name in ("0.thumbnail.jpg", "0.webp", "1.png", "1.thumbnail.jpg")]
+        assert sorted(objects) == [
+            prefix + name for name in ("0.thumbnail.jpg", "0.webp", "1.png", "1.thumbnail.jpg")
+        ]
         assert objects[prefix + "0.webp"]["Body"].read() == files["/a"].body
         assert objects[prefix + "0.webp"]["ContentType"] == "image/webp"
-        assert [(stored.number, stored.content_type, stored.bytes, stored.width, stored.height) for stored in job.outputs] == [
+        assert [
+            (stored.number, stored.content_type, stored.bytes, stored.width, stored.height)
+            for stored in job.outputs
+        ] == [
             (0, "image/webp", len(files["/a"].body), 64, 32),
             (1, "image/png", len(files["/b"].body), 10, 20),
         ]
@@ -160,10 +202,21 @@ class TestStoreOutput:
         assert len(job.outputs) == 1
 
     @pytest.mark.parametrize(
-        ("file_format", "mode"), [("PNG", "RGBA"), ("PNG", "P"), ("PNG", "L"), ("PNG", "I;16"), ("JPEG", "RGB"), ("JPEG", "CMYK"), ("WEBP", "RGBA")]
+        ("file_format", "mode"),
+        [
+            ("PNG", "RGBA"),
+            ("PNG", "P"),
+            ("PNG", "L"),
+            ("PNG", "I;16"),
+            ("JPEG", "RGB"),
+            ("JPEG", "CMYK"),
+            ("WEBP", "RGBA"),
+        ],
     )
     @pytest.mark.parametrize("size", [(1, 1), (900, 30), (30, 900)])
-    def test_a_thumbnail_is_200_by_200_and_jpeg(self, file_format: str, mode: str, size: tuple[int, int]) -> None:
+    def test_a_thumbnail_is_200_by_200_and_jpeg(
+        self, file_format: str, mode: str, size: tuple[int, int]
+    ) -> None:
         buffer = BytesIO()
         Image.new(mode, size).save(buffer, file_format)
         with self.returning("/a", {"/a": Reply(200, buffer.getvalue())}):
@@ -173,13 +226,19 @@ class TestStoreOutput:
         assert output.thumbnail_key
         thumbnail = self.objects()[output.thumbnail_key]
         thumbnail_image = Image.open(BytesIO(thumbnail["Body"].read()))
-        assert (thumbnail_image.format, thumbnail_image.size, thumbnail["ContentType"]) == ("JPEG", (200, 200), "image/jpeg")
+        assert (thumbnail_image.format, thumbnail_image.size, thumbnail["ContentType"]) == (
+            "JPEG",
+            (200, 200),
+            "image/jpeg",
+        )
         assert output.placeholder
         assert output.placeholder.startswith("data:image/webp;base64,")
         assert (output.width, output.height) == size
 
     def test_nothing_is_believed_of_a_name_or_a_header(self) -> None:
-        with self.returning("/a.png", {"/a.png": Reply(200, image("JPEG"), {"Content-Type": "text/html"})}):
+        with self.returning(
+            "/a.png", {"/a.png": Reply(200, image("JPEG"), {"Content-Type": "text/html"})}
+        ):
             job = self.store(self.processing())
 
         assert (job.outputs[0].content_type, job.outputs[0].key[-5:]) == ("image/jpeg", "0.jpg")
@@ -188,7 +247,9 @@ class TestStoreOutput:
         with self.returning("/a", {"/a": Reply(200, image())}):
             self.store(self.processing())
 
-        assert [request.headers.keys() & {"authorization", "cookie"} for request in self.fetched] == [set()]
+        assert [
+            request.headers.keys() & {"authorization", "cookie"} for request in self.fetched
+        ] == [set()]
 
     def test_fewer_outputs_than_requested_are_a_partial_delivery(self) -> None:
         with self.returning(["/a"], {"/a": Reply(200, image())}):
@@ -204,7 +265,16 @@ class TestStoreOutput:
         assert (len(job.outputs), len(self.fetched)) == (1, 1)
 
     @pytest.mark.parametrize(
-        "body", [b"", b"<html>expired</html>", b"GIF89a" + b"\0" * 40, b"\x89PNG\r\n\x1a\n", image("GIF"), image("BMP"), b"%!PS-Adobe-3.0 EPSF-3.0\n"]
+        "body",
+        [
+            b"",
+            b"<html>expired</html>",
+            b"GIF89a" + b"\0" * 40,
+            b"\x89PNG\r\n\x1a\n",
+            image("GIF"),
+            image("BMP"),
+            b"%!PS-Adobe-3.0 EPSF-3.0\n",
+        ],
     )
     def test_what_is_no_image_is_rejected(self, body: bytes) -> None:
         with self.returning("/a", {"/a": Reply(200, body, {"Content-Type": "image/png"})}):
@@ -226,7 +296,16 @@ class TestStoreOutput:
         with self.returning("/a", {"/a": Reply(status)}):
             assert self.refused(self.processing()) is FailureCode.OUTPUT_UNAVAILABLE
 
-    @pytest.mark.parametrize("reply", [Reply(500), Reply(503), Reply(429), Reply(302, headers={"Location": "/b"}), Reply(200, b"half", content_length=99)])
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            Reply(500),
+            Reply(503),
+            Reply(429),
+            Reply(302, headers={"Location": "/b"}),
+            Reply(200, b"half", content_length=99),
+        ],
+    )
     def test_a_fetch_that_may_succeed_another_time_is_tried_again(self, reply: Reply) -> None:
         with self.returning("/a", {"/a": reply, "/b": Reply(200, image())}):
             job = self.processing()
@@ -248,7 +327,9 @@ class TestStoreOutput:
         assert [request.path for request in self.fetched] == ["/a", "/b", "/c", "/b"]
         assert sorted(output.number for output in stored(job).outputs) == [0, 1, 2]
 
-    def test_what_another_invocation_stored_meanwhile_is_not_counted_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_another_invocation_stored_meanwhile_is_not_counted_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         files = {"/a": Reply(200, image()), "/b": Reply(200, image())}
         with self.returning(["/a", "/b"], files):
             job = self.processing(num_outputs=3)
@@ -267,7 +348,9 @@ class TestStoreOutput:
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
         assert (ended.charged, ended.refunded) == (20, 10)
 
-    def test_a_crash_between_storing_and_recording_stores_the_same_object_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_crash_between_storing_and_recording_stores_the_same_object_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with self.returning("/a", {"/a": Reply(200, image())}):
             job = self.processing()
             with monkeypatch.context() as crashing:
@@ -291,7 +374,9 @@ class TestStoreOutput:
 
         assert self.fetched == []
 
-    def test_a_delivery_host_at_a_private_address_is_not_called(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_delivery_host_at_a_private_address_is_not_called(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         received: list[Received] = []
         with server(answering(Reply(200, image()), received=received)) as private:
             host = f"localhost:{private.rpartition(':')[2]}"
@@ -302,7 +387,9 @@ class TestStoreOutput:
 
         assert received == []
 
-    def test_the_largest_output_is_taken_and_one_byte_more_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_largest_output_is_taken_and_one_byte_more_is_not(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         body = image()
         with self.returning("/a", {"/a": Reply(200, body)}):
             with_setting(monkeypatch, "OUTPUT_BYTES_MAX", len(body) - 1)
@@ -317,15 +404,24 @@ class TestStoreOutput:
             assert len(self.store(job).outputs) == 1
 
     @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
-    def test_an_image_that_ends_too_early_is_delivered_without_a_thumbnail(self, file_format: str) -> None:
+    def test_an_image_that_ends_too_early_is_delivered_without_a_thumbnail(
+        self, file_format: str
+    ) -> None:
         buffer = BytesIO()
         Image.effect_noise((300, 200), 90).convert("RGB").save(buffer, file_format)
-        with self.returning("/a", {"/a": Reply(200, buffer.getvalue()[: len(buffer.getvalue()) // 2])}):
+        with self.returning(
+            "/a", {"/a": Reply(200, buffer.getvalue()[: len(buffer.getvalue()) // 2])}
+        ):
             job = self.store(self.processing())
 
-        assert [(output.width, output.height, output.thumbnail_key, output.placeholder) for output in job.outputs] == [(300, 200, None, None)]
+        assert [
+            (output.width, output.height, output.thumbnail_key, output.placeholder)
+            for output in job.outputs
+        ] == [(300, 200, None, None)]
 
-    def test_more_pixels_than_may_be_decoded_are_delivered_without_a_thumbnail(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_more_pixels_than_may_be_decoded_are_delivered_without_a_thumbnail(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with self.returning("/a", {"/a": Reply(200, image("PNG", (101, 100)))}):
             with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 10_000)
             job = self.store(self.processing())
@@ -382,15 +478,32 @@ class TestStoreOutput:
         ("prediction", "code"),
         [
             (
-                {"status": "failed", "error": "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"},
+                {
+                    "status": "failed",
+                    "error": "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
+                },
                 FailureCode.REFUSED,
             ),
             ({"status": "failed", "error": "NSFW content detected"}, FailureCode.REFUSED),
             ({"status": "failed", "error": "CUDA out of memory"}, FailureCode.PREDICTION_FAILED),
             ({"status": "failed", "error": None}, FailureCode.PREDICTION_FAILED),
             ({"status": "canceled"}, FailureCode.PREDICTION_FAILED),
-            ({"status": "canceled", "deadline": "2026-01-02T12:05:00Z", "completed_at": "2026-01-02T12:04:00Z"}, FailureCode.PREDICTION_FAILED),
-            ({"status": "canceled", "deadline": "2026-01-02T12:05:00Z", "completed_at": "2026-01-02T12:05:01Z"}, FailureCode.DEADLINE_EXCEEDED),
+            (
+                {
+                    "status": "canceled",
+                    "deadline": "2026-01-02T12:05:00Z",
+                    "completed_at": "2026-01-02T12:04:00Z",
+                },
+                FailureCode.PREDICTION_FAILED,
+            ),
+            (
+                {
+                    "status": "canceled",
+                    "deadline": "2026-01-02T12:05:00Z",
+                    "completed_at": "2026-01-02T12:05:01Z",
+                },
+                FailureCode.DEADLINE_EXCEEDED,
+            ),
             ({"status": "aborted"}, FailureCode.DEADLINE_EXCEEDED),
             ({"status": "succeeded"}, FailureCode.NO_OUTPUT),
             ({"status": "succeeded", "output": []}, FailureCode.NO_OUTPUT),
@@ -398,7 +511,9 @@ class TestStoreOutput:
             ({"status": "succeeded", "data_removed": True}, FailureCode.OUTPUT_UNAVAILABLE),
         ],
     )
-    def test_a_prediction_that_came_to_nothing_says_why(self, prediction: dict[str, Any], code: FailureCode) -> None:
+    def test_a_prediction_that_came_to_nothing_says_why(
+        self, prediction: dict[str, Any], code: FailureCode
+    ) -> None:
         with self.returning(prediction.pop("output", None), **prediction):
             assert self.refused(self.processing()) is code
 

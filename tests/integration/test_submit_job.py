@@ -20,7 +20,10 @@ from tests.integration.steps import with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-BODY: dict[str, Any] = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse", "num_outputs": 2, "seed": 7}}
+BODY: dict[str, Any] = {
+    "template": "flux-schnell",
+    "parameters": {"prompt": "a lighthouse", "num_outputs": 2, "seed": 7},
+}
 ADMIN = {"user": "root", "cognito:groups": "[admin]"}
 
 
@@ -58,7 +61,11 @@ class TestRerun:
 
         assert status == 202
         assert again["id"] != first["id"]
-        assert (again["template"], again["parameters"], again["credits"]) == (first["template"], first["parameters"], first["credits"])
+        assert (again["template"], again["parameters"], again["credits"]) == (
+            first["template"],
+            first["parameters"],
+            first["credits"],
+        )
         assert again["metadata"] == {"order": 2}
         assert ledger.balance(ANN).held == 20
 
@@ -95,12 +102,16 @@ class TestRerun:
             ({"rerun_of": "x", "parameters": {}}, {"parameters"}),
         ],
     )
-    def test_it_is_either_a_template_with_parameters_or_a_job(self, body: dict[str, Any], named: set[str]) -> None:
+    def test_it_is_either_a_template_with_parameters_or_a_job(
+        self, body: dict[str, Any], named: set[str]
+    ) -> None:
         status, problem, _ = submit(body)
 
         assert (status, fields(problem)) == (422, named)
 
-    def test_a_job_of_a_retired_template_does_not_run_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_job_of_a_retired_template_does_not_run_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
         ended(job)
         others = tuple(code for code in catalog.codes() if code != "flux-schnell")
@@ -112,7 +123,9 @@ class TestRerun:
 
 
 class TestTheSameRequestTwice:
-    def test_is_one_job_also_when_the_catalog_has_changed_since(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_one_job_also_when_the_catalog_has_changed_since(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         open_account(100)
         first = submit(**with_key("k"))[1]
         monkeypatch.setattr(catalog, "codes", tuple)
@@ -122,7 +135,9 @@ class TestTheSameRequestTwice:
         assert (status, second["id"], headers["Idempotency-Replayed"]) == (202, first["id"], "true")
         assert submit()[0] == 422
 
-    def test_is_started_when_the_first_try_died_before_the_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_started_when_the_first_try_died_before_the_start(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         open_account(100)
 
         def cannot(_: Job) -> None:
@@ -146,7 +161,10 @@ class TestTheSameRequestTwice:
 
         status, problem, _ = submit(**with_key("k"))
 
-        assert (status, problem["detail"]) == (404, "There is no such job any more: the one of this Idempotency-Key was deleted.")
+        assert (status, problem["detail"]) == (
+            404,
+            "There is no such job any more: the one of this Idempotency-Key was deleted.",
+        )
         assert ledger.balance(ANN).jobs_total == 0
 
 
@@ -160,7 +178,12 @@ class TestPaused:
 
         status, problem, headers = submit()
 
-        assert (status, problem["type"], problem["retryable"], headers["Retry-After"]) == (503, "/problems/paused", True, "60")
+        assert (status, problem["type"], problem["retryable"], headers["Retry-After"]) == (
+            503,
+            "/problems/paused",
+            True,
+            "60",
+        )
         assert ledger.balance(ANN).available == 100
 
     def test_a_request_that_was_accepted_before_is_answered(self) -> None:
@@ -205,11 +228,18 @@ class TestWelcomeCredits:
     def test_a_new_user_has_them_at_the_first_look(self) -> None:
         assert call_api("GET", "/credits")[1]["available"] == 30
         (entry,) = call_api("GET", "/credits/entries")[1]["entries"]
-        assert (entry["kind"], entry["granted"], entry["available"], entry["reference"]) == ("grant", 30, 30, "welcome")
+        assert (entry["kind"], entry["granted"], entry["available"], entry["reference"]) == (
+            "grant",
+            30,
+            30,
+            "welcome",
+        )
 
     def test_and_can_submit_a_job_with_them_before_any_look(self) -> None:
         assert submit()[0] == 202
-        assert ledger.balance(ANN) == replace(ledger.balance(ANN), granted=30, available=10, held=20)
+        assert ledger.balance(ANN) == replace(
+            ledger.balance(ANN), granted=30, available=10, held=20
+        )
 
     def test_they_come_once(self) -> None:
         for _ in range(3):

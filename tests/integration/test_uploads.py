@@ -47,12 +47,22 @@ def announce(body: object = PNG, **event: Any) -> tuple[int, Any]:
 
 
 def send(upload: dict[str, Any], body: bytes) -> None:
-    boto3.client("s3").put_object(Bucket=BUCKET, Key=upload["fields"]["key"], Body=body, ContentType="image/png")
+    boto3.client("s3").put_object(
+        Bucket=BUCKET, Key=upload["fields"]["key"], Body=body, ContentType="image/png"
+    )
 
 
 def complete(upload_id: str, **event: Any) -> tuple[int, Any]:
-    answer = handler_of("prepare_upload")(http_event("POST", f"/uploads/{upload_id}/complete", **event), CONTEXT)
-    must_be_as_described("POST", f"/uploads/{upload_id}/complete", answer["statusCode"], answer["headers"], answer["body"])
+    answer = handler_of("prepare_upload")(
+        http_event("POST", f"/uploads/{upload_id}/complete", **event), CONTEXT
+    )
+    must_be_as_described(
+        "POST",
+        f"/uploads/{upload_id}/complete",
+        answer["statusCode"],
+        answer["headers"],
+        answer["body"],
+    )
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -65,7 +75,10 @@ def prepared(**event: Any) -> str:
 
 
 def keys() -> list[str]:
-    return sorted(item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", []))
+    return sorted(
+        item["Key"]
+        for item in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    )
 
 
 def fields_of(problem: Any) -> list[str]:
@@ -80,7 +93,13 @@ class TestAnnouncing:
         assert upload.keys() == {"upload_id", "url", "fields"}
         assert upload["fields"]["key"] == f"uploads/web/ann/{upload['upload_id']}.original"
         assert upload["fields"]["Content-Type"] == "image/png"
-        assert {"policy", "x-amz-signature", "x-amz-credential", "x-amz-algorithm", "x-amz-date"} <= upload["fields"].keys()
+        assert {
+            "policy",
+            "x-amz-signature",
+            "x-amz-credential",
+            "x-amz-algorithm",
+            "x-amz-date",
+        } <= upload["fields"].keys()
 
     @pytest.mark.parametrize(
         ("body", "field"),
@@ -114,7 +133,12 @@ class TestCompleting:
 
         status, document = complete(upload["upload_id"])
 
-        assert (status, document["width"], document["height"], document["content_type"]) == (200, 1024, 512, "image/jpeg")
+        assert (status, document["width"], document["height"], document["content_type"]) == (
+            200,
+            1024,
+            512,
+            "image/jpeg",
+        )
         assert keys() == [f"uploads/web/ann/{upload['upload_id']}.jpg"]
 
     def test_completing_again_gives_the_same_answer_whatever_was_sent_since(self) -> None:
@@ -156,19 +180,26 @@ class TestCompleting:
 
         status, problem = complete(upload["upload_id"])
 
-        assert (status, problem["errors"][0]["message"]) == (422, "Has more than the 10 bytes that were announced.")
+        assert (status, problem["errors"][0]["message"]) == (
+            422,
+            "Has more than the 10 bytes that were announced.",
+        )
 
     def test_it_is_too_old_after_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
         upload_id = prepared()
         expires_at = datetime.fromisoformat(complete(upload_id)[1]["expires_at"])
-        assert abs(expires_at - datetime.now(UTC) - timedelta(hours=settings().upload_hours)) < timedelta(minutes=1)
+        assert abs(
+            expires_at - datetime.now(UTC) - timedelta(hours=settings().upload_hours)
+        ) < timedelta(minutes=1)
 
         at(monkeypatch, expires_at - timedelta(seconds=1))
         assert complete(upload_id)[0] == 200
         at(monkeypatch, expires_at)
         assert complete(upload_id)[0] == 404
 
-    def test_who_completes_it_at_the_same_time_hears_what_was_written_down_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_who_completes_it_at_the_same_time_hears_what_was_written_down_first(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         upload = announce()[1]
         send(upload, image())
         real, answers = input_images.fit, []
@@ -185,7 +216,9 @@ class TestCompleting:
         assert answers[0][0] == 200
 
     @pytest.mark.parametrize("after", ["PutObject", "UpdateItem", "DeleteObject"])
-    def test_a_crash_between_any_two_calls_is_made_good_by_completing_again(self, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_crash_between_any_two_calls_is_made_good_by_completing_again(
+        self, after: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         upload = announce()[1]
         send(upload, image())
         with monkeypatch.context() as patch:
@@ -217,19 +250,36 @@ class TestUsing:
         open_account(100)
         upload_id = prepared()
 
-        status, job, _ = call_api("POST", "/jobs", body={"template": "real-esrgan", "parameters": {"image": upload_id, "resolution": "2k"}})
+        status, job, _ = call_api(
+            "POST",
+            "/jobs",
+            body={
+                "template": "real-esrgan",
+                "parameters": {"image": upload_id, "resolution": "2k"},
+            },
+        )
 
         assert status == 202
         assert job["parameters"]["image"] == upload_id
         work = stored_work(job["id"])
-        assert (work.input["image"], work.images) == (f"uploads/web/ann/{upload_id}.jpg", ("image",))
+        assert (work.input["image"], work.images) == (
+            f"uploads/web/ann/{upload_id}.jpg",
+            ("image",),
+        )
 
     def test_several_images_are_taken_in_their_order(self) -> None:
         open_account(1000)
         first, second = prepared(), prepared()
         url = "https://example.com/a.png"
 
-        _, job, _ = call_api("POST", "/jobs", body={"template": "veo-3.1", "parameters": {"prompt": "a", "reference_images": [second, url, first]}})
+        _, job, _ = call_api(
+            "POST",
+            "/jobs",
+            body={
+                "template": "veo-3.1",
+                "parameters": {"prompt": "a", "reference_images": [second, url, first]},
+            },
+        )
 
         sent = stored_work(job["id"]).input["reference_images"]
         assert sent == [f"uploads/web/ann/{second}.jpg", url, f"uploads/web/ann/{first}.jpg"]
@@ -238,12 +288,23 @@ class TestUsing:
         upload_id = prepared()
         key = f"uploads/web/ann/{upload_id}.jpg"
         body = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        work = ModelInput("replicate", "a/model", {"image": key, "others": [key, "https://example.com/a.png"]}, 1, ("image", "others"))
+        work = ModelInput(
+            "replicate",
+            "a/model",
+            {"image": key, "others": [key, "https://example.com/a.png"]},
+            1,
+            ("image", "others"),
+        )
 
         inline = f"data:image/jpeg;base64,{b64encode(body).decode()}"
-        assert bucket.link_inputs(work, inline_bytes_max=len(body)).input == {"image": inline, "others": [inline, "https://example.com/a.png"]}
+        assert bucket.link_inputs(work, inline_bytes_max=len(body)).input == {
+            "image": inline,
+            "others": [inline, "https://example.com/a.png"],
+        }
 
-        assert str(bucket.link_inputs(work, inline_bytes_max=len(body) - 1).input["image"]).startswith("https://")
+        assert str(
+            bucket.link_inputs(work, inline_bytes_max=len(body) - 1).input["image"]
+        ).startswith("https://")
 
     def test_anything_else_is_refused_and_costs_nothing(self) -> None:
         open_account(100)
@@ -251,20 +312,41 @@ class TestUsing:
         bobs = prepared(user="bob")
 
         for image in (announced, bobs, NOBODYS):
-            status, problem, _ = call_api("POST", "/jobs", body={"template": "real-esrgan", "parameters": {"image": image}})
+            status, problem, _ = call_api(
+                "POST", "/jobs", body={"template": "real-esrgan", "parameters": {"image": image}}
+            )
             assert (status, fields_of(problem)) == (422, ["parameters.image"])
-            status, problem, _ = call_api("POST", "/templates/real-esrgan/quote", body={"parameters": {"image": image}})
+            status, problem, _ = call_api(
+                "POST", "/templates/real-esrgan/quote", body={"parameters": {"image": image}}
+            )
             assert (status, fields_of(problem)) == (422, ["parameters.image"])
-        assert call_api("GET", "/credits")[1] == {"available": 100, "held": 0, "spent": 0, "granted": 100, "in_flight": 0}
+        assert call_api("GET", "/credits")[1] == {
+            "available": 100,
+            "held": 0,
+            "spent": 0,
+            "granted": 100,
+            "in_flight": 0,
+        }
 
     def test_a_prompt_that_looks_like_a_key_is_a_prompt(self) -> None:
         open_account(100)
         prompt = f"uploads/web/bob/{NOBODYS}.jpg"
 
-        _, job, _ = call_api("POST", "/jobs", body={"template": "flux-dev", "parameters": {"prompt": prompt, "image": "https://example.com/a.png"}})
+        _, job, _ = call_api(
+            "POST",
+            "/jobs",
+            body={
+                "template": "flux-dev",
+                "parameters": {"prompt": prompt, "image": "https://example.com/a.png"},
+            },
+        )
 
         work = stored_work(job["id"])
-        assert (work.input["prompt"], work.input["image"], work.images) == (prompt, "https://example.com/a.png", ("image",))
+        assert (work.input["prompt"], work.input["image"], work.images) == (
+            prompt,
+            "https://example.com/a.png",
+            ("image",),
+        )
 
 
 def stored_work(job_id: str) -> Any:

@@ -43,14 +43,25 @@ class TestWhatIsDelivered:
     def test_a_webm(self) -> None:
         found = probe(video(codec="libvpx-vp9", extension="webm"))
 
-        assert (found.content_type, found.extension, found.width, found.height) == ("video/webm", "webm", 64, 48)
+        assert (found.content_type, found.extension, found.width, found.height) == (
+            "video/webm",
+            "webm",
+            64,
+            48,
+        )
         assert found.seconds == pytest.approx(2, abs=0.1)
 
-    @pytest.mark.parametrize(("frames_count", "rate", "seconds"), [(1, 1, 1.0), (81, 16, 5.06), (5, 24, 0.21)])
-    def test_its_length_is_told_to_the_hundredth(self, frames_count: int, rate: int, seconds: float) -> None:
+    @pytest.mark.parametrize(
+        ("frames_count", "rate", "seconds"), [(1, 1, 1.0), (81, 16, 5.06), (5, 24, 0.21)]
+    )
+    def test_its_length_is_told_to_the_hundredth(
+        self, frames_count: int, rate: int, seconds: float
+    ) -> None:
         assert probe(video(colours=("teal",) * frames_count, rate=rate)).seconds == seconds
 
-    @pytest.mark.parametrize(("rotation", "size"), [(0, (64, 48)), (90, (48, 64)), (180, (64, 48)), (-90, (48, 64))])
+    @pytest.mark.parametrize(
+        ("rotation", "size"), [(0, (64, 48)), (90, (48, 64)), (180, (64, 48)), (-90, (48, 64))]
+    )
     def test_its_size_is_that_which_is_shown(self, rotation: int, size: tuple[int, int]) -> None:
         found = probe(video(rotation=rotation))
 
@@ -74,11 +85,15 @@ class TestThumbnails:
         assert image.getpixel((150, 150)) == pytest.approx((0, 128, 128), abs=12)
 
     def test_a_video_that_is_black_has_a_black_one(self) -> None:
-        assert thumbnail(video(colours=("black",) * 30)).getpixel((100, 100)) == pytest.approx((0, 0, 0), abs=12)
+        assert thumbnail(video(colours=("black",) * 30)).getpixel((100, 100)) == pytest.approx(
+            (0, 0, 0), abs=12
+        )
 
     @pytest.mark.parametrize(("rotation", "corner"), [(0, (20, 20)), (180, (180, 180))])
     def test_is_turned_as_the_video_is_shown(self, rotation: int, corner: tuple[int, int]) -> None:
-        assert thumbnail(video((64, 64), rotation=rotation)).getpixel(corner) == pytest.approx((255, 255, 255), abs=12)
+        assert thumbnail(video((64, 64), rotation=rotation)).getpixel(corner) == pytest.approx(
+            (255, 255, 255), abs=12
+        )
 
     def test_turns_a_quarter_as_the_video_is_shown(self) -> None:
         corners = {

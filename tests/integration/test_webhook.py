@@ -34,7 +34,9 @@ LATER = timedelta(minutes=1)
 
 
 def put_secret(secret: str) -> None:
-    client("secretsmanager").put_secret_value(SecretId=os.environ["REPLICATE_WEBHOOK_SECRET"], SecretString=secret)
+    client("secretsmanager").put_secret_value(
+        SecretId=os.environ["REPLICATE_WEBHOOK_SECRET"], SecretString=secret
+    )
 
 
 @pytest.fixture
@@ -59,7 +61,11 @@ def reference_of(job: Job) -> str:
 def signed(body: bytes, *, secret: str = SECRET, at: datetime | None = None) -> dict[str, str]:
     at = at or datetime.now(UTC)
     signature = Webhook(secret).sign("msg_1", at, body.decode("utf-8", "replace"))
-    return {"webhook-id": "msg_1", "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}
+    return {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signature,
+    }
 
 
 def call(reference: str | None, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
@@ -67,7 +73,9 @@ def call(reference: str | None, body: bytes, headers: dict[str, str]) -> tuple[i
     event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
     event["queryStringParameters"] = None if reference is None else {"job": reference}
     answer = handler_of("receive_prediction")(event, CONTEXT)
-    must_be_as_described("POST", "/webhooks/replicate", answer["statusCode"], answer["headers"], answer["body"])
+    must_be_as_described(
+        "POST", "/webhooks/replicate", answer["statusCode"], answer["headers"], answer["body"]
+    )
     return int(answer["statusCode"]), json.loads(answer["body"])
 
 
@@ -75,7 +83,9 @@ def ask_replicate(replicate: SimulatedReplicate, reference: str | None) -> dict[
     body: dict[str, Any] = {"input": {"prompt": "x"}}
     if reference:
         # Nobody listens there.
-        body |= {"webhook": f"http://127.0.0.1:9/webhooks/replicate?job={quote(reference, safe='')}"}
+        body |= {
+            "webhook": f"http://127.0.0.1:9/webhooks/replicate?job={quote(reference, safe='')}"
+        }
     answer = requests.post(
         f"{replicate.base_url}/v1/models/black-forest-labs/flux-schnell/predictions",
         json=body,
@@ -87,7 +97,9 @@ def ask_replicate(replicate: SimulatedReplicate, reference: str | None) -> dict[
 
 
 def seen_at(replicate: SimulatedReplicate, prediction_id: str) -> str:
-    predictions = requests.get(f"{replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+    predictions = requests.get(f"{replicate.base_url}/sim/predictions", timeout=5).json()[
+        "predictions"
+    ]
     (seen,) = (prediction for prediction in predictions if prediction["id"] == prediction_id)
     status: str = seen["status"]
     return status
@@ -97,7 +109,9 @@ def prediction(status: str = "succeeded", prediction_id: str = "prediction1", **
     return json.dumps({"id": prediction_id, "status": status, **more}).encode()
 
 
-def tell(job: Job, status: str = "succeeded", prediction_id: str = "prediction1", **sign: Any) -> tuple[int, Any]:
+def tell(
+    job: Job, status: str = "succeeded", prediction_id: str = "prediction1", **sign: Any
+) -> tuple[int, Any]:
     body = prediction(status, prediction_id)
     return call(reference_of(job), body, signed(body, **sign))
 
@@ -107,7 +121,9 @@ def is_prediction(body: bytes) -> bool:
         document = json.loads(body)
     except ValueError:
         return False
-    return isinstance(document, dict) and all(isinstance(document.get(name), str) for name in ("id", "status"))
+    return isinstance(document, dict) and all(
+        isinstance(document.get(name), str) for name in ("id", "status")
+    )
 
 
 class TestWhoMayCall:
@@ -127,7 +143,9 @@ class TestWhoMayCall:
 
     @pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
     def test_nobody_who_leaves_a_header_out(self, job: Job, missing: str) -> None:
-        self.refused(job, {name: value for name, value in signed(prediction()).items() if name != missing})
+        self.refused(
+            job, {name: value for name, value in signed(prediction()).items() if name != missing}
+        )
 
     @pytest.mark.parametrize("minutes", [10, 5.1, -5.1, -10])
     def test_nobody_from_another_time(self, job: Job, minutes: float) -> None:
@@ -137,7 +155,9 @@ class TestWhoMayCall:
     def test_who_is_a_little_early_or_late(self, job: Job, minutes: float) -> None:
         assert tell(job, at=datetime.now(UTC) - timedelta(minutes=minutes))[0] == 200
 
-    def test_nobody_older_than_the_setting_says(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nobody_older_than_the_setting_says(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("WEBHOOK_AGE_SECONDS_MAX", "60")
         forget_settings()
 
@@ -162,7 +182,9 @@ class TestWhoMayCall:
         assert call(reference_of(job), body, headers)[0] == 200
 
     def test_nobody_while_there_is_no_secret(self, job: Job) -> None:
-        client("secretsmanager").delete_secret(SecretId=os.environ["REPLICATE_WEBHOOK_SECRET"], ForceDeleteWithoutRecovery=True)
+        client("secretsmanager").delete_secret(
+            SecretId=os.environ["REPLICATE_WEBHOOK_SECRET"], ForceDeleteWithoutRecovery=True
+        )
         secrets._cache.clear()
 
         self.refused(job, signed(prediction()), status=503)
@@ -185,7 +207,9 @@ class TestWhoMayCall:
         assert answered in (401, 503)
         assert stored(job) == job
 
-    def test_the_previous_secret_is_accepted_after_a_rotation_and_the_one_before_is_not(self, job: Job) -> None:
+    def test_the_previous_secret_is_accepted_after_a_rotation_and_the_one_before_is_not(
+        self, job: Job
+    ) -> None:
         put_secret(OTHER_SECRET)
         secrets._cache.clear()
         assert tell(job, "starting")[0] == 200
@@ -197,7 +221,9 @@ class TestWhoMayCall:
         assert tell(job, "starting")[0] == 401
         assert tell(job, "starting", secret=OTHER_SECRET)[0] == 200
 
-    def test_a_new_secret_is_looked_up_when_the_known_ones_do_not_fit(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_new_secret_is_looked_up_when_the_known_ones_do_not_fit(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("darkroom.providers.webhook_signature.REFETCH_SECONDS_MIN", 0.0)
         assert tell(job, "starting")[0] == 200
 
@@ -216,39 +242,91 @@ class TestWhoMayCall:
 
     HEADER_TEXT = st.text(st.characters(codec="utf-8"), max_size=80)
     SIGNATURE = st.one_of(
-        HEADER_TEXT, st.sampled_from(["v1,", "v1", ",", "v1,,", "v1,=", "v1,AAAA", "v2,AAAA", "v1,é", " ", "v1,AA AA"]), HEADER_TEXT.map("v1,{}".format)
+        HEADER_TEXT,
+        st.sampled_from(
+            ["v1,", "v1", ",", "v1,,", "v1,=", "v1,AAAA", "v2,AAAA", "v1,é", " ", "v1,AA AA"]
+        ),
+        HEADER_TEXT.map("v1,{}".format),
     )
     TIMESTAMP = st.one_of(
-        HEADER_TEXT, st.sampled_from(["nan", "inf", "-inf", "1e400", "-1", "0", "99999999999999999999", "１７００", "0x10", ""]), st.integers().map(str)
+        HEADER_TEXT,
+        st.sampled_from(
+            [
+                "nan",
+                "inf",
+                "-inf",
+                "1e400",
+                "-1",
+                "0",
+                "99999999999999999999",
+                "１７００",
+                "0x10",
+                "",
+            ]
+        ),
+        st.integers().map(str),
     )
 
-    @settings(max_examples=1_500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(
-        st.fixed_dictionaries({}, optional={"webhook-id": HEADER_TEXT, "webhook-timestamp": TIMESTAMP, "webhook-signature": SIGNATURE}), st.binary(max_size=60)
+    @settings(
+        max_examples=1_500,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
-    def test_malformed_headers_are_refused_whatever_they_hold(self, job: Job, headers: dict[str, str], body: bytes) -> None:
+    @given(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "webhook-id": HEADER_TEXT,
+                "webhook-timestamp": TIMESTAMP,
+                "webhook-signature": SIGNATURE,
+            },
+        ),
+        st.binary(max_size=60),
+    )
+    def test_malformed_headers_are_refused_whatever_they_hold(
+        self, job: Job, headers: dict[str, str], body: bytes
+    ) -> None:
         answered, _ = call(reference_of(job), body, headers)
 
         assert answered == 401
 
-    @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
     @given(SIGNATURE, TIMESTAMP)
-    def test_a_good_time_or_a_good_id_helps_no_bad_signature(self, job: Job, signature: str, timestamp: str) -> None:
+    def test_a_good_time_or_a_good_id_helps_no_bad_signature(
+        self, job: Job, signature: str, timestamp: str
+    ) -> None:
         good = signed(prediction())
 
-        assert call(reference_of(job), prediction(), good | {"webhook-signature": signature})[0] == 401
-        assert call(reference_of(job), prediction(), good | {"webhook-timestamp": timestamp})[0] == 401
+        assert (
+            call(reference_of(job), prediction(), good | {"webhook-signature": signature})[0] == 401
+        )
+        assert (
+            call(reference_of(job), prediction(), good | {"webhook-timestamp": timestamp})[0] == 401
+        )
         assert stored(job) == job
 
     JSON = st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)),
-        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["id", "status", "webhook", "output", "x"]), inner, max_size=4)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3),
+            st.dictionaries(
+                st.sampled_from(["id", "status", "webhook", "output", "x"]), inner, max_size=4
+            ),
+        ),
         max_leaves=8,
     )
 
-    @settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=1_000,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
     @given(st.one_of(JSON.map(json.dumps), st.text(max_size=80)).map(str.encode))
-    def test_a_signed_body_that_is_no_prediction_changes_nothing(self, job: Job, body: bytes) -> None:
+    def test_a_signed_body_that_is_no_prediction_changes_nothing(
+        self, job: Job, body: bytes
+    ) -> None:
         assume(not is_prediction(body))
         answered, _ = call(reference_of(job), body, signed(body))
 
@@ -257,8 +335,13 @@ class TestWhoMayCall:
 
 
 class TestWhichJob:
-    @pytest.mark.parametrize("reference", [None, "", "x", "web/ann", "web/ann/x/y", "/".join(["web", "ann", "0" * 36, "0" * 32])])
-    def test_a_missing_or_malformed_reference_leads_nowhere(self, job: Job, reference: str | None) -> None:
+    @pytest.mark.parametrize(
+        "reference",
+        [None, "", "x", "web/ann", "web/ann/x/y", "/".join(["web", "ann", "0" * 36, "0" * 32])],
+    )
+    def test_a_missing_or_malformed_reference_leads_nowhere(
+        self, job: Job, reference: str | None
+    ) -> None:
         assert call(reference, prediction(), signed(prediction()))[0] == 404
         assert stored(job) == job
 
@@ -282,7 +365,14 @@ class TestWhichJob:
         put_secret(SECRET)
         job = held_job()
 
-        assert call(str(Reference(job.account, job.job_id, new_nonce())), prediction(), signed(prediction()))[0] == 401
+        assert (
+            call(
+                str(Reference(job.account, job.job_id, new_nonce())),
+                prediction(),
+                signed(prediction()),
+            )[0]
+            == 401
+        )
 
     def test_the_signature_is_checked_before_anything_is_told(self, job: Job) -> None:
         assert call("web/ann/x/y", prediction(), {})[0] == 401
@@ -294,14 +384,24 @@ class TestWhatItSays:
         assert tell(job, "processing") == (200, {"noted": "started"})
 
         now = stored(job)
-        assert (now.status, attempt_of(now).prediction_id, attempt_of(now).finished_at) == (JobStatus.PROCESSING, "prediction1", None)
+        assert (now.status, attempt_of(now).prediction_id, attempt_of(now).finished_at) == (
+            JobStatus.PROCESSING,
+            "prediction1",
+            None,
+        )
         assert now.started_at
 
     @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled", "aborted"])
-    def test_an_end_is_recorded_and_resumes_the_workflow_once(self, job: Job, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_end_is_recorded_and_resumes_the_workflow_once(
+        self, job: Job, status: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         resumed: list[tuple[str, str]] = []
         states = aws_adapter.client("stepfunctions")
-        monkeypatch.setattr(states, "send_task_success", lambda *, taskToken, output: resumed.append((taskToken, output)))  # noqa: N803 (AWS's own name)
+        monkeypatch.setattr(
+            states,
+            "send_task_success",
+            lambda *, taskToken, output: resumed.append((taskToken, output)),  # noqa: N803 (AWS's own name)
+        )
 
         assert tell(job, status) == (200, {"noted": "finished"})
 
@@ -349,31 +449,55 @@ class TestWhatItSays:
         assert (stored(job).outputs, stored(job).failure) == ((), None)
 
     @pytest.mark.parametrize("status", ["starting", "succeeded"])
-    def test_a_webhook_of_another_job_or_attempt_is_not_used_for_this_one(self, job: Job, status: str) -> None:
-        another = Reference(ANN, image_job().job_id, attempt_of(job).nonce), Reference(job.account, job.job_id, "0" * 32)
+    def test_a_webhook_of_another_job_or_attempt_is_not_used_for_this_one(
+        self, job: Job, status: str
+    ) -> None:
+        another = (
+            Reference(ANN, image_job().job_id, attempt_of(job).nonce),
+            Reference(job.account, job.job_id, "0" * 32),
+        )
         for meant_for in another:
-            body = prediction(status, webhook=f"https://darkroom.test/webhooks/replicate?job={quote(str(meant_for), safe='')}")
+            body = prediction(
+                status,
+                webhook=f"https://darkroom.test/webhooks/replicate?job={quote(str(meant_for), safe='')}",
+            )
 
             assert call(reference_of(job), body, signed(body)) == (200, {"noted": "stray"})
             assert stored(job) == job
 
     @pytest.mark.parametrize("safe", ["", "/"])
     def test_what_was_meant_for_this_attempt_is_its_own(self, job: Job, safe: str) -> None:
-        body = prediction("starting", webhook=f"https://darkroom.test/webhooks/replicate?job={quote(reference_of(job), safe=safe)}")
+        body = prediction(
+            "starting",
+            webhook=f"https://darkroom.test/webhooks/replicate?job={quote(reference_of(job), safe=safe)}",
+        )
 
         assert call(reference_of(job), body, signed(body)) == (200, {"noted": "started"})
         assert attempt_of(stored(job)).prediction_id == "prediction1"
 
-    @pytest.mark.parametrize(("whose", "status"), [("nobody's", "canceled"), ("the job's own", "canceled"), ("another job's", "processing")])
-    def test_an_orphan_is_stopped_unless_it_is_another_jobs_own(self, simulated_replicate: SimulatedReplicate, whose: str, status: str) -> None:
+    @pytest.mark.parametrize(
+        ("whose", "status"),
+        [("nobody's", "canceled"), ("the job's own", "canceled"), ("another job's", "processing")],
+    )
+    def test_an_orphan_is_stopped_unless_it_is_another_jobs_own(
+        self, simulated_replicate: SimulatedReplicate, whose: str, status: str
+    ) -> None:
         put_secret(SECRET)
         job, now = held_job(), datetime.now(UTC)
         attempt = jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
         assert attempt
         assert jobs.record_prediction(job, attempt, "prediction1", now=now)
         before = stored(job)
-        webhooks = {"nobody's": None, "the job's own": reference_of(before), "another job's": str(Reference(ANN, image_job().job_id, attempt.nonce))}
-        requests.put(f"{simulated_replicate.base_url}/faults", json={"run_seconds": 60, "queue_seconds": 0}, timeout=5).raise_for_status()
+        webhooks = {
+            "nobody's": None,
+            "the job's own": reference_of(before),
+            "another job's": str(Reference(ANN, image_job().job_id, attempt.nonce)),
+        }
+        requests.put(
+            f"{simulated_replicate.base_url}/faults",
+            json={"run_seconds": 60, "queue_seconds": 0},
+            timeout=5,
+        ).raise_for_status()
         created = ask_replicate(simulated_replicate, webhooks[whose])
 
         answered = tell(before, "processing", created["id"])
@@ -400,7 +524,9 @@ class TestWhatItSays:
         ],
         ids=lambda body: repr(body[:30]),
     )  # fmt: skip
-    def test_a_signed_body_that_is_no_prediction_changes_nothing(self, job: Job, body: bytes) -> None:
+    def test_a_signed_body_that_is_no_prediction_changes_nothing(
+        self, job: Job, body: bytes
+    ) -> None:
         assert call(reference_of(job), body, signed(body))[0] == 422
         assert stored(job) == job
 
@@ -409,7 +535,9 @@ class TestWhatItSays:
 
     def test_a_body_as_text_is_taken_too(self, job: Job) -> None:
         body = prediction("processing", logs="灯塔 🏮")
-        event = http_event("POST", "/webhooks/replicate", body=body.decode(), user=None, headers=signed(body))
+        event = http_event(
+            "POST", "/webhooks/replicate", body=body.decode(), user=None, headers=signed(body)
+        )
         event["queryStringParameters"] = {"job": reference_of(job)}
 
         assert handler_of("receive_prediction")(event, CONTEXT)["statusCode"] == 200
@@ -422,13 +550,20 @@ class TestWhatItSays:
         assert stored(job) == job
         assert call(reference_of(job), largest, signed(largest))[0] == 200
 
-    @pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+    @pytest.mark.parametrize(
+        "content_type",
+        ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"],
+    )
     def test_the_content_type_does_not_matter(self, job: Job, content_type: str) -> None:
         body = prediction("processing")
 
-        assert call(reference_of(job), body, signed(body) | {"content-type": content_type})[0] == 200
+        assert (
+            call(reference_of(job), body, signed(body) | {"content-type": content_type})[0] == 200
+        )
 
-    def test_an_event_that_could_not_be_recorded_is_sent_again(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_event_that_could_not_be_recorded_is_sent_again(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
 
         # Replicate comes again after any 5xx.

@@ -19,7 +19,9 @@ PROMPT = "a lighthouse"
 
 
 @pytest.fixture
-def replicate(simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedReplicate]:
+def replicate(
+    simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SimulatedReplicate]:
     """A quick Replicate whose webhooks arrive."""
     assert workflow
     with webhook_endpoint() as public_url:
@@ -36,12 +38,18 @@ def faults(replicate: SimulatedReplicate, **named: float) -> None:
 
 
 def predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = requests.get(f"{replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
+    found: list[dict[str, Any]] = requests.get(
+        f"{replicate.base_url}/sim/predictions", timeout=5
+    ).json()["predictions"]
     return found
 
 
 def submit(prompt: str = PROMPT, **parameters: Any) -> str:
-    status, job, _ = call_api("POST", "/jobs", body={"template": "flux-schnell", "parameters": {"prompt": prompt, **parameters}})
+    status, job, _ = call_api(
+        "POST",
+        "/jobs",
+        body={"template": "flux-schnell", "parameters": {"prompt": prompt, **parameters}},
+    )
     assert status == 202, job
     job_id: str = job["id"]
     return job_id
@@ -55,7 +63,9 @@ def execution_of(job_id: str) -> dict[str, Any]:
 
 def ended(job_id: str, *, seconds: float = 30) -> tuple[dict[str, Any], str]:
     """The job when its execution is over, and how that ended."""
-    status = until(lambda: (found := execution_of(job_id)["status"]) != "RUNNING" and found, seconds=seconds)
+    status = until(
+        lambda: (found := execution_of(job_id)["status"]) != "RUNNING" and found, seconds=seconds
+    )
     return call_api("GET", f"/jobs/{job_id}")[1], str(status)
 
 
@@ -75,7 +85,9 @@ def test_a_prompt_becomes_stored_images(replicate: SimulatedReplicate) -> None:
     assert counters() == (80, 0, 20, 0)
 
 
-def test_a_prompt_that_the_model_refuses_costs_nothing_and_is_no_fault(replicate: SimulatedReplicate) -> None:
+def test_a_prompt_that_the_model_refuses_costs_nothing_and_is_no_fault(
+    replicate: SimulatedReplicate,
+) -> None:
     job, execution = ended(submit("please flag me"))
 
     assert (job["status"], execution) == ("failed", "SUCCEEDED")
@@ -85,13 +97,22 @@ def test_a_prompt_that_the_model_refuses_costs_nothing_and_is_no_fault(replicate
     assert counters() == (100, 0, 0, 0)
 
 
-@pytest.mark.parametrize(("fault", "code"), [("fail", "prediction_failed"), ("no_output", "no_output")])
-def test_a_fault_costs_nothing_and_is_red(replicate: SimulatedReplicate, fault: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "code"), [("fail", "prediction_failed"), ("no_output", "no_output")]
+)
+def test_a_fault_costs_nothing_and_is_red(
+    replicate: SimulatedReplicate, fault: str, code: str
+) -> None:
     faults(replicate, **{fault: 1})
 
     job, execution = ended(submit())
 
-    assert (job["status"], job["error"]["code"], job["error"]["retryable"], execution) == ("failed", code, True, "FAILED")
+    assert (job["status"], job["error"]["code"], job["error"]["retryable"], execution) == (
+        "failed",
+        code,
+        True,
+        "FAILED",
+    )
     assert counters() == (100, 0, 0, 0)
 
 
@@ -104,12 +125,19 @@ def test_a_part_delivered_is_a_part_charged(replicate: SimulatedReplicate) -> No
     delivered = len(job["outputs"])
     assert 0 < delivered < 4
     assert (job["status"], execution) == ("completed", "SUCCEEDED")
-    assert job["credits"] == {"quoted": 40, "held": 0, "charged": 10 * delivered, "refunded": 40 - 10 * delivered}
+    assert job["credits"] == {
+        "quoted": 40,
+        "held": 0,
+        "charged": 10 * delivered,
+        "refunded": 40 - 10 * delivered,
+    }
     assert counters() == (100 - 10 * delivered, 0, 10 * delivered, 0)
 
 
 @pytest.mark.parametrize("function", ["store_output", "complete_job"])
-def test_a_step_that_crashes_is_tried_again(replicate: SimulatedReplicate, workflow: Workflow, function: str) -> None:
+def test_a_step_that_crashes_is_tried_again(
+    replicate: SimulatedReplicate, workflow: Workflow, function: str
+) -> None:
     """The step does its work and its invocation is lost before the answer, as AWS reports it."""
     tries: list[object] = []
 
@@ -129,7 +157,9 @@ def test_a_step_that_crashes_is_tried_again(replicate: SimulatedReplicate, workf
     assert counters() == (90, 0, 10, 0)
 
 
-def test_a_bug_in_a_step_gives_the_credits_back(replicate: SimulatedReplicate, workflow: Workflow) -> None:
+def test_a_bug_in_a_step_gives_the_credits_back(
+    replicate: SimulatedReplicate, workflow: Workflow
+) -> None:
     workflow.break_function("store_output", lambda _: 1 / 0)
 
     job, execution = ended(submit())
@@ -151,7 +181,9 @@ def test_a_throttled_provider_is_waited_for(replicate: SimulatedReplicate) -> No
     assert (job["attempts"], len(predictions(replicate))) == (1, 1)
 
 
-def test_webhooks_that_are_repeated_or_reordered_change_nothing(replicate: SimulatedReplicate) -> None:
+def test_webhooks_that_are_repeated_or_reordered_change_nothing(
+    replicate: SimulatedReplicate,
+) -> None:
     faults(replicate, duplicate_webhook=1, reorder=1)
 
     job, execution = ended(submit())

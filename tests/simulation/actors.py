@@ -60,12 +60,23 @@ class Actors:
 
     def pause(self, *, paused: bool) -> None:
         """Have the administrator turn the switch."""
-        self._environment.api("PUT", "/admin/paused", body={"paused": paused}, over=lambda answer: self._must_be(answer, (200,), "pause"), **ADMIN)
+        self._environment.api(
+            "PUT",
+            "/admin/paused",
+            body={"paused": paused},
+            over=lambda answer: self._must_be(answer, (200,), "pause"),
+            **ADMIN,
+        )
 
     def submit(self, user: str, *, key: str | None, outputs: int, callback: bool) -> None:
         """Ask for a job."""
-        body: dict[str, Any] = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse", "num_outputs": outputs}}
-        submission = Submission(user, key, json.dumps(body | ({"callback_url": CALLBACK_URL} if callback else {})))
+        body: dict[str, Any] = {
+            "template": "flux-schnell",
+            "parameters": {"prompt": "a lighthouse", "num_outputs": outputs},
+        }
+        submission = Submission(
+            user, key, json.dumps(body | ({"callback_url": CALLBACK_URL} if callback else {}))
+        )
         self._submissions.append(submission)
         self._send(submission)
 
@@ -91,11 +102,15 @@ class Actors:
         if job_id := self._job(place):
 
             def over(answer: Answer) -> None:
-                self._must_be(answer, (202, 409) + ((404,) if job_id in self._deletions else ()), "cancel")
+                self._must_be(
+                    answer, (202, 409) + ((404,) if job_id in self._deletions else ()), "cancel"
+                )
                 if answer.status == 202:
                     self._canceled.add(job_id)
 
-            self._environment.api("POST", f"/jobs/{job_id}/cancel", user=self._jobs[job_id], over=over)
+            self._environment.api(
+                "POST", f"/jobs/{job_id}/cancel", user=self._jobs[job_id], over=over
+            )
 
     def delete(self, place: int) -> None:
         """Delete a job."""
@@ -106,7 +121,9 @@ class Actors:
                 "DELETE",
                 f"/jobs/{job_id}",
                 user=self._jobs[job_id],
-                over=lambda answer: self._must_be(answer, (204, 409) + ((404,) if again else ()), "delete"),
+                over=lambda answer: self._must_be(
+                    answer, (204, 409) + ((404,) if again else ()), "delete"
+                ),
             )
 
     def read(self, user: str, place: int) -> None:
@@ -114,7 +131,12 @@ class Actors:
         if job_id := self._job(place):
             own = self._jobs[job_id] == user
             gone = (404,) if job_id in self._deletions else ()
-            self._environment.api("GET", f"/jobs/{job_id}", user=user, over=lambda answer: self._must_be(answer, (200, *gone) if own else (404,), "read"))
+            self._environment.api(
+                "GET",
+                f"/jobs/{job_id}",
+                user=user,
+                over=lambda answer: self._must_be(answer, (200, *gone) if own else (404,), "read"),
+            )
 
     def list(self, user: str) -> None:
         """Ask for all jobs of one's own."""
@@ -123,7 +145,9 @@ class Actors:
             self._must_be(answer, (200,), "list")
             theirs = {job_id for job_id, owner in self._jobs.items() if owner != user}
             if answer.status == 200 and theirs & {job["id"] for job in answer.document["jobs"]}:
-                self._environment.broken.append(f"{user} was shown somebody else's jobs: {answer.document}")
+                self._environment.broken.append(
+                    f"{user} was shown somebody else's jobs: {answer.document}"
+                )
 
         self._environment.api("GET", "/jobs", user=user, query="limit=100", over=over)
 
@@ -142,16 +166,29 @@ class Actors:
     def check_quiet(self) -> None:
         """Look at what was promised, when nothing is coming any more."""
         broken = list(self._environment.broken)
-        rows = {sk.partition("#")[2]: item for (_, sk), item in self._environment.cloud.table.items.items() if sk.startswith("JOB#")}
-        broken += [f"{job_id} was accepted and is not there" for job_id in self._jobs.keys() - rows.keys() - self._deletions]
-        broken += [f"{job_id} was accepted and never ended" for job_id, row in rows.items() if row["status"]["S"] not in FINAL]
+        rows = {
+            sk.partition("#")[2]: item
+            for (_, sk), item in self._environment.cloud.table.items.items()
+            if sk.startswith("JOB#")
+        }
+        broken += [
+            f"{job_id} was accepted and is not there"
+            for job_id in self._jobs.keys() - rows.keys() - self._deletions
+        ]
+        broken += [
+            f"{job_id} was accepted and never ended"
+            for job_id, row in rows.items()
+            if row["status"]["S"] not in FINAL
+        ]
         broken += self._in_what_was_given()
         assert not broken, "\n".join(broken)
 
     def _in_what_was_given(self) -> Iterator[str]:
         users = {*self._opened, *self._jobs.values(), *(user for user, _ in self._given)}
         for user in users:
-            gifts = sum(amount for (given_to, _), (_, amount) in self._given.items() if given_to == user)
+            gifts = sum(
+                amount for (given_to, _), (_, amount) in self._given.items() if given_to == user
+            )
             expected = self._opened.get(user, 0) + self._welcome_credits + gifts
             answer = self._environment.api("GET", "/credits", user=user)
             assert answer
@@ -160,44 +197,76 @@ class Actors:
 
     def _give(self, gift: Gift) -> None:
         body = {"amount": gift.amount, "reason": "a gift", "reference": gift.reference}
-        self._environment.api("POST", f"/accounts/web/{gift.user}/credits", body=body, over=lambda answer: self._thanked(gift, answer), **ADMIN)
+        self._environment.api(
+            "POST",
+            f"/accounts/web/{gift.user}/credits",
+            body=body,
+            over=lambda answer: self._thanked(gift, answer),
+            **ADMIN,
+        )
 
     def _thanked(self, gift: Gift, answer: Answer) -> None:
         self._must_be(answer, (200, 201, 422), "give")
         before = self._given.get((gift.user, gift.reference))
         if answer.status == 422 and before and before[1] == gift.amount:
-            self._environment.broken.append(f"{gift} was given as {before[0]}, and then refused: {answer.document}")
+            self._environment.broken.append(
+                f"{gift} was given as {before[0]}, and then refused: {answer.document}"
+            )
         if answer.status not in (200, 201):
             return
         given = answer.document["id"], answer.document["granted"]
         if given[1] != gift.amount or (before and (before != given or answer.status == 201)):
-            self._environment.broken.append(f"{gift} was given as {before}, and then as {given} with {answer.status}")
+            self._environment.broken.append(
+                f"{gift} was given as {before}, and then as {given} with {answer.status}"
+            )
         self._given[gift.user, gift.reference] = given
 
     def _send(self, submission: Submission) -> None:
         headers = {"idempotency-key": submission.key} if submission.key else {}
-        self._environment.api("POST", "/jobs", body=submission.body, user=submission.user, headers=headers, over=lambda answer: self._heard(submission, answer))
+        self._environment.api(
+            "POST",
+            "/jobs",
+            body=submission.body,
+            user=submission.user,
+            headers=headers,
+            over=lambda answer: self._heard(submission, answer),
+        )
 
     def _heard(self, submission: Submission, answer: Answer) -> None:
         gone = (404,) if self._deletions else ()
         self._must_be(answer, (202, 402, 422, 429, 503, *gone), "submit")
         accepted = self._accepted.get((submission.user, submission.key)) if submission.key else None
-        if answer.status == 422 and not (submission.key and self._used_for_another_body(submission)):
+        if answer.status == 422 and not (
+            submission.key and self._used_for_another_body(submission)
+        ):
             self._environment.broken.append(f"{submission} was refused: {answer.document}")
         if answer.status != 202:
             # What was accepted once is never refused later, whatever became of the credits.
-            if accepted and accepted[1] == submission.body and not answer.is_unknown and accepted[0] not in self._deletions:
-                self._environment.broken.append(f"{submission} was accepted as {accepted[0]}, and then: {answer}")
+            if (
+                accepted
+                and accepted[1] == submission.body
+                and not answer.is_unknown
+                and accepted[0] not in self._deletions
+            ):
+                self._environment.broken.append(
+                    f"{submission} was accepted as {accepted[0]}, and then: {answer}"
+                )
             return
         job_id = answer.document["id"]
         if accepted and accepted != (job_id, submission.body):
-            self._environment.broken.append(f"{submission} was accepted as {accepted}, and then as {job_id}")
+            self._environment.broken.append(
+                f"{submission} was accepted as {accepted}, and then as {job_id}"
+            )
         self._jobs[job_id] = submission.user
         if submission.key:
             self._accepted[submission.user, submission.key] = job_id, submission.body
 
     def _used_for_another_body(self, submission: Submission) -> bool:
-        same = [each for each in self._submissions if (each.user, each.key) == (submission.user, submission.key)]
+        same = [
+            each
+            for each in self._submissions
+            if (each.user, each.key) == (submission.user, submission.key)
+        ]
         return any(each.body != submission.body for each in same)
 
     def _job(self, place: int) -> str | None:

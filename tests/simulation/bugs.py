@@ -56,20 +56,31 @@ def entries(account: AccountId = ANN) -> list[Entry]:
 
 def resolutions(job: Job) -> list[Entry]:
     """The entries that resolved the hold of a job."""
-    return [entry for entry in entries(job.account) if entry.job_id == job.job_id and entry.kind != "hold"]
+    return [
+        entry
+        for entry in entries(job.account)
+        if entry.job_id == job.job_id and entry.kind != "hold"
+    ]
 
 
 def balanced(account: AccountId = ANN) -> Balance:
     """The ledger of an account, which are checked: granted = available + held + spent, and each is the sum of its entries."""
     balance, found = ledger.balance(account), entries(account)
-    assert {name: getattr(balance, name) for name in SUMS} == {name: sum(getattr(entry, name) for entry in found) for name in SUMS}
+    assert {name: getattr(balance, name) for name in SUMS} == {
+        name: sum(getattr(entry, name) for entry in found) for name in SUMS
+    }
     assert balance.granted == balance.available + balance.held + balance.spent
     assert min(balance.available, balance.held, balance.spent) >= 0
     return balance
 
 
 @contextmanager
-def at_call(number: int, *, before: Callable[[], object] | None = None, after: Callable[[], object] | None = None) -> Iterator[list[str]]:
+def at_call(
+    number: int,
+    *,
+    before: Callable[[], object] | None = None,
+    after: Callable[[], object] | None = None,
+) -> Iterator[list[str]]:
     """Have something else happen just before or after the nth call of AWS that is no query, counted from 0; gives these calls as they come."""
     calls: list[str] = []
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
@@ -105,7 +116,11 @@ def complete(job: Job) -> None:
 def recover(job: Job) -> None:
     """Recovery, long after the execution of this job was stopped."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workflow_adapter, "execution", lambda _: workflow_adapter.Execution(is_running=False, stopped_at=job.created_at))
+        patch.setattr(
+            workflow_adapter,
+            "execution",
+            lambda _: workflow_adapter.Execution(is_running=False, stopped_at=job.created_at),
+        )
         at(patch, over_at(job) + timedelta(hours=1))
         handler_of("recover_jobs")({}, CONTEXT)
 
@@ -119,10 +134,14 @@ class Studio:
 
     def faults(self, **named: float) -> None:
         quick = {"run_seconds": 0.1, "queue_seconds": 0}
-        requests.put(f"{self.replicate.base_url}/faults", json=quick | named, timeout=5).raise_for_status()
+        requests.put(
+            f"{self.replicate.base_url}/faults", json=quick | named, timeout=5
+        ).raise_for_status()
 
     def seen(self, what: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = requests.get(f"{self.replicate.base_url}/sim/{what}", timeout=5).json()[what]
+        found: list[dict[str, Any]] = requests.get(
+            f"{self.replicate.base_url}/sim/{what}", timeout=5
+        ).json()[what]
         return found
 
     def submit(self, **parameters: Any) -> str:
@@ -140,10 +159,14 @@ class Studio:
 
     def become(self, prediction: dict[str, Any], status: Status) -> None:
         """Have the prediction end at the provider without a word to anybody."""
-        self.replicate._api.store.change(prediction["id"], only_from=OPEN, status=status, completed_at=datetime.now(UTC))
+        self.replicate._api.store.change(
+            prediction["id"], only_from=OPEN, status=status, completed_at=datetime.now(UTC)
+        )
 
     def execution(self, job_id: str) -> str:
-        arn = os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{job_id}"
+        arn = (
+            os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{job_id}"
+        )
         status: str = client("stepfunctions").describe_execution(executionArn=arn)["status"]
         return status
 
@@ -170,14 +193,22 @@ def message(status: str = "succeeded", prediction_id: str = "prediction1", **mor
     return json.dumps({"id": prediction_id, "status": status, **more}).encode()
 
 
-def signed(replicate: SimulatedReplicate, content: bytes, *, sent_at: datetime | None = None) -> dict[str, str]:
+def signed(
+    replicate: SimulatedReplicate, content: bytes, *, sent_at: datetime | None = None
+) -> dict[str, str]:
     at_time = sent_at or datetime.now(UTC)
     signature = Webhook(replicate.webhook_secret).sign("msg_1", at_time, content.decode())
-    return {"webhook-id": "msg_1", "webhook-timestamp": str(int(at_time.timestamp())), "webhook-signature": signature}
+    return {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(at_time.timestamp())),
+        "webhook-signature": signature,
+    }
 
 
 def knock(reference: str, content: bytes, headers: dict[str, str]) -> int:
     """Call the webhook's door, and give the status of its answer."""
-    event = http_event("POST", "/webhooks/replicate", body=content.decode(), user=None, headers=headers)
+    event = http_event(
+        "POST", "/webhooks/replicate", body=content.decode(), user=None, headers=headers
+    )
     event["queryStringParameters"] = {"job": reference}
     return int(handler_of("receive_prediction")(event, CONTEXT)["statusCode"])

@@ -16,7 +16,9 @@ from tests.simulation.bugs import Studio
 
 
 @pytest.fixture
-def studio(simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+def studio(
+    simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Studio]:
     """A studio with a quick Replicate and short waits, and an account with 100 credits."""
     with webhook_endpoint() as public_url:
         with_setting(monkeypatch, "PUBLIC_URL", public_url)
@@ -31,7 +33,11 @@ def studio(simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypa
 def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The task tokens that were resumed."""
     tokens: list[str] = []
-    monkeypatch.setattr(aws_adapter.client("stepfunctions"), "send_task_success", lambda **given: tokens.append(given["taskToken"]))
+    monkeypatch.setattr(
+        aws_adapter.client("stepfunctions"),
+        "send_task_success",
+        lambda **given: tokens.append(given["taskToken"]),
+    )
     return tokens
 
 

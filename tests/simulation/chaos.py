@@ -40,19 +40,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.chaos")
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs-per-kill", type=int, default=6, help="jobs from one killing of invocations to the next, on average")
+    parser.add_argument(
+        "--jobs-per-kill",
+        type=int,
+        default=6,
+        help="jobs from one killing of invocations to the next, on average",
+    )
     given = parser.parse_args()
     began_at = time.monotonic()
-    with tempfile.TemporaryDirectory() as logs, counted_faults() as faults, the_stack(logs) as stack:
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        counted_faults() as faults,
+        the_stack(logs) as stack,
+    ):
         table = Table(stack)
         customers = arrived(stack, table, jobs_count=given.jobs, seed=given.seed)
         with FaultProfile(stack, seed=given.seed) as fault_profile:
-            live(customers, fault_profile, killing_at(given.jobs, given.jobs_per_kill, seed=given.seed))
+            live(
+                customers,
+                fault_profile,
+                killing_at(given.jobs, given.jobs_per_kill, seed=given.seed),
+            )
         wait_until(lambda: not list(table.left_over()), seconds=60)
         for line in run_scenario(stack, customers, fault_profile, faults, Path(logs)):
             sys.stdout.write(f"{line}\n")
         sys.stdout.write(f"in {time.monotonic() - began_at:.0f} seconds, seed {given.seed}\n")
-        broken = [*broken_promises(stack, customers, table), *no_faults(customers, fault_profile, faults)]
+        broken = [
+            *broken_promises(stack, customers, table),
+            *no_faults(customers, fault_profile, faults),
+        ]
     sys.stderr.writelines(f"BROKEN: {promise}\n" for promise in broken)
     return 1 if broken else 0
 
@@ -68,8 +84,16 @@ def arrived(stack: LocalStack, table: Table, *, jobs_count: int, seed: int) -> l
     customers = []
     for number in range(ACCOUNTS_COUNT):
         plans = [Plan.drawn(each, dice) for each in range(number, jobs_count, ACCOUNTS_COUNT)]
-        customers.append(Customer(stack, f"customer{number}", plans, table.requests_count, seed=dice.randrange(2**31)))
-        grant = {"amount": CREDITS_PER_JOB_MAX * len(plans) + 1, "reason": "chaos", "reference": "arrival"}
+        customers.append(
+            Customer(
+                stack, f"customer{number}", plans, table.requests_count, seed=dice.randrange(2**31)
+            )
+        )
+        grant = {
+            "amount": CREDITS_PER_JOB_MAX * len(plans) + 1,
+            "reason": "chaos",
+            "reference": "arrival",
+        }
         admin.post(f"/accounts/web/customer{number}/credits", grant)
     return customers
 
@@ -80,12 +104,19 @@ def killing_at(jobs_count: int, jobs_per_kill: int, *, seed: int) -> list[int]:
     return sorted(random.Random(seed).sample(taken, len(taken) // jobs_per_kill))
 
 
-def live(customers: Sequence[Customer], fault_profile: FaultProfile, killing: Sequence[int]) -> None:
+def live(
+    customers: Sequence[Customer], fault_profile: FaultProfile, killing: Sequence[int]
+) -> None:
     """Have all customers live at once, and invocations killed after so many jobs."""
     with ThreadPoolExecutor(len(customers)) as executor:
-        futures = [executor.submit(customer.live, ending_seconds_max=ENDING_SECONDS_MAX) for customer in customers]
+        futures = [
+            executor.submit(customer.live, ending_seconds_max=ENDING_SECONDS_MAX)
+            for customer in customers
+        ]
         for jobs_count in killing:
-            while sum(customer.submitted_count for customer in customers) < jobs_count and not any(future.done() for future in futures):
+            while sum(customer.submitted_count for customer in customers) < jobs_count and not any(
+                future.done() for future in futures
+            ):
                 time.sleep(_PAUSE_SECONDS)
             fault_profile.kill()
     for customer, future in zip(customers, futures, strict=True):
@@ -93,22 +124,47 @@ def live(customers: Sequence[Customer], fault_profile: FaultProfile, killing: Se
             customer.complaints.append(f"{customer.user}: {type(error).__name__} {error}")
 
 
-def no_faults(customers: Sequence[Customer], fault_profile: FaultProfile, faults: Counter[str]) -> Iterator[str]:
+def no_faults(
+    customers: Sequence[Customer], fault_profile: FaultProfile, faults: Counter[str]
+) -> Iterator[str]:
     """Name what did not go wrong, so that a chaos that was none does not pass for one that was survived."""
-    yield from (f"no {name} came in this chaos" for name in FAULTS if not name.endswith("_seconds") and not faults[name])
+    yield from (
+        f"no {name} came in this chaos"
+        for name in FAULTS
+        if not name.endswith("_seconds") and not faults[name]
+    )
     if not fault_profile.kills.total():
         yield "no invocation was killed in this chaos"
-    statuses = Counter(outcome.job["status"] for customer in customers for outcome in customer.outcomes.values())
+    statuses = Counter(
+        outcome.job["status"] for customer in customers for outcome in customer.outcomes.values()
+    )
     if statuses["completed"] < COMPLETED_SHARE_MIN * statuses.total():
         yield f"too few jobs were completed to show anything: {listed(statuses)}"
 
 
-def run_scenario(stack: LocalStack, customers: Sequence[Customer], fault_profile: FaultProfile, faults: Counter[str], logs: Path) -> Iterator[str]:
+def run_scenario(
+    stack: LocalStack,
+    customers: Sequence[Customer],
+    fault_profile: FaultProfile,
+    faults: Counter[str],
+    logs: Path,
+) -> Iterator[str]:
     """Say what happened, a line each."""
     outcomes = [outcome for customer in customers for outcome in customer.outcomes.values()]
-    ends = Counter(f"{outcome.job['status']} {(outcome.job['error'] or {}).get('code', '')}".strip() for outcome in outcomes)
-    predictions = Counter(each["status"] for found in predictions_by_job(stack).values() for each in found)
-    sent = [each for each in requests.get(f"{stack.replicate_url}/sim/webhooks", timeout=30).json()["webhooks"] if each["number"]]
+    ends = Counter(
+        f"{outcome.job['status']} {(outcome.job['error'] or {}).get('code', '')}".strip()
+        for outcome in outcomes
+    )
+    predictions = Counter(
+        each["status"] for found in predictions_by_job(stack).values() for each in found
+    )
+    sent = [
+        each
+        for each in requests.get(f"{stack.replicate_url}/sim/webhooks", timeout=30).json()[
+            "webhooks"
+        ]
+        if each["number"]
+    ]
     taken = Counter(str(each["status_code"] or each["error"]) for each in sent)
     yield f"jobs: {len(outcomes)} of {len(customers)} accounts; {listed(ends)}; {sum(outcome.deletion is not None for outcome in outcomes)} deleted"
     yield f"predictions: {predictions.total()}; {listed(predictions)}; {sum(outcome.requests_count for outcome in outcomes)} asks written down"
@@ -130,7 +186,9 @@ def run_scenario(stack: LocalStack, customers: Sequence[Customer], fault_profile
 
 def lasted_seconds(job: Mapping[str, Any]) -> float:
     """Tell how long a job took from its acceptance to its end."""
-    return (datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["created_at"])).total_seconds()
+    return (
+        datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["created_at"])
+    ).total_seconds()
 
 
 def wait_until(is_so: Callable[[], bool], *, seconds: float) -> None:

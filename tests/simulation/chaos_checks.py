@@ -55,13 +55,17 @@ class Table:
 def predictions_by_job(stack: LocalStack) -> Mapping[str, Sequence[dict[str, Any]]]:
     """Give every prediction that the provider was ever asked for, by the job in its webhook's URL."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for prediction in requests.get(f"{stack.replicate_url}/sim/predictions", timeout=30).json()["predictions"]:
+    for prediction in requests.get(f"{stack.replicate_url}/sim/predictions", timeout=30).json()[
+        "predictions"
+    ]:
         ((reference,),) = parse_qs(urlsplit(prediction["webhook"]).query).values()
         found[reference.split("/")[2]].append(prediction)
     return found
 
 
-def broken_promises(stack: LocalStack, customers: Sequence[Customer], table: Table) -> Iterator[str]:
+def broken_promises(
+    stack: LocalStack, customers: Sequence[Customer], table: Table
+) -> Iterator[str]:
     """Name every promise that does not hold."""
     predictions = predictions_by_job(stack)
     for customer in customers:
@@ -73,7 +77,10 @@ def broken_promises(stack: LocalStack, customers: Sequence[Customer], table: Tab
             yield from _of_a_job(outcome)
             yield from _of_the_provider(outcome, predictions.get(outcome.job["id"], ()))
     known = {job_id for customer in customers for job_id in customer.outcomes}
-    yield from (f"{job_id}: somebody was charged for a job that nobody submitted" for job_id in predictions.keys() - known)
+    yield from (
+        f"{job_id}: somebody was charged for a job that nobody submitted"
+        for job_id in predictions.keys() - known
+    )
     yield from table.left_over()
     yield from _of_the_bucket(stack, customers, table)
 
@@ -84,13 +91,19 @@ def _of_the_ledger(customer: Customer) -> Iterator[str]:
     jobs = [outcome.job for outcome in customer.outcomes.values()]
     if account["granted"] != account["available"] + account["held"] + account["spent"]:
         yield f"{customer.user}: the ledger does not balance: {account}"
-    if {name: account[name] for name in COUNTERS} != {name: sum(entry[name] for entry in entries) for name in COUNTERS}:
+    if {name: account[name] for name in COUNTERS} != {
+        name: sum(entry[name] for entry in entries) for name in COUNTERS
+    }:
         yield f"{customer.user}: the entries do not sum up to {account}"
     if account["held"] or account["in_flight"]:
         yield f"{customer.user}: {account['held']} credits are held and {account['in_flight']} jobs in flight when everything is over"
     if account["spent"] != sum(job["credits"]["charged"] for job in jobs):
         yield f"{customer.user}: {account['spent']} credits are spent, and the jobs charged something else"
-    kinds = Counter((entry["job_id"], "hold" if entry["kind"] == "hold" else "resolution") for entry in entries if entry["job_id"])
+    kinds = Counter(
+        (entry["job_id"], "hold" if entry["kind"] == "hold" else "resolution")
+        for entry in entries
+        if entry["job_id"]
+    )
     for job in jobs:
         if (kinds[job["id"], "hold"], kinds[job["id"], "resolution"]) != (1, 1):
             yield f"{job['id']}: held {kinds[job['id'], 'hold']} times and resolved {kinds[job['id'], 'resolution']} times"
@@ -99,7 +112,9 @@ def _of_the_ledger(customer: Customer) -> Iterator[str]:
 def _entries(customer: Customer) -> Iterator[dict[str, Any]]:
     cursor = None
     while True:
-        page = customer.ask("GET", "/credits/entries", params={"limit": 100, "cursor": cursor}).json()
+        page = customer.ask(
+            "GET", "/credits/entries", params={"limit": 100, "cursor": cursor}
+        ).json()
         yield from page["entries"]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -109,7 +124,11 @@ def _entries(customer: Customer) -> Iterator[dict[str, Any]]:
 def _of_a_job(outcome: Outcome) -> Iterator[str]:
     job, receipt = outcome.job, outcome.job["credits"]
     delivered = len(job["outputs"])
-    if (receipt["held"], receipt["charged"], receipt["refunded"]) != (0, PRICE * delivered, receipt["quoted"] - PRICE * delivered):
+    if (receipt["held"], receipt["charged"], receipt["refunded"]) != (
+        0,
+        PRICE * delivered,
+        receipt["quoted"] - PRICE * delivered,
+    ):
         yield f"{job['id']}: {delivered} outputs were delivered, and the receipt says {receipt}"
     if (job["status"] == "completed") != bool(delivered):
         yield f"{job['id']}: {job['status']} with {delivered} outputs"
@@ -117,7 +136,10 @@ def _of_a_job(outcome: Outcome) -> Iterator[str]:
         yield f"{job['id']}: {delivered} outputs of {receipt['quoted'] // PRICE} were delivered, although the provider made them all"
     if job["status"] == "canceled" and not job["cancel_requested_at"]:
         yield f"{job['id']}: canceled although nobody asked for it"
-    if datetime.fromisoformat(job["finished_at"]) > datetime.fromisoformat(job["deadline_at"]) + ENDED_AFTER_DEADLINE_MAX:
+    if (
+        datetime.fromisoformat(job["finished_at"])
+        > datetime.fromisoformat(job["deadline_at"]) + ENDED_AFTER_DEADLINE_MAX
+    ):
         yield f"{job['id']}: ended at {job['finished_at']}, and its deadline was {job['deadline_at']}"
     yield from (f"a file is missing: {missing}" for missing in outcome.missing_files)
 
@@ -136,10 +158,21 @@ def _of_the_provider(outcome: Outcome, predictions: Sequence[Mapping[str, Any]])
 
 def _of_the_bucket(stack: LocalStack, customers: Sequence[Customer], table: Table) -> Iterator[str]:
     """The bucket holds nothing of a job whose deletion was answered, and nothing that recovery will not purge of one whose invocation was killed."""
-    deletions = {job_id: outcome.deletion for customer in customers for job_id, outcome in customer.outcomes.items() if outcome.deletion}
+    deletions = {
+        job_id: outcome.deletion
+        for customer in customers
+        for job_id, outcome in customer.outcomes.items()
+        if outcome.deletion
+    }
     to_purge = set(table.to_purge())
-    for page in stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=stack.physical_id("MediaBucket")):
+    for page in (
+        stack.client("s3")
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=stack.physical_id("MediaBucket"))
+    ):
         for item in page.get("Contents", []):
             job_id = item["Key"].split("/")[3]
-            if deletions.get(job_id) == HTTPStatus.NO_CONTENT or (job_id in deletions and job_id not in to_purge):
+            if deletions.get(job_id) == HTTPStatus.NO_CONTENT or (
+                job_id in deletions and job_id not in to_purge
+            ):
                 yield f"{item['Key']} was left behind by a deleted job"

@@ -40,7 +40,9 @@ class FaultProfile:
     def __init__(self, stack: LocalStack, *, seed: int, recovery_seconds: float = 10.0) -> None:
         self._stack = stack
         self._dice = random.Random(seed)
-        self._functions = sorted({function.logical_id for function in stack.functions.values()} - _UNTOUCHED)
+        self._functions = sorted(
+            {function.logical_id for function in stack.functions.values()} - _UNTOUCHED
+        )
         self._recovery_seconds = recovery_seconds
         self._over = threading.Event()
         self._recovery = threading.Thread(target=self._recover, daemon=True)
@@ -48,11 +50,20 @@ class FaultProfile:
         self.recoveries_count = 0
 
     def __enter__(self) -> Self:
-        requests.put(f"{self._stack.replicate_url}/faults", json=FAULTS | {"seed": self._dice.randrange(2**31)}, timeout=5).raise_for_status()
+        requests.put(
+            f"{self._stack.replicate_url}/faults",
+            json=FAULTS | {"seed": self._dice.randrange(2**31)},
+            timeout=5,
+        ).raise_for_status()
         self._recovery.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._over.set()
         self._recovery.join()
 

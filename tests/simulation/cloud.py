@@ -17,15 +17,26 @@ from tests.simulation.memory_table import MemoryTable, TableError
 type Service = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 VISIBILITY_SECONDS = TEMPLATE["Resources"]["CallbackQueue"]["Properties"]["VisibilityTimeout"]
-RECEIVES_MAX = TEMPLATE["Resources"]["CallbackQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+RECEIVES_MAX = TEMPLATE["Resources"]["CallbackQueue"]["Properties"]["RedrivePolicy"][
+    "maxReceiveCount"
+]
 
 
 class Cloud:
     """What the stack keeps. `queued` is told of each message that the bus hands on to the callback queue."""
 
-    def __init__(self, event_queue: EventQueue, states: StepFunctions, secrets: Mapping[str, str], queued: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        event_queue: EventQueue,
+        states: StepFunctions,
+        secrets: Mapping[str, str],
+        queued: Callable[[dict[str, Any]], None],
+    ) -> None:
         indexes = {
-            index["IndexName"]: (index["KeySchema"][0]["AttributeName"], index["KeySchema"][1]["AttributeName"])
+            index["IndexName"]: (
+                index["KeySchema"][0]["AttributeName"],
+                index["KeySchema"][1]["AttributeName"],
+            )
             for index in TEMPLATE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]
         }
         self.table = MemoryTable(os.environ["TABLE_NAME"], indexes)
@@ -64,7 +75,14 @@ class Cloud:
             case "DeleteObject":
                 self.objects.pop(request["Key"], None)
             case "ListObjectsV2":
-                return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(request["Prefix"])], "IsTruncated": False}
+                return {
+                    "Contents": [
+                        {"Key": key}
+                        for key in sorted(self.objects)
+                        if key.startswith(request["Prefix"])
+                    ],
+                    "IsTruncated": False,
+                }
             case "DeleteObjects":
                 for each in request["Delete"]["Objects"]:
                     self.objects.pop(each["Key"], None)
@@ -83,7 +101,15 @@ class Cloud:
         if operation != "PutEvents":
             raise KeyError(operation)
         for entry in request["Entries"]:
-            event = {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
+            event = {
+                "source": entry["Source"],
+                "detail-type": entry["DetailType"],
+                "detail": json.loads(entry["Detail"]),
+            }
             self.events.append(event)
-            self._event_queue.at(self._event_queue.now + timedelta(seconds=1), "callback queue", lambda event=event: self._queued(event))  # type: ignore[misc]
+            self._event_queue.at(
+                self._event_queue.now + timedelta(seconds=1),
+                "callback queue",
+                lambda event=event: self._queued(event),  # type: ignore[misc]
+            )
         return {"FailedEntryCount": 0, "Entries": [{} for _ in request["Entries"]]}

@@ -43,12 +43,16 @@ def _rebuilt(container: Typed, path: tuple[Step, ...], value: Typed | None) -> T
     step, rest = path[0], path[1:]
     kind = "L" if isinstance(step, int) else "M"
     if kind not in container:
-        raise InvalidExpression("The document path provided in the update expression is invalid for update")
+        raise InvalidExpression(
+            "The document path provided in the update expression is invalid for update"
+        )
     copy: Any = list(container["L"]) if kind == "L" else dict(container["M"])
     present = step < len(copy) if isinstance(step, int) else step in copy
     if rest:
         if not present:
-            raise InvalidExpression("The document path provided in the update expression is invalid for update")
+            raise InvalidExpression(
+                "The document path provided in the update expression is invalid for update"
+            )
         copy[step] = _rebuilt(copy[step], rest, value)
     elif value is None:
         if present:

@@ -57,7 +57,10 @@ def _started(folder: Path, watchdog: Watchdog) -> tuple[int, subprocess.Popen[by
         process = _spawned(folder, port)
         watchdog.watch(process.pid)
         while process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", port), timeout=1),
+            ):
                 return port, process
             time.sleep(0.02)
         # Somebody else was quicker to take the port.
@@ -67,7 +70,9 @@ def _started(folder: Path, watchdog: Watchdog) -> tuple[int, subprocess.Popen[by
 
 def _spawned(folder: Path, port: int) -> subprocess.Popen[bytes]:
     program = ["java", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
-    with (folder / f"output-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log").open("wb") as output:
+    with (folder / f"output-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log").open(
+        "wb"
+    ) as output:
         return subprocess.Popen(
             [*program, "-inMemory", "-disableTelemetry", "-port", str(port)],
             cwd=folder,

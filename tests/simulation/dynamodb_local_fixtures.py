@@ -40,11 +40,18 @@ def dynamodb_local(request: pytest.FixtureRequest) -> Iterator[Connection]:
         pytest.skip(f"no DynamoDB Local: {missing}")
     with running(folder) as endpoint:
         # Thirty-two threads on a busy machine take their time, and that is not what the races are about.
-        yield Connection(host=endpoint, read_timeout_seconds=60, max_retry_attempts=0, max_pool_connections=THREADS)
+        yield Connection(
+            host=endpoint,
+            read_timeout_seconds=60,
+            max_retry_attempts=0,
+            max_pool_connections=THREADS,
+        )
 
 
 @pytest.fixture
-def dynamodb_table(dynamodb_local: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+def dynamodb_table(
+    dynamodb_local: Connection, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Connection]:
     """The table of the template, empty, with the project's rows connected to it."""
     for row in _ROWS:
         monkeypatch.setattr(row, "_connection", None)
@@ -53,7 +60,9 @@ def dynamodb_table(dynamodb_local: Connection, monkeypatch: pytest.MonkeyPatch) 
     forget_settings()
     properties = TEMPLATE["Resources"]["Table"]["Properties"]
     client: Any = dynamodb_local.client
-    client.create_table(TableName=os.environ["TABLE_NAME"], **{name: properties[name] for name in _TABLE_PROPERTIES})
+    client.create_table(
+        TableName=os.environ["TABLE_NAME"], **{name: properties[name] for name in _TABLE_PROPERTIES}
+    )
     yield dynamodb_local
     client.delete_table(TableName=os.environ["TABLE_NAME"])
     forget_settings()
@@ -77,5 +86,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         REPORTED.extend(f"  {tally}" for tally in tallies)
         rounds = sum(tally.rounds_count for tally in tallies)
         attempts = sum(tally.outcomes.total() for tally in tallies)
-        refused, conflicts, calls = (sum(tally.answers[answer] for tally in tallies) for answer in ("refused", "conflict", "done"))
-        REPORTED.append(f"  in all: {rounds} rounds, {attempts} attempts; {calls} calls done, {refused} refused, {conflicts} conflicts")
+        refused, conflicts, calls = (
+            sum(tally.answers[answer] for tally in tallies)
+            for answer in ("refused", "conflict", "done")
+        )
+        REPORTED.append(
+            f"  in all: {rounds} rounds, {attempts} attempts; {calls} calls done, {refused} refused, {conflicts} conflicts"
+        )

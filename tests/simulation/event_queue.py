@@ -30,11 +30,15 @@ class EventQueue:
         self._coming: list[Due] = []
         self._count = 0
 
-    def after(self, seconds: float, what: str, act: Callable[[], None], *, recurs: bool = False) -> Due:
+    def after(
+        self, seconds: float, what: str, act: Callable[[], None], *, recurs: bool = False
+    ) -> Due:
         """Have something happen this many seconds from now."""
         return self.at(self.now + timedelta(seconds=seconds), what, act, recurs=recurs)
 
-    def at(self, time: datetime, what: str, act: Callable[[], None], *, recurs: bool = False) -> Due:
+    def at(
+        self, time: datetime, what: str, act: Callable[[], None], *, recurs: bool = False
+    ) -> Due:
         """Have something happen at a time, or at once when that is past."""
         self._count += 1
         due = Due(max(time, self.now), self._count, what, act, recurs)
@@ -54,7 +58,9 @@ class EventQueue:
     def next_ones(self) -> list[Due]:
         """Give what is due at the next moment at which anything is, in the order in which it was said."""
         earliest = min((due.at for due in self._coming), default=None)
-        return sorted((due for due in self._coming if due.at == earliest), key=lambda due: due.number)
+        return sorted(
+            (due for due in self._coming if due.at == earliest), key=lambda due: due.number
+        )
 
     def run_next(self, choice: int = 0) -> Due | None:
         """Move to the next moment, and do one of the things that are due there."""

@@ -12,7 +12,15 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
-from tests.simulation.documents import InvalidExpression, Item, Step, Typed, found, with_value, without
+from tests.simulation.documents import (
+    InvalidExpression,
+    Item,
+    Step,
+    Typed,
+    found,
+    with_value,
+    without,
+)
 
 _TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),+\-.\[\]]|[#:]?\w+)")
 _SECTIONS = ("SET", "REMOVE", "ADD", "DELETE")
@@ -125,10 +133,15 @@ class _Reader:
                 low = self.operand()
                 self.take("AND")
                 high = self.operand()
-                return lambda given: _compared(left(given), ">=", low(given)) and _compared(left(given), "<=", high(given))
+                return lambda given: (
+                    _compared(left(given), ">=", low(given))
+                    and _compared(left(given), "<=", high(given))
+                )
             case "IN":
                 choices = self.operands()
-                return lambda given: any(_compared(left(given), "=", choice(given)) for choice in choices)
+                return lambda given: any(
+                    _compared(left(given), "=", choice(given)) for choice in choices
+                )
             case operator:
                 right = self.operand()
                 return lambda given: _compared(left(given), operator, right(given))
@@ -156,7 +169,9 @@ class _Reader:
                 return lambda given: known if (known := path(given)) is not None else instead(given)
             case "list_append":
                 first, second = self.arguments("list_append", 2)
-                return lambda given: {"L": [*_needed(first(given))["L"], *_needed(second(given))["L"]]}
+                return lambda given: {
+                    "L": [*_needed(first(given))["L"], *_needed(second(given))["L"]]
+                }
             case token if token.startswith(":"):
                 self.take()
                 return lambda given: given.values[token]
@@ -192,7 +207,12 @@ class _Reader:
                 return lambda given, item: without(item, _resolved(path, given))
             case "ADD":
                 added = self.operand()
-                return _setting(path, lambda given: _plus(found(given.item, _resolved(path, given)) or {"N": "0"}, "+", added(given)))
+                return _setting(
+                    path,
+                    lambda given: _plus(
+                        found(given.item, _resolved(path, given)) or {"N": "0"}, "+", added(given)
+                    ),
+                )
         raise InvalidExpression(f"{self.text}: {section}")
 
     def sum(self) -> Operand:
@@ -212,7 +232,11 @@ def _both(left: Condition, right: Condition) -> Condition:
 
 
 def _begins(whole: Operand, part: Operand) -> Condition:
-    return lambda given: (text := whole(given)) is not None and "S" in text and text["S"].startswith(_needed(part(given))["S"])
+    return lambda given: (
+        (text := whole(given)) is not None
+        and "S" in text
+        and text["S"].startswith(_needed(part(given))["S"])
+    )
 
 
 def _contains(whole: Operand, part: Operand) -> Condition:
@@ -264,9 +288,14 @@ def _plus(left: Typed | None, sign: str, right: Typed | None) -> Typed:
 
 def _needed(value: Typed | None) -> Typed:
     if value is None:
-        raise InvalidExpression("The provided expression refers to an attribute that does not exist in the item")
+        raise InvalidExpression(
+            "The provided expression refers to an attribute that does not exist in the item"
+        )
     return value
 
 
 def _resolved(path: tuple[Step, ...], given: Given) -> tuple[Step, ...]:
-    return tuple(given.names[step] if isinstance(step, str) and step.startswith("#") else step for step in path)
+    return tuple(
+        given.names[step] if isinstance(step, str) and step.startswith("#") else step
+        for step in path
+    )

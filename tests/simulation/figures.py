@@ -30,4 +30,9 @@ class Figures(Counter[str]):
         return ", ".join(f"{count:,} {name}" for name, count in self.items())
 
 
-_NAMES = {Kind.KILL: "crashes", Kind.ERROR: "conflicts and errors of AWS", Kind.PAUSE: "pauses", Kind.REPEAT: "calls repeated by the client"}
+_NAMES = {
+    Kind.KILL: "crashes",
+    Kind.ERROR: "conflicts and errors of AWS",
+    Kind.PAUSE: "pauses",
+    Kind.REPEAT: "calls repeated by the client",
+}

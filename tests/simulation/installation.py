@@ -35,7 +35,11 @@ from tests.simulation.replicate_model import BASE_URL, DELIVERY_HOST
 if TYPE_CHECKING:
     from tests.simulation.environment import Environment
 
-FUNCTIONS = {folder_of(name): name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"}
+FUNCTIONS = {
+    folder_of(name): name
+    for name, resource in TEMPLATE["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
 PUBLIC_URL = "https://darkroom.test"
 _VARIABLES = {
     "PUBLIC_URL": PUBLIC_URL,
@@ -100,14 +104,25 @@ def _virtual_modules() -> dict[ModuleType, Any]:
         found: bytes = draw.randbytes(count)
         return found
 
-    virtual_time = SimpleNamespace(time=_seconds, monotonic=_seconds, time_ns=lambda: int(_seconds() * 1e9), sleep=lambda _: None)
-    secret = SimpleNamespace(token_hex=lambda count: some_bytes(count).hex(), token_bytes=some_bytes, randbits=bits)
+    virtual_time = SimpleNamespace(
+        time=_seconds,
+        monotonic=_seconds,
+        time_ns=lambda: int(_seconds() * 1e9),
+        sleep=lambda _: None,
+    )
+    secret = SimpleNamespace(
+        token_hex=lambda count: some_bytes(count).hex(), token_bytes=some_bytes, randbits=bits
+    )
     return {time: virtual_time, random: draw, secrets: secret}
 
 
 @cache
 def _replaced_modules() -> tuple[tuple[ModuleType, str, Any], ...]:
-    ours = [module for name, module in list(sys.modules.items()) if name.startswith(("darkroom.", "functions."))]
+    ours = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith(("darkroom.", "functions."))
+    ]
     return tuple(
         (module, name, _virtual_modules()[value])
         for module in (*ours, uuid6)
@@ -123,9 +138,21 @@ def _seconds() -> float:
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield clock, "now", lambda: _Current.environment.event_queue.now
     yield standardwebhooks.webhooks, "datetime", _VirtualDatetime
-    yield botocore.client.BaseClient, "_make_api_call", lambda client, operation, request: _aws(_Current.environment, client, operation, request)
-    yield httpx.HTTPTransport, "handle_request", lambda _, request: _provider(_Current.environment, request)
-    yield requests.adapters.HTTPAdapter, "send", lambda _, request, **__: _http(_Current.environment, request)
+    yield (
+        botocore.client.BaseClient,
+        "_make_api_call",
+        lambda client, operation, request: _aws(_Current.environment, client, operation, request),
+    )
+    yield (
+        httpx.HTTPTransport,
+        "handle_request",
+        lambda _, request: _provider(_Current.environment, request),
+    )
+    yield (
+        requests.adapters.HTTPAdapter,
+        "send",
+        lambda _, request, **__: _http(_Current.environment, request),
+    )
     yield uuid6, "_last_v7_timestamp", None
     yield from _replaced_modules()
 
@@ -156,14 +183,21 @@ def _aws(environment: Environment, client: Any, operation: str, request: Any) ->
         if operation != "TransactWriteItems":
             return error("ThrottlingException", {})
         others = [{"Code": "None"} for _ in request["TransactItems"][len(fault.reasons) :]]
-        return error(fault.code, {"CancellationReasons": [*({"Code": reason} for reason in fault.reasons), *others]})
+        return error(
+            fault.code,
+            {"CancellationReasons": [*({"Code": reason} for reason in fault.reasons), *others]},
+        )
 
     return environment.external(Request(f"{service}.{operation}", perform, failed, request))
 
 
 def _provider(environment: Environment, request: httpx.Request) -> httpx.Response:
     def failed(fault: Fault) -> Exception:
-        return httpx.ReadTimeout("no answer", request=request) if fault.after else httpx.ConnectError("refused", request=request)
+        return (
+            httpx.ReadTimeout("no answer", request=request)
+            if fault.after
+            else httpx.ConnectError("refused", request=request)
+        )
 
     name = f"provider {request.method} {'/'.join(part for part in request.url.path.split('/')[2:] if not part.startswith(('p0', 'task-')))}"
     provider = environment.runway if request.url.host == RUNWAY_HOST else environment.replicate
@@ -176,12 +210,22 @@ def _http(environment: Environment, request: requests.PreparedRequest) -> reques
         if WEBUI_HOST in url:
             status, body = webui_answer(request)
         elif DELIVERY_HOST in url:
-            status, body = (200, file) if (file := environment.runway.file(url)) else environment.replicate.file(url)
+            status, body = (
+                (200, file)
+                if (file := environment.runway.file(url))
+                else environment.replicate.file(url)
+            )
         else:
             status, body = environment.called_back(request)
         return _response(request, status, body)
 
-    return environment.external(Request(f"http {request.method}", perform, lambda _: requests.exceptions.ConnectionError("no answer")))
+    return environment.external(
+        Request(
+            f"http {request.method}",
+            perform,
+            lambda _: requests.exceptions.ConnectionError("no answer"),
+        )
+    )
 
 
 def _response(request: requests.PreparedRequest, status: int, body: bytes) -> requests.Response:

@@ -26,22 +26,45 @@ type Fail = Callable[[str, str], None]
 _LAMBDA = "arn:aws:states:::lambda:invoke"
 _CALLBACK = ".waitForTaskToken"
 _KEYS = {
-    "Task": {"Resource", "TimeoutSeconds", "TimeoutSecondsPath", "Parameters", "ResultSelector", "ResultPath", "Retry", "Catch", "Next", "End"},
+    "Task": {
+        "Resource",
+        "TimeoutSeconds",
+        "TimeoutSecondsPath",
+        "Parameters",
+        "ResultSelector",
+        "ResultPath",
+        "Retry",
+        "Catch",
+        "Next",
+        "End",
+    },
     "Pass": {"Parameters", "Next"},
     "Wait": {"TimestampPath", "Next"},
     "Choice": {"Choices", "Default"},
     "Succeed": set[str](),
     "Fail": {"Error", "Cause"},
 }
-_RETRY_KEYS = {"ErrorEquals", "IntervalSeconds", "BackoffRate", "MaxAttempts", "MaxDelaySeconds", "JitterStrategy", "Comment"}
+_RETRY_KEYS = {
+    "ErrorEquals",
+    "IntervalSeconds",
+    "BackoffRate",
+    "MaxAttempts",
+    "MaxDelaySeconds",
+    "JitterStrategy",
+    "Comment",
+}
 
 
 @cache
 def deployed_definition() -> dict[str, Any]:
     """Read the workflow as it will be deployed, with the functions' folders for their ARNs."""
     substitutions = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
-    folders = {key: folder_of(value["Ref"].removesuffix(".Alias")) for key, value in substitutions.items()}
-    text = re.sub(r"\$\{(\w+)\}", lambda match: folders[match[1]], (ROOT / "workflow.asl.yaml").read_text())
+    folders = {
+        key: folder_of(value["Ref"].removesuffix(".Alias")) for key, value in substitutions.items()
+    }
+    text = re.sub(
+        r"\$\{(\w+)\}", lambda match: folders[match[1]], (ROOT / "workflow.asl.yaml").read_text()
+    )
     return checked(yaml_parse(text))
 
 
@@ -50,7 +73,12 @@ def checked(definition: dict[str, Any]) -> dict[str, Any]:
     for name, state in definition["States"].items():
         unknown = state.keys() - _KEYS.get(state["Type"], set()) - {"Type", "Comment"}
         retries = {key for retry in state.get("Retry", []) for key in retry} - _RETRY_KEYS
-        if state["Type"] not in _KEYS or unknown or retries or state.get("Resource", _LAMBDA) not in (_LAMBDA, _LAMBDA + _CALLBACK):
+        if (
+            state["Type"] not in _KEYS
+            or unknown
+            or retries
+            or state.get("Resource", _LAMBDA) not in (_LAMBDA, _LAMBDA + _CALLBACK)
+        ):
             raise NotImplementedError(f"{name}: {unknown | retries or state}")
     return definition
 
@@ -88,7 +116,12 @@ class Execution:
 class StepFunctions:
     """The service, with the one state machine. `invoke` starts a function and is told by a callback, once, how that ended."""
 
-    def __init__(self, event_queue: EventQueue, rng: Random, invoke: Callable[[str, Any, Callable[[Any], None], Fail], None]) -> None:
+    def __init__(
+        self,
+        event_queue: EventQueue,
+        rng: Random,
+        invoke: Callable[[str, Any, Callable[[Any], None], Fail], None],
+    ) -> None:
         self.executions: dict[str, Execution] = {}
         self._event_queue = event_queue
         self._rng = rng
@@ -106,7 +139,12 @@ class StepFunctions:
             case "DescribeExecution":
                 execution = self._named(request["executionArn"])
                 stopped = {"stopDate": execution.stopped_at} if execution.stopped_at else {}
-                return {"executionArn": request["executionArn"], "name": execution.name, "status": execution.status, **stopped}
+                return {
+                    "executionArn": request["executionArn"],
+                    "name": execution.name,
+                    "status": execution.status,
+                    **stopped,
+                }
             case "StopExecution":
                 self.stop(self._named(request["executionArn"]), "ABORTED")
                 return {"stopDate": self._event_queue.now}
@@ -148,14 +186,23 @@ class StepFunctions:
             self._event_queue.call_off(execution.current.timeout)
             execution.current = None
 
-    def _enter_soon(self, execution: Execution, state: str, data: Any, *, at: datetime | None = None) -> None:
+    def _enter_soon(
+        self, execution: Execution, state: str, data: Any, *, at: datetime | None = None
+    ) -> None:
         def enter() -> None:
             if execution.is_running:
-                execution.state, execution.data, execution.entered_at, execution.retries = state, data, self._event_queue.now, {}
+                execution.state, execution.data, execution.entered_at, execution.retries = (
+                    state,
+                    data,
+                    self._event_queue.now,
+                    {},
+                )
                 execution.passed.append(state)
                 self._do(execution, self._states[state])
 
-        self._event_queue.at(at or self._event_queue.now, f"{execution.name[-6:]} enters {state}", enter)
+        self._event_queue.at(
+            at or self._event_queue.now, f"{execution.name[-6:]} enters {state}", enter
+        )
 
     def _do(self, execution: Execution, state: dict[str, Any]) -> None:
         data = execution.data
@@ -165,7 +212,12 @@ class StepFunctions:
             case "Pass":
                 self._enter_soon(execution, state["Next"], filled(state["Parameters"], data, {}))
             case "Wait":
-                self._enter_soon(execution, state["Next"], data, at=datetime.fromisoformat(found(state["TimestampPath"], data)))
+                self._enter_soon(
+                    execution,
+                    state["Next"],
+                    data,
+                    at=datetime.fromisoformat(found(state["TimestampPath"], data)),
+                )
             case "Choice":
                 taken = (choice for choice in state["Choices"] if _applies(choice, data))
                 self._enter_soon(execution, next(taken, {"Next": state["Default"]})["Next"], data)
@@ -180,11 +232,16 @@ class StepFunctions:
         self._tokens[attempt.token] = execution, attempt
         seconds = state.get("TimeoutSeconds") or found(state["TimeoutSecondsPath"], execution.data)
         attempt.timeout = self._event_queue.after(
-            seconds, f"{execution.name[-6:]} times out in {execution.state}", lambda: self._task_failed(execution, attempt, "States.Timeout", "")
+            seconds,
+            f"{execution.name[-6:]} times out in {execution.state}",
+            lambda: self._task_failed(execution, attempt, "States.Timeout", ""),
         )
         assert execution.entered_at
         entered_at = execution.entered_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        context = {"Task": {"Token": attempt.token}, "State": {"EnteredTime": entered_at, "RetryCount": sum(execution.retries.values())}}
+        context = {
+            "Task": {"Token": attempt.token},
+            "State": {"EnteredTime": entered_at, "RetryCount": sum(execution.retries.values())},
+        }
         parameters = filled(state["Parameters"], execution.data, context)
         waits = state["Resource"].endswith(_CALLBACK)
 
@@ -192,7 +249,12 @@ class StepFunctions:
             if not waits:
                 self._task_succeeded(execution, attempt, {"Payload": result, "StatusCode": 200})
 
-        self._invoke(parameters["FunctionName"], parameters["Payload"], returned, lambda error, cause: self._task_failed(execution, attempt, error, cause))
+        self._invoke(
+            parameters["FunctionName"],
+            parameters["Payload"],
+            returned,
+            lambda error, cause: self._task_failed(execution, attempt, error, cause),
+        )
 
     def _task_succeeded(self, execution: Execution, attempt: Try, result: Any) -> None:
         if not attempt.is_current:
@@ -200,7 +262,9 @@ class StepFunctions:
         state = self._states[execution.state]
         self._leave(execution)
         try:
-            selected = filled(state["ResultSelector"], result, {}) if "ResultSelector" in state else result
+            selected = (
+                filled(state["ResultSelector"], result, {}) if "ResultSelector" in state else result
+            )
         except LookupError:
             # A path that leads nowhere fails the execution, and nothing catches it.
             execution.error = "States.Runtime"
@@ -227,26 +291,45 @@ class StepFunctions:
                 break
         for catch in state.get("Catch", []):
             if any(_matches(error, name) for name in catch["ErrorEquals"]):
-                self._enter_soon(execution, catch["Next"], placed(execution.data, catch["ResultPath"], {"Error": error, "Cause": cause}))
+                self._enter_soon(
+                    execution,
+                    catch["Next"],
+                    placed(execution.data, catch["ResultPath"], {"Error": error, "Cause": cause}),
+                )
                 return
         execution.error = error
         self.stop(execution, "FAILED")
 
-    def _retry(self, execution: Execution, state: dict[str, Any], retry: Mapping[str, Any], used: int) -> None:
-        seconds = min(retry.get("IntervalSeconds", 1) * retry.get("BackoffRate", 2.0) ** used, retry.get("MaxDelaySeconds", 86_400))
+    def _retry(
+        self, execution: Execution, state: dict[str, Any], retry: Mapping[str, Any], used: int
+    ) -> None:
+        seconds = min(
+            retry.get("IntervalSeconds", 1) * retry.get("BackoffRate", 2.0) ** used,
+            retry.get("MaxDelaySeconds", 86_400),
+        )
         if retry.get("JitterStrategy") == "FULL":
             seconds = self._rng.uniform(0, seconds)
         entered_at = execution.entered_at
 
         def again() -> None:
-            if execution.is_running and execution.entered_at == entered_at and execution.current is None:
+            if (
+                execution.is_running
+                and execution.entered_at == entered_at
+                and execution.current is None
+            ):
                 self._try(execution, state)
 
-        self._event_queue.at(self._event_queue.now + timedelta(seconds=seconds), f"{execution.name[-6:]} retries {execution.state}", again)
+        self._event_queue.at(
+            self._event_queue.now + timedelta(seconds=seconds),
+            f"{execution.name[-6:]} retries {execution.state}",
+            again,
+        )
 
 
 def _matches(error: str, name: str) -> bool:
-    return name in (error, "States.ALL") or (name == "States.TaskFailed" and error != "States.Timeout")
+    return name in (error, "States.ALL") or (
+        name == "States.TaskFailed" and error != "States.Timeout"
+    )
 
 
 def _applies(choice: Mapping[str, Any], data: Any) -> bool:

@@ -20,7 +20,14 @@ _EVENT_OF_ROUTER = ("current_event", "lambda_context")
 class Invocation:
     """One invocation. It is cold: it knows no secret yet."""
 
-    def __init__(self, function: str, event: Any, number: int, fault_at: Callable[[Call], Fault | None], seconds_left: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        function: str,
+        event: Any,
+        number: int,
+        fault_at: Callable[[Call], Fault | None],
+        seconds_left: Callable[[], float],
+    ) -> None:
         self.function = function
         self.event = event
         self.number = number
@@ -31,7 +38,9 @@ class Invocation:
         self.is_over = False
         self.pause_seconds = 0.0
         self._fault_at = fault_at
-        self._context = SimpleNamespace(**vars(CONTEXT) | {"get_remaining_time_in_millis": lambda: int(seconds_left() * 1000)})
+        self._context = SimpleNamespace(
+            **vars(CONTEXT) | {"get_remaining_time_in_millis": lambda: int(seconds_left() * 1000)}
+        )
         self._is_dead = False
         self._router: dict[str, Any] = {}
         self._may_go = threading.Semaphore(0)

@@ -56,11 +56,17 @@ class MemoryTable:
         writes = [next(iter(member.items())) for member in request["TransactItems"]]
         keys = [_key_of(write.get("Key") or write["Item"]) for _, write in writes]
         if len(set(keys)) < len(keys):
-            raise TableError("ValidationException", Message="Transaction request cannot include multiple operations on one item")
+            raise TableError(
+                "ValidationException",
+                Message="Transaction request cannot include multiple operations on one item",
+            )
         reasons = [self._reason(write, key) for (_, write), key in zip(writes, keys, strict=True)]
         if any(reason["Code"] != "None" for reason in reasons):
             raise TableError("TransactionCanceledException", CancellationReasons=reasons)
-        for key, item in [(key, self._after(kind, write, key)) for (kind, write), key in zip(writes, keys, strict=True)]:
+        for key, item in [
+            (key, self._after(kind, write, key))
+            for (kind, write), key in zip(writes, keys, strict=True)
+        ]:
             self._put(key, item)
         return {}
 
@@ -68,27 +74,50 @@ class MemoryTable:
         self._check(request)
         index = request.get("IndexName")
         sort_key = self.indexes[index][1] if index else "sk"
-        matching = [key for key, item in self._in(index) if satisfies(request["KeyConditionExpression"], _given(request, item))]
-        matching.sort(key=lambda key: (self.items[key][sort_key]["S"], key), reverse=not request.get("ScanIndexForward", True))
+        matching = [
+            key
+            for key, item in self._in(index)
+            if satisfies(request["KeyConditionExpression"], _given(request, item))
+        ]
+        matching.sort(
+            key=lambda key: (self.items[key][sort_key]["S"], key),
+            reverse=not request.get("ScanIndexForward", True),
+        )
         return self._page(request, matching, index)
 
     def scan(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._check(request)
         return self._page(request, sorted(self.items), None)
 
-    def _page(self, request: Mapping[str, Any], keys: list[Key], index: str | None) -> dict[str, Any]:
+    def _page(
+        self, request: Mapping[str, Any], keys: list[Key], index: str | None
+    ) -> dict[str, Any]:
         if start := request.get("ExclusiveStartKey"):
-            keys = keys[keys.index(_key_of(start)) + 1 :] if _key_of(start) in keys else [key for key in keys if _is_after(key, start, request)]
+            keys = (
+                keys[keys.index(_key_of(start)) + 1 :]
+                if _key_of(start) in keys
+                else [key for key in keys if _is_after(key, start, request)]
+            )
         looked_at = keys[: request.get("Limit")]
-        passed = [self.items[key] for key in looked_at if satisfies(request.get("FilterExpression"), _given(request, self.items[key]))]
-        answer = {"Items": [self._projected(item, index) for item in passed], "Count": len(passed), "ScannedCount": len(looked_at)}
+        passed = [
+            self.items[key]
+            for key in looked_at
+            if satisfies(request.get("FilterExpression"), _given(request, self.items[key]))
+        ]
+        answer = {
+            "Items": [self._projected(item, index) for item in passed],
+            "Count": len(passed),
+            "ScannedCount": len(looked_at),
+        }
         if len(looked_at) < len(keys):
             answer["LastEvaluatedKey"] = self._keys_alone(self.items[looked_at[-1]], index)
         return answer
 
     def _in(self, index: str | None) -> Iterator[tuple[Key, Item]]:
         keys = self.indexes[index] if index else ()
-        return ((key, item) for key, item in self.items.items() if all(name in item for name in keys))
+        return (
+            (key, item) for key, item in self.items.items() if all(name in item for name in keys)
+        )
 
     def _projected(self, item: Item, index: str | None) -> Item:
         return self._keys_alone(item, index) if index else item
@@ -112,7 +141,9 @@ class MemoryTable:
         if satisfies(write.get("ConditionExpression"), _given(write, item)):
             return {"Code": "None"}
         shows_item = item and write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-        return {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"} | ({"Item": item} if shows_item else {})
+        return {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"} | (
+            {"Item": item} if shows_item else {}
+        )
 
     def _after(self, kind: str, write: Mapping[str, Any], key: Key) -> Item | None:
         match kind:
@@ -121,7 +152,11 @@ class MemoryTable:
                 return item
             case "Update":
                 before = self.items.get(key) or {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
-                return updated(write["UpdateExpression"], _given(write, before)) if "UpdateExpression" in write else before
+                return (
+                    updated(write["UpdateExpression"], _given(write, before))
+                    if "UpdateExpression" in write
+                    else before
+                )
             case "Delete":
                 return None
             case "ConditionCheck":
@@ -155,7 +190,11 @@ def _key_of(attributes: Mapping[str, Any]) -> Key:
 
 
 def _given(request: Mapping[str, Any], item: Item) -> Given:
-    return Given(item, request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {}))
+    return Given(
+        item,
+        request.get("ExpressionAttributeNames", {}),
+        request.get("ExpressionAttributeValues", {}),
+    )
 
 
 def _is_after(key: Key, start: Mapping[str, Any], request: Mapping[str, Any]) -> bool:

@@ -47,12 +47,22 @@ class Runway:
             task.is_deleted = True
             return httpx.Response(204)
         is_done = self._event_queue.now >= task.done_at
-        document: dict[str, Any] = {"id": task_id, "status": "SUCCEEDED" if is_done else "RUNNING", "createdAt": "2026-01-02T12:00:00Z"}
-        return httpx.Response(200, json=document | ({"output": [f"http://{DELIVERY_HOST}/{task_id}/0.png"]} if is_done else {}))
+        document: dict[str, Any] = {
+            "id": task_id,
+            "status": "SUCCEEDED" if is_done else "RUNNING",
+            "createdAt": "2026-01-02T12:00:00Z",
+        }
+        return httpx.Response(
+            200,
+            json=document
+            | ({"output": [f"http://{DELIVERY_HOST}/{task_id}/0.png"]} if is_done else {}),
+        )
 
     def file(self, url: str) -> bytes | None:
         """Give the file of a task; None for a URL that is of no task."""
-        return small_image() if urlsplit(url).path.strip("/").partition("/")[0] in self.tasks else None
+        return (
+            small_image() if urlsplit(url).path.strip("/").partition("/")[0] in self.tasks else None
+        )
 
 
 def webui_answer(request: requests.PreparedRequest) -> tuple[int, bytes]:

@@ -24,7 +24,12 @@ def filled(template: Any, data: Any, context: Mapping[str, Any]) -> Any:
     """Fill in a payload template: keys that end in `.$` have paths, context paths or the one known intrinsic function for values."""
     if not isinstance(template, dict):
         return template
-    return {key.removesuffix(".$"): _evaluated(value, data, context) if key.endswith(".$") else filled(value, data, context) for key, value in template.items()}
+    return {
+        key.removesuffix(".$"): _evaluated(value, data, context)
+        if key.endswith(".$")
+        else filled(value, data, context)
+        for key, value in template.items()
+    }
 
 
 def placed(data: Any, path: str | None, result: Any) -> Any:

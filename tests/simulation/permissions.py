@@ -37,21 +37,36 @@ def requests_of(call: Call) -> Iterator[Request]:
     """Name what IAM is asked for by a call. A call of a provider's API, or of a user's URL, asks it for nothing."""
     match call.name.split("."):
         case ["dynamodb", "TransactWriteItems"]:
-            yield from ((f"dynamodb:{kind}Item", '"Table"', None) for write in call.document["TransactItems"] for kind in write)
+            yield from (
+                (f"dynamodb:{kind}Item", '"Table"', None)
+                for write in call.document["TransactItems"]
+                for kind in write
+            )
         case ["dynamodb", "Query"] if "IndexName" in call.document:
             yield "dynamodb:Query", f"${{Table.Arn}}/index/{call.document['IndexName']}", None
         case ["dynamodb", operation]:
-            yield f"dynamodb:{operation}", '"Table"', call.document["Item"]["pk"]["S"] if "Item" in call.document else None
+            yield (
+                f"dynamodb:{operation}",
+                '"Table"',
+                call.document["Item"]["pk"]["S"] if "Item" in call.document else None,
+            )
         case ["s3", "ListObjectsV2"]:
             yield "s3:ListBucket", '"MediaBucket"', None
         case ["s3", "GetObject" | "PutObject" | "DeleteObject" as operation]:
             yield f"s3:{operation}", _objects(call.document["Key"]), None
         case ["s3", "DeleteObjects"]:
-            yield from (("s3:DeleteObject", _objects(each["Key"]), None) for each in call.document["Delete"]["Objects"])
+            yield from (
+                ("s3:DeleteObject", _objects(each["Key"]), None)
+                for each in call.document["Delete"]["Objects"]
+            )
         case ["secretsmanager", operation]:
             yield f"secretsmanager:{operation}", _SECRETS[call.document["SecretId"]], None
         case ["stepfunctions", operation]:
-            yield f"states:{operation}", _EXECUTIONS if operation in _OF_EXECUTIONS else _STATE_MACHINE, None
+            yield (
+                f"states:{operation}",
+                _EXECUTIONS if operation in _OF_EXECUTIONS else _STATE_MACHINE,
+                None,
+            )
         case ["events", operation]:
             yield f"events:{operation}", ":event-bus/${EventBus}", None
         case _:
@@ -85,5 +100,9 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def _leading_keys(statement: Mapping[str, Any]) -> list[str]:
-    keys: list[str] = statement.get("Condition", {}).get("ForAllValues:StringEquals", {}).get("dynamodb:LeadingKeys", [])
+    keys: list[str] = (
+        statement.get("Condition", {})
+        .get("ForAllValues:StringEquals", {})
+        .get("dynamodb:LeadingKeys", [])
+    )
     return keys

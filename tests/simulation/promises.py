@@ -53,7 +53,10 @@ class Promises:
         for name, partition in accounts.items():
             broken += (f"{name}: {fault}" for fault in self._in_account(partition))
             for job_id, job in partition.jobs.items():
-                broken += (f"{name}/{job_id}: {fault}" for fault in self._in_job(job_id, job, predictions, in_time=in_time))
+                broken += (
+                    f"{name}/{job_id}: {fault}"
+                    for fault in self._in_job(job_id, job, predictions, in_time=in_time)
+                )
         broken += self._in_bucket(accounts)
         broken += self._in_slots(accounts)
         if broken:
@@ -64,21 +67,50 @@ class Promises:
         self.check()
         environment = self._environment
         accounts = self._records.accounts(environment.cloud.table.items)
-        jobs = {job_id: job for partition in accounts.values() for job_id, job in partition.jobs.items()}
-        broken = [f"{job_id} is {job['status']}" for job_id, job in jobs.items() if job["status"] not in FINAL]
-        broken += [f"{name} has {partition.marks} not purged" for name, partition in accounts.items() if partition.marks]
-        broken += [f"slot {slot['sk']} is held by {slot['holder']}" for slot in self._records.slots()]
-        broken += [f"{each.id} runs still" for each in environment.replicate.predictions.values() if each.completed_at is None]
-        broken += [f"{each.name} runs still" for each in environment.states.executions.values() if each.is_running]
-        broken += forbidden(call for invocation in environment.invocations for call in invocation.calls)
-        called_back = {json.loads(request.body or "")["data"]["id"]: json.loads(request.body or "")["data"]["status"] for request in environment.callbacks}
+        jobs = {
+            job_id: job for partition in accounts.values() for job_id, job in partition.jobs.items()
+        }
+        broken = [
+            f"{job_id} is {job['status']}"
+            for job_id, job in jobs.items()
+            if job["status"] not in FINAL
+        ]
+        broken += [
+            f"{name} has {partition.marks} not purged"
+            for name, partition in accounts.items()
+            if partition.marks
+        ]
+        broken += [
+            f"slot {slot['sk']} is held by {slot['holder']}" for slot in self._records.slots()
+        ]
+        broken += [
+            f"{each.id} runs still"
+            for each in environment.replicate.predictions.values()
+            if each.completed_at is None
+        ]
+        broken += [
+            f"{each.name} runs still"
+            for each in environment.states.executions.values()
+            if each.is_running
+        ]
+        broken += forbidden(
+            call for invocation in environment.invocations for call in invocation.calls
+        )
+        called_back = {
+            json.loads(request.body or "")["data"]["id"]: json.loads(request.body or "")["data"][
+                "status"
+            ]
+            for request in environment.callbacks
+        }
         broken += (
             f"{job_id} is {job['status']}, and its owner was told {called_back.get(job_id)}"
             for job_id, job in jobs.items()
             if "callback_url" in job and called_back.get(job_id) != job["status"]
         )
         for name in accounts:
-            found = audit_accounts.audit(f"ACCOUNT#{name.replace('/', '#')}", now=environment.event_queue.now)
+            found = audit_accounts.audit(
+                f"ACCOUNT#{name.replace('/', '#')}", now=environment.event_queue.now
+            )
             broken += (f"the audit of {name} finds {mismatch}" for mismatch in found.mismatches)
         if broken:
             raise BrokenPromise("\n".join(broken))
@@ -90,14 +122,25 @@ class Promises:
     def _in_account(self, partition: Partition) -> Iterator[str]:
         records = partition.balance or {}
         counters = {name: records.get(name, 0) for name in COUNTERS}
-        if counters["granted"] != counters["available"] + counters["held"] + counters["spent"] or min(counters.values()) < 0:
+        if (
+            counters["granted"] != counters["available"] + counters["held"] + counters["spent"]
+            or min(counters.values()) < 0
+        ):
             yield f"the ledger does not balance: {counters}"
-        if (sums := {name: sum(entry.get(name, 0) for entry in partition.entries.values()) for name in COUNTERS}) != counters:
+        if (
+            sums := {
+                name: sum(entry.get(name, 0) for entry in partition.entries.values())
+                for name in COUNTERS
+            }
+        ) != counters:
             yield f"the entries make {sums}, the ledger says {counters}"
         open_jobs = [job for job in partition.jobs.values() if job["status"] not in FINAL]
         if counters["held"] != sum(job["held"] for job in partition.jobs.values()):
             yield f"{counters['held']} are held, and the jobs hold {[job['held'] for job in open_jobs]}"
-        if (records.get("in_flight", 0), records.get("jobs_total", 0)) != (len(open_jobs), len(partition.jobs)):
+        if (records.get("in_flight", 0), records.get("jobs_total", 0)) != (
+            len(open_jobs),
+            len(partition.jobs),
+        ):
             yield f"{records.get('in_flight')} of {records.get('jobs_total')} jobs are said to be in flight, {len(open_jobs)} of {len(partition.jobs)} are"
         yield from self._in_entries(partition)
 
@@ -107,14 +150,25 @@ class Promises:
             if self._entries.setdefault(entry_id, entry) != entry:
                 yield f"entry {entry_id} was changed"
             if "job_id" in entry:
-                kinds[entry["job_id"]]["resolved" if entry["kind"] in _RESOLVING else entry["kind"]] += 1
+                kinds[entry["job_id"]][
+                    "resolved" if entry["kind"] in _RESOLVING else entry["kind"]
+                ] += 1
         for job_id in kinds.keys() | partition.jobs.keys():
             status = partition.jobs[job_id]["status"] if job_id in partition.jobs else "deleted"
-            wanted = {"hold": 1} if status in ("pending", "processing") else {"hold": 1, "resolved": 1}
+            wanted = (
+                {"hold": 1} if status in ("pending", "processing") else {"hold": 1, "resolved": 1}
+            )
             if kinds[job_id] != wanted:
                 yield f"a job that is {status} has the entries {dict(kinds[job_id])}"
 
-    def _in_job(self, job_id: str, job: Mapping[str, Any], predictions: Mapping[str, list[Prediction]], *, in_time: bool) -> Iterator[str]:
+    def _in_job(
+        self,
+        job_id: str,
+        job: Mapping[str, Any],
+        predictions: Mapping[str, list[Prediction]],
+        *,
+        in_time: bool,
+    ) -> Iterator[str]:
         if job["provider"] == "replicate":
             # What the other providers made carries no nonce to know it by.
             yield from self._in_attempts(job, predictions)
@@ -132,13 +186,23 @@ class Promises:
         if self._final.setdefault(job_id, lasting) != lasting:
             yield f"was final and changed from {self._final[job_id]} to {lasting}"
         yield from self._in_receipt(job)
-        storing_at, canceled_at = moment(job.get("storing_at")), moment(job.get("cancel_requested_at"))
-        if canceled_at and (storing_at is None or canceled_at < storing_at) and job["status"] != "canceled":
+        storing_at, canceled_at = (
+            moment(job.get("storing_at")),
+            moment(job.get("cancel_requested_at")),
+        )
+        if (
+            canceled_at
+            and (storing_at is None or canceled_at < storing_at)
+            and job["status"] != "canceled"
+        ):
             yield f"was canceled at {canceled_at}, before storing began ({storing_at}), and is {job['status']}"
         if job["status"] == "canceled" and canceled_at is None:
             yield "is canceled, and nobody asked for it"
         for output in job["outputs"]:
-            if missing := {output["key"], output.get("thumbnail_key", output["key"])} - self._environment.cloud.objects.keys():
+            if (
+                missing := {output["key"], output.get("thumbnail_key", output["key"])}
+                - self._environment.cloud.objects.keys()
+            ):
                 yield f"has ended, and its objects {missing} are not in the bucket"
         if job.get("check_queue") != "open" and job["status"] not in self._announced[job_id]:
             yield "has ended and left the open jobs, and nobody was told"
@@ -146,16 +210,22 @@ class Promises:
             yield f"is {job['status']} and was announced as {self._announced[job_id]}"
 
     def _in_receipt(self, job: Mapping[str, Any]) -> Iterator[str]:
-        delivered = len({output["number"] for output in job["outputs"]} & set(range(job["outputs_count"])))
+        delivered = len(
+            {output["number"] for output in job["outputs"]} & set(range(job["outputs_count"]))
+        )
         if delivered < len(job["outputs"]):
             yield f"has an output twice, or one that was not asked for: {job['outputs']}"
         charged = job["quoted"] * delivered // job["outputs_count"]
         if (job["held"], job["charged"], job["refunded"]) != (0, charged, job["quoted"] - charged):
             yield f"delivered {delivered} of {job['outputs_count']} for {job['quoted']}, and the receipt is {job}"
-        if (job["status"] == "completed") is not bool(delivered) or (job["status"] == "completed") is ("failure_code" in job):
+        if (job["status"] == "completed") is not bool(delivered) or (
+            job["status"] == "completed"
+        ) is ("failure_code" in job):
             yield f"is {job['status']} with {delivered} outputs and the reason {job.get('failure_code')}"
 
-    def _in_attempts(self, job: Mapping[str, Any], predictions: Mapping[str, list[Prediction]]) -> Iterator[str]:
+    def _in_attempts(
+        self, job: Mapping[str, Any], predictions: Mapping[str, list[Prediction]]
+    ) -> Iterator[str]:
         attempts = job["attempts"]
         for attempt in attempts:
             made = predictions.get(attempt["nonce"], [])
@@ -167,7 +237,11 @@ class Promises:
             if recorded and self._prediction_ids.setdefault(attempt["nonce"], recorded) != recorded:
                 yield f"had the prediction {self._prediction_ids[attempt['nonce']]}, and now has {recorded}"
         if len(attempts) > 1:
-            first = [prediction for prediction in predictions.get(attempts[0]["nonce"], []) if prediction.id == attempts[0].get("prediction_id")]
+            first = [
+                prediction
+                for prediction in predictions.get(attempts[0]["nonce"], [])
+                if prediction.id == attempts[0].get("prediction_id")
+            ]
             if len(attempts) > 2 or [prediction.error for prediction in first] != [INTERRUPTED]:
                 yield f"has {len(attempts)} attempts, the first with {first}"
 
@@ -200,7 +274,10 @@ class Promises:
         events = self._environment.cloud.events
         for event in events[self._events_seen :]:
             detail = event["detail"]
-            if (detail["id"], event["detail-type"]) != (f"{detail['job_id']}.{detail['status']}", f"job.{detail['status']}"):
+            if (detail["id"], event["detail-type"]) != (
+                f"{detail['job_id']}.{detail['status']}",
+                f"job.{detail['status']}",
+            ):
                 self._environment.broken.append(f"the event {event} contradicts itself")
             self._announced[detail["job_id"]].add(detail["status"])
         self._events_seen = len(events)
@@ -219,7 +296,9 @@ def broken_by_creation(environment: Environment, prediction: Prediction) -> Iter
         if (partition, f"DELETED#{job_id}") not in environment.cloud.table.items:
             yield f"{prediction.id} was made for a job that is not there"
         return
-    job = next(iter(Records().accounts({("ACCOUNT#of#it", f"JOB#{job_id}"): item}).values())).jobs[job_id]
+    job = next(iter(Records().accounts({("ACCOUNT#of#it", f"JOB#{job_id}"): item}).values())).jobs[
+        job_id
+    ]
     attempt = next((attempt for attempt in job["attempts"] if attempt["nonce"] == nonce), None)
     if attempt is None:
         yield f"{prediction.id} was made before its attempt was written down"
@@ -228,12 +307,19 @@ def broken_by_creation(environment: Environment, prediction: Prediction) -> Iter
     deadline = moment(job["deadline_at"])
     assert deadline
     # What remains is told by an invocation that may be held up on its way, until it times out; and the provider takes no less than five seconds.
-    if prediction.deadline is None or prediction.deadline > max(deadline, environment.event_queue.now) + timedelta(seconds=TIMEOUTS["request_prediction"] + 5):
+    if prediction.deadline is None or prediction.deadline > max(
+        deadline, environment.event_queue.now
+    ) + timedelta(seconds=TIMEOUTS["request_prediction"] + 5):
         yield f"{prediction.id} ends by {prediction.deadline}, and its job by {deadline}"
 
 
 def _latest_end(job: Mapping[str, Any]) -> Any:
-    seconds = job["wait_seconds"] + STORING_SECONDS + FUNCTION_TIMEOUT_SECONDS_MAX + RECOVERY_CHECKS * CHECK_INTERVAL_SECONDS
+    seconds = (
+        job["wait_seconds"]
+        + STORING_SECONDS
+        + FUNCTION_TIMEOUT_SECONDS_MAX
+        + RECOVERY_CHECKS * CHECK_INTERVAL_SECONDS
+    )
     deadline = moment(job["deadline_at"])
     assert deadline
     return deadline + timedelta(seconds=seconds)
@@ -248,9 +334,17 @@ def _by_nonce(predictions: Any) -> dict[str, list[Prediction]]:
 
 def _only_attempt(environment: Environment) -> tuple[str, str, str]:
     """Name account, job and nonce of the latest attempt in an environment of one job: nothing on a prediction without a webhook says whose it is."""
-    ((partition, sort_key, item),) = [(pk, sk, item) for (pk, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#")]
+    ((partition, sort_key, item),) = [
+        (pk, sk, item)
+        for (pk, sk), item in environment.cloud.table.items.items()
+        if sk.startswith("JOB#")
+    ]
     attempts = item["attempts"]["L"]
-    return "/".join(partition.split("#")[1:]), sort_key.partition("#")[2], attempts[-1]["M"]["nonce"]["S"] if attempts else ""
+    return (
+        "/".join(partition.split("#")[1:]),
+        sort_key.partition("#")[2],
+        attempts[-1]["M"]["nonce"]["S"] if attempts else "",
+    )
 
 
 def _reference(prediction: Prediction) -> tuple[str, str, str]:

@@ -10,7 +10,13 @@ from tests.simulation.scenarios import Play, Scenario, asked
 
 
 def _submit(environment: Environment, template: str, parameters: Mapping[str, Any]) -> str:
-    answer = asked(environment, "POST", "/jobs", body={"template": template, "parameters": parameters}, headers={"idempotency-key": "first"})
+    answer = asked(
+        environment,
+        "POST",
+        "/jobs",
+        body={"template": template, "parameters": parameters},
+        headers={"idempotency-key": "first"},
+    )
     assert answer.status == 202, answer
     job_id: str = answer.document["id"]
     return job_id
@@ -44,8 +50,12 @@ def _stop_execution(template: str, **parameters: Any) -> Play:
 def _scenarios(template: str, **parameters: Any) -> tuple[Scenario, ...]:
     return (
         Scenario(f"{template} completes", _complete(template, **parameters), ends=("completed",)),
-        Scenario(f"{template} is canceled while it runs", _cancel(template, **parameters), ends=None),
-        Scenario(f"{template} is ended by recovery", _stop_execution(template, **parameters), ends=None),
+        Scenario(
+            f"{template} is canceled while it runs", _cancel(template, **parameters), ends=None
+        ),
+        Scenario(
+            f"{template} is ended by recovery", _stop_execution(template, **parameters), ends=None
+        ),
     )
 
 

@@ -37,7 +37,10 @@ class Tally:
 
     def __str__(self) -> str:
         outcomes = ", ".join(f"{count} {name}" for name, count in self.outcomes.most_common())
-        answers = ", ".join(f"{self.answers[name]} {name}" for name in sorted({*self.answers, "refused", "conflict"}))
+        answers = ", ".join(
+            f"{self.answers[name]} {name}"
+            for name in sorted({*self.answers, "refused", "conflict"})
+        )
         return f"{self.name}: {self.rounds_count} rounds, {self.outcomes.total()} attempts ({outcomes}); {self.answers.total()} calls ({answers})"
 
 
@@ -52,7 +55,10 @@ class Race:
         """Let all go at once, each with its place; gives what each returned or was told, by its place. Any other error comes through."""
         line = Barrier(THREADS, timeout=_STARTING_SECONDS_MAX)
         # Who is at the line last goes first, so the places come in another order each time.
-        futures = {place: self._threads.submit(_at_the_line, line, contend, place) for place in random.sample(range(THREADS), THREADS)}
+        futures = {
+            place: self._threads.submit(_at_the_line, line, contend, place)
+            for place in random.sample(range(THREADS), THREADS)
+        }
         outcomes = [futures[place].result() for place in range(THREADS)]
         self._tally.rounds_count += 1
         self._tally.outcomes.update(map(_named, outcomes))
@@ -91,7 +97,9 @@ def answered[Outcome](outcomes: Sequence[Outcome | DarkroomError]) -> list[Outco
     return [outcome for outcome in outcomes if not isinstance(outcome, DarkroomError)]
 
 
-def _at_the_line[Outcome](line: Barrier, contend: Callable[[int], Outcome], place: int) -> Outcome | DarkroomError:
+def _at_the_line[Outcome](
+    line: Barrier, contend: Callable[[int], Outcome], place: int
+) -> Outcome | DarkroomError:
     line.wait()
     try:
         return contend(place)
@@ -110,4 +118,8 @@ def _answer_of(error: ClientError) -> str:
     codes = {reason["Code"] for reason in reasons} - {"None"} or {error.response["Error"]["Code"]}
     if codes <= _REFUSED:
         return "refused"
-    return "conflict" if any(code.startswith("TransactionConflict") for code in codes) else " and ".join(sorted(codes))
+    return (
+        "conflict"
+        if any(code.startswith("TransactionConflict") for code in codes)
+        else " and ".join(sorted(codes))
+    )

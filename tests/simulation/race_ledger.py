@@ -29,8 +29,17 @@ def checked_records(account: AccountId) -> AccountRecords:
     """Read the ledger and hold every sum against every other."""
     records = AccountRecords(
         AccountRow.get(partition(account), "ACCOUNT", consistent_read=True),
-        tuple(EntryRow.query(partition(account), EntryRow.sk.startswith("ENTRY#"), consistent_read=True)),
-        tuple(to_job(row) for row in JobRow.query(partition(account), JobRow.sk.startswith(JOB_PREFIX), consistent_read=True)),
+        tuple(
+            EntryRow.query(
+                partition(account), EntryRow.sk.startswith("ENTRY#"), consistent_read=True
+            )
+        ),
+        tuple(
+            to_job(row)
+            for row in JobRow.query(
+                partition(account), JobRow.sk.startswith(JOB_PREFIX), consistent_read=True
+            )
+        ),
     )
     _check_sums(records)
     _check_counts(records)
@@ -43,18 +52,26 @@ def _check_sums(records: AccountRecords) -> None:
     assert row.granted == row.available + row.held + row.spent, "granted = available + held + spent"
     for name in _SUMS:
         assert getattr(row, name) >= 0, f"{name} is below zero"
-        assert getattr(row, name) == sum(getattr(entry, name) for entry in records.entries), f"{name} is not the sum of its entries"
+        assert getattr(row, name) == sum(getattr(entry, name) for entry in records.entries), (
+            f"{name} is not the sum of its entries"
+        )
     for entry in records.entries:
-        assert entry.granted == entry.available + entry.held + entry.spent, f"the entry {entry.sk} does not balance"
+        assert entry.granted == entry.available + entry.held + entry.spent, (
+            f"the entry {entry.sk} does not balance"
+        )
 
 
 def _check_counts(records: AccountRecords) -> None:
     row = records.account
-    assert row.in_flight == sum(not job.status.is_final for job in records.jobs), "in_flight counts the open jobs"
+    assert row.in_flight == sum(not job.status.is_final for job in records.jobs), (
+        "in_flight counts the open jobs"
+    )
     assert row.jobs_total == len(records.jobs), "jobs_total counts the jobs"
     assert row.held == sum(job.held for job in records.jobs), "what is held is held by jobs"
     deleted_count = len(records.entries_of("hold")) - len(records.jobs)
-    assert row.revision == len(records.entries) + deleted_count, "revision counts the entries and the deletions"
+    assert row.revision == len(records.entries) + deleted_count, (
+        "revision counts the entries and the deletions"
+    )
 
 
 def _check_resolutions(records: AccountRecords) -> None:
@@ -66,13 +83,21 @@ def _check_resolutions(records: AccountRecords) -> None:
     assert holds.keys() >= {job.job_id for job in records.jobs}, "a job has a hold"
     open_jobs = {job.job_id for job in records.jobs if not job.status.is_final}
     # A job that was deleted had ended, and its entries have stayed.
-    assert resolutions.keys() == holds.keys() - open_jobs, "an open job has no resolution, and every other has"
+    assert resolutions.keys() == holds.keys() - open_jobs, (
+        "an open job has no resolution, and every other has"
+    )
     for job_id, entries in resolutions.items():
         (entry,) = entries
         assert entry.held == -holds[job_id].held, "a hold is resolved as a whole"
     for job in records.jobs:
         if job.status.is_final:
             (entry,) = resolutions[job.job_id]
-            assert (entry.spent, entry.available) == (job.charged, job.refunded), "the receipt is the entry"
-            assert (job.charged + job.refunded, job.held) == (job.quoted, 0), "charged + refunded = quoted"
-            assert job.charged == job.quoted * len(job.outputs) // job.model_input.outputs_count, "paid if and only if delivered"
+            assert (entry.spent, entry.available) == (job.charged, job.refunded), (
+                "the receipt is the entry"
+            )
+            assert (job.charged + job.refunded, job.held) == (job.quoted, 0), (
+                "charged + refunded = quoted"
+            )
+            assert job.charged == job.quoted * len(job.outputs) // job.model_input.outputs_count, (
+                "paid if and only if delivered"
+            )

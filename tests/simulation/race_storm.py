@@ -54,21 +54,37 @@ class Storm:
             return call()
         if self.luck.random() >= self.lost_share:
             self.seen["turned away"] += 1
-            raise self._turned_away(operation, len(arguments.get("TransactItems", ()))).error(operation)
+            raise self._turned_away(operation, len(arguments.get("TransactItems", ()))).error(
+                operation
+            )
         self.seen["answers lost"] += 1
         try:
             call()
         except ClientError:
             self.seen["refusals lost"] += 1
         code = self.luck.choice(self.lost_answers)
-        raise ReadTimeoutError(endpoint_url="dynamodb") if code == "ReadTimeout" else AwsError(code).error(operation)
+        raise (
+            ReadTimeoutError(endpoint_url="dynamodb")
+            if code == "ReadTimeout"
+            else AwsError(code).error(operation)
+        )
 
     def _turned_away(self, operation: str, items_count: int) -> AwsError:
         if operation != "TransactWriteItems":
-            return AwsError(self.luck.choice(["TransactionConflictException", "ThrottlingException", "ProvisionedThroughputExceededException"]))
+            return AwsError(
+                self.luck.choice(
+                    [
+                        "TransactionConflictException",
+                        "ThrottlingException",
+                        "ProvisionedThroughputExceededException",
+                    ]
+                )
+            )
         # A condition that failed beside a conflict has decided nothing.
         reasons = [self.luck.choice(["None", "ConditionalCheckFailed"]) for _ in range(items_count)]
-        reasons[self.luck.randrange(items_count)] = self.luck.choice(["TransactionConflict", "ThrottlingError"])
+        reasons[self.luck.randrange(items_count)] = self.luck.choice(
+            ["TransactionConflict", "ThrottlingError"]
+        )
         return AwsError("TransactionCanceledException", reasons)
 
 
@@ -85,5 +101,9 @@ def storm_over(monkeypatch: pytest.MonkeyPatch, seed: str) -> Iterator[Storm]:
 
     with monkeypatch.context() as patched:
         patched.setattr(BaseClient, "_make_api_call", stormy_call)
-        patched.setattr(transactions, "time", SimpleNamespace(sleep=storm.waits.append, monotonic=time.monotonic))
+        patched.setattr(
+            transactions,
+            "time",
+            SimpleNamespace(sleep=storm.waits.append, monotonic=time.monotonic),
+        )
         yield storm

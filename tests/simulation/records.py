@@ -55,7 +55,11 @@ class Records:
         kept, self._read = self._read, {}
         for (pk, sk), item in items.items():
             known = kept.get(id(item))
-            row = known[1] if known and known[0] is item else {name: plain(value) for name, value in item.items()}
+            row = (
+                known[1]
+                if known and known[0] is item
+                else {name: plain(value) for name, value in item.items()}
+            )
             self._read[id(item)] = item, row
             if pk.startswith("ACCOUNT#"):
                 _put(found["/".join(pk.split("#")[1:])], sk, row)

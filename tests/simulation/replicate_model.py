@@ -24,10 +24,20 @@ from tests.simulation.event_queue import Due, EventQueue
 BASE_URL = "http://replicate.test/v1"
 DELIVERY_HOST = "delivery.test"
 RETENTION = timedelta(hours=1)
-SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+SENSITIVE = (
+    "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+)
 INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
 OPEN = ("starting", "processing")
-OUTCOMES = ("succeeds", "fails", "is flagged", "is interrupted", "gives nothing", "gives fewer", "gives no image")
+OUTCOMES = (
+    "succeeds",
+    "fails",
+    "is flagged",
+    "is interrupted",
+    "gives nothing",
+    "gives fewer",
+    "gives no image",
+)
 _UNHANDLED_SHOWS_SECONDS_MAX = 9
 _ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupted": INTERRUPTED}
 
@@ -93,7 +103,12 @@ class Message:
 class Replicate:
     """The provider. `post` is given each webhook, and `created` is told of each prediction before anybody else."""
 
-    def __init__(self, event_queue: EventQueue, post: Callable[[Message], None], created: Callable[[Prediction], None]) -> None:
+    def __init__(
+        self,
+        event_queue: EventQueue,
+        post: Callable[[Message], None],
+        created: Callable[[Prediction], None],
+    ) -> None:
         self.fault_profile = FaultProfile()
         self.predictions: dict[str, Prediction] = {}
         self.asked: Counter[str] = Counter()
@@ -110,7 +125,9 @@ class Replicate:
         match self.fault_profile.answers:
             case "throttled":
                 detail = "Request was throttled. Your rate limit resets in ~7s."
-                return _json(429, {"title": "Request was throttled", "detail": detail, "retry_after": 7})
+                return _json(
+                    429, {"title": "Request was throttled", "detail": detail, "retry_after": 7}
+                )
             case "unavailable":
                 return _unavailable()
             case "refused":
@@ -132,9 +149,19 @@ class Replicate:
         prediction = self.predictions.get(prediction_id)
         if self.fault_profile.files == "unavailable":
             return 503, b""
-        if prediction is None or self._is_removed(prediction) or not prediction.output or url not in prediction.output:
+        if (
+            prediction is None
+            or self._is_removed(prediction)
+            or not prediction.output
+            or url not in prediction.output
+        ):
             return 404, b""
-        return 200, b"no image" if prediction.outcome == "gives no image" and name == "0.png" else small_image()
+        return (
+            200,
+            b"no image"
+            if prediction.outcome == "gives no image" and name == "0.png"
+            else small_image(),
+        )
 
     def document(self, prediction: Prediction) -> dict[str, Any]:
         """Give the prediction object of the API, without its data once the retention is over."""
@@ -154,14 +181,24 @@ class Replicate:
             "completed_at": _time(prediction.completed_at),
             "source": "api",
             "data_removed": removed,
-            "urls": {"get": f"{BASE_URL}/predictions/{prediction.id}", "cancel": f"{BASE_URL}/predictions/{prediction.id}/cancel"},
+            "urls": {
+                "get": f"{BASE_URL}/predictions/{prediction.id}",
+                "cancel": f"{BASE_URL}/predictions/{prediction.id}/cancel",
+            },
         }
         optional = {"deadline": _time(prediction.deadline), "webhook": prediction.webhook}
         return document | {name: value for name, value in optional.items() if value is not None}
 
     def _create(self, request: httpx.Request) -> httpx.Response:
         if self.fault_profile.answers == "creates throttled":
-            return _json(429, {"title": "Request was throttled", "detail": "Request was throttled.", "retry_after": 7})
+            return _json(
+                429,
+                {
+                    "title": "Request was throttled",
+                    "detail": "Request was throttled.",
+                    "retry_after": 7,
+                },
+            )
         prediction = self._made(request, is_double=False)
         if self.fault_profile.doubles:
             self.fault_profile.doubles -= 1
@@ -170,7 +207,10 @@ class Replicate:
             case "lost":
                 raise httpx.ReadTimeout("no answer", request=request)
             case "unavailable, but made":
-                prediction.shows_at = min(prediction.shows_at, self._event_queue.now + timedelta(seconds=_UNHANDLED_SHOWS_SECONDS_MAX))
+                prediction.shows_at = min(
+                    prediction.shows_at,
+                    self._event_queue.now + timedelta(seconds=_UNHANDLED_SHOWS_SECONDS_MAX),
+                )
                 return _unavailable()
         return _json(201, self.document(prediction))
 
@@ -184,28 +224,51 @@ class Replicate:
             webhook=asked.get("webhook"),
             created_at=now,
             deadline=now + timedelta(seconds=int(cancel_after[1])) if cancel_after else None,
-            outcome=fault_profile.outcomes.pop(0) if fault_profile.outcomes else fault_profile.outcome,
+            outcome=fault_profile.outcomes.pop(0)
+            if fault_profile.outcomes
+            else fault_profile.outcome,
             shows_at=now + timedelta(seconds=fault_profile.shows_after_seconds),
             is_double=is_double,
         )
         self._created(prediction)
         self.predictions[prediction.id] = prediction
-        self._event_queue.after(fault_profile.queue_seconds, f"{prediction.id[-3:]} starts", lambda: self._start(prediction, fault_profile.run_seconds))
+        self._event_queue.after(
+            fault_profile.queue_seconds,
+            f"{prediction.id[-3:]} starts",
+            lambda: self._start(prediction, fault_profile.run_seconds),
+        )
         if prediction.deadline:
-            prediction.time_is_up = self._event_queue.at(prediction.deadline, f"{prediction.id[-3:]} has had its time", lambda: self._pass_deadline(prediction))
+            prediction.time_is_up = self._event_queue.at(
+                prediction.deadline,
+                f"{prediction.id[-3:]} has had its time",
+                lambda: self._pass_deadline(prediction),
+            )
         return prediction
 
     def _list(self, request: httpx.Request) -> httpx.Response:
         query = parse_qs(urlsplit(str(request.url)).query)
         since = datetime.fromisoformat(query["created_after"][0])
-        listed = [each for each in self.predictions.values() if each.created_at >= since and each.shows_at <= self._event_queue.now]
-        return _json(200, {"next": None, "previous": None, "results": [self.document(each) for each in reversed(listed)]})
+        listed = [
+            each
+            for each in self.predictions.values()
+            if each.created_at >= since and each.shows_at <= self._event_queue.now
+        ]
+        return _json(
+            200,
+            {
+                "next": None,
+                "previous": None,
+                "results": [self.document(each) for each in reversed(listed)],
+            },
+        )
 
     def _start(self, prediction: Prediction, run_seconds: float) -> None:
         if prediction.status == "starting":
             prediction.status, prediction.started_at = "processing", self._event_queue.now
             self._tell(prediction, "start")
-            self._event_queue.after(run_seconds, f"{prediction.id[-3:]} is done", lambda: self._finish(prediction))
+            self._event_queue.after(
+                run_seconds, f"{prediction.id[-3:]} is done", lambda: self._finish(prediction)
+            )
 
     def _finish(self, prediction: Prediction) -> None:
         if prediction.status != "processing":
@@ -215,7 +278,9 @@ class Replicate:
             return
         count = int(prediction.input.get("num_outputs", 1))
         count = {"gives nothing": 0, "gives fewer": count // 2}.get(prediction.outcome, count)
-        prediction.output = [f"http://{DELIVERY_HOST}/{prediction.id}/{number}.png" for number in range(count)] or None
+        prediction.output = [
+            f"http://{DELIVERY_HOST}/{prediction.id}/{number}.png" for number in range(count)
+        ] or None
         self._end(prediction, "succeeded")
 
     def _pass_deadline(self, prediction: Prediction) -> None:
@@ -225,9 +290,20 @@ class Replicate:
         else:
             self._end(prediction, "canceled")
 
-    def _end(self, prediction: Prediction, status: str, *, error: str | None = None, only_from: tuple[str, ...] = ("processing",)) -> None:
+    def _end(
+        self,
+        prediction: Prediction,
+        status: str,
+        *,
+        error: str | None = None,
+        only_from: tuple[str, ...] = ("processing",),
+    ) -> None:
         if prediction.status in only_from:
-            prediction.status, prediction.error, prediction.completed_at = status, error, self._event_queue.now
+            prediction.status, prediction.error, prediction.completed_at = (
+                status,
+                error,
+                self._event_queue.now,
+            )
             self._event_queue.call_off(prediction.time_is_up)
             self._tell(prediction, "completed")
 
@@ -235,10 +311,17 @@ class Replicate:
         if prediction.webhook:
             self._messages += 1
             body = json.dumps(self.document(prediction))
-            self._post(Message(f"msg_{self._messages}", prediction.webhook, body, event, self._event_queue.now))
+            self._post(
+                Message(
+                    f"msg_{self._messages}", prediction.webhook, body, event, self._event_queue.now
+                )
+            )
 
     def _is_removed(self, prediction: Prediction) -> bool:
-        return prediction.completed_at is not None and self._event_queue.now >= prediction.completed_at + RETENTION
+        return (
+            prediction.completed_at is not None
+            and self._event_queue.now >= prediction.completed_at + RETENTION
+        )
 
 
 @cache
@@ -250,7 +333,9 @@ def small_image() -> bytes:
 
 
 def _unavailable() -> httpx.Response:
-    return _json(503, {"title": "Service unavailable", "detail": "The service is temporarily unavailable."})
+    return _json(
+        503, {"title": "Service unavailable", "detail": "The service is temporarily unavailable."}
+    )
 
 
 def _json(status: int, document: object) -> httpx.Response:

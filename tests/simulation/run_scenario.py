@@ -23,20 +23,34 @@ def fault_points(scenario: Scenario) -> list[Call]:
     return points
 
 
-def run_scenario(scenario: Scenario, point: Call | None = None, fault: Fault | None = None, *, overtaken: bool = False) -> Environment:
+def run_scenario(
+    scenario: Scenario,
+    point: Call | None = None,
+    fault: Fault | None = None,
+    *,
+    overtaken: bool = False,
+) -> Environment:
     """Run a scenario with a fault at one of its calls, and check the promises after each event.
 
     With `overtaken` whoever is held up at its call is overtaken by a second invocation with the same event.
     """
     environment = Environment(fault_at=lambda call: fault if call == point else None)
     if overtaken:
-        environment.overtake = lambda invocation: environment.invoke(invocation.function, invocation.event)
+        environment.overtake = lambda invocation: environment.invoke(
+            invocation.function, invocation.event
+        )
     promises = Promises(environment)
     environment.event_queue.watch = lambda: promises.check(in_time=True)
     with environment.activated(**scenario.variables):
         scenario.tell(environment)
         promises.check_quiet()
-    jobs = [item["status"]["S"] for (_, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#")]
+    jobs = [
+        item["status"]["S"]
+        for (_, sk), item in environment.cloud.table.items.items()
+        if sk.startswith("JOB#")
+    ]
     assert scenario.ends is None or tuple(jobs) == scenario.ends, jobs
-    assert point is None or any(met == point for invocation in environment.invocations for met, _ in invocation.faults), f"{point} was not reached"
+    assert point is None or any(
+        met == point for invocation in environment.invocations for met, _ in invocation.faults
+    ), f"{point} was not reached"
     return environment

@@ -35,7 +35,11 @@ class Scenario:
     def tell(self, environment: Environment) -> None:
         """Play the story in an environment, until it is quiet."""
         for name, value in self.fault_profile.items():
-            setattr(environment.replicate.fault_profile, name, list(value) if isinstance(value, tuple) else value)
+            setattr(
+                environment.replicate.fault_profile,
+                name,
+                list(value) if isinstance(value, tuple) else value,
+            )
         environment.webhooks = self.webhooks
         environment.open_account("ann", CREDITS)
         self.play(environment)
@@ -56,7 +60,11 @@ def asked(environment: Environment, method: str, path: str, **event: Any) -> Ans
 
 def submission(*, outputs: int = 1, key: str | None = None) -> dict[str, Any]:
     """Write the request for a job."""
-    body = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse", "num_outputs": outputs}, "callback_url": CALLBACK_URL}
+    body = {
+        "template": "flux-schnell",
+        "parameters": {"prompt": "a lighthouse", "num_outputs": outputs},
+        "callback_url": CALLBACK_URL,
+    }
     return {"body": body, "headers": {"idempotency-key": key} if key else {}}
 
 
@@ -80,13 +88,28 @@ def _submit(environment: Environment, *, outputs: int = 1, key: str = "first") -
 def _submit_with_an_image(environment: Environment) -> None:
     file = BytesIO()
     Image.new("RGB", (8, 6), "tomato").save(file, "PNG")
-    upload = asked(environment, "POST", "/uploads", body={"content_type": "image/png", "bytes": 1_000}).document
+    upload = asked(
+        environment, "POST", "/uploads", body={"content_type": "image/png", "bytes": 1_000}
+    ).document
     environment.cloud.objects[upload["fields"]["key"]] = file.getvalue()
-    prepared = asked(environment, "POST", f"/uploads/{upload['upload_id']}/complete", function="prepare_upload")
-    assert (prepared.status, prepared.document["width"], prepared.document["height"]) == (200, 8, 6), prepared
+    prepared = asked(
+        environment, "POST", f"/uploads/{upload['upload_id']}/complete", function="prepare_upload"
+    )
+    assert (prepared.status, prepared.document["width"], prepared.document["height"]) == (
+        200,
+        8,
+        6,
+    ), prepared
     assert [key.rpartition(".")[2] for key in environment.cloud.objects] == ["jpg"]
-    body = {"template": "flux-dev", "parameters": {"prompt": "a lighthouse", "image": upload["upload_id"]}, "callback_url": CALLBACK_URL}
-    assert asked(environment, "POST", "/jobs", body=body, headers={"idempotency-key": "first"}).status == 202
+    body = {
+        "template": "flux-dev",
+        "parameters": {"prompt": "a lighthouse", "image": upload["upload_id"]},
+        "callback_url": CALLBACK_URL,
+    }
+    assert (
+        asked(environment, "POST", "/jobs", body=body, headers={"idempotency-key": "first"}).status
+        == 202
+    )
 
 
 def _submit_and_repeat(environment: Environment) -> None:
@@ -132,13 +155,21 @@ def _delete(environment: Environment) -> None:
 def _run_again(environment: Environment) -> None:
     job_id = _submit(environment)
     environment.settle()
-    answer = asked(environment, "POST", "/jobs", body={"rerun_of": job_id}, headers={"idempotency-key": "again"})
+    answer = asked(
+        environment,
+        "POST",
+        "/jobs",
+        body={"rerun_of": job_id},
+        headers={"idempotency-key": "again"},
+    )
     assert (answer.status, answer.document["id"] != job_id) == (202, True), answer
 
 
 def _welcome(environment: Environment) -> None:
     for _ in range(2):
-        assert asked(environment, "GET", "/credits", user="new").document["granted"] == WELCOME_CREDITS
+        assert (
+            asked(environment, "GET", "/credits", user="new").document["granted"] == WELCOME_CREDITS
+        )
     answer = asked(environment, "POST", "/jobs", user="new", **submission(key="first"))
     assert answer.status == 202, answer
 
@@ -148,12 +179,18 @@ def _give_and_take_back(environment: Environment) -> None:
         body = {"amount": amount, "reason": "a present", "reference": reference}
         answer = asked(environment, "POST", "/accounts/web/ann/credits", body=body, **ADMIN)
         assert answer.status in (200, 201), answer
-    assert asked(environment, "GET", "/accounts/web/ann", **ADMIN).document["granted"] == CREDITS + 50 - 30
+    assert (
+        asked(environment, "GET", "/accounts/web/ann", **ADMIN).document["granted"]
+        == CREDITS + 50 - 30
+    )
 
 
 def _pause(environment: Environment) -> None:
     for paused, status in ((True, 503), (False, 202)):
-        assert asked(environment, "PUT", "/admin/paused", body={"paused": paused}, **ADMIN).status == 200
+        assert (
+            asked(environment, "PUT", "/admin/paused", body={"paused": paused}, **ADMIN).status
+            == 200
+        )
         assert asked(environment, "POST", "/jobs", **submission(key="first")).status == status
 
 
@@ -194,21 +231,73 @@ SCENARIOS = (
     Scenario("with a key, repeated", _submit_and_repeat, ends=("completed",)),
     Scenario("with an image of one's own", _submit_with_an_image, ends=("completed",)),
     Scenario("of a sub with any characters", _submit_as_any_sub, ends=("completed",)),
-    Scenario("refused by the model", _submit_four, ends=("failed",), fault_profile={"outcome": "is flagged"}),
-    Scenario("all webhooks lost", _submit_four, ends=("completed",), webhooks="lost", fault_profile={"run_seconds": 20}),
-    Scenario("without an address of our own", _submit_four, ends=None, fault_profile={"run_seconds": 20}, variables={"PUBLIC_URL": ""}),
-    Scenario("delivered in part", _submit_four, ends=("completed",), fault_profile={"outcome": "gives fewer"}),
-    Scenario("interrupted once", _submit_four, ends=("completed",), fault_profile={"outcomes": ("is interrupted",)}),
-    Scenario("the create's answer lost", _provider_recovers(), ends=("completed",), fault_profile={"answers": "lost"}),
-    Scenario("an unavailable provider that made it", _provider_recovers(), ends=("completed",), fault_profile={"answers": "unavailable, but made"}),
-    Scenario("the provider makes two of one", _submit_four, ends=("completed",), fault_profile={"doubles": 1}),
-    Scenario("two jobs and one slot", _submit_two, ends=("completed", "completed"), variables={"PREDICTIONS_IN_FLIGHT_MAX": "1"}),
+    Scenario(
+        "refused by the model",
+        _submit_four,
+        ends=("failed",),
+        fault_profile={"outcome": "is flagged"},
+    ),
+    Scenario(
+        "all webhooks lost",
+        _submit_four,
+        ends=("completed",),
+        webhooks="lost",
+        fault_profile={"run_seconds": 20},
+    ),
+    Scenario(
+        "without an address of our own",
+        _submit_four,
+        ends=None,
+        fault_profile={"run_seconds": 20},
+        variables={"PUBLIC_URL": ""},
+    ),
+    Scenario(
+        "delivered in part",
+        _submit_four,
+        ends=("completed",),
+        fault_profile={"outcome": "gives fewer"},
+    ),
+    Scenario(
+        "interrupted once",
+        _submit_four,
+        ends=("completed",),
+        fault_profile={"outcomes": ("is interrupted",)},
+    ),
+    Scenario(
+        "the create's answer lost",
+        _provider_recovers(),
+        ends=("completed",),
+        fault_profile={"answers": "lost"},
+    ),
+    Scenario(
+        "an unavailable provider that made it",
+        _provider_recovers(),
+        ends=("completed",),
+        fault_profile={"answers": "unavailable, but made"},
+    ),
+    Scenario(
+        "the provider makes two of one",
+        _submit_four,
+        ends=("completed",),
+        fault_profile={"doubles": 1},
+    ),
+    Scenario(
+        "two jobs and one slot",
+        _submit_two,
+        ends=("completed", "completed"),
+        variables={"PREDICTIONS_IN_FLIGHT_MAX": "1"},
+    ),
     Scenario("canceled before it runs", _cancel_after(0), ends=None),
     Scenario("canceled while it runs", _cancel_after(2), ends=None),
     Scenario("two jobs, the first canceled before it runs", _cancel_the_first_of_two, ends=None),
     Scenario("deleted", _delete, ends=()),
     Scenario("run again", _run_again, ends=("completed", "completed")),
-    Scenario("welcomed", _welcome, ends=("completed",), variables={"WELCOME_CREDITS": str(WELCOME_CREDITS)}),
+    Scenario(
+        "welcomed",
+        _welcome,
+        ends=("completed",),
+        variables={"WELCOME_CREDITS": str(WELCOME_CREDITS)},
+    ),
     Scenario("given and taken back", _give_and_take_back, ends=()),
     Scenario("paused", _pause, ends=("completed",)),
     Scenario("audited", _audit, ends=("completed",)),

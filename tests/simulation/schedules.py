@@ -13,7 +13,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
 from tests.simulation.actors import Actors
-from tests.simulation.calls import CONFLICT, KILL_AFTER, KILL_BEFORE, LOST_ANSWER, REPEAT, THROTTLED, Call, Fault, Kind
+from tests.simulation.calls import (
+    CONFLICT,
+    KILL_AFTER,
+    KILL_BEFORE,
+    LOST_ANSWER,
+    REPEAT,
+    THROTTLED,
+    Call,
+    Fault,
+    Kind,
+)
 from tests.simulation.environment import Environment
 from tests.simulation.figures import Figures
 from tests.simulation.promises import Promises
@@ -23,7 +33,17 @@ FIGURES = Figures()
 ENVIRONMENT = {"JOBS_IN_FLIGHT_MAX": "4", "PREDICTIONS_IN_FLIGHT_MAX": "3"}
 STEPS = ("request_prediction", "store_output", "complete_job", "refund_job")
 FUNCTIONS = ("api", "receive_prediction", *STEPS, "recover_jobs", "notify_client", "audit_accounts")
-ANSWERS = ("well", "well", "well", "throttled", "creates throttled", "unavailable", "unavailable, but made", "refused", "lost")
+ANSWERS = (
+    "well",
+    "well",
+    "well",
+    "throttled",
+    "creates throttled",
+    "unavailable",
+    "unavailable, but made",
+    "refused",
+    "lost",
+)
 _WRITES = ("dynamodb.UpdateItem", "dynamodb.TransactWriteItems")
 _CREATE = "provider POST predictions"
 # Of a function that was not invoked yet.
@@ -35,8 +55,15 @@ recovery_calls = st.integers(0, 10)
 users = st.sampled_from(("ann", "bob", "eve"))
 keys = st.sampled_from((None, None, "one", "two", "three"))
 places = st.integers(0, 30)
-pauses = st.sampled_from((1, 6, 20, 50, 130)).map(lambda seconds: Fault(Kind.PAUSE, after=True, seconds=seconds))
-faults = st.one_of(st.sampled_from((KILL_BEFORE, KILL_AFTER, KILL_AFTER, REPEAT, LOST_ANSWER, CONFLICT, THROTTLED)), pauses)
+pauses = st.sampled_from((1, 6, 20, 50, 130)).map(
+    lambda seconds: Fault(Kind.PAUSE, after=True, seconds=seconds)
+)
+faults = st.one_of(
+    st.sampled_from(
+        (KILL_BEFORE, KILL_AFTER, KILL_AFTER, REPEAT, LOST_ANSWER, CONFLICT, THROTTLED)
+    ),
+    pauses,
+)
 
 
 def step(**given: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
@@ -58,7 +85,11 @@ def step(**given: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any
 class Schedule(RuleBasedStateMachine):
     """One environment, and one schedule of what happens in it."""
 
-    @initialize(seed=st.integers(0, 2**16), webhooks=st.sampled_from(("sent", "kept", "kept", "lost")), welcome_credits=st.sampled_from((0, 0, 30)))
+    @initialize(
+        seed=st.integers(0, 2**16),
+        webhooks=st.sampled_from(("sent", "kept", "kept", "lost")),
+        welcome_credits=st.sampled_from((0, 0, 30)),
+    )
     def begin(self, seed: int, webhooks: str, welcome_credits: int) -> None:
         self.environment = Environment(seed=seed, fault_at=self._fault_at)
         self.environment.webhooks = webhooks
@@ -86,7 +117,11 @@ class Schedule(RuleBasedStateMachine):
     def run_again(self, place: int) -> None:
         self.actors.run_again(place)
 
-    @step(user=users, reference=st.sampled_from(("gift", "present", "mistake")), amount=st.sampled_from((20, 40, -30)))
+    @step(
+        user=users,
+        reference=st.sampled_from(("gift", "present", "mistake")),
+        amount=st.sampled_from((20, 40, -30)),
+    )
     def give_or_take_back(self, user: str, reference: str, amount: int) -> None:
         self.actors.give(user, reference, amount)
 
@@ -131,7 +166,9 @@ class Schedule(RuleBasedStateMachine):
     def deliver(self, place: int, *, again: bool) -> None:
         pool = self.environment.pool
         message = pool[place % len(pool)]
-        FIGURES["webhooks late"] += self.environment.event_queue.now > message.sent_at + timedelta(seconds=60)
+        FIGURES["webhooks late"] += self.environment.event_queue.now > message.sent_at + timedelta(
+            seconds=60
+        )
         FIGURES["webhooks twice"] += again
         if not again:
             pool.remove(message)
@@ -151,7 +188,9 @@ class Schedule(RuleBasedStateMachine):
         FIGURES["webhooks stale or forged"] += 1
         signed_at = self.environment.event_queue.now - timedelta(seconds=age_seconds)
         secret = {} if age_seconds else {"secret": _WRONG_SECRET}
-        self.environment.deliver(message, signed_at=signed_at, over=self.actors.must_be_refused, **secret)
+        self.environment.deliver(
+            message, signed_at=signed_at, over=self.actors.must_be_refused, **secret
+        )
 
     @precondition(lambda self: len(self.environment.pool) > 1)
     @step(place=places, other=places)
@@ -176,9 +215,15 @@ class Schedule(RuleBasedStateMachine):
         self.environment.states.stop(executions[place % len(executions)], "ABORTED")
 
     @precondition(lambda self: self.environment.states.executions)
-    @step(place=places, first=recovery_calls, second=recovery_calls, seconds=st.sampled_from((1, 10)))
-    def stop_an_execution_and_recover_twice_at_once(self, place: int, first: int, second: int, seconds: int) -> None:
-        executions = [each for each in self.environment.states.executions.values() if each.is_running]
+    @step(
+        place=places, first=recovery_calls, second=recovery_calls, seconds=st.sampled_from((1, 10))
+    )
+    def stop_an_execution_and_recover_twice_at_once(
+        self, place: int, first: int, second: int, seconds: int
+    ) -> None:
+        executions = [
+            each for each in self.environment.states.executions.values() if each.is_running
+        ]
         if executions:
             self.environment.states.stop(executions[place % len(executions)], "ABORTED")
             self.environment.event_queue.pass_seconds(FUNCTION_TIMEOUT_SECONDS_MAX + 1)
@@ -188,22 +233,41 @@ class Schedule(RuleBasedStateMachine):
     def change_how_the_provider_answers(self, answers: str) -> None:
         self.environment.replicate.fault_profile.answers = answers
 
-    @step(outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=3), queue=st.sampled_from((0, 1, 400)), run=st.sampled_from((1, 3, 40, 400)))
-    def change_what_becomes_of_predictions(self, outcomes: list[str], queue: float, run: float) -> None:
+    @step(
+        outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=3),
+        queue=st.sampled_from((0, 1, 400)),
+        run=st.sampled_from((1, 3, 40, 400)),
+    )
+    def change_what_becomes_of_predictions(
+        self, outcomes: list[str], queue: float, run: float
+    ) -> None:
         fault_profile = self.environment.replicate.fault_profile
-        fault_profile.outcomes, fault_profile.queue_seconds, fault_profile.run_seconds = outcomes, queue, run
+        fault_profile.outcomes, fault_profile.queue_seconds, fault_profile.run_seconds = (
+            outcomes,
+            queue,
+            run,
+        )
 
     @step(count=st.integers(1, 2))
     def let_the_provider_make_two_of_one(self, count: int) -> None:
         self.environment.replicate.fault_profile.doubles = count
 
-    @step(files=st.sampled_from(("well", "unavailable")), shows_after=st.sampled_from((0, 0, 3, 20)))
+    @step(
+        files=st.sampled_from(("well", "unavailable")), shows_after=st.sampled_from((0, 0, 3, 20))
+    )
     def change_what_the_provider_shows(self, files: str, shows_after: float) -> None:
         self.environment.replicate.fault_profile.files = files
         self.environment.replicate.fault_profile.shows_after_seconds = shows_after
 
-    @step(function=st.sampled_from(FUNCTIONS), number=st.integers(0, 13), fault=faults, count=st.integers(1, 3))
-    def let_things_happen_with_a_fault(self, function: str, number: int, fault: Fault, count: int) -> None:
+    @step(
+        function=st.sampled_from(FUNCTIONS),
+        number=st.integers(0, 13),
+        fault=faults,
+        count=st.integers(1, 3),
+    )
+    def let_things_happen_with_a_fault(
+        self, function: str, number: int, fault: Fault, count: int
+    ) -> None:
         self._arm(function, number, fault)
         self._run(count)
 
@@ -226,7 +290,11 @@ class Schedule(RuleBasedStateMachine):
     def fail_lambda(self, function: str, fault: str) -> None:
         self.environment.lambda_faults.setdefault(function, []).append(fault)
 
-    @step(function=st.sampled_from(STEPS), number=st.sampled_from((0, 0, 1, 1, 2, 3, 5, 8)), seconds=st.sampled_from((2, 20)))
+    @step(
+        function=st.sampled_from(STEPS),
+        number=st.sampled_from((0, 0, 1, 1, 2, 3, 5, 8)),
+        seconds=st.sampled_from((2, 20)),
+    )
     def let_a_step_run_twice_at_once(self, function: str, number: int, seconds: int) -> None:
         self._arm(function, number, Fault(Kind.PAUSE, after=True, seconds=seconds))
         self.environment.lambda_faults.setdefault(function, []).append("answer")
@@ -237,7 +305,11 @@ class Schedule(RuleBasedStateMachine):
             return
         try:
             self.armed, self.slow_creates, self.error_share = [], [], 0.0
-            self.environment.lambda_faults, self.environment.webhooks, self.environment.replicate.fault_profile = {}, "sent", FaultProfile()
+            (
+                self.environment.lambda_faults,
+                self.environment.webhooks,
+                self.environment.replicate.fault_profile,
+            ) = {}, "sent", FaultProfile()
             self.environment.settle()
             self.actors.pause(paused=False)
             self.actors.repeat_all()
@@ -254,13 +326,20 @@ class Schedule(RuleBasedStateMachine):
 
     def _recover_twice(self, first: int, second: int, seconds: float) -> None:
         """Hold up a recovery at its first and another one at its second place, if they come so far; they go on in this order."""
-        self.armed += (("recover_jobs", place, Fault(Kind.PAUSE, after=True, seconds=seconds)) for place in (first, second))
+        self.armed += (
+            ("recover_jobs", place, Fault(Kind.PAUSE, after=True, seconds=seconds))
+            for place in (first, second)
+        )
         self.environment.recover()
         self.environment.recover()
 
     def _arm(self, function: str, number: int, fault: Fault) -> None:
         """Have a fault at a call of the function's next invocation, one of those that the last one made."""
-        lengths = (len(invocation.calls) for invocation in reversed(self.environment.invocations) if invocation.function == function and invocation.calls)
+        lengths = (
+            len(invocation.calls)
+            for invocation in reversed(self.environment.invocations)
+            if invocation.function == function and invocation.calls
+        )
         self.armed.append((function, number % next(lengths, _CALLS), fault))
 
     def look(self) -> None:
@@ -275,6 +354,10 @@ class Schedule(RuleBasedStateMachine):
             if (function, number) == (call.function, call.number):
                 self.armed.remove(armed)
                 return fault
-        if call.name in _WRITES and self.error_share and self.environment.rng.random() < self.error_share:
+        if (
+            call.name in _WRITES
+            and self.error_share
+            and self.environment.rng.random() < self.error_share
+        ):
             return self.environment.rng.choice((CONFLICT, THROTTLED, LOST_ANSWER, REPEAT))
         return None

@@ -53,7 +53,11 @@ def run_batch(seed: int) -> Batch:
     try:
         run_state_machine_as_test(seeded(seed)(type("Schedule", (Schedule,), {})), settings=wanted)
     except BaseException as error:  # noqa: BLE001 (whatever it is, it is told with its schedule by the process that waits)
-        return Batch(seed, Counter(FIGURES), "".join(traceback.format_exception(error)) + "\n".join(getattr(error, "__notes__", [])))
+        return Batch(
+            seed,
+            Counter(FIGURES),
+            "".join(traceback.format_exception(error)) + "\n".join(getattr(error, "__notes__", [])),
+        )
     return Batch(seed, Counter(FIGURES), None)
 
 
@@ -66,19 +70,31 @@ def main() -> int:
     def goes_on() -> bool:
         return total["steps"] < wanted.steps and not failures
 
-    with ProcessPoolExecutor(wanted.processes, mp_context=get_context("spawn"), max_tasks_per_child=20) as pool:
-        for batch in _batches(pool, (wanted.seed + number for number in count()), wanted.processes, goes_on):
+    with ProcessPoolExecutor(
+        wanted.processes, mp_context=get_context("spawn"), max_tasks_per_child=20
+    ) as pool:
+        for batch in _batches(
+            pool, (wanted.seed + number for number in count()), wanted.processes, goes_on
+        ):
             total.update(batch.figures)
             failures += [batch] if batch.failure else []
-            _say(f"{time.monotonic() - began:6.0f} s  {total['steps']:,} steps, {total['schedules']:,} schedules")
+            _say(
+                f"{time.monotonic() - began:6.0f} s  {total['steps']:,} steps, {total['schedules']:,} schedules"
+            )
     for batch in failures:
-        _say(f"Broken by the schedules of seed {batch.seed} (SOAK_STEPS=1 SOAK_SEED={batch.seed} make soak):\n{batch.failure}")
-    _say(f"soak: {', '.join(f'{number:,} {name}' for name, number in total.items())}, in {time.monotonic() - began:.0f} s, seed {wanted.seed}")
+        _say(
+            f"Broken by the schedules of seed {batch.seed} (SOAK_STEPS=1 SOAK_SEED={batch.seed} make soak):\n{batch.failure}"
+        )
+    _say(
+        f"soak: {', '.join(f'{number:,} {name}' for name, number in total.items())}, in {time.monotonic() - began:.0f} s, seed {wanted.seed}"
+    )
     _say("soak: a promise was broken" if failures else "soak: every promise held")
     return int(bool(failures))
 
 
-def _batches(pool: ProcessPoolExecutor, seeds: Iterator[int], width: int, goes_on: Callable[[], bool]) -> Iterator[Batch]:
+def _batches(
+    pool: ProcessPoolExecutor, seeds: Iterator[int], width: int, goes_on: Callable[[], bool]
+) -> Iterator[Batch]:
     """Keep every process busy as long as it goes on; give the batches as they end."""
     running = set[Future[Batch]]()
     while running or goes_on():
@@ -90,8 +106,14 @@ def _batches(pool: ProcessPoolExecutor, seeds: Iterator[int], width: int, goes_o
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.soak", description=__doc__)
-    parser.add_argument("--steps", type=int, default=int(os.environ.get("SOAK_STEPS", STEPS_DEFAULT)))
-    parser.add_argument("--seed", type=int, default=int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(2**31))))
+    parser.add_argument(
+        "--steps", type=int, default=int(os.environ.get("SOAK_STEPS", STEPS_DEFAULT))
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(2**31))),
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 

@@ -16,7 +16,19 @@ from darkroom.storage import jobs, ledger
 from tests.aws import TEMPLATE, client
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored
 from tests.integration.steps import with_setting
-from tests.simulation.bugs import OUTPUT, ROUTES, Studio, at_call, balanced, body, complete, job_of_user, recover, refund, resolutions
+from tests.simulation.bugs import (
+    OUTPUT,
+    ROUTES,
+    Studio,
+    at_call,
+    balanced,
+    body,
+    complete,
+    job_of_user,
+    recover,
+    refund,
+    resolutions,
+)
 
 pytest_plugins = ["tests.simulation.bugs_fixtures"]
 pytestmark = pytest.mark.usefixtures("aws", "settings_of_this_test")
@@ -38,7 +50,11 @@ class TestReadCheckCallThenWrite:
             status, _, _ = call_api("POST", "/jobs", body=body(), user=account.user)
         return status, "TransactWriteItems" in calls[:number]
 
-    @pytest.mark.parametrize(("credits", "in_flight_max", "refused"), [(10, 20, 402), (100, 1, 429)], ids=["credits", "jobs in flight"])
+    @pytest.mark.parametrize(
+        ("credits", "in_flight_max", "refused"),
+        [(10, 20, 402), (100, 1, 429)],
+        ids=["credits", "jobs in flight"],
+    )
     def test_two_submits_at_once_cannot_spend_what_is_there_for_one(
         self, credits: int, in_flight_max: int, refused: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -49,7 +65,9 @@ class TestReadCheckCallThenWrite:
             status, was_first = self.raced(account, number)
 
             assert status == (202 if was_first else refused)
-            assert balanced(account) == Balance(available=credits - 10, held=10, granted=credits, in_flight=1, jobs_total=1)
+            assert balanced(account) == Balance(
+                available=credits - 10, held=10, granted=credits, in_flight=1, jobs_total=1
+            )
             if was_first:
                 break
         assert number > 1
@@ -58,36 +76,95 @@ class TestReadCheckCallThenWrite:
         assert call_api("POST", "/jobs", body=body(), user="bob")[0] == 402
 
         assert studio.seen("predictions") == []
-        assert client("stepfunctions").list_executions(stateMachineArn=os.environ["STATE_MACHINE_ARN"])["executions"] == []
+        assert (
+            client("stepfunctions").list_executions(
+                stateMachineArn=os.environ["STATE_MACHINE_ARN"]
+            )["executions"]
+            == []
+        )
 
 
 class TestClientEditsItsBalance:
     """2. A client with an ordinary token writes its own balance."""
 
-    CLAIMS = ("", "[]", "[users]", "[not-admin]", "[administrators]", "[Admin]", "admins", "[admin,users]")
+    CLAIMS = (
+        "",
+        "[]",
+        "[users]",
+        "[not-admin]",
+        "[administrators]",
+        "[Admin]",
+        "admins",
+        "[admin,users]",
+    )
 
-    @pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route[0] != "GET"], ids=str)
+    @pytest.mark.parametrize(
+        ("method", "path"), [route for route in ROUTES if route[0] != "GET"], ids=str
+    )
     def test_no_route_that_writes_gives_a_user_credits(self, method: str, path: str) -> None:
         job = held_job()
         refund(job)
         before = balanced()
-        wanted = {"amount": 1_000, "reason": "because", "reference": "mine", "available": 1_000, "granted": 1_000, "held": -1_000, "paused": True}
-        concrete = path.format(platform="web", user="ann", job_id=job.job_id, code="flux-schnell", upload_id=job.job_id)
+        wanted = {
+            "amount": 1_000,
+            "reason": "because",
+            "reference": "mine",
+            "available": 1_000,
+            "granted": 1_000,
+            "held": -1_000,
+            "paused": True,
+        }
+        concrete = path.format(
+            platform="web", user="ann", job_id=job.job_id, code="flux-schnell", upload_id=job.job_id
+        )
         grant = {name: wanted[name] for name in ("amount", "reason", "reference")}
 
         for groups in self.CLAIMS:
-            claims = {"cognito:groups": groups, "custom:groups": "[admin]", "groups": "admin", "roles": "admin"}
-            assert call_api(method, concrete, body=grant, **claims)[0] in {200, 204, 403, 404, 409, 422}
-        for sent in (wanted, body() | wanted, body(num_outputs=-4), body() | {"quoted": 0}, grant | {"amount": -1_000}, {"paused": True}):
+            claims = {
+                "cognito:groups": groups,
+                "custom:groups": "[admin]",
+                "groups": "admin",
+                "roles": "admin",
+            }
+            assert call_api(method, concrete, body=grant, **claims)[0] in {
+                200,
+                204,
+                403,
+                404,
+                409,
+                422,
+            }
+        for sent in (
+            wanted,
+            body() | wanted,
+            body(num_outputs=-4),
+            body() | {"quoted": 0},
+            grant | {"amount": -1_000},
+            {"paused": True},
+        ):
             assert call_api(method, concrete, body=sent)[0] in {200, 204, 403, 404, 409, 422}
 
         after = balanced()
-        assert (after.granted, after.available, after.held, after.spent) == (before.granted, before.available, before.held, before.spent)
+        assert (after.granted, after.available, after.held, after.spent) == (
+            before.granted,
+            before.available,
+            before.held,
+            before.spent,
+        )
 
     def test_an_administrator_can(self) -> None:
         granted = {"amount": 7, "reason": "because", "reference": "order 7"}
 
-        assert call_api("POST", "/accounts/web/ann/credits", body=granted, user="grace", **{"cognito:groups": "[users admin]"})[0] == 201
+        assert (
+            call_api(
+                "POST",
+                "/accounts/web/ann/credits",
+                body=granted,
+                user="grace",
+                **{"cognito:groups": "[users admin]"},
+            )[0]
+            == 201
+        )
 
         assert balanced().available == 7
 
@@ -103,7 +180,9 @@ class TestRefundedTwice:
     """3. Several paths give credits back, and none asks whether another one did."""
 
     def test_a_hold_is_resolved_once_in_whatever_order_they_come(self) -> None:
-        for number, order in enumerate(sorted(set(permutations((refund, refund, recover, complete))), key=str)):
+        for number, order in enumerate(
+            sorted(set(permutations((refund, refund, recover, complete))), key=str)
+        ):
             job, charged = job_of_user(number, num_outputs=2), 10 * (number % 2)
             if charged:
                 jobs.record_output(job, OUTPUT)
@@ -113,10 +192,17 @@ class TestRefundedTwice:
                 assert len(resolutions(job)) == 1, order
 
             assert (stored(job).charged, stored(job).refunded) == (charged, 20 - charged)
-            assert balanced(job.account) == Balance(available=100 - charged, spent=charged, granted=100, jobs_total=1)
+            assert balanced(job.account) == Balance(
+                available=100 - charged, spent=charged, granted=100, jobs_total=1
+            )
 
-    @pytest.mark.parametrize(("resolve", "rival"), [(refund, complete), (complete, refund), (refund, recover), (recover, refund)])
-    def test_a_rival_at_any_moment_does_not_resolve_it_again(self, resolve: Callable[[Job], None], rival: Callable[[Job], None]) -> None:
+    @pytest.mark.parametrize(
+        ("resolve", "rival"),
+        [(refund, complete), (complete, refund), (refund, recover), (recover, refund)],
+    )
+    def test_a_rival_at_any_moment_does_not_resolve_it_again(
+        self, resolve: Callable[[Job], None], rival: Callable[[Job], None]
+    ) -> None:
         for number in count():
             job = job_of_user(number)
             with at_call(number, before=lambda job=job: rival(job)) as calls:  # type: ignore[misc]
@@ -136,7 +222,10 @@ class TestRefundedTwice:
                 refund(job)
 
             ended = stored(job)
-            assert (ended.charged, ended.refunded) == (10 * len(ended.outputs), 20 - 10 * len(ended.outputs))
+            assert (ended.charged, ended.refunded) == (
+                10 * len(ended.outputs),
+                20 - 10 * len(ended.outputs),
+            )
             assert balanced(job.account).held == 0
             charged.append(ended.charged)
             if len(calls) <= number:

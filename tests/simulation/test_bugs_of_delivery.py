@@ -28,7 +28,9 @@ class TestPaidTwice:
     """10. What was paid for is asked for again after a crash, a time-out or a lost answer, or its id is lost."""
 
     @pytest.mark.parametrize("error", ["Runtime.ExitError", "Sandbox.Timedout"])
-    def test_a_crash_between_the_request_and_its_record_pays_once(self, studio: Studio, error: str) -> None:
+    def test_a_crash_between_the_request_and_its_record_pays_once(
+        self, studio: Studio, error: str
+    ) -> None:
         def crash(*_: Any, **__: Any) -> None:
             raise type(error, (Exception,), {})("exit status 137")
 
@@ -49,7 +51,11 @@ class TestPaidTwice:
         (prediction,) = studio.seen("predictions")
         assert crashed == [job_id]
         assert job.attempt
-        assert (job.status, job.attempt.prediction_id, len(job.attempts)) == (JobStatus.COMPLETED, prediction["id"], 1)
+        assert (job.status, job.attempt.prediction_id, len(job.attempts)) == (
+            JobStatus.COMPLETED,
+            prediction["id"],
+            1,
+        )
 
     def test_an_answer_that_is_lost_pays_once(self, studio: Studio) -> None:
         studio.faults(lost_create_answer=1, lose_webhook=1, run_seconds=1)
@@ -57,7 +63,9 @@ class TestPaidTwice:
         all_jobs = [studio.ended(job_id) for job_id in [studio.submit() for _ in range(3)]]
 
         assert [job.status for job in all_jobs] == [JobStatus.COMPLETED] * 3
-        assert {job.attempt.prediction_id for job in all_jobs if job.attempt} == {prediction["id"] for prediction in studio.seen("predictions")}
+        assert {job.attempt.prediction_id for job in all_jobs if job.attempt} == {
+            prediction["id"] for prediction in studio.seen("predictions")
+        }
         assert len(studio.seen("predictions")) == 3
 
     def test_a_retry_after_a_failed_store_requests_nothing_again(self, studio: Studio) -> None:
@@ -72,11 +80,18 @@ class TestPaidTwice:
 
         job = studio.ended(studio.submit())
 
-        assert (job.status, len(tries), len(studio.seen("predictions"))) == (JobStatus.COMPLETED, 3, 1)
+        assert (job.status, len(tries), len(studio.seen("predictions"))) == (
+            JobStatus.COMPLETED,
+            3,
+            1,
+        )
         assert (len(job.outputs), balanced().spent) == (1, 10)
 
     def test_the_same_request_sent_again_is_one_job_and_one_payment(self, studio: Studio) -> None:
-        sent = [call_api("POST", "/jobs", body=body(), headers={"idempotency-key": "order 1"})[1]["id"] for _ in range(3)]
+        sent = [
+            call_api("POST", "/jobs", body=body(), headers={"idempotency-key": "order 1"})[1]["id"]
+            for _ in range(3)
+        ]
 
         studio.ended(sent[0])
 
@@ -100,10 +115,16 @@ class TestTemporaryOutputs:
             requests.get(prediction["output"][0], timeout=5)
         assert response["status"] == "completed"
         assert urlsplit(studio.replicate.base_url).netloc not in json.dumps(response)
-        assert [requests.get(output["url"], timeout=5).content for output in response["outputs"]] == theirs
-        assert all(requests.get(output["thumbnail_url"], timeout=5).ok for output in response["outputs"])
+        assert [
+            requests.get(output["url"], timeout=5).content for output in response["outputs"]
+        ] == theirs
+        assert all(
+            requests.get(output["thumbnail_url"], timeout=5).ok for output in response["outputs"]
+        )
 
-    def test_an_output_that_cannot_be_fetched_any_more_is_not_delivered(self, studio: Studio) -> None:
+    def test_an_output_that_cannot_be_fetched_any_more_is_not_delivered(
+        self, studio: Studio
+    ) -> None:
         def fetch_too_late(event: Any) -> Any:
             studio.replicate._api.lifecycle.deliveries._files.clear()
             return handler_of("store_output")(event, CONTEXT)
@@ -113,27 +134,52 @@ class TestTemporaryOutputs:
         job = studio.ended(studio.submit())
 
         assert job.failure
-        assert (job.status, job.failure.code, job.outputs) == (JobStatus.FAILED, "output_unavailable", ())
+        assert (job.status, job.failure.code, job.outputs) == (
+            JobStatus.FAILED,
+            "output_unavailable",
+            (),
+        )
         assert balanced() == Balance(available=100, granted=100, jobs_total=1)
 
-    def test_a_job_whose_storing_fails_is_never_completed(self, simulated_replicate: SimulatedReplicate) -> None:
-        requests.put(f"{simulated_replicate.base_url}/faults", json={"run_seconds": 0, "queue_seconds": 0}, timeout=5).raise_for_status()
+    def test_a_job_whose_storing_fails_is_never_completed(
+        self, simulated_replicate: SimulatedReplicate
+    ) -> None:
+        requests.put(
+            f"{simulated_replicate.base_url}/faults",
+            json={"run_seconds": 0, "queue_seconds": 0},
+            timeout=5,
+        ).raise_for_status()
         job = held_job()
-        handler_of("request_prediction")(key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT)
+        handler_of("request_prediction")(
+            key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT
+        )
         attempt = stored(job).attempt
         assert attempt
-        until(lambda: requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()["predictions"][0]["status"] == "succeeded")
+        until(
+            lambda: (
+                requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()[
+                    "predictions"
+                ][0]["status"]
+                == "succeeded"
+            )
+        )
 
         # Neither the thumbnail nor the output can be put.
         with (
-            failing_calls(aws_adapter.client("s3", bulky=True), "PutObject", *[AwsError("InternalError")] * 2),
+            failing_calls(
+                aws_adapter.client("s3", bulky=True), "PutObject", *[AwsError("InternalError")] * 2
+            ),
             pytest.raises(Exception, match="InternalError"),
         ):
             handler_of("store_output")(key(job), CONTEXT)
 
         assert (stored(job).outputs, stored(job).status) == ((), JobStatus.PROCESSING)
         complete(job)
-        assert (stored(job).status, stored(job).charged, balanced().available) == (JobStatus.FAILED, 0, 100)
+        assert (stored(job).status, stored(job).charged, balanced().available) == (
+            JobStatus.FAILED,
+            0,
+            100,
+        )
 
 
 class TestSomebodyElses:
@@ -146,31 +192,53 @@ class TestSomebodyElses:
         return stored(job)
 
     def test_every_route_with_an_id_is_tried_here(self) -> None:
-        tried = {"/jobs/{job_id}", "/jobs/{job_id}/cancel", "/accounts/{platform}/{user}", "/accounts/{platform}/{user}/credits"}
+        tried = {
+            "/jobs/{job_id}",
+            "/jobs/{job_id}/cancel",
+            "/accounts/{platform}/{user}",
+            "/accounts/{platform}/{user}/credits",
+        }
         public = {"/templates/{code}", "/templates/{code}/quote", "/problems/{slug}"}
 
-        assert {path for _, path in ROUTES if "{" in path} == tried | public | {"/accounts/{platform}/{user}/entries"}
+        assert {path for _, path in ROUTES if "{" in path} == tried | public | {
+            "/accounts/{platform}/{user}/entries"
+        }
 
-    @pytest.mark.parametrize("claims", [{"user": "bob"}, {"user": "ann", "custom:platform": "mobile"}], ids=str)
+    @pytest.mark.parametrize(
+        "claims", [{"user": "bob"}, {"user": "ann", "custom:platform": "mobile"}], ids=str
+    )
     @pytest.mark.parametrize("ended", [True, False])
-    def test_another_accounts_job_is_not_there(self, claims: dict[str, Any], ended: bool) -> None:  # noqa: FBT001 (a column of the table)
+    def test_another_accounts_job_is_not_there(self, claims: dict[str, Any], ended: bool) -> None:
         open_account(100, AccountId(claims.get("custom:platform", "web"), claims["user"]))
         job = self.job_of_ann() if ended else held_job()
         before = stored(job)
 
         for method, path in (route for route in ROUTES if "{job_id}" in route[1]):
-            seen = [call_api(method, path.format(job_id=job_id), **claims) for job_id in (job.job_id, image_job().job_id)]
+            seen = [
+                call_api(method, path.format(job_id=job_id), **claims)
+                for job_id in (job.job_id, image_job().job_id)
+            ]
             assert seen[0][0] == 404
             assert seen[0] == seen[1]
-        seen = [call_api("POST", "/jobs", body={"rerun_of": job_id}, **claims) for job_id in (job.job_id, image_job().job_id)]
+        seen = [
+            call_api("POST", "/jobs", body={"rerun_of": job_id}, **claims)
+            for job_id in (job.job_id, image_job().job_id)
+        ]
         assert seen[0][0] == 422
         assert seen[0] == seen[1]
 
         assert stored(job) == before
-        assert call_api("GET", "/jobs", **claims)[1] == {"jobs": [], "next_cursor": None, "total": 0}
+        assert call_api("GET", "/jobs", **claims)[1] == {
+            "jobs": [],
+            "next_cursor": None,
+            "total": 0,
+        }
         assert call_api("GET", f"/jobs/{job.job_id}")[0] == 200
 
-    @pytest.mark.parametrize("user", ["bob#JOB", "ann#JOB#1", "../ann", "web/ann", "ann#", "ann/", "a=6Enn", "%61nn", "ANN"])
+    @pytest.mark.parametrize(
+        "user",
+        ["bob#JOB", "ann#JOB#1", "../ann", "web/ann", "ann#", "ann/", "a=6Enn", "%61nn", "ANN"],
+    )
     def test_a_sub_that_looks_like_a_key_reaches_no_other_partition(self, user: str) -> None:
         job = self.job_of_ann()
 
@@ -187,7 +255,10 @@ class TestSomebodyElses:
 
         for method, path in (route for route in ROUTES if "{user}" in route[1]):
             sent = {"amount": 1, "reason": "r", "reference": "r"} if method == "POST" else None
-            assert call_api(method, path.format(platform="web", user="ann"), body=sent, user="bob")[0] == 403
+            assert (
+                call_api(method, path.format(platform="web", user="ann"), body=sent, user="bob")[0]
+                == 403
+            )
 
         assert balanced().granted == 100
 
@@ -200,10 +271,20 @@ class TestSomebodyElses:
             "/templates/{code}/quote": {"parameters": {"prompt": "x"}},
             "/uploads": {"content_type": "image/png", "bytes": 1},
         }
-        places = {"platform": "web", "user": "ann", "job_id": job.job_id, "code": "flux-schnell", "slug": "not-found"}
+        places = {
+            "platform": "web",
+            "user": "ann",
+            "job_id": job.job_id,
+            "code": "flux-schnell",
+            "slug": "not-found",
+        }
 
         for method, path in ROUTES:
-            status, _, _ = call_api(method, path.format(**places), body=bodies.get(path, body()), user=None)
-            assert status == (200 if path in ("/health", "/openapi.json", "/docs", "/problems/{slug}") else 401), path
+            status, _, _ = call_api(
+                method, path.format(**places), body=bodies.get(path, body()), user=None
+            )
+            assert status == (
+                200 if path in ("/health", "/openapi.json", "/docs", "/problems/{slug}") else 401
+            ), path
 
         assert (stored(job), balanced().held) == (job, 10)

@@ -24,7 +24,20 @@ from tests.builders import ANN, NOON, call_api, held_job, image_job, open_accoun
 from tests.integration.broken_aws import AwsError, failing_calls
 from tests.integration.servers import Reply, answering, server
 from tests.integration.steps import at, is_open, with_setting
-from tests.simulation.bugs import BOB, LATER, OUTPUT, Killed, Studio, at_call, balanced, complete, killed, recover, refund, resolutions
+from tests.simulation.bugs import (
+    BOB,
+    LATER,
+    OUTPUT,
+    Killed,
+    Studio,
+    at_call,
+    balanced,
+    complete,
+    killed,
+    recover,
+    refund,
+    resolutions,
+)
 
 pytest_plugins = ["tests.simulation.bugs_fixtures"]
 pytestmark = pytest.mark.usefixtures("aws", "settings_of_this_test")
@@ -33,7 +46,9 @@ pytestmark = pytest.mark.usefixtures("aws", "settings_of_this_test")
 class TestRefundLost:
     """4. The status becomes final first, the refund comes second, and its failure is swallowed."""
 
-    def test_a_refund_that_fails_with_all_its_retries_is_made_by_recovery(self, studio: Studio) -> None:
+    def test_a_refund_that_fails_with_all_its_retries_is_made_by_recovery(
+        self, studio: Studio
+    ) -> None:
         def without_a_table(event: Any) -> Any:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(ledger, "transact", broken)
@@ -53,17 +68,27 @@ class TestRefundLost:
 
         recover(job)
 
-        assert (stored(job).status, stored(job).refunded, is_open(job)) == (JobStatus.FAILED, 10, False)
+        assert (stored(job).status, stored(job).refunded, is_open(job)) == (
+            JobStatus.FAILED,
+            10,
+            False,
+        )
         assert stored(job).failure
         assert (balanced().available, len(resolutions(job))) == (100, 1)
 
     @pytest.mark.parametrize("resolve", [refund, complete])
-    def test_a_crash_at_any_moment_leaves_no_final_job_without_its_refund(self, resolve: Callable[[Job], None]) -> None:
+    def test_a_crash_at_any_moment_leaves_no_final_job_without_its_refund(
+        self, resolve: Callable[[Job], None]
+    ) -> None:
         def crashed(number: int, when: str) -> bool:
             job = held_job(account=AccountId("web", f"{when}{number}"))
             with at_call(number, **{when: killed}) as calls, suppress(Killed):
                 resolve(job)
-            assert stored(job).status.is_final == bool(resolutions(job)) == (balanced(job.account).held == 0)
+            assert (
+                stored(job).status.is_final
+                == bool(resolutions(job))
+                == (balanced(job.account).held == 0)
+            )
 
             recover(job)
 
@@ -75,7 +100,9 @@ class TestRefundLost:
             assert next(number for number in count() if not crashed(number, when)) > 3
 
     def test_a_job_whose_start_was_lost_is_not_forgotten(self, studio: Studio) -> None:
-        with failing_calls(aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ServiceUnavailable")):
+        with failing_calls(
+            aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ServiceUnavailable")
+        ):
             job_id = studio.submit()
         job = jobs.read(ANN, job_id)
         assert (job.status, balanced().held) == (JobStatus.PENDING, 10)
@@ -98,19 +125,35 @@ class TestNoRefundAtAll:
         assert balanced() == Balance(available=100, granted=100, jobs_total=1)
         assert [entry.kind for entry in resolutions(job)] == ["release"]
         assert list(SlotRow.query("SLOT#replicate")) == []
-        assert not [prediction for prediction in studio.seen("predictions") if prediction["status"] in ("starting", "processing")]
+        assert not [
+            prediction
+            for prediction in studio.seen("predictions")
+            if prediction["status"] in ("starting", "processing")
+        ]
 
     @pytest.mark.parametrize(
         ("fault", "code"),
-        [("fail", "prediction_failed"), ("flag_sensitive", "refused"), ("no_output", "no_output"), ("drop_output", "no_output")],
+        [
+            ("fail", "prediction_failed"),
+            ("flag_sensitive", "refused"),
+            ("no_output", "no_output"),
+            ("drop_output", "no_output"),
+        ],
     )
-    def test_a_prediction_without_a_result_gives_back(self, studio: Studio, fault: str, code: str) -> None:
+    def test_a_prediction_without_a_result_gives_back(
+        self, studio: Studio, fault: str, code: str
+    ) -> None:
         studio.faults(**{fault: 1})
 
         self.must_have_given_back(studio, studio.ended(studio.submit()), code)
 
-    @pytest.mark.parametrize(("status", "code"), [(Status.CANCELED, "prediction_failed"), (Status.ABORTED, "deadline_exceeded")])
-    def test_a_prediction_that_is_ended_at_the_provider_gives_back(self, studio: Studio, status: Status, code: str) -> None:
+    @pytest.mark.parametrize(
+        ("status", "code"),
+        [(Status.CANCELED, "prediction_failed"), (Status.ABORTED, "deadline_exceeded")],
+    )
+    def test_a_prediction_that_is_ended_at_the_provider_gives_back(
+        self, studio: Studio, status: Status, code: str
+    ) -> None:
         studio.faults(run_seconds=60)
         job_id = studio.submit()
 
@@ -118,7 +161,9 @@ class TestNoRefundAtAll:
 
         self.must_have_given_back(studio, studio.ended(job_id), code)
 
-    def test_a_prediction_that_takes_too_long_gives_back(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_prediction_that_takes_too_long_gives_back(
+        self, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         studio.faults(run_seconds=60)
         impatient = replace(catalog.template("flux-schnell"), seconds_max=2)
         monkeypatch.setattr(catalog, "template", lambda *_: impatient)
@@ -129,14 +174,20 @@ class TestNoRefundAtAll:
         ("status", "code"),
         [(401, "provider_unavailable"), (402, "provider_unavailable"), (422, "invalid_input")],
     )
-    def test_a_request_that_the_provider_refuses_gives_back(self, studio: Studio, status: int, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_request_that_the_provider_refuses_gives_back(
+        self, studio: Studio, status: int, code: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         document = json.dumps({"title": "Refused", "detail": "No.", "status": status}).encode()
-        with server(answering(Reply(status, document, {"Content-Type": "application/problem+json"}))) as refusing:
+        with server(
+            answering(Reply(status, document, {"Content-Type": "application/problem+json"}))
+        ) as refusing:
             with_setting(monkeypatch, "REPLICATE_BASE_URL", f"{refusing}/v1")
 
             self.must_have_given_back(studio, studio.ended(studio.submit()), code)
 
-    def test_a_provider_that_is_down_until_the_deadline_gives_back(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_provider_that_is_down_until_the_deadline_gives_back(
+        self, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         studio.faults(unavailable=1)
         impatient = replace(catalog.template("flux-schnell"), seconds_max=3)
         monkeypatch.setattr(catalog, "template", lambda *_: impatient)
@@ -159,7 +210,9 @@ class TestNoRefundAtAll:
 class TestRefundOfTheWrongAmount:
     """6. The refund is computed anew, or goes to another pocket than the one that paid."""
 
-    def test_what_was_held_is_given_back_whatever_it_would_cost_today(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_was_held_is_given_back_whatever_it_would_cost_today(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_setting(monkeypatch, "DEFAULT_IMAGE_CREDIT_COST", 23)
         job = held_job(num_outputs=3)
         assert (job.quoted, balanced().available) == (69, 31)
@@ -167,10 +220,15 @@ class TestRefundOfTheWrongAmount:
 
         refund(job)
 
-        assert (stored(job).refunded, balanced()) == (69, Balance(available=100, granted=100, jobs_total=1))
+        assert (stored(job).refunded, balanced()) == (
+            69,
+            Balance(available=100, granted=100, jobs_total=1),
+        )
 
     @pytest.mark.parametrize(("stored_count", "charged"), [(0, 0), (1, 10), (2, 20), (3, 30)])
-    def test_a_part_that_was_not_delivered_is_given_back(self, stored_count: int, charged: int) -> None:
+    def test_a_part_that_was_not_delivered_is_given_back(
+        self, stored_count: int, charged: int
+    ) -> None:
         job = held_job(num_outputs=4)
         for number in range(stored_count):
             jobs.record_output(stored(job), replace(OUTPUT, number=number))
@@ -178,7 +236,9 @@ class TestRefundOfTheWrongAmount:
         refund(job)
 
         assert (stored(job).charged, stored(job).refunded) == (charged, 40 - charged)
-        assert balanced() == Balance(available=100 - charged, spent=charged, granted=100, jobs_total=1)
+        assert balanced() == Balance(
+            available=100 - charged, spent=charged, granted=100, jobs_total=1
+        )
 
     def test_a_part_of_a_credit_is_not_charged(self) -> None:
         open_account(100)
@@ -190,7 +250,10 @@ class TestRefundOfTheWrongAmount:
         assert (stored(job).charged, stored(job).refunded) == (6, 14)
 
     def test_the_account_that_paid_gets_it_back_and_no_other(self) -> None:
-        same_user_elsewhere, somebody = open_account(100, AccountId("mobile", "ann")), open_account(100, BOB)
+        same_user_elsewhere, somebody = (
+            open_account(100, AccountId("mobile", "ann")),
+            open_account(100, BOB),
+        )
         job = held_job()
 
         refund(job)

@@ -50,7 +50,9 @@ class TestWebhookFromAnybody:
     )  # fmt: skip
 
     @staticmethod
-    def forged(forgery: str, job: Job, replicate: SimulatedReplicate) -> tuple[str, bytes, dict[str, str]]:
+    def forged(
+        forgery: str, job: Job, replicate: SimulatedReplicate
+    ) -> tuple[str, bytes, dict[str, str]]:
         """A webhook that says that the job has succeeded, and has one thing wrong with it."""
         content = message(output=["https://replicate.delivery/evil.png"])
         reference, headers, now = reference_of(job), signed(replicate, content), datetime.now(UTC)
@@ -58,16 +60,26 @@ class TestWebhookFromAnybody:
             case "unsigned":
                 headers = {}
             case "no id" | "no time" | "no signature":
-                name = {"no id": "webhook-id", "no time": "webhook-timestamp", "no signature": "webhook-signature"}[forgery]
+                name = {
+                    "no id": "webhook-id",
+                    "no time": "webhook-timestamp",
+                    "no signature": "webhook-signature",
+                }[forgery]
                 del headers[name]
             case "another secret":
-                headers["webhook-signature"] = Webhook("whsec_" + "A" * 32).sign("msg_1", now, content.decode())
+                headers["webhook-signature"] = Webhook("whsec_" + "A" * 32).sign(
+                    "msg_1", now, content.decode()
+                )
             case "another body":
                 content = content.replace(b"succeeded", b"processed")
             case "moved in time":
                 headers["webhook-timestamp"] = str(int(headers["webhook-timestamp"]) - 1)
             case "stale" | "from the future":
-                headers = signed(replicate, content, sent_at=now + timedelta(seconds=310 if forgery == "from the future" else -310))
+                headers = signed(
+                    replicate,
+                    content,
+                    sent_at=now + timedelta(seconds=310 if forgery == "from the future" else -310),
+                )
             case "guessed nonce":
                 reference = str(Reference(job.account, job.job_id, new_nonce()))
             case "another account's reference":
@@ -77,10 +89,14 @@ class TestWebhookFromAnybody:
         return reference, content, headers
 
     @pytest.mark.parametrize("forgery", FORGERIES)
-    def test_a_webhook_that_is_not_replicates_own_changes_nothing(self, forgery: str, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
+    def test_a_webhook_that_is_not_replicates_own_changes_nothing(
+        self, forgery: str, simulated_replicate: SimulatedReplicate, resumed: list[str]
+    ) -> None:
         job = asked_job()
 
-        assert knock(*self.forged(forgery, job, simulated_replicate)) == (404 if forgery.endswith("reference") else 401)
+        assert knock(*self.forged(forgery, job, simulated_replicate)) == (
+            404 if forgery.endswith("reference") else 401
+        )
 
         assert (stored(job), resumed) == (job, [])
         assert (balanced().held, balanced().spent) == (10, 0)
@@ -91,11 +107,20 @@ class TestWebhookFromAnybody:
     def test_without_a_secret_nobody_is_let_in(self, resumed: list[str]) -> None:
         job = asked_job()
 
-        assert knock(reference_of(job), message(), {"webhook-id": "m", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"}) == 503
+        assert (
+            knock(
+                reference_of(job),
+                message(),
+                {"webhook-id": "m", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"},
+            )
+            == 503
+        )
 
         assert (stored(job), resumed) == (job, [])
 
-    def test_a_replayed_webhook_charges_nothing_again(self, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
+    def test_a_replayed_webhook_charges_nothing_again(
+        self, simulated_replicate: SimulatedReplicate, resumed: list[str]
+    ) -> None:
         job, content = asked_job(), message()
         headers = signed(simulated_replicate, content)
         assert knock(reference_of(job), content, headers) == 200
@@ -108,7 +133,9 @@ class TestWebhookFromAnybody:
 
         assert (balanced(), stored(job), resumed) == (before, ended, ["token"])
 
-    def test_a_webhook_of_ones_own_job_does_not_open_another_accounts(self, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
+    def test_a_webhook_of_ones_own_job_does_not_open_another_accounts(
+        self, simulated_replicate: SimulatedReplicate, resumed: list[str]
+    ) -> None:
         mine, content = asked_job(), message()
         headers = signed(simulated_replicate, content)
         open_account(100, BOB)
@@ -119,13 +146,19 @@ class TestWebhookFromAnybody:
         assert mine.attempt
 
         # The signature is Replicate's own, and the URL that it came to is not part of what is signed.
-        assert knock(str(Reference(BOB, theirs.job_id, mine.attempt.nonce)), content, headers) == 401
+        assert (
+            knock(str(Reference(BOB, theirs.job_id, mine.attempt.nonce)), content, headers) == 401
+        )
 
         assert (stored(theirs), resumed) == (before, [])
 
-    def test_what_a_signed_body_claims_is_never_the_result(self, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
+    def test_what_a_signed_body_claims_is_never_the_result(
+        self, simulated_replicate: SimulatedReplicate, resumed: list[str]
+    ) -> None:
         job = asked_job()
-        content = message(output=["https://replicate.delivery/evil.png"], error="E005", status_code=200)
+        content = message(
+            output=["https://replicate.delivery/evil.png"], error="E005", status_code=200
+        )
 
         assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
 
@@ -138,10 +171,17 @@ class TestLostWebhook:
 
     @pytest.mark.parametrize(
         ("fault", "end"),
-        [({}, "completed"), ({"fail": 1}, "failed"), ({"flag_sensitive": 1}, "failed"), ({"no_output": 1}, "failed")],
+        [
+            ({}, "completed"),
+            ({"fail": 1}, "failed"),
+            ({"flag_sensitive": 1}, "failed"),
+            ({"no_output": 1}, "failed"),
+        ],
         ids=str,
     )
-    def test_a_job_ends_when_every_webhook_is_lost(self, studio: Studio, fault: dict[str, float], end: str) -> None:
+    def test_a_job_ends_when_every_webhook_is_lost(
+        self, studio: Studio, fault: dict[str, float], end: str
+    ) -> None:
         studio.faults(lose_webhook=1, **fault)
 
         job = studio.ended(studio.submit())
@@ -151,7 +191,9 @@ class TestLostWebhook:
         assert balanced().held == 0
 
     @pytest.mark.parametrize("status", [Status.CANCELED, Status.ABORTED, Status.FAILED])
-    def test_a_job_ends_when_the_provider_ends_it_and_tells_nobody(self, studio: Studio, status: Status) -> None:
+    def test_a_job_ends_when_the_provider_ends_it_and_tells_nobody(
+        self, studio: Studio, status: Status
+    ) -> None:
         studio.faults(run_seconds=60)
         job_id = studio.submit()
 
@@ -160,11 +202,15 @@ class TestLostWebhook:
         assert studio.ended(job_id).status is JobStatus.FAILED
         assert balanced() == Balance(available=100, granted=100, jobs_total=1)
 
-    def test_a_job_ends_when_its_execution_is_stopped_and_tells_nobody(self, studio: Studio) -> None:
+    def test_a_job_ends_when_its_execution_is_stopped_and_tells_nobody(
+        self, studio: Studio
+    ) -> None:
         studio.faults(run_seconds=60)
         job_id = studio.submit()
         studio.prediction()
-        arn = os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{job_id}"
+        arn = (
+            os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{job_id}"
+        )
         client("stepfunctions").stop_execution(executionArn=arn)
         job = studio.ended(job_id)
         assert not job.status.is_final
@@ -178,12 +224,30 @@ class TestLostWebhook:
 class TestCallbackBeforeRecord:
     """9. The webhook is quicker than the answer that brings the prediction's id."""
 
-    def test_a_webhook_that_comes_before_the_answer_is_not_lost(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_webhook_that_comes_before_the_answer_is_not_lost(
+        self, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def answer_after_the_webhook(request: Received) -> Reply:
-            headers: dict[str, str] = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
-            answer = requests.request(request.method, studio.replicate.base_url + request.path, data=request.body, headers=headers, timeout=5)
+            headers: dict[str, str] = {
+                name: request.headers[name]
+                for name in ("authorization", "content-type")
+                if name in request.headers
+            }
+            answer = requests.request(
+                request.method,
+                studio.replicate.base_url + request.path,
+                data=request.body,
+                headers=headers,
+                timeout=5,
+            )
             if request.method == "POST":
-                until(lambda: [each for each in studio.seen("webhooks") if each["event"] == "completed" and each["status_code"] == 200])
+                until(
+                    lambda: [
+                        each
+                        for each in studio.seen("webhooks")
+                        if each["event"] == "completed" and each["status_code"] == 200
+                    ]
+                )
                 attempt = jobs.read(ANN, str(entries()[0].job_id)).attempt
                 known.append((answer.json()["id"], attempt.prediction_id if attempt else None))
             return Reply(answer.status_code, answer.content, {"Content-Type": "application/json"})
@@ -198,7 +262,9 @@ class TestCallbackBeforeRecord:
         assert (job.status, len(job.attempts), job.charged) == (JobStatus.COMPLETED, 1, 10)
         assert len(studio.seen("predictions")) == 1
 
-    def test_a_webhook_that_cannot_be_recorded_is_requested_again(self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_webhook_that_cannot_be_recorded_is_requested_again(
+        self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job, content = asked_job(), message()
         nowhere = reference_of(job).replace(job.job_id, image_job().job_id)
 
@@ -214,9 +280,17 @@ class TestLateEvents:
     """11. Events that are late, repeated or out of order overwrite what is true."""
 
     @pytest.mark.parametrize(
-        "faults", [{"duplicate_webhook": 1}, {"reorder": 1}, {"duplicate_webhook": 1, "reorder": 1, "delay_webhook_seconds": 0.3}], ids=str
+        "faults",
+        [
+            {"duplicate_webhook": 1},
+            {"reorder": 1},
+            {"duplicate_webhook": 1, "reorder": 1, "delay_webhook_seconds": 0.3},
+        ],
+        ids=str,
     )
-    def test_events_in_any_order_are_one_delivery(self, studio: Studio, faults: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_events_in_any_order_are_one_delivery(
+        self, studio: Studio, faults: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         announced: list[str] = []
         monkeypatch.setattr(event_bus, "announce", lambda job: announced.append(job.job_id))
         studio.faults(**faults)
@@ -230,7 +304,9 @@ class TestLateEvents:
         assert balanced() == Balance(available=90, spent=10, granted=100, jobs_total=1)
 
     @pytest.mark.parametrize("end", ["completed", "failed", "canceled"])
-    def test_a_job_that_has_ended_stays_as_it_is(self, end: str, simulated_replicate: SimulatedReplicate, resumed: list[str]) -> None:
+    def test_a_job_that_has_ended_stays_as_it_is(
+        self, end: str, simulated_replicate: SimulatedReplicate, resumed: list[str]
+    ) -> None:
         job = asked_job()
         assert job.attempt
         jobs.record_prediction(job, job.attempt, "prediction1", now=NOON)
@@ -240,10 +316,23 @@ class TestLateEvents:
             case "canceled":
                 jobs.request_cancel(job, next_check_at=NOON, now=NOON)
         refund(job)
-        ended, before, etag = stored(job), balanced(), call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"]
+        ended, before, etag = (
+            stored(job),
+            balanced(),
+            call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"],
+        )
         assert ended.status == end
 
-        for status in ("starting", "processing", "succeeded", "failed", "canceled", "aborted", "succeeded", "processing"):
+        for status in (
+            "starting",
+            "processing",
+            "succeeded",
+            "failed",
+            "canceled",
+            "aborted",
+            "succeeded",
+            "processing",
+        ):
             content = message(status)
             assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
 

@@ -53,7 +53,9 @@ def hold() -> tuple[Job, bool]:
 VERBS: dict[str, Callable[[Job], object]] = {
     "hold": lambda _: hold(),
     "grant": lambda job: ledger.grant(job.account, 10, reason="gift", reference="gift", now=NOON),
-    "correct": lambda job: ledger.grant(job.account, -10, reason="mistake", reference="mistake", now=NOON),
+    "correct": lambda job: ledger.grant(
+        job.account, -10, reason="mistake", reference="mistake", now=NOON
+    ),
     "welcome": lambda job: ledger.welcome(job.account, now=NOON),
     "resolve": lambda job: ledger.resolve(job.account, job.job_id, now=NOON),
     "take": lambda job: provider_queue.acquire(stored(job), now=NOON),
@@ -65,12 +67,19 @@ VERBS: dict[str, Callable[[Job], object]] = {
 def everything() -> list[Any]:
     """Every item of the table, in one order, but for how often each was written."""
     items = client("dynamodb").scan(TableName="darkroom-test", ConsistentRead=True)["Items"]
-    return sorted(({name: value for name, value in item.items() if name != "revision"} for item in items), key=str)
+    return sorted(
+        ({name: value for name, value in item.items() if name != "revision"} for item in items),
+        key=str,
+    )
 
 
 @pytest.mark.parametrize("seed", range(STORMS))
 def test_the_ledger_balance_after_a_storm(
-    seed: int, dynamodb_table: Connection, storm: Storm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    seed: int,
+    dynamodb_table: Connection,
+    storm: Storm,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(bucket, "delete_all", lambda *_: None)
     storm.share = 0.2
@@ -82,12 +91,15 @@ def test_the_ledger_balance_after_a_storm(
     storm.share = 0
     histories.check()
     with capsys.disabled():
-        print(f"\nstorm {seed}: {LIVES} jobs, " + ", ".join(f"{storm.seen[name]} {name}" for name in sorted(storm.seen)), end=" ")  # noqa: T201
+        seen = ", ".join(f"{storm.seen[name]} {name}" for name in sorted(storm.seen))
+        print(f"\nstorm {seed}: {LIVES} jobs, {seen}", end=" ")  # noqa: T201
     assert {"turned away", "answers lost", "refusals lost", "called again"} <= storm.seen.keys()
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_gives_up_after_six_tries_and_has_written_nothing(verb: str, job: Job, storm: Storm) -> None:
+def test_a_verb_gives_up_after_six_tries_and_has_written_nothing(
+    verb: str, job: Job, storm: Storm
+) -> None:
     before = everything()
     storm.share, storm.lost_share = 1, 0
     storm.seen.clear()
@@ -95,16 +107,24 @@ def test_a_verb_gives_up_after_six_tries_and_has_written_nothing(verb: str, job:
     with pytest.raises((TransactWriteError, UpdateError)) as given_up:
         VERBS[verb](job)
 
-    assert given_up.value.cause_response_code in {"TransactionCanceledException", "TransactionConflictException", *THROTTLED}
+    assert given_up.value.cause_response_code in {
+        "TransactionCanceledException",
+        "TransactionConflictException",
+        *THROTTLED,
+    }
     assert storm.seen["turned away"] == 6
     assert len(storm.waits) == 5
     assert all(0 <= seconds <= 0.025 * 2**number for number, seconds in enumerate(storm.waits, 1))
     assert everything() == before
 
 
-def test_a_verb_gives_up_when_two_seconds_have_passed(job: Job, storm: Storm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verb_gives_up_when_two_seconds_have_passed(
+    job: Job, storm: Storm, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Each look at this clock is a second after the one before.
-    monkeypatch.setattr(transactions, "time", SimpleNamespace(sleep=storm.waits.append, monotonic=count().__next__))
+    monkeypatch.setattr(
+        transactions, "time", SimpleNamespace(sleep=storm.waits.append, monotonic=count().__next__)
+    )
     storm.share, storm.lost_share = 1, 0
     storm.seen.clear()
 
@@ -116,7 +136,9 @@ def test_a_verb_gives_up_when_two_seconds_have_passed(job: Job, storm: Storm, mo
 
 @pytest.mark.parametrize("lost", LOST_ANSWERS)
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_whose_every_answer_is_lost_is_done_once(verb: str, lost: str, job: Job, storm: Storm) -> None:
+def test_a_verb_whose_every_answer_is_lost_is_done_once(
+    verb: str, lost: str, job: Job, storm: Storm
+) -> None:
     before = everything()
     storm.share, storm.lost_share, storm.lost_answers = 1, 1, (lost,)
     with pytest.raises(PynamoDBException):
@@ -130,7 +152,9 @@ def test_a_verb_whose_every_answer_is_lost_is_done_once(verb: str, lost: str, jo
     checked_records(job.account)
 
 
-def test_the_last_credits_are_held_once_although_the_answer_was_lost(aws: None, storm: Storm) -> None:
+def test_the_last_credits_are_held_once_although_the_answer_was_lost(
+    aws: None, storm: Storm
+) -> None:
     open_account(10)
     storm.share, storm.lost_share = 1, 1
     with pytest.raises(PynamoDBException):
@@ -142,4 +166,8 @@ def test_the_last_credits_are_held_once_although_the_answer_was_lost(aws: None, 
     assert repeated
     records = checked_records(ANN)
     assert [known.job_id for known in records.jobs] == [accepted.job_id]
-    assert (records.account.available, records.account.held, records.jobs[0].status) == (0, 10, JobStatus.PENDING)
+    assert (records.account.available, records.account.held, records.jobs[0].status) == (
+        0,
+        10,
+        JobStatus.PENDING,
+    )

@@ -36,6 +36,8 @@ def test_every_function_was_killed() -> None:
     if len(scenarios_run) < len(SCENARIOS):
         pytest.skip("only some of the scenarios were run")
     by_function = ", ".join(f"{name} {count}" for name, count in sorted(kills_count.items()))
-    REPORTED.append(f"crashes: {kills_count.total():,} invocations killed, each at another call, in {len(scenarios_run)} scenarios ({by_function})")
+    REPORTED.append(
+        f"crashes: {kills_count.total():,} invocations killed, each at another call, in {len(scenarios_run)} scenarios ({by_function})"
+    )
 
     assert kills_count.keys() == FUNCTIONS.keys()

@@ -11,7 +11,9 @@ pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 WORKERS = 3
 
 
-def test_workers_that_need_it_at_the_same_moment_share_one(dynamodb_local: object, tmp_path: Path) -> None:
+def test_workers_that_need_it_at_the_same_moment_share_one(
+    dynamodb_local: object, tmp_path: Path
+) -> None:
     home = tmp_path / "dynamodb-local"
 
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as workers:

@@ -26,7 +26,9 @@ class Functions:
     invoked: list[tuple[str, Any, Callable[[Any], None], Fail]] = field(default_factory=list)
 
     def states(self) -> StepFunctions:
-        return StepFunctions(self.event_queue, Random(1), lambda *invocation: self.invoked.append(invocation))
+        return StepFunctions(
+            self.event_queue, Random(1), lambda *invocation: self.invoked.append(invocation)
+        )
 
     def last(self) -> tuple[str, Any, Callable[[Any], None], Fail]:
         """Let what is due now happen, and give the invocation that came last."""
@@ -77,10 +79,16 @@ def test_an_error_is_retried_as_often_as_is_said_and_then_caught() -> None:
         while len(functions.invoked) == retry_count:
             functions.event_queue.run_next()
         _, event, _, failed = functions.invoked[-1]
-        assert (event["retry_count"], event["entered_at"]) == (retry_count, "2026-01-02T12:00:00.000Z")
+        assert (event["retry_count"], event["entered_at"]) == (
+            retry_count,
+            "2026-01-02T12:00:00.000Z",
+        )
         failed("Runtime.ExitError", "")
 
-    assert functions.last()[:2] == ("refund_job", {"account": "web/ann", "job_id": "job", "failure": "Runtime.ExitError"})
+    assert functions.last()[:2] == (
+        "refund_job",
+        {"account": "web/ann", "job_id": "job", "failure": "Runtime.ExitError"},
+    )
     assert len(functions.invoked) == 8
     assert execution.is_running
 
@@ -89,13 +97,21 @@ def test_a_wait_lasts_until_its_time() -> None:
     functions = Functions()
     execution = started(functions.states())
 
-    functions.last()[3]("RetryLater", json.dumps({"errorMessage": "2026-01-02T12:00:42Z", "errorType": "RetryLater"}))
+    functions.last()[3](
+        "RetryLater",
+        json.dumps({"errorMessage": "2026-01-02T12:00:42Z", "errorType": "RetryLater"}),
+    )
     functions.event_queue.pass_seconds(41)
     assert len(functions.invoked) == 1
     functions.event_queue.pass_seconds(1)
 
     assert len(functions.invoked) == 2
-    assert execution.passed == ["RequestPrediction", "ParseRetryTime", "WaitUntilRetry", "RequestPrediction"]
+    assert execution.passed == [
+        "RequestPrediction",
+        "ParseRetryTime",
+        "WaitUntilRetry",
+        "RequestPrediction",
+    ]
 
 
 def test_starting_twice_is_starting_once() -> None:
@@ -120,7 +136,11 @@ def test_starting_twice_is_starting_once() -> None:
         {"Type": "Parallel", "Branches": []},
         {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage"},
         {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "HeartbeatSeconds": 5},
-        {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Retry": [{"ErrorEquals": ["States.ALL"], "Unknown": 1}]},
+        {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Retry": [{"ErrorEquals": ["States.ALL"], "Unknown": 1}],
+        },
     ],
 )
 def test_what_is_not_known_is_an_error(state: dict[str, Any]) -> None:

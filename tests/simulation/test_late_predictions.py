@@ -26,7 +26,9 @@ def lived(environment: Environment) -> Environment:
 
 
 def attempts_of(environment: Environment) -> list[dict[str, object]]:
-    (job,) = (item for (_, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#"))
+    (job,) = (
+        item for (_, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#")
+    )
     assert job["status"]["S"] == "completed"
     return [attempt["M"] for attempt in job["attempts"]["L"]]
 
@@ -38,8 +40,14 @@ def test_a_throttled_request_does_not_undo_an_earlier_unanswered_one(known_by: s
     fault_profile.answers, fault_profile.shows_after_seconds = "lost", UNKNOWN_SECONDS + 15
     fault_profile.queue_seconds, fault_profile.run_seconds = UNKNOWN_SECONDS + 10, 1
     environment.webhooks = "sent" if known_by == "its webhook" else "lost"
-    environment.event_queue.after(UNKNOWN_SECONDS - 5, "creates are throttled", lambda: setattr(fault_profile, "answers", "creates throttled"))
-    environment.event_queue.after(UNKNOWN_SECONDS + 20, "all is well", lambda: setattr(fault_profile, "answers", "well"))
+    environment.event_queue.after(
+        UNKNOWN_SECONDS - 5,
+        "creates are throttled",
+        lambda: setattr(fault_profile, "answers", "creates throttled"),
+    )
+    environment.event_queue.after(
+        UNKNOWN_SECONDS + 20, "all is well", lambda: setattr(fault_profile, "answers", "well")
+    )
 
     lived(environment)
 
@@ -49,18 +57,29 @@ def test_a_throttled_request_does_not_undo_an_earlier_unanswered_one(known_by: s
 
 @pytest.mark.parametrize("held_up_at", range(8))
 @pytest.mark.parametrize("seconds", [9, 25, 45])
-def test_no_second_request_before_the_lease_of_a_dead_invocation_ends(held_up_at: int, seconds: float) -> None:
+def test_no_second_request_before_the_lease_of_a_dead_invocation_ends(
+    held_up_at: int, seconds: float
+) -> None:
     asked: list[Call] = []
 
     def fault_at(call: Call) -> Fault | None:
         if call.name == CREATE and not asked:
             asked.append(call)
             return KILL_AFTER
-        is_first = call.function == "request_prediction" and not any(invocation.faults for invocation in environment.invocations)
-        return Fault(Kind.PAUSE, after=True, seconds=seconds) if is_first and call.number == held_up_at else None
+        is_first = call.function == "request_prediction" and not any(
+            invocation.faults for invocation in environment.invocations
+        )
+        return (
+            Fault(Kind.PAUSE, after=True, seconds=seconds)
+            if is_first and call.number == held_up_at
+            else None
+        )
 
     environment = Environment(fault_at=fault_at)
-    environment.webhooks, environment.replicate.fault_profile.shows_after_seconds = "lost", UNKNOWN_SECONDS - 1
+    environment.webhooks, environment.replicate.fault_profile.shows_after_seconds = (
+        "lost",
+        UNKNOWN_SECONDS - 1,
+    )
 
     lived(environment)
 
@@ -71,7 +90,9 @@ def test_no_second_request_before_the_lease_of_a_dead_invocation_ends(held_up_at
 def test_a_late_prediction_is_used_and_a_missing_one_is_requested_again() -> None:
     environment = Environment()
     environment.webhooks, environment.replicate.fault_profile.answers = "lost", "unavailable"
-    environment.event_queue.after(30, "all is well", lambda: setattr(environment.replicate.fault_profile, "answers", "well"))
+    environment.event_queue.after(
+        30, "all is well", lambda: setattr(environment.replicate.fault_profile, "answers", "well")
+    )
 
     lived(environment)
 

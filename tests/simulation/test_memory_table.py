@@ -44,7 +44,10 @@ def twins(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryTable]:
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", both)
     yield table
     monkeypatch.undo()
-    there = {(item["pk"]["S"], item["sk"]["S"]): item for item in client("dynamodb").scan(TableName=os.environ["TABLE_NAME"])["Items"]}
+    there = {
+        (item["pk"]["S"], item["sk"]["S"]): item
+        for item in client("dynamodb").scan(TableName=os.environ["TABLE_NAME"])["Items"]
+    }
     assert table.items == there
 
 
@@ -52,7 +55,13 @@ def twins(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryTable]:
 def test_the_table_in_memory_is_like_motos(twins: MemoryTable, seed: int) -> None:
     draw = Random(seed)
     for partition, number in product(_PARTITIONS, _LASTING):
-        transact({"job": Put(_filled(JobRow(partition, f"JOB#{number}"), draw), JobRow.pk.does_not_exist())})
+        transact(
+            {
+                "job": Put(
+                    _filled(JobRow(partition, f"JOB#{number}"), draw), JobRow.pk.does_not_exist()
+                )
+            }
+        )
 
     outcomes = {_step(draw) for _ in range(STEPS)}
 
@@ -86,7 +95,13 @@ def _filled(row: JobRow, draw: Random) -> JobRow:
 
 
 def _attempt(draw: Random) -> AttemptMap:
-    return AttemptMap(number=draw.randrange(9), nonce="n", state_entry="e", requested_at=BEGINNING, lease_until=BEGINNING)  # type: ignore[no-untyped-call]
+    return AttemptMap(
+        number=draw.randrange(9),
+        nonce="n",
+        state_entry="e",
+        requested_at=BEGINNING,
+        lease_until=BEGINNING,
+    )  # type: ignore[no-untyped-call]
 
 
 def _condition(draw: Random, *, sizes: bool = True) -> Condition:
@@ -100,7 +115,17 @@ def _condition(draw: Random, *, sizes: bool = True) -> Condition:
     if sizes:
         plain += [size(JobRow.attempts) == draw.randrange(3), size(JobRow.attempts) > 0]
     first, second = draw.sample(plain, 2)
-    return draw.choice((first, first, ~first, first & second, first | second, first & ~second, (first | second) & ~first))
+    return draw.choice(
+        (
+            first,
+            first,
+            ~first,
+            first & second,
+            first | second,
+            first & ~second,
+            (first | second) & ~first,
+        )
+    )
 
 
 def _actions(draw: Random) -> list[Action]:
@@ -127,11 +152,19 @@ def _update(draw: Random) -> bool:
 
 def _transaction(draw: Random) -> bool:
     slot = SlotRow("SLOT#p", f"{draw.randrange(3):03}", holder="h", taken_at=BEGINNING)
-    writes: dict[str, Write] = {"passing": Put(_filled(_row(draw, _TRANSIENT), draw), JobRow.pk.does_not_exist())}
+    writes: dict[str, Write] = {
+        "passing": Put(_filled(_row(draw, _TRANSIENT), draw), JobRow.pk.does_not_exist())
+    }
     if draw.random() < 0.5:
-        writes["slot"] = Put(slot, SlotRow.pk.does_not_exist()) if draw.random() < 0.6 else Delete(slot, SlotRow.holder == "h")
+        writes["slot"] = (
+            Put(slot, SlotRow.pk.does_not_exist())
+            if draw.random() < 0.6
+            else Delete(slot, SlotRow.holder == "h")
+        )
     if draw.random() < 0.7:
-        writes["lasting"] = Update(_row(draw), [JobRow.revision.add(1), JobRow.slot.set("001")], _condition(draw))
+        writes["lasting"] = Update(
+            _row(draw), [JobRow.revision.add(1), JobRow.slot.set("001")], _condition(draw)
+        )
     transact(writes)
     return True
 
@@ -143,11 +176,25 @@ def _delete(draw: Random) -> bool:
 
 def _query(draw: Random) -> bool:
     if draw.random() < 0.5:
-        list(JobRow.next_check.query(draw.choice(("open", "ended")), JobRow.next_check_at <= BEGINNING.replace(minute=30), limit=draw.randrange(1, 5)))
+        list(
+            JobRow.next_check.query(
+                draw.choice(("open", "ended")),
+                JobRow.next_check_at <= BEGINNING.replace(minute=30),
+                limit=draw.randrange(1, 5),
+            )
+        )
     else:
         only = _condition(draw) if draw.random() < 0.5 else None
         forward = draw.random() < 0.5
-        list(JobRow.query(draw.choice(_PARTITIONS), JobRow.sk.startswith("JOB#"), filter_condition=only, scan_index_forward=forward, page_size=2))
+        list(
+            JobRow.query(
+                draw.choice(_PARTITIONS),
+                JobRow.sk.startswith("JOB#"),
+                filter_condition=only,
+                scan_index_forward=forward,
+                page_size=2,
+            )
+        )
     return True
 
 
@@ -160,10 +207,19 @@ def _answer(call: Any) -> Outcome:
         answer = call()
     except ClientError as error:
         reasons: Any = error.response.get("CancellationReasons", [])
-        return error.response["Error"]["Code"], [(reason.get("Code"), reason.get("Item")) for reason in reasons]
+        return error.response["Error"]["Code"], [
+            (reason.get("Code"), reason.get("Item")) for reason in reasons
+        ]
     except TableError as error:
-        return error.code, [(reason["Code"], reason.get("Item")) for reason in error.members.get("CancellationReasons", [])]
-    return "", {name: answer[name] for name in ("Item", "Items", "Attributes", "Count", "ScannedCount", "LastEvaluatedKey") if name in answer}
+        return error.code, [
+            (reason["Code"], reason.get("Item"))
+            for reason in error.members.get("CancellationReasons", [])
+        ]
+    return "", {
+        name: answer[name]
+        for name in ("Item", "Items", "Attributes", "Count", "ScannedCount", "LastEvaluatedKey")
+        if name in answer
+    }
 
 
 def _replayed(outcome: Outcome) -> Any:

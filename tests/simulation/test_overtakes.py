@@ -28,6 +28,8 @@ def test_an_invocation_overtaken_at_any_call_breaks_no_promise(scenario: Scenari
 
 
 def test_overtakes_were_seen() -> None:
-    REPORTED.append(f"overtakes: {overtakes_seen.total():,} ({', '.join(f'{name} {count}' for name, count in sorted(overtakes_seen.items()))})")
+    REPORTED.append(
+        f"overtakes: {overtakes_seen.total():,} ({', '.join(f'{name} {count}' for name, count in sorted(overtakes_seen.items()))})"
+    )
 
     assert overtakes_seen

@@ -17,7 +17,11 @@ from tests.simulation.run_scenario import fault_points, run_scenario
 from tests.simulation.scenarios import Scenario, submission
 
 # A provider is a module that says whether it supports webhooks.
-PROVIDERS = {path.stem for path in (ROOT / "shared/darkroom/providers").glob("*.py") if "\nSUPPORTS_WEBHOOKS =" in path.read_text()}
+PROVIDERS = {
+    path.stem
+    for path in (ROOT / "shared/darkroom/providers").glob("*.py")
+    if "\nSUPPORTS_WEBHOOKS =" in path.read_text()
+}
 MEDIA, UPLOADS = "${MediaBucket.Arn}/media/*", "${MediaBucket.Arn}/uploads/*"
 
 
@@ -25,16 +29,27 @@ def test_every_provider_has_permission_scenarios() -> None:
     assert PROVIDER_SCENARIOS.keys() == PROVIDERS
 
 
-@pytest.mark.parametrize("scenario", [each for scenarios in PROVIDER_SCENARIOS.values() for each in scenarios], ids=lambda scenario: scenario.name)
-def test_no_function_requests_what_its_policies_forbid_whichever_provider_it_calls(scenario: Scenario) -> None:
+@pytest.mark.parametrize(
+    "scenario",
+    [each for scenarios in PROVIDER_SCENARIOS.values() for each in scenarios],
+    ids=lambda scenario: scenario.name,
+)
+def test_no_function_requests_what_its_policies_forbid_whichever_provider_it_calls(
+    scenario: Scenario,
+) -> None:
     # `run_scenario` checks the permissions of every call. A kill after each call leads through the retries and through recovery.
     # Such a job may be refunded: Runway has no list in which a task of an unanswered request could be found.
     for point in fault_points(scenario):
         run_scenario(replace(scenario, ends=None), point, KILL_AFTER)
 
 
-@pytest.mark.parametrize("function", ["request_prediction", "receive_prediction", "store_output", "refund_job", "recover_jobs"])
-@pytest.mark.parametrize("secret", ["ReplicateTokenSecret", "RunwayKeySecret", "StableDiffusionLoginSecret"])
+@pytest.mark.parametrize(
+    "function",
+    ["request_prediction", "receive_prediction", "store_output", "refund_job", "recover_jobs"],
+)
+@pytest.mark.parametrize(
+    "secret", ["ReplicateTokenSecret", "RunwayKeySecret", "StableDiffusionLoginSecret"]
+)
 def test_a_function_that_calls_providers_may_call_each_of_them(function: str, secret: str) -> None:
     assert is_allowed(function, ("secretsmanager:GetSecretValue", secret, None))
     for action in ("s3:GetObject", "s3:PutObject"):
@@ -59,7 +74,9 @@ def test_a_function_that_calls_providers_may_call_each_of_them(function: str, se
         ("api", ("dynamodb:Query", "${Table.Arn}/index/next-check", None), False),
     ],
 )
-def test_a_function_may_do_what_its_policy_names_and_nothing_else(function: str, request_of_it: Request, allowed: bool) -> None:  # noqa: FBT001 (a column)
+def test_a_function_may_do_what_its_policy_names_and_nothing_else(
+    function: str, request_of_it: Request, allowed: bool
+) -> None:
     assert is_allowed(function, request_of_it) is allowed
 
 
@@ -67,7 +84,10 @@ def test_a_transaction_requests_each_of_its_writes() -> None:
     writes: dict[str, Any] = {"TransactItems": [{"Put": {}}, {"Update": {}}, {"Delete": {}}]}
 
     assert list(forbidden([Call("api", 0, 0, "dynamodb.TransactWriteItems", writes)])) == []
-    assert len(list(forbidden([Call("store_output", 0, 0, "dynamodb.TransactWriteItems", writes)]))) == 2
+    assert (
+        len(list(forbidden([Call("store_output", 0, 0, "dynamodb.TransactWriteItems", writes)])))
+        == 2
+    )
 
 
 def test_what_a_policy_does_not_name_is_a_broken_promise() -> None:
@@ -78,8 +98,14 @@ def test_what_a_policy_does_not_name_is_a_broken_promise() -> None:
         environment.api("POST", "/jobs", **submission())
         environment.settle()
         promises.check_quiet()
-        asking = next(invocation for invocation in environment.invocations if invocation.function == "request_prediction")
-        asking.calls.append(Call("request_prediction", asking.number, len(asking.calls), "dynamodb.Scan"))
+        asking = next(
+            invocation
+            for invocation in environment.invocations
+            if invocation.function == "request_prediction"
+        )
+        asking.calls.append(
+            Call("request_prediction", asking.number, len(asking.calls), "dynamodb.Scan")
+        )
 
         with pytest.raises(BrokenPromise, match="may not ask for"):
             promises.check_quiet()

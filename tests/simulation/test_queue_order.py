@@ -26,7 +26,11 @@ def lived(slots: int) -> list[dict[str, Any]]:
             environment.event_queue.pass_seconds(2)
         environment.settle()
         promises.check_quiet()
-    return [item for (_, sk), item in sorted(environment.cloud.table.items.items()) if sk.startswith("JOB#")]
+    return [
+        item
+        for (_, sk), item in sorted(environment.cloud.table.items.items())
+        if sk.startswith("JOB#")
+    ]
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -36,5 +40,7 @@ def test_the_first_job_in_the_queue_is_the_next_to_run(slots: int) -> None:
     assert [job["status"]["S"] for job in jobs] == ["completed"] * JOBS
     started = [job["started_at"]["S"] for job in jobs]
     # Those who are let in together have no order among themselves.
-    overtakers = [sum(later < mine for later in started[number + 1 :]) for number, mine in enumerate(started)]
+    overtakers = [
+        sum(later < mine for later in started[number + 1 :]) for number, mine in enumerate(started)
+    ]
     assert max(overtakers) < slots, overtakers

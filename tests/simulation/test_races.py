@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from darkroom.domain.accounts import AccountId, Entry
-from darkroom.domain.errors import IdempotencyKeyReused, InsufficientCredits, InvalidRequest, RateLimited, TooManyJobs
+from darkroom.domain.errors import (
+    IdempotencyKeyReused,
+    InsufficientCredits,
+    InvalidRequest,
+    RateLimited,
+    TooManyJobs,
+)
 from darkroom.domain.jobs import Job
 from darkroom.storage import ledger
 from darkroom.storage.idempotency import IdempotencyKey
@@ -51,7 +57,9 @@ def test_no_more_jobs_are_in_flight_than_may_be(race: Race) -> None:
     assert checked_records(ANN).account.in_flight == 20
 
 
-def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(
+    race: Race, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "13")
     forget_settings()
     open_account(1_000)
@@ -96,7 +104,9 @@ def test_the_same_key_with_two_bodies_is_a_job_of_one_of_them(race: Race) -> Non
 
     outcomes = race.run(lambda place: submit(keys[place % 2]))
 
-    of_one, of_the_other = sorted([outcomes[0::2], outcomes[1::2]], key=lambda half: len(raised(half)))
+    of_one, of_the_other = sorted(
+        [outcomes[0::2], outcomes[1::2]], key=lambda half: len(raised(half))
+    )
     (job,) = checked_records(ANN).jobs
     assert raised(of_one) == []
     assert {accepted.job_id for accepted, _ in answered(of_one)} == {job.job_id}
@@ -109,7 +119,9 @@ def test_the_same_reference_is_one_grant_for_everybody(race: Race) -> None:
 
     assert raised(outcomes) == []
     (entry,) = checked_records(ANN).entries
-    assert {granted.entry_id for granted, _ in answered(outcomes)} == {entry.sk.removeprefix("ENTRY#")}
+    assert {granted.entry_id for granted, _ in answered(outcomes)} == {
+        entry.sk.removeprefix("ENTRY#")
+    }
     assert sum(not repeated for _, repeated in answered(outcomes)) == 1
 
 
@@ -135,7 +147,9 @@ def test_a_correction_and_a_hold_never_take_the_same_credits(race: Race) -> None
     assert checked_records(ANN).account.available == 5
 
 
-def test_a_user_is_welcomed_once_on_whichever_platform(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_is_welcomed_once_on_whichever_platform(
+    race: Race, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WELCOME_CREDITS", "25")
     forget_settings()
     platforms = [AccountId(platform, "ann") for platform in ("web", "mobile")]

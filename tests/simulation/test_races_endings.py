@@ -60,14 +60,25 @@ def processing_job() -> Job:
 
 
 def output(number: int) -> Output:
-    return Output(number=number, key=f"media/{number}.webp", content_type="image/webp", bytes=1, width=1, height=1)
+    return Output(
+        number=number,
+        key=f"media/{number}.webp",
+        content_type="image/webp",
+        bytes=1,
+        width=1,
+        height=1,
+    )
 
 
 def deliver(job: Job) -> None:
     """Store all outputs, unless others have."""
     for number in range(job.model_input.outputs_count):
         seen = stored(job)
-        while number not in {known.number for known in seen.outputs} and not seen.status.is_final and not jobs.record_output(seen, output(number)):
+        while (
+            number not in {known.number for known in seen.outputs}
+            and not seen.status.is_final
+            and not jobs.record_output(seen, output(number))
+        ):
             seen = stored(job)
 
 
@@ -76,7 +87,9 @@ def resolve(job: Job) -> Job:
 
 
 def refund(job: Job) -> Job:
-    return ledger.resolve(job.account, job.job_id, reason=failure(FailureCode.PREDICTION_FAILED), now=NOON)
+    return ledger.resolve(
+        job.account, job.job_id, reason=failure(FailureCode.PREDICTION_FAILED), now=NOON
+    )
 
 
 def cancel(job: Job) -> Job | None:
@@ -106,7 +119,9 @@ def receipt(job: Job) -> tuple[JobStatus, int, int]:
 
 
 @pytest.mark.parametrize("delivered", [False, True], ids=["nothing delivered", "all delivered"])
-def test_a_job_ends_once_by_complete_cancel_or_refund(race: Race, read_together: None, *, delivered: bool) -> None:
+def test_a_job_ends_once_by_complete_cancel_or_refund(
+    race: Race, read_together: None, *, delivered: bool
+) -> None:
     job = processing_job()
     if delivered:
         assert jobs.record_storing(job, now=NOON)
@@ -116,7 +131,9 @@ def test_a_job_ends_once_by_complete_cancel_or_refund(race: Race, read_together:
 
     ended = stored(job)
     accepted = [asked for asked in answered(outcomes[0::3]) if asked]
-    expected = JobStatus.COMPLETED if delivered else JobStatus.CANCELED if accepted else JobStatus.FAILED
+    expected = (
+        JobStatus.COMPLETED if delivered else JobStatus.CANCELED if accepted else JobStatus.FAILED
+    )
     assert raised(outcomes) == []
     assert receipt(ended) == (expected, *((40, 0) if delivered else (0, 40)))
     assert all(known == ended for known in answered([*outcomes[1::3], *outcomes[2::3]]))
@@ -130,7 +147,9 @@ def test_a_cancel_wins_if_and_only_if_it_was_accepted_before_storing_began(race:
 
     ended = resolve(job)
     in_time = any(asked and asked.cancel_wins for asked in answered(outcomes[1::2]))
-    assert receipt(ended) == ((JobStatus.CANCELED, 0, 40) if in_time else (JobStatus.COMPLETED, 40, 0))
+    assert receipt(ended) == (
+        (JobStatus.CANCELED, 0, 40) if in_time else (JobStatus.COMPLETED, 40, 0)
+    )
     assert all(known == ended for known in answered(outcomes[0::2]))
     assert (ended.storing_at is None) == in_time
     checked_records(job.account)
@@ -150,15 +169,23 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
         partial(jobs.schedule_check, job.account, job.job_id, NOON),
     ]
 
-    outcomes = race.run(lambda place: delete(job) if place % 2 else disturbances[place % len(disturbances)]())
+    outcomes = race.run(
+        lambda place: delete(job) if place % 2 else disturbances[place % len(disturbances)]()
+    )
 
     assert True in outcomes
     assert {type(error) for error in raised(outcomes)} <= {NotFound}
     with pytest.raises(NotFound):
         stored(job)
     records = checked_records(ANN)
-    assert (records.account.jobs_total, records.account.in_flight, len(records.entries)) == (0, 0, 3)
-    (mark,) = DeletedRow.query(records.account.pk, DeletedRow.sk.startswith("DELETED#"), consistent_read=True)
+    assert (records.account.jobs_total, records.account.in_flight, len(records.entries)) == (
+        0,
+        0,
+        3,
+    )
+    (mark,) = DeletedRow.query(
+        records.account.pk, DeletedRow.sk.startswith("DELETED#"), consistent_read=True
+    )
     assert mark.sk == f"DELETED#{job.job_id}"
     assert set(emptied) == {job.job_id}
 
@@ -181,7 +208,11 @@ def test_the_key_of_a_deleted_job_makes_no_second_one(race: Race, emptied: list[
     assert leave_open_jobs(job)
 
     def delete_or_submit(place: int) -> object:
-        return delete(job) if place % 2 else ledger.hold(image_job(), key=KEY, now=datetime.now(UTC))[0].job_id
+        return (
+            delete(job)
+            if place % 2
+            else ledger.hold(image_job(), key=KEY, now=datetime.now(UTC))[0].job_id
+        )
 
     outcomes = race.run(delete_or_submit)
 

@@ -37,13 +37,24 @@ def asked_job() -> tuple[Job, Attempt]:
 
 
 def output(number: int, name: str = "") -> Output:
-    return Output(number=number, key=f"media/{number}{name}.webp", content_type="image/webp", bytes=1, width=1, height=1)
+    return Output(
+        number=number,
+        key=f"media/{number}{name}.webp",
+        content_type="image/webp",
+        bytes=1,
+        width=1,
+        height=1,
+    )
 
 
 def test_the_token_of_the_latest_state_entry_stays(race: Race) -> None:
     job = held_job()
 
-    outcomes = race.run(lambda place: jobs.store_task_token(job, f"token {place:02}", f"entry {place:02}", next_check_at=NOON))
+    outcomes = race.run(
+        lambda place: jobs.store_task_token(
+            job, f"token {place:02}", f"entry {place:02}", next_check_at=NOON
+        )
+    )
 
     assert stored(job).task_token == f"token {THREADS - 1}"
     assert stored(job).revision == sum(stored is not None for stored in answered(outcomes))
@@ -83,7 +94,9 @@ def test_a_second_attempt_is_written_down_by_one(race: Race) -> None:
 def test_only_the_first_prediction_of_an_attempt_is_recorded(race: Race) -> None:
     job, attempt = asked_job()
 
-    outcomes = race.run(lambda place: jobs.record_prediction(job, attempt, f"prediction {place}", now=NOON))
+    outcomes = race.run(
+        lambda place: jobs.record_prediction(job, attempt, f"prediction {place}", now=NOON)
+    )
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
     recorded = stored(job)
@@ -95,7 +108,11 @@ def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
     job, attempt = asked_job()
 
     def learn_or_renew(place: int) -> object:
-        return jobs.record_prediction(job, attempt, "prediction", now=LATER) if place % 2 else renew(job, attempt)
+        return (
+            jobs.record_prediction(job, attempt, "prediction", now=LATER)
+            if place % 2
+            else renew(job, attempt)
+        )
 
     outcomes = race.run(learn_or_renew)
 
@@ -103,7 +120,11 @@ def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
     assert answered(outcomes[1::2]).count(True) == 1
     recorded = stored(job).attempts[0]
     assert recorded.prediction_id == "prediction"
-    assert recorded.requests_count == 1 + sum(renewed is not None for renewed in answered(outcomes[0::2])) <= 2
+    assert (
+        recorded.requests_count
+        == 1 + sum(renewed is not None for renewed in answered(outcomes[0::2]))
+        <= 2
+    )
     assert renew(job, recorded) is None
 
 
@@ -123,12 +144,22 @@ def test_no_output_is_lost_or_doubled(race: Race) -> None:
 
     recorded = stored(job).outputs
     assert sorted(known.number for known in recorded) == [0, 1, 2, 3]
-    assert {known.key for known in recorded} == {output(place % 4, f" of {place}").key for place in range(THREADS) if outcomes[place] is True}
+    assert {known.key for known in recorded} == {
+        output(place % 4, f" of {place}").key for place in range(THREADS) if outcomes[place] is True
+    }
 
 
 def test_the_first_reason_stays(race: Race) -> None:
     job = held_job()
-    reasons = [failure(code) for code in (FailureCode.REFUSED, FailureCode.DEADLINE_EXCEEDED, FailureCode.NO_OUTPUT, FailureCode.INTERNAL)]
+    reasons = [
+        failure(code)
+        for code in (
+            FailureCode.REFUSED,
+            FailureCode.DEADLINE_EXCEEDED,
+            FailureCode.NO_OUTPUT,
+            FailureCode.INTERNAL,
+        )
+    ]
 
     outcomes = race.run(lambda place: jobs.record_failure(job, reasons[place % 4]))
 
@@ -137,7 +168,9 @@ def test_the_first_reason_stays(race: Race) -> None:
 
 
 @pytest.mark.parametrize("outputs_count", [0, 3])
-def test_an_output_recorded_while_a_job_ends_is_charged_or_refused(race: Race, outputs_count: int) -> None:
+def test_an_output_recorded_while_a_job_ends_is_charged_or_refused(
+    race: Race, outputs_count: int
+) -> None:
     job = held_job(num_outputs=4)
     for number in range(outputs_count):
         assert jobs.record_output(stored(job), output(number))
@@ -153,6 +186,9 @@ def test_an_output_recorded_while_a_job_ends_is_charged_or_refused(race: Race, o
     ended = stored(job)
     assert raised(outcomes) == []
     assert len(ended.outputs) == outputs_count + outcomes[0::2].count(True)
-    assert (ended.charged, ended.refunded) == (10 * len(ended.outputs), 40 - 10 * len(ended.outputs))
+    assert (ended.charged, ended.refunded) == (
+        10 * len(ended.outputs),
+        40 - 10 * len(ended.outputs),
+    )
     assert all(known == ended for known in answered(outcomes[1::2]))
     checked_records(job.account)

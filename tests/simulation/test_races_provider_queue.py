@@ -72,7 +72,11 @@ def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
 
 def free_leaked() -> list[str]:
     """Free what leaked, as recovery does, and name who held it."""
-    return [slot.holder for slot in provider_queue.possibly_leaked("replicate", now=LATER) if provider_queue.release_if_leaked(slot)]
+    return [
+        slot.holder
+        for slot in provider_queue.possibly_leaked("replicate", now=LATER)
+        if provider_queue.release_if_leaked(slot)
+    ]
 
 
 def test_a_leaked_slot_is_freed_once_and_no_other(race: Race) -> None:
@@ -80,11 +84,16 @@ def test_a_leaked_slot_is_freed_once_and_no_other(race: Race) -> None:
     assert acquire(holding)
     (held,) = holders()
     leaked = next(name for name in ("000", "001") if name != held)
-    SlotRow("SLOT#replicate", leaked, holder=f"{leaking.account}/{leaking.job_id}", taken_at=NOON).save()
+    SlotRow(
+        "SLOT#replicate", leaked, holder=f"{leaking.account}/{leaking.job_id}", taken_at=NOON
+    ).save()
 
     outcomes = race.run(lambda _: free_leaked())
 
-    assert sorted(map(str, outcomes)) == [str([f"{leaking.account}/{leaking.job_id}"]), *["[]"] * (THREADS - 1)]
+    assert sorted(map(str, outcomes)) == [
+        str([f"{leaking.account}/{leaking.job_id}"]),
+        *["[]"] * (THREADS - 1),
+    ]
     assert holders() == held_slots([leaking, holding])
 
 

@@ -42,19 +42,26 @@ class Services:
     def start_execution(self, *, name: str, **_: object) -> None:
         with self.lock:
             if name in self.executions:
-                raise clients.client("stepfunctions").exceptions.ExecutionAlreadyExists({"Error": {}}, "StartExecution")
+                raise clients.client("stepfunctions").exceptions.ExecutionAlreadyExists(
+                    {"Error": {}}, "StartExecution"
+                )
             self.executions[name] = {"status": "RUNNING"}
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 (AWS's own name)
         with self.lock:
             name = executionArn.rpartition(":")[2]
             if name not in self.executions:
-                raise clients.client("stepfunctions").exceptions.ExecutionDoesNotExist({"Error": {}}, "DescribeExecution")
+                raise clients.client("stepfunctions").exceptions.ExecutionDoesNotExist(
+                    {"Error": {}}, "DescribeExecution"
+                )
             return dict(self.executions[name])
 
     def stop_execution(self, *, executionArn: str, **_: object) -> None:  # noqa: N803 (AWS's own name)
         with self.lock:
-            self.executions[executionArn.rpartition(":")[2]] = {"status": "ABORTED", "stopDate": clock.now()}
+            self.executions[executionArn.rpartition(":")[2]] = {
+                "status": "ABORTED",
+                "stopDate": clock.now(),
+            }
 
     def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, int]:  # noqa: N803 (AWS's own name)
         with self.lock:
@@ -66,7 +73,10 @@ class Services:
 def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     """Step Functions and the bus, and one hour past noon."""
     services = Services()
-    for service, operations in {"stepfunctions": ("start_execution", "describe_execution", "stop_execution"), "events": ("put_events",)}.items():
+    for service, operations in {
+        "stepfunctions": ("start_execution", "describe_execution", "stop_execution"),
+        "events": ("put_events",),
+    }.items():
         for operation in operations:
             monkeypatch.setattr(clients.client(service), operation, getattr(services, operation))
     monkeypatch.setattr(clock, "now", lambda: LATER)
@@ -79,7 +89,14 @@ def job_of(user: str, *, outputs_count: int = 0, now: datetime = NOON) -> Job:
     """A job of 4 outputs, which cost 40 credits, with some of them stored."""
     job = held_job(account=AccountId("web", user), num_outputs=4, now=now)
     for number in range(outputs_count):
-        output = Output(number=number, key=f"media/{number}.webp", content_type="image/webp", bytes=1, width=1, height=1)
+        output = Output(
+            number=number,
+            key=f"media/{number}.webp",
+            content_type="image/webp",
+            bytes=1,
+            width=1,
+            height=1,
+        )
         assert jobs.record_output(stored(job), output)
     return stored(job)
 
@@ -105,9 +122,18 @@ def receipt(job: Job) -> tuple[JobStatus, int, int]:
 
 def test_many_recoveries_are_one(race: Race, services: Services) -> None:
     never_started, overdue = job_of("ann", now=LATER - timedelta(minutes=2)), job_of("bea")
-    stopped, half_delivered, unannounced = job_of("cleo"), job_of("dora", outputs_count=2), resolve(job_of("eve", outputs_count=4))
-    services.executions |= {overdue.job_id: {"status": "RUNNING"}, unannounced.job_id: {"status": "SUCCEEDED", "stopDate": NOON}}
-    services.executions |= {job.job_id: {"status": "ABORTED", "stopDate": NOON} for job in (stopped, half_delivered)}
+    stopped, half_delivered, unannounced = (
+        job_of("cleo"),
+        job_of("dora", outputs_count=2),
+        resolve(job_of("eve", outputs_count=4)),
+    )
+    services.executions |= {
+        overdue.job_id: {"status": "RUNNING"},
+        unannounced.job_id: {"status": "SUCCEEDED", "stopDate": NOON},
+    }
+    services.executions |= {
+        job.job_id: {"status": "ABORTED", "stopDate": NOON} for job in (stopped, half_delivered)
+    }
 
     outcomes = race.run(lambda _: recover(CheckQueue.OPEN))
 
@@ -132,7 +158,11 @@ def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services
     job = job_of("ann", outputs_count=3)
     services.executions[job.job_id] = {"status": "ABORTED", "stopDate": NOON}
 
-    outcomes = race.run(lambda place: recover(CheckQueue.OPEN) if place % 2 else finish(job.account, job.job_id, now=NOON))
+    outcomes = race.run(
+        lambda place: (
+            recover(CheckQueue.OPEN) if place % 2 else finish(job.account, job.job_id, now=NOON)
+        )
+    )
 
     assert raised(outcomes) == []
     assert receipt(job) == (JobStatus.COMPLETED, 30, 10)
@@ -141,7 +171,9 @@ def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services
     checked_records(job.account)
 
 
-def test_many_recoveries_purge_the_media_of_a_deleted_job(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_recoveries_purge_the_media_of_a_deleted_job(
+    race: Race, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     emptied: list[str] = []
     monkeypatch.setattr(bucket, "delete_all", lambda _, job_id: emptied.append(job_id))
     job = job_of("ann")
@@ -157,12 +189,16 @@ def test_many_recoveries_purge_the_media_of_a_deleted_job(race: Race, services: 
     assert checked_records(job.account).account.jobs_total == 0
 
 
-def test_many_recoveries_delete_an_expired_job_once(race: Race, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_recoveries_delete_an_expired_job_once(
+    race: Race, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bucket, "delete_all", lambda *_: None)
     monkeypatch.setenv("RETENTION_DAYS", "1")
     forget_settings()
     job = job_of("ann", now=NOON - timedelta(days=2))
-    assert jobs.leave_open_jobs(ledger.resolve(job.account, job.job_id, now=NOON - timedelta(days=2)))
+    assert jobs.leave_open_jobs(
+        ledger.resolve(job.account, job.job_id, now=NOON - timedelta(days=2))
+    )
 
     outcomes = race.run(lambda _: recover(CheckQueue.ENDED))
 

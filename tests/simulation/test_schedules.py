@@ -12,7 +12,13 @@ from tests.simulation.schedules import FIGURES, Schedule
 
 STEPS_MIN = 10_000
 _REPEATABLE = settings(
-    max_examples=150, stateful_step_count=80, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), print_blob=False
+    max_examples=150,
+    stateful_step_count=80,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
 )
 
 

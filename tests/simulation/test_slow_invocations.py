@@ -20,7 +20,9 @@ QUICK = timedelta(seconds=12)
 
 def test_a_webhook_that_comes_before_the_creates_answer_resumes_the_job_at_once() -> None:
     for answer_seconds in (0, 2, 6, 10):
-        with held_up(lambda call: call.name == "provider POST predictions", answer_seconds) as environment:
+        with held_up(
+            lambda call: call.name == "provider POST predictions", answer_seconds
+        ) as environment:
             environment.api("POST", "/jobs", **submission())
             environment.settle()
 
@@ -35,8 +37,12 @@ def test_a_webhook_that_comes_before_the_creates_answer_resumes_the_job_at_once(
 
 
 @pytest.mark.parametrize("storing_seconds", [5, 60, 100])
-def test_what_an_invocation_of_a_stopped_execution_still_stores_is_delivered(storing_seconds: float) -> None:
-    with held_up(lambda call: call.function == "store_output" and call.name == "http GET", storing_seconds) as environment:
+def test_what_an_invocation_of_a_stopped_execution_still_stores_is_delivered(
+    storing_seconds: float,
+) -> None:
+    with held_up(
+        lambda call: call.function == "store_output" and call.name == "http GET", storing_seconds
+    ) as environment:
         submitted = environment.api("POST", "/jobs", **submission())
         while not environment.paused:
             environment.event_queue.run_next()
@@ -64,5 +70,7 @@ def held_up(where: Callable[[Call], bool], seconds: float) -> Iterator[Environme
 
 def only_job(environment: Environment) -> Item:
     """The one job that there is."""
-    (job,) = (item for (_, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#"))
+    (job,) = (
+        item for (_, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#")
+    )
     return job

@@ -24,9 +24,13 @@ from tests.aws import ROOT
 SEEDS = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 UPLOAD = "01999999-aaaa-7bbb-8ccc-dddddddddddd"
 URL = "https://example.com/image.png"
-CURRENT = pytest.mark.parametrize("template", catalog.templates().values(), ids=lambda template: template.code)
+CURRENT = pytest.mark.parametrize(
+    "template", catalog.templates().values(), ids=lambda template: template.code
+)
 OF_REPLICATE = pytest.mark.parametrize(
-    "template", [template for template in catalog.templates().values() if template.provider == "replicate"], ids=lambda template: template.code
+    "template",
+    [template for template in catalog.templates().values() if template.provider == "replicate"],
+    ids=lambda template: template.code,
 )
 # What a model takes and its template does not offer. Nobody but the operator should switch a safety checker off or load weights from an
 # address; the other lists of values are not published in full.
@@ -36,8 +40,16 @@ NOT_OFFERED = {
     "sdxl": {"disable_safety_checker", "lora_scale", "replicate_weights"},
     "ideogram-v3-turbo": {"resolution", "style_preset"},
     "background-remover": {"format"},
-    "wan-2.2-t2v-fast": {"disable_safety_checker", "lora_weights_transformer", "lora_scale_transformer"},
-    "wan-2.2-i2v-fast": {"disable_safety_checker", "lora_weights_transformer", "lora_scale_transformer"},
+    "wan-2.2-t2v-fast": {
+        "disable_safety_checker",
+        "lora_weights_transformer",
+        "lora_scale_transformer",
+    },
+    "wan-2.2-i2v-fast": {
+        "disable_safety_checker",
+        "lora_weights_transformer",
+        "lora_scale_transformer",
+    },
 }
 # What a template asks for although its model does not.
 ALSO_REQUIRED = {
@@ -45,12 +57,20 @@ ALSO_REQUIRED = {
     "sdxl": {"prompt"},
     "kling-v2.1": {"start_image"},
 }
-OWN = {"flux-schnell": {"quality"}, "flux-dev": {"quality"}, "sdxl": {"quality"}, "real-esrgan": {"resolution"}}
+OWN = {
+    "flux-schnell": {"quality"},
+    "flux-dev": {"quality"},
+    "sdxl": {"quality"},
+    "real-esrgan": {"resolution"},
+}
 
 
 def needed(template: Template, **given: Any) -> dict[str, Any]:
     """The least that a template takes, and whatever else is given."""
-    sample = {name: UPLOAD if name in template.image_parameters else "a lighthouse" for name in template.required}
+    sample = {
+        name: UPLOAD if name in template.image_parameters else "a lighthouse"
+        for name in template.required
+    }
     return sample | given
 
 
@@ -78,9 +98,15 @@ class TestCatalog:
             "ideogram-v3-turbo", "real-esrgan", "background-remover", "idm-vton", "sd-webui", "sd-webui-img2img",
         }  # fmt: skip
 
-        assert {code for code, template in catalog.templates().items() if template.category == "video"} == videos
-        assert {code for code, template in catalog.templates().items() if template.category == "image"} == images
-        assert [code for code, template in catalog.templates().items() if not template.commercial_use] == ["idm-vton"]
+        assert {
+            code for code, template in catalog.templates().items() if template.category == "video"
+        } == videos
+        assert {
+            code for code, template in catalog.templates().items() if template.category == "image"
+        } == images
+        assert [
+            code for code, template in catalog.templates().items() if not template.commercial_use
+        ] == ["idm-vton"]
 
     @CURRENT
     def test_every_template_has_a_price_and_a_provider(self, template: Template) -> None:
@@ -92,7 +118,19 @@ class TestCatalog:
         assert callable(load_provider(template.provider).create)
         assert all("description" in schema for schema in template.parameters.values())
 
-    @pytest.mark.parametrize("code", ["", "flux", "FLUX-SCHNELL", "../x", "flux-schnell.toml", "past/flux-schnell.1", "flux-schnell.1", "past"])
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "",
+            "flux",
+            "FLUX-SCHNELL",
+            "../x",
+            "flux-schnell.toml",
+            "past/flux-schnell.1",
+            "flux-schnell.1",
+            "past",
+        ],
+    )
     def test_another_code_is_not_found(self, code: str) -> None:
         with pytest.raises(NotFound):
             catalog.template(code)
@@ -108,9 +146,13 @@ class TestCatalog:
         available = {code: template.version for code, template in catalog.templates().items()}
         past = set(catalog.past_templates())
 
-        assert past == {(code, version) for code, latest in available.items() for version in range(1, latest)}
+        assert past == {
+            (code, version) for code, latest in available.items() for version in range(1, latest)
+        }
 
-    def test_a_file_under_another_name_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_file_under_another_name_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         text = (ROOT / "shared/darkroom/catalog/flux-schnell.toml").read_text()
         (tmp_path / "other.toml").write_text(text)
         (tmp_path / "torn.toml").write_text(text[:200])
@@ -133,35 +175,49 @@ class TestModels:
         own = OWN.get(template.code, set())
 
         assert set(template.own_parameters) == own
-        assert model.inputs.keys() - template.parameters.keys() == NOT_OFFERED.get(template.code, set())
+        assert model.inputs.keys() - template.parameters.keys() == NOT_OFFERED.get(
+            template.code, set()
+        )
         assert template.parameters.keys() - model.inputs.keys() == own - model.inputs.keys()
-        assert set(template.required) - set(model.required) == ALSO_REQUIRED.get(template.code, set())
+        assert set(template.required) - set(model.required) == ALSO_REQUIRED.get(
+            template.code, set()
+        )
         assert set(model.required) <= set(template.required)
 
     @OF_REPLICATE
     def test_has_the_models_types_defaults_and_limits(self, template: Template) -> None:
         model = find_by_version(template.model)
         assert model
-        for name in (model.inputs.keys() & template.parameters.keys()) - set(template.own_parameters):
+        for name in (model.inputs.keys() & template.parameters.keys()) - set(
+            template.own_parameters
+        ):
             ours, theirs = dict(template.parameters[name]), dict(model.inputs[name])
             assert ours["type"] == theirs["type"], name
-            assert sorted(map(str, ours.get("enum", []))) == sorted(map(str, theirs.get("enum", []))), name
+            assert sorted(map(str, ours.get("enum", []))) == sorted(
+                map(str, theirs.get("enum", []))
+            ), name
             if name not in template.required:
                 assert ours.get("default") == theirs.get("default"), name
             for limit in ("minimum", "maximum", "minItems", "maxItems"):
                 if limit in theirs:
                     assert ours.get(limit) == theirs[limit], (name, limit)
-            assert (name in template.image_parameters) == ("uri" in (theirs.get("format"), theirs.get("items", {}).get("format"))), name
+            assert (name in template.image_parameters) == (
+                "uri" in (theirs.get("format"), theirs.get("items", {}).get("format"))
+            ), name
 
     @OF_REPLICATE
     def test_what_it_sends_is_valid_for_the_model(self, template: Template) -> None:
         model = find_by_version(template.model)
         assert model
-        work = template.model_input(check_parameters(template, needed(template), prompt_characters_max=5_000), {UPLOAD: URL})
+        work = template.model_input(
+            check_parameters(template, needed(template), prompt_characters_max=5_000), {UPLOAD: URL}
+        )
 
         assert not list(Draft202012Validator(model.input_schema).iter_errors(dict(work.input)))
         assert work.input.keys() <= model.inputs.keys()
-        assert work.images == tuple(name for name in template.image_parameters if name in template.required)
+        assert work.images == tuple(
+            name for name in template.image_parameters if name in template.required
+        )
         assert all(work.input[name] == URL for name in work.images)
 
 
@@ -181,7 +237,11 @@ class TestRules:
             ("veo-3.1-fast", {"reference_images": [URL]}, ["reference_images"]),
             ("kling-v2.1", {"end_image": URL}, ["end_image"]),
             ("kling-v2.1", {"start_image": None}, ["start_image"]),
-            ("seedance-1-lite", {"reference_images": [URL], "resolution": "1080p"}, ["reference_images"]),
+            (
+                "seedance-1-lite",
+                {"reference_images": [URL], "resolution": "1080p"},
+                ["reference_images"],
+            ),
             ("seedance-1-lite", {"reference_images": [URL], "image": URL}, ["reference_images"]),
             ("seedance-1-lite", {"last_frame_image": URL}, ["last_frame_image"]),
             ("flux-kontext-pro", {"safety_tolerance": 3}, ["safety_tolerance"]),
@@ -197,7 +257,9 @@ class TestRules:
             ("idm-vton", {"category": "dresses", "force_dc": False}, ["force_dc"]),
         ],
     )
-    def test_what_the_model_would_refuse_or_ignore_is_refused_before_paying(self, code: str, given: dict[str, Any], fields: list[str]) -> None:
+    def test_what_the_model_would_refuse_or_ignore_is_refused_before_paying(
+        self, code: str, given: dict[str, Any], fields: list[str]
+    ) -> None:
         assert refused_fields(code, **given) == fields
 
     @pytest.mark.parametrize(
@@ -229,15 +291,21 @@ class TestRules:
 
     @CURRENT
     @pytest.mark.parametrize("blank", ["", " ", "\t\n", "\x1e", "\x85", "\u3000", "\ufeff"])
-    def test_a_blank_prompt_is_one_to_every_reader_of_the_schema(self, template: Template, blank: str) -> None:
+    def test_a_blank_prompt_is_one_to_every_reader_of_the_schema(
+        self, template: Template, blank: str
+    ) -> None:
         """Regex engines disagree about what white space is, and a form is drawn by another engine than ours."""
         if "prompt" in template.parameters:
             assert refused_fields(template.code, prompt=blank) == ["prompt"]
 
     @CURRENT
     @given(data=st.data())
-    def test_the_published_schema_says_what_rules_and_presets_say(self, template: Template, data: st.DataObject) -> None:
-        together = {name for rule in template.rules for name in rule.names} | {name for preset in template.presets for name in (*preset.when, *preset.sets)}
+    def test_the_published_schema_says_what_rules_and_presets_say(
+        self, template: Template, data: st.DataObject
+    ) -> None:
+        together = {name for rule in template.rules for name in rule.names} | {
+            name for preset in template.presets for name in (*preset.when, *preset.sets)
+        }
         named = sorted(together - set(template.required))
         if not named:
             return
@@ -247,10 +315,18 @@ class TestRules:
             if name in template.image_parameters:
                 given_parameters[name] = [URL] if schema["type"] == "array" else URL
             else:
-                set_by_presets = [preset.sets[name] for preset in template.presets if name in preset.sets]
-                edges = [True, False] if schema["type"] == "boolean" else schema.get("enum") or [schema["minimum"], schema["maximum"]]
+                set_by_presets = [
+                    preset.sets[name] for preset in template.presets if name in preset.sets
+                ]
+                edges = (
+                    [True, False]
+                    if schema["type"] == "boolean"
+                    else schema.get("enum") or [schema["minimum"], schema["maximum"]]
+                )
                 given_parameters[name] = data.draw(st.sampled_from([*edges, *set_by_presets]))
-        says_yes = Draft202012Validator(template.schema(prompt_characters_max=5_000)).is_valid(given_parameters)
+        says_yes = Draft202012Validator(template.schema(prompt_characters_max=5_000)).is_valid(
+            given_parameters
+        )
 
         try:
             check_parameters(template, given_parameters, prompt_characters_max=5_000)
@@ -331,13 +407,19 @@ class TestQuality:
             ("flux-schnell", {"quality": "high"}, {"go_fast": False, "output_quality": 100}),
             ("flux-dev", {"quality": "high"}, {"num_inference_steps": 50, "go_fast": False}),
             ("flux-dev", {"quality": "standard"}, {"num_inference_steps": 28, "go_fast": True}),
-            ("sdxl", {"quality": "high"}, {"num_inference_steps": 80, "refine": "expert_ensemble_refiner"}),
+            (
+                "sdxl",
+                {"quality": "high"},
+                {"num_inference_steps": 80, "refine": "expert_ensemble_refiner"},
+            ),
             ("real-esrgan", {"resolution": "2k"}, {"scale": 2}),
             ("real-esrgan", {"resolution": "4k"}, {"scale": 4}),
             ("idm-vton", {"category": "dresses"}, {"force_dc": True}),
         ],
     )
-    def test_quality_and_resolution_change_what_the_model_is_requested(self, code: str, given: dict[str, Any], asked: dict[str, Any]) -> None:
+    def test_quality_and_resolution_change_what_the_model_is_requested(
+        self, code: str, given: dict[str, Any], asked: dict[str, Any]
+    ) -> None:
         parameters = checked(code, **given)
         sent = catalog.template(code).model_input(parameters).input
 

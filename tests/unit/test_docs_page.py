@@ -58,7 +58,11 @@ def test_every_operation_and_every_schema_is_on_it() -> None:
     page = Page(text)
 
     assert status == 200
-    assert set(page.ids) >= {operation["operationId"] for methods in description()["paths"].values() for operation in methods.values()}
+    assert set(page.ids) >= {
+        operation["operationId"]
+        for methods in description()["paths"].values()
+        for operation in methods.values()
+    }
     assert set(page.ids) >= {f"schema-{name}" for name in description()["components"]["schemas"]}
     assert "job_ended" in page.ids
     assert len(page.ids) == len(set(page.ids))
@@ -70,7 +74,10 @@ def test_every_link_leads_somewhere() -> None:
 
     inside = {link.removeprefix("#") for link in page.links if link.startswith("#")}
     assert inside <= set(page.ids)
-    assert {link for link in page.links if not link.startswith("#")} == {"openapi.json", *(f"problems/{problem.slug}" for problem in PROBLEMS.values())}
+    assert {link for link in page.links if not link.startswith("#")} == {
+        "openapi.json",
+        *(f"problems/{problem.slug}" for problem in PROBLEMS.values()),
+    }
 
 
 def test_what_is_described_cannot_become_markup() -> None:

@@ -11,7 +11,19 @@ import pytest
 
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, state_entry_name
-from darkroom.domain.prediction_step import Act, Action, Busy, CloseAttempt, CreateResponse, Event, Fail, Observation, Poll, Wait, next_action
+from darkroom.domain.prediction_step import (
+    Act,
+    Action,
+    Busy,
+    CloseAttempt,
+    CreateResponse,
+    Event,
+    Fail,
+    Observation,
+    Poll,
+    Wait,
+    next_action,
+)
 from darkroom.domain.predictions import Prediction, PredictionStatus
 from tests.builders import NOON, image_job
 
@@ -22,12 +34,16 @@ MOMENT = timedelta(microseconds=1)
 RUNNING = Prediction("p1", PredictionStatus.RUNNING)
 SUCCEEDED = Prediction("p1", PredictionStatus.SUCCEEDED, ("https://replicate.delivery/0.png",))
 FAILED = Prediction("p1", PredictionStatus.FAILED, failure=failure(FailureCode.REFUSED))
-INTERRUPTED = Prediction("p1", PredictionStatus.FAILED, failure=failure(FailureCode.PREDICTION_FAILED), retryable=True)
+INTERRUPTED = Prediction(
+    "p1", PredictionStatus.FAILED, failure=failure(FailureCode.PREDICTION_FAILED), retryable=True
+)
 BUSY = Busy(7.0)
 
 
 def attempt(**fields: Any) -> Attempt:
-    first = Attempt(number=1, nonce="n", state_entry=ENTRY, requested_at=NOON, lease_until=LEASE_UNTIL)
+    first = Attempt(
+        number=1, nonce="n", state_entry=ENTRY, requested_at=NOON, lease_until=LEASE_UNTIL
+    )
     return replace(first, **fields)
 
 
@@ -56,7 +72,12 @@ IN_TIME: list[tuple[str, Job, Observation, Action]] = [
     ("it was created and runs", FRESH, CreateResponse(RUNNING), Act.SLEEP),
     ("it was created and has ended", FRESH, CreateResponse(SUCCEEDED), Act.RESUME),
     ("it was created and was interrupted at once", FRESH, CreateResponse(INTERRUPTED), Act.RESUME),
-    ("the second was created and was interrupted at once", CLOSED, CreateResponse(INTERRUPTED), Act.RESUME),
+    (
+        "the second was created and was interrupted at once",
+        CLOSED,
+        CreateResponse(INTERRUPTED),
+        Act.RESUME,
+    ),
     ("it succeeded", KNOWN, SUCCEEDED, Act.RESUME),
     ("it failed for good", KNOWN, FAILED, Act.RESUME),
     ("it was interrupted once", KNOWN, INTERRUPTED, CloseAttempt("p1")),
@@ -82,17 +103,23 @@ LATE: list[tuple[str, Job, Observation, Action]] = [
 ]
 
 
-def decide(job: Job, seen: Observation, *, now: datetime, webhooks: bool = True, entry: str = NEXT_ENTRY) -> Action:
+def decide(
+    job: Job, seen: Observation, *, now: datetime, webhooks: bool = True, entry: str = NEXT_ENTRY
+) -> Action:
     return next_action(job, seen, state_entry=entry, receives_webhooks=webhooks, now=now)
 
 
-@pytest.mark.parametrize(("case", "job", "seen", "action"), IN_TIME, ids=[row[0] for row in IN_TIME])
+@pytest.mark.parametrize(
+    ("case", "job", "seen", "action"), IN_TIME, ids=[row[0] for row in IN_TIME]
+)
 def test_before_the_deadline(case: str, job: Job, seen: Observation, action: Action) -> None:
     assert decide(job, seen, now=DEADLINE - timedelta(seconds=10)) == action
 
 
 @pytest.mark.parametrize(("case", "job", "seen", "action"), LATE, ids=[row[0] for row in LATE])
-def test_from_the_deadline_on_nothing_new_is_requested(case: str, job: Job, seen: Observation, action: Action) -> None:
+def test_from_the_deadline_on_nothing_new_is_requested(
+    case: str, job: Job, seen: Observation, action: Action
+) -> None:
     assert decide(job, seen, now=DEADLINE) == action
 
 
@@ -106,13 +133,19 @@ def test_from_the_deadline_on_nothing_new_is_requested(case: str, job: Job, seen
         (NEXT_ENTRY, LEASE_UNTIL, Event.LOOKUP_UNSUPPORTED, UNAVAILABLE),
     ],
 )
-def test_no_second_request_while_the_first_may_still_create_one(entry: str, now: datetime, seen: Event, action: Action) -> None:
+def test_no_second_request_while_the_first_may_still_create_one(
+    entry: str, now: datetime, seen: Event, action: Action
+) -> None:
     assert decide(REQUESTED, seen, entry=entry, now=now) == action
 
 
 @pytest.mark.parametrize(("elapsed_seconds", "wait_seconds"), [(0, 5), (40, 10), (200, 30)])
-def test_without_webhooks_a_running_prediction_is_polled_again(elapsed_seconds: int, wait_seconds: float) -> None:
-    assert decide(KNOWN, RUNNING, webhooks=False, now=NOON + timedelta(seconds=elapsed_seconds)) == Wait(wait_seconds)
+def test_without_webhooks_a_running_prediction_is_polled_again(
+    elapsed_seconds: int, wait_seconds: float
+) -> None:
+    assert decide(
+        KNOWN, RUNNING, webhooks=False, now=NOON + timedelta(seconds=elapsed_seconds)
+    ) == Wait(wait_seconds)
 
 
 def test_no_observation_leads_to_a_request_for_a_job_whose_prediction_runs() -> None:

@@ -18,7 +18,11 @@ NOBODYS = {
     errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy, errors.RetryLater, errors.ProviderUnavailable,
     errors.OutputUnavailable, errors.GenerationFailed, errors.LookupUnsupported,
 }  # fmt: skip
-ERRORS = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DarkroomError)}
+ERRORS = {
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, errors.DarkroomError)
+}
 MARKUP = re.compile(r"<script|<link|<img|<iframe|\bon\w+=|https?://(?!\S*127)", re.IGNORECASE)
 
 

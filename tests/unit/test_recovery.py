@@ -19,9 +19,20 @@ MOMENT = timedelta(microseconds=1)
 
 
 def decision(
-    status: JobStatus = JobStatus.PROCESSING, *, started: bool = True, running: bool = True, stopped_at: datetime | None = None, now: datetime = NOON
+    status: JobStatus = JobStatus.PROCESSING,
+    *,
+    started: bool = True,
+    running: bool = True,
+    stopped_at: datetime | None = None,
+    now: datetime = NOON,
 ) -> Decision:
-    return decide(replace(JOB, status=status), started=started, running=running, stopped_at=stopped_at, now=now)
+    return decide(
+        replace(JOB, status=status),
+        started=started,
+        running=running,
+        stopped_at=stopped_at,
+        now=now,
+    )
 
 
 def test_a_job_is_overdue_after_its_deadline_one_wait_and_storing() -> None:
@@ -31,7 +42,9 @@ def test_a_job_is_overdue_after_its_deadline_one_wait_and_storing() -> None:
 @pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED])
 @pytest.mark.parametrize("running", [True, False])
 @pytest.mark.parametrize("started", [True, False])
-def test_what_is_final_is_announced_whatever_its_execution_does(status: JobStatus, running: bool, started: bool) -> None:  # noqa: FBT001 (columns of the table)
+def test_what_is_final_is_announced_whatever_its_execution_does(
+    status: JobStatus, running: bool, started: bool
+) -> None:
     assert decision(status, started=started, running=running) == Decision(Action.END, NOON + SOON)
 
 
@@ -40,23 +53,41 @@ def test_what_is_final_is_announced_whatever_its_execution_does(status: JobStatu
     ("execution", "now", "expected"),
     [
         ({"started": False, "running": False}, NOON, Decision(Action.START, NOON + SOON)),
-        ({"started": False, "running": False}, OVER_AT - MOMENT, Decision(Action.START, OVER_AT - MOMENT + SOON)),
+        (
+            {"started": False, "running": False},
+            OVER_AT - MOMENT,
+            Decision(Action.START, OVER_AT - MOMENT + SOON),
+        ),
         ({"started": False, "running": False}, OVER_AT, Decision(Action.END, OVER_AT + SOON)),
         ({}, NOON, Decision(Action.CHECK_LATER, NOON + NOW_AND_THEN)),
         ({}, OVER_AT - MOMENT, Decision(Action.CHECK_LATER, OVER_AT)),
         ({}, OVER_AT, Decision(Action.STOP, OVER_AT + SOON)),
         ({"running": False, "stopped_at": NOON}, NOON, Decision(Action.CHECK_LATER, NOON + QUIET)),
-        ({"running": False, "stopped_at": NOON}, NOON + QUIET - MOMENT, Decision(Action.CHECK_LATER, NOON + QUIET)),
-        ({"running": False, "stopped_at": NOON}, NOON + QUIET, Decision(Action.END, NOON + QUIET + SOON)),
+        (
+            {"running": False, "stopped_at": NOON},
+            NOON + QUIET - MOMENT,
+            Decision(Action.CHECK_LATER, NOON + QUIET),
+        ),
+        (
+            {"running": False, "stopped_at": NOON},
+            NOON + QUIET,
+            Decision(Action.END, NOON + QUIET + SOON),
+        ),
         ({"running": False, "stopped_at": None}, NOON, Decision(Action.CHECK_LATER, NOON + QUIET)),
     ],
 )
-def test_an_open_job_is_decided_by_its_execution(status: JobStatus, execution: dict[str, object], now: datetime, expected: Decision) -> None:
+def test_an_open_job_is_decided_by_its_execution(
+    status: JobStatus, execution: dict[str, object], now: datetime, expected: Decision
+) -> None:
     assert decision(status, now=now, **execution) == expected  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("token", "action"), [("token", Action.RESUME), (None, Action.CHECK_LATER)])
-def test_only_a_sleeping_execution_is_resumed_for_a_cancel(token: str | None, action: Action) -> None:
+@pytest.mark.parametrize(
+    ("token", "action"), [("token", Action.RESUME), (None, Action.CHECK_LATER)]
+)
+def test_only_a_sleeping_execution_is_resumed_for_a_cancel(
+    token: str | None, action: Action
+) -> None:
     canceled = replace(JOB, cancel_requested_at=NOON, task_token=token)
 
     assert decide(canceled, started=True, running=True, stopped_at=None, now=NOON).action is action

@@ -37,7 +37,14 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
         Reference.parse(text)
 
 
-@given(st.one_of(st.text(), st.lists(st.sampled_from(["web", "ann", JOB_ID, NONCE, "/", "#", "é", "\n", ""]), max_size=9).map("".join)))
+@given(
+    st.one_of(
+        st.text(),
+        st.lists(
+            st.sampled_from(["web", "ann", JOB_ID, NONCE, "/", "#", "é", "\n", ""]), max_size=9
+        ).map("".join),
+    )
+)
 def test_nothing_but_what_was_written_is_read(text: str) -> None:
     try:
         reference = Reference.parse(text)

@@ -37,7 +37,10 @@ def test_an_environment_says_what_it_deploys_and_how(environment: str) -> None:
     stack_name = options_of(environment, "global")["stack_name"]
     deploy = options_of(environment, "deploy")
 
-    assert tags_of(environment) == {"application": "darkroom", "environment": stack_name.removeprefix("darkroom-")}
+    assert tags_of(environment) == {
+        "application": "darkroom",
+        "environment": stack_name.removeprefix("darkroom-"),
+    }
     assert deploy["s3_prefix"] == stack_name
     assert deploy["capabilities"] == "CAPABILITY_IAM"
     assert deploy["resolve_s3"] is True
@@ -45,8 +48,12 @@ def test_an_environment_says_what_it_deploys_and_how(environment: str) -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_an_environment_overrides_parameters_that_exist_by_values_that_they_allow(environment: str) -> None:
-    overrides = CfnParameterOverridesType().convert(options_of(environment, "global")["parameter_overrides"], None, None)
+def test_an_environment_overrides_parameters_that_exist_by_values_that_they_allow(
+    environment: str,
+) -> None:
+    overrides = CfnParameterOverridesType().convert(
+        options_of(environment, "global")["parameter_overrides"], None, None
+    )
 
     assert overrides
     for name, value in overrides.items():
@@ -60,8 +67,17 @@ def test_a_validation_lints(environment: str) -> None:
 
 
 def test_the_region_is_left_to_the_surroundings() -> None:
-    assert not [name for name, commands in ENVIRONMENTS.items() for options in commands.values() if "region" in options["parameters"]]
+    assert not [
+        name
+        for name, commands in ENVIRONMENTS.items()
+        for options in commands.values()
+        if "region" in options["parameters"]
+    ]
 
 
 def test_only_production_asks_before_it_changes_anything() -> None:
-    assert {name: options_of(name, "deploy")["confirm_changeset"] for name in ENVIRONMENTS} == {"default": False, "dev": False, "prod": True}
+    assert {name: options_of(name, "deploy")["confirm_changeset"] for name in ENVIRONMENTS} == {
+        "default": False,
+        "dev": False,
+        "prod": True,
+    }

@@ -14,7 +14,11 @@ from tests.conftest import ENVIRONMENT
 REQUIRED = {field.name.upper() for field in fields(Settings) if field.default is MISSING}
 KNOWN = {field.name.upper() for field in fields(Settings)}
 MINIMAL = {name: f"a {name}" for name in REQUIRED}
-FUNCTIONS = {name: resource["Properties"] for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"}
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in TEMPLATE["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
 
 
 def variables_of(properties: dict[str, Any]) -> set[str]:
@@ -32,9 +36,17 @@ def test_a_missing_variable_is_named(variable: str) -> None:
 def test_limits_have_defaults() -> None:
     settings = read_settings(MINIMAL)
 
-    assert (settings.jobs_in_flight_max, settings.idempotency_hours, settings.webhook_age_seconds_max) == (20, 24, 300)
+    assert (
+        settings.jobs_in_flight_max,
+        settings.idempotency_hours,
+        settings.webhook_age_seconds_max,
+    ) == (20, 24, 300)
     assert settings.jobs_per_minute_max == 120
-    assert (settings.page_size, settings.page_size_max, settings.webhook_body_bytes_max) == (20, 100, 5_000_000)
+    assert (settings.page_size, settings.page_size_max, settings.webhook_body_bytes_max) == (
+        20,
+        100,
+        5_000_000,
+    )
     assert settings.link_seconds <= 3_600
     assert settings.prices == Prices(10, 50, Decimal("1.5"))
 
@@ -51,8 +63,16 @@ def test_values_become_what_they_are_meant_to_be() -> None:
 
     settings = read_settings(MINIMAL | given)
 
-    assert (settings.delivery_hosts, settings.private_hosts, settings.platforms) == (("a", "*.b"), (), ("web",))
-    assert (settings.high_quality_multiplier, settings.jobs_in_flight_max, settings.public_url) == (Decimal("1.25"), 3, "https://x")
+    assert (settings.delivery_hosts, settings.private_hosts, settings.platforms) == (
+        ("a", "*.b"),
+        (),
+        ("web",),
+    )
+    assert (settings.high_quality_multiplier, settings.jobs_in_flight_max, settings.public_url) == (
+        Decimal("1.25"),
+        3,
+        "https://x",
+    )
 
 
 def test_what_nobody_knows_is_ignored() -> None:
@@ -65,7 +85,9 @@ def test_settings_do_not_change() -> None:
 
 
 @pytest.mark.parametrize("properties", FUNCTIONS.values(), ids=FUNCTIONS)
-def test_every_function_has_each_variable_that_it_needs_and_none_that_nobody_reads(properties: dict[str, Any]) -> None:
+def test_every_function_has_each_variable_that_it_needs_and_none_that_nobody_reads(
+    properties: dict[str, Any],
+) -> None:
     variables = variables_of(properties)
 
     assert variables >= REQUIRED

@@ -18,7 +18,11 @@ from local.cloudformation.template import translate
 from tests.aws import ROOT, TEMPLATE, folder_of, statements_of, substituted
 
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
-FUNCTIONS = {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
 OPEN_TO_EVERYBODY = {
     ("GET", "/health"),
     ("GET", "/openapi.json"),
@@ -38,7 +42,9 @@ def translated() -> dict[str, Any]:
 def routes_of(function: str) -> dict[tuple[str, str], dict[str, Any]]:
     events = FUNCTIONS[function].get("Events", {}).values()
     api_events = [event["Properties"] for event in events if event["Type"] == "HttpApi"]
-    return {(event.get("Method", "ANY"), event.get("Path", "$default")): event for event in api_events}
+    return {
+        (event.get("Method", "ANY"), event.get("Path", "$default")): event for event in api_events
+    }
 
 
 def routes_in(module: Any) -> set[tuple[str, str]]:
@@ -61,7 +67,11 @@ def references_in(value: object, names: set[str]) -> Iterator[str]:
             yield attribute.partition(".")[0] if isinstance(attribute, str) else attribute[0]
         case {"Fn::Sub": text}:
             template, variables = (text, {}) if isinstance(text, str) else text
-            yield from (name for name in re.findall(r"\$\{(\w+)", template) if name in names and name not in variables)
+            yield from (
+                name
+                for name in re.findall(r"\$\{(\w+)", template)
+                if name in names and name not in variables
+            )
             yield from references_in(variables, names)
         case dict():
             for part in value.values():
@@ -76,7 +86,9 @@ def test_no_resource_waits_for_itself(translated: dict[str, Any]) -> None:
     graph = {}
     for name, resource in resources.items():
         depends_on = resource.get("DependsOn", [])
-        graph[name] = set(references_in(resource.get("Properties"), set(resources))) | set([depends_on] if isinstance(depends_on, str) else depends_on)
+        graph[name] = set(references_in(resource.get("Properties"), set(resources))) | set(
+            [depends_on] if isinstance(depends_on, str) else depends_on
+        )
 
     assert graph["ApiFunctionRole"] >= {"Table", "MediaBucket"}, "references are found at all"
     assert set(TopologicalSorter(graph).static_order()) >= resources.keys()
@@ -92,12 +104,19 @@ def test_a_function_is_described_by_the_first_sentence_of_its_handler(function: 
 
 
 def test_every_folder_is_a_function_and_every_function_a_folder() -> None:
-    folders = {path.name for path in (ROOT / "functions").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    folders = {
+        path.name
+        for path in (ROOT / "functions").iterdir()
+        if path.is_dir() and path.name != "__pycache__"
+    }
 
     assert {folder_of(function) for function in FUNCTIONS} == folders
 
 
-@pytest.mark.parametrize(("function", "module"), [("ApiFunction", api), ("ReceivePredictionFunction", receive_prediction)])
+@pytest.mark.parametrize(
+    ("function", "module"),
+    [("ApiFunction", api), ("ReceivePredictionFunction", receive_prediction)],
+)
 def test_the_routes_of_the_template_and_of_the_code_agree(function: str, module: Any) -> None:
     declared = {route for route in routes_of(function) if route[1] != "$default"}
     served = routes_in(module)
@@ -123,44 +142,67 @@ def test_only_a_few_routes_are_open_to_everybody() -> None:
 
 def test_the_translated_api_requests_a_token_everywhere_else(translated: dict[str, Any]) -> None:
     paths = translated["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
-    operations = {(method.upper(), path): operation for path, methods in paths.items() for method, operation in methods.items() if isinstance(operation, dict)}
+    operations = {
+        (method.upper(), path): operation
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if isinstance(operation, dict)
+    }
     without = {
         route
         for route, operation in operations.items()
-        if not [scheme for scheme in operation.get("security", []) if "Jwt" in scheme] and route[0] != "OPTIONS"
+        if not [scheme for scheme in operation.get("security", []) if "Jwt" in scheme]
+        and route[0] != "OPTIONS"
     }
 
     assert ("GET", "/jobs") in operations
-    assert {path for _, path in without} == {"/health", "/webhooks/replicate", "/$default"} or {path for _, path in without} == {
-        path for _, path in OPEN_TO_EVERYBODY
-    }
+    assert {path for _, path in without} == {"/health", "/webhooks/replicate", "/$default"} or {
+        path for _, path in without
+    } == {path for _, path in OPEN_TO_EVERYBODY}
 
 
 def test_a_recovery_that_failed_or_waits_is_not_tried_again_beside_the_next_one() -> None:
     recovery = FUNCTIONS["RecoverJobsFunction"]
 
-    assert recovery["EventInvokeConfig"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
-    assert recovery["Events"]["EveryMinute"]["Properties"]["RetryPolicy"] == {"MaximumRetryAttempts": 0}
+    assert recovery["EventInvokeConfig"] == {
+        "MaximumRetryAttempts": 0,
+        "MaximumEventAgeInSeconds": 60,
+    }
+    assert recovery["Events"]["EveryMinute"]["Properties"]["RetryPolicy"] == {
+        "MaximumRetryAttempts": 0
+    }
 
 
 def test_nobody_may_do_everything() -> None:
     granted = list(statements())
     assert granted
     for name, statement in granted:
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        actions = (
+            statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        )
         assert statement["Effect"] == "Allow"
         assert not [action for action in actions if "*" in action], name
         assert statement["Resource"] != "*", name
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_permission_tests_read_the_statements_that_cloudformation_is_given(function: str, translated: dict[str, Any]) -> None:
+def test_the_permission_tests_read_the_statements_that_cloudformation_is_given(
+    function: str, translated: dict[str, Any]
+) -> None:
     role = translated["Resources"][f"{function}Role"]["Properties"]
-    managed = [translated["Resources"][policy["Ref"]]["Properties"] for policy in role["ManagedPolicyArns"] if "Ref" in policy]
+    managed = [
+        translated["Resources"][policy["Ref"]]["Properties"]
+        for policy in role["ManagedPolicyArns"]
+        if "Ref" in policy
+    ]
     documents = [policy["PolicyDocument"] for policy in (*managed, *role.get("Policies", []))]
-    granted = [substituted(statement) for document in documents for statement in document["Statement"]]
+    granted = [
+        substituted(statement) for document in documents for statement in document["Statement"]
+    ]
 
-    assert sorted(map(json.dumps, statements_of(RESOURCES[function]))) == sorted(map(json.dumps, granted))
+    assert sorted(map(json.dumps, statements_of(RESOURCES[function]))) == sorted(
+        map(json.dumps, granted)
+    )
 
 
 def test_every_text_that_names_the_state_machine_has_its_name(translated: dict[str, Any]) -> None:
@@ -168,37 +210,86 @@ def test_every_text_that_names_the_state_machine_has_its_name(translated: dict[s
     named = re.findall(r':(?:stateMachine|execution):([^"]+?)(?::\*)?"', text)
 
     assert len(named) > 1
-    assert [{"Fn::Sub": name} for name in set(named)] == [RESOURCES["Workflow"]["Properties"]["Name"]]
+    assert [{"Fn::Sub": name} for name in set(named)] == [
+        RESOURCES["Workflow"]["Properties"]["Name"]
+    ]
 
 
 def test_only_steps_that_need_it_may_read_secrets() -> None:
-    readers = {name for name, statement in statements() if "secretsmanager:GetSecretValue" in statement["Action"]}
+    readers = {
+        name
+        for name, statement in statements()
+        if "secretsmanager:GetSecretValue" in statement["Action"]
+    }
 
-    assert readers == {"RequestPredictionFunction", "ReceivePredictionFunction", "StoreOutputFunction", "RefundJobFunction", "RecoverJobsFunction"}
+    assert readers == {
+        "RequestPredictionFunction",
+        "ReceivePredictionFunction",
+        "StoreOutputFunction",
+        "RefundJobFunction",
+        "RecoverJobsFunction",
+    }
 
 
 def test_functions_that_call_providers_share_one_policy() -> None:
-    callers = {name for name, properties in FUNCTIONS.items() if {"Ref": "ProviderAccess"} in properties["Policies"]}
-    own = json.dumps([policy for properties in FUNCTIONS.values() for policy in properties["Policies"] if policy != {"Ref": "ProviderAccess"}])
+    callers = {
+        name
+        for name, properties in FUNCTIONS.items()
+        if {"Ref": "ProviderAccess"} in properties["Policies"]
+    }
+    own = json.dumps(
+        [
+            policy
+            for properties in FUNCTIONS.values()
+            for policy in properties["Policies"]
+            if policy != {"Ref": "ProviderAccess"}
+        ]
+    )
 
-    assert callers == {"RequestPredictionFunction", "ReceivePredictionFunction", "StoreOutputFunction", "RefundJobFunction", "RecoverJobsFunction"}
-    assert not {"ReplicateTokenSecret", "RunwayKeySecret", "StableDiffusionLoginSecret"} & set(re.findall(r"\w+Secret", own))
+    assert callers == {
+        "RequestPredictionFunction",
+        "ReceivePredictionFunction",
+        "StoreOutputFunction",
+        "RefundJobFunction",
+        "RecoverJobsFunction",
+    }
+    assert not {"ReplicateTokenSecret", "RunwayKeySecret", "StableDiffusionLoginSecret"} & set(
+        re.findall(r"\w+Secret", own)
+    )
 
 
 def test_only_the_users_delete_and_the_retention_reach_stored_media() -> None:
-    deleters = {(function, json.dumps(statement["Resource"])) for function, statement in statements() if "s3:DeleteObject" in json.dumps(statement["Action"])}
-    media, inputs = ('{"Fn::Sub": "${MediaBucket.Arn}/media/*"}', '{"Fn::Sub": "${MediaBucket.Arn}/uploads/*"}')
+    deleters = {
+        (function, json.dumps(statement["Resource"]))
+        for function, statement in statements()
+        if "s3:DeleteObject" in json.dumps(statement["Action"])
+    }
+    media, inputs = (
+        '{"Fn::Sub": "${MediaBucket.Arn}/media/*"}',
+        '{"Fn::Sub": "${MediaBucket.Arn}/uploads/*"}',
+    )
 
-    assert deleters == {("ApiFunction", media), ("RecoverJobsFunction", media), ("PrepareUploadFunction", inputs)}
+    assert deleters == {
+        ("ApiFunction", media),
+        ("RecoverJobsFunction", media),
+        ("PrepareUploadFunction", inputs),
+    }
 
 
 def test_nobody_may_delete_what_is_kept_in_bulk() -> None:
-    assert not re.search(r'"\w+:(DeleteTable|DeleteBucket|BatchWrite|DeleteObjectVersion)', json.dumps([statement for _, statement in statements()]))
+    assert not re.search(
+        r'"\w+:(DeleteTable|DeleteBucket|BatchWrite|DeleteObjectVersion)',
+        json.dumps([statement for _, statement in statements()]),
+    )
 
 
 @pytest.mark.parametrize("resource", ["Table", "MediaBucket", "UserPool"])
 def test_what_cannot_be_made_again_outlives_the_stack(resource: str) -> None:
-    assert RESOURCES[resource]["DeletionPolicy"] == RESOURCES[resource]["UpdateReplacePolicy"] == "Retain"
+    assert (
+        RESOURCES[resource]["DeletionPolicy"]
+        == RESOURCES[resource]["UpdateReplacePolicy"]
+        == "Retain"
+    )
 
 
 def test_the_table_can_be_wound_back_and_forgets_what_expires() -> None:
@@ -216,15 +307,19 @@ def test_the_bucket_is_private_encrypted_and_reached_by_tls_alone() -> None:
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert (statement["Effect"], statement["Principal"], statement["Condition"]) == ("Deny", "*", {"Bool": {"aws:SecureTransport": "false"}})
+    assert (statement["Effect"], statement["Principal"], statement["Condition"]) == (
+        "Deny",
+        "*",
+        {"Bool": {"aws:SecureTransport": "false"}},
+    )
 
 
 def test_a_callback_that_fails_too_often_becomes_a_dead_letter() -> None:
     queue = RESOURCES["CallbackQueue"]["Properties"]
 
-    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == "CallbackDeadLetters.Arn" or queue["RedrivePolicy"]["deadLetterTargetArn"] == {
-        "Fn::GetAtt": ["CallbackDeadLetters", "Arn"]
-    }
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == "CallbackDeadLetters.Arn" or queue[
+        "RedrivePolicy"
+    ]["deadLetterTargetArn"] == {"Fn::GetAtt": ["CallbackDeadLetters", "Arn"]}
     assert queue["SqsManagedSseEnabled"] is True
 
 
@@ -241,7 +336,11 @@ def test_a_user_cannot_choose_a_platform() -> None:
 
 
 def test_only_functions_that_decode_carry_the_media_layer() -> None:
-    assert [name for name, properties in FUNCTIONS.items() if {"Ref": "MediaLayer"} in properties.get("Layers", [])] == [
+    assert [
+        name
+        for name, properties in FUNCTIONS.items()
+        if {"Ref": "MediaLayer"} in properties.get("Layers", [])
+    ] == [
         "PrepareUploadFunction",
         "StoreOutputFunction",
     ]

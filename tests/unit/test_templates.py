@@ -61,7 +61,10 @@ class TestBrokenTemplates:
         [
             {"required": ["prompt", "wings"]},
             {"outputs_parameter": "wings"},
-            {"parameters": DOCUMENT["parameters"] | {"n": {"type": "integer", "maximum": 4, "default": 5}}},
+            {
+                "parameters": DOCUMENT["parameters"]
+                | {"n": {"type": "integer", "maximum": 4, "default": 5}}
+            },
             {"parameters": DOCUMENT["parameters"] | {"n": {"type": "integer", "default": "1"}}},
             {"parameters": DOCUMENT["parameters"] | {"n": {"type": "whole"}}},
             {"parameters": DOCUMENT["parameters"] | {"n": {"type": "integer", "minimum": "one"}}},
@@ -74,7 +77,14 @@ class TestBrokenTemplates:
 
     @pytest.mark.parametrize(
         "change",
-        [{"price": {"credits": 0}}, {"price": {"credits": -5}}, {"seconds_max": 0}, {"expected_seconds": -1}, {"version": 0}, {"expected_seconds": 61}],
+        [
+            {"price": {"credits": 0}},
+            {"price": {"credits": -5}},
+            {"seconds_max": 0},
+            {"expected_seconds": -1},
+            {"version": 0},
+            {"expected_seconds": 61},
+        ],
     )
     def test_a_number_that_would_break_a_job_is_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(BrokenTemplate):
@@ -102,7 +112,15 @@ class TestBrokenConditions:
             {"rules": [{"when": {}, "message": "No."}]},
             {"rules": [{"when": {"n": {"const": 1}}, "excludes": ["size"], "message": "No."}]},
             {"rules": [{"when": {"n": {"const": 4}}, "requires": ["wings"], "message": "No."}]},
-            {"rules": [{"when": {"n": {"const": 4}}, "then": {"size": {"type": "large"}}, "message": "No."}]},
+            {
+                "rules": [
+                    {
+                        "when": {"n": {"const": 4}},
+                        "then": {"size": {"type": "large"}},
+                        "message": "No.",
+                    }
+                ]
+            },
             {"rules": [{"when": {"n": {"const": 4}}}]},
             {
                 "rules": [{"when": {"n": {"const": 4}}, "requires": ["fast"], "message": "No."}],
@@ -120,7 +138,10 @@ class TestBrokenConditions:
         template = parse_template(
             DOCUMENT
             | {
-                "price": {"multipliers": [{"when": {"n": {"const": 2}}, "multiplier": 1.5}], "high_quality_when": {"size": {"const": "l"}}},
+                "price": {
+                    "multipliers": [{"when": {"n": {"const": 2}}, "multiplier": 1.5}],
+                    "high_quality_when": {"size": {"const": "l"}},
+                },
                 "rules": [{"when": {"strength": {}}, "requires": ["fast"], "message": "No."}],
                 "presets": [{"when": {"size": {"const": "l"}}, "sets": {"n": 2}}],
                 "own_parameters": ["size"],
@@ -128,14 +149,23 @@ class TestBrokenConditions:
         )
 
         assert template.price.multipliers[0].multiplier == Decimal("1.5")
-        assert check_parameters(template, {"prompt": "a", "size": "l"}, prompt_characters_max=20)["n"] == 2
+        assert (
+            check_parameters(template, {"prompt": "a", "size": "l"}, prompt_characters_max=20)["n"]
+            == 2
+        )
         assert "size" not in template.model_input({"prompt": "a", "size": "l", "n": 2}).input
 
 
 class TestParameters:
     def test_defaults_are_filled_in(self) -> None:
         assert checked(prompt="a") == {"prompt": "a", "n": 1, "size": "s"}
-        assert checked(prompt="a", n=4, size="l", fast=False, strength=0) == {"prompt": "a", "n": 4, "size": "l", "fast": False, "strength": 0}
+        assert checked(prompt="a", n=4, size="l", fast=False, strength=0) == {
+            "prompt": "a",
+            "n": 4,
+            "size": "l",
+            "fast": False,
+            "strength": 0,
+        }
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -152,7 +182,16 @@ class TestParameters:
         assert fields(**{"prompt": "a", name: value}) == [name]
 
     @pytest.mark.parametrize(
-        ("name", "value"), [("n", 1), ("n", 4), ("n", 2.0), ("strength", 0), ("strength", 1.0), ("prompt", "x" * 20), ("prompt", "灯" * 20)]
+        ("name", "value"),
+        [
+            ("n", 1),
+            ("n", 4),
+            ("n", 2.0),
+            ("strength", 0),
+            ("strength", 1.0),
+            ("prompt", "x" * 20),
+            ("prompt", "灯" * 20),
+        ],
     )
     def test_the_edges_are_taken(self, name: str, value: object) -> None:
         assert checked(**{"prompt": "a", name: value})[name] == value
@@ -165,7 +204,10 @@ class TestParameters:
         assert fields(n=9, size="m", wings=2, horns=1) == ["horns", "n", "prompt", "size", "wings"]
 
     def test_a_missing_one_is_named_among_names_that_contain_it(self) -> None:
-        document = DOCUMENT | {"required": ["prompt", "prompt_2"], "parameters": DOCUMENT["parameters"] | {"prompt_2": {"type": "string"}}}
+        document = DOCUMENT | {
+            "required": ["prompt", "prompt_2"],
+            "parameters": DOCUMENT["parameters"] | {"prompt_2": {"type": "string"}},
+        }
 
         with pytest.raises(InvalidRequest) as refused:
             check_parameters(parse_template(document), {"prompt": "a"}, prompt_characters_max=20)
@@ -173,7 +215,15 @@ class TestParameters:
 
     @given(
         st.dictionaries(
-            st.text(max_size=6), st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30), st.lists(st.integers(), max_size=2))
+            st.text(max_size=6),
+            st.one_of(
+                st.none(),
+                st.booleans(),
+                st.integers(),
+                st.floats(),
+                st.text(max_size=30),
+                st.lists(st.integers(), max_size=2),
+            ),
         )
     )
     def test_whatever_is_given_is_taken_or_refused(self, given_parameters: dict[str, Any]) -> None:
@@ -187,7 +237,22 @@ class TestParameters:
 def test_a_job_pins_what_it_was_made_from() -> None:
     job = image_job(num_outputs=3, now=NOON)
 
-    assert (job.template.code, job.template.version, job.template.name, job.template.category) == ("flux-schnell", 2, "FLUX schnell", "image")
-    assert (job.model_input.model, job.model_input.outputs_count, job.model_input.images) == ("black-forest-labs/flux-schnell", 3, ())
-    assert job.model_input.input == {name: value for name, value in job.parameters.items() if name != "quality"}
-    assert (job.quoted, job.deadline_at, job.wait_seconds) == (30, NOON + timedelta(seconds=300), 15)
+    assert (job.template.code, job.template.version, job.template.name, job.template.category) == (
+        "flux-schnell",
+        2,
+        "FLUX schnell",
+        "image",
+    )
+    assert (job.model_input.model, job.model_input.outputs_count, job.model_input.images) == (
+        "black-forest-labs/flux-schnell",
+        3,
+        (),
+    )
+    assert job.model_input.input == {
+        name: value for name, value in job.parameters.items() if name != "quality"
+    }
+    assert (job.quoted, job.deadline_at, job.wait_seconds) == (
+        30,
+        NOON + timedelta(seconds=300),
+        15,
+    )

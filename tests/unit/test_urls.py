@@ -18,7 +18,14 @@ DELIVERY_HOSTS = ("replicate.delivery", "*.replicate.delivery")
 
 
 @pytest.mark.parametrize(
-    "url", ["https://example.com", "https://example.com:8443/hook?x=1#y", "HTTPS://example.com/", "https://[2001:db8::1]/", "https://example.com/%20"]
+    "url",
+    [
+        "https://example.com",
+        "https://example.com:8443/hook?x=1#y",
+        "HTTPS://example.com/",
+        "https://[2001:db8::1]/",
+        "https://example.com/%20",
+    ],
 )
 def test_https_may_be_called(url: str) -> None:
     assert is_safe_url(url, [])
@@ -37,7 +44,14 @@ def test_anything_else_may_not(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://exa\tmple.com/", "https://example.com/\r\nX-Header: x", "https://example.com\x00/", "https://example.com/\x7f", "\nhttps://example.com/"]
+    "url",
+    [
+        "https://exa\tmple.com/",
+        "https://example.com/\r\nX-Header: x",
+        "https://example.com\x00/",
+        "https://example.com/\x7f",
+        "\nhttps://example.com/",
+    ],
 )
 def test_a_url_with_control_characters_may_not(url: str) -> None:
     assert not is_safe_url(url, [])
@@ -56,7 +70,14 @@ def test_no_text_breaks_the_check(text: str) -> None:
     assert is_safe_url("https://" + text, []) in (True, False)
 
 
-@pytest.mark.parametrize("url", ["https://replicate.delivery/a.webp", "https://pbxt.replicate.delivery/x/a.webp", "https://PBXT.Replicate.Delivery/a"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://replicate.delivery/a.webp",
+        "https://pbxt.replicate.delivery/x/a.webp",
+        "https://PBXT.Replicate.Delivery/a",
+    ],
+)
 def test_the_providers_own_hosts_deliver(url: str) -> None:
     assert is_delivery_url(url, DELIVERY_HOSTS, [])
 
@@ -81,7 +102,9 @@ def host_called(url: str) -> str | None:
         return None
 
 
-@pytest.mark.parametrize("middle", ["\\", "\\@", "\\/", "%5c", "\t", "\n", "\x00", ";", "\\\\", "#", "?", ":443\\"])
+@pytest.mark.parametrize(
+    "middle", ["\\", "\\@", "\\/", "%5c", "\t", "\n", "\x00", ";", "\\\\", "#", "?", ":443\\"]
+)
 def test_a_url_that_two_parsers_read_differently_leads_to_no_other_host(middle: str) -> None:
     url = f"https://evil.example{middle}.replicate.delivery/a"
 
@@ -93,8 +116,14 @@ def test_a_url_that_two_parsers_read_differently_leads_to_no_other_host(middle: 
     [
         ("https://a/1", ["https://a/1"]),
         (["https://a/1", "https://a/2"], ["https://a/1", "https://a/2"]),
-        ({"images": ["https://a/1"], "mask": "https://a/2", "seed": 7}, ["https://a/1", "https://a/2"]),
-        ([{"url": "http://a/1"}, None, 3, "text", ["https://a/2", {}]], ["http://a/1", "https://a/2"]),
+        (
+            {"images": ["https://a/1"], "mask": "https://a/2", "seed": 7},
+            ["https://a/1", "https://a/2"],
+        ),
+        (
+            [{"url": "http://a/1"}, None, 3, "text", ["https://a/2", {}]],
+            ["http://a/1", "https://a/2"],
+        ),
         (None, []),
         ("", []),
         ("a text with https://a/1 in it", []),
@@ -122,7 +151,7 @@ def test_links_are_found_in_any_shape_in_order(output: object, links: list[str])
         ("SUCCEEDED", False),
     ],
 )
-def test_four_statuses_are_final_at_replicate(status: object, final: bool) -> None:  # noqa: FBT001 (a column of the table)
+def test_four_statuses_are_final_at_replicate(status: object, final: bool) -> None:
     assert is_final_at_replicate(status) is final
 
 

@@ -9,7 +9,13 @@ from local.cloudformation.template import translate
 from tests.aws import ROOT
 
 
-def versions(*, code: str = "code", shared: str = "shared", dependencies: str = "dependencies", media: str = "media") -> dict[str, str]:
+def versions(
+    *,
+    code: str = "code",
+    shared: str = "shared",
+    dependencies: str = "dependencies",
+    media: str = "media",
+) -> dict[str, str]:
     """Translate the template as if this had been built, and give each function's version resource."""
     template = yaml_parse((ROOT / "template.yaml").read_text())
     layers = {"DarkroomLayer": shared, "DependenciesLayer": dependencies, "MediaLayer": media}
@@ -19,7 +25,11 @@ def versions(*, code: str = "code", shared: str = "shared", dependencies: str = 
         elif name in layers:
             resource["Properties"]["ContentUri"] = layers[name]
     translated = translate(template, {})["Resources"]
-    return {resource["Properties"]["FunctionName"]["Ref"]: name for name, resource in translated.items() if resource["Type"] == "AWS::Lambda::Version"}
+    return {
+        resource["Properties"]["FunctionName"]["Ref"]: name
+        for name, resource in translated.items()
+        if resource["Type"] == "AWS::Lambda::Version"
+    }
 
 
 def test_the_same_build_publishes_nothing_new() -> None:
@@ -40,4 +50,7 @@ def test_a_new_layer_alone_publishes_a_new_version_of_every_function(layer: str)
 def test_a_new_media_layer_publishes_a_new_version_of_who_uses_it_alone() -> None:
     before, after = versions(), versions(media="new")
 
-    assert {name for name in before if before[name] != after[name]} == {"PrepareUploadFunction", "StoreOutputFunction"}
+    assert {name for name in before if before[name] != after[name]} == {
+        "PrepareUploadFunction",
+        "StoreOutputFunction",
+    }

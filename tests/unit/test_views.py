@@ -16,9 +16,24 @@ from darkroom.schemas.views import balance_response, entry_response, template_re
 from tests.builders import NOON, image_job
 
 OUTPUT = Output(
-    number=1, key="media/1.png", content_type="image/png", bytes=5, width=6, height=7, seconds=None, thumbnail_key="media/1.jpg", placeholder="data:,"
+    number=1,
+    key="media/1.png",
+    content_type="image/png",
+    bytes=5,
+    width=6,
+    height=7,
+    seconds=None,
+    thumbnail_key="media/1.jpg",
+    placeholder="data:,",
 )
-ATTEMPT = Attempt(number=1, nonce="secret-nonce", state_entry="entry", requested_at=NOON, lease_until=NOON, prediction_id="secret-prediction")
+ATTEMPT = Attempt(
+    number=1,
+    nonce="secret-nonce",
+    state_entry="entry",
+    requested_at=NOON,
+    lease_until=NOON,
+    prediction_id="secret-prediction",
+)
 
 
 def view(job: Job) -> JobResponse:
@@ -30,7 +45,10 @@ def full_job() -> Job:
         image_job(now=NOON),
         status=JobStatus.COMPLETED,
         attempts=(ATTEMPT,),
-        outputs=(OUTPUT, replace(OUTPUT, number=0, key="media/0.png", thumbnail_key=None, placeholder=None)),
+        outputs=(
+            OUTPUT,
+            replace(OUTPUT, number=0, key="media/0.png", thumbnail_key=None, placeholder=None),
+        ),
         task_token="secret-token",
         started_at=NOON + timedelta(seconds=1),
         finished_at=NOON + timedelta(seconds=3.5),
@@ -55,7 +73,12 @@ def test_the_parts_of_a_job() -> None:
     job = full_job()
     response = view(job)
 
-    assert response["template"] == {"code": "flux-schnell", "version": 2, "name": "FLUX schnell", "category": "image"}
+    assert response["template"] == {
+        "code": "flux-schnell",
+        "version": 2,
+        "name": "FLUX schnell",
+        "category": "image",
+    }
     assert response["credits"] == {"quoted": 10, "held": 0, "charged": 10, "refunded": 0}
     assert response["outputs"] == [
         {
@@ -71,25 +94,46 @@ def test_the_parts_of_a_job() -> None:
         for number, thumbnail, placeholder in ((0, None, None), (1, "signed:media/1.jpg", "data:,"))
     ]
     assert (response["attempts"], response["processing_seconds"]) == (1, 2.5)
-    assert (response["links_expire_at"], response["finished_at"]) == ("2026-01-02T13:00:00.000Z", "2026-01-02T12:00:03.500Z")
-    assert (response["error"], response["waiting_since"], response["cancel_requested_at"]) == (None, None, None)
+    assert (response["links_expire_at"], response["finished_at"]) == (
+        "2026-01-02T13:00:00.000Z",
+        "2026-01-02T12:00:03.500Z",
+    )
+    assert (response["error"], response["waiting_since"], response["cancel_requested_at"]) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_a_reason_is_shown_once_it_is_final() -> None:
     job = replace(image_job(), failure=failure(FailureCode.REFUSED))
 
     assert view(job)["error"] is None
-    assert view(replace(job, status=JobStatus.FAILED))["error"] == {"code": "refused", "message": failure(FailureCode.REFUSED).message, "retryable": False}
+    assert view(replace(job, status=JobStatus.FAILED))["error"] == {
+        "code": "refused",
+        "message": failure(FailureCode.REFUSED).message,
+        "retryable": False,
+    }
 
 
 def test_a_job_without_outputs_has_no_links_to_expire() -> None:
     response = view(image_job())
 
-    assert (response["outputs"], response["links_expire_at"], response["processing_seconds"]) == ([], None, None)
+    assert (response["outputs"], response["links_expire_at"], response["processing_seconds"]) == (
+        [],
+        None,
+        None,
+    )
 
 
 def test_a_balance_response_is_by_the_fields_of_the_contract() -> None:
-    assert balance_response(Balance(1, 2, 3, 6, 5, 9)) == {"available": 1, "held": 2, "spent": 3, "granted": 6, "in_flight": 5}
+    assert balance_response(Balance(1, 2, 3, 6, 5, 9)) == {
+        "available": 1,
+        "held": 2,
+        "spent": 3,
+        "granted": 6,
+        "in_flight": 5,
+    }
 
 
 def test_an_entry_is_shown_by_the_fields_of_the_contract() -> None:
@@ -104,11 +148,24 @@ def test_an_entry_is_shown_by_the_fields_of_the_contract() -> None:
 def test_a_template_response_has_its_schema_and_not_its_provider() -> None:
     response = template_response(catalog.template("flux-schnell"))
 
-    assert response.keys() == {"code", "version", "name", "description", "category", "expected_seconds", "seconds_max", "commercial_use", "parameters"}
+    assert response.keys() == {
+        "code",
+        "version",
+        "name",
+        "description",
+        "category",
+        "expected_seconds",
+        "seconds_max",
+        "commercial_use",
+        "parameters",
+    }
     assert response["parameters"]["required"] == ["prompt"]
     assert "black-forest-labs" not in json.dumps(response)
 
 
 def test_times_are_utc_to_the_millisecond() -> None:
-    assert time_text(datetime(2026, 1, 2, 14, 0, 0, 1_999, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-02T12:00:00.001Z"
+    assert (
+        time_text(datetime(2026, 1, 2, 14, 0, 0, 1_999, tzinfo=timezone(timedelta(hours=2))))
+        == "2026-01-02T12:00:00.001Z"
+    )
     assert time_text(None) is None

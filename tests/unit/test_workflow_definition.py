@@ -18,8 +18,14 @@ TEXT = (ROOT / "workflow.asl.yaml").read_text()
 DEFINITION: dict[str, Any] = yaml_parse(TEXT)
 STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
-SUBSTITUTIONS: dict[str, Any] = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
-OURS = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DarkroomError)}
+SUBSTITUTIONS: dict[str, Any] = TEMPLATE["Resources"]["Workflow"]["Properties"][
+    "DefinitionSubstitutions"
+]
+OURS = {
+    name
+    for name, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, errors.DarkroomError)
+}
 # The prefixes of the errors that AWS raises. A function that times out raises Sandbox.Timedout.
 THEIRS = ("States.", "Lambda.", "Sandbox.", "Runtime.")
 
@@ -30,7 +36,9 @@ def snake_case(name: str) -> str:
 
 def next_of(state: dict[str, Any]) -> set[str]:
     branches = [*state.get("Choices", []), *state.get("Catch", []), state]
-    return {branch["Next"] for branch in branches if "Next" in branch} | ({state["Default"]} if "Default" in state else set())
+    return {branch["Next"] for branch in branches if "Next" in branch} | (
+        {state["Default"]} if "Default" in state else set()
+    )
 
 
 @pytest.mark.parametrize("state", TASKS)
@@ -42,14 +50,21 @@ def test_a_state_its_substitution_its_function_and_its_folder_have_one_name(stat
 
 
 def test_every_substitution_is_used_and_every_name_in_the_text_is_substituted() -> None:
-    assert set(re.findall(r"\$\{(\w+)\}", TEXT)) == SUBSTITUTIONS.keys() == {f"{state}FunctionArn" for state in TASKS}
+    assert (
+        set(re.findall(r"\$\{(\w+)\}", TEXT))
+        == SUBSTITUTIONS.keys()
+        == {f"{state}FunctionArn" for state in TASKS}
+    )
 
 
 @pytest.mark.parametrize("state", TASKS.values(), ids=TASKS)
 def test_every_task_has_a_timeout_and_retries(state: dict[str, Any]) -> None:
     assert state.keys() & {"TimeoutSeconds", "TimeoutSecondsPath"}
     tries = {error: retry for retry in state["Retry"] for error in retry["ErrorEquals"]}
-    for retry in (tries.get("States.ALL") or tries["States.TaskFailed"], *(tries[error] for error in tries if error.startswith("Lambda."))):
+    for retry in (
+        tries.get("States.ALL") or tries["States.TaskFailed"],
+        *(tries[error] for error in tries if error.startswith("Lambda.")),
+    ):
         assert retry["MaxAttempts"] >= 4
         assert retry["JitterStrategy"] == "FULL"
         assert {"IntervalSeconds", "BackoffRate", "MaxDelaySeconds"} <= retry.keys()
@@ -57,7 +72,11 @@ def test_every_task_has_a_timeout_and_retries(state: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("state", TASKS.values(), ids=TASKS)
 def test_only_errors_that_exist_are_caught_or_tried_again(state: dict[str, Any]) -> None:
-    named = {error for rule in (*state["Retry"], *state.get("Catch", [])) for error in rule["ErrorEquals"]}
+    named = {
+        error
+        for rule in (*state["Retry"], *state.get("Catch", []))
+        for error in rule["ErrorEquals"]
+    }
 
     assert {error for error in named if not error.startswith(THEIRS)} <= OURS
 
@@ -67,23 +86,43 @@ def test_a_retry_later_or_a_refusal_is_never_tried_again_in_place(state: str) ->
     # The first rule that names an error counts, and States.TaskFailed names all of them but States.Timeout.
     first, *others = STATES[state]["Retry"]
 
-    assert (set(first["ErrorEquals"]), first["MaxAttempts"]) == ({"RetryLater", "GenerationFailed"}, 0)
+    assert (set(first["ErrorEquals"]), first["MaxAttempts"]) == (
+        {"RetryLater", "GenerationFailed"},
+        0,
+    )
     assert not {error for rule in others for error in rule["ErrorEquals"]} & {"States.ALL"}
 
 
 def test_only_the_two_steps_that_can_fail_have_a_catch() -> None:
-    assert [name for name, state in STATES.items() if "Catch" in state] == ["RequestPrediction", "StoreOutput"]
+    assert [name for name, state in STATES.items() if "Catch" in state] == [
+        "RequestPrediction",
+        "StoreOutput",
+    ]
 
 
 def test_a_late_webhook_is_a_new_state_entry_and_nothing_else_is() -> None:
-    catches = {error: catch["Next"] for catch in STATES["RequestPrediction"]["Catch"] for error in catch["ErrorEquals"]}
+    catches = {
+        error: catch["Next"]
+        for catch in STATES["RequestPrediction"]["Catch"]
+        for error in catch["ErrorEquals"]
+    }
 
-    assert catches == {"RetryLater": "ParseRetryTime", "States.Timeout": "PrepareToPoll", "States.ALL": "RefundJob"}
-    assert STATES["PrepareToPoll"]["Next"] == STATES["WaitUntilRetry"]["Next"] == "RequestPrediction"
+    assert catches == {
+        "RetryLater": "ParseRetryTime",
+        "States.Timeout": "PrepareToPoll",
+        "States.ALL": "RefundJob",
+    }
+    assert (
+        STATES["PrepareToPoll"]["Next"] == STATES["WaitUntilRetry"]["Next"] == "RequestPrediction"
+    )
 
 
 def test_a_caught_error_is_a_failure_before_the_refund_and_a_retry_elsewhere() -> None:
-    paths = {(catch["Next"] == "RefundJob", catch["ResultPath"]) for state in TASKS.values() for catch in state.get("Catch", [])}
+    paths = {
+        (catch["Next"] == "RefundJob", catch["ResultPath"])
+        for state in TASKS.values()
+        for catch in state.get("Catch", [])
+    }
 
     assert paths == {(True, "$.failure"), (False, "$.retry")}
     assert STATES["WaitUntilRetry"]["TimestampPath"].startswith("$.retry.")
@@ -120,15 +159,24 @@ def test_red_is_for_faults_alone() -> None:
 
 
 def test_there_are_no_aliases_no_jsonata_and_no_timeout_that_nobody_can_catch() -> None:
-    assert not [token for token in yaml.scan(TEXT) if isinstance(token, (yaml.AliasToken, yaml.AnchorToken))]
+    assert not [
+        token for token in yaml.scan(TEXT) if isinstance(token, (yaml.AliasToken, yaml.AnchorToken))
+    ]
     assert "QueryLanguage" not in TEXT
     assert "{%" not in TEXT
     assert "TimeoutSeconds" not in DEFINITION
 
 
 def test_the_state_carries_only_what_names_the_job() -> None:
-    carried = {name: set(STATES[name]["Parameters"]) for name in ("PrepareToPoll", "ParseRetryTime")}
+    carried = {
+        name: set(STATES[name]["Parameters"]) for name in ("PrepareToPoll", "ParseRetryTime")
+    }
 
-    assert carried == {"PrepareToPoll": {"account.$", "job_id.$", "wait_seconds.$"}, "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"}}
+    assert carried == {
+        "PrepareToPoll": {"account.$", "job_id.$", "wait_seconds.$"},
+        "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"},
+    }
     assert all(state["ResultPath"] is None for name, state in TASKS.items() if name != "RefundJob")
-    assert "task_token" not in json.dumps([state for name, state in STATES.items() if name != "RequestPrediction"])
+    assert "task_token" not in json.dumps(
+        [state for name, state in STATES.items() if name != "RequestPrediction"]
+    )

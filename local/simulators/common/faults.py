@@ -33,7 +33,9 @@ class FaultInjector[Settings: FaultSettings, Fault: str]:
     A setting that is not set has its default.
     """
 
-    def __init__(self, defaults: Settings, check: Callable[[object, Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, defaults: Settings, check: Callable[[object, Mapping[str, Any]], None]
+    ) -> None:
         """Begin with the defaults.
 
         `check` takes a document and its JSON Schema. It raises the provider's own refusal of an
@@ -81,7 +83,9 @@ def _schema_of(settings: FaultSettings) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {field.name: _schema_of_fault(field.name, settings) for field in fields(settings)},
+        "properties": {
+            field.name: _schema_of_fault(field.name, settings) for field in fields(settings)
+        },
     }
 
 
@@ -89,5 +93,8 @@ def _schema_of_fault(name: str, settings: FaultSettings) -> dict[str, Any]:
     if name == "seed":
         return {"type": ["integer", "null"]}
     if isinstance(getattr(settings, name), str):
-        return {"type": "string", **({"enum": list(settings.TEXTS[name])} if name in settings.TEXTS else {})}
+        return {
+            "type": "string",
+            **({"enum": list(settings.TEXTS[name])} if name in settings.TEXTS else {}),
+        }
     return _SECONDS if name.endswith("_seconds") else _PROBABILITY

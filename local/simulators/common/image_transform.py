@@ -16,7 +16,9 @@ _INSETS_PER_SIDE = 4
 def open_image(source: bytes) -> Image.Image:
     """Return a file's image, upright."""
     with Image.open(BytesIO(source)) as image:
-        return ImageOps.exif_transpose(image).convert("RGBA" if image.has_transparency_data else "RGB")
+        return ImageOps.exif_transpose(image).convert(
+            "RGBA" if image.has_transparency_data else "RGB"
+        )
 
 
 def blend(landscape: Image.Image, sources: Sequence[bytes]) -> Image.Image:
@@ -37,7 +39,10 @@ def enlarge(source: bytes, scale: float) -> Image.Image:
     """Enlarge an image, up to a size that this machine bears."""
     image = open_image(source)
     scale = min(scale, _SIDE_PIXELS_MAX / max(image.size))
-    return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BICUBIC)
+    return image.resize(
+        (max(1, round(image.width * scale)), max(1, round(image.height * scale))),
+        Image.Resampling.BICUBIC,
+    )
 
 
 def cut_out(source: bytes) -> Image.Image:

@@ -76,7 +76,9 @@ def _vertical_gradient(size: Size, stops: tuple[Colour, ...]) -> Image.Image:
 
 
 def _mix(first: Colour, second: Colour, share_of_second: float) -> Colour:
-    red, green, blue = (round(a + (b - a) * share_of_second) for a, b in zip(first, second, strict=True))
+    red, green, blue = (
+        round(a + (b - a) * share_of_second) for a, b in zip(first, second, strict=True)
+    )
     return red, green, blue
 
 
@@ -87,7 +89,10 @@ def _scatter_stars(image: Image.Image, random: Random) -> None:
         x, y = random.uniform(0, width), random.uniform(0, height * 0.55)
         radius = random.choice((0.5, 0.5, 1.0, 1.5)) * height / 1024
         fade = 1 - y / (height * 0.55)
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), (255, 255, 255, round(60 + 180 * fade)))
+        draw.ellipse(
+            (x - radius, y - radius, x + radius, y + radius),
+            (255, 255, 255, round(60 + 180 * fade)),
+        )
 
 
 def _raise_disc(image: Image.Image, light: Light, random: Random) -> None:
@@ -98,7 +103,12 @@ def _raise_disc(image: Image.Image, light: Light, random: Random) -> None:
     centre = (width * random.uniform(0.22, 0.78), height * random.uniform(0.22, 0.46))
     for reach, strength in ((short * 0.62, 0.55), (radius * 2.4, 0.5)):
         glow = Image.radial_gradient("L").resize((round(2 * reach), round(2 * reach)))
-        glow = glow.point([round(255 * strength * max(0, 1 - level / _GRADIENT_AT_THE_EDGE) ** 2) for level in range(256)])
+        glow = glow.point(
+            [
+                round(255 * strength * max(0, 1 - level / _GRADIENT_AT_THE_EDGE) ** 2)
+                for level in range(256)
+            ]
+        )
         image.paste(light.disc, _corner(centre, reach), glow)
     side = round(2 * radius)
     disc = Image.new("L", (side * _OVERSAMPLING, side * _OVERSAMPLING))
@@ -115,7 +125,11 @@ def _stack_hills(image: Image.Image, light: Light, random: Random) -> None:
     count = random.randint(4, 6)
     for layer in range(count):
         nearness = (layer + 1) / count
-        crest = _mountain_line(image.size, random) if layer < _MOUNTAIN_LAYERS else _hill_line(image.size, random, nearness)
+        crest = (
+            _mountain_line(image.size, random)
+            if layer < _MOUNTAIN_LAYERS
+            else _hill_line(image.size, random, nearness)
+        )
         mask = _below(image.size, crest, trees=random if layer >= count - 2 else None)
         colour = _mix(light.horizon, light.near, 0.18 + 0.82 * nearness**1.3)
         foot = _mix(colour, light.horizon, 0.45 * (1 - nearness) + 0.08)
@@ -145,9 +159,22 @@ def _interpolate(line: list[float], share: float) -> float:
 
 def _hill_line(size: Size, random: Random, nearness: float) -> list[float]:
     width, height = size
-    waves = [(random.uniform(0.6, 1.4) * 1.9**n, random.uniform(0, math.tau), 0.05 / 1.8**n) for n in range(4)]
+    waves = [
+        (random.uniform(0.6, 1.4) * 1.9**n, random.uniform(0, math.tau), 0.05 / 1.8**n)
+        for n in range(4)
+    ]
     base = 0.48 + 0.36 * nearness
-    return [height * (base + sum(tall * math.sin(often * math.tau * x / width + phase) for often, phase, tall in waves)) for x in range(width)]
+    return [
+        height
+        * (
+            base
+            + sum(
+                tall * math.sin(often * math.tau * x / width + phase)
+                for often, phase, tall in waves
+            )
+        )
+        for x in range(width)
+    ]
 
 
 def _below(size: Size, crest: list[float], *, trees: Random | None) -> Image.Image:
@@ -156,7 +183,9 @@ def _below(size: Size, crest: list[float], *, trees: Random | None) -> Image.Ima
     mask = Image.new("L", (width * _OVERSAMPLING, height * _OVERSAMPLING))
     draw = ImageDraw.Draw(mask)
     points = [(x * _OVERSAMPLING, y * _OVERSAMPLING) for x, y in enumerate(crest)]
-    draw.polygon([(0, mask.height), *points, (mask.width, points[-1][1]), (mask.width, mask.height)], 255)
+    draw.polygon(
+        [(0, mask.height), *points, (mask.width, points[-1][1]), (mask.width, mask.height)], 255
+    )
     if trees is not None:
         for _ in range(trees.randint(18, 40)):
             x = trees.randrange(width)

@@ -19,14 +19,18 @@ class ModelFileInvalid(ValueError):
     """A model's file is broken. The message names the file, the key and the fault."""
 
 
-def read_models[Model: BaseModel](folder: Path, model_type: type[Model], *, group: str) -> tuple[Model, ...]:
+def read_models[Model: BaseModel](
+    folder: Path, model_type: type[Model], *, group: str
+) -> tuple[Model, ...]:
     """Read every `<folder>/<group>/<name>.toml`, in the order of their paths.
 
     A model gets the name of its file in the field `name`, and the name of the file's folder in the
     field that `group` names. Raises ModelFileInvalid for a file that is not TOML or not a model.
     """
     paths = sorted(folder.glob("*/*.toml"))
-    return tuple(_read(path, model_type, {group: path.parent.name, "name": path.stem}) for path in paths)
+    return tuple(
+        _read(path, model_type, {group: path.parent.name, "name": path.stem}) for path in paths
+    )
 
 
 def _read[Model: BaseModel](path: Path, model_type: type[Model], names: dict[str, str]) -> Model:
@@ -44,7 +48,9 @@ def _read[Model: BaseModel](path: Path, model_type: type[Model], names: dict[str
         raise ModelFileInvalid(f"{path}: {error}") from error
 
 
-def check_schemas(schemas: Mapping[str, Schema], more_keywords: frozenset[str] = frozenset()) -> Mapping[str, Schema]:
+def check_schemas(
+    schemas: Mapping[str, Schema], more_keywords: frozenset[str] = frozenset()
+) -> Mapping[str, Schema]:
     """Return the JSON Schemas of a model's inputs, by the inputs' names.
 
     `more_keywords` are those that only the provider's own validator knows. Raises ValueError for

@@ -41,7 +41,9 @@ class JsonRequest(Request):
 class Router:
     """Rules with functions as endpoints. A function gets the request and the path's variables."""
 
-    def __init__(self, rules: Iterable[Rule], error_response: Callable[[HTTPException], Response]) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], error_response: Callable[[HTTPException], Response]
+    ) -> None:
         """Take the rules. `error_response` words werkzeug's own errors as the provider does."""
         self._map = Map(rules)
         self._error_response = error_response

@@ -36,7 +36,9 @@ class Scheduler:
     def after(self, delay_seconds: float, action: Callable[[], object]) -> None:
         """Run the action once after this delay, on the scheduler's thread, unless it stops before."""
         with self._changed:
-            heapq.heappush(self._due, (time.monotonic() + delay_seconds, next(self._ticket), action))
+            heapq.heappush(
+                self._due, (time.monotonic() + delay_seconds, next(self._ticket), action)
+            )
             self._changed.notify()
 
     def _run(self) -> None:

@@ -25,11 +25,15 @@ class Simulator(ABC):
 
     def __init__(self, name: str, port: int) -> None:
         """Take the port; 0 means a free port."""
-        self._server = make_server(HOST, port, self._serve, threaded=True, request_handler=_QuietHandler)
+        self._server = make_server(
+            HOST, port, self._serve, threaded=True, request_handler=_QuietHandler
+        )
         self.port = self._server.server_port
         self.base_url = f"http://{HOST}:{self.port}"
         self._scheduler = Scheduler(name)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name=name, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name=name, daemon=True
+        )
 
     @abstractmethod
     def respond(self, request: JsonRequest) -> Response:
@@ -56,11 +60,18 @@ class Simulator(ABC):
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         """Stop the simulator."""
         self.stop()
 
-    def _serve(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def _serve(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
         return self.respond(JsonRequest(environ))(environ, start_response)
 
 
@@ -72,6 +83,8 @@ class _QuietHandler(WSGIRequestHandler):
         pass
 
     @override
-    def connection_dropped(self, error: BaseException, environ: "WSGIEnvironment | None" = None) -> None:
+    def connection_dropped(
+        self, error: BaseException, environ: "WSGIEnvironment | None" = None
+    ) -> None:
         # Otherwise the thread would wait for the next request, and the client for a response.
         self.close_connection = True

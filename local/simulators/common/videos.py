@@ -65,7 +65,11 @@ def _render(video: OutputVideo) -> bytes:
     with TemporaryDirectory() as directory:
         path = Path(directory) / video.file_name
         with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:
-            stream = container.add_stream("libx264", rate=video.frames_per_second, options={"preset": "ultrafast", "crf": "28", "threads": "1"})
+            stream = container.add_stream(
+                "libx264",
+                rate=video.frames_per_second,
+                options={"preset": "ultrafast", "crf": "28", "threads": "1"},
+            )
             stream.width, stream.height = video.size
             stream.pix_fmt = "yuv420p"
             for frame in _frames(video):
@@ -77,10 +81,15 @@ def _render(video: OutputVideo) -> bytes:
 
 def _frames(video: OutputVideo) -> Iterator[Image.Image]:
     width, height = video.size
-    scene = draw_landscape(video.prompt, video.seed, video.index, (round(width * _MARGIN), round(height * _MARGIN)))
+    scene = draw_landscape(
+        video.prompt, video.seed, video.index, (round(width * _MARGIN), round(height * _MARGIN))
+    )
     if video.sources:
         scene = blend(scene, video.sources)
     for number in range(video.frames_count):
         share = number / max(1, video.frames_count - 1)
-        left, top = round((scene.width - width) * share), round((scene.height - height) * (1 - share))
+        left, top = (
+            round((scene.width - width) * share),
+            round((scene.height - height) * (1 - share)),
+        )
         yield scene.crop((left, top, left + width, top + height))

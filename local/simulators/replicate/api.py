@@ -53,13 +53,33 @@ class Api:
                 Rule("/v1/predictions", methods=["POST"], endpoint=self._create),
                 Rule("/v1/predictions", methods=["GET"], endpoint=self._list),
                 Rule("/v1/predictions/<prediction_id>", methods=["GET"], endpoint=self._get),
-                Rule("/v1/predictions/<prediction_id>/cancel", methods=["POST"], endpoint=self._cancel),
+                Rule(
+                    "/v1/predictions/<prediction_id>/cancel",
+                    methods=["POST"],
+                    endpoint=self._cancel,
+                ),
                 Rule("/v1/models/<owner>/<name>", methods=["GET"], endpoint=self._get_model),
-                Rule("/v1/models/<owner>/<name>/predictions", methods=["POST"], endpoint=self._create_of_model),
-                Rule("/v1/models/<owner>/<name>/versions", methods=["GET"], endpoint=self._list_versions),
-                Rule("/v1/models/<owner>/<name>/versions/<version_id>", methods=["GET"], endpoint=self._get_version),
+                Rule(
+                    "/v1/models/<owner>/<name>/predictions",
+                    methods=["POST"],
+                    endpoint=self._create_of_model,
+                ),
+                Rule(
+                    "/v1/models/<owner>/<name>/versions",
+                    methods=["GET"],
+                    endpoint=self._list_versions,
+                ),
+                Rule(
+                    "/v1/models/<owner>/<name>/versions/<version_id>",
+                    methods=["GET"],
+                    endpoint=self._get_version,
+                ),
                 Rule("/v1/account", methods=["GET"], endpoint=self._get_account),
-                Rule("/v1/webhooks/default/secret", methods=["GET"], endpoint=self._get_webhook_secret),
+                Rule(
+                    "/v1/webhooks/default/secret",
+                    methods=["GET"],
+                    endpoint=self._get_webhook_secret,
+                ),
                 *self.files.rules(),
             ],
             problems.error_response,
@@ -75,7 +95,9 @@ class Api:
         return response
 
     def _refusal(self, request: JsonRequest) -> problems.Problem | None:
-        if not _TOKEN.fullmatch(request.headers.get("Authorization", "")) or self.faults.happens("unauthenticated"):
+        if not _TOKEN.fullmatch(request.headers.get("Authorization", "")) or self.faults.happens(
+            "unauthenticated"
+        ):
             return problems.unauthenticated()
         if self.faults.happens("server_error"):
             return problems.server_error()
@@ -100,7 +122,9 @@ class Api:
         if self.faults.happens("low_credit") and (seconds_left := self._low_credit.seconds_left()):
             raise problems.throttled(seconds_left)
         wait_seconds = parse_prefer(request.headers.get("Prefer"))
-        create_request = parse_create_request(request.document(), model=model, cancel_after=request.headers.get("Cancel-After"))
+        create_request = parse_create_request(
+            request.document(), model=model, cancel_after=request.headers.get("Cancel-After")
+        )
         now = self.clock()
         outcome = decide_outcome(create_request.model, create_request.input, self.faults)
         seconds = 0 if outcome.ends_early == "aborted" else create_request.cancel_after_seconds
@@ -158,16 +182,32 @@ class Api:
         return json_response(model_document(_find_model(owner, name), self.base_url))
 
     def _list_versions(self, _request: JsonRequest, owner: str, name: str) -> Response:
-        return json_response({"next": None, "previous": None, "results": [version_document(_find_model(owner, name))]})
+        return json_response(
+            {
+                "next": None,
+                "previous": None,
+                "results": [version_document(_find_model(owner, name))],
+            }
+        )
 
-    def _get_version(self, _request: JsonRequest, owner: str, name: str, version_id: str) -> Response:
+    def _get_version(
+        self, _request: JsonRequest, owner: str, name: str, version_id: str
+    ) -> Response:
         model = _find_model(owner, name)
         if model.version != version_id:
             raise problems.not_found()
         return json_response(version_document(model))
 
     def _get_account(self, _request: JsonRequest) -> Response:
-        return json_response({"type": "organization", "username": "darkroom", "name": "Darkroom", "github_url": None, "avatar_url": None})
+        return json_response(
+            {
+                "type": "organization",
+                "username": "darkroom",
+                "name": "Darkroom",
+                "github_url": None,
+                "avatar_url": None,
+            }
+        )
 
     def _get_webhook_secret(self, _request: JsonRequest) -> Response:
         return json_response({"key": self.webhook_secret})

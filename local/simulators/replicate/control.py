@@ -34,7 +34,9 @@ class Control:
 
     def _get_predictions(self, _request: JsonRequest) -> Response:
         """Return every prediction, oldest first. Faults and the retention do not affect it."""
-        return json_response({"predictions": [each.document(self.base_url) for each in self.store.all()]})
+        return json_response(
+            {"predictions": [each.document(self.base_url) for each in self.store.all()]}
+        )
 
     def _get_webhooks(self, _request: JsonRequest) -> Response:
         return json_response({"webhooks": self.outbox.tries()})

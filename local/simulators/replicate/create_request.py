@@ -15,7 +15,9 @@ from local.simulators.replicate.validation import InvalidField, Schema, invalid_
 CANCEL_AFTER_SECONDS_MIN = 5
 WAIT_SECONDS_MAX = 60
 
-_CANCEL_AFTER = re.compile(r"(?=\d)(?:(?P<hours>\d{1,4})h)?(?:(?P<minutes>\d{1,6})m)?(?:(?P<seconds>\d{1,8})s?)?")
+_CANCEL_AFTER = re.compile(
+    r"(?=\d)(?:(?P<hours>\d{1,4})h)?(?:(?P<minutes>\d{1,6})m)?(?:(?P<seconds>\d{1,8})s?)?"
+)
 
 _PREFER = re.compile(r"wait(?:=(?P<seconds>\d{1,3}))?")
 
@@ -52,7 +54,9 @@ class CreateRequest:
     cancel_after_seconds: int | None
 
 
-def parse_create_request(body: object, *, model: Model | None, cancel_after: str | None) -> CreateRequest:
+def parse_create_request(
+    body: object, *, model: Model | None, cancel_after: str | None
+) -> CreateRequest:
     """Parse a request. Raises the problem that names every invalid field.
 
     `model` is the official model of the path, or None if the body names a version.
@@ -83,7 +87,13 @@ def parse_prefer(header: str | None) -> int | None:
     match = _PREFER.fullmatch(header.strip())
     seconds = int(match["seconds"] or WAIT_SECONDS_MAX) if match else 0
     if not 1 <= seconds <= WAIT_SECONDS_MAX:
-        raise problems.invalid([InvalidField("format", "Prefer", f"Must be wait, or wait=1 to wait={WAIT_SECONDS_MAX}")])
+        raise problems.invalid(
+            [
+                InvalidField(
+                    "format", "Prefer", f"Must be wait, or wait=1 to wait={WAIT_SECONDS_MAX}"
+                )
+            ]
+        )
     return seconds
 
 

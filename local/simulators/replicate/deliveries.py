@@ -59,7 +59,11 @@ class Deliveries:
             self._delete_expired()
             output, _ = self._files.get(request.path, (None, None))
             status = 404 if output is None else 200
-            self._requests.append(DeliveryRequest(request.method, request.path, status, "Authorization" in request.headers))
+            self._requests.append(
+                DeliveryRequest(
+                    request.method, request.path, status, "Authorization" in request.headers
+                )
+            )
         if output is None:
             raise problems.not_found()
         return Response(output.render(), content_type=output.content_type)

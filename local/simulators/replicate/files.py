@@ -63,7 +63,11 @@ class Files:
 
     def body_of(self, url: str) -> bytes | None:
         """Return the body of the file with this URL, or None for any other URL."""
-        found = self._unexpired().get(url.removeprefix(f"{self._url}/")) if url.startswith(self._url) else None
+        found = (
+            self._unexpired().get(url.removeprefix(f"{self._url}/"))
+            if url.startswith(self._url)
+            else None
+        )
         return found.body if found else None
 
     def _create(self, request: Request) -> Response:
@@ -75,15 +79,30 @@ class Files:
             raise problems.too_large()
         name = request.form.get("filename") or content.filename or "file"
         if len(name.encode()) > _NAME_BYTES_MAX:
-            raise problems.invalid([InvalidField("max_length", "filename", f"Must be at most {_NAME_BYTES_MAX} bytes")])
+            raise problems.invalid(
+                [InvalidField("max_length", "filename", f"Must be at most {_NAME_BYTES_MAX} bytes")]
+            )
         content_type = request.form.get("type") or content.mimetype or "application/octet-stream"
-        file = _File(name=name, content_type=content_type, metadata=_metadata(request), body=body, created_at=self._clock())
+        file = _File(
+            name=name,
+            content_type=content_type,
+            metadata=_metadata(request),
+            body=body,
+            created_at=self._clock(),
+        )
         with self._lock:
             self._files[file.id] = file
         return json_response(self._document(file), HTTPStatus.CREATED)
 
     def _list(self, request: Request) -> Response:
-        return json_response(page_of([*self._unexpired().values()], request.args.to_dict(), url=self._url, document=self._document))
+        return json_response(
+            page_of(
+                [*self._unexpired().values()],
+                request.args.to_dict(),
+                url=self._url,
+                document=self._document,
+            )
+        )
 
     def _get(self, _request: Request, file_id: str) -> Response:
         return json_response(self._document(self._find(file_id)))
@@ -103,7 +122,9 @@ class Files:
     def _unexpired(self) -> dict[str, _File]:
         now = self._clock()
         with self._lock:
-            self._files = {file.id: file for file in self._files.values() if now < file.created_at + _LIFETIME}
+            self._files = {
+                file.id: file for file in self._files.values() if now < file.created_at + _LIFETIME
+            }
             return dict(self._files)
 
     def _document(self, file: _File) -> dict[str, Any]:

@@ -55,7 +55,9 @@ class OutputImage:
 def _render(image: OutputImage) -> bytes:
     drawn = _draw(image)
     file = BytesIO()
-    drawn.convert("RGB" if image.format == "jpg" else drawn.mode).save(file, _PILLOW_FORMATS[image.format], quality=image.quality)
+    drawn.convert("RGB" if image.format == "jpg" else drawn.mode).save(
+        file, _PILLOW_FORMATS[image.format], quality=image.quality
+    )
     return file.getvalue()
 
 

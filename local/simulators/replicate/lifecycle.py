@@ -12,7 +12,13 @@ from local.simulators.common.clock import Clock
 from local.simulators.common.scheduler import Scheduler
 from local.simulators.replicate.deliveries import Deliveries
 from local.simulators.replicate.files import Files
-from local.simulators.replicate.predictions import OPEN, Changes, Prediction, PredictionStore, Status
+from local.simulators.replicate.predictions import (
+    OPEN,
+    Changes,
+    Prediction,
+    PredictionStore,
+    Status,
+)
 from local.simulators.replicate.sources import SourceUnusable, check_image, fetch_source
 from local.simulators.replicate.webhooks import Event, Message, Outbox
 
@@ -51,14 +57,21 @@ class Lifecycle:
     def document(self, prediction: Prediction) -> dict[str, Any]:
         """Return the prediction's current document: without its data after the retention."""
         completed_at = prediction.completed_at
-        removed = completed_at is not None and (prediction.outcome.is_removed or self.clock() >= completed_at + self.retention)
+        removed = completed_at is not None and (
+            prediction.outcome.is_removed or self.clock() >= completed_at + self.retention
+        )
         return prediction.document(self.base_url, data_removed=removed)
 
     def _later(self, delay_seconds: float, step: Callable[[str], None], prediction_id: str) -> None:
         self.scheduler.after(delay_seconds, partial(step, prediction_id))
 
     def _start(self, prediction_id: str) -> None:
-        started = self.store.change(prediction_id, only_from=frozenset({Status.STARTING}), status=Status.PROCESSING, started_at=self.clock())
+        started = self.store.change(
+            prediction_id,
+            only_from=frozenset({Status.STARTING}),
+            status=Status.PROCESSING,
+            started_at=self.clock(),
+        )
         if started is None:
             return
         self._send_webhook(started, "start")
@@ -67,7 +80,9 @@ class Lifecycle:
             self._send_webhook(logged, "logs")
         if started.outcome.source_urls:
             # A host that does not answer must not delay the other predictions.
-            Thread(target=self._fetch_and_run, args=(started,), name="simulated-model", daemon=True).start()
+            Thread(
+                target=self._fetch_and_run, args=(started,), name="simulated-model", daemon=True
+            ).start()
         else:
             self._later(started.outcome.run_seconds, self._finish, prediction_id)
 
@@ -106,7 +121,9 @@ class Lifecycle:
         if succeeded is None:
             return
         if succeeded.output:
-            self._send_webhook(replace(succeeded, status=Status.PROCESSING, completed_at=None), "output")
+            self._send_webhook(
+                replace(succeeded, status=Status.PROCESSING, completed_at=None), "output"
+            )
         self._send_webhook(succeeded, "completed")
 
     def _pass_deadline(self, prediction_id: str) -> None:
@@ -116,7 +133,9 @@ class Lifecycle:
         sends. Here it sends none, so no client can rely on one.
         """
         never_started = frozenset({Status.STARTING})
-        aborted = self.store.change(prediction_id, only_from=never_started, status=Status.ABORTED, completed_at=self.clock())
+        aborted = self.store.change(
+            prediction_id, only_from=never_started, status=Status.ABORTED, completed_at=self.clock()
+        )
         if aborted is None:
             self._end(prediction_id, Status.CANCELED)
 
@@ -131,7 +150,13 @@ class Lifecycle:
         only_from: frozenset[Status] = frozenset({Status.PROCESSING}),
         error: str | None = None,
     ) -> None:
-        ended = self.store.change(prediction_id, only_from=only_from, status=status, error=error, completed_at=self.clock())
+        ended = self.store.change(
+            prediction_id,
+            only_from=only_from,
+            status=status,
+            error=error,
+            completed_at=self.clock(),
+        )
         if ended is not None:
             self._send_webhook(ended, "completed")
 
@@ -139,12 +164,21 @@ class Lifecycle:
         if prediction.outcome.outputs is None:
             return None
         expires_at = self.clock() + self.retention
-        urls = [self.base_url + self.deliveries.publish(output, expires_at=expires_at) for output in prediction.outcome.outputs]
-        match prediction.outcome.shape or ("list" if prediction.model.output == "uri[]" else "string"):
+        urls = [
+            self.base_url + self.deliveries.publish(output, expires_at=expires_at)
+            for output in prediction.outcome.outputs
+        ]
+        match prediction.outcome.shape or (
+            "list" if prediction.model.output == "uri[]" else "string"
+        ):
             case "list":
                 return urls
             case "object":
-                return {"image": urls[0], "info": {"seed": prediction.outcome.seed, "more": urls[1:]}} if urls else {}
+                return (
+                    {"image": urls[0], "info": {"seed": prediction.outcome.seed, "more": urls[1:]}}
+                    if urls
+                    else {}
+                )
             case "text":
                 return "A lighthouse stands at dawn."
             case "empty_list":

@@ -104,13 +104,24 @@ class Model(BaseModel, frozen=True, extra="forbid"):
     @property
     def input_schema(self) -> dict[str, Any]:
         """The JSON Schema of the inputs. Like the real API it ignores unknown inputs."""
-        return {"title": "Input", "type": "object", "required": list(self.required), "properties": dict(self.inputs)}
+        return {
+            "title": "Input",
+            "type": "object",
+            "required": list(self.required),
+            "properties": dict(self.inputs),
+        }
 
     def with_defaults(self, given: Inputs) -> dict[str, Any]:
         """Return the inputs with the model's defaults."""
-        defaults = {name: schema["default"] for name, schema in self.inputs.items() if "default" in schema}
+        defaults = {
+            name: schema["default"] for name, schema in self.inputs.items() if "default" in schema
+        }
         # JSON Schema takes 2.0 for an integer, but Python's range does not.
-        integers = {name: int(value) for name, value in given.items() if self.inputs.get(name, {}).get("type") == "integer"}
+        integers = {
+            name: int(value)
+            for name, value in given.items()
+            if self.inputs.get(name, {}).get("type") == "integer"
+        }
         return {**defaults, **given, **integers}
 
 
@@ -118,7 +129,10 @@ def source_urls(model: Model, inputs: Inputs) -> list[str]:
     """Return the URLs of the input files, in the order of the model's inputs."""
     found: list[str] = []
     for name, schema in model.inputs.items():
-        if name in inputs and "uri" in (schema.get("format"), schema.get("items", {}).get("format")):
+        if name in inputs and "uri" in (
+            schema.get("format"),
+            schema.get("items", {}).get("format"),
+        ):
             found += inputs[name] if isinstance(inputs[name], list) else [inputs[name]]
     return found
 
@@ -179,7 +193,11 @@ def _openapi_schema(model: Model) -> dict[str, Any]:
         if "enum" in schema:
             enumerations[name] = {"title": name, "type": schema["type"], "enum": schema["enum"]}
             rest = {key: value for key, value in schema.items() if key not in {"type", "enum"}}
-            properties[name] = {"allOf": [{"$ref": f"#/components/schemas/{name}"}], **rest, "x-order": order}
+            properties[name] = {
+                "allOf": [{"$ref": f"#/components/schemas/{name}"}],
+                **rest,
+                "x-order": order,
+            }
         else:
             properties[name] = {"title": name, **schema, "x-order": order}
     uri = {"type": "string", "format": "uri"}

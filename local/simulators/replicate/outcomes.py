@@ -11,7 +11,9 @@ from local.simulators.replicate.outputs import Output, outputs_of
 FLAGGED_PHRASE = "flag me"
 
 # The wording of the real API. Clients recognize the code at its end.
-SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+SENSITIVE = (
+    "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,11 @@ def decide_outcome(model: Model, given: Inputs, faults: Faults) -> Outcome:
         error=_error(model, inputs, faults),
         outputs=_outputs(model, inputs, seed, faults),
         source_urls=tuple(source_urls(model, inputs)),
-        ends_early="aborted" if faults.happens("abort") else "canceled" if faults.happens("cancel") else "",
+        ends_early="aborted"
+        if faults.happens("abort")
+        else "canceled"
+        if faults.happens("cancel")
+        else "",
         is_removed=faults.happens("data_removed"),
         shape=faults.settings.output_shape,
     )
@@ -56,7 +62,9 @@ def decide_outcome(model: Model, given: Inputs, faults: Faults) -> Outcome:
 def _error(model: Model, inputs: Inputs, faults: Faults) -> str | None:
     if FLAGGED_PHRASE in inputs.get("prompt", "").lower() or faults.happens("flag_sensitive"):
         return SENSITIVE
-    if refused := next((rejection.error for rejection in model.rejections if rejection.applies(inputs)), None):
+    if refused := next(
+        (rejection.error for rejection in model.rejections if rejection.applies(inputs)), None
+    ):
         return refused
     return faults.settings.error if faults.happens("fail") else None
 
@@ -64,4 +72,6 @@ def _error(model: Model, inputs: Inputs, faults: Faults) -> str | None:
 def _outputs(model: Model, inputs: Inputs, seed: int, faults: Faults) -> tuple[Output, ...] | None:
     if faults.happens("no_output"):
         return None
-    return tuple(output for output in outputs_of(model, inputs, seed) if not faults.happens("drop_output"))
+    return tuple(
+        output for output in outputs_of(model, inputs, seed) if not faults.happens("drop_output")
+    )

@@ -14,7 +14,12 @@ _FRAMES_PER_SECOND = 24
 def outputs_of(model: Model, inputs: Inputs, seed: int) -> tuple[Output, ...]:
     """Return the files. Their sources are not set yet."""
     width, height = size_in_pixels(inputs)
-    same: dict[str, Any] = {"prompt": inputs.get("prompt") or inputs.get("garment_des", ""), "seed": seed, "width": width, "height": height}
+    same: dict[str, Any] = {
+        "prompt": inputs.get("prompt") or inputs.get("garment_des", ""),
+        "seed": seed,
+        "width": width,
+        "height": height,
+    }
     if model.makes == "video":
         rate = inputs.get("frames_per_second") or inputs.get("fps") or _FRAMES_PER_SECOND
         seconds = inputs["num_frames"] / rate if "num_frames" in inputs else inputs["duration"]

@@ -49,7 +49,9 @@ def page_of_predictions(
     document: Callable[[Prediction], dict[str, Any]],
 ) -> dict[str, Any]:
     """Return one page of the predictions that match the query's filters."""
-    filters = {name: query[name] for name in ("created_after", "created_before", "source") if name in query}
+    filters = {
+        name: query[name] for name in ("created_after", "created_before", "source") if name in query
+    }
     matching = [each for each in predictions if _matches(each, filters)]
     return page_of(matching, query, url=url, document=document, filters=filters)
 
@@ -61,7 +63,9 @@ def _matches(prediction: Prediction, filters: Mapping[str, str]) -> bool:
     """
     if "created_after" in filters and prediction.created_at < _parse_time("created_after", filters):
         return False
-    if "created_before" in filters and prediction.created_at >= _parse_time("created_before", filters):
+    if "created_before" in filters and prediction.created_at >= _parse_time(
+        "created_before", filters
+    ):
         return False
     return filters.get("source", "api") == "api"
 
@@ -70,7 +74,9 @@ def _parse_time(name: str, filters: Mapping[str, str]) -> datetime:
     try:
         moment = datetime.fromisoformat(filters[name])
     except ValueError as error:
-        raise problems.invalid([InvalidField("format", name, "Does not match format 'date-time'")]) from error
+        raise problems.invalid(
+            [InvalidField("format", name, "Does not match format 'date-time'")]
+        ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

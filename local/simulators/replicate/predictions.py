@@ -88,7 +88,11 @@ class Prediction:
 
 
 def _timestamp(time: datetime | None) -> str | None:
-    return None if time is None else time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        None
+        if time is None
+        else time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    )
 
 
 class Changes(TypedDict, total=False):
@@ -129,10 +133,14 @@ class PredictionStore:
     def wait(self, prediction_id: str, seconds: float) -> Prediction:
         """Wait until a prediction is final, at most for these seconds. Returns its state."""
         with self._changed:
-            self._changed.wait_for(lambda: self._by_id[prediction_id].status not in OPEN, timeout=seconds)
+            self._changed.wait_for(
+                lambda: self._by_id[prediction_id].status not in OPEN, timeout=seconds
+            )
             return self._by_id[prediction_id]
 
-    def change(self, prediction_id: str, *, only_from: frozenset[Status], **changes: Unpack[Changes]) -> Prediction | None:
+    def change(
+        self, prediction_id: str, *, only_from: frozenset[Status], **changes: Unpack[Changes]
+    ) -> Prediction | None:
         """Change a prediction and return it. Returns None if its status is not in `only_from`."""
         with self._lock:
             current = self._by_id[prediction_id]

@@ -92,12 +92,18 @@ def insufficient_credit() -> Problem:
 
 def server_error() -> Problem:
     """Fail without a reason, before any work."""
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, {"title": "Internal server error", "detail": "Something went wrong."})
+    return Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        {"title": "Internal server error", "detail": "Something went wrong."},
+    )
 
 
 def too_large() -> Problem:
     """Refuse a file that is too large."""
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"title": "File too large", "detail": "The file exceeds the maximum of 100 MB."})
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        {"title": "File too large", "detail": "The file exceeds the maximum of 100 MB."},
+    )
 
 
 def unavailable() -> Problem:
@@ -110,9 +116,13 @@ def unavailable() -> Problem:
 
 def error_response(error: HTTPException) -> Response:
     """Return werkzeug's error as a problem, with its headers (Allow of a 405)."""
-    response = Response(status=error.code, headers=error.get_headers(), content_type="application/problem+json")
+    response = Response(
+        status=error.code, headers=error.get_headers(), content_type="application/problem+json"
+    )
     if error.code == HTTPStatus.NOT_FOUND:
         response.set_data(not_found().response().get_data())
     else:
-        response.set_data(json.dumps({"title": error.name, "detail": error.description, "status": error.code}))
+        response.set_data(
+            json.dumps({"title": error.name, "detail": error.description, "status": error.code})
+        )
     return response

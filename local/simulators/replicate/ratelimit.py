@@ -47,4 +47,7 @@ class TokenBucket:
             self._tokens = max(0.0, min(self._size, refilled) - 1)
             self._filled_at = now
             reset_seconds = math.ceil((self._size - self._tokens) / self._per_second)
-            return {"ratelimit-remaining": str(int(self._tokens)), "ratelimit-reset": str(reset_seconds)}
+            return {
+                "ratelimit-remaining": str(int(self._tokens)),
+                "ratelimit-reset": str(reset_seconds),
+            }

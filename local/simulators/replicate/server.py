@@ -80,7 +80,13 @@ class SimulatedReplicate(Simulator):
             files=files,
             clock=self.clock,
         )
-        control = Control(base_url=self.base_url, faults=faults, store=store, outbox=self._outbox, deliveries=deliveries)
+        control = Control(
+            base_url=self.base_url,
+            faults=faults,
+            store=store,
+            outbox=self._outbox,
+            deliveries=deliveries,
+        )
         self._others = Router([*deliveries.rules(), *control.rules()], error_response)
 
     @override

@@ -40,12 +40,18 @@ class InvalidField:
     description: str
 
 
-def invalid_fields(value: object, schema: Schema, *, within: str = WHOLE_DOCUMENT) -> list[InvalidField]:
+def invalid_fields(
+    value: object, schema: Schema, *, within: str = WHOLE_DOCUMENT
+) -> list[InvalidField]:
     """Return every fault of `value` by `schema`.
 
     `within` is the name of the field that holds the value.
     """
-    found = (each for error in Draft202012Validator(schema).iter_errors(value) for each in _invalid_fields(error, within))
+    found = (
+        each
+        for error in Draft202012Validator(schema).iter_errors(value)
+        for each in _invalid_fields(error, within)
+    )
     # jsonschema reports each missing property in an error of its own. Each report here names all of
     # them.
     return list(dict.fromkeys(found))
@@ -61,11 +67,19 @@ def _invalid_fields(error: ValidationError, within: str) -> Iterator[InvalidFiel
     elif error.validator == "additionalProperties":
         for name in error.instance:
             if name not in error.schema["properties"]:
-                yield InvalidField("additional_property_not_allowed", field, f"Additional property {name} is not allowed")
+                yield InvalidField(
+                    "additional_property_not_allowed",
+                    field,
+                    f"Additional property {name} is not allowed",
+                )
     else:
         kind, description = _TYPE_AND_DESCRIPTION[error.validator]
         given = _JSON_TYPE_NAMES[type(error.instance)]
-        yield InvalidField(kind, field, description.format(field=field, limit=_limit_text(error.validator_value), given=given))
+        yield InvalidField(
+            kind,
+            field,
+            description.format(field=field, limit=_limit_text(error.validator_value), given=given),
+        )
 
 
 def _limit_text(limit: object) -> str:

@@ -73,7 +73,9 @@ class Outbox:
     def __post_init__(self) -> None:
         """Start without messages."""
         self._signer = Webhook(self.secret)
-        self._workers = ThreadPoolExecutor(WORKERS_MAX, thread_name_prefix="simulated-replicate-webhook")
+        self._workers = ThreadPoolExecutor(
+            WORKERS_MAX, thread_name_prefix="simulated-replicate-webhook"
+        )
         self._lock = threading.Lock()
         self._held_back: dict[str, list[Message]] = defaultdict(list)
         self._tries: deque[Try] = deque(maxlen=TRIES_RECORDED_MAX)
@@ -96,7 +98,11 @@ class Outbox:
             self._record_try(message, number=0, status_code=None, error="lost on purpose")
             self._send_held_back(message)
         else:
-            delay_seconds = self.faults.settings.delay_webhook_seconds if self.faults.happens("delay_webhook") else 0
+            delay_seconds = (
+                self.faults.settings.delay_webhook_seconds
+                if self.faults.happens("delay_webhook")
+                else 0
+            )
             copies = 2 if self.faults.happens("duplicate_webhook") else 1
             for _ in range(copies):
                 self.scheduler.after(delay_seconds, partial(self._submit, message, 1))
@@ -109,7 +115,9 @@ class Outbox:
             received = self._post(message, number)
             retries = self.retry_delays_seconds if message.event == "completed" else ()
             if not received and number <= len(retries):
-                self.scheduler.after(retries[number - 1], partial(self._submit, message, number + 1))
+                self.scheduler.after(
+                    retries[number - 1], partial(self._submit, message, number + 1)
+                )
             self._send_held_back(message)
         except Exception:
             logger.exception("webhook %s could not be sent", message.id)
@@ -148,7 +156,9 @@ class Outbox:
         for each in late:
             self._submit(each, 1)
 
-    def _record_try(self, message: Message, *, number: int, status_code: int | None, error: str | None) -> None:
+    def _record_try(
+        self, message: Message, *, number: int, status_code: int | None, error: str | None
+    ) -> None:
         with self._lock:
             self._tries.append(
                 Try(

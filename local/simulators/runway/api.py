@@ -37,7 +37,11 @@ class Api:
         """Create the routes."""
         self._router = Router(
             [
-                Rule(f"/v1/<any({','.join(MODELS)}):endpoint>", methods=["POST"], endpoint=self._create),
+                Rule(
+                    f"/v1/<any({','.join(MODELS)}):endpoint>",
+                    methods=["POST"],
+                    endpoint=self._create,
+                ),
                 Rule("/v1/tasks/<task_id>", methods=["GET"], endpoint=self._get),
                 Rule("/v1/tasks/<task_id>", methods=["DELETE"], endpoint=self._delete),
             ],

@@ -32,14 +32,22 @@ def fetch_image(uri: str) -> bytes:
             image.load()
             width, height = image.size
     except Exception as error:
-        raise AssetInvalid("Failed to read asset. The file may be damaged, or not be of its content type.") from error
+        raise AssetInvalid(
+            "Failed to read asset. The file may be damaged, or not be of its content type."
+        ) from error
     if max(width, height) > SIDE_PIXELS_MAX:
-        raise AssetInvalid(f"Invalid asset dimensions. Height and width must not exceed {SIDE_PIXELS_MAX}.")
+        raise AssetInvalid(
+            f"Invalid asset dimensions. Height and width must not exceed {SIDE_PIXELS_MAX}."
+        )
     ratio = width / height
     if ratio < RATIO_MIN:
-        raise AssetInvalid(f"Invalid asset aspect ratio. width / height ratio must be at least {RATIO_MIN}. Got {ratio:.3f}.")
+        raise AssetInvalid(
+            f"Invalid asset aspect ratio. width / height ratio must be at least {RATIO_MIN}. Got {ratio:.3f}."
+        )
     if ratio > RATIO_MAX:
-        raise AssetInvalid(f"Invalid asset aspect ratio. width / height ratio must be at most {RATIO_MAX:g}. Got {ratio:.3f}.")
+        raise AssetInvalid(
+            f"Invalid asset aspect ratio. width / height ratio must be at most {RATIO_MAX:g}. Got {ratio:.3f}."
+        )
     return body
 
 
@@ -54,18 +62,24 @@ def _fetch(url: str) -> tuple[str, bytes]:
             session.trust_env = False
             session.headers["User-Agent"] = "RunwayML API/simulated"
             for method in ("HEAD", "GET"):
-                response = session.request(method, url, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
+                response = session.request(
+                    method, url, timeout=_TIMEOUT_SECONDS, allow_redirects=False
+                )
                 _refuse(response)
     except requests.Timeout as error:
         raise AssetInvalid("Timeout while fetching asset.") from error
     except requests.RequestException as error:
-        raise AssetInvalid("Failed to fetch asset. The URL may be incorrect or the server hosting the asset may be down.") from error
+        raise AssetInvalid(
+            "Failed to fetch asset. The URL may be incorrect or the server hosting the asset may be down."
+        ) from error
     return _content_type(response), response.content
 
 
 def _refuse(response: requests.Response) -> None:
     if response.status_code != HTTPStatus.OK:
-        raise AssetInvalid(f'Failed to fetch asset. Received HTTP response code "{response.status_code}".')
+        raise AssetInvalid(
+            f'Failed to fetch asset. Received HTTP response code "{response.status_code}".'
+        )
     if _content_type(response) not in _FORMATS:
         raise AssetInvalid(f"Unsupported Content-Type: {_content_type(response) or 'none'}")
     length = response.headers.get("Content-Length", "")

@@ -33,6 +33,12 @@ class Control:
         """Return every task with its input, oldest first, deleted ones too."""
         now = self.clock()
         tasks = [
-            {**task.document(now, self.outputs.urls(task)), "endpoint": task.endpoint, "input": task.body, "deleted": task.deleted} for task in self.store.all()
+            {
+                **task.document(now, self.outputs.urls(task)),
+                "endpoint": task.endpoint,
+                "input": task.body,
+                "deleted": task.deleted,
+            }
+            for task in self.store.all()
         ]
         return json_response({"tasks": tasks})

@@ -20,7 +20,15 @@ DATA_URI_CHARACTERS_MAX = 5 * 1024 * 1024
 
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
 _IMAGE_TYPES = {"image/jpeg", "image/jpg", "image/png", "image/webp"}
-_TYPE_NAMES = {type(None): "null", bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+_TYPE_NAMES = {
+    type(None): "null",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 _SIZES = {
     "minLength": ("too_small", "minimum", "string to have >={limit} characters"),
     "maxLength": ("too_big", "maximum", "string to have <={limit} characters"),
@@ -43,7 +51,9 @@ def no_such_model(body: object) -> list[Issue]:
     """Explain why the body names no model."""
     if not isinstance(body, dict):
         return [_wrong_type("object", body, [])]
-    issues = [] if isinstance(body.get("model"), str) else [_missing_or_wrong(body, "model", "string")]
+    issues = (
+        [] if isinstance(body.get("model"), str) else [_missing_or_wrong(body, "model", "string")]
+    )
     return [
         *issues,
         {
@@ -64,7 +74,11 @@ def _issues(error: ValidationError) -> Iterator[Issue]:
             # jsonschema names the missing property only in the message of its error.
             name = next(name for name in limit if error.message.startswith(repr(name)))
             schema = error.schema["properties"][name]
-            yield _no_option(schema["enum"], [*path, name]) if "enum" in schema else _missing(schema["type"], [*path, name])
+            yield (
+                _no_option(schema["enum"], [*path, name])
+                if "enum" in schema
+                else _missing(schema["type"], [*path, name])
+            )
         case "additionalProperties":
             unknown = [name for name in error.instance if name not in error.schema["properties"]]
             names = ", ".join(json.dumps(name) for name in unknown)
@@ -76,10 +90,23 @@ def _issues(error: ValidationError) -> Iterator[Issue]:
             yield _no_option(limit, path)
         case str() as keyword if keyword in _SIZES:
             code, member, sentence = _SIZES[keyword]
-            message = f"{code.replace('_', ' ').capitalize()}: expected {sentence.format(limit=limit)}"
-            yield {"origin": sentence.split()[0], "code": code, member: limit, "inclusive": True, "path": path, "message": message}
+            message = (
+                f"{code.replace('_', ' ').capitalize()}: expected {sentence.format(limit=limit)}"
+            )
+            yield {
+                "origin": sentence.split()[0],
+                "code": code,
+                member: limit,
+                "inclusive": True,
+                "path": path,
+                "message": message,
+            }
         case "contains" | "maxContains":
-            yield {"code": "custom", "path": path, "message": "Exactly one image must have the position first."}
+            yield {
+                "code": "custom",
+                "path": path,
+                "message": "Exactly one image must have the position first.",
+            }
         case _:
             yield {"code": "custom", "path": path, "message": error.message}
 
@@ -100,23 +127,38 @@ def _expected(expected: str | list[str], received: str, path: list[str | int]) -
     if isinstance(expected, list):
         return {"code": "invalid_union", "errors": [], "path": path, "message": "Invalid input"}
     name = "int" if expected == "integer" else expected
-    return {"expected": name, "code": "invalid_type", "path": path, "message": f"Invalid input: expected {name}, received {received}"}
+    return {
+        "expected": name,
+        "code": "invalid_type",
+        "path": path,
+        "message": f"Invalid input: expected {name}, received {received}",
+    }
 
 
 def _no_option(options: list[object], path: list[str | int]) -> Issue:
     options_text = "|".join(json.dumps(option) for option in options)
-    message = f"Invalid option: expected one of {options_text}" if len(options) > 1 else f"Invalid input: expected {options_text}"
+    message = (
+        f"Invalid option: expected one of {options_text}"
+        if len(options) > 1
+        else f"Invalid input: expected {options_text}"
+    )
     return {"code": "invalid_value", "values": options, "path": path, "message": message}
 
 
-def _longer_in_utf16(_validator: object, limit: int, text: object, _schema: Schema) -> Iterator[ValidationError]:
+def _longer_in_utf16(
+    _validator: object, limit: int, text: object, _schema: Schema
+) -> Iterator[ValidationError]:
     """Count UTF-16 units, as JavaScript and the real API do. JSON Schema counts characters."""
     if isinstance(text, str) and len(text.encode("utf-16-le", "surrogatepass")) // 2 > limit:
         yield ValidationError("too long")
 
 
-def _not_an_image(_validator: object, _limit: object, uri: object, _schema: Schema) -> Iterator[ValidationError]:
-    if isinstance(uri, str) and (fault := _data_uri_fault(uri) if uri.startswith("data:") else _url_fault(uri)):
+def _not_an_image(
+    _validator: object, _limit: object, uri: object, _schema: Schema
+) -> Iterator[ValidationError]:
+    if isinstance(uri, str) and (
+        fault := _data_uri_fault(uri) if uri.startswith("data:") else _url_fault(uri)
+    ):
         yield ValidationError(fault)
 
 

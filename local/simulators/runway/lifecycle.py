@@ -44,19 +44,35 @@ class Lifecycle:
         self.scheduler.after(delay_seconds, partial(step, task))
 
     def _queue(self, task: Task) -> None:
-        queued = self.store.change(task.id, only_from=frozenset({Status.THROTTLED}), status=Status.PENDING)
+        queued = self.store.change(
+            task.id, only_from=frozenset({Status.THROTTLED}), status=Status.PENDING
+        )
         if queued is not None:
             self._later(queued.outcome.queue_seconds, self._start, queued)
 
     def _start(self, task: Task) -> None:
-        started = self.store.change(task.id, only_from=frozenset({Status.PENDING}), status=Status.RUNNING, started_at=self.clock())
+        started = self.store.change(
+            task.id,
+            only_from=frozenset({Status.PENDING}),
+            status=Status.RUNNING,
+            started_at=self.clock(),
+        )
         if started is None:
             return
         if started.outcome.image_uris:
             # A host that does not answer must not delay the other tasks.
-            Thread(target=self._fetch_and_run, args=(started,), name="simulated-runway-model", daemon=True).start()
+            Thread(
+                target=self._fetch_and_run,
+                args=(started,),
+                name="simulated-runway-model",
+                daemon=True,
+            ).start()
         else:
-            self._later(started.outcome.run_seconds, partial(self._finish, video=started.outcome.video), started)
+            self._later(
+                started.outcome.run_seconds,
+                partial(self._finish, video=started.outcome.video),
+                started,
+            )
 
     def _fetch_and_run(self, task: Task) -> None:
         try:
@@ -76,7 +92,9 @@ class Lifecycle:
             self.store.change(task.id, only_from=_RUNNING, status=Status.SUCCEEDED, video=video)
 
     def _fail(self, task: Task, failure: Failure) -> None:
-        self.store.change(task.id, only_from=_RUNNING, status=Status.FAILED, failure=failure, cost=0)
+        self.store.change(
+            task.id, only_from=_RUNNING, status=Status.FAILED, failure=failure, cost=0
+        )
 
     def _cancel(self, task: Task) -> None:
         """Refund the credits only if the task was not running yet, as Runway does."""

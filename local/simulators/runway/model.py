@@ -37,7 +37,10 @@ class Model(BaseModel, frozen=True, extra="forbid"):
     @field_validator("properties")
     @classmethod
     def _expand_frames(cls, properties: Mapping[str, Schema]) -> Mapping[str, Schema]:
-        expanded = {name: _frames(schema["frames"]) if "frames" in schema else schema for name, schema in properties.items()}
+        expanded = {
+            name: _frames(schema["frames"]) if "frames" in schema else schema
+            for name, schema in properties.items()
+        }
         return check_schemas(expanded, frozenset({"image"}))
 
     @model_validator(mode="after")
@@ -61,7 +64,11 @@ class Model(BaseModel, frozen=True, extra="forbid"):
         }
         if issues := issues_of(body, schema):
             raise invalid(issues)
-        defaults = {name: schema["default"] for name, schema in self.properties.items() if "default" in schema}
+        defaults = {
+            name: schema["default"]
+            for name, schema in self.properties.items()
+            if "default" in schema
+        }
         inputs = {**defaults, **body}
         # JSON Schema takes 5.0 for an integer, as JavaScript does.
         return {**inputs, "duration": int(inputs["duration"])}
@@ -100,12 +107,18 @@ def _by_endpoint(models: tuple[Model, ...]) -> dict[str, dict[str, Model]]:
     return endpoints
 
 
-MODELS: Mapping[str, Mapping[str, Model]] = _by_endpoint(read_models(Path(__file__).parent / "models", Model, group="endpoint"))
+MODELS: Mapping[str, Mapping[str, Model]] = _by_endpoint(
+    read_models(Path(__file__).parent / "models", Model, group="endpoint")
+)
 
 
 def find_model(endpoint: str, body: object) -> tuple[Model, Inputs]:
     """Return the model that a body names, and its checked input. Raises the problem."""
-    if isinstance(body, dict) and isinstance(body.get("model"), str) and (model := MODELS[endpoint].get(body["model"])):
+    if (
+        isinstance(body, dict)
+        and isinstance(body.get("model"), str)
+        and (model := MODELS[endpoint].get(body["model"]))
+    ):
         return model, model.check_input(body)
     raise invalid(no_such_model(body))
 

@@ -25,14 +25,18 @@ class Outputs:
     store: TaskStore
     clock: Clock
     lifetime: timedelta
-    _key: OctKey = field(default_factory=lambda: OctKey.import_key(secrets.token_bytes(32)), repr=False)
+    _key: OctKey = field(
+        default_factory=lambda: OctKey.import_key(secrets.token_bytes(32)), repr=False
+    )
 
     def urls(self, task: Task) -> list[str]:
         """Return the URLs of a task's output. They expire after the lifetime."""
         if task.video is None:
             return []
         claims = {"sub": task.id, "exp": (self.clock() + self.lifetime).timestamp()}
-        return [f"{self.base_url}/outputs/{task.id}.mp4?_jwt={jwt.encode({'alg': _ALGORITHM}, claims, self._key)}"]
+        return [
+            f"{self.base_url}/outputs/{task.id}.mp4?_jwt={jwt.encode({'alg': _ALGORITHM}, claims, self._key)}"
+        ]
 
     def rules(self) -> list[Rule]:
         """Return the routes of the delivery host."""

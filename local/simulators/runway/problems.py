@@ -29,27 +29,45 @@ class Problem(Refusal):
 
     @override
     def response(self) -> Response:
-        return Response(json.dumps({"error": self.error, **self.members}), self.status, content_type="application/json; charset=utf-8")
+        return Response(
+            json.dumps({"error": self.error, **self.members}),
+            self.status,
+            content_type="application/json; charset=utf-8",
+        )
 
 
 def unauthenticated() -> Problem:
     """Refuse a missing or a malformed key."""
-    return Problem(HTTPStatus.UNAUTHORIZED, "The provided API key is not valid.", {"docUrl": DOCUMENTATION})
+    return Problem(
+        HTTPStatus.UNAUTHORIZED, "The provided API key is not valid.", {"docUrl": DOCUMENTATION}
+    )
 
 
 def unknown_version() -> Problem:
     """Refuse a request with a missing or another API version."""
-    return Problem(HTTPStatus.BAD_REQUEST, "The API version that was provided in the X-Runway-Version header is not valid.", {"docUrl": DOCUMENTATION})
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        "The API version that was provided in the X-Runway-Version header is not valid.",
+        {"docUrl": DOCUMENTATION},
+    )
 
 
 def invalid(issues: list[Issue]) -> Problem:
     """Refuse a body, with its faults."""
-    return Problem(HTTPStatus.BAD_REQUEST, "Validation of body failed", {"issues": issues, "docUrl": DOCUMENTATION})
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        "Validation of body failed",
+        {"issues": issues, "docUrl": DOCUMENTATION},
+    )
 
 
 def no_credits() -> Problem:
     """Refuse a task that the account cannot pay. The status is that of a wrong input."""
-    return Problem(HTTPStatus.BAD_REQUEST, "You do not have enough credits to run this task.", {"docUrl": DOCUMENTATION})
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        "You do not have enough credits to run this task.",
+        {"docUrl": DOCUMENTATION},
+    )
 
 
 def no_task() -> Problem:
@@ -77,7 +95,11 @@ def server_error() -> Problem:
 
 def error_response(error: HTTPException) -> Response:
     """Return werkzeug's error as a problem, with its headers (Allow of a 405)."""
-    headers = [(name, value) for name, value in error.get_headers() if name.lower() != "content-type"]
-    response = Problem(HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR), error.description or error.name).response()
+    headers = [
+        (name, value) for name, value in error.get_headers() if name.lower() != "content-type"
+    ]
+    response = Problem(
+        HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR), error.description or error.name
+    ).response()
     response.headers.extend(headers)
     return response

@@ -41,9 +41,16 @@ class SimulatedRunway(Simulator):
         super().__init__("simulated-runway", self.port)
         faults = Faults(FaultSettings(run_seconds=self.run_seconds))
         store = TaskStore()
-        outputs = Outputs(base_url=self.base_url, store=store, clock=self.clock, lifetime=timedelta(seconds=self.output_seconds))
+        outputs = Outputs(
+            base_url=self.base_url,
+            store=store,
+            clock=self.clock,
+            lifetime=timedelta(seconds=self.output_seconds),
+        )
         lifecycle = Lifecycle(store=store, scheduler=self._scheduler, clock=self.clock)
-        self._api = Api(store=store, lifecycle=lifecycle, outputs=outputs, faults=faults, clock=self.clock)
+        self._api = Api(
+            store=store, lifecycle=lifecycle, outputs=outputs, faults=faults, clock=self.clock
+        )
         control = Control(faults=faults, store=store, outputs=outputs, clock=self.clock)
         self._others = Router([*outputs.rules(), *control.rules()], error_response)
 

@@ -49,7 +49,11 @@ class Task:
 
     def document(self, now: datetime, output: list[str]) -> dict[str, Any]:
         """Return the task's document in the API. `output` are the URLs of a task that succeeded."""
-        document: dict[str, Any] = {"id": self.id, "createdAt": _timestamp(self.created_at), "status": self.status.value}
+        document: dict[str, Any] = {
+            "id": self.id,
+            "createdAt": _timestamp(self.created_at),
+            "status": self.status.value,
+        }
         match self.status:
             case Status.RUNNING:
                 document |= {"progress": self._progress(now)}
@@ -57,7 +61,9 @@ class Task:
                 document |= {"output": output}
             case Status.FAILED if self.failure is not None:
                 document |= {"failure": self.failure.sentence, "failureCode": self.failure.code}
-        return document | {"estimatedCost" if self.status in OPEN else "cost": {"credits": self.cost}}
+        return document | {
+            "estimatedCost" if self.status in OPEN else "cost": {"credits": self.cost}
+        }
 
     def _progress(self, now: datetime) -> float:
         if self.started_at is None or self.outcome.run_seconds <= 0:
@@ -104,7 +110,9 @@ class TaskStore:
         with self._lock:
             return list(self._by_id.values())
 
-    def change(self, task_id: str, *, only_from: frozenset[Status], **changes: Unpack[Changes]) -> Task | None:
+    def change(
+        self, task_id: str, *, only_from: frozenset[Status], **changes: Unpack[Changes]
+    ) -> Task | None:
         """Change a task and return it. Returns None if its status is not in `only_from`."""
         with self._lock:
             current = self._by_id[task_id]

@@ -77,18 +77,35 @@ class Api:
     def _run(self, kind: str, run_input: dict[str, Any], sources: Sequence[bytes]) -> Response:
         seed = run_input["seed"] if run_input["seed"] >= 0 else secrets.randbelow(_SEED_MAX)
         with self._card:
-            self.runs.append({"kind": kind, "input": {name: value for name, value in run_input.items() if name != "init_images"}})
+            self.runs.append(
+                {
+                    "kind": kind,
+                    "input": {
+                        name: value for name, value in run_input.items() if name != "init_images"
+                    },
+                }
+            )
             self._stopping.wait(self.faults.settings.run_seconds)
             if self.faults.happens("out_of_memory"):
                 raise problems.out_of_memory()
         if self.faults.happens("lost_answer"):
             raise ConnectionAbortedError
-        count = 0 if self.faults.happens("no_output") else run_input["batch_size"] * run_input["n_iter"]
+        count = (
+            0 if self.faults.happens("no_output") else run_input["batch_size"] * run_input["n_iter"]
+        )
         infotexts = [_infotext(run_input, seed + number) for number in range(count)]
-        images = [_encode(_draw(run_input, seed + number, sources), infotext) for number, infotext in enumerate(infotexts)]
+        images = [
+            _encode(_draw(run_input, seed + number, sources), infotext)
+            for number, infotext in enumerate(infotexts)
+        ]
         if self.faults.happens("torn_output"):
             images = [base64.b64encode(b"not an image").decode() for _ in images]
-        info = {"prompt": run_input["prompt"], "seed": seed, "all_seeds": [seed + number for number in range(count)], "infotexts": infotexts}
+        info = {
+            "prompt": run_input["prompt"],
+            "seed": seed,
+            "all_seeds": [seed + number for number in range(count)],
+            "infotexts": infotexts,
+        }
         return json_response({"images": images, "parameters": run_input, "info": json.dumps(info)})
 
     def _samplers(self, _request: JsonRequest) -> Response:
@@ -100,7 +117,9 @@ class Api:
 
 
 def _draw(run_input: Mapping[str, Any], seed: int, sources: Sequence[bytes]) -> Image.Image:
-    landscape = draw_landscape(run_input["prompt"], seed, 0, (run_input["width"], run_input["height"]))
+    landscape = draw_landscape(
+        run_input["prompt"], seed, 0, (run_input["width"], run_input["height"])
+    )
     return blend(landscape, sources) if sources else landscape
 
 

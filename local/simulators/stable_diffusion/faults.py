@@ -39,5 +39,8 @@ class Faults(common.FaultInjector[FaultSettings, Fault]):
 
 
 def _check(named: object, schema: Mapping[str, Any]) -> None:
-    if issues := [("faults", error.message, "value_error") for error in Draft202012Validator(schema).iter_errors(named)]:
+    if issues := [
+        ("faults", error.message, "value_error")
+        for error in Draft202012Validator(schema).iter_errors(named)
+    ]:
         raise invalid(issues)

@@ -45,10 +45,16 @@ def parse_run_input(body: object) -> dict[str, Any]:
 
     The WebUI ignores unknown ones. Raises the refusal.
     """
-    issues = [(".".join(map(str, error.absolute_path)) or "__root__", error.message, "type_error") for error in Draft202012Validator(_SCHEMA).iter_errors(body)]
+    issues = [
+        (".".join(map(str, error.absolute_path)) or "__root__", error.message, "type_error")
+        for error in Draft202012Validator(_SCHEMA).iter_errors(body)
+    ]
     if issues or not isinstance(body, dict):
         raise invalid(issues)
-    run_input = {name: body.get(name, schema.get("default")) for name, schema in _SCHEMA["properties"].items()}
+    run_input = {
+        name: body.get(name, schema.get("default"))
+        for name, schema in _SCHEMA["properties"].items()
+    }
     if run_input["sampler_name"] not in SAMPLERS:
         raise refused(HTTPStatus.NOT_FOUND, "Sampler not found")
     return run_input

@@ -39,13 +39,24 @@ def unauthorized() -> Problem:
 
 def invalid(issues: Sequence[tuple[str, str, str]]) -> Problem:
     """Refuse a body, as FastAPI does: an issue has the field, the message and the type."""
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, {"detail": [{"loc": ["body", field], "msg": message, "type": kind} for field, message, kind in issues]})
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        {
+            "detail": [
+                {"loc": ["body", field], "msg": message, "type": kind}
+                for field, message, kind in issues
+            ]
+        },
+    )
 
 
 def out_of_memory() -> Problem:
     """Fail like a run that needs more memory than the card has."""
     text = "CUDA out of memory. Tried to allocate 2.25 GiB."
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "OutOfMemoryError", "detail": "", "body": "", "errors": text})
+    return Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        {"error": "OutOfMemoryError", "detail": "", "body": "", "errors": text},
+    )
 
 
 def bad_gateway() -> Problem:
@@ -55,4 +66,6 @@ def bad_gateway() -> Problem:
 
 def error_response(error: HTTPException) -> Response:
     """Return werkzeug's error as the WebUI words it."""
-    return json_response({"detail": error.name}, HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR))
+    return json_response(
+        {"detail": error.name}, HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    )

@@ -11,7 +11,9 @@ from typing import Any, NoReturn, cast
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.middlewares.openapi_validation import OpenAPIRequestValidationMiddleware
+from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
+    OpenAPIRequestValidationMiddleware,
+)
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
@@ -28,7 +30,9 @@ class _StrictBodies(OpenAPIRequestValidationMiddleware):
     """Takes JSON objects and nothing else, where Powertools takes forms too, and the first object of a list."""
 
     def _get_body(self, app: Any) -> dict[str, Any]:  # noqa: ANN401 (Powertools' own signature)
-        content_type = app.current_event.headers.get("content-type", "").partition(";")[0].strip().lower()
+        content_type = (
+            app.current_event.headers.get("content-type", "").partition(";")[0].strip().lower()
+        )
         if content_type not in ("", "application/json"):
             raise errors.NotJson
         return _json_object(app.raw_body())
@@ -107,7 +111,9 @@ class HttpApi(APIGatewayHttpResolver):
 
 
 def _invalid(error: RequestValidationError) -> Response[str]:
-    field_errors = [FieldError(_field_name(found["loc"]), f"{found['msg']}.") for found in error.errors()]
+    field_errors = [
+        FieldError(_field_name(found["loc"]), f"{found['msg']}.") for found in error.errors()
+    ]
     return problem_response(errors.InvalidRequest(field_errors))
 
 
@@ -118,13 +124,24 @@ def _field_name(location: Sequence[str | int]) -> str:
 def _json_object(body: bytes) -> dict[str, Any]:
     """Read a body as RFC 8259 has JSON: UTF-8, no NaN, and only text that can be written as UTF-8 again. Raises InvalidRequest."""
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_no_such_number, object_pairs_hook=_unique_members)
+        document = json.loads(
+            body.decode("utf-8"), parse_constant=_no_such_number, object_pairs_hook=_unique_members
+        )
         json_text(document).encode()
     except json.JSONDecodeError as error:
-        raise errors.InvalidRequest([FieldError("body", f"Is not JSON: {error.msg} at character {error.pos}.")]) from None
+        raise errors.InvalidRequest(
+            [FieldError("body", f"Is not JSON: {error.msg} at character {error.pos}.")]
+        ) from None
     except (RecursionError, ValueError):
         # A lone surrogate, a number of thousands of digits, bytes that are no UTF-8.
-        raise errors.InvalidRequest([FieldError("body", "Must be UTF-8 text without lone surrogates, huge numbers or deep nesting.")]) from None
+        raise errors.InvalidRequest(
+            [
+                FieldError(
+                    "body",
+                    "Must be UTF-8 text without lone surrogates, huge numbers or deep nesting.",
+                )
+            ]
+        ) from None
     if not isinstance(document, dict):
         raise errors.InvalidRequest([FieldError("body", "Must be a JSON object.")])
     return document
@@ -135,7 +152,13 @@ def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(members)
     if len(document) < len(members):
         names = [name for name, _ in members]
-        raise errors.InvalidRequest([FieldError(name, "Comes more than once.") for name in document if names.count(name) > 1])
+        raise errors.InvalidRequest(
+            [
+                FieldError(name, "Comes more than once.")
+                for name in document
+                if names.count(name) > 1
+            ]
+        )
     return document
 
 

@@ -53,8 +53,12 @@ def account_in_path(platform: str, user: str) -> AccountId:
     every other sub once and twice are the same.
     """
     if platform not in settings().platforms:
-        raise InvalidRequest([FieldError("platform", f"Must be one of {', '.join(settings().platforms)}.")])
+        raise InvalidRequest(
+            [FieldError("platform", f"Must be one of {', '.join(settings().platforms)}.")]
+        )
     try:
         return AccountId(platform, unquote(user, errors="strict"))
     except ValueError:
-        raise InvalidRequest([FieldError("user", f"Must be the sub of a token: 1 to {NAME_BYTES_MAX} bytes.")]) from None
+        raise InvalidRequest(
+            [FieldError("user", f"Must be the sub of a token: 1 to {NAME_BYTES_MAX} bytes.")]
+        ) from None

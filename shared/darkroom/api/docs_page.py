@@ -76,7 +76,10 @@ def docs_page(document: Mapping[str, Any], problems: Iterable[Problem]) -> Respo
         '<h2 id="schemas">schemas</h2>',
         *(_schema(name, schema) for name, schema in document["components"]["schemas"].items()),
         '<h2 id="problems">problems</h2><table>',
-        *(f'<tr><td><a href="problems/{problem.slug}">{problem.slug}</a></td><td>{problem.status} {escape(problem.title)}</td></tr>' for problem in problems),
+        *(
+            f'<tr><td><a href="problems/{problem.slug}">{problem.slug}</a></td><td>{problem.status} {escape(problem.title)}</td></tr>'
+            for problem in problems
+        ),
         "</table>",
     ]
     return page(info["title"], "".join(parts))
@@ -84,7 +87,11 @@ def docs_page(document: Mapping[str, Any], problems: Iterable[Problem]) -> Respo
 
 def problem_page(problem: Problem) -> Response[str]:
     """Show a type of problem to whoever ran into it."""
-    retry = "<p>The same request may succeed later: <code>Retry-After</code> says when it is worth a try.</p>" if problem.retry_after_seconds else ""
+    retry = (
+        "<p>The same request may succeed later: <code>Retry-After</code> says when it is worth a try.</p>"
+        if problem.retry_after_seconds
+        else ""
+    )
     body = (
         f'<h1>{escape(problem.title)}</h1><p class="faint"><code>{problem.type}</code> · HTTP {problem.status} {problem.status.phrase}</p>'
         f"<h4>What it means</h4>{_prose(problem.meaning)}<h4>What to do</h4>{_prose(problem.advice)}{retry}"
@@ -110,7 +117,12 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         parts += ["<h4>Parameters</h4>", _table(_parameter(parameter) for parameter in parameters)]
     if body := operation.get("requestBody"):
         parts += ["<h4>Body</h4>", f"<p>{_kind(body['content']['application/json']['schema'])}</p>"]
-    parts += ["<h4>Responses</h4>", _table((status, _response(response)) for status, response in operation["responses"].items())]
+    parts += [
+        "<h4>Responses</h4>",
+        _table(
+            (status, _response(response)) for status, response in operation["responses"].items()
+        ),
+    ]
     return (
         f'<details id="{escape(operation["operationId"])}"><summary><code class="method">{escape(method.upper())}</code>'
         f"<code>{escape(path)}</code> <span>{_inline(operation['summary'])}</span>{public}</summary><div>{''.join(parts)}</div></details>"
@@ -125,18 +137,35 @@ def _parameter(parameter: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _response(response: Mapping[str, Any]) -> str:
-    kinds = " or ".join(f"{_kind(content['schema'])} <span class='faint'>{escape(kind)}</span>" for kind, content in response.get("content", {}).items())
+    kinds = " or ".join(
+        f"{_kind(content['schema'])} <span class='faint'>{escape(kind)}</span>"
+        for kind, content in response.get("content", {}).items()
+    )
     headers = ", ".join(f"<code>{escape(name)}</code>" for name in response.get("headers", {}))
-    return "<br>".join(filter(None, (_inline(response["description"]), kinds, headers and f'<span class="faint">with</span> {headers}')))
+    return "<br>".join(
+        filter(
+            None,
+            (
+                _inline(response["description"]),
+                kinds,
+                headers and f'<span class="faint">with</span> {headers}',
+            ),
+        )
+    )
 
 
 def _schema(name: str, schema: Mapping[str, Any]) -> str:
     required = schema.get("required", ())
     fields = (
-        (f"<code>{escape(field)}</code>", _kind(part) + ("" if field in required else ' <span class="faint">optional</span>'))
+        (
+            f"<code>{escape(field)}</code>",
+            _kind(part) + ("" if field in required else ' <span class="faint">optional</span>'),
+        )
         for field, part in schema.get("properties", {}).items()
     )
-    inner = _prose(schema.get("description", "")) + (_table(fields) if "properties" in schema else f"<p>{_kind(schema)}</p>")
+    inner = _prose(schema.get("description", "")) + (
+        _table(fields) if "properties" in schema else f"<p>{_kind(schema)}</p>"
+    )
     return f'<details id="schema-{escape(name)}"><summary><code>{escape(name)}</code></summary><div>{inner}</div></details>'
 
 
@@ -174,4 +203,8 @@ def _prose(text: str) -> str:
 
 def _inline(text: str) -> str:
     """Escape a text, and show what stands between backticks or double stars as its writer meant it."""
-    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", re.sub(r"`(.+?)`", r"<code>\1</code>", escape(text)))
+    return re.sub(
+        r"\*\*(.+?)\*\*",
+        r"<strong>\1</strong>",
+        re.sub(r"`(.+?)`", r"<code>\1</code>", escape(text)),
+    )

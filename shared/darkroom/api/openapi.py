@@ -49,7 +49,10 @@ _HEADERS = {
     "Location": ("The path of the job.", "string"),
     "ETag": ("Send it as If-None-Match, and what has not changed is answered 304.", "string"),
     "Cache-Control": ("Who may keep the answer, and for how long.", "string"),
-    "Idempotency-Replayed": ("`true` when the same request was accepted before, and this is its job.", "string"),
+    "Idempotency-Replayed": (
+        "`true` when the same request was accepted before, and this is its job.",
+        "string",
+    ),
     "Retry-After": ("After how many seconds it is worth asking again.", "integer"),
     "Allow": ("The methods that the path takes.", "string"),
 }
@@ -93,15 +96,36 @@ def document(app: HttpApi) -> dict[str, Any]:
     """Describe this API and the routes that other functions serve."""
     described: dict[str, Any] = _tidy(json.loads(app.get_openapi_json_schema()))
     operations = [*_operations_of(app, described["paths"]), *ROUTES_OF_OTHER_FUNCTIONS]
-    views = {view for operation in operations for view in operation.responses.bodies.values() if view not in (None, str)}
+    views = {
+        view
+        for operation in operations
+        for view in operation.responses.bodies.values()
+        if view not in (None, str)
+    }
     references, schemas = _schemas_of({*views, ProblemResponse, JobEventResponse})
-    requests = {name: schema for name, schema in described["components"]["schemas"].items() if not name.endswith("ValidationError")}
+    requests = {
+        name: schema
+        for name, schema in described["components"]["schemas"].items()
+        if not name.endswith("ValidationError")
+    }
     paths: dict[str, dict[str, Any]] = {}
-    for operation in sorted(operations, key=lambda operation: (list(_TAGS).index(operation.tag), operation.path, _METHODS.index(operation.method))):
+    for operation in sorted(
+        operations,
+        key=lambda operation: (
+            list(_TAGS).index(operation.tag),
+            operation.path,
+            _METHODS.index(operation.method),
+        ),
+    ):
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation, references)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Darkroom", "version": VERSION, "description": _DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
+        "info": {
+            "title": "Darkroom",
+            "version": VERSION,
+            "description": _DESCRIPTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
@@ -109,8 +133,18 @@ def document(app: HttpApi) -> dict[str, Any]:
         "webhooks": {"jobEnded": {"post": _callback(references)}},
         "components": {
             "schemas": dict(sorted((requests | schemas | {"Message": _MESSAGE}).items())),
-            "headers": {name: {"description": text, "schema": {"type": kind}} for name, (text, kind) in _HEADERS.items()},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An ID token."}},
+            "headers": {
+                name: {"description": text, "schema": {"type": kind}}
+                for name, (text, kind) in _HEADERS.items()
+            },
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "An ID token.",
+                }
+            },
         },
     }
 
@@ -134,7 +168,11 @@ def _operations_of(app: HttpApi, described: Mapping[str, Any]) -> Iterator[Opera
 def _operation(operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
     summary, _, rest = operation.text.partition("\n\n")
     first, dot, more = summary.partition(". ")
-    described: dict[str, Any] = {"operationId": operation.name, "summary": first + dot.rstrip(), "tags": [operation.tag]}
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": first + dot.rstrip(),
+        "tags": [operation.tag],
+    }
     if text := "\n\n".join(filter(None, (more, rest))):
         described["description"] = text
     if operation.responses.is_public:
@@ -143,7 +181,11 @@ def _operation(operation: Operation, references: Mapping[Any, dict[str, Any]]) -
         described["parameters"] = list(operation.parameters)
     if operation.request_body:
         described["requestBody"] = operation.request_body
-    return described | {"responses": dict(sorted((_successes(operation, references) | _problems(operation, references)).items()))}
+    return described | {
+        "responses": dict(
+            sorted((_successes(operation, references) | _problems(operation, references)).items())
+        )
+    }
 
 
 def _successes(operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
@@ -155,7 +197,9 @@ def _successes(operation: Operation, references: Mapping[Any, dict[str, Any]]) -
         if view is str:
             response |= {"content": {"text/html": {"schema": {"type": "string"}}}}
         elif view is not None:
-            response |= {"content": {"application/json": {"schema": references[view]}}} | _links(operation)
+            response |= {"content": {"application/json": {"schema": references[view]}}} | _links(
+                operation
+            )
         found[str(status.value)] = response
     return found
 
@@ -173,10 +217,23 @@ def _problems(operation: Operation, references: Mapping[Any, dict[str, Any]]) ->
     """Describe what is refused, by us as problem documents and by the gateway as messages, for each status together."""
     problems = [PROBLEMS[error] for error in dict.fromkeys(_problems_of(operation))]
     statuses = {problem.status for problem in problems} | _gateway_statuses(operation)
-    return {str(status.value): _refusal(status, [problem for problem in problems if problem.status is status], operation, references) for status in statuses}
+    return {
+        str(status.value): _refusal(
+            status,
+            [problem for problem in problems if problem.status is status],
+            operation,
+            references,
+        )
+        for status in statuses
+    }
 
 
-def _refusal(status: HTTPStatus, problems: list[Problem], operation: Operation, references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
+def _refusal(
+    status: HTTPStatus,
+    problems: list[Problem],
+    operation: Operation,
+    references: Mapping[Any, dict[str, Any]],
+) -> dict[str, Any]:
     schemas: dict[str, dict[str, Any]] = {}
     if problems:
         types = {"properties": {"type": {"enum": [problem.type for problem in problems]}}}
@@ -186,8 +243,15 @@ def _refusal(status: HTTPStatus, problems: list[Problem], operation: Operation, 
     # Who generates a client keeps one schema for a status, whatever the media type, and must be able to read either answer.
     either = {"anyOf": list(schemas.values())} if len(schemas) > 1 else None
     content = {media_type: {"schema": either or schema} for media_type, schema in schemas.items()}
-    response = {"description": " ".join(f"{problem.title}." for problem in problems) or f"{status.phrase}.", "content": content}
-    return response | (_headers(("Retry-After",)) if any(problem.retry_after_seconds for problem in problems) else {})
+    response = {
+        "description": " ".join(f"{problem.title}." for problem in problems) or f"{status.phrase}.",
+        "content": content,
+    }
+    return response | (
+        _headers(("Retry-After",))
+        if any(problem.retry_after_seconds for problem in problems)
+        else {}
+    )
 
 
 def _problems_of(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
@@ -195,13 +259,19 @@ def _problems_of(operation: Operation) -> Iterator[type[errors.DarkroomError]]:
         yield from (errors.NotSignedIn, errors.Forbidden)
     if operation.request_body:
         yield from (errors.NotJson, errors.BodyTooLarge)
-    if operation.request_body or any(parameter["in"] == "query" for parameter in operation.parameters):
+    if operation.request_body or any(
+        parameter["in"] == "query" for parameter in operation.parameters
+    ):
         yield errors.InvalidRequest
     yield from (*operation.responses.problems, errors.InternalError, errors.Unavailable)
 
 
 def _gateway_statuses(operation: Operation) -> set[HTTPStatus]:
-    own = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
+    own = {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
     own |= set() if operation.responses.is_public else {HTTPStatus.UNAUTHORIZED}
     return own | ({HTTPStatus.REQUEST_ENTITY_TOO_LARGE} if operation.request_body else set())
 
@@ -214,9 +284,18 @@ def _callback(references: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
         "description": "Signed by Standard Webhooks; a repeat has the same webhook-id. Answer 2xx; 410 if you want no more of them.",
         "tags": ["callbacks"],
         "security": [],
-        "parameters": [{"name": name, "in": "header", "required": True, "schema": {"type": kind}} for name, kind in signed.items()],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": references[JobEventResponse]}}},
-        "responses": {"2XX": {"description": "Taken."}, "410": {"description": "Not wanted any more."}},
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": kind}}
+            for name, kind in signed.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": references[JobEventResponse]}},
+        },
+        "responses": {
+            "2XX": {"description": "Taken."},
+            "410": {"description": "Not wanted any more."},
+        },
     }
 
 
@@ -231,8 +310,13 @@ class _Untitled(GenerateJsonSchema):
 
 def _schemas_of(views: Iterable[Any]) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
     """Give a reference to the schema of each view, and all schemas by their names."""
-    named: list[tuple[Any, Any, TypeAdapter[Any]]] = [(view, "serialization", TypeAdapter(view)) for view in sorted(views, key=lambda view: view.__name__)]
-    references, found = TypeAdapter.json_schemas(named, ref_template=f"{_SCHEMAS}{{model}}", schema_generator=_Untitled)
+    named: list[tuple[Any, Any, TypeAdapter[Any]]] = [
+        (view, "serialization", TypeAdapter(view))
+        for view in sorted(views, key=lambda view: view.__name__)
+    ]
+    references, found = TypeAdapter.json_schemas(
+        named, ref_template=f"{_SCHEMAS}{{model}}", schema_generator=_Untitled
+    )
     schemas = {name.removesuffix(_SUFFIX): schema for name, schema in _tidy(found["$defs"]).items()}
     for name, text_format in _FORMATS.items():
         schemas[name]["format"] = text_format
@@ -243,17 +327,31 @@ def _parameter(described: Mapping[str, Any]) -> dict[str, Any]:
     """Give a parameter its name as headers are written, and a schema without the null that nobody can send."""
     name = described["name"].title() if described["in"] == "header" else described["name"]
     schema = dict(described["schema"])
-    alternatives = [alternative for alternative in schema.pop("anyOf", []) if alternative != {"type": "null"}]
+    alternatives = [
+        alternative for alternative in schema.pop("anyOf", []) if alternative != {"type": "null"}
+    ]
     texts = {"description": _PARAMETERS[name]} if name in _PARAMETERS else {}
-    schema |= dict(*alternatives) | (_PATH_PARAMETERS.get(name, {}) if described["in"] == "path" else {})
-    return {"name": name, "in": described["in"], "required": described.get("required", False), **texts, "schema": schema}
+    schema |= dict(*alternatives) | (
+        _PATH_PARAMETERS.get(name, {}) if described["in"] == "path" else {}
+    )
+    return {
+        "name": name,
+        "in": described["in"],
+        "required": described.get("required", False),
+        **texts,
+        "schema": schema,
+    }
 
 
 def _tidy(value: Any) -> Any:  # noqa: ANN401 (any part of a JSON document)
     """Drop the titles that only repeat a name, write whole numbers as such, and call the views what they show."""
     match value:
         case dict():
-            return {key: _tidy(part) for key, part in value.items() if not (key == "title" and isinstance(part, str))}
+            return {
+                key: _tidy(part)
+                for key, part in value.items()
+                if not (key == "title" and isinstance(part, str))
+            }
         case str() if value.startswith(_SCHEMAS):
             return value.removesuffix(_SUFFIX)
         case list():

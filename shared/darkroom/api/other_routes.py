@@ -27,7 +27,11 @@ class Operation:
 
 _PREDICTION = {
     "type": "object",
-    "properties": {"id": {"type": "string"}, "status": {"type": "string"}, "webhook": {"type": ["string", "null"]}},
+    "properties": {
+        "id": {"type": "string"},
+        "status": {"type": "string"},
+        "webhook": {"type": ["string", "null"]},
+    },
     "required": ["id", "status"],
 }
 
@@ -38,8 +42,12 @@ ROUTES_OF_OTHER_FUNCTIONS = (
         name="complete_upload",
         text="Make the image that was sent fit to be an input. Completing again gives the same answer.",
         tag="uploads",
-        parameters=({"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}},),
-        responses=RouteResponses({HTTPStatus.OK: UploadResponse}, problems=(errors.InvalidRequest, errors.NotFound)),
+        parameters=(
+            {"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}},
+        ),
+        responses=RouteResponses(
+            {HTTPStatus.OK: UploadResponse}, problems=(errors.InvalidRequest, errors.NotFound)
+        ),
     ),
     Operation(
         method="post",
@@ -48,7 +56,13 @@ ROUTES_OF_OTHER_FUNCTIONS = (
         text="Verify the webhook, record what it says, and resume the workflow.",
         tag="provider",
         parameters=(
-            {"name": "job", "in": "query", "required": True, "description": "The reference that the webhook's URL was given.", "schema": {"type": "string"}},
+            {
+                "name": "job",
+                "in": "query",
+                "required": True,
+                "description": "The reference that the webhook's URL was given.",
+                "schema": {"type": "string"},
+            },
             *(
                 {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
                 for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
@@ -56,7 +70,9 @@ ROUTES_OF_OTHER_FUNCTIONS = (
         ),
         request_body={"required": True, "content": {"application/json": {"schema": _PREDICTION}}},
         responses=RouteResponses(
-            {HTTPStatus.OK: NotedResponse}, problems=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound), is_public=True
+            {HTTPStatus.OK: NotedResponse},
+            problems=(errors.WebhookRejected, errors.WebhookSecretMissing, errors.NotFound),
+            is_public=True,
         ),
     ),
 )

@@ -88,9 +88,15 @@ def document_of(error: errors.DarkroomError) -> ProblemResponse:
         document["charged"] = 0
     match error:
         case errors.InvalidRequest() if error.errors:
-            document["errors"] = [{"field": wrong.field, "message": wrong.message} for wrong in error.errors]
+            document["errors"] = [
+                {"field": wrong.field, "message": wrong.message} for wrong in error.errors
+            ]
         case errors.InsufficientCredits():
-            document |= {"required": error.required, "available": error.available, "missing": error.missing}
+            document |= {
+                "required": error.required,
+                "available": error.available,
+                "missing": error.missing,
+            }
         case errors.InternalError():
             document["request_id"] = error.request_id
     return document
@@ -99,7 +105,11 @@ def document_of(error: errors.DarkroomError) -> ProblemResponse:
 def headers_of(error: errors.DarkroomError) -> dict[str, str]:
     """Give the headers that go with an error's document."""
     headers = {"Allow": error.allowed} if isinstance(error, errors.MethodNotAllowed) else {}
-    seconds = error.retry_after_seconds if isinstance(error, errors.RateLimited) else problem_of(error).retry_after_seconds
+    seconds = (
+        error.retry_after_seconds
+        if isinstance(error, errors.RateLimited)
+        else problem_of(error).retry_after_seconds
+    )
     return headers | ({"Retry-After": str(seconds)} if seconds is not None else {})
 
 

@@ -58,14 +58,19 @@ def responses_of(route: Callable[..., Any]) -> RouteResponses:
     return _DOCUMENTED[route]
 
 
-def json_response(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> Response[str]:
+def json_response(
+    status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None
+) -> Response[str]:
     """Build a response with a JSON document."""
     return Response(status, "application/json", json_text(body), headers=dict(headers or {}))
 
 
 def etag_matches(etag: str, if_none_match: str | None) -> bool:
     """Return whether If-None-Match names this ETag, by the weak comparison of RFC 9110 (section 13.1.2)."""
-    return bool(if_none_match) and bool({etag.removeprefix("W/"), "*"} & {tag.strip().removeprefix("W/") for tag in str(if_none_match).split(",")})
+    return bool(if_none_match) and bool(
+        {etag.removeprefix("W/"), "*"}
+        & {tag.strip().removeprefix("W/") for tag in str(if_none_match).split(",")}
+    )
 
 
 def not_modified(headers: Mapping[str, str]) -> Response[str]:
@@ -75,13 +80,25 @@ def not_modified(headers: Mapping[str, str]) -> Response[str]:
 
 def cacheable_json(text: str, if_none_match: str | None, cache_control: str) -> Response[str]:
     """Build a response with a JSON text and its strong ETag, or a 304 when If-None-Match names it."""
-    headers = {"ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"', "Cache-Control": cache_control}
-    return not_modified(headers) if etag_matches(headers["ETag"], if_none_match) else Response(HTTPStatus.OK, "application/json", text, headers=dict(headers))
+    headers = {
+        "ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"',
+        "Cache-Control": cache_control,
+    }
+    return (
+        not_modified(headers)
+        if etag_matches(headers["ETag"], if_none_match)
+        else Response(HTTPStatus.OK, "application/json", text, headers=dict(headers))
+    )
 
 
 def problem_response(error: DarkroomError) -> Response[str]:
     """Build the problem document (RFC 9457) of an error."""
-    return Response(problem_of(error).status, "application/problem+json", json_text(document_of(error)), headers=dict(headers_of(error)))
+    return Response(
+        problem_of(error).status,
+        "application/problem+json",
+        json_text(document_of(error)),
+        headers=dict(headers_of(error)),
+    )
 
 
 def json_text(document: object) -> str:

@@ -14,7 +14,13 @@ _OF_OTHER_SERVICES = {
     "SlowDown", "InternalError", "RequestTimeout", "Throttling", "TooManyRequestsException", "InternalServiceError", "InternalServiceErrorException",
     "ServiceUnavailableException",
 }  # fmt: skip
-_TRANSIENT_REASONS = {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+_TRANSIENT_REASONS = {
+    "None",
+    "ConditionalCheckFailed",
+    "TransactionConflict",
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+}
 _SERVER_ERROR = 500
 
 
@@ -25,12 +31,18 @@ def is_transient(error: BaseException) -> bool:
             return True
         case MediaNotDeleted():
             return str(error) in _OF_OTHER_SERVICES | TRANSIENT_CODES
-        case TransactWriteError() if not {reason.code for reason in error.cancellation_reasons if reason} <= _TRANSIENT_REASONS:
+        case TransactWriteError() if (
+            not {reason.code for reason in error.cancellation_reasons if reason}
+            <= _TRANSIENT_REASONS
+        ):
             return False
         case PynamoDBException():
             return error.cause is not None and is_transient(error.cause)
         case ClientError():
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            return status >= _SERVER_ERROR or error.response["Error"]["Code"] in _OF_OTHER_SERVICES | TRANSIENT_CODES
+            return (
+                status >= _SERVER_ERROR
+                or error.response["Error"]["Code"] in _OF_OTHER_SERVICES | TRANSIENT_CODES
+            )
         case _:
             return False

@@ -6,7 +6,9 @@ from typing import Any, cast
 import boto3
 from botocore.config import Config
 
-_BRIEF = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+_BRIEF = Config(
+    connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"}
+)
 _S3 = Config(
     signature_version="s3v4",
     # A link to the global address is redirected while a bucket of another region is new, and its signature does not survive that.
@@ -14,8 +16,14 @@ _S3 = Config(
 )
 
 # A put of a large output takes longer than an answer should.
-_BULKY = Config(connect_timeout=1, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"})
-_CONFIGS = {(False, False): _BRIEF, (True, False): _BRIEF.merge(_S3), (True, True): _BULKY.merge(_S3)}
+_BULKY = Config(
+    connect_timeout=1, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"}
+)
+_CONFIGS = {
+    (False, False): _BRIEF,
+    (True, False): _BRIEF.merge(_S3),
+    (True, True): _BULKY.merge(_S3),
+}
 
 
 @cache

@@ -41,7 +41,12 @@ def announce(job: Job) -> None:
         charged=job.charged,
         refunded=job.refunded,
     )
-    entry = {"EventBusName": settings().event_bus_name, "Source": SOURCE, "DetailType": f"job.{job.status}", "Detail": json.dumps(detail)}
+    entry = {
+        "EventBusName": settings().event_bus_name,
+        "Source": SOURCE,
+        "DetailType": f"job.{job.status}",
+        "Detail": json.dumps(detail),
+    }
     response = client("events").put_events(Entries=[entry])
     if response["FailedEntryCount"]:
         raise EventRejected(response["Entries"][0].get("ErrorCode", "unknown"))

@@ -39,7 +39,9 @@ def secret_values(secret_id: str, *, age_seconds_max: float = AGE_SECONDS_MAX) -
 def _fetch(secret_id: str, stage: str) -> str | None:
     secrets = client("secretsmanager")
     try:
-        value: str = secrets.get_secret_value(SecretId=secret_id, VersionStage=stage)["SecretString"]
+        value: str = secrets.get_secret_value(SecretId=secret_id, VersionStage=stage)[
+            "SecretString"
+        ]
     except secrets.exceptions.ResourceNotFoundException:
         return None
     return value.strip()

@@ -56,9 +56,17 @@ def start(job: Job) -> None:
     (docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html). Raises WorkflowUnavailable.
     """
     states = client("stepfunctions")
-    execution_input = {"account": str(job.account), "job_id": job.job_id, "wait_seconds": job.wait_seconds}
+    execution_input = {
+        "account": str(job.account),
+        "job_id": job.job_id,
+        "wait_seconds": job.wait_seconds,
+    }
     try:
-        states.start_execution(stateMachineArn=settings().state_machine_arn, name=job.job_id, input=json.dumps(execution_input, sort_keys=True))
+        states.start_execution(
+            stateMachineArn=settings().state_machine_arn,
+            name=job.job_id,
+            input=json.dumps(execution_input, sort_keys=True),
+        )
     except states.exceptions.ExecutionAlreadyExists:
         return
     except (BotoCoreError, ClientError) as error:
@@ -70,7 +78,11 @@ def resume(task_token: str) -> bool:
     states = client("stepfunctions")
     try:
         states.send_task_success(taskToken=task_token, output="{}")
-    except (states.exceptions.TaskTimedOut, states.exceptions.TaskDoesNotExist, states.exceptions.InvalidToken):
+    except (
+        states.exceptions.TaskTimedOut,
+        states.exceptions.TaskDoesNotExist,
+        states.exceptions.InvalidToken,
+    ):
         return False
     except (BotoCoreError, ClientError) as error:
         raise WorkflowUnavailable(type(error).__name__) from error
@@ -84,12 +96,19 @@ def execution(job_id: str) -> Execution | None:
         found = states.describe_execution(executionArn=_execution_arn(job_id))
     except states.exceptions.ExecutionDoesNotExist:
         return None
-    return Execution(is_running=found["status"] in ("RUNNING", "PENDING_REDRIVE"), stopped_at=found.get("stopDate"))
+    return Execution(
+        is_running=found["status"] in ("RUNNING", "PENDING_REDRIVE"),
+        stopped_at=found.get("stopDate"),
+    )
 
 
 def stop(job_id: str) -> None:
     """Stop the job's execution. Its invocations may live on until their time-outs."""
-    client("stepfunctions").stop_execution(executionArn=_execution_arn(job_id), error="Overdue", cause="The job's record says the rest.")
+    client("stepfunctions").stop_execution(
+        executionArn=_execution_arn(job_id),
+        error="Overdue",
+        cause="The job's record says the rest.",
+    )
 
 
 def try_start(job: Job) -> None:

@@ -41,15 +41,25 @@ def template(code: str, version: int | None = None) -> Template:
 
 @cache
 def _names(folder: str) -> tuple[str, ...]:
-    return tuple(sorted(file.name.removesuffix(".toml") for file in (files(__name__) / folder).iterdir() if file.name.endswith(".toml")))
+    return tuple(
+        sorted(
+            file.name.removesuffix(".toml")
+            for file in (files(__name__) / folder).iterdir()
+            if file.name.endswith(".toml")
+        )
+    )
 
 
 @cache
 def _read(name: str) -> Template:
     try:
-        found = parse_template(tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8")))
+        found = parse_template(
+            tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
+        )
     except (BrokenTemplate, tomllib.TOMLDecodeError) as error:
         raise BrokenTemplate(f"{name}.toml: {error}") from error
     if name not in (found.code, f"past/{found.code}.{found.version}"):
-        raise BrokenTemplate(f"{name}.toml: must be named {found.code}.toml, or past/{found.code}.{found.version}.toml")
+        raise BrokenTemplate(
+            f"{name}.toml: must be named {found.code}.toml, or past/{found.code}.{found.version}.toml"
+        )
     return found

@@ -10,7 +10,11 @@ from darkroom.settings import settings
 
 def available_templates() -> list[Template]:
     """Return the current version of each available template, sorted by code. Raises BrokenTemplate, which names the file."""
-    return [template for template in catalog.templates().values() if template.provider in settings().providers]
+    return [
+        template
+        for template in catalog.templates().values()
+        if template.provider in settings().providers
+    ]
 
 
 def available_template(code: str, version: int | None = None) -> Template:

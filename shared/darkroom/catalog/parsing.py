@@ -63,8 +63,15 @@ def _complaints_about_parameters(template: Template) -> Iterator[str]:
         Draft202012Validator.check_schema(template.schema(prompt_characters_max=1))
     except SchemaError as error:
         yield f"parameters: {error.message}"
-    named = {*template.required, *template.own_parameters, *template.price.names, *(name for rule in template.rules for name in rule.names)}
-    named |= {name for preset in template.presets for name in (*preset.when, *preset.sets)} | {*filter(None, [template.outputs_parameter])}
+    named = {
+        *template.required,
+        *template.own_parameters,
+        *template.price.names,
+        *(name for rule in template.rules for name in rule.names),
+    }
+    named |= {name for preset in template.presets for name in (*preset.when, *preset.sets)} | {
+        *filter(None, [template.outputs_parameter])
+    }
     for name in sorted(named - template.parameters.keys()):
         yield f"parameters: {name} is named elsewhere but not described"
     for name, schema in template.parameters.items():
@@ -72,7 +79,10 @@ def _complaints_about_parameters(template: Template) -> Iterator[str]:
             yield f"parameters.{name}: its default is not valid"
         if "default" in schema and name in template.required:
             yield f"parameters.{name}: is required, so its default is never used"
-    if template.outputs_parameter and "default" not in template.parameters[template.outputs_parameter]:
+    if (
+        template.outputs_parameter
+        and "default" not in template.parameters[template.outputs_parameter]
+    ):
         yield f"parameters.{template.outputs_parameter}: needs a default, as it counts the outputs"
 
 
@@ -85,7 +95,9 @@ def _complaints_about_conditions(template: Template) -> Iterator[str]:
         *(("presets", each.when) for each in template.presets),
         *(("rules", condition) for rule in template.rules for condition in (rule.when, rule.then)),
     ]
-    for key, schema in [(key, schema) for key, condition in conditions for schema in condition.values()]:
+    for key, schema in [
+        (key, schema) for key, condition in conditions for schema in condition.values()
+    ]:
         try:
             Draft202012Validator.check_schema(schema)
         except SchemaError as error:
@@ -93,7 +105,9 @@ def _complaints_about_conditions(template: Template) -> Iterator[str]:
 
 
 def _complaints_about_presets_and_rules(template: Template) -> Iterator[str]:
-    for name, value in [(name, value) for preset in template.presets for name, value in preset.sets.items()]:
+    for name, value in [
+        (name, value) for preset in template.presets for name, value in preset.sets.items()
+    ]:
         if not Draft202012Validator(template.parameters[name]).is_valid(value):
             yield f"presets: {value} is no {name}"
     preset = {name for preset in template.presets for name in preset.sets}
@@ -113,7 +127,10 @@ def _complaints_about_price(template: Template) -> Iterator[str]:
         yield "price: credits_per_second and seconds_parameter go together"
     if price.credits is not None and price.credits_per_second is not None:
         yield "price: has credits and credits_per_second; one of them is the price"
-    if price.seconds_parameter is not None and "default" not in template.parameters[price.seconds_parameter]:
+    if (
+        price.seconds_parameter is not None
+        and "default" not in template.parameters[price.seconds_parameter]
+    ):
         yield f"parameters.{price.seconds_parameter}: needs a default, as the price depends on it"
     for each in price.multipliers:
         if not each.when or each.multiplier <= 0:

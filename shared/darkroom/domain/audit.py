@@ -73,7 +73,12 @@ class Progress:
 
     def advanced(self, key: Key, mismatches: int | None) -> Progress:
         """Go on behind this row, in whose account so many mismatches were found; None when that could not be told."""
-        return replace(self, after=key, mismatches=self.mismatches + (mismatches or 0), failed=self.failed + (mismatches is None))
+        return replace(
+            self,
+            after=key,
+            mismatches=self.mismatches + (mismatches or 0),
+            failed=self.failed + (mismatches is None),
+        )
 
     def finished(self) -> Progress:
         """Begin a new round."""
@@ -95,13 +100,27 @@ type _Check = tuple[str, int | str, int | str, str | None]
 
 def mismatches(records: AccountRecords, *, now: datetime) -> list[Mismatch]:
     """List each mismatch between the rows of an account."""
-    checks = chain(_rows(records), _counters(records), _entries(records), _markers(records), _jobs(records, now))
-    return [Mismatch(records.account, what, expected, found, concerns) for what, expected, found, concerns in checks if expected != found]
+    checks = chain(
+        _rows(records),
+        _counters(records),
+        _entries(records),
+        _markers(records),
+        _jobs(records, now),
+    )
+    return [
+        Mismatch(records.account, what, expected, found, concerns)
+        for what, expected, found, concerns in checks
+        if expected != found
+    ]
 
 
 def _rows(records: AccountRecords) -> Iterator[_Check]:
     yield from (("row", "readable", "unreadable", sort_key) for sort_key in records.unreadable)
-    if records.balance is None and not records.unreadable and (records.entries or records.jobs or records.markers):
+    if (
+        records.balance is None
+        and not records.unreadable
+        and (records.entries or records.jobs or records.markers)
+    ):
         yield "row of the account", "present", "missing", None
 
 
@@ -112,9 +131,24 @@ def _counters(records: AccountRecords) -> Iterator[_Check]:
     for name in _CREDITS:
         counter = getattr(balance, name)
         yield f"{name}, which is never negative", max(counter, 0), counter, None
-        yield f"{name} by the entries", sum(getattr(entry, name) for entry in records.entries), counter, None
-    yield "granted by available + held + spent", balance.available + balance.held + balance.spent, balance.granted, None
-    yield "jobs in flight by the open jobs", sum(not job.status.is_final for job in records.jobs), balance.in_flight, None
+        yield (
+            f"{name} by the entries",
+            sum(getattr(entry, name) for entry in records.entries),
+            counter,
+            None,
+        )
+    yield (
+        "granted by available + held + spent",
+        balance.available + balance.held + balance.spent,
+        balance.granted,
+        None,
+    )
+    yield (
+        "jobs in flight by the open jobs",
+        sum(not job.status.is_final for job in records.jobs),
+        balance.in_flight,
+        None,
+    )
     yield "jobs in total by the records", len(records.jobs), balance.jobs_total, None
 
 
@@ -122,7 +156,12 @@ def _entries(records: AccountRecords) -> Iterator[_Check]:
     for entry in records.entries:
         kind = _kind_of(entry)
         yield "kind of an entry", kind, entry.kind, entry.entry_id
-        yield "granted of an entry by its available + held + spent", entry.available + entry.held + entry.spent, entry.granted, entry.entry_id
+        yield (
+            "granted of an entry by its available + held + spent",
+            entry.available + entry.held + entry.spent,
+            entry.granted,
+            entry.entry_id,
+        )
         for name in _UNMOVED.get(kind, ()):
             yield f"{name} of a {kind}", 0, getattr(entry, name), entry.entry_id
 
@@ -143,11 +182,21 @@ def _markers(records: AccountRecords) -> Iterator[_Check]:
         yield "markers of a grant", 1, marked[entry_id], entry_id
     for marker in records.markers:
         entry = given.get(marker.entry_id)
-        yield "entry of a grant marker", "present", "present" if entry else "missing", marker.entry_id
+        yield (
+            "entry of a grant marker",
+            "present",
+            "present" if entry else "missing",
+            marker.entry_id,
+        )
         if entry:
             yield "amount of a grant marker", entry.granted, marker.amount, marker.entry_id
         if entry and marker.reference_hash:
-            yield "reference of a grant marker", sha256((entry.reference or "").encode()).hexdigest(), marker.reference_hash, marker.entry_id
+            yield (
+                "reference of a grant marker",
+                sha256((entry.reference or "").encode()).hexdigest(),
+                marker.reference_hash,
+                marker.entry_id,
+            )
 
 
 def _jobs(records: AccountRecords, now: datetime) -> Iterator[_Check]:
@@ -158,7 +207,12 @@ def _jobs(records: AccountRecords, now: datetime) -> Iterator[_Check]:
     for job in records.jobs:
         entries = by_job.pop(job.job_id, [])
         yield from _final_job(job, entries) if job.status.is_final else _open_job(job, entries, now)
-        yield "record of a deleted job", "missing", "present" if job.job_id in records.deleted else "missing", job.job_id
+        yield (
+            "record of a deleted job",
+            "missing",
+            "present" if job.job_id in records.deleted else "missing",
+            job.job_id,
+        )
     for job_id, entries in by_job.items():
         yield from _gone_job(job_id, entries)
 
@@ -179,7 +233,12 @@ def _final_job(job: Job, entries: Sequence[Entry]) -> Iterator[_Check]:
     charged = job.quoted * delivered // job.model_input.outputs_count if delivered else 0
     refunded = job.quoted - charged
     undelivered = "failed or canceled" if job.status is JobStatus.COMPLETED else job.status
-    yield f"status of a job with {delivered} outputs", JobStatus.COMPLETED if delivered else undelivered, job.status, job.job_id
+    yield (
+        f"status of a job with {delivered} outputs",
+        JobStatus.COMPLETED if delivered else undelivered,
+        job.status,
+        job.job_id,
+    )
     yield from _receipt(job, held=0, charged=charged, refunded=refunded)
     yield from _hold(job, holds)
     yield "resolutions of a final job", 1, len(resolutions), job.job_id
@@ -196,7 +255,12 @@ def _gone_job(job_id: str | None, entries: Sequence[Entry]) -> Iterator[_Check]:
     if len(holds) == len(resolutions) == 1:
         held, spent = holds[0].held, resolutions[0].spent
         yield "held of the resolution of a job without a record", -held, resolutions[0].held, job_id
-        yield "spent by a job without a record, of what it held", min(max(spent, 0), held), spent, job_id
+        yield (
+            "spent by a job without a record, of what it held",
+            min(max(spent, 0), held),
+            spent,
+            job_id,
+        )
 
 
 def _receipt(job: Job, *, held: int, charged: int, refunded: int) -> Iterator[_Check]:

@@ -15,7 +15,10 @@ type Condition = Mapping[str, Schema]
 
 def is_met(condition: Condition, parameters: Mapping[str, Any]) -> bool:
     """Tell whether every parameter that the condition names is there and as it says."""
-    return all(name in parameters and Draft202012Validator(schema).is_valid(parameters[name]) for name, schema in condition.items())
+    return all(
+        name in parameters and Draft202012Validator(schema).is_valid(parameters[name])
+        for name, schema in condition.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,32 @@ class Rule:
         if not is_met(self.when, parameters):
             return False
         limited = {name: schema for name, schema in self.then.items() if name in parameters}
-        return not is_met(limited, parameters) or any(name not in parameters for name in self.requires) or any(name in parameters for name in self.excludes)
+        return (
+            not is_met(limited, parameters)
+            or any(name not in parameters for name in self.requires)
+            or any(name in parameters for name in self.excludes)
+        )
 
     def schema(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         """Say the same in JSON Schema, of parameters before the defaults are filled in: one that is left out is its default."""
-        must_be_changed = [name for name, schema in self.then.items() if name in defaults and not is_met({name: schema}, defaults)]
+        must_be_changed = [
+            name
+            for name, schema in self.then.items()
+            if name in defaults and not is_met({name: schema}, defaults)
+        ]
         must = {
             "properties": {**self.then, **dict.fromkeys(self.excludes, False)},
-            "required": [*must_be_changed, *(name for name in self.requires if name not in defaults)],
+            "required": [
+                *must_be_changed,
+                *(name for name in self.requires if name not in defaults),
+            ],
         }
         return {
             "if": _if(self.when, defaults),
-            "then": {"description": self.message, **{key: value for key, value in must.items() if value}},
+            "then": {
+                "description": self.message,
+                **{key: value for key, value in must.items() if value},
+            },
         }
 
 
@@ -75,10 +92,15 @@ class Preset:
 
     def schema(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         """Say in JSON Schema that what the preset sets may be left out, and must not be contradicted."""
-        return {"if": _if(self.when, defaults), "then": {"properties": {name: {"const": value} for name, value in self.sets.items()}}}
+        return {
+            "if": _if(self.when, defaults),
+            "then": {"properties": {name: {"const": value} for name, value in self.sets.items()}},
+        }
 
 
 def _if(condition: Condition, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Say a condition of parameters before the defaults are filled in: one that is left out is its default."""
-    must_be_given = [name for name, schema in condition.items() if not is_met({name: schema}, defaults)]
+    must_be_given = [
+        name for name, schema in condition.items() if not is_met({name: schema}, defaults)
+    ]
     return {"properties": dict(condition), "required": must_be_given}

@@ -50,7 +50,9 @@ class Failure:
 
 def failure(code: FailureCode, message: str | None = None) -> Failure:
     """Build the failure of this code, with the code's own message unless a better one is known."""
-    return Failure(code=code, message=message or _MESSAGES[code], retryable=code not in _OF_THE_USER)
+    return Failure(
+        code=code, message=message or _MESSAGES[code], retryable=code not in _OF_THE_USER
+    )
 
 
 def failure_of_error(error_name: str) -> Failure:

@@ -143,7 +143,11 @@ class Job:
 
     def retain_until(self, *, retention_days: int) -> datetime | None:
         """Tell until when a final job is kept; None while it is open, and when nothing is ever thrown away (0 days)."""
-        return self.finished_at + timedelta(days=retention_days) if self.finished_at and retention_days else None
+        return (
+            self.finished_at + timedelta(days=retention_days)
+            if self.finished_at and retention_days
+            else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,9 @@ def resolution(job: Job, *, reason: Failure | None = None) -> Resolution:
         return Resolution(JobStatus.COMPLETED, charged, job.held - charged, None)
     if job.cancel_wins:
         return Resolution(JobStatus.CANCELED, 0, job.held, failure(FailureCode.CANCELED))
-    return Resolution(JobStatus.FAILED, 0, job.held, job.failure or reason or failure(FailureCode.INTERNAL))
+    return Resolution(
+        JobStatus.FAILED, 0, job.held, job.failure or reason or failure(FailureCode.INTERNAL)
+    )
 
 
 def wait_seconds_for(expected_seconds: int) -> int:

@@ -34,7 +34,9 @@ def is_image(value: object) -> bool:
     return not isinstance(value, str) or is_id(value) or is_safe_url(value, ())
 
 
-def check_parameters(template: Template, given: Mapping[str, Any], *, prompt_characters_max: int) -> dict[str, Any]:
+def check_parameters(
+    template: Template, given: Mapping[str, Any], *, prompt_characters_max: int
+) -> dict[str, Any]:
     """Check a user's parameters and fill in presets and defaults.
 
     Raises InvalidRequest naming every field that is wrong. Unknown ones are refused, because Replicate ignores them silently and bills anyway.
@@ -42,7 +44,10 @@ def check_parameters(template: Template, given: Mapping[str, Any], *, prompt_cha
     # Rules speak of parameters that are right each by itself.
     _refuse([*_value_errors(given), *_schema_errors(template, given, prompt_characters_max)])
     preset = template.preset(given)
-    parameters = {name: _to_integer(template.parameters[name], value) for name, value in (template.defaults | preset | dict(given)).items()}
+    parameters = {
+        name: _to_integer(template.parameters[name], value)
+        for name, value in (template.defaults | preset | dict(given)).items()
+    }
     _refuse([*_preset_errors(template, given, preset), *_rule_errors(template, parameters)])
     return parameters
 
@@ -53,7 +58,9 @@ def images_in(template: Template, parameters: Mapping[str, Any]) -> dict[str, st
     for name in template.image_parameters:
         value = parameters.get(name)
         if isinstance(value, list):
-            found.update({f"parameters.{name}.{number}": str(item) for number, item in enumerate(value)})
+            found.update(
+                {f"parameters.{name}.{number}": str(item) for number, item in enumerate(value)}
+            )
         elif value is not None:
             found[f"parameters.{name}"] = str(value)
     return found
@@ -72,8 +79,14 @@ def _value_errors(given: Mapping[str, Any]) -> Iterator[FieldError]:
             yield FieldError(f"parameters.{name}", "Must be a finite number.")
 
 
-def _schema_errors(template: Template, given: Mapping[str, Any], prompt_characters_max: int) -> Iterator[FieldError]:
-    each_by_itself = {key: value for key, value in template.schema(prompt_characters_max=prompt_characters_max).items() if key != "allOf"}
+def _schema_errors(
+    template: Template, given: Mapping[str, Any], prompt_characters_max: int
+) -> Iterator[FieldError]:
+    each_by_itself = {
+        key: value
+        for key, value in template.schema(prompt_characters_max=prompt_characters_max).items()
+        if key != "allOf"
+    }
     errors = Draft202012Validator(each_by_itself, format_checker=_formats()).iter_errors(given)
     for error in sorted(errors, key=lambda error: error.validator != "type"):
         yield from _field_errors(template, given, error)
@@ -86,16 +99,24 @@ def _formats() -> FormatChecker:
     return checker
 
 
-def _field_errors(template: Template, given: Mapping[str, Any], error: ValidationError) -> Iterator[FieldError]:
+def _field_errors(
+    template: Template, given: Mapping[str, Any], error: ValidationError
+) -> Iterator[FieldError]:
     match error.validator:
         case "additionalProperties":
             known = ", ".join(template.parameters)
             for name in sorted(given.keys() - template.parameters.keys()):
-                yield FieldError(f"parameters.{name}", f"This template has no such parameter. It has: {known}.")
+                yield FieldError(
+                    f"parameters.{name}", f"This template has no such parameter. It has: {known}."
+                )
         case "required":
             missing = [name for name in template.required if name not in given]
             # jsonschema reports each missing name in an error of its own, and says which only in its message.
-            yield from (FieldError(f"parameters.{name}", "This parameter is required.") for name in missing if repr(name) in error.message)
+            yield from (
+                FieldError(f"parameters.{name}", "This parameter is required.")
+                for name in missing
+                if repr(name) in error.message
+            )
         case _:
             path = ".".join(["parameters", *(str(step) for step in error.absolute_path)])
             yield FieldError(path, _sentence(error))
@@ -112,15 +133,28 @@ def _sentence(error: ValidationError) -> str:
             return f"{error.message[:200]}."
 
 
-def _preset_errors(template: Template, given: Mapping[str, Any], preset: Mapping[str, Any]) -> Iterator[FieldError]:
+def _preset_errors(
+    template: Template, given: Mapping[str, Any], preset: Mapping[str, Any]
+) -> Iterator[FieldError]:
     for name, value in preset.items():
         if name in given and given[name] != value:
-            cause = " and ".join(f"{key}={given.get(key, template.defaults.get(key))}" for each in template.presets if name in each.sets for key in each.when)
-            yield FieldError(f"parameters.{name}", f"Is {value} with {cause}. Leave one of them out.")
+            cause = " and ".join(
+                f"{key}={given.get(key, template.defaults.get(key))}"
+                for each in template.presets
+                if name in each.sets
+                for key in each.when
+            )
+            yield FieldError(
+                f"parameters.{name}", f"Is {value} with {cause}. Leave one of them out."
+            )
 
 
 def _rule_errors(template: Template, parameters: Mapping[str, Any]) -> Iterator[FieldError]:
-    yield from (FieldError(f"parameters.{rule.field}", rule.message) for rule in template.rules if rule.is_broken_by(parameters))
+    yield from (
+        FieldError(f"parameters.{rule.field}", rule.message)
+        for rule in template.rules
+        if rule.is_broken_by(parameters)
+    )
 
 
 def _to_integer(schema: Mapping[str, Any], value: object) -> object:

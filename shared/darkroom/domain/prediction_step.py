@@ -128,7 +128,11 @@ def next_action(  # noqa: C901, PLR0911 (each observation is one line of a table
         case Event.LEASE_TAKEN:
             return Act.SLEEP
         case Busy(seconds):
-            return Fail(FailureCode.PROVIDER_UNAVAILABLE) if is_late else Wait(seconds, has_jitter=True)
+            return (
+                Fail(FailureCode.PROVIDER_UNAVAILABLE)
+                if is_late
+                else Wait(seconds, has_jitter=True)
+            )
 
 
 def _first_action(job: Job, *, is_late: bool) -> Action:
@@ -156,7 +160,9 @@ def _follow(job: Job, prediction: Prediction, *, receives_webhooks: bool, now: d
 def _after_lookup(job: Job, seen: Event, *, state_entry: str, now: datetime) -> Action:
     """Decide about an attempt whose prediction was not found. Before its lease ends, the prediction may still show up."""
     attempt = job.attempt
-    if attempt and (is_same_state_entry(attempt.state_entry, state_entry) or now < attempt.lease_until):
+    if attempt and (
+        is_same_state_entry(attempt.state_entry, state_entry) or now < attempt.lease_until
+    ):
         return Wait(RECHECK_SECONDS)
     if seen is Event.LOOKUP_UNSUPPORTED:
         # A second request could create a second paid prediction.
@@ -166,5 +172,7 @@ def _after_lookup(job: Job, seen: Event, *, state_entry: str, now: datetime) -> 
 
 def _create(job: Job, *, is_late: bool) -> Action:
     if is_late:
-        return Fail(FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED)
+        return Fail(
+            FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED
+        )
     return Act.CREATE

@@ -58,7 +58,11 @@ _POLL_SECONDS_MAX = 30.0
 
 def may_retry(job: Job, prediction: Prediction, *, now: datetime) -> bool:
     """Tell whether to request another prediction. There is one retry, because each prediction costs money, and only before the deadline."""
-    return prediction.retryable and len(job.attempts) < ATTEMPTS_MAX and now + timedelta(seconds=_RETRY_SECONDS_MIN) <= job.deadline_at
+    return (
+        prediction.retryable
+        and len(job.attempts) < ATTEMPTS_MAX
+        and now + timedelta(seconds=_RETRY_SECONDS_MIN) <= job.deadline_at
+    )
 
 
 def poll_seconds(elapsed: timedelta) -> float:

@@ -52,11 +52,24 @@ class Price:
     @property
     def names(self) -> set[str]:
         """Every parameter that the price depends on by name."""
-        conditions = (self.high_quality_when, self.resolution_4k_when, *(multiplier.when for multiplier in self.multipliers))
-        return {name for condition in conditions for name in condition} | ({self.seconds_parameter} if self.seconds_parameter else set())
+        conditions = (
+            self.high_quality_when,
+            self.resolution_4k_when,
+            *(multiplier.when for multiplier in self.multipliers),
+        )
+        return {name for condition in conditions for name in condition} | (
+            {self.seconds_parameter} if self.seconds_parameter else set()
+        )
 
 
-def cost_in_credits(base: int, parameters: Mapping[str, Any], *, outputs_count: int, prices: Prices, price: Price | None = None) -> int:
+def cost_in_credits(
+    base: int,
+    parameters: Mapping[str, Any],
+    *,
+    outputs_count: int,
+    prices: Prices,
+    price: Price | None = None,
+) -> int:
     """Price a job, in whole credits.
 
     One output costs ceil(ceil(base × multiplier for high quality) × 1.5 for 4k), and so on for the template's own multipliers; a job costs
@@ -65,7 +78,9 @@ def cost_in_credits(base: int, parameters: Mapping[str, Any], *, outputs_count: 
     price = price or Price()
     credits_each = Decimal(price.credits or base)
     if price.credits_per_second and price.seconds_parameter:
-        credits_each = Decimal(price.credits_per_second) * Decimal(str(parameters[price.seconds_parameter]))
+        credits_each = Decimal(price.credits_per_second) * Decimal(
+            str(parameters[price.seconds_parameter])
+        )
     for multiplier in _multipliers(price, parameters, prices):
         credits_each = _ceil(credits_each * multiplier)
     return int(_ceil(credits_each)) * outputs_count
@@ -73,11 +88,19 @@ def cost_in_credits(base: int, parameters: Mapping[str, Any], *, outputs_count: 
 
 def _multipliers(price: Price, parameters: Mapping[str, Any], prices: Prices) -> list[Decimal]:
     found = []
-    if parameters.get("quality") == "high" or _is_named_and_met(price.high_quality_when, parameters):
+    if parameters.get("quality") == "high" or _is_named_and_met(
+        price.high_quality_when, parameters
+    ):
         found.append(prices.high_quality_multiplier)
-    if parameters.get("resolution") == "4k" or _is_named_and_met(price.resolution_4k_when, parameters):
+    if parameters.get("resolution") == "4k" or _is_named_and_met(
+        price.resolution_4k_when, parameters
+    ):
         found.append(_RESOLUTION_4K_MULTIPLIER)
-    return found + [multiplier.multiplier for multiplier in price.multipliers if is_met(multiplier.when, parameters)]
+    return found + [
+        multiplier.multiplier
+        for multiplier in price.multipliers
+        if is_met(multiplier.when, parameters)
+    ]
 
 
 def _is_named_and_met(condition: Condition, parameters: Mapping[str, Any]) -> bool:

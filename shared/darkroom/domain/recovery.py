@@ -35,7 +35,9 @@ class Decision:
 
 def over_at(job: Job) -> datetime:
     """Return when a running job must have ended: after its deadline, one wait, and storing with its last try."""
-    return job.deadline_at + timedelta(seconds=job.wait_seconds + STORING_SECONDS_MAX + FUNCTION_TIMEOUT_SECONDS_MAX)
+    return job.deadline_at + timedelta(
+        seconds=job.wait_seconds + STORING_SECONDS_MAX + FUNCTION_TIMEOUT_SECONDS_MAX
+    )
 
 
 def running_check_at(job: Job, now: datetime) -> datetime:
@@ -43,7 +45,9 @@ def running_check_at(job: Job, now: datetime) -> datetime:
     return min(over_at(job), now + timedelta(seconds=RUNNING_CHECK_INTERVAL_SECONDS))
 
 
-def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | None, now: datetime) -> Decision:
+def decide(
+    job: Job, *, started: bool, running: bool, stopped_at: datetime | None, now: datetime
+) -> Decision:
     """Decide about a job from its record and the state of its execution.
 
     - Final but not announced: END, which announces it.
@@ -61,6 +65,10 @@ def decide(job: Job, *, started: bool, running: bool, stopped_at: datetime | Non
         if now >= over_at(job):
             return Decision(Action.STOP, soon)
         waits_after_cancel = job.cancel_wins and job.task_token is not None
-        return Decision(Action.RESUME, soon) if waits_after_cancel else Decision(Action.CHECK_LATER, running_check_at(job, now))
+        return (
+            Decision(Action.RESUME, soon)
+            if waits_after_cancel
+            else Decision(Action.CHECK_LATER, running_check_at(job, now))
+        )
     quiet_at = (stopped_at or now) + timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX)
     return Decision(Action.END, soon) if now >= quiet_at else Decision(Action.CHECK_LATER, quiet_at)

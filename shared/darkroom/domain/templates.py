@@ -52,15 +52,24 @@ class Template:
     @property
     def defaults(self) -> dict[str, Any]:
         """The values of the parameters that are left out."""
-        return {name: schema["default"] for name, schema in self.parameters.items() if "default" in schema}
+        return {
+            name: schema["default"]
+            for name, schema in self.parameters.items()
+            if "default" in schema
+        }
 
     def schema(self, *, prompt_characters_max: int) -> dict[str, Any]:
         """Give the JSON Schema (2020-12) of the parameters as clients draw forms from it: what it takes is taken, presets and rules included."""
-        together = [preset.schema(self.defaults) for preset in self.presets] + [rule.schema(self.defaults) for rule in self.rules]
+        together = [preset.schema(self.defaults) for preset in self.presets] + [
+            rule.schema(self.defaults) for rule in self.rules
+        ]
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
-            "properties": {name: _with_length_limit(schema, prompt_characters_max) for name, schema in self.parameters.items()},
+            "properties": {
+                name: _with_length_limit(schema, prompt_characters_max)
+                for name, schema in self.parameters.items()
+            },
             "required": list(self.required),
             "additionalProperties": False,
             **({"allOf": together} if together else {}),
@@ -69,32 +78,61 @@ class Template:
     @property
     def image_parameters(self) -> tuple[str, ...]:
         """The parameters that are an image, or several."""
-        return tuple(name for name, schema in self.parameters.items() if IMAGE_FORMAT in (schema.get("format"), schema.get("items", {}).get("format")))
+        return tuple(
+            name
+            for name, schema in self.parameters.items()
+            if IMAGE_FORMAT in (schema.get("format"), schema.get("items", {}).get("format"))
+        )
 
     def preset(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Tell what the presets make of these parameters, whose defaults need not be filled in."""
         known = self.defaults | dict(parameters)
-        return {name: value for preset in self.presets if is_met(preset.when, known) for name, value in preset.sets.items()}
+        return {
+            name: value
+            for preset in self.presets
+            if is_met(preset.when, known)
+            for name, value in preset.sets.items()
+        }
 
     def outputs_count(self, parameters: Mapping[str, Any]) -> int:
         """Tell how many outputs these parameters ask for."""
         return int(parameters[self.outputs_parameter]) if self.outputs_parameter else 1
 
-    def model_input(self, parameters: Mapping[str, Any], uploads: Mapping[str, str] | None = None) -> ModelInput:
+    def model_input(
+        self, parameters: Mapping[str, Any], uploads: Mapping[str, str] | None = None
+    ) -> ModelInput:
         """Turn checked parameters into what the provider is asked for. `uploads` has the object key of each upload that they name."""
-        sent = {name: value for name, value in parameters.items() if name not in self.own_parameters}
-        images = {name: _as_keys(sent[name], uploads or {}) for name in self.image_parameters if name in sent}
-        return ModelInput(self.provider, self.model, sent | images, self.outputs_count(parameters), tuple(images))
+        sent = {
+            name: value for name, value in parameters.items() if name not in self.own_parameters
+        }
+        images = {
+            name: _as_keys(sent[name], uploads or {})
+            for name in self.image_parameters
+            if name in sent
+        }
+        return ModelInput(
+            self.provider, self.model, sent | images, self.outputs_count(parameters), tuple(images)
+        )
 
     def cost(self, parameters: Mapping[str, Any], prices: Prices) -> int:
         """Price checked parameters, in credits."""
         base = prices.image if self.category == "image" else prices.video
-        return cost_in_credits(base, parameters, outputs_count=self.outputs_count(parameters), prices=prices, price=self.price)
+        return cost_in_credits(
+            base,
+            parameters,
+            outputs_count=self.outputs_count(parameters),
+            prices=prices,
+            price=self.price,
+        )
 
 
 def _with_length_limit(schema: Schema, characters_max: int) -> Schema:
     is_prose = schema.get("type") == "string" and not {"enum", "format"} & schema.keys()
-    return {**schema, "maxLength": min(schema.get("maxLength", characters_max), characters_max)} if is_prose else schema
+    return (
+        {**schema, "maxLength": min(schema.get("maxLength", characters_max), characters_max)}
+        if is_prose
+        else schema
+    )
 
 
 def _as_keys(value: object, uploads: Mapping[str, str]) -> object:

@@ -26,9 +26,14 @@ def is_safe_url(url: str, private_hosts: Collection[str]) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and host in private_hosts)
 
 
-def is_delivery_url(url: str, delivery_hosts: Collection[str], private_hosts: Collection[str]) -> bool:
+def is_delivery_url(
+    url: str, delivery_hosts: Collection[str], private_hosts: Collection[str]
+) -> bool:
     """Tell whether a link leads to one of the provider's delivery hosts. `*.` stands for every subdomain, and a port must be named."""
     if not is_safe_url(url, private_hosts):
         return False
     host = urlsplit(url).netloc.lower()
-    return any(host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed for allowed in delivery_hosts)
+    return any(
+        host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
+        for allowed in delivery_hosts
+    )

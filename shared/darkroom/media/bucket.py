@@ -42,7 +42,9 @@ def thumbnail_key(job: Job, number: int) -> str:
     return output_key(job, number, "thumbnail.jpg")
 
 
-def put(key: str, body: IO[bytes] | bytes, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
+def put(
+    key: str, body: IO[bytes] | bytes, content_type: str, metadata: Mapping[str, str] | None = None
+) -> None:
     """Store an object; storing it again is storing it once. Metadata must be ASCII, of at most 2 KB in all."""
     client("s3", bulky=True).put_object(
         Bucket=settings().media_bucket,
@@ -85,9 +87,13 @@ def keys_under(prefix: str) -> list[str]:
 def delete_all(account: AccountId, job_id: str) -> None:
     """Delete everything of a job, also what no record knows of. Raises MediaNotDeleted when the bucket refuses; it may be repeated."""
     s3 = client("s3")
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=settings().media_bucket, Prefix=prefix_of(account, job_id)):
+    for page in s3.get_paginator("list_objects_v2").paginate(
+        Bucket=settings().media_bucket, Prefix=prefix_of(account, job_id)
+    ):
         if found := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
-            response = s3.delete_objects(Bucket=settings().media_bucket, Delete={"Objects": found, "Quiet": True})
+            response = s3.delete_objects(
+                Bucket=settings().media_bucket, Delete={"Objects": found, "Quiet": True}
+            )
             if response.get("Errors"):
                 raise MediaNotDeleted(response["Errors"][0].get("Code", "unknown"))
 
@@ -115,12 +121,23 @@ def link_inputs(model_input: ModelInput, *, inline_bytes_max: int = 0) -> ModelI
 
     Images of at most `inline_bytes_max` go into the request itself, where the provider cannot reach the bucket or would rather not.
     """
-    return replace(model_input, input={**model_input.input, **{name: _link_input(model_input.input[name], inline_bytes_max) for name in model_input.images}})
+    return replace(
+        model_input,
+        input={
+            **model_input.input,
+            **{
+                name: _link_input(model_input.input[name], inline_bytes_max)
+                for name in model_input.images
+            },
+        },
+    )
 
 
 def link(key: str, *, seconds: int) -> str:
     """Sign a link to an object that is good for this long, and no longer than the credentials it was signed with."""
-    url: str = client("s3").generate_presigned_url("get_object", Params={"Bucket": settings().media_bucket, "Key": key}, ExpiresIn=seconds)
+    url: str = client("s3").generate_presigned_url(
+        "get_object", Params={"Bucket": settings().media_bucket, "Key": key}, ExpiresIn=seconds
+    )
     return url
 
 
@@ -129,7 +146,9 @@ def _link_input(image: object, inline_bytes_max: int) -> object:
         return [_link_input(item, inline_bytes_max) for item in image]
     if str(image).startswith("https://"):
         return image
-    return _inline(str(image), inline_bytes_max) or link(str(image), seconds=settings().link_seconds)
+    return _inline(str(image), inline_bytes_max) or link(
+        str(image), seconds=settings().link_seconds
+    )
 
 
 def _inline(key: str, bytes_max: int) -> str | None:

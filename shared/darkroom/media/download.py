@@ -14,7 +14,12 @@ import requests
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.urls import is_delivery_url
-from darkroom.http_guard import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, AddressRefused, guarded_session
+from darkroom.http_guard import (
+    CONNECT_TIMEOUT_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    AddressRefused,
+    guarded_session,
+)
 from darkroom.settings import settings
 
 _CHUNK_BYTES = 1 << 16
@@ -32,7 +37,12 @@ def fetch_output(url: str) -> IO[bytes]:
     if not is_delivery_url(url, settings().delivery_hosts, settings().private_hosts):
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
     try:
-        with _session().get(url, stream=True, allow_redirects=False, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)) as response:
+        with _session().get(
+            url,
+            stream=True,
+            allow_redirects=False,
+            timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+        ) as response:
             if response.status_code in _GONE:
                 raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE))
             if response.status_code != HTTPStatus.OK:

@@ -15,7 +15,11 @@ from darkroom.domain.outputs import OutputFile, Thumbnail
 THUMBNAIL_SIZE = (200, 200)
 _THUMBNAIL_QUALITY = 80
 _PLACEHOLDER_SIZE = (16, 16)
-_FORMATS = {"PNG": ("image/png", "png"), "JPEG": ("image/jpeg", "jpg"), "WEBP": ("image/webp", "webp")}
+_FORMATS = {
+    "PNG": ("image/png", "png"),
+    "JPEG": ("image/jpeg", "jpg"),
+    "WEBP": ("image/webp", "webp"),
+}
 
 
 def probe(file: IO[bytes]) -> OutputFile:

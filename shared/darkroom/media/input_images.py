@@ -39,7 +39,9 @@ def fit(body: bytes) -> tuple[FittedImage, bytes]:
 
 def _check_size(image: Image.Image) -> None:
     if image.width * image.height > settings().image_pixels_max:
-        raise UnusableImage(f"The image has {image.width} × {image.height} pixels; at most {settings().image_pixels_max} are taken.")
+        raise UnusableImage(
+            f"The image has {image.width} × {image.height} pixels; at most {settings().image_pixels_max} are taken."
+        )
 
 
 def _fit_image(image: Image.Image) -> Image.Image:
@@ -54,7 +56,9 @@ def _fit_image(image: Image.Image) -> Image.Image:
         upright = upright.convert("RGB")
     # A mask of two values has no others between them.
     has_two_values = upright.mode == "L" and upright.getcolors(_TWO) is not None
-    upright.thumbnail((side, side), Image.Resampling.NEAREST if has_two_values else Image.Resampling.LANCZOS)
+    upright.thumbnail(
+        (side, side), Image.Resampling.NEAREST if has_two_values else Image.Resampling.LANCZOS
+    )
     return upright
 
 
@@ -80,7 +84,9 @@ def _in_srgb(image: Image.Image) -> Image.Image:
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile:
         try:
-            converted = ImageCms.profileToProfile(image, BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
+            converted = ImageCms.profileToProfile(
+                image, BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
         except (ImageCms.PyCMSError, OSError, ValueError):
             # A profile that is broken or of other channels says nothing of this image's colours.
             converted = None
@@ -91,7 +97,9 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _is_grey(image: Image.Image) -> bool:
     red, green, blue = image.split()
-    return not (ImageChops.difference(red, green).getbbox() or ImageChops.difference(green, blue).getbbox())
+    return not (
+        ImageChops.difference(red, green).getbbox() or ImageChops.difference(green, blue).getbbox()
+    )
 
 
 def _encode(image: Image.Image) -> tuple[FittedImage, bytes]:

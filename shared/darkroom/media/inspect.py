@@ -35,7 +35,11 @@ def thumbnail(file: IO[bytes]) -> Thumbnail:
     pixels_max = settings().image_pixels_max
     try:
         videos = _videos(file)
-        return images.thumbnail_of(videos.poster(file, pixels_max=pixels_max)) if videos else images.thumbnail(file, pixels_max=pixels_max)
+        return (
+            images.thumbnail_of(videos.poster(file, pixels_max=pixels_max))
+            if videos
+            else images.thumbnail(file, pixels_max=pixels_max)
+        )
     except Exception as error:
         raise NoThumbnail(f"{type(error).__name__}: {error}") from error
 

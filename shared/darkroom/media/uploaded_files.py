@@ -31,20 +31,33 @@ def sign_form(upload: Upload, content_type: str) -> dict[str, Any]:
 def read_original(upload: Upload) -> bytes | None:
     """Read what the user sent; None: nothing has arrived. Raises InvalidRequest when it has more bytes than were announced."""
     try:
-        found = client("s3", bulky=True).get_object(Bucket=settings().media_bucket, Key=upload.original_key)
+        found = client("s3", bulky=True).get_object(
+            Bucket=settings().media_bucket, Key=upload.original_key
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchKey":
             raise
         return None
     if found["ContentLength"] > upload.bytes_max:
-        raise InvalidRequest([FieldError("upload_id", f"Has more than the {upload.bytes_max} bytes that were announced.")])
+        raise InvalidRequest(
+            [
+                FieldError(
+                    "upload_id", f"Has more than the {upload.bytes_max} bytes that were announced."
+                )
+            ]
+        )
     body: bytes = found["Body"].read()
     return body
 
 
 def put_input(upload: Upload, image: FittedImage, body: bytes) -> None:
     """Store the input that was made of an upload. Storing it again is storing it once."""
-    client("s3", bulky=True).put_object(Bucket=settings().media_bucket, Key=upload.key(image), Body=body, ContentType=image.content_type)
+    client("s3", bulky=True).put_object(
+        Bucket=settings().media_bucket,
+        Key=upload.key(image),
+        Body=body,
+        ContentType=image.content_type,
+    )
 
 
 def delete_original(upload: Upload) -> None:

@@ -33,7 +33,9 @@ def probe(file: IO[bytes], *, pixels_max: int) -> OutputFile:
         with av.open(file, "r", format=name) as container:
             stream = _stream(container, pixels_max)
             frame = next(container.decode(stream))
-            width, height = (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
+            width, height = (
+                (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
+            )
             return OutputFile(content_type, extension, width, height, _seconds(container, stream))
     except Exception as error:
         # FFmpeg raises nearly anything for a file that was made to break it.

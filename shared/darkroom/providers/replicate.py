@@ -16,9 +16,20 @@ import replicate
 from replicate.types import Prediction as ReplicatePrediction
 
 from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
-from darkroom.domain.errors import GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import (
+    GenerationFailed,
+    LookupUnsupported,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.domain.failures import Failure, FailureCode, failure
-from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus, is_final_at_replicate, links_in
+from darkroom.domain.predictions import (
+    Prediction,
+    PredictionRequest,
+    PredictionStatus,
+    is_final_at_replicate,
+    links_in,
+)
 from darkroom.observability import Metric, count, logger
 from darkroom.settings import settings
 
@@ -43,7 +54,11 @@ _OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus
 
 def create(request: PredictionRequest) -> Prediction:
     """Create a prediction; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one."""
-    webhook: dict[str, Any] = {"webhook": request.webhook_url, "webhook_events_filter": ["start", "completed"]} if request.webhook_url else {}
+    webhook: dict[str, Any] = (
+        {"webhook": request.webhook_url, "webhook_events_filter": ["start", "completed"]}
+        if request.webhook_url
+        else {}
+    )
     try:
         return _to_prediction(
             _call(
@@ -62,7 +77,9 @@ def create(request: PredictionRequest) -> Prediction:
 def get(prediction_id: str) -> Prediction:
     """Ask how a prediction is doing. A 404 right after a create means 'not yet', so it is no answer."""
     with _as_unavailable():
-        return _to_prediction(_call(lambda client: client.predictions.get(prediction_id=prediction_id)))
+        return _to_prediction(
+            _call(lambda client: client.predictions.get(prediction_id=prediction_id))
+        )
 
 
 def cancel(prediction_id: str) -> None:
@@ -76,8 +93,22 @@ def find(request: PredictionRequest) -> Prediction | None:
     if request.webhook_url is None:
         raise LookupUnsupported
     with _as_unavailable():
-        listed = _call(lambda client: list(islice(client.predictions.list(created_after=request.created_after), _LOOKED_THROUGH_MAX)))
-    return next((_to_prediction(prediction) for prediction in listed if getattr(prediction, "webhook", None) == request.webhook_url), None)
+        listed = _call(
+            lambda client: list(
+                islice(
+                    client.predictions.list(created_after=request.created_after),
+                    _LOOKED_THROUGH_MAX,
+                )
+            )
+        )
+    return next(
+        (
+            _to_prediction(prediction)
+            for prediction in listed
+            if getattr(prediction, "webhook", None) == request.webhook_url
+        ),
+        None,
+    )
 
 
 def _to_prediction(prediction: ReplicatePrediction) -> Prediction:
@@ -87,24 +118,46 @@ def _to_prediction(prediction: ReplicatePrediction) -> Prediction:
         return Prediction(prediction.id, PredictionStatus.RUNNING, webhook_url=webhook_url)
     outputs = tuple(links_in(getattr(prediction, "output", None)))
     if status == "succeeded" and outputs:
-        return Prediction(prediction.id, PredictionStatus.SUCCEEDED, outputs, webhook_url=webhook_url)
+        return Prediction(
+            prediction.id, PredictionStatus.SUCCEEDED, outputs, webhook_url=webhook_url
+        )
     failed = _failure_of(prediction, status)
-    interrupted = failed.code is FailureCode.PREDICTION_FAILED and _INTERRUPTED.search(str(getattr(prediction, "error", ""))) is not None
-    return Prediction(prediction.id, PredictionStatus.FAILED, failure=failed, webhook_url=webhook_url, retryable=interrupted)
+    interrupted = (
+        failed.code is FailureCode.PREDICTION_FAILED
+        and _INTERRUPTED.search(str(getattr(prediction, "error", ""))) is not None
+    )
+    return Prediction(
+        prediction.id,
+        PredictionStatus.FAILED,
+        failure=failed,
+        webhook_url=webhook_url,
+        retryable=interrupted,
+    )
 
 
 def _failure_of(prediction: ReplicatePrediction, status: str) -> Failure:
     if status == "succeeded":
-        return failure(FailureCode.OUTPUT_UNAVAILABLE if getattr(prediction, "data_removed", False) else FailureCode.NO_OUTPUT)
+        return failure(
+            FailureCode.OUTPUT_UNAVAILABLE
+            if getattr(prediction, "data_removed", False)
+            else FailureCode.NO_OUTPUT
+        )
     if status in ("canceled", "aborted"):
-        return failure(FailureCode.DEADLINE_EXCEEDED if status == "aborted" or _reached_deadline(prediction) else FailureCode.PREDICTION_FAILED)
+        return failure(
+            FailureCode.DEADLINE_EXCEEDED
+            if status == "aborted" or _reached_deadline(prediction)
+            else FailureCode.PREDICTION_FAILED
+        )
     error = str(getattr(prediction, "error", ""))
     logger.info("prediction failed", prediction_id=prediction.id, provider_error=error[:500])
     return failure(FailureCode.REFUSED if _REFUSED.search(error) else FailureCode.PREDICTION_FAILED)
 
 
 def _reached_deadline(prediction: ReplicatePrediction) -> bool:
-    deadline, completed_at = getattr(prediction, "deadline", None), getattr(prediction, "completed_at", None)
+    deadline, completed_at = (
+        getattr(prediction, "deadline", None),
+        getattr(prediction, "completed_at", None),
+    )
     return deadline is not None and (completed_at is None or completed_at >= deadline)
 
 
@@ -125,7 +178,9 @@ def _call[Result](call: Callable[[replicate.Client], Result]) -> Result:
             count(Metric.PROVIDER_ACCOUNT_REFUSED)
         raise
     except replicate.APIConnectionError as error:
-        if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        if isinstance(
+            error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
+        ):
             raise ProviderBusy(_UNREACHABLE_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__) from error
 
@@ -145,7 +200,10 @@ def _refusal(error: replicate.APIStatusError) -> Exception:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         # By its meaning (RFC 9110) the request was not handled, so what it may have made shows up soon or never.
         return ProviderUnavailable(str(status), unknown_seconds=_UNHANDLED_SECONDS)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT):
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+    ):
         return ProviderUnavailable(str(status))
     if status in _OUR_ACCOUNT:
         return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
@@ -156,7 +214,9 @@ def _invalid_input_message(body: object) -> str | None:
     fields = body.get("invalid_fields") if isinstance(body, dict) else None
     if not isinstance(fields, list):
         return None
-    described = "; ".join(str(field.get("description", "")) for field in fields if isinstance(field, dict))
+    described = "; ".join(
+        str(field.get("description", "")) for field in fields if isinstance(field, dict)
+    )
     return f"The model did not accept these parameters: {described[:500]}." if described else None
 
 
@@ -164,7 +224,11 @@ def _retry_after_seconds(error: replicate.RateLimitError) -> float:
     """Read how long to wait from the header, else from `retry_after`, else from the words 'resets in ~Ns'."""
     body = error.body if isinstance(error.body, dict) else {}
     words = _RESETS_IN.search(str(body.get("detail", "")))
-    for hint in (error.response.headers.get("retry-after"), body.get("retry_after"), words and words[1]):
+    for hint in (
+        error.response.headers.get("retry-after"),
+        body.get("retry_after"),
+        words and words[1],
+    ):
         try:
             seconds = float(str(hint))
         except ValueError:

@@ -11,7 +11,12 @@ import httpx
 import runwayml
 
 from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
-from darkroom.domain.errors import GenerationFailed, LookupUnsupported, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import (
+    GenerationFailed,
+    LookupUnsupported,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
 from darkroom.observability import Metric, count, logger
@@ -53,7 +58,9 @@ def get(prediction_id: str) -> Prediction:
 
     Its document is read as it came: the SDK's own type for a status loses names when a member of it is missing.
     """
-    response = _call_about_task(lambda client: client.tasks.with_raw_response.retrieve(prediction_id))
+    response = _call_about_task(
+        lambda client: client.tasks.with_raw_response.retrieve(prediction_id)
+    )
     try:
         return _to_prediction(prediction_id, response.http_response.json())
     except ValueError as error:
@@ -80,16 +87,33 @@ def _resource(client: runwayml.RunwayML, does: str) -> Any:  # noqa: ANN401 (eac
 
 def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
     match task.get("status"):
-        case "SUCCEEDED" if links := tuple(link for link in task.get("output") or () if isinstance(link, str)):
+        case "SUCCEEDED" if links := tuple(
+            link for link in task.get("output") or () if isinstance(link, str)
+        ):
             return Prediction(prediction_id, PredictionStatus.SUCCEEDED, links)
         case "SUCCEEDED":
-            return Prediction(prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.NO_OUTPUT))
+            return Prediction(
+                prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.NO_OUTPUT)
+            )
         case "FAILED":
             code = task.get("failureCode")
-            logger.info("prediction failed", prediction_id=prediction_id, provider_error=f"{code}: {task.get('failure')}"[:500])
-            return Prediction(prediction_id, PredictionStatus.FAILED, failure=_failure_of(code), retryable=code in _TRANSIENT_FAILURES)
+            logger.info(
+                "prediction failed",
+                prediction_id=prediction_id,
+                provider_error=f"{code}: {task.get('failure')}"[:500],
+            )
+            return Prediction(
+                prediction_id,
+                PredictionStatus.FAILED,
+                failure=_failure_of(code),
+                retryable=code in _TRANSIENT_FAILURES,
+            )
         case "CANCELLED":
-            return Prediction(prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.PREDICTION_FAILED))
+            return Prediction(
+                prediction_id,
+                PredictionStatus.FAILED,
+                failure=failure(FailureCode.PREDICTION_FAILED),
+            )
         case _:
             # Pending, running, or throttled: waiting for its turn there.
             return Prediction(prediction_id, PredictionStatus.RUNNING)
@@ -100,7 +124,9 @@ def _failure_of(code: str | None) -> Failure:
     if "SAFETY" in parts:
         return failure(FailureCode.REFUSED)
     if parts[0] == "ASSET":
-        return failure(FailureCode.INVALID_INPUT, "The model could not use the image that it was given.")
+        return failure(
+            FailureCode.INVALID_INPUT, "The model could not use the image that it was given."
+        )
     return failure(FailureCode.PREDICTION_FAILED)
 
 
@@ -122,7 +148,9 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (wha
             count(Metric.PROVIDER_ACCOUNT_REFUSED)
         raise
     except runwayml.APIConnectionError as error:
-        if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        if isinstance(
+            error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
+        ):
             raise ProviderBusy(_UNREACHABLE_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__) from error
 
@@ -137,7 +165,10 @@ def _call_about_task(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: 
 
 def _refusal(error: runwayml.APIStatusError) -> Exception:
     """Sort why nothing was created, or why that is not known."""
-    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status_code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT):
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status_code in (
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+    ):
         return ProviderUnavailable(str(error.status_code))
     if error.status_code in _OUR_ACCOUNT or _lacks_credits(error):
         return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))

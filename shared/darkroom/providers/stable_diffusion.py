@@ -47,7 +47,9 @@ def get(prediction_id: str) -> Prediction:
     keys = tuple(_key(prefix, number) for number in range(int(count)))
     if set(keys) <= set(bucket.keys_under(prefix)):
         return Prediction(prediction_id, PredictionStatus.SUCCEEDED, keys)
-    return Prediction(prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.OUTPUT_UNAVAILABLE))
+    return Prediction(
+        prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.OUTPUT_UNAVAILABLE)
+    )
 
 
 def cancel(prediction_id: str) -> None:
@@ -96,9 +98,13 @@ def _refusal(response: requests.Response) -> Exception:
         logger.error("the provider refuses our own account", status=response.status_code)
         count(Metric.PROVIDER_ACCOUNT_REFUSED)
         return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
-    logger.info("prediction failed", status=response.status_code, provider_error=response.text[:500])
+    logger.info(
+        "prediction failed", status=response.status_code, provider_error=response.text[:500]
+    )
     is_input = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    return GenerationFailed(failure(FailureCode.INVALID_INPUT if is_input else FailureCode.PREDICTION_FAILED))
+    return GenerationFailed(
+        failure(FailureCode.INVALID_INPUT if is_input else FailureCode.PREDICTION_FAILED)
+    )
 
 
 def _images(document: dict[str, Any]) -> list[bytes]:
@@ -121,7 +127,11 @@ def _key(key_prefix: str, number: int) -> str:
 
 def _login() -> tuple[str, str] | None:
     """Give user and password of `--api-auth`; None where none has been put in."""
-    values = secret_values(settings().stable_diffusion_login_secret) if settings().stable_diffusion_login_secret else ()
+    values = (
+        secret_values(settings().stable_diffusion_login_secret)
+        if settings().stable_diffusion_login_secret
+        else ()
+    )
     if not values:
         return None
     user, _, password = values[0].partition(":")

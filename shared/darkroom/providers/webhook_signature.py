@@ -11,7 +11,9 @@ from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_va
 from darkroom.domain.errors import WebhookRejected, WebhookSecretMissing
 
 
-def verify(secret_id: str, headers: Mapping[str, str], body: bytes, *, age_seconds_max: int) -> None:
+def verify(
+    secret_id: str, headers: Mapping[str, str], body: bytes, *, age_seconds_max: int
+) -> None:
     """Accept a body that is signed with the current or the previous secret, and not older than this.
 
     Raises WebhookRejected, and WebhookSecretMissing while there is no secret to check with. The library refuses more than 300 seconds

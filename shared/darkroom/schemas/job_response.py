@@ -20,7 +20,9 @@ type Link = Callable[[str], str]
 def job_response(job: Job, *, now: datetime) -> JobResponse:
     """Show a job, with links that are good from now on."""
     seconds = settings().link_seconds
-    return build_job_response(job, link=lambda key: bucket.link(key, seconds=seconds), link_seconds=seconds, now=now)
+    return build_job_response(
+        job, link=lambda key: bucket.link(key, seconds=seconds), link_seconds=seconds, now=now
+    )
 
 
 def etag_of(job: Job, *, now: datetime) -> str:
@@ -52,9 +54,19 @@ def build_job_response(job: Job, *, link: Link, link_seconds: int, now: datetime
             "category": job.template.category,
         },
         "parameters": dict(job.parameters),
-        "credits": {"quoted": job.quoted, "held": job.held, "charged": job.charged, "refunded": job.refunded},
-        "outputs": [_output_response(output, link) for output in sorted(job.outputs, key=lambda output: output.number)],
-        "links_expire_at": time_text(now + timedelta(seconds=link_seconds)) if job.outputs else None,
+        "credits": {
+            "quoted": job.quoted,
+            "held": job.held,
+            "charged": job.charged,
+            "refunded": job.refunded,
+        },
+        "outputs": [
+            _output_response(output, link)
+            for output in sorted(job.outputs, key=lambda output: output.number)
+        ],
+        "links_expire_at": time_text(now + timedelta(seconds=link_seconds))
+        if job.outputs
+        else None,
         "error": _error_response(job),
         "metadata": dict(job.metadata),
         "deadline_at": time_text(job.deadline_at),
@@ -84,7 +96,11 @@ def _output_response(output: Output, link: Link) -> OutputResponse:
 def _error_response(job: Job) -> JobErrorResponse | None:
     if not job.status.is_final or job.failure is None:
         return None
-    return {"code": job.failure.code, "message": job.failure.message, "retryable": job.failure.retryable}
+    return {
+        "code": job.failure.code,
+        "message": job.failure.message,
+        "retryable": job.failure.retryable,
+    }
 
 
 def _processing_seconds(job: Job) -> float | None:

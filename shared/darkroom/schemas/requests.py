@@ -25,7 +25,9 @@ from darkroom.settings import settings
 
 def _digits(text: object) -> object:
     """Refuse what Python takes for a number and nobody else does: `+5`, ` 5`, `05`, `5_0`, digits of other scripts."""
-    if isinstance(text, str) and not (text.isascii() and text.isdigit() and (text == "0" or text[0] != "0")):
+    if isinstance(text, str) and not (
+        text.isascii() and text.isdigit() and (text == "0" or text[0] != "0")
+    ):
         raise ValueError("must be a number, in digits")
     return text
 
@@ -65,7 +67,9 @@ def _tag(members: Mapping[str, object]) -> str:
     return "new" if members["rerun_of"] is None else "rerun"
 
 
-_KINDS: TypeAdapter[NewJob | Rerun] = TypeAdapter(Annotated[Annotated[NewJob, Tag("new")] | Annotated[Rerun, Tag("rerun")], Discriminator(_tag)])
+_KINDS: TypeAdapter[NewJob | Rerun] = TypeAdapter(
+    Annotated[Annotated[NewJob, Tag("new")] | Annotated[Rerun, Tag("rerun")], Discriminator(_tag)]
+)
 
 
 class JobRequest(BaseModel):
@@ -75,7 +79,14 @@ class JobRequest(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
-        json_schema_extra={"examples": [{"template": "flux-schnell", "parameters": {"prompt": "a lighthouse at dawn", "num_outputs": 2}}]},
+        json_schema_extra={
+            "examples": [
+                {
+                    "template": "flux-schnell",
+                    "parameters": {"prompt": "a lighthouse at dawn", "num_outputs": 2},
+                }
+            ]
+        },
     )
 
     template: Name | None = None
@@ -88,10 +99,22 @@ class JobRequest(BaseModel):
     def kind(self) -> NewJob | Rerun:
         """Tell a new job from a rerun. Raises InvalidRequest for a request that is neither, or both."""
         try:
-            return _KINDS.validate_python({"template": self.template, "parameters": self.parameters, "rerun_of": self.rerun_of})
+            return _KINDS.validate_python(
+                {
+                    "template": self.template,
+                    "parameters": self.parameters,
+                    "rerun_of": self.rerun_of,
+                }
+            )
         except ValidationError as error:
-            message = "Is required, unless rerun_of names a job to run again." if self.rerun_of is None else "Must not be given together with rerun_of."
-            raise InvalidRequest([FieldError(str(found["loc"][-1]), message) for found in error.errors()]) from None
+            message = (
+                "Is required, unless rerun_of names a job to run again."
+                if self.rerun_of is None
+                else "Must not be given together with rerun_of."
+            )
+            raise InvalidRequest(
+                [FieldError(str(found["loc"][-1]), message) for found in error.errors()]
+            ) from None
 
     @field_validator("metadata")
     @classmethod
@@ -140,7 +163,11 @@ class GrantRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    amount: Whole = Field(ge=-settings().grant_credits_max, le=settings().grant_credits_max, json_schema_extra={"not": {"const": 0}})
+    amount: Whole = Field(
+        ge=-settings().grant_credits_max,
+        le=settings().grant_credits_max,
+        json_schema_extra={"not": {"const": 0}},
+    )
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     reference: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 

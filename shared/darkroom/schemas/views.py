@@ -49,7 +49,10 @@ def entry_response(entry: Entry) -> EntryResponse:
 
 def entry_page_response(page: Page[Entry]) -> EntryPageResponse:
     """Show a page of ledger entries."""
-    return {"entries": [entry_response(entry) for entry in page.items], "next_cursor": page.next_cursor}
+    return {
+        "entries": [entry_response(entry) for entry in page.items],
+        "next_cursor": page.next_cursor,
+    }
 
 
 def upload_response(upload: Upload) -> UploadResponse:
@@ -85,4 +88,8 @@ def time_text(time: datetime) -> Time: ...
 def time_text(time: datetime | None) -> Time | None: ...
 def time_text(time: datetime | None) -> Time | None:
     """Write a time as ISO 8601 in UTC, to the millisecond."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if time else None
+    return (
+        time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if time
+        else None
+    )

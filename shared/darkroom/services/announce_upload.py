@@ -11,7 +11,9 @@ from darkroom.media import uploaded_files
 from darkroom.storage import uploads
 
 
-def announce(account: AccountId, content_type: str, *, bytes_max: int, now: datetime) -> tuple[Upload, dict[str, Any]]:
+def announce(
+    account: AccountId, content_type: str, *, bytes_max: int, now: datetime
+) -> tuple[Upload, dict[str, Any]]:
     """Record a new upload, and return it with the signed form (`url` and `fields`)."""
     upload = uploads.create(account, bytes_max=bytes_max, now=now)
     return upload, uploaded_files.sign_form(upload, content_type)

@@ -40,7 +40,11 @@ def audit(pk: str, *, now: datetime) -> Audit:
         time.sleep(_PAUSE_SECONDS)
         records = read_account(pk)
         seen = {(mismatch.what, mismatch.concerns) for mismatch in found}
-        found = [mismatch for mismatch in mismatches(records, now=now) if (mismatch.what, mismatch.concerns) in seen]
+        found = [
+            mismatch
+            for mismatch in mismatches(records, now=now)
+            if (mismatch.what, mismatch.concerns) in seen
+        ]
     return Audit(records, tuple(found))
 
 
@@ -62,7 +66,12 @@ def audit_accounts(remaining_milliseconds: Callable[[], int]) -> None:
         count(Metric.LEDGER_MISMATCHES, progress.mismatches_known)
         count(Metric.AUDITS_FAILED, progress.failed_known)
     count(Metric.ACCOUNTS_AUDITED, audited_count)
-    logger.info("accounts audited", accounts=audited_count, mismatches=progress.mismatches_known, finished=progress.after is None)
+    logger.info(
+        "accounts audited",
+        accounts=audited_count,
+        mismatches=progress.mismatches_known,
+        finished=progress.after is None,
+    )
 
 
 def _audit_and_log(pk: str) -> int | None:

@@ -17,7 +17,12 @@ from darkroom.domain.accounts import AccountId, new_callback_secret
 from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.jobs import Job
 from darkroom.domain.urls import is_safe_url
-from darkroom.http_guard import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, AddressRefused, guarded_session
+from darkroom.http_guard import (
+    CONNECT_TIMEOUT_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    AddressRefused,
+    guarded_session,
+)
 from darkroom.observability import logger
 from darkroom.schemas.job_response import job_response
 from darkroom.schemas.responses import DeliveryResponse, JobEventResponse, SecretResponse
@@ -48,7 +53,11 @@ class Secrets:
     @property
     def response(self) -> SecretResponse:
         """The secrets as their owner is shown them."""
-        return {"secret": self.current, "previous": self.previous, "previous_until": time_text(self.previous_until)}
+        return {
+            "secret": self.current,
+            "previous": self.previous,
+            "previous_until": time_text(self.previous_until),
+        }
 
 
 def secrets_of(account: AccountId, *, now: datetime) -> Secrets:
@@ -59,7 +68,10 @@ def secrets_of(account: AccountId, *, now: datetime) -> Secrets:
     except AccountRow.DoesNotExist:
         row.callback_secret = None
     if row.callback_secret is None:
-        update(row, [AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret())])
+        update(
+            row,
+            [AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret())],
+        )
     return _secrets(row, now)
 
 
@@ -72,7 +84,9 @@ def rotate(account: AccountId, *, now: datetime) -> Secrets:
         AccountRow.callback_secret.set(secret),
         AccountRow.callback_secret_rotated_at.set(now),
     ]
-    if not update(row, rotation, AccountRow.callback_secret.exists() & (AccountRow.callback_secret != secret)):
+    if not update(
+        row, rotation, AccountRow.callback_secret.exists() & (AccountRow.callback_secret != secret)
+    ):
         # There was none, or an earlier try did it and its answer was lost; another one would lose the secret from before.
         update(row, [AccountRow.callback_secret.set(AccountRow.callback_secret | secret)])
     return _secrets(row, now)
@@ -86,8 +100,14 @@ def send(job: Job, *, now: datetime) -> None:
     """
     if not job.callback_url or not is_safe_url(job.callback_url, settings().private_hosts):
         return
-    event: JobEventResponse = {"type": f"job.{job.status}", "timestamp": time_text(job.finished_at or now), "data": job_response(job, now=now)}
-    headers, body = _sign(f"{job.job_id}.{job.status}", event, secrets_of(job.account, now=now), now)
+    event: JobEventResponse = {
+        "type": f"job.{job.status}",
+        "timestamp": time_text(job.finished_at or now),
+        "data": job_response(job, now=now),
+    }
+    headers, body = _sign(
+        f"{job.job_id}.{job.status}", event, secrets_of(job.account, now=now), now
+    )
     try:
         status = _post(job.callback_url, headers, body)
     except AddressRefused as error:
@@ -105,7 +125,12 @@ def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryRespons
     """
     if not is_safe_url(url, settings().private_hosts):
         raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
-    headers, body = _sign(f"test.{uuid7()}", {"type": "callback.test", "timestamp": time_text(now), "data": {}}, secrets_of(account, now=now), now)
+    headers, body = _sign(
+        f"test.{uuid7()}",
+        {"type": "callback.test", "timestamp": time_text(now), "data": {}},
+        secrets_of(account, now=now),
+        now,
+    )
     found: list[int | AddressRefused] = []
 
     def try_it() -> None:
@@ -133,18 +158,28 @@ def _secrets(row: AccountRow, now: datetime) -> Secrets:
     current = str(row.callback_secret)
     if row.callback_secret_before is None or row.callback_secret_rotated_at is None:
         return Secrets(current)
-    until = row.callback_secret_rotated_at + timedelta(hours=settings().callback_secret_overlap_hours)
-    return Secrets(current, str(row.callback_secret_before), until) if now < until else Secrets(current)
+    until = row.callback_secret_rotated_at + timedelta(
+        hours=settings().callback_secret_overlap_hours
+    )
+    return (
+        Secrets(current, str(row.callback_secret_before), until)
+        if now < until
+        else Secrets(current)
+    )
 
 
-def _sign(message_id: str, event: object, secrets: Secrets, now: datetime) -> tuple[dict[str, str], bytes]:
+def _sign(
+    message_id: str, event: object, secrets: Secrets, now: datetime
+) -> tuple[dict[str, str], bytes]:
     """Write an event, and the headers that sign it with every secret (Standard Webhooks, spec, 'Signature scheme')."""
     body = json.dumps(event, ensure_ascii=False)
     headers = {
         "Content-Type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": " ".join(Webhook(secret).sign(message_id, now, body) for secret in secrets.all),
+        "webhook-signature": " ".join(
+            Webhook(secret).sign(message_id, now, body) for secret in secrets.all
+        ),
     }
     return headers, body.encode()
 
@@ -153,7 +188,9 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> int:
     """Call a URL, and give the status of its answer. Raises CallbackFailed without one, and AddressRefused for an address that is not public."""
     timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
     try:
-        with _session().post(url, data=body, headers=headers, allow_redirects=False, stream=True, timeout=timeouts) as response:
+        with _session().post(
+            url, data=body, headers=headers, allow_redirects=False, stream=True, timeout=timeouts
+        ) as response:
             return response.status_code
     except requests.exceptions.RequestException as error:
         raise CallbackFailed(type(error).__name__) from error

@@ -19,7 +19,9 @@ def cancel(account: AccountId, job_id: str, *, now: datetime) -> Job:
     Raises NotFound, and JobIsFinal. Recovery resumes the job when the workflow could not be resumed now.
     """
     job = jobs.read(account, job_id)
-    requested = jobs.request_cancel(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds), now=now)
+    requested = jobs.request_cancel(
+        job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds), now=now
+    )
     if requested is None:
         raise JobIsFinal(jobs.read(account, job_id).status)
     step_functions.resume_or_start(requested)

@@ -35,4 +35,6 @@ def _log_errors(prediction_id: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 (it ends at its deadline by itself, and nothing may stand between a user and a refund)
-        logger.warning("prediction not stopped", prediction_id=prediction_id, cause=type(error).__name__)
+        logger.warning(
+            "prediction not stopped", prediction_id=prediction_id, cause=type(error).__name__
+        )

@@ -31,7 +31,9 @@ def _fit(upload: Upload) -> Upload:
     try:
         image, fitted = input_images.fit(body)
     except input_images.UnusableImage as error:
-        raise InvalidRequest([FieldError("upload_id", f"{error} Announce a new upload and send another file.")]) from error
+        raise InvalidRequest(
+            [FieldError("upload_id", f"{error} Announce a new upload and send another file.")]
+        ) from error
     logger.info("upload prepared", upload_id=upload.upload_id, content_type=image.content_type)
     uploaded_files.put_input(upload, image, fitted)
     return uploads.record_image(upload, image)
@@ -41,5 +43,12 @@ def _read_completed(upload: Upload) -> Upload:
     """Read an upload again whose file is gone: the request that completes it deletes the file."""
     upload = uploads.read(upload.account, upload.upload_id, now=clock.now())
     if upload.image is None:
-        raise InvalidRequest([FieldError("upload_id", "Nothing has arrived yet. Send the file to the upload's url first, with its fields.")])
+        raise InvalidRequest(
+            [
+                FieldError(
+                    "upload_id",
+                    "Nothing has arrived yet. Send the file to the upload's url first, with its fields.",
+                )
+            ]
+        )
     return upload

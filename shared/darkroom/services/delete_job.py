@@ -25,21 +25,34 @@ def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
     """
     job = jobs.read(account, job_id)
     if not job.status.is_final:
-        raise JobIsOpen("The job has not ended. Cancel it, or wait for its end, and delete it then.")
-    mark = DeletedRow(partition(account), DELETED_PREFIX + job_id, check_queue=CheckQueue.ENDED, next_check_at=now + _PURGE_AFTER)
+        raise JobIsOpen(
+            "The job has not ended. Cancel it, or wait for its end, and delete it then."
+        )
+    mark = DeletedRow(
+        partition(account),
+        DELETED_PREFIX + job_id,
+        check_queue=CheckQueue.ENDED,
+        next_check_at=now + _PURGE_AFTER,
+    )
     try:
         transact(
             {
                 "job": Delete(key_of(account, job_id), jobs.MAY_BE_DELETED),
                 "mark": Put(mark, DeletedRow.pk.does_not_exist()),
-                "account": Update(AccountRow(partition(account)), [AccountRow.jobs_total.add(-1), AccountRow.revision.add(1)], None),
+                "account": Update(
+                    AccountRow(partition(account)),
+                    [AccountRow.jobs_total.add(-1), AccountRow.revision.add(1)],
+                    None,
+                ),
             }
         )
     except Refused as refused:
         # An existing mark means that an earlier try succeeded without an answer.
         if "mark" not in refused.rows:
             jobs.read(account, job_id)
-            raise JobIsOpen("The job has ended, and that is being announced. Delete it in a moment.") from refused
+            raise JobIsOpen(
+                "The job has ended, and that is being announced. Delete it in a moment."
+            ) from refused
     bucket.delete_all(account, job_id)
 
 
@@ -51,7 +64,9 @@ def purge_media(account: AccountId, job_id: str, *, next_check_at: datetime) -> 
         mark.delete()
 
 
-def delete_if_expired(account: AccountId, job_id: str, *, next_check_at: datetime, now: datetime) -> bool:
+def delete_if_expired(
+    account: AccountId, job_id: str, *, next_check_at: datetime, now: datetime
+) -> bool:
     """Delete a job whose retention is over. Returns whether it was deleted. If that fails, recovery tries again at `next_check_at`.
 
     When `retention_days` was raised after the job ended, the job is retained longer. A lower value applies to jobs that end later.

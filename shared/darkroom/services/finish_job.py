@@ -29,7 +29,9 @@ def finish(account: AccountId, job_id: str, *, reason: Failure | None = None, no
     return job
 
 
-def finish_step(account: AccountId, job_id: str, *, error_name: str | None = None, now: datetime) -> Job | None:
+def finish_step(
+    account: AccountId, job_id: str, *, error_name: str | None = None, now: datetime
+) -> Job | None:
     """Finish the job for a workflow state, and log and count how it ended. None: it ended before, and was deleted.
 
     `error_name` is the error that ended the step before, such as `GenerationFailed` or `Sandbox.Timedout`.
@@ -41,6 +43,13 @@ def finish_step(account: AccountId, job_id: str, *, error_name: str | None = Non
         logger.info("job ended and was deleted before", job_id=job_id)
         return None
     fields: dict[str, Any] = {"cause": error_name} if error_name else {}
-    logger.info("job ended", job_id=job_id, status=job.status, charged=job.charged, refunded=job.refunded, **fields)
+    logger.info(
+        "job ended",
+        job_id=job_id,
+        status=job.status,
+        charged=job.charged,
+        refunded=job.refunded,
+        **fields,
+    )
     count(Metric(f"Jobs{job.status.title()}"))
     return job

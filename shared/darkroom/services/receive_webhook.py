@@ -42,7 +42,12 @@ def receive_webhook(reference_text: str | None, headers: Mapping[str, str], body
 
     Raises WebhookRejected, WebhookSecretMissing, NotFound for a job that does not exist, and InvalidRequest for a body that is no prediction.
     """
-    webhook_signature.verify(settings().replicate_webhook_secret, headers, body, age_seconds_max=settings().webhook_age_seconds_max)
+    webhook_signature.verify(
+        settings().replicate_webhook_secret,
+        headers,
+        body,
+        age_seconds_max=settings().webhook_age_seconds_max,
+    )
     reference = _parse_reference(reference_text)
     job, attempt = _attempt_of(reference)
     payload = _parse_payload(body)
@@ -68,10 +73,18 @@ def _attempt_of(reference: Reference) -> tuple[Job, Attempt]:
 def _parse_payload(body: bytes) -> _Payload:
     try:
         document = json.loads(body)
-        prediction_id, status, webhook_url = document["id"], document["status"], document.get("webhook")
+        prediction_id, status, webhook_url = (
+            document["id"],
+            document["status"],
+            document.get("webhook"),
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         prediction_id = status = webhook_url = None
-    if not (isinstance(prediction_id, str) and is_prediction_id(prediction_id) and isinstance(status, str)):
+    if not (
+        isinstance(prediction_id, str)
+        and is_prediction_id(prediction_id)
+        and isinstance(status, str)
+    ):
         raise InvalidRequest([FieldError("body", "Must be a prediction with an id and a status.")])
     return _Payload(prediction_id, status, webhook_url if isinstance(webhook_url, str) else None)
 

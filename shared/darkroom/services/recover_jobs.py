@@ -92,7 +92,13 @@ def _act(job: Job, action: Action, now: datetime) -> None:
             step_functions.stop(job.job_id)
         case Action.END:
             ended = finish(job.account, job.job_id, now=now)
-            logger.warning("job ended by recovery", job_id=job.job_id, status=ended.status, charged=ended.charged, refunded=ended.refunded)
+            logger.warning(
+                "job ended by recovery",
+                job_id=job.job_id,
+                status=ended.status,
+                charged=ended.charged,
+                refunded=ended.refunded,
+            )
             count(Metric.JOBS_ENDED_BY_RECOVERY)
 
 

@@ -16,7 +16,14 @@ from urllib.parse import quote
 from darkroom import clock
 from darkroom.aws import step_functions
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import GenerationFailed, LookupUnsupported, NotFound, ProviderBusy, ProviderUnavailable, RetryLater
+from darkroom.domain.errors import (
+    GenerationFailed,
+    LookupUnsupported,
+    NotFound,
+    ProviderBusy,
+    ProviderUnavailable,
+    RetryLater,
+)
 from darkroom.domain.failures import failure
 from darkroom.domain.jobs import Attempt, Job
 from darkroom.domain.prediction_step import (
@@ -47,7 +54,9 @@ _CLOCK_SKEW = timedelta(minutes=1)
 _JITTER_FACTOR_MAX = 1.5
 
 
-def request_prediction(account: AccountId, job_id: str, *, task_token: str, state_entry: str) -> None:
+def request_prediction(
+    account: AccountId, job_id: str, *, task_token: str, state_entry: str
+) -> None:
     """Store the task token, then bring the job as far as it can be brought now.
 
     Raises RetryLater to have the workflow wait, and GenerationFailed to have it end the job. Returns when the workflow was resumed, or
@@ -56,7 +65,9 @@ def request_prediction(account: AccountId, job_id: str, *, task_token: str, stat
     now = clock.now()
     job = jobs.read(account, job_id)
     logger.append_keys(job_id=job_id)
-    current = jobs.store_task_token(job, task_token, state_entry, next_check_at=running_check_at(job, now))
+    current = jobs.store_task_token(
+        job, task_token, state_entry, next_check_at=running_check_at(job, now)
+    )
     if current is None:
         _leave(job, task_token)
         return
@@ -98,7 +109,13 @@ class _Step:
         """Do the next action. None: there is no further one in this invocation."""
         # Before the first observation nothing is known of the provider, and a canceled job never loads it.
         receives_webhooks = seen is not Event.ENTERED and self.receives_webhooks
-        action = next_action(self.job, seen, state_entry=self.state_entry, receives_webhooks=receives_webhooks, now=self.entered_at)
+        action = next_action(
+            self.job,
+            seen,
+            state_entry=self.state_entry,
+            receives_webhooks=receives_webhooks,
+            now=self.entered_at,
+        )
         match action:
             case Wait(seconds, has_jitter):
                 factor = random.uniform(1, _JITTER_FACTOR_MAX) if has_jitter else 1  # noqa: S311 (jitter is no secret)
@@ -138,7 +155,10 @@ class _Step:
         logger.warning("prediction interrupted, requesting one more", prediction_id=prediction_id)
         now = clock.now()
         jobs.record_finished(self.job, latest, now=now)
-        self.job = replace(self.job, attempts=(*earlier, replace(latest, prediction_id=prediction_id, finished_at=now)))
+        self.job = replace(
+            self.job,
+            attempts=(*earlier, replace(latest, prediction_id=prediction_id, finished_at=now)),
+        )
         return Event.ATTEMPT_CLOSED
 
     def _find(self) -> Observation:
@@ -153,7 +173,9 @@ class _Step:
         if not provider_queue.acquire(self.job, now=self.entered_at):
             jobs.record_waiting(self.job, now=self.entered_at)
             return Busy(provider_queue.enqueue(self.job, now=self.entered_at))
-        inline_bytes_max = max(self.provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max)
+        inline_bytes_max = max(
+            self.provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max
+        )
         model_input = bucket.link_inputs(self.job.model_input, inline_bytes_max=inline_bytes_max)
         attempt = self._record_attempt()
         if attempt is None:
@@ -164,9 +186,13 @@ class _Step:
             self._give_up_request(attempt)
             raise
         except ProviderUnavailable as error:
-            logger.warning("no response from the provider", cause=str(error), requests=attempt.requests_count)
+            logger.warning(
+                "no response from the provider", cause=str(error), requests=attempt.requests_count
+            )
             now = clock.now()
-            jobs.expire_lease(self.job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now)
+            jobs.expire_lease(
+                self.job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now
+            )
             return Event.CREATE_UNANSWERED
         return CreateResponse(self._record_prediction(attempt, created))
 
@@ -175,7 +201,9 @@ class _Step:
         now = clock.now()
         lease_until = now + timedelta(seconds=LEASE_SECONDS)
         if self.job.attempt and self.job.attempt.prediction_id is None:
-            return jobs.retry_attempt(self.job, self.job.attempt, self.state_entry, lease_until=lease_until, now=now)
+            return jobs.retry_attempt(
+                self.job, self.job.attempt, self.state_entry, lease_until=lease_until, now=now
+            )
         return jobs.begin_attempt(self.job, self.state_entry, lease_until=lease_until, now=now)
 
     def _give_up_request(self, attempt: Attempt) -> None:

@@ -8,7 +8,13 @@ from typing import IO
 
 from darkroom import clock
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import GenerationFailed, OutputUnavailable, ProviderBusy, ProviderUnavailable, RetryLater
+from darkroom.domain.errors import (
+    GenerationFailed,
+    OutputUnavailable,
+    ProviderBusy,
+    ProviderUnavailable,
+    RetryLater,
+)
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job, Output
 from darkroom.domain.outputs import Thumbnail
@@ -43,7 +49,9 @@ def store_output(account: AccountId, job_id: str) -> None:
         try:
             _store_all(job, prediction)
         except OutputUnavailable as error:
-            if job.storing_at and clock.now() >= job.storing_at + timedelta(seconds=STORING_SECONDS_MAX):
+            if job.storing_at and clock.now() >= job.storing_at + timedelta(
+                seconds=STORING_SECONDS_MAX
+            ):
                 raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE)) from error
             raise
 
@@ -117,7 +125,11 @@ def _store(job: Job, number: int, url: str) -> Output:
 
 def _open_output(job: Job, output: str) -> IO[bytes]:
     """Open an output: fetch it, unless the provider has put it into the bucket itself, where only what lies with the job is its own."""
-    return bucket.open_object(output) if output.startswith(bucket.prefix_of(job.account, job.job_id)) else fetch_output(output)
+    return (
+        bucket.open_object(output)
+        if output.startswith(bucket.prefix_of(job.account, job.job_id))
+        else fetch_output(output)
+    )
 
 
 def _store_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | None:

@@ -33,7 +33,9 @@ class Accepted:
     is_repeat: bool
 
 
-def submit(account: AccountId, request: JobRequest, *, key: IdempotencyKey | None, now: datetime) -> Accepted:
+def submit(
+    account: AccountId, request: JobRequest, *, key: IdempotencyKey | None, now: datetime
+) -> Accepted:
     """Hold the credits and accept the job. From then on it is durable, whether or not its start succeeds.
 
     Raises InvalidRequest, Paused, IdempotencyKeyReused, InsufficientCredits, TooManyJobs or RateLimited; then nothing was written.
@@ -49,13 +51,21 @@ def submit(account: AccountId, request: JobRequest, *, key: IdempotencyKey | Non
     job = accepted.job
     if job.status is JobStatus.PENDING:
         step_functions.try_start(job)
-    logger.info("job accepted", job_id=job.job_id, template=job.template.code, credits=job.quoted, repeated=accepted.is_repeat)
+    logger.info(
+        "job accepted",
+        job_id=job.job_id,
+        template=job.template.code,
+        credits=job.quoted,
+        repeated=accepted.is_repeat,
+    )
     return accepted
 
 
 def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
     """Make the job that a request asks for, with a new id, not written anywhere yet. Raises InvalidRequest naming what is wrong."""
-    if request.callback_url is not None and not is_safe_url(request.callback_url, settings().private_hosts):
+    if request.callback_url is not None and not is_safe_url(
+        request.callback_url, settings().private_hosts
+    ):
         raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
     code, given = _template_and_parameters(request.kind, account)
     try:
@@ -63,7 +73,9 @@ def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
     except NotFound:
         known = ", ".join(template.code for template in available_templates())
         field = "rerun_of" if request.rerun_of else "template"
-        raise InvalidRequest([FieldError(field, f"There is no template {code}. There are: {known}.")]) from None
+        raise InvalidRequest(
+            [FieldError(field, f"There is no template {code}. There are: {known}.")]
+        ) from None
     parameters, uploads_named = _check(template, given, account, now=now)
     return new_job(
         template,
@@ -78,15 +90,21 @@ def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
     )
 
 
-def price(template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime) -> int:
+def price(
+    template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime
+) -> int:
     """Tell what a job of these parameters would cost, in credits. Raises InvalidRequest where the job would be refused."""
     parameters, _ = _check(template, given, account, now=now)
     return template.cost(parameters, settings().prices)
 
 
-def _check(template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime) -> tuple[dict[str, Any], dict[str, str]]:
+def _check(
+    template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Check the parameters, and give with them the key of each upload that they name."""
-    parameters = check_parameters(template, given, prompt_characters_max=settings().prompt_characters_max)
+    parameters = check_parameters(
+        template, given, prompt_characters_max=settings().prompt_characters_max
+    )
     keys: dict[str, str] = {}
     missing: list[FieldError] = []
     for field, image in images_in(template, parameters).items():
@@ -95,13 +113,20 @@ def _check(template: Template, given: Mapping[str, Any], account: AccountId, *, 
         try:
             keys[image] = uploads.input_key(account, image, now=now)
         except NotFound:
-            missing.append(FieldError(field, "There is no such upload of yours, or it is not complete, or too old. Upload the image again."))
+            missing.append(
+                FieldError(
+                    field,
+                    "There is no such upload of yours, or it is not complete, or too old. Upload the image again.",
+                )
+            )
     if missing:
         raise InvalidRequest(missing)
     return parameters, keys
 
 
-def _template_and_parameters(request: NewJob | Rerun, account: AccountId) -> tuple[str, Mapping[str, Any]]:
+def _template_and_parameters(
+    request: NewJob | Rerun, account: AccountId
+) -> tuple[str, Mapping[str, Any]]:
     """Return the template's code and the parameters: those of the request, or those of the job that is to run again."""
     if isinstance(request, NewJob):
         return request.template, request.parameters
@@ -110,5 +135,11 @@ def _template_and_parameters(request: NewJob | Rerun, account: AccountId) -> tup
     except NotFound:
         raise InvalidRequest([FieldError("rerun_of", "There is no such job.")]) from None
     if not job.status.is_final:
-        raise InvalidRequest([FieldError("rerun_of", f"The job is {job.status}. Only a job that has ended can run again.")])
+        raise InvalidRequest(
+            [
+                FieldError(
+                    "rerun_of", f"The job is {job.status}. Only a job that has ended can run again."
+                )
+            ]
+        )
     return job.template.code, job.parameters

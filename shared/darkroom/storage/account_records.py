@@ -31,7 +31,11 @@ def accounts(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
     Every row counts, so a partition that has lost the row of its account is found by what is left of it. One that grows meanwhile may come twice.
     """
     start = {"pk": {"S": after[0]}, "sk": {"S": after[1]}} if after else None
-    rows = AccountRow.scan(AccountRow.pk.startswith(_ACCOUNT_PREFIX), attributes_to_get=["pk", "sk"], last_evaluated_key=start)
+    rows = AccountRow.scan(
+        AccountRow.pk.startswith(_ACCOUNT_PREFIX),
+        attributes_to_get=["pk", "sk"],
+        last_evaluated_key=start,
+    )
     for pk, of_account in groupby(rows, key=lambda row: row.pk):
         yield pk, (pk, max(row.sk for row in of_account))
 
@@ -58,7 +62,9 @@ def progress() -> Progress:
     except AuditRow.DoesNotExist:
         return Progress()
     counts = (row.mismatches, row.failed, row.mismatches_before, row.failed_before)
-    return Progress((row.after_pk, row.after_sk) if row.after_pk else None, *(int(count) for count in counts))
+    return Progress(
+        (row.after_pk, row.after_sk) if row.after_pk else None, *(int(count) for count in counts)
+    )
 
 
 def record_progress(made: Progress) -> None:
@@ -104,7 +110,10 @@ def _records(pk: str, items: Iterable[Item]) -> AccountRecords:
         balance=next(iter(rows["ACCOUNT"]), None),
         entries=tuple(rows["ENTRY"]),
         jobs=tuple(rows["JOB"]),
-        markers=(*rows["GRANT"], *(marker for account, marker in rows["WELCOME"] if account == name)),
+        markers=(
+            *rows["GRANT"],
+            *(marker for account, marker in rows["WELCOME"] if account == name),
+        ),
         deleted=frozenset(rows["DELETED"]),
         unreadable=tuple(unreadable),
     )
@@ -112,12 +121,16 @@ def _records(pk: str, items: Iterable[Item]) -> AccountRecords:
 
 def _grant_marker(item: Item) -> GrantMarker:
     row = GrantRow.from_raw_data(dict(item))
-    return GrantMarker(row.entry_sk.removeprefix(ENTRY_PREFIX), int(row.amount), row.sk.partition("#")[2])
+    return GrantMarker(
+        row.entry_sk.removeprefix(ENTRY_PREFIX), int(row.amount), row.sk.partition("#")[2]
+    )
 
 
 def _welcome_marker(item: Item) -> tuple[str, GrantMarker]:
     row = WelcomeRow.from_raw_data(dict(item))
-    return row.account, GrantMarker(row.entry_sk.removeprefix(ENTRY_PREFIX), int(row.amount), reference_hash=None)
+    return row.account, GrantMarker(
+        row.entry_sk.removeprefix(ENTRY_PREFIX), int(row.amount), reference_hash=None
+    )
 
 
 def _name_of(pk: str) -> str:

@@ -48,12 +48,18 @@ def request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
         body_hash=key.body_hash,
         expires_at=int(expires_at.timestamp()),
     )
-    return Put(row, RequestRow.pk.does_not_exist() | (RequestRow.expires_at <= int(now.timestamp())))
+    return Put(
+        row, RequestRow.pk.does_not_exist() | (RequestRow.expires_at <= int(now.timestamp()))
+    )
 
 
 def accepted_for(job: Job, key: IdempotencyKey, request: RawItem | None) -> tuple[Job, bool]:
     """Return the job that was accepted for the key. It is this very job when an earlier, unanswered try of the transaction wrote it."""
-    row = RequestRow.from_raw_data(dict(request)) if request else RequestRow.get(partition(job.account), _request_sk(key), consistent_read=True)
+    row = (
+        RequestRow.from_raw_data(dict(request))
+        if request
+        else RequestRow.get(partition(job.account), _request_sk(key), consistent_read=True)
+    )
     accepted = _job_of_request(job.account, row, key)
     return accepted, accepted.job_id != job.job_id
 

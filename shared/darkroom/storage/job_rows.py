@@ -6,7 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pynamodb.attributes import BooleanAttribute, JSONAttribute, ListAttribute, MapAttribute, NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
+from pynamodb.attributes import (
+    BooleanAttribute,
+    JSONAttribute,
+    ListAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+)
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from darkroom.domain.accounts import AccountId
@@ -163,9 +171,13 @@ def to_job(row: JobRow) -> Job:
     return Job(
         account=account_of(row.pk),
         job_id=row.sk.removeprefix(JOB_PREFIX),
-        template=TemplateVersion(row.template_code, int(row.template_version), row.template_name, row.category),
+        template=TemplateVersion(
+            row.template_code, int(row.template_version), row.template_name, row.category
+        ),
         parameters=row.parameters,
-        model_input=ModelInput(row.provider, row.model, row.input, int(row.outputs_count), tuple(row.images or ())),
+        model_input=ModelInput(
+            row.provider, row.model, row.input, int(row.outputs_count), tuple(row.images or ())
+        ),
         quoted=int(row.quoted),
         created_at=row.created_at,
         deadline_at=row.deadline_at,
@@ -183,7 +195,9 @@ def to_job(row: JobRow) -> Job:
         finished_at=row.finished_at,
         waiting_since=row.waiting_since,
         cancel_requested_at=row.cancel_requested_at,
-        failure=failure(FailureCode(row.failure_code), row.failure_message) if row.failure_code else None,
+        failure=failure(FailureCode(row.failure_code), row.failure_message)
+        if row.failure_code
+        else None,
         callback_url=row.callback_url,
         metadata=row.metadata,
         slot=row.slot,

@@ -21,7 +21,18 @@ from darkroom.domain.ids import is_id
 from darkroom.domain.jobs import ATTEMPTS_MAX, OPEN_STATUSES, Attempt, Job, JobStatus, Output
 from darkroom.domain.references import new_nonce
 from darkroom.settings import settings
-from darkroom.storage.job_rows import DELETED_PREFIX, JOB_PREFIX, CheckQueue, JobRow, account_of, attempt_map, key_of, output_map, partition, to_job
+from darkroom.storage.job_rows import (
+    DELETED_PREFIX,
+    JOB_PREFIX,
+    CheckQueue,
+    JobRow,
+    account_of,
+    attempt_map,
+    key_of,
+    output_map,
+    partition,
+    to_job,
+)
 from darkroom.storage.pagination import Page, read_page
 from darkroom.storage.transactions import update
 
@@ -50,20 +61,30 @@ def read(account: AccountId, job_id: str) -> Job:
         raise NotFound("job") from None
 
 
-def page(account: AccountId, *, limit: int, cursor: str | None, status: JobStatus | None) -> Page[Job]:
+def page(
+    account: AccountId, *, limit: int, cursor: str | None, status: JobStatus | None
+) -> Page[Job]:
     """List the jobs of an account, newest first. A page filtered by a status may be short."""
     only = JobRow.status == status.value if status else None
-    return read_page(JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only)
+    return read_page(
+        JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only
+    )
 
 
-def store_task_token(job: Job, token: str, state_entry: str, *, next_check_at: datetime) -> Job | None:
+def store_task_token(
+    job: Job, token: str, state_entry: str, *, next_check_at: datetime
+) -> Job | None:
     """Store the task token of this state entry. Returns the job as it is then, or None if a later entry has stored its token.
 
     A cancel requested before shows in the returned job. A cancel requested later finds the token.
     """
     return _update_returning(
         job,
-        [JobRow.task_token.set(token), JobRow.state_entry.set(state_entry), JobRow.next_check_at.set(next_check_at)],
+        [
+            JobRow.task_token.set(token),
+            JobRow.state_entry.set(state_entry),
+            JobRow.next_check_at.set(next_check_at),
+        ],
         IS_OPEN & (JobRow.state_entry.does_not_exist() | (JobRow.state_entry <= state_entry)),
     )
 
@@ -73,30 +94,56 @@ def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job |
 
     Recovery checks the job at `next_check_at`, in case the workflow was not resumed.
     """
-    actions: list[Action] = [JobRow.cancel_requested_at.set(now), JobRow.next_check_at.set(next_check_at)]
+    actions: list[Action] = [
+        JobRow.cancel_requested_at.set(now),
+        JobRow.next_check_at.set(next_check_at),
+    ]
     # A repeated request must not delay the check, or a user who repeats it would keep the job open.
-    if requested := _update_returning(job, actions, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
+    if requested := _update_returning(
+        job, actions, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()
+    ):
         return requested
     known = read(job.account, job.job_id)
     return None if known.status.is_final else known
 
 
-def begin_attempt(job: Job, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
+def begin_attempt(
+    job: Job, state_entry: str, *, lease_until: datetime, now: datetime
+) -> Attempt | None:
     """Record the next attempt before the provider is called. Returns None if another invocation recorded it, or ATTEMPTS_MAX is reached."""
     if len(job.attempts) >= ATTEMPTS_MAX:
         return None
-    attempt = Attempt(number=len(job.attempts) + 1, nonce=new_nonce(), state_entry=state_entry, requested_at=now, lease_until=lease_until)
+    attempt = Attempt(
+        number=len(job.attempts) + 1,
+        nonce=new_nonce(),
+        state_entry=state_entry,
+        requested_at=now,
+        lease_until=lease_until,
+    )
     added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
-    return attempt if _update(job, [added], IS_OPEN & (size(JobRow.attempts) == len(job.attempts))) else None
+    return (
+        attempt
+        if _update(job, [added], IS_OPEN & (size(JobRow.attempts) == len(job.attempts)))
+        else None
+    )
 
 
-def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime) -> Attempt | None:
+def retry_attempt(
+    job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime
+) -> Attempt | None:
     """Repeat an attempt that has no prediction, once its lease is over. Returns None if another invocation repeated it.
 
     The nonce stays, so a webhook of the earlier request is still recognized.
     """
     row = _attempt_row(attempt)
-    renewed = replace(attempt, state_entry=state_entry, requested_at=now, lease_until=lease_until, requests_count=attempt.requests_count + 1, abandoned=False)
+    renewed = replace(
+        attempt,
+        state_entry=state_entry,
+        requested_at=now,
+        lease_until=lease_until,
+        requests_count=attempt.requests_count + 1,
+        abandoned=False,
+    )
     taken = _update(
         job,
         [
@@ -106,7 +153,10 @@ def retry_attempt(job: Job, attempt: Attempt, state_entry: str, *, lease_until: 
             row.requests_count.set(renewed.requests_count),
             row.abandoned.set(False),
         ],
-        IS_OPEN & (row.requests_count == attempt.requests_count) & (row.lease_until <= now) & row.prediction_id.does_not_exist(),
+        IS_OPEN
+        & (row.requests_count == attempt.requests_count)
+        & (row.lease_until <= now)
+        & row.prediction_id.does_not_exist(),
     )
     return renewed if taken else None
 
@@ -116,8 +166,14 @@ def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     row = _attempt_row(attempt)
     return _update(
         job,
-        [row.abandoned.set(True), row.lease_until.set(now), JobRow.waiting_since.set(JobRow.waiting_since | now)],
-        IS_OPEN & (row.requests_count == attempt.requests_count) & row.prediction_id.does_not_exist(),
+        [
+            row.abandoned.set(True),
+            row.lease_until.set(now),
+            JobRow.waiting_since.set(JobRow.waiting_since | now),
+        ],
+        IS_OPEN
+        & (row.requests_count == attempt.requests_count)
+        & row.prediction_id.does_not_exist(),
     )
 
 
@@ -127,7 +183,9 @@ def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) 
     return _update(
         job,
         [row.lease_until.set(until), JobRow.waiting_since.set(JobRow.waiting_since | now)],
-        IS_OPEN & (row.requests_count == attempt.requests_count) & row.prediction_id.does_not_exist(),
+        IS_OPEN
+        & (row.requests_count == attempt.requests_count)
+        & row.prediction_id.does_not_exist(),
     )
 
 
@@ -154,12 +212,20 @@ def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: da
 def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     """Record when the attempt's prediction was first known to be finished."""
     row = _attempt_row(attempt)
-    return _update(job, [row.finished_at.set(now)], IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist())
+    return _update(
+        job,
+        [row.finished_at.set(now)],
+        IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist(),
+    )
 
 
 def record_storing(job: Job, *, now: datetime) -> bool:
     """Record that storing began, unless it did before or a cancel was requested. After this the job cannot be canceled."""
-    return _update(job, [JobRow.storing_at.set(now)], IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist())
+    return _update(
+        job,
+        [JobRow.storing_at.set(now)],
+        IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist(),
+    )
 
 
 def record_output(job: Job, output: Output) -> bool:
@@ -212,7 +278,9 @@ def schedule_expiry_check(account: AccountId, job_id: str, at: datetime) -> bool
 
 def due_checks(queue: CheckQueue, *, now: datetime, limit: int) -> Iterator[DueCheck]:
     """Yield up to `limit` due checks of a queue, the most overdue first. This is one query."""
-    for row in JobRow.next_check.query(queue, JobRow.next_check_at <= now, limit=limit, page_size=limit):
+    for row in JobRow.next_check.query(
+        queue, JobRow.next_check_at <= now, limit=limit, page_size=limit
+    ):
         prefix, _, job_id = row.sk.partition("#")
         yield DueCheck(account_of(row.pk), job_id, is_deleted=f"{prefix}#" == DELETED_PREFIX)
 

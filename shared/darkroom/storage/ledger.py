@@ -13,7 +13,14 @@ from pynamodb.expressions.update import Action
 from uuid6 import uuid7
 
 from darkroom.domain.accounts import AccountId, Balance, Entry, new_callback_secret
-from darkroom.domain.errors import FieldError, InsufficientCredits, InvalidRequest, RateLimited, RequestError, TooManyJobs
+from darkroom.domain.errors import (
+    FieldError,
+    InsufficientCredits,
+    InvalidRequest,
+    RateLimited,
+    RequestError,
+    TooManyJobs,
+)
 from darkroom.domain.failures import Failure
 from darkroom.domain.ids import key_part
 from darkroom.domain.jobs import Job, Resolution, resolution
@@ -42,7 +49,9 @@ def balance(account: AccountId) -> Balance:
 
 def entries(account: AccountId, *, limit: int, cursor: str | None) -> Page[Entry]:
     """List the entries of an account, newest first."""
-    return read_page(EntryRow, partition(account), ENTRY_PREFIX, to_entry, limit=limit, cursor=cursor)
+    return read_page(
+        EntryRow, partition(account), ENTRY_PREFIX, to_entry, limit=limit, cursor=cursor
+    )
 
 
 def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, bool]:
@@ -59,7 +68,9 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
         (_hold_entry(job, now), lambda _: (jobs.read(job.account, job.job_id), False)),
     ]
     if key:
-        parts.insert(0, (request_write(job, key, now), lambda request: accepted_for(job, key, request)))
+        parts.insert(
+            0, (request_write(job, key, now), lambda request: accepted_for(job, key, request))
+        )
     try:
         transact({str(number): write for number, (write, _) in enumerate(parts)})
     except Refused as refused:
@@ -73,7 +84,9 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
     return replace(job, held=job.quoted), False
 
 
-def resolve(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
+def resolve(
+    account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime
+) -> Job:
     """Resolve the hold of a job from its record, once, and return the job as it is then.
 
     A job that is already final is returned unchanged. Raises NotFound, and Refused when other writes to the job made every try fail.
@@ -94,23 +107,44 @@ def resolve(account: AccountId, job_id: str, *, reason: Failure | None = None, n
     return jobs.read(account, job_id)
 
 
-def grant(account: AccountId, amount: int, *, reason: str, reference: str, now: datetime) -> tuple[Entry, bool]:
+def grant(
+    account: AccountId, amount: int, *, reason: str, reference: str, now: datetime
+) -> tuple[Entry, bool]:
     """Give credits, or take back available ones with a negative amount; say whether it is a repeat of the same reference.
 
     Raises InvalidRequest when the reference was used for another amount, or when a correction would take more than is available.
     """
     kind = "grant" if amount > 0 else "correction"
-    entry = _entry_row(account, kind, now, granted=amount, available=amount, reference=reference, reason=reason)
-    marker = GrantRow(partition(account), f"GRANT#{sha256(reference.encode()).hexdigest()}", entry_sk=entry.sk, amount=amount)
-    account_update = Update(AccountRow(partition(account)), _grant_actions(amount), AccountRow.available >= -amount if amount < 0 else None)
+    entry = _entry_row(
+        account, kind, now, granted=amount, available=amount, reference=reference, reason=reason
+    )
+    marker = GrantRow(
+        partition(account),
+        f"GRANT#{sha256(reference.encode()).hexdigest()}",
+        entry_sk=entry.sk,
+        amount=amount,
+    )
+    account_update = Update(
+        AccountRow(partition(account)),
+        _grant_actions(amount),
+        AccountRow.available >= -amount if amount < 0 else None,
+    )
     try:
-        transact({"account": account_update, "marker": Put(marker, GrantRow.pk.does_not_exist()), "entry": _put_entry(entry)})
+        transact(
+            {
+                "account": account_update,
+                "marker": Put(marker, GrantRow.pk.does_not_exist()),
+                "entry": _put_entry(entry),
+            }
+        )
     except Refused as refused:
         if "marker" in refused.rows:
             granted = _earlier_grant(account, marker)
             # The entry is new, so a marker that names this very one was written by an earlier, unanswered try of this transaction.
             return granted, ENTRY_PREFIX + granted.entry_id != entry.sk
-        raise InvalidRequest([FieldError("amount", "The account has fewer credits available than this takes back.")]) from refused
+        raise InvalidRequest(
+            [FieldError("amount", "The account has fewer credits available than this takes back.")]
+        ) from refused
     return to_entry(entry), False
 
 
@@ -122,8 +156,20 @@ def welcome(account: AccountId, *, now: datetime) -> bool:
     credits_given, row = settings().welcome_credits, AccountRow(partition(account))
     if not credits_given or _is_welcomed(account):
         return False
-    entry = _entry_row(account, "grant", now, granted=credits_given, available=credits_given, reference=WELCOME_REFERENCE)
-    marker = WelcomeRow(f"WELCOME#{key_part(account.user)}", account=str(account), entry_sk=entry.sk, amount=credits_given)
+    entry = _entry_row(
+        account,
+        "grant",
+        now,
+        granted=credits_given,
+        available=credits_given,
+        reference=WELCOME_REFERENCE,
+    )
+    marker = WelcomeRow(
+        f"WELCOME#{key_part(account.user)}",
+        account=str(account),
+        entry_sk=entry.sk,
+        amount=credits_given,
+    )
     welcomed = AccountRow.welcomed_at.set(AccountRow.welcomed_at | now)
     try:
         transact(
@@ -156,7 +202,9 @@ def _hold_credits(job: Job) -> Update:
         AccountRow.revision.add(1),
         AccountRow.callback_secret.set(AccountRow.callback_secret | new_callback_secret()),
     ]
-    has_room = (AccountRow.available >= job.quoted) & (AccountRow.in_flight < settings().jobs_in_flight_max)
+    has_room = (AccountRow.available >= job.quoted) & (
+        AccountRow.in_flight < settings().jobs_in_flight_max
+    )
     return Update(AccountRow(partition(job.account)), actions, has_room)
 
 
@@ -170,28 +218,57 @@ def _why_not(job: Job, account: RawItem | None) -> InsufficientCredits | TooMany
 def _count_job(job: Job, now: datetime) -> Update:
     """Count the job in this minute of the account, if the limit allows one more. A refused request is not counted."""
     row = RateWindowRow(partition(job.account), f"RATE#{now:%Y-%m-%dT%H:%M}")
-    actions = [RateWindowRow.jobs.add(1), RateWindowRow.expires_at.set(int((now + _RATE_WINDOW_RETAINED).timestamp()))]
-    return Update(row, actions, RateWindowRow.jobs.does_not_exist() | (RateWindowRow.jobs < settings().jobs_per_minute_max))
+    actions = [
+        RateWindowRow.jobs.add(1),
+        RateWindowRow.expires_at.set(int((now + _RATE_WINDOW_RETAINED).timestamp())),
+    ]
+    return Update(
+        row,
+        actions,
+        RateWindowRow.jobs.does_not_exist() | (RateWindowRow.jobs < settings().jobs_per_minute_max),
+    )
 
 
 def rate_limited(*, now: datetime) -> RateLimited:
     """Return the error of a full minute, with the seconds until the next one begins."""
-    return RateLimited(settings().jobs_per_minute_max, math.ceil(60 - now.second - now.microsecond / 1_000_000))
+    return RateLimited(
+        settings().jobs_per_minute_max, math.ceil(60 - now.second - now.microsecond / 1_000_000)
+    )
 
 
 def _hold_entry(job: Job, now: datetime) -> Put:
-    return _put_entry(_entry_row(job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id))
+    return _put_entry(
+        _entry_row(
+            job.account, "hold", now, available=-job.quoted, held=job.quoted, job_id=job.job_id
+        )
+    )
 
 
 def _grant_actions(amount: int) -> list[Action]:
     # The other counters start at zero with the account, so that conditions can compare them.
-    others = [counter.add(0) for counter in (AccountRow.held, AccountRow.spent, AccountRow.in_flight, AccountRow.jobs_total)]
-    return [AccountRow.granted.add(amount), AccountRow.available.add(amount), *others, AccountRow.revision.add(1)]
+    others = [
+        counter.add(0)
+        for counter in (
+            AccountRow.held,
+            AccountRow.spent,
+            AccountRow.in_flight,
+            AccountRow.jobs_total,
+        )
+    ]
+    return [
+        AccountRow.granted.add(amount),
+        AccountRow.available.add(amount),
+        *others,
+        AccountRow.revision.add(1),
+    ]
 
 
 def _is_welcomed(account: AccountId) -> bool:
     try:
-        return AccountRow.get(partition(account), "ACCOUNT", consistent_read=True).welcomed_at is not None
+        return (
+            AccountRow.get(partition(account), "ACCOUNT", consistent_read=True).welcomed_at
+            is not None
+        )
     except AccountRow.DoesNotExist:
         return False
 
@@ -206,9 +283,15 @@ def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[
         AccountRow.revision.add(1),
     ]
     changes = {"available": decided.refunded, "held": -job.held, "spent": decided.charged}
-    entry = _entry_row(job.account, "settle" if decided.charged else "release", now, job_id=job.job_id, **changes)
+    entry = _entry_row(
+        job.account, "settle" if decided.charged else "release", now, job_id=job.job_id, **changes
+    )
     return {
-        "job": Update(key_of(job.account, job.job_id), _end_actions(decided, now), JobRow.revision == job.revision),
+        "job": Update(
+            key_of(job.account, job.job_id),
+            _end_actions(decided, now),
+            JobRow.revision == job.revision,
+        ),
         "account": Update(AccountRow(partition(job.account)), moved, AccountRow.held >= job.held),
         "entry": _put_entry(entry),
     }
@@ -227,7 +310,10 @@ def _end_actions(decided: Resolution, now: datetime) -> list[Action]:
         JobRow.revision.add(1),
     ]
     if decided.failure:
-        actions += [JobRow.failure_code.set(decided.failure.code.value), JobRow.failure_message.set(decided.failure.message)]
+        actions += [
+            JobRow.failure_code.set(decided.failure.code.value),
+            JobRow.failure_message.set(decided.failure.message),
+        ]
     else:
         actions += [JobRow.failure_code.remove(), JobRow.failure_message.remove()]
     return actions
@@ -236,7 +322,9 @@ def _end_actions(decided: Resolution, now: datetime) -> list[Action]:
 def _earlier_grant(account: AccountId, marker: GrantRow) -> Entry:
     earlier = GrantRow.get(marker.pk, marker.sk, consistent_read=True)
     if earlier.amount != marker.amount:
-        raise InvalidRequest([FieldError("reference", "This reference was used for another amount. Use a new one.")])
+        raise InvalidRequest(
+            [FieldError("reference", "This reference was used for another amount. Use a new one.")]
+        )
     return to_entry(EntryRow.get(partition(account), earlier.entry_sk, consistent_read=True))
 
 
@@ -263,7 +351,9 @@ def to_balance(row: AccountRow) -> Balance:
 
 def _entry_row(account: AccountId, kind: str, now: datetime, **changes: Any) -> EntryRow:  # noqa: ANN401 (credits and names)
     """Write down a new entry: the signed changes that its transaction makes."""
-    return EntryRow(partition(account), f"{ENTRY_PREFIX}{uuid7()}", kind=kind, created_at=now, **changes)
+    return EntryRow(
+        partition(account), f"{ENTRY_PREFIX}{uuid7()}", kind=kind, created_at=now, **changes
+    )
 
 
 def _put_entry(row: EntryRow) -> Put:

@@ -48,7 +48,9 @@ def read_page[Row: Model, Item](
     )
     page = next(found.page_iter)
     rows = [model.from_raw_data(item) for item in page["Items"]]
-    last = rows[limit - 1].sk if len(rows) > limit else page.get("LastEvaluatedKey", {}).get("sk", {}).get("S")  # type: ignore[attr-defined]
+    last = page.get("LastEvaluatedKey", {}).get("sk", {}).get("S")
+    if len(rows) > limit:
+        last = rows[limit - 1].sk  # type: ignore[attr-defined]
     return Page(tuple(convert(row) for row in rows[:limit]), _encode(last) if last else None)
 
 
@@ -60,9 +62,18 @@ def _start_key(pk: str, prefix: str, cursor: str | None) -> dict[str, dict[str, 
     if cursor is None:
         return None
     try:
-        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        decoded = base64.b64decode(
+            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+        ).decode("ascii")
     except (binascii.Error, ValueError):
         decoded = ""
     if not decoded.startswith(prefix) or not is_id(decoded.removeprefix(prefix)):
-        raise InvalidRequest([FieldError("cursor", "This is not a cursor of this list. Use next_cursor of the page before.")])
+        raise InvalidRequest(
+            [
+                FieldError(
+                    "cursor",
+                    "This is not a cursor of this list. Use next_cursor of the page before.",
+                )
+            ]
+        )
     return {"pk": {"S": pk}, "sk": {"S": decoded}}

@@ -38,13 +38,23 @@ def acquire(job: Job, *, now: datetime) -> bool:
     """
     if job.slot:
         return True
-    taken = {row.sk for row in SlotRow.query(_partition(job.model_input.provider), consistent_read=True)}
-    free = [name for number in range(settings().in_flight_max(job.model_input.provider)) if (name := f"{number:03}") not in taken]
+    taken = {
+        row.sk for row in SlotRow.query(_partition(job.model_input.provider), consistent_read=True)
+    }
+    free = [
+        name
+        for number in range(settings().in_flight_max(job.model_input.provider))
+        if (name := f"{number:03}") not in taken
+    ]
     if _count_ahead(job, now, at_most=len(free)) >= len(free):
         return False
-    leaving_the_queue = {"queue_entry": Delete(_queue_entry(job, now), None)} if job.waiting_since else {}
+    leaving_the_queue = (
+        {"queue_entry": Delete(_queue_entry(job, now), None)} if job.waiting_since else {}
+    )
     for name in random.sample(free, min(len(free), _TRIES_MAX)):
-        slot = SlotRow(_partition(job.model_input.provider), name, holder=_holder(job), taken_at=now)
+        slot = SlotRow(
+            _partition(job.model_input.provider), name, holder=_holder(job), taken_at=now
+        )
         holding = [JobRow.slot.set(name), JobRow.revision.add(1)]
         is_free_to_take = JobRow.slot.does_not_exist() & jobs.IS_OPEN
         try:
@@ -68,7 +78,9 @@ def enqueue(job: Job, *, now: datetime) -> float:
 
     The position is the time since when the job waits. A job that is far behind tries less often.
     """
-    rounds = _count_ahead(job, now, at_most=_COUNTED_AHEAD_MAX) // max(settings().in_flight_max(job.model_input.provider), 1)
+    rounds = _count_ahead(job, now, at_most=_COUNTED_AHEAD_MAX) // max(
+        settings().in_flight_max(job.model_input.provider), 1
+    )
     seconds = min(_RETRY_SECONDS_MIN * (1 + rounds), _RETRY_SECONDS_MAX)
     entry = _queue_entry(job, now)
     entry.alive_until = now + timedelta(seconds=2 * seconds + _DELAY_SECONDS_MAX)
@@ -81,7 +93,9 @@ def release_write(job: Job) -> Delete | None:
     """Return the write that releases the job's slot, for the transaction that ends the job. None: the job holds no slot."""
     if job.slot is None:
         return None
-    return Delete(SlotRow(_partition(job.model_input.provider), job.slot), SlotRow.holder == _holder(job))
+    return Delete(
+        SlotRow(_partition(job.model_input.provider), job.slot), SlotRow.holder == _holder(job)
+    )
 
 
 def possibly_leaked(provider: str, *, now: datetime) -> Iterator[SlotRow]:
@@ -90,7 +104,13 @@ def possibly_leaked(provider: str, *, now: datetime) -> Iterator[SlotRow]:
     A slot may be seen a moment before the job that took it in the same transaction (docs.aws.amazon.com/amazondynamodb/latest/developerguide/
     transaction-apis.html, "Isolation levels"), so young ones are left alone.
     """
-    return iter(SlotRow.query(_partition(provider), filter_condition=SlotRow.taken_at <= now - _AGE_MIN, consistent_read=True))
+    return iter(
+        SlotRow.query(
+            _partition(provider),
+            filter_condition=SlotRow.taken_at <= now - _AGE_MIN,
+            consistent_read=True,
+        )
+    )
 
 
 def release_if_leaked(slot: SlotRow) -> bool:
@@ -103,7 +123,13 @@ def release_if_leaked(slot: SlotRow) -> bool:
     if job and job.slot == slot.sk and not job.status.is_final:
         return False
     try:
-        transact({"slot": Delete(slot, (SlotRow.holder == slot.holder) & (SlotRow.taken_at == slot.taken_at))})
+        transact(
+            {
+                "slot": Delete(
+                    slot, (SlotRow.holder == slot.holder) & (SlotRow.taken_at == slot.taken_at)
+                )
+            }
+        )
     except Refused:
         # Its job or another recovery has released it meanwhile. Another job may hold it by now.
         return False
@@ -112,13 +138,18 @@ def release_if_leaked(slot: SlotRow) -> bool:
 
 def _queue_entry(job: Job, now: datetime) -> QueueEntryRow:
     since = job.waiting_since or now
-    return QueueEntryRow(f"QUEUE#{job.model_input.provider}", f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}#{job.job_id}")
+    return QueueEntryRow(
+        f"QUEUE#{job.model_input.provider}",
+        f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}#{job.job_id}",
+    )
 
 
 def _count_ahead(job: Job, now: datetime, *, at_most: int) -> int:
     """Count the queue entries before the job's own that are alive, up to `at_most`."""
     entry = _queue_entry(job, now)
-    waiting = QueueEntryRow.query(entry.pk, QueueEntryRow.sk < entry.sk, QueueEntryRow.alive_until > now, consistent_read=True)
+    waiting = QueueEntryRow.query(
+        entry.pk, QueueEntryRow.sk < entry.sk, QueueEntryRow.alive_until > now, consistent_read=True
+    )
     return sum(1 for _ in islice(waiting, at_most))
 
 

@@ -88,7 +88,11 @@ def transact(writes: Mapping[str, Write]) -> None:
         except TransactWriteError as error:
             reasons = error.cancellation_reasons
             if reasons and all((reason.code if reason else None) in _DECIDED for reason in reasons):
-                failed = {name: reason.raw_item for (name, _), reason in zip(named, reasons, strict=True) if reason and reason.code != "None"}
+                failed = {
+                    name: reason.raw_item
+                    for (name, _), reason in zip(named, reasons, strict=True)
+                    if reason and reason.code != "None"
+                }
                 raise Refused(failed) from error
             raise
 
@@ -135,7 +139,9 @@ def _send(writes: Sequence[Write]) -> None:
                 case Put(row, condition):
                     transaction.save(row, condition=condition, return_values=ALL_OLD)
                 case Update(row, actions, condition):
-                    transaction.update(row, actions=list(actions), condition=condition, return_values=ALL_OLD)
+                    transaction.update(
+                        row, actions=list(actions), condition=condition, return_values=ALL_OLD
+                    )
 
 
 def _code_of(error: TransactWriteError | UpdateError) -> str | None:

@@ -20,8 +20,15 @@ _PREFIX = "UPLOAD#"
 
 def create(account: AccountId, *, bytes_max: int, now: datetime) -> Upload:
     """Record a new upload of at most this size. It can be used for `upload_hours`."""
-    upload = Upload(account, str(uuid7()), bytes_max, now + timedelta(hours=settings().upload_hours))
-    UploadRow(partition(account), _PREFIX + upload.upload_id, bytes_max=bytes_max, expires_at=int(upload.expires_at.timestamp())).save()
+    upload = Upload(
+        account, str(uuid7()), bytes_max, now + timedelta(hours=settings().upload_hours)
+    )
+    UploadRow(
+        partition(account),
+        _PREFIX + upload.upload_id,
+        bytes_max=bytes_max,
+        expires_at=int(upload.expires_at.timestamp()),
+    ).save()
     return upload
 
 
@@ -48,7 +55,11 @@ def record_image(upload: Upload, image: FittedImage) -> Upload:
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
     is_recorded = update(
         row,
-        [UploadRow.content_type.set(image.content_type), UploadRow.width.set(image.width), UploadRow.height.set(image.height)],
+        [
+            UploadRow.content_type.set(image.content_type),
+            UploadRow.width.set(image.width),
+            UploadRow.height.set(image.height),
+        ],
         UploadRow.bytes_max.exists() & UploadRow.content_type.does_not_exist(),
     )
     # Another request may have recorded it before, or the upload may have expired meanwhile.
@@ -57,12 +68,18 @@ def record_image(upload: Upload, image: FittedImage) -> Upload:
 
 def _read(account: AccountId, upload_id: str) -> Upload:
     try:
-        return _to_upload(UploadRow.get(partition(account), _PREFIX + upload_id, consistent_read=True))
+        return _to_upload(
+            UploadRow.get(partition(account), _PREFIX + upload_id, consistent_read=True)
+        )
     except UploadRow.DoesNotExist:
         raise NotFound("upload") from None
 
 
 def _to_upload(row: UploadRow) -> Upload:
-    image = FittedImage(row.content_type, int(row.width), int(row.height)) if row.content_type else None
+    image = (
+        FittedImage(row.content_type, int(row.width), int(row.height)) if row.content_type else None
+    )
     expires_at = datetime.fromtimestamp(int(row.expires_at), UTC)
-    return Upload(account_of(row.pk), row.sk.removeprefix(_PREFIX), int(row.bytes_max), expires_at, image)
+    return Upload(
+        account_of(row.pk), row.sk.removeprefix(_PREFIX), int(row.bytes_max), expires_at, image
+    )

@@ -16,7 +16,12 @@ def clock() -> MovableClock:
 
 @pytest.fixture
 def simulator(clock: MovableClock) -> Iterator[SimulatedReplicate]:
-    with SimulatedReplicate(run_seconds=0.1, retry_delays_seconds=(0.05, 0.1, 0.2), webhook_timeout_seconds=2, clock=clock) as simulator:
+    with SimulatedReplicate(
+        run_seconds=0.1,
+        retry_delays_seconds=(0.05, 0.1, 0.2),
+        webhook_timeout_seconds=2,
+        clock=clock,
+    ) as simulator:
         yield simulator
 
 
@@ -27,7 +32,9 @@ def api(simulator: SimulatedReplicate) -> Api:
 
 @pytest.fixture
 def client(simulator: SimulatedReplicate) -> Iterator[Client]:
-    with Client(bearer_token="r8_test", base_url=f"{simulator.base_url}/v1", max_retries=0) as client:
+    with Client(
+        bearer_token="r8_test", base_url=f"{simulator.base_url}/v1", max_retries=0
+    ) as client:
         yield client
 
 

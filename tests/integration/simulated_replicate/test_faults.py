@@ -3,7 +3,14 @@
 import pytest
 from replicate import APIConnectionError, APITimeoutError, Client
 
-from tests.integration.simulated_replicate.wire import SCHNELL, SENSITIVE, Api, Receiver, listening, until
+from tests.integration.simulated_replicate.wire import (
+    SCHNELL,
+    SENSITIVE,
+    Api,
+    Receiver,
+    listening,
+    until,
+)
 
 
 @pytest.mark.parametrize("prompt", ["please flag me now", "Flag me"])
@@ -32,7 +39,10 @@ def test_throttling_names_a_delay_and_creates_nothing(api: Api) -> None:
 def test_an_outage_creates_nothing(api: Api) -> None:
     api.set_faults(unavailable=1)
 
-    assert api.post("/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}}).status_code == 503
+    assert (
+        api.post("/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}}).status_code
+        == 503
+    )
     assert api.all() == []
 
 
@@ -40,7 +50,9 @@ def test_a_lost_response_leaves_a_prediction(api: Api, client: Client) -> None:
     api.set_faults(lost_create_answer=1)
 
     with pytest.raises(APIConnectionError) as failure:
-        client.with_options(timeout=2).predictions.create(version=SCHNELL, input={"prompt": "a fox"})
+        client.with_options(timeout=2).predictions.create(
+            version=SCHNELL, input={"prompt": "a fox"}
+        )
 
     assert not isinstance(failure.value, APITimeoutError)
     [prediction] = api.all()
@@ -56,11 +68,18 @@ def test_a_lost_response_leaves_a_prediction(api: Api, client: Client) -> None:
         ("drop_output", "succeeded", None, []),
     ],
 )
-def test_a_run_can_fail(api: Api, fault: str, status: str, error: str | None, output: object) -> None:
+def test_a_run_can_fail(
+    api: Api, fault: str, status: str, error: str | None, output: object
+) -> None:
     api.set_faults(**{fault: 1})
     done = api.finished(api.create(num_outputs=4)["id"])
 
-    assert (done["status"], done["error"], done["output"], done["data_removed"]) == (status, error, output, False)
+    assert (done["status"], done["error"], done["output"], done["data_removed"]) == (
+        status,
+        error,
+        output,
+        False,
+    )
 
 
 def test_a_run_takes_the_requested_time(api: Api) -> None:
@@ -77,7 +96,16 @@ def test_unnamed_faults_return_to_their_defaults(api: Api) -> None:
     assert api.get("/faults").json() == {**defaults, "throttle": 0.5}
 
 
-@pytest.mark.parametrize("wrong", [{"loose_webhook": 0.5}, {"throttle": 1.5}, {"throttle": -1}, {"fail": True}, {"run_seconds": "1"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"loose_webhook": 0.5},
+        {"throttle": 1.5},
+        {"throttle": -1},
+        {"fail": True},
+        {"run_seconds": "1"},
+    ],
+)
 def test_invalid_faults_are_named_and_change_nothing(api: Api, wrong: dict[str, object]) -> None:
     before = api.get("/faults").json()
     answer = api.set_faults(lose_webhook=1, **wrong)

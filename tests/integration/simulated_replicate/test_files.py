@@ -37,12 +37,21 @@ class Replicate:
         return self.send_parts({"content": ("image.png", content, "image/png")}, **form)
 
     def send_parts(self, parts: dict[str, Any], **form: str) -> requests.Response:
-        return requests.post(f"{self.url}/v1/files", files=parts, data=form, headers=HEADERS, timeout=10)
+        return requests.post(
+            f"{self.url}/v1/files", files=parts, data=form, headers=HEADERS, timeout=10
+        )
 
     def enlarged(self, image: str) -> dict[str, Any]:
-        version = next(model.version for model in MODELS if model.full_name == "nightmareai/real-esrgan")
+        version = next(
+            model.version for model in MODELS if model.full_name == "nightmareai/real-esrgan"
+        )
         body = {"version": version, "input": {"image": image, "scale": 2}}
-        answer = requests.post(f"{self.url}/v1/predictions", json=body, headers=HEADERS | {"Prefer": "wait"}, timeout=30)
+        answer = requests.post(
+            f"{self.url}/v1/predictions",
+            json=body,
+            headers=HEADERS | {"Prefer": "wait"},
+            timeout=30,
+        )
         document: dict[str, Any] = answer.json()
         return document
 
@@ -70,9 +79,19 @@ class TestFiles:
 
         file = answer.json()
         assert answer.status_code == 201
-        assert (file["name"], file["content_type"], file["size"], file["metadata"]) == ("image.png", "image/png", 9, {"order": 7})
-        assert file["checksums"] == {"sha256": hashlib.sha256(b"the image").hexdigest(), "md5": hashlib.md5(b"the image").hexdigest()}
-        assert datetime.fromisoformat(file["expires_at"]) - datetime.fromisoformat(file["created_at"]) == timedelta(hours=24)
+        assert (file["name"], file["content_type"], file["size"], file["metadata"]) == (
+            "image.png",
+            "image/png",
+            9,
+            {"order": 7},
+        )
+        assert file["checksums"] == {
+            "sha256": hashlib.sha256(b"the image").hexdigest(),
+            "md5": hashlib.md5(b"the image").hexdigest(),
+        }
+        assert datetime.fromisoformat(file["expires_at"]) - datetime.fromisoformat(
+            file["created_at"]
+        ) == timedelta(hours=24)
         assert file["urls"]["get"] == f"{replicate.url}/v1/files/{file['id']}"
         assert replicate.get(f"/v1/files/{file['id']}").json() == file
         assert replicate.get("/v1/files").json()["results"] == [file]
@@ -118,26 +137,44 @@ class TestFiles:
             ({"metadata": "{"}, "metadata"),
         ],
     )
-    def test_with_an_invalid_description_are_refused(self, replicate: Replicate, form: dict[str, Any], field: str) -> None:
+    def test_with_an_invalid_description_are_refused(
+        self, replicate: Replicate, form: dict[str, Any], field: str
+    ) -> None:
         answer = replicate.send(**form)
 
         assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, field)
         assert replicate.get("/v1/files").json()["results"] == []
 
-    def test_without_content_or_with_invalid_metadata_are_refused(self, replicate: Replicate) -> None:
+    def test_without_content_or_with_invalid_metadata_are_refused(
+        self, replicate: Replicate
+    ) -> None:
         without = replicate.send_parts({"other": ("x", b"x")})
-        unreadable = replicate.send_parts({"content": ("x", b"x"), "metadata": ("y", b"\xff", "application/json")})
+        unreadable = replicate.send_parts(
+            {"content": ("x", b"x"), "metadata": ("y", b"\xff", "application/json")}
+        )
 
-        assert (without.status_code, without.json()["invalid_fields"][0]["field"]) == (422, "content")
-        assert (unreadable.status_code, unreadable.json()["invalid_fields"][0]["field"]) == (422, "metadata")
+        assert (without.status_code, without.json()["invalid_fields"][0]["field"]) == (
+            422,
+            "content",
+        )
+        assert (unreadable.status_code, unreadable.json()["invalid_fields"][0]["field"]) == (
+            422,
+            "metadata",
+        )
 
-    def test_above_the_limit_are_refused(self, replicate: Replicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_above_the_limit_are_refused(
+        self, replicate: Replicate, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         assert files.FILE_BYTES_MAX == 100_000_000
         monkeypatch.setattr(files, "FILE_BYTES_MAX", 1000)
 
         assert replicate.send(b"x" * 1000).status_code == 201
         refused = replicate.send(b"x" * 1001)
-        assert (refused.status_code, refused.json()["status"], refused.headers["content-type"]) == (413, 413, "application/problem+json")
+        assert (refused.status_code, refused.json()["status"], refused.headers["content-type"]) == (
+            413,
+            413,
+            "application/problem+json",
+        )
         assert len(replicate.get("/v1/files").json()["results"]) == 1
 
     def test_need_the_token(self, replicate: Replicate) -> None:
@@ -145,7 +182,12 @@ class TestFiles:
 
         assert requests.get(file["urls"]["get"], timeout=5).status_code == 401
         assert requests.delete(file["urls"]["get"], timeout=5).status_code == 401
-        assert requests.post(f"{replicate.url}/v1/files", files={"content": b"x"}, timeout=5).status_code == 401
+        assert (
+            requests.post(
+                f"{replicate.url}/v1/files", files={"content": b"x"}, timeout=5
+            ).status_code
+            == 401
+        )
 
     def test_are_read_by_a_model(self, replicate: Replicate) -> None:
         prediction = replicate.enlarged(replicate.send(png()).json()["urls"]["get"])
@@ -154,10 +196,15 @@ class TestFiles:
         assert Image.open(BytesIO(image)).size == (120, 80)
 
     @pytest.mark.parametrize("content", [b"a text", b""])
-    def test_that_are_not_images_fail_the_prediction(self, replicate: Replicate, content: bytes) -> None:
+    def test_that_are_not_images_fail_the_prediction(
+        self, replicate: Replicate, content: bytes
+    ) -> None:
         prediction = replicate.enlarged(replicate.send(content).json()["urls"]["get"])
 
-        assert (prediction["status"], prediction["error"]) == ("failed", "cannot identify image file")
+        assert (prediction["status"], prediction["error"]) == (
+            "failed",
+            "cannot identify image file",
+        )
 
     def test_that_are_deleted_fail_the_prediction(self, replicate: Replicate, clock: Clock) -> None:
         url = replicate.send(png()).json()["urls"]["get"]
@@ -173,10 +220,20 @@ class TestModels:
         page = replicate.get("/v1/models/stability-ai/sdxl/versions").json()
 
         assert page == {"next": None, "previous": None, "results": [model["latest_version"]]}
-        assert replicate.get(f"/v1/models/stability-ai/sdxl/versions/{SDXL}").json() == model["latest_version"]
+        assert (
+            replicate.get(f"/v1/models/stability-ai/sdxl/versions/{SDXL}").json()
+            == model["latest_version"]
+        )
         assert model["latest_version"]["id"] == SDXL
 
-    @pytest.mark.parametrize("path", ["nobody/nothing/versions", f"nobody/nothing/versions/{SDXL}", f"851-labs/background-remover/versions/{SDXL}"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "nobody/nothing/versions",
+            f"nobody/nothing/versions/{SDXL}",
+            f"851-labs/background-remover/versions/{SDXL}",
+        ],
+    )
     def test_have_no_version_of_another_model(self, replicate: Replicate, path: str) -> None:
         assert replicate.get(f"/v1/models/{path}").status_code == 404
 

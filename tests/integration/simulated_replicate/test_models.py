@@ -37,15 +37,25 @@ def model_named(full_name: str) -> Model:
 
 @pytest.fixture
 def replicate(simulated_replicate: SimulatedReplicate) -> SimulatedReplicate:
-    requests.put(f"{simulated_replicate.base_url}/faults", json={"run_seconds": 0}, timeout=5).raise_for_status()
+    requests.put(
+        f"{simulated_replicate.base_url}/faults", json={"run_seconds": 0}, timeout=5
+    ).raise_for_status()
     return simulated_replicate
 
 
 def create(replicate: SimulatedReplicate, model: Model, **given: Any) -> requests.Response:
     version = model.full_name if model.official else model.version
-    needed = {name: data_url(png()) if model.inputs[name].get("format") == "uri" else "a lighthouse" for name in model.required}
+    needed = {
+        name: data_url(png()) if model.inputs[name].get("format") == "uri" else "a lighthouse"
+        for name in model.required
+    }
     body = {"version": version, "input": needed | given}
-    return requests.post(f"{replicate.base_url}/v1/predictions", json=body, headers={"Authorization": "Bearer r8_x"}, timeout=10)
+    return requests.post(
+        f"{replicate.base_url}/v1/predictions",
+        json=body,
+        headers={"Authorization": "Bearer r8_x"},
+        timeout=10,
+    )
 
 
 def ended(replicate: SimulatedReplicate, model: Model, **given: Any) -> dict[str, Any]:
@@ -53,7 +63,9 @@ def ended(replicate: SimulatedReplicate, model: Model, **given: Any) -> dict[str
     assert created.status_code == 201, created.text
 
     def look() -> dict[str, Any] | None:
-        document: dict[str, Any] = requests.get(created.json()["urls"]["get"], headers={"Authorization": "Bearer r8_x"}, timeout=10).json()
+        document: dict[str, Any] = requests.get(
+            created.json()["urls"]["get"], headers={"Authorization": "Bearer r8_x"}, timeout=10
+        ).json()
         return document if document["status"] in FINAL else None
 
     return until(look)
@@ -61,7 +73,9 @@ def ended(replicate: SimulatedReplicate, model: Model, **given: Any) -> dict[str
 
 def output_of(prediction: dict[str, Any]) -> bytes:
     assert prediction["status"] == "succeeded", prediction["error"]
-    url = prediction["output"][0] if isinstance(prediction["output"], list) else prediction["output"]
+    url = (
+        prediction["output"][0] if isinstance(prediction["output"], list) else prediction["output"]
+    )
     return requests.get(url, timeout=20).content
 
 
@@ -90,16 +104,30 @@ class TestVideos:
         [
             ("minimax/hailuo-02", {"duration": 10, "resolution": "768p"}, (240, 24, False)),
             ("google/veo-3.1-fast", {"duration": 4, "aspect_ratio": "9:16"}, (96, 24, True)),
-            ("wan-video/wan-2.2-t2v-fast", {"num_frames": 100, "frames_per_second": 10}, (100, 10, False)),
+            (
+                "wan-video/wan-2.2-t2v-fast",
+                {"num_frames": 100, "frames_per_second": 10},
+                (100, 10, False),
+            ),
             ("bytedance/seedance-1-lite", {"duration": 2, "aspect_ratio": "3:4"}, (48, 24, True)),
         ],
     )
-    def test_have_the_requested_size_and_length(self, replicate: SimulatedReplicate, name: str, given: Any, expected: tuple[int, float, bool]) -> None:
+    def test_have_the_requested_size_and_length(
+        self,
+        replicate: SimulatedReplicate,
+        name: str,
+        given: Any,
+        expected: tuple[int, float, bool],
+    ) -> None:
         body = output_of(ended(replicate, model_named(name), **given))
 
         with av.open(BytesIO(body), "r", format="mp4") as container:
             stream = container.streams.video[0]
-            assert (stream.frames, float(stream.average_rate or 0), stream.height > stream.width) == expected
+            assert (
+                stream.frames,
+                float(stream.average_rate or 0),
+                stream.height > stream.width,
+            ) == expected
 
     def test_depend_only_on_the_seed(self, replicate: SimulatedReplicate) -> None:
         model = model_named("wan-video/wan-2.2-t2v-fast")
@@ -128,7 +156,14 @@ class TestSources:
             return Reply(200, png("red", (30, 20)), {"Content-Type": "image/png"})
 
         with server(answer) as base:
-            body = output_of(ended(replicate, model_named("nightmareai/real-esrgan"), image=f"{base}/a.png?signed=1", scale=4))
+            body = output_of(
+                ended(
+                    replicate,
+                    model_named("nightmareai/real-esrgan"),
+                    image=f"{base}/a.png?signed=1",
+                    scale=4,
+                )
+            )
 
         with Image.open(BytesIO(body)) as image:
             assert image.size == (120, 80)
@@ -136,11 +171,23 @@ class TestSources:
         assert "authorization" not in fetched[0].headers
 
     def test_a_background_is_removed(self, replicate: SimulatedReplicate) -> None:
-        with Image.open(BytesIO(output_of(ended(replicate, model_named("851-labs/background-remover"))))) as image:
+        with Image.open(
+            BytesIO(output_of(ended(replicate, model_named("851-labs/background-remover"))))
+        ) as image:
             assert (image.getpixel((0, 0))[3], image.getpixel((30, 20))[3]) == (0, 255)  # type: ignore[index]
 
-    @pytest.mark.parametrize("url", ["http://127.0.0.1:9/nothing.png", data_url(b"a text"), "data:image/png;base64,%%%", "no url at all"])
-    def test_an_unusable_image_fails_the_prediction(self, replicate: SimulatedReplicate, url: str) -> None:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://127.0.0.1:9/nothing.png",
+            data_url(b"a text"),
+            "data:image/png;base64,%%%",
+            "no url at all",
+        ],
+    )
+    def test_an_unusable_image_fails_the_prediction(
+        self, replicate: SimulatedReplicate, url: str
+    ) -> None:
         prediction = ended(replicate, model_named("nightmareai/real-esrgan"), image=url)
 
         assert (prediction["status"], prediction["output"]) == ("failed", None)
@@ -151,22 +198,44 @@ class TestSources:
     ("name", "given", "status"),
     [
         ("minimax/hailuo-02", {"duration": 10}, "failed"),
-        ("google/veo-3.1", {"reference_images": [data_url(png())], "aspect_ratio": "9:16"}, "failed"),
+        (
+            "google/veo-3.1",
+            {"reference_images": [data_url(png())], "aspect_ratio": "9:16"},
+            "failed",
+        ),
         ("google/veo-3.1", {"reference_images": [data_url(png())], "duration": 4}, "failed"),
         ("google/veo-3.1", {"reference_images": [data_url(png())]}, "succeeded"),
         ("kwaivgi/kling-v2.1", {}, "failed"),
-        ("kwaivgi/kling-v2.1", {"start_image": data_url(png()), "end_image": data_url(png())}, "failed"),
-        ("bytedance/seedance-1-lite", {"reference_images": [data_url(png())], "resolution": "1080p"}, "failed"),
-        ("black-forest-labs/flux-kontext-pro", {"input_image": data_url(png()), "safety_tolerance": 3}, "failed"),
+        (
+            "kwaivgi/kling-v2.1",
+            {"start_image": data_url(png()), "end_image": data_url(png())},
+            "failed",
+        ),
+        (
+            "bytedance/seedance-1-lite",
+            {"reference_images": [data_url(png())], "resolution": "1080p"},
+            "failed",
+        ),
+        (
+            "black-forest-labs/flux-kontext-pro",
+            {"input_image": data_url(png()), "safety_tolerance": 3},
+            "failed",
+        ),
         ("black-forest-labs/flux-kontext-pro", {"safety_tolerance": 3}, "succeeded"),
     ],
 )
-def test_inputs_that_the_real_model_fails_on_fail_here(replicate: SimulatedReplicate, name: str, given: dict[str, Any], status: str) -> None:
+def test_inputs_that_the_real_model_fails_on_fail_here(
+    replicate: SimulatedReplicate, name: str, given: dict[str, Any], status: str
+) -> None:
     assert ended(replicate, model_named(name), **given)["status"] == status
 
 
-def test_limits_of_lists_are_checked_when_a_prediction_is_created(replicate: SimulatedReplicate) -> None:
-    refused = create(replicate, model_named("google/veo-3.1"), reference_images=[data_url(png())] * 4)
+def test_limits_of_lists_are_checked_when_a_prediction_is_created(
+    replicate: SimulatedReplicate,
+) -> None:
+    refused = create(
+        replicate, model_named("google/veo-3.1"), reference_images=[data_url(png())] * 4
+    )
 
     assert refused.status_code == 422
     assert refused.json()["invalid_fields"][0]["field"] == "input.reference_images"

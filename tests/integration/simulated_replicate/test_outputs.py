@@ -11,11 +11,22 @@ from tests.integration.simulated_replicate.wire import PRO, SDXL, Api, image_at
 
 @pytest.mark.parametrize(
     ("inputs", "size"),
-    [({}, (1024, 1024)), ({"aspect_ratio": "16:9"}, (1344, 768)), ({"aspect_ratio": "2:3", "megapixels": "0.25"}, (416, 608))],
+    [
+        ({}, (1024, 1024)),
+        ({"aspect_ratio": "16:9"}, (1344, 768)),
+        ({"aspect_ratio": "2:3", "megapixels": "0.25"}, (416, 608)),
+    ],
 )
-@pytest.mark.parametrize(("extension", "content_type"), [("webp", "image/webp"), ("png", "image/png"), ("jpg", "image/jpeg")])
-def test_outputs_are_images_as_requested(api: Api, inputs: dict[str, Any], size: tuple[int, int], extension: str, content_type: str) -> None:
-    output = api.finished(api.create(output_format=extension, num_outputs=2, **inputs)["id"])["output"]
+@pytest.mark.parametrize(
+    ("extension", "content_type"),
+    [("webp", "image/webp"), ("png", "image/png"), ("jpg", "image/jpeg")],
+)
+def test_outputs_are_images_as_requested(
+    api: Api, inputs: dict[str, Any], size: tuple[int, int], extension: str, content_type: str
+) -> None:
+    output = api.finished(api.create(output_format=extension, num_outputs=2, **inputs)["id"])[
+        "output"
+    ]
 
     assert [url.rsplit("/", 1)[1] for url in output] == [f"out-0.{extension}", f"out-1.{extension}"]
     assert requests.head(output[0], timeout=10).headers["content-type"] == content_type
@@ -28,7 +39,9 @@ def test_outputs_are_images_as_requested(api: Api, inputs: dict[str, Any], size:
 
 def test_the_same_prompt_and_seed_draw_the_same_images(api: Api) -> None:
     def drawn(prompt: str, seed: int) -> list[bytes]:
-        output = api.finished(api.create(prompt, seed=seed, num_outputs=2, megapixels="0.25")["id"])["output"]
+        output = api.finished(
+            api.create(prompt, seed=seed, num_outputs=2, megapixels="0.25")["id"]
+        )["output"]
         return [image_at(url).convert("RGB").tobytes() for url in output]
 
     first = drawn("a fox", 1)

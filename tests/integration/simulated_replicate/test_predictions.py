@@ -21,7 +21,9 @@ from tests.integration.simulated_replicate.wire import (
 
 
 def test_the_official_sdk_creates_and_reads_a_prediction(client: Client) -> None:
-    created = client.predictions.create(version=SCHNELL, input={"prompt": "a fox", "num_outputs": 2}, cancel_after="1m30s")
+    created = client.predictions.create(
+        version=SCHNELL, input={"prompt": "a fox", "num_outputs": 2}, cancel_after="1m30s"
+    )
 
     assert created.status == "starting"
     assert created.deadline == created.created_at + timedelta(seconds=90)
@@ -37,15 +39,21 @@ def test_the_official_sdk_creates_and_reads_a_prediction(client: Client) -> None
     assert done.metrics.total_time >= 0.2
 
 
-def test_the_official_sdk_reads_models_lists_and_the_webhook_secret(client: Client, simulator: SimulatedReplicate) -> None:
-    created = client.models.predictions.create(model_owner="black-forest-labs", model_name="flux-1.1-pro", input={"prompt": "a fox"})
+def test_the_official_sdk_reads_models_lists_and_the_webhook_secret(
+    client: Client, simulator: SimulatedReplicate
+) -> None:
+    created = client.models.predictions.create(
+        model_owner="black-forest-labs", model_name="flux-1.1-pro", input={"prompt": "a fox"}
+    )
 
     assert [each.id for each in client.predictions.list()] == [created.id]
     assert client.webhooks.default.secret.get().key == simulator.webhook_secret
     assert client.models.get(model_owner="stability-ai", model_name="sdxl").is_official is False
 
 
-def test_the_official_sdk_cancels_and_the_prediction_stays_canceled(client: Client, api: Api) -> None:
+def test_the_official_sdk_cancels_and_the_prediction_stays_canceled(
+    client: Client, api: Api
+) -> None:
     api.set_faults(run_seconds=60)
     created = client.predictions.create(version=SCHNELL, input={"prompt": "a fox"})
 
@@ -60,7 +68,9 @@ def test_a_cancel_after_the_end_changes_nothing(api: Api) -> None:
     assert api.post(f"/v1/predictions/{done['id']}/cancel").json() == done
 
 
-def test_a_deadline_aborts_a_queued_and_cancels_a_running_prediction(api: Api, receiver: Receiver) -> None:
+def test_a_deadline_aborts_a_queued_and_cancels_a_running_prediction(
+    api: Api, receiver: Receiver
+) -> None:
     body = {"version": SCHNELL, "input": {"prompt": "a fox"}, **listening(receiver, "completed")}
     api.set_faults(queue_seconds=60)
     queued = api.post("/v1/predictions", body, **{"Cancel-After": "5"}).json()
@@ -71,7 +81,9 @@ def test_a_deadline_aborts_a_queued_and_cancels_a_running_prediction(api: Api, r
 
     assert [each["status"] for each in ended] == ["aborted", "canceled"]
     for each in ended:
-        lived = datetime.fromisoformat(each["completed_at"]) - datetime.fromisoformat(each["created_at"])
+        lived = datetime.fromisoformat(each["completed_at"]) - datetime.fromisoformat(
+            each["created_at"]
+        )
         assert 5 <= lived.total_seconds() < 9
     api.set_faults()
     wait_for_a_later_webhook(api)
@@ -89,7 +101,12 @@ def test_the_list_comes_in_pages_of_a_hundred_newest_first(api: Api) -> None:
     assert newest["previous"] is None
     assert [each["id"] for each in oldest["results"]] == ids[:1]
     assert oldest["next"] is None
-    assert requests.get(oldest["previous"], headers=AUTHORIZATION, timeout=10).json()["results"][-1]["id"] == ids[1]
+    assert (
+        requests.get(oldest["previous"], headers=AUTHORIZATION, timeout=10).json()["results"][-1][
+            "id"
+        ]
+        == ids[1]
+    )
 
 
 def test_the_list_can_be_limited_by_time(api: Api) -> None:
@@ -113,7 +130,12 @@ def test_after_the_retention_the_data_is_gone(api: Api, clock: MovableClock) -> 
 
     clock.moved = timedelta(seconds=3601)
     removed = api.prediction(done["id"])
-    assert (removed["status"], removed["output"], removed["input"], removed["data_removed"]) == ("succeeded", None, {}, True)
+    assert (removed["status"], removed["output"], removed["input"], removed["data_removed"]) == (
+        "succeeded",
+        None,
+        {},
+        True,
+    )
     assert requests.get(done["output"][0], timeout=10).status_code == 404
     assert api.all() == [done]
 

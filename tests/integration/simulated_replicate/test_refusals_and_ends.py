@@ -29,10 +29,15 @@ class Replicate:
         return requests.put(f"{self.url}/faults", json=faults, timeout=5)
 
     def create(self, webhook: str | None = None, **headers: str) -> requests.Response:
-        body: dict[str, Any] = {"version": MODEL, "input": {"prompt": "a lighthouse", "num_outputs": 2}}
+        body: dict[str, Any] = {
+            "version": MODEL,
+            "input": {"prompt": "a lighthouse", "num_outputs": 2},
+        }
         if webhook:
             body |= {"webhook": webhook, "webhook_events_filter": ["completed"]}
-        return requests.post(f"{self.url}/v1/predictions", json=body, headers=HEADERS | headers, timeout=30)
+        return requests.post(
+            f"{self.url}/v1/predictions", json=body, headers=HEADERS | headers, timeout=30
+        )
 
     def get(self, path: str) -> requests.Response:
         return requests.get(f"{self.url}{path}", headers=HEADERS, timeout=5)
@@ -41,7 +46,11 @@ class Replicate:
         prediction_id = self.create().json()["id"]
 
         def look() -> dict[str, Any] | None:
-            (found,) = [each for each in self.get("/sim/predictions").json()["predictions"] if each["id"] == prediction_id]
+            (found,) = [
+                each
+                for each in self.get("/sim/predictions").json()["predictions"]
+                if each["id"] == prediction_id
+            ]
             return None if found["status"] in ("starting", "processing") else found
 
         until(look)
@@ -73,27 +82,42 @@ def replicate(clock: MovableClock) -> Iterator[Replicate]:
 
 @pytest.mark.parametrize(
     ("fault", "status", "title"),
-    [("no_credit", 402, "Insufficient credit"), ("unauthenticated", 401, "Unauthenticated"), ("server_error", 500, "Internal server error")],
+    [
+        ("no_credit", 402, "Insufficient credit"),
+        ("unauthenticated", 401, "Unauthenticated"),
+        ("server_error", 500, "Internal server error"),
+    ],
 )
-def test_a_refused_create_makes_no_prediction(replicate: Replicate, fault: str, status: int, title: str) -> None:
+def test_a_refused_create_makes_no_prediction(
+    replicate: Replicate, fault: str, status: int, title: str
+) -> None:
     replicate.faults(**{fault: 1})
 
     answer = replicate.create()
 
-    assert (answer.status_code, answer.json()["title"], answer.json()["status"]) == (status, title, status)
+    assert (answer.status_code, answer.json()["title"], answer.json()["status"]) == (
+        status,
+        title,
+        status,
+    )
     assert answer.headers["content-type"] == "application/problem+json"
     assert replicate.count() == 0
     replicate.faults()
     assert replicate.create().status_code == 201
 
 
-def test_without_credit_running_predictions_can_still_be_read_and_canceled(replicate: Replicate) -> None:
+def test_without_credit_running_predictions_can_still_be_read_and_canceled(
+    replicate: Replicate,
+) -> None:
     replicate.faults(run_seconds=60)
     prediction = replicate.create().json()
     replicate.faults(no_credit=1, low_credit=1)
 
     assert replicate.get(f"/v1/predictions/{prediction['id']}").status_code == 200
-    assert requests.post(prediction["urls"]["cancel"], headers=HEADERS, timeout=5).json()["status"] == "canceled"
+    assert (
+        requests.post(prediction["urls"]["cancel"], headers=HEADERS, timeout=5).json()["status"]
+        == "canceled"
+    )
 
 
 def test_low_credit_allows_one_create_in_ten_seconds(replicate: Replicate) -> None:
@@ -139,7 +163,9 @@ def test_a_young_prediction_may_not_be_found_yet(replicate: Replicate, clock: Mo
     replicate.faults(not_yet=1)
 
     assert replicate.get(f"/v1/predictions/{prediction_id}").status_code == 404
-    assert [each["id"] for each in replicate.get("/v1/predictions").json()["results"]] == [prediction_id]
+    assert [each["id"] for each in replicate.get("/v1/predictions").json()["results"]] == [
+        prediction_id
+    ]
     clock.moved = timedelta(seconds=61)
     assert replicate.get(f"/v1/predictions/{prediction_id}").status_code == 200
     clock.moved = timedelta()
@@ -159,17 +185,34 @@ def test_a_young_prediction_that_is_not_found_can_be_canceled(replicate: Replica
     ("faults", "expected"),
     [
         ({"cancel": 1}, {"status": "canceled", "output": None}),
-        ({"abort": 1, "queue_seconds": 3600}, {"status": "aborted", "output": None, "started_at": None}),
-        ({"abort": 1, "queue_seconds": 0}, {"status": "aborted", "output": None, "started_at": None}),
-        ({"fail": 1}, {"status": "failed", "error": "Prediction interrupted; please retry (code: PA)"}),
-        ({"fail": 1, "error": "CUDA out of memory (E1001)"}, {"status": "failed", "error": "CUDA out of memory (E1001)"}),
+        (
+            {"abort": 1, "queue_seconds": 3600},
+            {"status": "aborted", "output": None, "started_at": None},
+        ),
+        (
+            {"abort": 1, "queue_seconds": 0},
+            {"status": "aborted", "output": None, "started_at": None},
+        ),
+        (
+            {"fail": 1},
+            {"status": "failed", "error": "Prediction interrupted; please retry (code: PA)"},
+        ),
+        (
+            {"fail": 1, "error": "CUDA out of memory (E1001)"},
+            {"status": "failed", "error": "CUDA out of memory (E1001)"},
+        ),
         ({"data_removed": 1}, {"status": "succeeded", "output": None, "data_removed": True}),
-        ({"output_shape": "text"}, {"status": "succeeded", "output": "A lighthouse stands at dawn."}),
+        (
+            {"output_shape": "text"},
+            {"status": "succeeded", "output": "A lighthouse stands at dawn."},
+        ),
         ({"output_shape": "empty_list"}, {"status": "succeeded", "output": []}),
         ({}, {"status": "succeeded", "error": None, "data_removed": False}),
     ],
 )
-def test_a_run_ends_as_its_fault_demands(replicate: Replicate, faults: dict[str, object], expected: dict[str, object]) -> None:
+def test_a_run_ends_as_its_fault_demands(
+    replicate: Replicate, faults: dict[str, object], expected: dict[str, object]
+) -> None:
     assert replicate.faults(**faults).status_code == 200
 
     assert replicate.ended().items() >= expected.items()
@@ -202,7 +245,10 @@ def test_a_webhook_has_the_document_of_a_get_also_without_data(replicate: Replic
         created = replicate.create(webhook=url)
         until(lambda: received)
 
-    assert json.loads(received[0].body) == replicate.get(f"/v1/predictions/{created.json()['id']}").json()
+    assert (
+        json.loads(received[0].body)
+        == replicate.get(f"/v1/predictions/{created.json()['id']}").json()
+    )
 
 
 def test_the_output_has_the_requested_shape(replicate: Replicate) -> None:
@@ -215,7 +261,12 @@ def test_the_output_has_the_requested_shape(replicate: Replicate) -> None:
     assert len(shapes["list"]) == 2
     assert shapes["object"]["image"].startswith(replicate.url)
     assert len(shapes["object"]["info"]["more"]) == 1
-    for url in (shapes["string"], *shapes["list"], shapes["object"]["image"], *shapes["object"]["info"]["more"]):
+    for url in (
+        shapes["string"],
+        *shapes["list"],
+        shapes["object"]["image"],
+        *shapes["object"]["info"]["more"],
+    ):
         assert requests.get(url, timeout=10).headers["content-type"] == "image/webp"
 
 
@@ -225,7 +276,9 @@ def test_a_shape_changes_only_what_succeeds(replicate: Replicate) -> None:
     assert replicate.ended()["output"] is None
 
 
-@pytest.mark.parametrize("faults", [{"output_shape": "round"}, {"error": 7}, {"no_credit": 2}, {"low_credit": "x"}])
+@pytest.mark.parametrize(
+    "faults", [{"output_shape": "round"}, {"error": 7}, {"no_credit": 2}, {"low_credit": "x"}]
+)
 def test_an_invalid_fault_is_refused(replicate: Replicate, faults: dict[str, object]) -> None:
     assert replicate.faults(**faults).status_code == 422
 
@@ -234,7 +287,11 @@ def test_an_invalid_fault_is_refused(replicate: Replicate, faults: dict[str, obj
 def test_a_create_can_wait_for_the_end(replicate: Replicate, prefer: str, applied: str) -> None:
     answer = replicate.create(Prefer=prefer)
 
-    assert (answer.status_code, answer.headers["preference-applied"], answer.json()["status"]) == (201, applied, "succeeded")
+    assert (answer.status_code, answer.headers["preference-applied"], answer.json()["status"]) == (
+        201,
+        applied,
+        "succeeded",
+    )
 
 
 def test_a_create_waits_no_longer_than_requested(replicate: Replicate) -> None:
@@ -252,7 +309,10 @@ def test_a_create_waits_no_longer_than_requested(replicate: Replicate) -> None:
 def test_a_waiting_create_does_not_delay_other_requests(replicate: Replicate) -> None:
     replicate.faults(run_seconds=3600)
     answers: list[requests.Response] = []
-    waiting = [threading.Thread(target=lambda: answers.append(replicate.create(Prefer="wait"))) for _ in range(8)]
+    waiting = [
+        threading.Thread(target=lambda: answers.append(replicate.create(Prefer="wait")))
+        for _ in range(8)
+    ]
     for each in waiting:
         each.start()
     until(lambda: replicate.count() == 8)
@@ -266,7 +326,9 @@ def test_a_waiting_create_does_not_delay_other_requests(replicate: Replicate) ->
     assert [answer.json()["status"] for answer in answers] == ["canceled"] * 8
 
 
-@pytest.mark.parametrize("prefer", ["wait=0", "wait=61", "wait=-1", "wait=", "wait=x", "respond-async", "wait=1.5", ""])
+@pytest.mark.parametrize(
+    "prefer", ["wait=0", "wait=61", "wait=-1", "wait=", "wait=x", "respond-async", "wait=1.5", ""]
+)
 def test_another_preference_is_refused(replicate: Replicate, prefer: str) -> None:
     answer = replicate.create(Prefer=prefer)
 

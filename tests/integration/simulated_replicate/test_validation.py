@@ -13,7 +13,16 @@ def test_each_form_of_a_version_is_accepted(api: Api, version: str) -> None:
     assert api.create(model=version)["status"] == "starting"
 
 
-@pytest.mark.parametrize("version", ["stability-ai/sdxl", f"stability-ai/other:{SDXL}", f"{SCHNELL}:latest", "0" * 64, "nobody/nothing"])
+@pytest.mark.parametrize(
+    "version",
+    [
+        "stability-ai/sdxl",
+        f"stability-ai/other:{SDXL}",
+        f"{SCHNELL}:latest",
+        "0" * 64,
+        "nobody/nothing",
+    ],
+)
 def test_a_version_that_cannot_be_run_is_refused(api: Api, version: str) -> None:
     answer = api.post("/v1/predictions", {"version": version, "input": {"prompt": "a fox"}})
 
@@ -23,22 +32,36 @@ def test_a_version_that_cannot_be_run_is_refused(api: Api, version: str) -> None
 
 @pytest.mark.parametrize("authorization", [None, "Bearer sk_test", "Basic r8_test", "r8_test"])
 def test_a_request_without_a_replicate_token_is_401(api: Api, authorization: str | None) -> None:
-    answer = requests.get(f"{api.simulator.base_url}/v1/predictions", headers={"Authorization": authorization} if authorization else {}, timeout=10)
+    answer = requests.get(
+        f"{api.simulator.base_url}/v1/predictions",
+        headers={"Authorization": authorization} if authorization else {},
+        timeout=10,
+    )
 
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json() == {"title": "Unauthenticated", "detail": "You did not pass a valid authentication token", "status": 401}
+    assert answer.json() == {
+        "title": "Unauthenticated",
+        "detail": "You did not pass a valid authentication token",
+        "status": 401,
+    }
 
 
 def test_the_older_form_of_the_token_is_accepted(api: Api) -> None:
-    answer = requests.get(f"{api.simulator.base_url}/v1/predictions", headers={"Authorization": "Token r8_test"}, timeout=10)
+    answer = requests.get(
+        f"{api.simulator.base_url}/v1/predictions",
+        headers={"Authorization": "Token r8_test"},
+        timeout=10,
+    )
 
     assert answer.status_code == 200
     assert answer.headers["ratelimit-remaining"] == "2999"
     assert answer.headers["ratelimit-reset"] == "1"
 
 
-@pytest.mark.parametrize("path", ["/v1/predictions/unknown", "/v1/models/nobody/nothing", "/v1/nowhere", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/v1/predictions/unknown", "/v1/models/nobody/nothing", "/v1/nowhere", "/nowhere"]
+)
 def test_an_unknown_path_is_not_found(api: Api, path: str) -> None:
     answer = api.get(path)
 
@@ -47,35 +70,77 @@ def test_an_unknown_path_is_not_found(api: Api, path: str) -> None:
 
 
 def test_a_community_model_cannot_be_called_by_its_name(api: Api) -> None:
-    assert api.post("/v1/models/stability-ai/sdxl/predictions", {"input": {"prompt": "a fox"}}).status_code == 404
+    assert (
+        api.post(
+            "/v1/models/stability-ai/sdxl/predictions", {"input": {"prompt": "a fox"}}
+        ).status_code
+        == 404
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "invalid"),
     [
-        ({"input": None}, {"type": "invalid_type", "field": "input", "description": "Invalid type. Expected: object, given: null"}),
-        ({"input": {}}, {"type": "required", "field": "input", "description": "prompt is required"}),
+        (
+            {"input": None},
+            {
+                "type": "invalid_type",
+                "field": "input",
+                "description": "Invalid type. Expected: object, given: null",
+            },
+        ),
+        (
+            {"input": {}},
+            {"type": "required", "field": "input", "description": "prompt is required"},
+        ),
         (
             {"input": {"prompt": "a fox", "num_outputs": 5}},
-            {"type": "number_lte", "field": "input.num_outputs", "description": "Must be less than or equal to 4"},
+            {
+                "type": "number_lte",
+                "field": "input.num_outputs",
+                "description": "Must be less than or equal to 4",
+            },
         ),
         (
             {"input": {"prompt": "a fox", "num_outputs": "2"}},
-            {"type": "invalid_type", "field": "input.num_outputs", "description": "Invalid type. Expected: integer, given: string"},
+            {
+                "type": "invalid_type",
+                "field": "input.num_outputs",
+                "description": "Invalid type. Expected: integer, given: string",
+            },
         ),
         (
             {"input": {"prompt": "a fox", "megapixels": "8"}},
-            {"type": "enum", "field": "input.megapixels", "description": 'input.megapixels must be one of the following: "1", "0.25"'},
+            {
+                "type": "enum",
+                "field": "input.megapixels",
+                "description": 'input.megapixels must be one of the following: "1", "0.25"',
+            },
         ),
         (
             {"callback": "https://example.com"},
-            {"type": "additional_property_not_allowed", "field": "(root)", "description": "Additional property callback is not allowed"},
+            {
+                "type": "additional_property_not_allowed",
+                "field": "(root)",
+                "description": "Additional property callback is not allowed",
+            },
         ),
-        ({"webhook": "http://example.com/"}, {"type": "format", "field": "webhook", "description": "Does not match format 'https URL'"}),
+        (
+            {"webhook": "http://example.com/"},
+            {
+                "type": "format",
+                "field": "webhook",
+                "description": "Does not match format 'https URL'",
+            },
+        ),
     ],
 )
-def test_a_wrong_field_is_named_and_nothing_is_created(api: Api, change: dict[str, Any], invalid: dict[str, str]) -> None:
-    answer = api.post("/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}, **change})
+def test_a_wrong_field_is_named_and_nothing_is_created(
+    api: Api, change: dict[str, Any], invalid: dict[str, str]
+) -> None:
+    answer = api.post(
+        "/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}, **change}
+    )
 
     assert answer.status_code == 422
     assert answer.json() == {
@@ -96,14 +161,20 @@ def test_a_whole_number_may_be_written_with_a_point(api: Api) -> None:
 
 
 def test_a_body_that_is_not_json_is_refused(api: Api) -> None:
-    answer = requests.post(f"{api.simulator.base_url}/v1/predictions", data="{", headers=AUTHORIZATION, timeout=10)
+    answer = requests.post(
+        f"{api.simulator.base_url}/v1/predictions", data="{", headers=AUTHORIZATION, timeout=10
+    )
 
     assert answer.status_code == 400
 
 
 @pytest.mark.parametrize("header", ["4", "4s", "soon", "", "m", "1m1h", "-30"])
 def test_a_deadline_below_five_seconds_or_malformed_is_refused(api: Api, header: str) -> None:
-    answer = api.post("/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}}, **{"Cancel-After": header})
+    answer = api.post(
+        "/v1/predictions",
+        {"version": SCHNELL, "input": {"prompt": "a fox"}},
+        **{"Cancel-After": header},
+    )
 
     assert answer.status_code == 422
     assert answer.json()["invalid_fields"][0]["field"] == "Cancel-After"

@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.integration.simulated_replicate.wire import Api, Receiver, listening, until, wait_for_a_later_webhook
+from tests.integration.simulated_replicate.wire import (
+    Api,
+    Receiver,
+    listening,
+    until,
+    wait_for_a_later_webhook,
+)
 
 
 def test_a_webhook_is_signed_and_has_the_document_of_a_get(api: Api, receiver: Receiver) -> None:
@@ -14,7 +20,9 @@ def test_a_webhook_is_signed_and_has_the_document_of_a_get(api: Api, receiver: R
 
     until(lambda: receiver.delivered)
     [message] = receiver.delivered
-    assert Webhook(api.simulator.webhook_secret).verify(message.body, message.headers) == api.prediction(created["id"])
+    assert Webhook(api.simulator.webhook_secret).verify(
+        message.body, message.headers
+    ) == api.prediction(created["id"])
     assert message.prediction["webhook"] == receiver.url
     with pytest.raises(WebhookVerificationError):
         Webhook("whsec_b3RoZXI=").verify(message.body, message.headers)
@@ -24,7 +32,11 @@ def test_only_the_events_of_the_filter_are_sent(api: Api, receiver: Receiver) ->
     every = api.create(webhook=listening(receiver, "start", "output", "logs", "completed"))
     until(lambda: len(api.tries()) == 4)
     assert sorted(each["event"] for each in api.tries()) == ["completed", "logs", "output", "start"]
-    [with_output] = [each.prediction for each in receiver.delivered if each.prediction["status"] == "processing" and each.prediction["output"]]
+    [with_output] = [
+        each.prediction
+        for each in receiver.delivered
+        if each.prediction["status"] == "processing" and each.prediction["output"]
+    ]
     assert with_output["output"] == api.prediction(every["id"])["output"]
 
     receiver.delivered.clear()
@@ -33,7 +45,9 @@ def test_only_the_events_of_the_filter_are_sent(api: Api, receiver: Receiver) ->
     assert sorted(each["event"] for each in api.tries()[4:]) == ["completed", "output"]
 
 
-def test_a_failed_completion_webhook_is_retried_under_the_same_id(api: Api, receiver: Receiver) -> None:
+def test_a_failed_completion_webhook_is_retried_under_the_same_id(
+    api: Api, receiver: Receiver
+) -> None:
     receiver.statuses = [500, 401, 503]
 
     api.create(webhook=listening(receiver, "completed"))
@@ -116,8 +130,12 @@ def test_a_delayed_webhook_comes_late_and_still_verifies(api: Api, receiver: Rec
 
     until(api.tries)
     [sent] = api.tries()
-    assert datetime.fromisoformat(sent["sent_at"]) - datetime.fromisoformat(done["completed_at"]) >= timedelta(seconds=0.5)
-    Webhook(api.simulator.webhook_secret).verify(receiver.delivered[0].body, receiver.delivered[0].headers)
+    assert datetime.fromisoformat(sent["sent_at"]) - datetime.fromisoformat(
+        done["completed_at"]
+    ) >= timedelta(seconds=0.5)
+    Webhook(api.simulator.webhook_secret).verify(
+        receiver.delivered[0].body, receiver.delivered[0].headers
+    )
 
 
 def test_reordered_webhooks_report_the_start_after_the_end(api: Api, receiver: Receiver) -> None:

@@ -19,7 +19,9 @@ SCHNELL = "black-forest-labs/flux-schnell"
 PRO = "black-forest-labs/flux-1.1-pro"
 SDXL = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 AUTHORIZATION = {"Authorization": "Bearer r8_test"}
-SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+SENSITIVE = (
+    "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+)
 PATIENCE_SECONDS = 10
 
 
@@ -56,7 +58,9 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.delivered.append(Delivered({name.lower(): value for name, value in self.headers.items()}, body))
+                receiver.delivered.append(
+                    Delivered({name.lower(): value for name, value in self.headers.items()}, body)
+                )
                 time.sleep(receiver.pause_seconds)
                 self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
                 self.send_header("location", f"{receiver.url}/elsewhere")
@@ -87,16 +91,33 @@ class Api:
     simulator: SimulatedReplicate
 
     def post(self, path: str, body: object = None, **headers: str) -> requests.Response:
-        return requests.post(self.simulator.base_url + path, json=body, headers={**AUTHORIZATION, **headers}, timeout=10)
+        return requests.post(
+            self.simulator.base_url + path,
+            json=body,
+            headers={**AUTHORIZATION, **headers},
+            timeout=10,
+        )
 
     def get(self, path: str, **query: str) -> requests.Response:
-        return requests.get(self.simulator.base_url + path, params=query, headers=AUTHORIZATION, timeout=10)
+        return requests.get(
+            self.simulator.base_url + path, params=query, headers=AUTHORIZATION, timeout=10
+        )
 
     def set_faults(self, **faults: object) -> requests.Response:
         return requests.put(f"{self.simulator.base_url}/faults", json=faults, timeout=10)
 
-    def create(self, prompt: str = "a lighthouse", *, model: str = SCHNELL, webhook: dict[str, Any] | None = None, **inputs: object) -> dict[str, Any]:
-        answer = self.post("/v1/predictions", {"version": model, "input": {"prompt": prompt, **inputs}, **(webhook or {})})
+    def create(
+        self,
+        prompt: str = "a lighthouse",
+        *,
+        model: str = SCHNELL,
+        webhook: dict[str, Any] | None = None,
+        **inputs: object,
+    ) -> dict[str, Any]:
+        answer = self.post(
+            "/v1/predictions",
+            {"version": model, "input": {"prompt": prompt, **inputs}, **(webhook or {})},
+        )
         assert answer.status_code == 201, answer.text
         prediction: dict[str, Any] = answer.json()
         return prediction
@@ -133,7 +154,11 @@ def image_at(url: str) -> Image.Image:
 
 
 def listening(receiver: Receiver, *events: str) -> dict[str, Any]:
-    return {"webhook": receiver.url, "webhook_events_filter": list(events)} if events else {"webhook": receiver.url}
+    return (
+        {"webhook": receiver.url, "webhook_events_filter": list(events)}
+        if events
+        else {"webhook": receiver.url}
+    )
 
 
 def wait_for_a_later_webhook(api: Api) -> None:

@@ -13,14 +13,22 @@ NO_CREDITS = "You do not have enough credits to run this task."
 
 
 class TestFaults:
-    @pytest.mark.parametrize(("fault", "status"), [("throttle", 429), ("unavailable", 503), ("server_error", 500)])
+    @pytest.mark.parametrize(
+        ("fault", "status"), [("throttle", 429), ("unavailable", 503), ("server_error", 500)]
+    )
     def test_of_requests_create_and_delete_nothing(self, api: Api, fault: str, status: int) -> None:
         task_id = api.create()
         api.set_faults(**{fault: 1})
 
-        answers = [api.post(), api.request("GET", f"/v1/tasks/{task_id}"), api.request("DELETE", f"/v1/tasks/{task_id}")]
+        answers = [
+            api.post(),
+            api.request("GET", f"/v1/tasks/{task_id}"),
+            api.request("DELETE", f"/v1/tasks/{task_id}"),
+        ]
 
-        assert [(answer.status_code, list(answer.json())) for answer in answers] == [(status, ["error"])] * 3
+        assert [(answer.status_code, list(answer.json())) for answer in answers] == [
+            (status, ["error"])
+        ] * 3
         assert [(each["id"], each["deleted"]) for each in api.all()] == [(task_id, False)]
 
     def test_no_credits_has_the_status_of_an_invalid_input(self, api: Api) -> None:
@@ -28,7 +36,10 @@ class TestFaults:
 
         answer = api.post()
 
-        assert (answer.status_code, answer.json()) == (400, {"error": NO_CREDITS, "docUrl": DOCUMENTATION})
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {"error": NO_CREDITS, "docUrl": DOCUMENTATION},
+        )
         assert api.post(ratio="16:9").json()["error"] == "Validation of body failed"
         assert api.all() == []
 
@@ -44,8 +55,18 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("fault", "end"),
         [
-            ("fail", {"status": "FAILED", "failureCode": "INTERNAL.BAD_OUTPUT.CODE01", "cost": {"credits": 0}}),
-            ("flag", {"status": "FAILED", "failureCode": "SAFETY.OUTPUT.VIDEO", "cost": {"credits": 0}}),
+            (
+                "fail",
+                {
+                    "status": "FAILED",
+                    "failureCode": "INTERNAL.BAD_OUTPUT.CODE01",
+                    "cost": {"credits": 0},
+                },
+            ),
+            (
+                "flag",
+                {"status": "FAILED", "failureCode": "SAFETY.OUTPUT.VIDEO", "cost": {"credits": 0}},
+            ),
             ("cancel", {"status": "CANCELLED", "cost": {"credits": 24}}),
             ("no_output", {"status": "SUCCEEDED", "output": [], "cost": {"credits": 24}}),
         ],
@@ -55,7 +76,11 @@ class TestFaults:
 
         done = api.finished(api.create())
 
-        assert {name: value for name, value in done.items() if name not in {"id", "createdAt", "failure"}} == end
+        assert {
+            name: value
+            for name, value in done.items()
+            if name not in {"id", "createdAt", "failure"}
+        } == end
         assert ("failure" in done) == (done["status"] == "FAILED")
 
     @pytest.mark.parametrize("prompt", ["please flag me now", "Flag me"])
@@ -80,8 +105,20 @@ class TestFaults:
 
         assert api.set_faults(throttle=0.5).json() == {**defaults, "throttle": 0.5}
 
-    @pytest.mark.parametrize("wrong", [{"lose_webhook": 0.5}, {"throttle": 1.5}, {"throttle": -1}, {"fail": True}, {"run_seconds": "1"}, {"seed": 1.5}])
-    def test_that_are_invalid_are_named_and_change_nothing(self, api: Api, wrong: dict[str, object]) -> None:
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"lose_webhook": 0.5},
+            {"throttle": 1.5},
+            {"throttle": -1},
+            {"fail": True},
+            {"run_seconds": "1"},
+            {"seed": 1.5},
+        ],
+    )
+    def test_that_are_invalid_are_named_and_change_nothing(
+        self, api: Api, wrong: dict[str, object]
+    ) -> None:
         before = requests.get(f"{api.simulator.base_url}/faults", timeout=5).json()
 
         answer = api.set_faults(flag=1, **wrong)

@@ -21,11 +21,19 @@ class TestTheOfficialSdk:
         # The SDK polls every six seconds.
         monkeypatch.setattr("runwayml.lib.polling.POLL_TIME", 0.05)
         monkeypatch.setattr("runwayml.lib.polling.POLL_JITTER", 0)
-        with sdk.RunwayML(api_key="key_test", base_url=api.simulator.base_url, max_retries=0) as client:
+        with sdk.RunwayML(
+            api_key="key_test", base_url=api.simulator.base_url, max_retries=0
+        ) as client:
             yield client
 
     def test_creates_and_waits_for_a_video(self, client: Any) -> None:
-        created = client.image_to_video.create(model="gen4_turbo", prompt_image=data_uri(image_file()), prompt_text="a fox", ratio="1280:720", duration=5)
+        created = client.image_to_video.create(
+            model="gen4_turbo",
+            prompt_image=data_uri(image_file()),
+            prompt_text="a fox",
+            ratio="1280:720",
+            duration=5,
+        )
         done = created.wait_for_task_output(timeout=20)
 
         assert created.estimated_cost.credits == 25
@@ -43,18 +51,30 @@ class TestTheOfficialSdk:
             ({"cancel": 1}, "Cancelled"),
         ],
     )
-    def test_reads_every_state(self, client: Any, api: Api, faults: dict[str, int], state: str) -> None:
+    def test_reads_every_state(
+        self, client: Any, api: Api, faults: dict[str, int], state: str
+    ) -> None:
         api.set_faults(**faults)
-        created = client.text_to_video.create(model="veo3.1_fast", prompt_text="a fox", ratio="1280:720", duration=4, audio=False)
+        created = client.text_to_video.create(
+            model="veo3.1_fast", prompt_text="a fox", ratio="1280:720", duration=4, audio=False
+        )
         api.task_when(created.id, state.upper())
 
         task = client.tasks.retrieve(created.id)
 
-        assert (type(task).__name__, task.id, task.status) == (f"Awaitable{state}", created.id, state.upper())
-        assert (getattr(task, "cost", None) or task.estimated_cost).credits == (0 if state == "Failed" else 40)
+        assert (type(task).__name__, task.id, task.status) == (
+            f"Awaitable{state}",
+            created.id,
+            state.upper(),
+        )
+        assert (getattr(task, "cost", None) or task.estimated_cost).credits == (
+            0 if state == "Failed" else 40
+        )
 
     def test_raises_when_a_task_fails(self, sdk: Any, client: Any) -> None:
-        created = client.text_to_video.create(model="gen4.5", prompt_text="flag me", ratio="1280:720", duration=2)
+        created = client.text_to_video.create(
+            model="gen4.5", prompt_text="flag me", ratio="1280:720", duration=2
+        )
 
         with pytest.raises(sdk.TaskFailedError) as failure:
             created.wait_for_task_output(timeout=20)
@@ -63,7 +83,9 @@ class TestTheOfficialSdk:
 
     def test_deletes(self, sdk: Any, client: Any, api: Api) -> None:
         api.set_faults(run_seconds=60)
-        created = client.text_to_video.create(model="gen4.5", prompt_text="a fox", ratio="1280:720", duration=2)
+        created = client.text_to_video.create(
+            model="gen4.5", prompt_text="a fox", ratio="1280:720", duration=2
+        )
 
         assert client.tasks.delete(created.id) is None
         with pytest.raises(sdk.NotFoundError):
@@ -71,20 +93,34 @@ class TestTheOfficialSdk:
 
     @pytest.mark.parametrize(
         ("fault", "error"),
-        [("throttle", "RateLimitError"), ("unavailable", "InternalServerError"), ("server_error", "InternalServerError"), ("no_credits", "BadRequestError")],
+        [
+            ("throttle", "RateLimitError"),
+            ("unavailable", "InternalServerError"),
+            ("server_error", "InternalServerError"),
+            ("no_credits", "BadRequestError"),
+        ],
     )
-    def test_raises_the_error_of_a_refusal(self, sdk: Any, client: Any, api: Api, fault: str, error: str) -> None:
+    def test_raises_the_error_of_a_refusal(
+        self, sdk: Any, client: Any, api: Api, fault: str, error: str
+    ) -> None:
         api.set_faults(**{fault: 1})
 
         with pytest.raises(getattr(sdk, error)) as failure:
-            client.text_to_video.create(model="gen4.5", prompt_text="a fox", ratio="1280:720", duration=2)
+            client.text_to_video.create(
+                model="gen4.5", prompt_text="a fox", ratio="1280:720", duration=2
+            )
 
-        assert failure.value.status_code == {"throttle": 429, "unavailable": 503, "server_error": 500, "no_credits": 400}[fault]
+        assert (
+            failure.value.status_code
+            == {"throttle": 429, "unavailable": 503, "server_error": 500, "no_credits": 400}[fault]
+        )
         assert failure.value.body["error"]
 
     def test_raises_the_error_of_an_invalid_request(self, sdk: Any, client: Any) -> None:
         with pytest.raises(sdk.BadRequestError) as failure:
-            client.text_to_video.create(model="gen4.5", prompt_text="a fox", ratio="960:960", duration=2)
+            client.text_to_video.create(
+                model="gen4.5", prompt_text="a fox", ratio="960:960", duration=2
+            )
         assert failure.value.body["issues"][0]["path"] == ["ratio"]
 
         with pytest.raises(sdk.AuthenticationError):
@@ -92,11 +128,15 @@ class TestTheOfficialSdk:
         with pytest.raises(sdk.BadRequestError):
             client.with_options(runway_version="2023-01-01").tasks.retrieve("any")
 
-    def test_retries_after_a_lost_response_and_makes_a_second_task(self, sdk: Any, client: Any, api: Api) -> None:
+    def test_retries_after_a_lost_response_and_makes_a_second_task(
+        self, sdk: Any, client: Any, api: Api
+    ) -> None:
         api.set_faults(lost_create_answer=1)
 
         with pytest.raises(sdk.APIConnectionError) as failure:
-            client.with_options(max_retries=1).text_to_video.create(model="gen4.5", prompt_text="a fox", ratio="1280:720", duration=2)
+            client.with_options(max_retries=1).text_to_video.create(
+                model="gen4.5", prompt_text="a fox", ratio="1280:720", duration=2
+            )
 
         assert not isinstance(failure.value, sdk.APITimeoutError)
         assert len(api.all()) == 2

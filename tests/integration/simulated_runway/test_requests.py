@@ -7,27 +7,53 @@ from typing import Any
 import pytest
 import requests
 
-from tests.integration.simulated_runway.wire import DOCUMENTATION, HEADERS, TEXT_TO_VIDEO, Api, data_uri, image_file
+from tests.integration.simulated_runway.wire import (
+    DOCUMENTATION,
+    HEADERS,
+    TEXT_TO_VIDEO,
+    Api,
+    data_uri,
+    image_file,
+)
 
 NO_VERSION = "The API version that was provided in the X-Runway-Version header is not valid."
 SIX_RATIOS = ["1280:720", "720:1280", "1104:832", "832:1104", "960:960", "1584:672"]
 
 
 class TestRequests:
-    @pytest.mark.parametrize("authorization", [None, "key_test", "Bearer key_", "Bearer r8_test", "Basic key_test"])
+    @pytest.mark.parametrize(
+        "authorization", [None, "key_test", "Bearer key_", "Bearer r8_test", "Basic key_test"]
+    )
     def test_need_a_key(self, api: Api, authorization: str | None) -> None:
-        headers = {"X-Runway-Version": "2024-11-06"} | ({"Authorization": authorization} if authorization else {})
-        answer = requests.post(f"{api.simulator.base_url}/v1/text_to_video", json=TEXT_TO_VIDEO, headers=headers, timeout=5)
+        headers = {"X-Runway-Version": "2024-11-06"} | (
+            {"Authorization": authorization} if authorization else {}
+        )
+        answer = requests.post(
+            f"{api.simulator.base_url}/v1/text_to_video",
+            json=TEXT_TO_VIDEO,
+            headers=headers,
+            timeout=5,
+        )
 
         assert (answer.status_code, list(answer.json())) == (401, ["error", "docUrl"])
         assert api.all() == []
 
-    @pytest.mark.parametrize("version", [{}, {"X-Runway-Version": "v1"}, {"X-Runway-Version": "2024-09-13"}])
+    @pytest.mark.parametrize(
+        "version", [{}, {"X-Runway-Version": "v1"}, {"X-Runway-Version": "2024-09-13"}]
+    )
     def test_need_the_version(self, api: Api, version: dict[str, str]) -> None:
         headers = {"Authorization": "Bearer key_test", **version}
-        answer = requests.post(f"{api.simulator.base_url}/v1/text_to_video", json=TEXT_TO_VIDEO, headers=headers, timeout=5)
+        answer = requests.post(
+            f"{api.simulator.base_url}/v1/text_to_video",
+            json=TEXT_TO_VIDEO,
+            headers=headers,
+            timeout=5,
+        )
 
-        assert (answer.status_code, answer.json()) == (400, {"error": NO_VERSION, "docUrl": DOCUMENTATION})
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {"error": NO_VERSION, "docUrl": DOCUMENTATION},
+        )
         assert api.all() == []
 
     @pytest.mark.parametrize(
@@ -40,7 +66,9 @@ class TestRequests:
             ("GET", "/nowhere", 404),
         ],
     )
-    def test_to_other_routes_are_refused(self, api: Api, method: str, path: str, status: int) -> None:
+    def test_to_other_routes_are_refused(
+        self, api: Api, method: str, path: str, status: int
+    ) -> None:
         answer = api.request(method, path)
 
         assert (answer.status_code, list(answer.json())) == (status, ["error"])
@@ -48,7 +76,9 @@ class TestRequests:
             assert answer.json() == {"error": "Could not find Task"}
 
     def test_without_json_are_refused(self, api: Api) -> None:
-        answer = requests.post(f"{api.simulator.base_url}/v1/text_to_video", data="{", headers=HEADERS, timeout=5)
+        answer = requests.post(
+            f"{api.simulator.base_url}/v1/text_to_video", data="{", headers=HEADERS, timeout=5
+        )
 
         assert (answer.status_code, list(answer.json())) == (400, ["error"])
 
@@ -59,20 +89,51 @@ class TestBodies:
         [
             *(("image_to_video", {"ratio": ratio}) for ratio in SIX_RATIOS),
             *(("image_to_video", {"model": "gen4.5", "ratio": ratio}) for ratio in SIX_RATIOS),
-            *(("image_to_video", {"model": model, "ratio": "1080:1920", "duration": 4, "audio": False}) for model in ("veo3.1", "veo3.1_fast")),
-            *(("text_to_video", {"model": model, "ratio": "1920:1080", "duration": None}) for model in ("veo3.1", "veo3.1_fast")),
+            *(
+                (
+                    "image_to_video",
+                    {"model": model, "ratio": "1080:1920", "duration": 4, "audio": False},
+                )
+                for model in ("veo3.1", "veo3.1_fast")
+            ),
+            *(
+                ("text_to_video", {"model": model, "ratio": "1920:1080", "duration": None})
+                for model in ("veo3.1", "veo3.1_fast")
+            ),
             ("image_to_video", {"promptText": None, "duration": None}),
-            ("image_to_video", {"promptImage": [{"uri": data_uri(image_file()), "position": "first"}]}),
+            (
+                "image_to_video",
+                {"promptImage": [{"uri": data_uri(image_file()), "position": "first"}]},
+            ),
             ("image_to_video", {"promptImage": "https://example.com/a.png"}),
             ("image_to_video", {"promptImage": "http://127.0.0.1:9/a.png"}),
-            ("image_to_video", {"model": "veo3.1", "duration": 8, "promptImage": [{"uri": "https://example.com/a", "position": p} for p in ("last", "first")]}),
-            ("text_to_video", {"duration": 10, "seed": 4_294_967_295, "contentModeration": {"publicFigureThreshold": "low"}, "outputFormat": "mp4"}),
+            (
+                "image_to_video",
+                {
+                    "model": "veo3.1",
+                    "duration": 8,
+                    "promptImage": [
+                        {"uri": "https://example.com/a", "position": p} for p in ("last", "first")
+                    ],
+                },
+            ),
+            (
+                "text_to_video",
+                {
+                    "duration": 10,
+                    "seed": 4_294_967_295,
+                    "contentModeration": {"publicFigureThreshold": "low"},
+                    "outputFormat": "mp4",
+                },
+            ),
             ("text_to_video", {"duration": 5.0}),
             ("text_to_video", {"promptText": "x" * 1000}),
             ("text_to_video", {"promptText": "🦊" * 500}),
         ],
     )
-    def test_that_the_real_api_accepts_are_accepted(self, api: Api, endpoint: str, given: dict[str, Any]) -> None:
+    def test_that_the_real_api_accepts_are_accepted(
+        self, api: Api, endpoint: str, given: dict[str, Any]
+    ) -> None:
         api.set_faults(queue_seconds=60)
 
         assert api.create(endpoint, **given) == api.all()[0]["id"]
@@ -103,32 +164,77 @@ class TestBodies:
             ("text_to_video", {"seed": 4_294_967_296}, ["seed"]),
             ("text_to_video", {"audio": True}, []),
             ("text_to_video", {"watermark": False}, []),
-            ("text_to_video", {"contentModeration": {"publicFigureThreshold": "high"}}, ["contentModeration", "publicFigureThreshold"]),
+            (
+                "text_to_video",
+                {"contentModeration": {"publicFigureThreshold": "high"}},
+                ["contentModeration", "publicFigureThreshold"],
+            ),
             ("image_to_video", {"promptImage": None}, ["promptImage"]),
             ("image_to_video", {"promptImage": 5}, ["promptImage"]),
             ("image_to_video", {"promptImage": "http://example.com/a.png"}, ["promptImage"]),
             ("image_to_video", {"promptImage": "https://11.22.33.44/a.png"}, ["promptImage"]),
-            ("image_to_video", {"promptImage": "https://example.com/" + "a" * 2048}, ["promptImage"]),
+            (
+                "image_to_video",
+                {"promptImage": "https://example.com/" + "a" * 2048},
+                ["promptImage"],
+            ),
             ("image_to_video", {"promptImage": "https://[bad"}, ["promptImage"]),
             ("image_to_video", {"promptImage": "ftp://127.0.0.1/a.png"}, ["promptImage"]),
             ("image_to_video", {"promptImage": "runway://unknown"}, ["promptImage"]),
             ("image_to_video", {"promptImage": "no url at all"}, ["promptImage"]),
             ("image_to_video", {"promptImage": "data:image/png;base64,%%%"}, ["promptImage"]),
-            ("image_to_video", {"promptImage": data_uri(image_file(), "text/plain")}, ["promptImage"]),
+            (
+                "image_to_video",
+                {"promptImage": data_uri(image_file(), "text/plain")},
+                ["promptImage"],
+            ),
             ("image_to_video", {"promptImage": data_uri(b"0" * 4_000_000)}, ["promptImage"]),
             ("image_to_video", {"promptImage": []}, ["promptImage"]),
-            ("image_to_video", {"promptImage": [{"uri": "https://example.com/a", "position": "last"}]}, ["promptImage", 0, "position"]),
-            ("image_to_video", {"promptImage": [{"uri": "http://example.com/a", "position": "first"}]}, ["promptImage", 0, "uri"]),
-            ("image_to_video", {"promptImage": [{"uri": "https://example.com/a", "position": "first"}] * 2}, ["promptImage"]),
-            ("image_to_video", {"model": "veo3.1", "duration": 4, "promptImage": [{"uri": "https://example.com/a", "position": "last"}]}, ["promptImage"]),
-            ("image_to_video", {"model": "veo3.1", "duration": 4, "promptImage": [{"uri": "https://example.com/a", "position": "first"}] * 2}, ["promptImage"]),
+            (
+                "image_to_video",
+                {"promptImage": [{"uri": "https://example.com/a", "position": "last"}]},
+                ["promptImage", 0, "position"],
+            ),
+            (
+                "image_to_video",
+                {"promptImage": [{"uri": "http://example.com/a", "position": "first"}]},
+                ["promptImage", 0, "uri"],
+            ),
+            (
+                "image_to_video",
+                {"promptImage": [{"uri": "https://example.com/a", "position": "first"}] * 2},
+                ["promptImage"],
+            ),
+            (
+                "image_to_video",
+                {
+                    "model": "veo3.1",
+                    "duration": 4,
+                    "promptImage": [{"uri": "https://example.com/a", "position": "last"}],
+                },
+                ["promptImage"],
+            ),
+            (
+                "image_to_video",
+                {
+                    "model": "veo3.1",
+                    "duration": 4,
+                    "promptImage": [{"uri": "https://example.com/a", "position": "first"}] * 2,
+                },
+                ["promptImage"],
+            ),
         ],
     )
-    def test_that_the_real_api_refuses_are_refused_with_the_path(self, api: Api, endpoint: str, given: dict[str, Any], path: list[str | int]) -> None:
+    def test_that_the_real_api_refuses_are_refused_with_the_path(
+        self, api: Api, endpoint: str, given: dict[str, Any], path: list[str | int]
+    ) -> None:
         answer = api.post(endpoint, **given)
 
         assert answer.status_code == 400, answer.text
-        assert (answer.json()["error"], answer.json()["docUrl"]) == ("Validation of body failed", DOCUMENTATION)
+        assert (answer.json()["error"], answer.json()["docUrl"]) == (
+            "Validation of body failed",
+            DOCUMENTATION,
+        )
         assert path in [issue["path"] for issue in answer.json()["issues"]]
         assert all({"code", "path", "message"} <= issue.keys() for issue in answer.json()["issues"])
         assert api.all() == []
@@ -158,7 +264,12 @@ class TestBodies:
             ),
             (
                 {"promptText": None},
-                {"expected": "string", "code": "invalid_type", "path": ["promptText"], "message": "Invalid input: expected string, received undefined"},
+                {
+                    "expected": "string",
+                    "code": "invalid_type",
+                    "path": ["promptText"],
+                    "message": "Invalid input: expected string, received undefined",
+                },
             ),
             (
                 {"model": "gen5"},
@@ -171,14 +282,33 @@ class TestBodies:
                     "message": "Invalid input",
                 },
             ),
-            ({"motion": 1}, {"code": "unrecognized_keys", "keys": ["motion"], "path": [], "message": 'Unrecognized key: "motion"'}),
+            (
+                {"motion": 1},
+                {
+                    "code": "unrecognized_keys",
+                    "keys": ["motion"],
+                    "path": [],
+                    "message": 'Unrecognized key: "motion"',
+                },
+            ),
         ],
     )
-    def test_are_refused_in_the_words_of_the_real_api(self, api: Api, given: dict[str, Any], issue: dict[str, Any]) -> None:
-        assert api.post(**given).json() == {"error": "Validation of body failed", "issues": [issue], "docUrl": DOCUMENTATION}
+    def test_are_refused_in_the_words_of_the_real_api(
+        self, api: Api, given: dict[str, Any], issue: dict[str, Any]
+    ) -> None:
+        assert api.post(**given).json() == {
+            "error": "Validation of body failed",
+            "issues": [issue],
+            "docUrl": DOCUMENTATION,
+        }
 
     @pytest.mark.parametrize("body", [[], "text", None])
     def test_are_objects(self, api: Api, body: object) -> None:
-        answer = requests.post(f"{api.simulator.base_url}/v1/text_to_video", json=body or [], headers=HEADERS, timeout=5)
+        answer = requests.post(
+            f"{api.simulator.base_url}/v1/text_to_video",
+            json=body or [],
+            headers=HEADERS,
+            timeout=5,
+        )
 
         assert answer.json()["issues"][0]["message"].startswith("Invalid input: expected object")

@@ -28,7 +28,14 @@ class SteppedTask(Scheduler):
         self.lifecycle = Lifecycle(store=TaskStore(), scheduler=self, clock=MovableClock())
         faults = Faults(FaultSettings(throttled_seconds=1, queue_seconds=2, run_seconds=3))
         outcome = decide_outcome({"ratio": "1280:720", "duration": 2}, faults)
-        self.task = Task(endpoint="text_to_video", body={}, outcome=outcome, created_at=MovableClock()(), cost=24, status=Status.THROTTLED)
+        self.task = Task(
+            endpoint="text_to_video",
+            body={},
+            outcome=outcome,
+            created_at=MovableClock()(),
+            cost=24,
+            status=Status.THROTTLED,
+        )
         self.lifecycle.begin(self.task)
         self.seen = [self.task.status]
 
@@ -43,8 +50,17 @@ class SteppedTask(Scheduler):
 
 
 class TestTasks:
-    @pytest.mark.parametrize(("fault", "status"), [("throttled_seconds", "THROTTLED"), ("queue_seconds", "PENDING"), ("run_seconds", "RUNNING")])
-    def test_have_an_estimated_cost_while_open(self, api: Api, clock: MovableClock, fault: str, status: str) -> None:
+    @pytest.mark.parametrize(
+        ("fault", "status"),
+        [
+            ("throttled_seconds", "THROTTLED"),
+            ("queue_seconds", "PENDING"),
+            ("run_seconds", "RUNNING"),
+        ],
+    )
+    def test_have_an_estimated_cost_while_open(
+        self, api: Api, clock: MovableClock, fault: str, status: str
+    ) -> None:
         api.set_faults(**{fault: 3600})
         created = api.post().json()
         assert created == {"id": created["id"], "estimatedCost": {"credits": 24}}
@@ -52,7 +68,13 @@ class TestTasks:
         task = api.task_when(created["id"], status)
 
         progress = {"progress": task.get("progress")} if status == "RUNNING" else {}
-        assert task == {"id": created["id"], "createdAt": task["createdAt"], "status": status, **progress, "estimatedCost": {"credits": 24}}
+        assert task == {
+            "id": created["id"],
+            "createdAt": task["createdAt"],
+            "status": status,
+            **progress,
+            "estimatedCost": {"credits": 24},
+        }
         clock.moved = timedelta(minutes=30)
         assert api.task(created["id"]).get("progress", 0.5) == pytest.approx(0.5, abs=0.02)
         clock.moved = timedelta(hours=2)
@@ -62,8 +84,18 @@ class TestTasks:
         task_id = api.create()
         done = api.finished(task_id)
 
-        assert done == {"id": task_id, "createdAt": done["createdAt"], "status": "SUCCEEDED", "output": done["output"], "cost": {"credits": 24}}
-        assert timedelta() <= datetime.now(UTC) - datetime.fromisoformat(done["createdAt"]) < timedelta(minutes=1)
+        assert done == {
+            "id": task_id,
+            "createdAt": done["createdAt"],
+            "status": "SUCCEEDED",
+            "output": done["output"],
+            "cost": {"credits": 24},
+        }
+        assert (
+            timedelta()
+            <= datetime.now(UTC) - datetime.fromisoformat(done["createdAt"])
+            < timedelta(minutes=1)
+        )
 
     def test_are_throttled_then_pending_then_running_then_done(self) -> None:
         stepped = SteppedTask()
@@ -96,11 +128,17 @@ class TestTasks:
 
         assert costs == [25, 24, 60, 40]
 
-    @pytest.mark.parametrize("faults", [{"throttled_seconds": 60}, {"queue_seconds": 60}, {"run_seconds": 60}, {}])
+    @pytest.mark.parametrize(
+        "faults", [{"throttled_seconds": 60}, {"queue_seconds": 60}, {"run_seconds": 60}, {}]
+    )
     def test_cannot_be_fetched_after_their_deletion(self, api: Api, faults: dict[str, int]) -> None:
         api.set_faults(**faults)
         task_id = api.create()
-        status = {"throttled_seconds": "THROTTLED", "queue_seconds": "PENDING", "run_seconds": "RUNNING"}.get("".join(faults), "SUCCEEDED")
+        status = {
+            "throttled_seconds": "THROTTLED",
+            "queue_seconds": "PENDING",
+            "run_seconds": "RUNNING",
+        }.get("".join(faults), "SUCCEEDED")
         output = api.task_when(task_id, status).get("output", [])
 
         deleted = api.request("DELETE", f"/v1/tasks/{task_id}")
@@ -111,7 +149,12 @@ class TestTasks:
         assert [requests.get(url, timeout=5).status_code for url in output] == [404] * len(output)
         [kept] = api.all()
         assert (kept["id"], kept["deleted"]) == (task_id, True)
-        expected = {"THROTTLED": ("CANCELLED", 0), "PENDING": ("CANCELLED", 0), "RUNNING": ("CANCELLED", 24), "SUCCEEDED": ("SUCCEEDED", 24)}
+        expected = {
+            "THROTTLED": ("CANCELLED", 0),
+            "PENDING": ("CANCELLED", 0),
+            "RUNNING": ("CANCELLED", 24),
+            "SUCCEEDED": ("SUCCEEDED", 24),
+        }
         assert (kept["status"], kept["cost"]["credits"]) == expected[status]
 
     def test_are_listed_with_their_input(self, api: Api) -> None:

@@ -22,14 +22,31 @@ class TestVideos:
             ("image_to_video", {"ratio": "832:1104"}, (482, 640), 48),
             ("image_to_video", {"ratio": "1584:672", "duration": 3}, (640, 272), 72),
             ("text_to_video", {"ratio": "720:1280"}, (360, 640), 48),
-            ("text_to_video", {"model": "veo3.1_fast", "duration": 4, "ratio": "1920:1080"}, (640, 360), 96),
+            (
+                "text_to_video",
+                {"model": "veo3.1_fast", "duration": 4, "ratio": "1920:1080"},
+                (640, 360),
+                96,
+            ),
         ],
     )
-    def test_have_the_requested_size_and_length(self, api: Api, endpoint: str, given: dict[str, Any], size: tuple[int, int], frames_count: int) -> None:
+    def test_have_the_requested_size_and_length(
+        self,
+        api: Api,
+        endpoint: str,
+        given: dict[str, Any],
+        size: tuple[int, int],
+        frames_count: int,
+    ) -> None:
         with av.open(BytesIO(api.video(endpoint, **given)), "r", format="mp4") as container:
             stream = container.streams.video[0]
             assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
-            assert (stream.width, stream.height, stream.frames, float(stream.average_rate or 0)) == (*size, frames_count, 24)
+            assert (
+                stream.width,
+                stream.height,
+                stream.frames,
+                float(stream.average_rate or 0),
+            ) == (*size, frames_count, 24)
             assert sum(1 for _ in container.decode(stream)) == frames_count
 
     def test_depend_only_on_the_seed(self, api: Api) -> None:
@@ -40,13 +57,21 @@ class TestVideos:
     def test_begin_with_the_input_image(self, api: Api) -> None:
         reds = []
         for colour in ("red", "blue"):
-            with av.open(BytesIO(api.video("image_to_video", promptImage=data_uri(image_file(colour)), seed=1)), "r", format="mp4") as container:
+            with av.open(
+                BytesIO(
+                    api.video("image_to_video", promptImage=data_uri(image_file(colour)), seed=1)
+                ),
+                "r",
+                format="mp4",
+            ) as container:
                 first = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
             reds.append(ImageStat.Stat(first).mean[0])
 
         assert reds[0] > reds[1] + 60
 
-    def test_are_readable_for_a_day_and_a_new_get_signs_new_urls(self, api: Api, clock: MovableClock) -> None:
+    def test_are_readable_for_a_day_and_a_new_get_signs_new_urls(
+        self, api: Api, clock: MovableClock
+    ) -> None:
         task_id = api.create()
         [url] = api.finished(task_id)["output"]
         assert url.startswith(f"{api.simulator.base_url}/outputs/{task_id}.mp4?_jwt=")
@@ -61,24 +86,43 @@ class TestVideos:
         [first], [second] = (api.finished(api.create())["output"] for _ in range(2))
         bare, _, token = first.partition("?")
 
-        for url in (bare, f"{bare}?_jwt=", f"{bare}?_jwt=a.b.c", f"{first}x", f"{second.partition('?')[0]}?{token}"):
+        for url in (
+            bare,
+            f"{bare}?_jwt=",
+            f"{bare}?_jwt=a.b.c",
+            f"{first}x",
+            f"{second.partition('?')[0]}?{token}",
+        ):
             assert requests.get(url, timeout=5).status_code == 403
 
 
 class TestInputImages:
-    @pytest.mark.parametrize(("form", "content_type"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")])
+    @pytest.mark.parametrize(
+        ("form", "content_type"),
+        [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")],
+    )
     def test_are_fetched_when_the_task_runs(self, api: Api, form: str, content_type: str) -> None:
         received: list[Received] = []
         api.set_faults(queue_seconds=3600)
 
-        with server(answering(Reply(200, image_file(form=form), {"Content-Type": content_type}), received=received)) as base:
+        with server(
+            answering(
+                Reply(200, image_file(form=form), {"Content-Type": content_type}), received=received
+            )
+        ) as base:
             frames = [{"uri": f"{base}/a?signed=1", "position": "first"}]
             api.create("image_to_video", promptImage=frames)
             assert received == []
             api.set_faults()
-            assert api.finished(api.create("image_to_video", promptImage=frames))["status"] == "SUCCEEDED"
+            assert (
+                api.finished(api.create("image_to_video", promptImage=frames))["status"]
+                == "SUCCEEDED"
+            )
 
-        assert [(each.method, each.path) for each in received] == [("HEAD", "/a?signed=1"), ("GET", "/a?signed=1")]
+        assert [(each.method, each.path) for each in received] == [
+            ("HEAD", "/a?signed=1"),
+            ("GET", "/a?signed=1"),
+        ]
         assert all("authorization" not in each.headers for each in received)
 
     def test_may_be_the_first_and_the_last_frame(self, api: Api) -> None:
@@ -89,8 +133,13 @@ class TestInputImages:
             return Reply(200, image_file(), {"Content-Type": "image/png"})
 
         with server(answer) as base:
-            frames = [{"uri": f"{base}/{position}", "position": position} for position in ("last", "first")]
-            task_id = api.create("image_to_video", model="veo3.1_fast", duration=4, promptImage=frames)
+            frames = [
+                {"uri": f"{base}/{position}", "position": position}
+                for position in ("last", "first")
+            ]
+            task_id = api.create(
+                "image_to_video", model="veo3.1_fast", duration=4, promptImage=frames
+            )
             assert api.finished(task_id)["status"] == "SUCCEEDED"
 
         assert paths == ["/first", "/first", "/last", "/last"]
@@ -98,32 +147,70 @@ class TestInputImages:
     @pytest.mark.parametrize(
         ("reply", "failure"),
         [
-            (Reply(404, b"", {"Content-Type": "image/png"}), 'Failed to fetch asset. Received HTTP response code "404".'),
-            (Reply(302, b"", {"Location": "/b.png"}), 'Failed to fetch asset. Received HTTP response code "302".'),
-            (Reply(200, image_file(), {"Content-Type": "application/octet-stream"}), "Unsupported Content-Type: application/octet-stream"),
+            (
+                Reply(404, b"", {"Content-Type": "image/png"}),
+                'Failed to fetch asset. Received HTTP response code "404".',
+            ),
+            (
+                Reply(302, b"", {"Location": "/b.png"}),
+                'Failed to fetch asset. Received HTTP response code "302".',
+            ),
+            (
+                Reply(200, image_file(), {"Content-Type": "application/octet-stream"}),
+                "Unsupported Content-Type: application/octet-stream",
+            ),
             (Reply(200, b"a text", {"Content-Type": "image/png"}), "Failed to read asset."),
-            (Reply(200, image_file(form="JPEG"), {"Content-Type": "image/png"}), "Failed to read asset."),
-            (Reply(200, image_file(size=(40, 90)), {"Content-Type": "image/png"}), "Invalid asset aspect ratio."),
-            (Reply(200, image_file(size=(90, 40)), {"Content-Type": "image/png"}), "Invalid asset aspect ratio."),
-            (Reply(200, image_file(size=(8001, 4100)), {"Content-Type": "image/png"}), "Invalid asset dimensions."),
-            (Reply(200, b"", {"Content-Type": "image/png"}, content_length=17_000_000), "Asset size exceeds 16.0MB."),
+            (
+                Reply(200, image_file(form="JPEG"), {"Content-Type": "image/png"}),
+                "Failed to read asset.",
+            ),
+            (
+                Reply(200, image_file(size=(40, 90)), {"Content-Type": "image/png"}),
+                "Invalid asset aspect ratio.",
+            ),
+            (
+                Reply(200, image_file(size=(90, 40)), {"Content-Type": "image/png"}),
+                "Invalid asset aspect ratio.",
+            ),
+            (
+                Reply(200, image_file(size=(8001, 4100)), {"Content-Type": "image/png"}),
+                "Invalid asset dimensions.",
+            ),
+            (
+                Reply(200, b"", {"Content-Type": "image/png"}, content_length=17_000_000),
+                "Asset size exceeds 16.0MB.",
+            ),
         ],
     )
     def test_that_cannot_be_used_fail_the_task(self, api: Api, reply: Reply, failure: str) -> None:
         with server(answering(reply)) as base:
             done = api.finished(api.create("image_to_video", promptImage=f"{base}/a.png"))
 
-        assert (done["status"], done["failureCode"], done["cost"]) == ("FAILED", "ASSET.INVALID", {"credits": 0})
+        assert (done["status"], done["failureCode"], done["cost"]) == (
+            "FAILED",
+            "ASSET.INVALID",
+            {"credits": 0},
+        )
         assert done["failure"].startswith(failure)
         assert "output" not in done
 
     def test_must_be_readable_by_head(self, api: Api) -> None:
         def answer(request: Received) -> Reply:
-            return Reply(200 if request.method == "GET" else 403, image_file(), {"Content-Type": "image/png"})
+            return Reply(
+                200 if request.method == "GET" else 403, image_file(), {"Content-Type": "image/png"}
+            )
 
         with server(answer) as base:
-            assert api.finished(api.create("image_to_video", promptImage=f"{base}/a.png"))["failureCode"] == "ASSET.INVALID"
+            assert (
+                api.finished(api.create("image_to_video", promptImage=f"{base}/a.png"))[
+                    "failureCode"
+                ]
+                == "ASSET.INVALID"
+            )
 
     @pytest.mark.parametrize("uri", ["http://127.0.0.1:9/nothing.png", data_uri(b"a text")])
     def test_that_are_missing_or_not_images_fail_the_task(self, api: Api, uri: str) -> None:
-        assert api.finished(api.create("image_to_video", promptImage=uri))["failureCode"] == "ASSET.INVALID"
+        assert (
+            api.finished(api.create("image_to_video", promptImage=uri))["failureCode"]
+            == "ASSET.INVALID"
+        )

@@ -28,8 +28,19 @@ def data_uri(body: bytes, content_type: str = "image/png") -> str:
     return f"data:{content_type};base64,{b64encode(body).decode()}"
 
 
-IMAGE_TO_VIDEO = {"model": "gen4_turbo", "promptImage": data_uri(image_file()), "promptText": "a lighthouse", "ratio": "1280:720", "duration": 2}
-TEXT_TO_VIDEO = {"model": "gen4.5", "promptText": "a lighthouse", "ratio": "1280:720", "duration": 2}
+IMAGE_TO_VIDEO = {
+    "model": "gen4_turbo",
+    "promptImage": data_uri(image_file()),
+    "promptText": "a lighthouse",
+    "ratio": "1280:720",
+    "duration": 2,
+}
+TEXT_TO_VIDEO = {
+    "model": "gen4.5",
+    "promptText": "a lighthouse",
+    "ratio": "1280:720",
+    "duration": 2,
+}
 ENDPOINTS = {"image_to_video": IMAGE_TO_VIDEO, "text_to_video": TEXT_TO_VIDEO}
 
 
@@ -51,10 +62,16 @@ class Api:
     simulator: SimulatedRunway
 
     def request(self, method: str, path: str, body: object = None) -> requests.Response:
-        return requests.request(method, self.simulator.base_url + path, json=body, headers=HEADERS, timeout=20)
+        return requests.request(
+            method, self.simulator.base_url + path, json=body, headers=HEADERS, timeout=20
+        )
 
     def post(self, endpoint: str = "text_to_video", /, **given: object) -> requests.Response:
-        body = {name: value for name, value in {**ENDPOINTS[endpoint], **given}.items() if value is not None}
+        body = {
+            name: value
+            for name, value in {**ENDPOINTS[endpoint], **given}.items()
+            if value is not None
+        }
         return self.request("POST", f"/v1/{endpoint}", body)
 
     def create(self, endpoint: str = "text_to_video", /, **given: object) -> str:
@@ -83,7 +100,9 @@ class Api:
         return requests.put(f"{self.simulator.base_url}/faults", json=faults, timeout=5)
 
     def all(self) -> list[dict[str, Any]]:
-        tasks: list[dict[str, Any]] = requests.get(f"{self.simulator.base_url}/sim/tasks", timeout=5).json()["tasks"]
+        tasks: list[dict[str, Any]] = requests.get(
+            f"{self.simulator.base_url}/sim/tasks", timeout=5
+        ).json()["tasks"]
         return tasks
 
     def video(self, endpoint: str = "text_to_video", /, **given: object) -> bytes:

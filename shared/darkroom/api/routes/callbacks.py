@@ -23,7 +23,11 @@ routes = Routes()
 @returns({HTTPStatus.OK: responses.SecretResponse}, headers=("Cache-Control",))
 def read_callback_secret() -> Response[str]:
     """Show what the caller's callbacks are signed with."""
-    return json_response(HTTPStatus.OK, callbacks.secrets_of(routes.user().account, now=clock.now()).response, {"Cache-Control": "no-store"})
+    return json_response(
+        HTTPStatus.OK,
+        callbacks.secrets_of(routes.user().account, now=clock.now()).response,
+        {"Cache-Control": "no-store"},
+    )
 
 
 @routes.post("/callbacks/secret/rotate", tags=["callbacks"])
@@ -40,4 +44,7 @@ def rotate_callback_secret() -> Response[str]:
 @returns({HTTPStatus.OK: responses.DeliveryResponse})
 def try_callback(request: Annotated[CallbackTestRequest, Body()]) -> Response[str]:
     """Call a URL as it would be called when a job has ended. The event is signed, of the type callback.test, and about no job."""
-    return json_response(HTTPStatus.OK, callbacks.send_test(routes.user().account, request.callback_url, now=clock.now()))
+    return json_response(
+        HTTPStatus.OK,
+        callbacks.send_test(routes.user().account, request.callback_url, now=clock.now()),
+    )

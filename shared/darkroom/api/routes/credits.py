@@ -32,4 +32,6 @@ def list_entries(limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> Response[st
     """List the caller's ledger entries, newest first."""
     account = routes.user().account
     ledger.welcome(account, now=clock.now())
-    return json_response(HTTPStatus.OK, entry_page_response(ledger.entries(account, limit=limit, cursor=cursor)))
+    return json_response(
+        HTTPStatus.OK, entry_page_response(ledger.entries(account, limit=limit, cursor=cursor))
+    )

@@ -31,42 +31,76 @@ routes = Routes()
 @returns(
     {HTTPStatus.ACCEPTED: responses.JobResponse},
     headers=("Location", "Idempotency-Replayed"),
-    problems=(errors.IdempotencyKeyReused, errors.InsufficientCredits, errors.TooManyJobs, errors.RateLimited, errors.Paused, errors.NotFound),
+    problems=(
+        errors.IdempotencyKeyReused,
+        errors.InsufficientCredits,
+        errors.TooManyJobs,
+        errors.RateLimited,
+        errors.Paused,
+        errors.NotFound,
+    ),
 )
 def submit_job(
     request: Annotated[JobRequest, Body()],
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x20-\x7e]{1,255}$")] = None,
+    idempotency_key: Annotated[
+        str | None, Header(alias="Idempotency-Key", pattern=r"^[\x20-\x7e]{1,255}$")
+    ] = None,
 ) -> Response[str]:
     """Hold the credits and accept the job. From then on it is durable, whether or not its start succeeds."""
     account, now = routes.user().account, clock.now()
     ledger.welcome(account, now=now)
     key = IdempotencyKey.of(idempotency_key, routes.api.raw_body()) if idempotency_key else None
     accepted = submit(account, request, key=key, now=now)
-    headers = {"Location": f"/jobs/{accepted.job.job_id}"} | ({"Idempotency-Replayed": "true"} if accepted.is_repeat else {})
+    headers = {"Location": f"/jobs/{accepted.job.job_id}"} | (
+        {"Idempotency-Replayed": "true"} if accepted.is_repeat else {}
+    )
     return json_response(HTTPStatus.ACCEPTED, job_response(accepted.job, now=now), headers)
 
 
 @routes.get("/jobs", tags=["jobs"])
 @returns({HTTPStatus.OK: responses.JobPageResponse})
-def list_jobs(limit: Limit = PAGE_SIZE, cursor: Cursor = None, status: Annotated[JobStatus | None, Query()] = None) -> Response[str]:
+def list_jobs(
+    limit: Limit = PAGE_SIZE,
+    cursor: Cursor = None,
+    status: Annotated[JobStatus | None, Query()] = None,
+) -> Response[str]:
     """List the caller's jobs, newest first."""
     account = routes.user().account
     page, now = jobs.page(account, limit=limit, cursor=cursor, status=status), clock.now()
     total = ledger.balance(account).jobs_total
-    return json_response(HTTPStatus.OK, {"jobs": [job_response(job, now=now) for job in page.items], "next_cursor": page.next_cursor, "total": total})
+    return json_response(
+        HTTPStatus.OK,
+        {
+            "jobs": [job_response(job, now=now) for job in page.items],
+            "next_cursor": page.next_cursor,
+            "total": total,
+        },
+    )
 
 
 @routes.get("/jobs/<job_id>", tags=["jobs"])
-@returns({HTTPStatus.OK: responses.JobResponse, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control", "Retry-After"), problems=(errors.NotFound,))
+@returns(
+    {HTTPStatus.OK: responses.JobResponse, HTTPStatus.NOT_MODIFIED: None},
+    headers=("ETag", "Cache-Control", "Retry-After"),
+    problems=(errors.NotFound,),
+)
 def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
     """Show one of the caller's jobs."""
     job, now = jobs.read(routes.user().account, job_id), clock.now()
-    headers = {"ETag": etag_of(job, now=now), "Cache-Control": "private, no-cache"} | retry_after(job, now=now)
-    return not_modified(headers) if etag_matches(headers["ETag"], if_none_match) else json_response(HTTPStatus.OK, job_response(job, now=now), headers)
+    headers = {"ETag": etag_of(job, now=now), "Cache-Control": "private, no-cache"} | retry_after(
+        job, now=now
+    )
+    return (
+        not_modified(headers)
+        if etag_matches(headers["ETag"], if_none_match)
+        else json_response(HTTPStatus.OK, job_response(job, now=now), headers)
+    )
 
 
 @routes.post("/jobs/<job_id>/cancel", tags=["jobs"])
-@returns({HTTPStatus.ACCEPTED: responses.JobResponse}, problems=(errors.NotFound, errors.JobIsFinal))
+@returns(
+    {HTTPStatus.ACCEPTED: responses.JobResponse}, problems=(errors.NotFound, errors.JobIsFinal)
+)
 def cancel_job(job_id: str) -> Response[str]:
     """Cancel a job. The cancel wins when it came before storing began. Only the workflow ends the job, and its status shows which won."""
     now = clock.now()

@@ -16,7 +16,11 @@ routes = Routes()
 
 
 @routes.get("/openapi.json", tags=["service"])
-@returns({HTTPStatus.OK: responses.DocumentResponse, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"), is_public=True)
+@returns(
+    {HTTPStatus.OK: responses.DocumentResponse, HTTPStatus.NOT_MODIFIED: None},
+    headers=("ETag", "Cache-Control"),
+    is_public=True,
+)
 def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
     """Describe this API in OpenAPI 3.1."""
     from darkroom.api import openapi  # noqa: PLC0415 (no other request pays for it)
@@ -34,7 +38,9 @@ def read_docs() -> Response[str]:
 
 
 @routes.get("/problems/<slug>", tags=["service"])
-@returns({HTTPStatus.OK: str}, headers=("Cache-Control",), problems=(errors.NotFound,), is_public=True)
+@returns(
+    {HTTPStatus.OK: str}, headers=("Cache-Control",), problems=(errors.NotFound,), is_public=True
+)
 def read_problem(slug: str) -> Response[str]:
     """Show what a type of problem means and what to do about it, to people."""
     from darkroom.api import docs_page  # noqa: PLC0415 (no other request pays for it)

@@ -22,11 +22,16 @@ routes = Routes()
 
 
 @routes.get("/templates", tags=["templates"])
-@returns({HTTPStatus.OK: responses.TemplatesResponse, HTTPStatus.NOT_MODIFIED: None}, headers=("ETag", "Cache-Control"))
+@returns(
+    {HTTPStatus.OK: responses.TemplatesResponse, HTTPStatus.NOT_MODIFIED: None},
+    headers=("ETag", "Cache-Control"),
+)
 def list_templates(if_none_match: KnownTags = None) -> Response[str]:
     """Show what can be generated, and with which parameters."""
     routes.user()
-    text = json_text({"templates": [template_response(template) for template in available_templates()]})
+    text = json_text(
+        {"templates": [template_response(template) for template in available_templates()]}
+    )
     return cacheable_json(text, if_none_match, "private, max-age=300")
 
 
@@ -43,4 +48,7 @@ def read_template(code: str, version: Annotated[Version | None, Query()] = None)
 def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
     """Say what a job would cost, or why it would be refused, without taking it."""
     account = routes.user().account
-    return json_response(HTTPStatus.OK, {"credits": price(available_template(code), request.parameters, account, now=clock.now())})
+    return json_response(
+        HTTPStatus.OK,
+        {"credits": price(available_template(code), request.parameters, account, now=clock.now())},
+    )

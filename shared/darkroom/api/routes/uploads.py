@@ -22,5 +22,7 @@ routes = Routes()
 @returns({HTTPStatus.CREATED: responses.UploadFormResponse})
 def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
     """Sign a form by which an image goes straight to the bucket. Complete the upload to use it as an input."""
-    upload, form = announce(routes.user().account, request.content_type, bytes_max=request.bytes, now=clock.now())
+    upload, form = announce(
+        routes.user().account, request.content_type, bytes_max=request.bytes, now=clock.now()
+    )
     return json_response(HTTPStatus.CREATED, {"upload_id": upload.upload_id, **form})

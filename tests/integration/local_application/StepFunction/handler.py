@@ -18,4 +18,9 @@ def handler(event: dict[str, Any], context: Any) -> None:
         case "fail":
             raise Refused("not this one")
         case "answer":
-            aws_json.call("states", "AWSStepFunctions.SendTaskSuccess", taskToken=event["task_token"], output='{"answer": 42}')
+            aws_json.call(
+                "states",
+                "AWSStepFunctions.SendTaskSuccess",
+                taskToken=event["task_token"],
+                output='{"answer": 42}',
+            )

@@ -22,4 +22,6 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 def store_text(key: str, text: str) -> None:
     item = {"pk": {"S": key}, "text": {"S": text}, "kind": {"S": "text"}}
-    aws_json.call("dynamodb", "DynamoDB_20120810.PutItem", TableName=os.environ["TABLE_NAME"], Item=item)
+    aws_json.call(
+        "dynamodb", "DynamoDB_20120810.PutItem", TableName=os.environ["TABLE_NAME"], Item=item
+    )

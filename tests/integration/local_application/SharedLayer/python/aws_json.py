@@ -12,7 +12,11 @@ def call(service: str, target: str, **arguments: Any) -> Any:
     request = urllib.request.Request(
         os.environ["AWS_ENDPOINT_URL"] + "/",
         json.dumps(arguments).encode(),
-        {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.0", "Authorization": credential},
+        {
+            "X-Amz-Target": target,
+            "Content-Type": "application/x-amz-json-1.0",
+            "Authorization": credential,
+        },
     )
     with urllib.request.urlopen(request, timeout=5) as response:
         return json.loads(response.read() or b"null")
