@@ -1,1 +1,1 @@
-"""The whole system on one machine: `python -m local run`."""
+"""The local stack: the whole system on one machine, started by `python -m local run`."""

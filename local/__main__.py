@@ -1,4 +1,8 @@
-"""`python -m local run` keeps the whole system up on this machine; `python -m local demo` shows three jobs going through it."""
+"""Run the whole system on this machine.
+
+python -m local run     Start the system. It runs until Ctrl-C.
+python -m local demo    Start the system, run three jobs, check the results, and stop it.
+"""
 
 import os
 import signal
@@ -12,33 +16,40 @@ from local.real_replicate import InvalidVariable, RealReplicate
 from local.stack import LocalStack
 
 _PORT_MAX = 65_535
+# A backslash at the end of a line joins it with the next one: each command is printed as one line.
 _ADDRESSES = """\
 API         {api}
-AWS         {aws}   (any credentials; AWS_ENDPOINT_URL={aws})
+AWS         {aws}   (simulated; any credentials; set AWS_ENDPOINT_URL={aws})
 Replicate   {replicate}   ({about})
-Runway      {runway}   (simulated as well)
-WebUI       {webui}   (a simulated Stable Diffusion)
-Logs        .aws-sam/logs, one file per function
+Runway      {runway}   (simulated)
+WebUI       {webui}   (simulated Stable Diffusion WebUI)
+Logs        .aws-sam/logs   (one file for each function)
 
-Sign in as a user and as an administrator, grant credits, submit a job, read the jobs:
+To try the API, paste these lines into another terminal. They sign in a user and an administrator,
+grant credits, submit a job, and read the jobs:
 
-  TOKEN=$(curl -s {api}/local/token -d '{{"user": "ann"}}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
-  ADMIN=$(curl -s {api}/local/token -d '{{"user": "grace", "groups": ["admin"]}}' | python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
-  curl -s {api}/accounts/web/ann/credits -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' -d '{{"amount": 100, "reason": "welcome", "reference": "first"}}'
-  curl -s {api}/jobs -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{{"template": "flux-schnell", "parameters": {{"prompt": "a lighthouse at dawn"}}}}'
+  TOKEN=$(curl -s {api}/local/token -d '{{"user": "ann"}}' \
+| python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
+  ADMIN=$(curl -s {api}/local/token -d '{{"user": "grace", "groups": ["admin"]}}' \
+| python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
+  curl -s {api}/accounts/web/ann/credits -H "Authorization: Bearer $ADMIN" \
+-H 'Content-Type: application/json' \
+-d '{{"amount": 100, "reason": "welcome", "reference": "first"}}'
+  curl -s {api}/jobs -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+-d '{{"template": "flux-schnell", "parameters": {{"prompt": "a lighthouse at dawn"}}}}'
   curl -s {api}/jobs -H "Authorization: Bearer $TOKEN"
 
-Ctrl-C stops everything.
+Press Ctrl-C to stop everything.
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Run the named command. Returns the exit status."""
+    """Run the command that the arguments name. Returns the exit status."""
     match arguments:
         case ["run"]:
             return _run()
         case ["demo"]:
-            from local.demo import main as demo  # noqa: PLC0415 (what only the demo needs)
+            from local.demo import main as demo  # noqa: PLC0415 (only the demo needs it)
 
             return demo()
     print(__doc__, file=sys.stderr)
@@ -66,7 +77,7 @@ def _run() -> int:
         about = (
             _describe(real)
             if real
-            else f"simulated; PUT {stack.replicate_url}/faults sets what goes wrong"
+            else f"simulated; PUT {stack.replicate_url}/faults injects faults"
         )
         urls = {
             "api": stack.api_url,
@@ -83,11 +94,11 @@ def _run() -> int:
 
 def _describe(real: RealReplicate) -> str:
     how = (
-        f"it calls {real.public_url}"
+        f"its webhooks go to {real.public_url}"
         if real.public_url
-        else "without a PUBLIC_URL Darkroom polls it"
+        else "PUBLIC_URL is not set, so Darkroom polls it"
     )
-    return f"the real one: what it runs is on your bill; {how}"
+    return f"the real Replicate: you pay for each prediction; {how}"
 
 
 def _port(name: str, default: int) -> int:
@@ -96,7 +107,7 @@ def _port(name: str, default: int) -> int:
     except ValueError:
         port = -1
     if not 0 <= port <= _PORT_MAX:
-        raise SystemExit(f"{name} must be a port's number, from 0 to {_PORT_MAX}.")
+        raise SystemExit(f"{name} must be a port number from 0 to {_PORT_MAX}.")
     return port
 
 
@@ -104,9 +115,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except PortTaken as error:
-        sys.exit(
-            f"{error}. PORT, AWS_PORT and REPLICATE_PORT move the API, AWS and Replicate to other ports."
-        )
+        sys.exit(f"{error}. To use other ports, set PORT (the API), AWS_PORT or REPLICATE_PORT.")
     except (EmulatorUnavailable, FileNotFoundError, InvalidVariable) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

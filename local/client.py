@@ -1,4 +1,4 @@
-"""A small client of the HTTP API, as its users would write one."""
+"""A small client of the HTTP API, as a user of the API would write it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ class Client:
     """A client with the token of a signed-in user."""
 
     def __init__(self, api_url: str, token: str) -> None:
-        """Call the API at this URL with this token."""
+        """Prepare a session that sends the token. The session ignores the machine's proxies."""
         self._api_url = api_url
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str) -> Any:  # noqa: ANN401 (a JSON document)
-        """Get a document. Raises HTTPError, with the problem as its text."""
+        """Get a document. Raises HTTPError with the problem document in its message."""
         return self.call("GET", path)
 
     def post(self, path: str, body: object) -> Any:  # noqa: ANN401 (a JSON document)
-        """Post a document. Raises HTTPError, with the problem as its text."""
+        """Post a document. Raises HTTPError with the problem document in its message."""
         return self.call("POST", path, json=body)
 
     def pages(self, path: str, name: str) -> Iterator[dict[str, Any]]:
-        """Read a whole list, page by page."""
+        """Yield every item of a list, page by page. `name` is the list's field in a page."""
         cursor = None
         while True:
             page = self.call("GET", path, params={"limit": 100, "cursor": cursor})
@@ -39,7 +39,10 @@ class Client:
                 return
 
     def call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 (requests' own options, a JSON document)
-        """Call the API. Returns the document of the response, or None if it has no body."""
+        """Send a request. Returns the response's JSON document, or None if it has no body.
+
+        Raises HTTPError with the problem document in its message.
+        """
         response = self._session.request(
             method, f"{self._api_url}{path}", timeout=_TIMEOUT_SECONDS, **options
         )

@@ -1,4 +1,4 @@
-"""The demo: three jobs run from start to end on this machine, and the ledger balances."""
+"""The demo: run three jobs from start to end on this machine, and check the ledger."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SUMS = ("granted", "available", "held", "spent")
 
 @dataclass(frozen=True, slots=True)
 class DemoJob:
-    """A job of the demo, and its expected end."""
+    """A job of the demo, and its expected result."""
 
     template: str
     parameters: dict[str, Any]
@@ -62,11 +62,11 @@ DEMO_JOBS = (
 
 
 class DemoFailed(Exception):
-    """The demo found a wrong result; the message describes it."""
+    """A result of the demo is wrong. The message describes it."""
 
 
 def main() -> int:
-    """Run the demo. Returns 0 only if every result is as expected."""
+    """Run the demo. Returns the exit status: 0 if every result is as expected, else 1."""
     console = Console()
     shutil.rmtree(OUTPUT_DIRECTORY, ignore_errors=True)
     try:
@@ -75,7 +75,7 @@ def main() -> int:
         with stack:
             _run(stack, console)
     except DemoFailed as error:
-        console.print(f"[bold red]Not as it should be:[/] {error}")
+        console.print(f"[bold red]The demo failed:[/] {error}")
         return 1
     return 0
 
@@ -103,13 +103,14 @@ def _run(stack: LocalStack, console: Console) -> None:
     _check_jobs(jobs, files)
     _check_ledger(after, list(ann.pages("/credits/entries", "entries")))
     console.print(
-        f"The ledger balances: {' + '.join(str(after[name]) for name in _SUMS[1:])} = {after['granted']}, and so do the sums of the entries."
+        f"The ledger balances: {after['available']} + {after['held']} + {after['spent']}"
+        f" = {after['granted']}. The entries add up to the same sums."
     )
     console.print(f"The images are in {OUTPUT_DIRECTORY}/.")
 
 
 def _wait_until_final(ann: Client, job_ids: list[str], console: Console) -> list[dict[str, Any]]:
-    """Show the jobs until all are final."""
+    """Show the jobs until all have ended. Raises DemoFailed if that takes too long."""
     give_up_at = time.monotonic() + _SECONDS_MAX
     with Live(console=console, refresh_per_second=8, transient=True) as live:
         while True:
@@ -118,12 +119,14 @@ def _wait_until_final(ann: Client, job_ids: list[str], console: Console) -> list
             if all(job["status"] in _FINAL for job in jobs):
                 return jobs
             if time.monotonic() > give_up_at:
-                raise DemoFailed(f"the jobs did not end within {_SECONDS_MAX} seconds")
+                raise DemoFailed(
+                    f"the jobs did not end within {_SECONDS_MAX} seconds. See .aws-sam/logs."
+                )
             time.sleep(0.2)
 
 
 def _save(job: dict[str, Any]) -> list[Path]:
-    """Save a job's outputs and thumbnails. Checks the size of each image against the job."""
+    """Save a job's outputs and thumbnails. Raises DemoFailed if an image has a wrong size."""
     if not job["outputs"]:
         return []
     directory = OUTPUT_DIRECTORY / f"{job['template']['code']}-{job['id'][-6:]}"
@@ -174,7 +177,7 @@ def _ledger_table(before: dict[str, int], after: dict[str, int]) -> Table:
 
 
 def _narrow_table(*names: str) -> Table:
-    """Begin a table that fits into a terminal of 80 characters."""
+    """Make an empty table that fits into a terminal of 80 columns."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in names:
         table.add_column(name, no_wrap=True)
@@ -183,7 +186,7 @@ def _narrow_table(*names: str) -> Table:
 
 def _check_jobs(jobs: list[dict[str, Any]], files: list[list[Path]]) -> None:
     for demo_job, job, saved in zip(DEMO_JOBS, jobs, files, strict=True):
-        seen = (
+        result = (
             job["status"],
             job["credits"]["charged"],
             job["credits"]["refunded"],
@@ -197,9 +200,10 @@ def _check_jobs(jobs: list[dict[str, Any]], files: list[list[Path]]) -> None:
             demo_job.images,
             2 * demo_job.images,
         )
-        if seen != expected:
+        if result != expected:
             raise DemoFailed(
-                f"{demo_job.template} “{demo_job.parameters['prompt']}” ended as {seen}, not as {expected}"
+                f"{demo_job.template} “{demo_job.parameters['prompt']}” ended with {result},"
+                f" expected {expected} (status, charged, refunded, outputs, files)"
             )
 
 
@@ -208,4 +212,4 @@ def _check_ledger(account: dict[str, int], entries: list[dict[str, Any]]) -> Non
         raise DemoFailed(f"the account does not balance: {account}")
     for name in _SUMS:
         if account[name] != sum(entry[name] for entry in entries):
-            raise DemoFailed(f"the entries do not add up to what is {name}")
+            raise DemoFailed(f"the entries do not add up to the account's {name} credits")

@@ -1,4 +1,4 @@
-"""The real Replicate instead of the simulated one, for a stack on this machine."""
+"""The real Replicate in place of the simulated one, for the local stack."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import replicate
 
 BASE_URL = "https://api.replicate.com/v1"
 DELIVERY_HOSTS = "replicate.delivery,*.replicate.delivery"
-# Replicate takes files of up to about a megabyte inside a request
-# (replicate.com/docs/topics/predictions/input-files).
+# Replicate accepts files of up to about 1 MB inside a request
+# (https://replicate.com/docs/topics/predictions/input-files).
 INLINE_INPUT_BYTES_MAX = 1_000_000
 
 
 class InvalidVariable(ValueError):
-    """An environment variable for the real Replicate is invalid; the message names it."""
+    """An environment variable for the real Replicate is invalid. The message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealReplicate:
     """An account at Replicate.
 
-    `public_url` is the URL at which Replicate reaches the API of this machine. Without a public URL
-    Darkroom polls Replicate.
+    `public_url` is the URL at which Replicate reaches the API on this machine. Without a public
+    URL, no webhook arrives and Darkroom polls Replicate.
     """
 
     token: str
@@ -35,51 +35,50 @@ class RealReplicate:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self | None:
-        """Read REPLICATE_API_TOKEN and PUBLIC_URL.
+        """Read REPLICATE_API_TOKEN and PUBLIC_URL. Returns None if there is no token.
 
-        Returns None without a token. Raises InvalidVariable.
+        Raises InvalidVariable if either value is invalid.
         """
-        token, public_url = (
-            environment.get("REPLICATE_API_TOKEN"),
-            environment.get("PUBLIC_URL", "").rstrip("/"),
-        )
+        token = environment.get("REPLICATE_API_TOKEN")
+        public_url = environment.get("PUBLIC_URL", "").rstrip("/")
         if not token:
             return None
         if not token.startswith("r8_"):
             raise InvalidVariable(
-                "REPLICATE_API_TOKEN must be a token of Replicate's, which begins with r8_."
+                "REPLICATE_API_TOKEN is not a Replicate token. Replicate tokens begin with r8_."
             )
         if public_url and not _is_origin(public_url):
             raise InvalidVariable(
-                "PUBLIC_URL must be an https URL without a path, which leads to the API of this machine."
+                "PUBLIC_URL must be an https URL without a path."
+                " It must lead to the API on this machine."
             )
         return cls(token=token, public_url=public_url or None)
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Values for the template's parameters."""
+        """The values of the template's parameters."""
         return {
             "ReplicateBaseUrl": self.base_url,
             "DeliveryHosts": self.delivery_hosts,
             "PrivateHosts": "127.0.0.1,localhost",
             "PublicUrl": self.public_url or "none",
-            # Simulated providers beside the real one would only confuse.
+            # With the real Replicate, the stack uses no simulated provider.
             "RunwayBaseUrl": "",
             "StableDiffusionUrl": "",
         }
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables for the functions.
+        """The environment variables of the functions.
 
-        Replicate cannot reach the bucket of this machine. So uploaded images go into the request.
+        Replicate cannot read the bucket on this machine, so requests contain the uploaded images.
         """
         return {"INLINE_INPUT_BYTES_MAX": str(INLINE_INPUT_BYTES_MAX)}
 
     def webhook_secret(self) -> str | None:
-        """Fetch the key that signs the account's webhooks. Returns None if no webhook can arrive.
+        """Fetch the secret that signs the account's webhooks. Returns None without a public URL.
 
-        Source: replicate.com/docs/topics/webhooks/verify-webhook.
+        Source: https://replicate.com/docs/topics/webhooks/verify-webhook.
         """
         if self.public_url is None:
             return None

@@ -1,4 +1,4 @@
-"""The whole system on one machine, from the template that `sam build` wrote.
+"""The whole system on one machine, made from the template that `sam build` writes.
 
 The template is the only source of the routes, authorizers, functions, environment variables,
 tables, queues, schedules and the workflow. A change of the template changes the local stack.
@@ -41,11 +41,7 @@ _API = "AWS::ApiGatewayV2::Api"
 
 
 class LocalStack:
-    """A running stack; a context manager. A process can run one stack at a time.
-
-    The start raises EmulatorUnavailable if AWS's emulator cannot run on this machine, PortTaken,
-    FileNotFoundError if nothing was built, and Unresolvable for an unknown name in the template.
-    """
+    """A running stack. Its context manager stops it. A process can run one stack at a time."""
 
     def __init__(
         self,
@@ -62,8 +58,12 @@ class LocalStack:
         """Start everything. Port 0 means a free port.
 
         `parameters` are values of the template's parameters. They override the local values.
-        `real_replicate` replaces the simulated Replicate; then `replicate_url` is its URL.
-        Each function prints to its own file in `log_dir`.
+        `real_replicate` replaces the simulated Replicate. Then `replicate_url` is its URL.
+        Each function logs to its own file in `log_dir`.
+
+        Raises EmulatorUnavailable if AWS's emulator does not run on this machine, PortTaken if
+        a port is in use, FileNotFoundError if there is no build, and Unresolvable for an unknown
+        name in the template.
         """
         emulator()
         self._clients: dict[str, Any] = {}
@@ -98,7 +98,7 @@ class LocalStack:
         self._exit_stack.close()
 
     def client(self, service: str) -> Client:
-        """Return the shared client of one of the stack's services."""
+        """Return the shared boto3 client of a service."""
         with self._clients_lock:
             if service not in self._clients:
                 self._clients[service] = client(service, self.aws_url)
@@ -115,7 +115,7 @@ class LocalStack:
     ) -> str:
         """Sign a token of the local user pool, as `POST /local/token` does.
 
-        Raises pydantic.ValidationError.
+        Raises pydantic.ValidationError if an argument is invalid.
         """
         request = {
             "user": user,
@@ -131,11 +131,14 @@ class LocalStack:
         return self._resources.ref(logical_id)
 
     def invoke(self, logical_id: str, payload: bytes) -> InvocationResponse:
-        """Invoke a function of the template once, by its logical id."""
+        """Invoke a function once, by its logical id in the template."""
         return self._environments.invoke(self._resources.ref(logical_id), payload)
 
     def fire_schedule(self, logical_id: str) -> InvocationResponse:
-        """Invoke a scheduled function now, by its logical id, and return its response."""
+        """Invoke a scheduled function now, by its logical id, and return its response.
+
+        Raises LookupError if the function has no schedule.
+        """
         return self._schedule_runner.fire(self._resources.ref(logical_id))
 
     def kill_execution_environments(self, logical_id: str) -> int:
@@ -144,7 +147,7 @@ class LocalStack:
 
     @property
     def functions(self) -> Mapping[str, FunctionSpec]:
-        """The functions of the stack by their physical names."""
+        """The functions of the stack, by physical name."""
         return self._functions
 
     def _start(
@@ -215,7 +218,7 @@ class LocalStack:
         self._schedule_runner.start()
 
     def _simulated_replicate(self, port: int) -> SimulatedReplicate:
-        # The simulator would end the whole process for a port that is taken.
+        # If the port is in use, werkzeug's server exits the process. So check the port first.
         listen(port).close()
         return self._start_simulator(SimulatedReplicate(port=port))
 
