@@ -1,1 +1,1 @@
-"""Commands for a build and for a deployed stack."""
+"""Commands for maintainers: check a build, fill and audit a stack, print the catalog."""

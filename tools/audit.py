@@ -1,7 +1,9 @@
-"""Audit the ledger of every account: PYTHONPATH=shared python -m tools.audit [STACK].
+"""Audit the ledger of every account.
 
-Without a stack it is the system that `make run` keeps up on this machine. The exit status is 0 when every account is right, 1 when there are
-mismatches, 2 when that cannot be told.
+    PYTHONPATH=shared python -m tools.audit [STACK]
+
+Without a stack, the command audits the local stack that `make run` started. The exit status is 0
+if every account is right, 1 if there are mismatches, and 2 if the audit could not finish.
 """
 
 from __future__ import annotations
@@ -26,37 +28,47 @@ _PORT = "4566"
 
 
 class LedgerUnreadable(Exception):
-    """The ledger cannot be read; the message says why, and what helps."""
+    """The ledger cannot be read. The message has the reason and the remedy."""
 
 
 def local_environment(port: str) -> dict[str, str]:
-    """Find the table of the system on this machine, whose AWS listens on this port. Raises LedgerUnreadable."""
+    """Return the environment variables for the local stack, whose AWS endpoint has this port.
+
+    Raises LedgerUnreadable if no stack runs there.
+    """
     url = f"http://127.0.0.1:{port}"
     try:
         tables = account.client("dynamodb", url).list_tables()["TableNames"]
     except EndpointConnectionError:
         raise LedgerUnreadable(
-            f"Nothing answers at {url}. Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod"
+            f"No server responds at {url}. Start the local stack with `make run`,"
+            " or name a deployed stack: make audit STACK=darkroom-prod"
         ) from None
     except (BotoCoreError, ClientError, ResponseParserError) as error:
-        raise LedgerUnreadable(f"What answers at {url} is not AWS: {error}") from None
+        raise LedgerUnreadable(
+            f"The server at {url} is not the local AWS: {error}. If the local stack has another"
+            " port, set AWS_PORT."
+        ) from None
     if len(tables) != 1:
         raise LedgerUnreadable(
-            f"What answers at {url} is not Darkroom: it has {len(tables)} tables."
+            f"The server at {url} is not Darkroom's: it has {len(tables)} tables instead of one."
         )
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": account.ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": account.SECRET_ACCESS_KEY,
         "AWS_DEFAULT_REGION": account.REGION,
-        # Whatever proxy this machine uses, it is not for this machine's own address.
+        # A proxy of this machine must not get requests to the machine's own address.
         "NO_PROXY": "127.0.0.1",
         "TABLE_NAME": tables[0],
     }
 
 
 def stack_environment(stack: str) -> dict[str, str]:
-    """Find the table of a deployed stack. Raises LedgerUnreadable."""
+    """Return the environment variables for a deployed stack.
+
+    Raises LedgerUnreadable if the stack cannot be read or is not Darkroom.
+    """
     try:
         return {"TABLE_NAME": outputs_of(stack)["TableName"]}
     except (BotoCoreError, ClientError) as error:
@@ -68,32 +80,39 @@ def stack_environment(stack: str) -> dict[str, str]:
 
 
 def audit_all(environment: Mapping[str, str]) -> int:
-    """Audit every account of the table that the environment names, print what was found, and give the exit status."""
+    """Audit every account of the table, and print mismatches and totals. Returns the exit status.
+
+    `environment` has the table's name and, for the local stack, its endpoint and credentials.
+    """
+    # The audit uses none of the settings without a default, except the table's name.
     unused = {
         setting.name.upper(): "" for setting in fields(Settings) if setting.default is MISSING
     }
     os.environ.update({**unused, **environment})
-    # The table's name is read with the module.
+    # These modules read the table's name at import.
     from darkroom.services import audit_accounts  # noqa: PLC0415
     from darkroom.storage import account_records  # noqa: PLC0415
 
-    tally, unsettled = Counter[str](), False
+    tally = Counter[str]()
+    is_complete = True
     for pk, _ in account_records.accounts():
         try:
             audited = audit_accounts.audit(pk, now=datetime.now(UTC))
-        except account_records.AccountUnsettled as moving:
-            sys.stdout.write(f"{moving}: was written to whenever it was read\n")
-            unsettled = True
+        except account_records.AccountUnsettled as error:
+            sys.stdout.write(f"{error}: changed during every reading; run the audit again\n")
+            is_complete = False
             continue
         tally += _counted(audited.records)
         tally["mismatches"] += len(audited.mismatches)
         sys.stdout.writelines(f"{_line(mismatch)}\n" for mismatch in audited.mismatches)
     sys.stdout.write(_summary(tally))
-    return 1 if tally["mismatches"] else 2 if unsettled else 0
+    if tally["mismatches"]:
+        return 1
+    return 0 if is_complete else 2
 
 
 def main() -> int:
-    """Run as a command."""
+    """Run the command. Returns the exit status."""
     arguments = sys.argv[1:]
     if len(arguments) > 1:
         sys.stderr.write("usage: PYTHONPATH=shared python -m tools.audit [STACK]\n")
@@ -123,7 +142,10 @@ def _counted(records: AccountRecords) -> Counter[str]:
 
 def _line(mismatch: Mismatch) -> str:
     concerns = f" ({mismatch.concerns})" if mismatch.concerns else ""
-    return f"{mismatch.account}: {mismatch.what}: expected {mismatch.expected}, found {mismatch.found}{concerns}"
+    return (
+        f"{mismatch.account}: {mismatch.what}:"
+        f" expected {mismatch.expected}, found {mismatch.found}{concerns}"
+    )
 
 
 def _summary(tally: Mapping[str, int]) -> str:

@@ -1,4 +1,10 @@
-"""Print every template with its prices, at the prices that the environment names; a broken file is named and ends the run."""
+"""Check every template, and print the available ones with their prices.
+
+    PYTHONPATH=shared python -m tools.catalog
+
+The environment variables DEFAULT_IMAGE_CREDIT_COST, DEFAULT_VIDEO_CREDIT_COST and
+HIGH_QUALITY_MULTIPLIER set the prices, as for the functions.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +35,10 @@ _COLUMNS = (
 
 
 def main() -> int:
-    """Read every file, also those of past versions, and print what is available."""
+    """Read every file, also those of past versions, and print the available templates.
+
+    Returns the exit status: 1 if a file is broken.
+    """
     prices = Prices(
         int(os.environ.get("DEFAULT_IMAGE_CREDIT_COST", "10")),
         int(os.environ.get("DEFAULT_VIDEO_CREDIT_COST", "50")),
@@ -44,7 +53,7 @@ def main() -> int:
     for template in available.values():
         table.add_row(*_row(template, prices))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    sys.stdout.write(f"{len(available)} templates; {len(past)} past versions stay readable.\n")
+    sys.stdout.write(f"{len(available)} available templates, {len(past)} past versions.\n")
     return 0
 
 
@@ -55,37 +64,46 @@ def _row(template: Template, prices: Prices) -> tuple[str, ...]:
         template.category,
         template.model.partition(":")[0],
         str(template.cost(template.defaults, prices)),
-        ", ".join(f"{what}: {price}" for what, price in _more(template, prices).items()),
+        ", ".join(
+            f"{values}: {price}" for values, price in _other_prices(template, prices).items()
+        ),
         f"{template.expected_seconds} s",
         f"{template.seconds_max} s",
         "any" if template.commercial_use else "non-commercial",
     )
 
 
-def _more(template: Template, prices: Prices) -> dict[str, int]:
-    """Price each value of each parameter that by itself changes the price, together with what the rules ask for with it."""
-    usual = template.cost(template.defaults, prices)
+def _other_prices(template: Template, prices: Prices) -> dict[str, int]:
+    """Return the price of each single value that changes the price, by `name=value`.
+
+    If a rule requires other values together with the value, the price includes them.
+    """
+    default_price = template.cost(template.defaults, prices)
     found: dict[str, int] = {}
-    for name, value in [
-        (name, value) for name, schema in template.parameters.items() for value in _values(schema)
-    ]:
-        changed = template.defaults | {name: value}
-        with_it = {
-            other: schema["const"]
-            for rule in template.rules
-            if rule.is_broken_by(changed)
-            for other, schema in rule.then.items()
-            if "const" in schema and changed.get(other) != schema["const"]
-        }
-        price = template.cost(changed | template.preset(changed) | with_it, prices)
-        if price != usual:
-            found[
-                " with ".join(f"{key}={value}" for key, value in ({name: value} | with_it).items())
-            ] = price
+    for name, schema in template.parameters.items():
+        for value in _values(schema):
+            changed = template.defaults | {name: value}
+            required = _required_by_rules(template, changed)
+            price = template.cost(changed | template.preset(changed) | required, prices)
+            if price != default_price:
+                values = {name: value} | required
+                found[" with ".join(f"{key}={item}" for key, item in values.items())] = price
     return found
 
 
+def _required_by_rules(template: Template, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the constants that the rules require, where the parameters have other values."""
+    return {
+        name: schema["const"]
+        for rule in template.rules
+        if rule.is_broken_by(parameters)
+        for name, schema in rule.then.items()
+        if "const" in schema and parameters.get(name) != schema["const"]
+    }
+
+
 def _values(schema: Any) -> list[Any]:  # noqa: ANN401 (a JSON Schema)
+    """Return the values of an enum, or the limits of a number."""
     if "enum" in schema:
         return list(schema["enum"])
     return [schema[limit] for limit in ("minimum", "maximum") if limit in schema]

@@ -1,7 +1,10 @@
-"""Check what `sam build` made, before it is deployed: python -m tools.check_build DIRECTORY ARCHITECTURE.
+"""Check the output of `sam build` before it is deployed.
 
-Every module must have compiled code that is never checked against its source's time, because packaging changes times and Lambda cannot
-write compiled code itself; and every compiled extension must be for the processor that the functions run on.
+    python -m tools.check_build DIRECTORY ARCHITECTURE
+
+Every module must have bytecode that Python uses without a check of its source. Packaging changes
+the sources' times, which would make other bytecode invalid, and Lambda's file system is read-only.
+Every compiled extension must be for the processor of the functions.
 """
 
 from __future__ import annotations
@@ -11,34 +14,34 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# ELF header: e_machine (refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html).
+# e_machine in the ELF header (https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html).
 _MACHINES = {"x86_64": 62, "arm64": 183}
 _MACHINE_OFFSET = 18
-# PEP 552: bit 0 says that the file is bound to its source by a hash, bit 1 that the hash is looked at.
+# PEP 552: bit 0 means that the bytecode has its source's hash, bit 1 that Python checks the hash.
 _FLAGS = slice(4, 8)
 _UNCHECKED_HASH = (0b01).to_bytes(4, "little")
 
 
 def faults(directory: Path, architecture: str) -> Iterator[str]:
-    """Name everything that must not be deployed like this."""
+    """Yield a message for every fault that forbids the deployment of the build."""
     modules, extensions = list(directory.rglob("*.py")), list(directory.rglob("*.so"))
     if not (modules and extensions):
         yield f"{directory}: nothing was built here"
     for module in modules:
         compiled = Path(importlib.util.cache_from_source(str(module)))
         if not compiled.exists() or compiled.read_bytes()[_FLAGS] != _UNCHECKED_HASH:
-            yield f"{module}: has no unchecked compiled code"
+            yield f"{module}: has no bytecode with an unchecked hash"
     for extension in extensions:
         header = extension.read_bytes()[:64]
         if (
             int.from_bytes(header[_MACHINE_OFFSET : _MACHINE_OFFSET + 2], "little")
             != _MACHINES[architecture]
         ):
-            yield f"{extension}: is not for {architecture}"
+            yield f"{extension}: is not compiled for {architecture}"
 
 
 def main() -> int:
-    """Run as a command."""
+    """Run the command. Returns the exit status: 1 if the build has a fault."""
     found = list(faults(Path(sys.argv[1]), sys.argv[2]))
     sys.stderr.writelines(f"{fault}\n" for fault in found)
     return 1 if found else 0

@@ -1,6 +1,10 @@
-"""Put Replicate's token and webhook secret into a deployed stack: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK.
+"""Put the providers' secrets into a deployed stack.
 
-The secret of another provider is put in from the environment variable that its `SecretVariable` in template.yaml names.
+    REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK
+
+The command fetches Replicate's webhook secret with the token. It reads the secret of another
+provider from an environment variable: in template.yaml, `SecretVariable` in the metadata of the
+secret has the variable's name.
 """
 
 from __future__ import annotations
@@ -26,7 +30,11 @@ def put_secrets(
     others: Mapping[str, str] | None = None,
     secrets: Any = None,  # noqa: ANN401 (a boto3 client)
 ) -> None:
-    """Put the values into the secrets that the stack's outputs name; `others` are by output. Putting the same again changes nothing."""
+    """Put the values into the secrets of the stack. A value that is already there is not written.
+
+    `outputs` are the stack's outputs, which have the ARNs of the secrets. `others` are the values
+    of the other providers' secrets, by the name of the output.
+    """
     secrets = secrets or boto3.client("secretsmanager")
     values = {
         "ReplicateTokenSecretArn": token,
@@ -39,7 +47,10 @@ def put_secrets(
 
 
 def others_of(environment: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
-    """Read the values of the other providers' secrets. Raises ValueError for a provider that the stack does not have."""
+    """Read the secrets of the other providers from the environment, by output of the stack.
+
+    Raises ValueError if a secret is set for a provider that the stack does not have.
+    """
     variables = _variables()
     found = {
         output: environment[variable]
@@ -48,13 +59,14 @@ def others_of(environment: Mapping[str, str], outputs: Mapping[str, str]) -> dic
     }
     for output in found.keys() - outputs.keys():
         raise ValueError(
-            f"{variables[output]} is for a provider that the stack does not have. Deploy it with that provider's address first."
+            f"{variables[output]} is set, but the stack does not have that provider."
+            " Deploy the stack with the provider's URL first."
         )
     return found
 
 
 def _variables() -> dict[str, str]:
-    """Return the environment variable of each provider's secret by the output that names the secret, as the template's metadata says."""
+    """Read the environment variable of each secret from template.yaml, by output of the stack."""
     resources = yaml_parse(_TEMPLATE.read_text())["Resources"]
     return {
         f"{name}Arn": resource["Metadata"]["SecretVariable"]
@@ -64,17 +76,21 @@ def _variables() -> dict[str, str]:
 
 
 def webhook_secret_of(token: str, base_url: str | None = None) -> str:
-    """Ask Replicate what it signs this account's webhooks with (replicate.com/docs/topics/webhooks/verify-webhook)."""
+    """Fetch the secret with which Replicate signs the account's webhooks.
+
+    Raises ValueError if the account has none.
+    Source: https://replicate.com/docs/topics/webhooks/verify-webhook.
+    """
     secret = (
         replicate.Client(bearer_token=token, base_url=base_url).webhooks.default.secret.get().key
     )
     if not secret:
-        raise ValueError("Replicate has no webhook secret for this account")
+        raise ValueError("Replicate has no webhook secret for this account.")
     return secret
 
 
 def outputs_of(stack: str) -> dict[str, str]:
-    """Read a stack's outputs."""
+    """Read the outputs of a deployed stack."""
     described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
@@ -88,7 +104,7 @@ def _current(secrets: Any, secret_id: str) -> str | None:  # noqa: ANN401 (a bot
 
 
 def main() -> int:
-    """Run as a command."""
+    """Run the command. Returns the exit status."""
     token = os.environ.get("REPLICATE_API_TOKEN", "")
     if len(sys.argv) != 2 or not token.startswith("r8_"):  # noqa: PLR2004 (the command and the stack)
         sys.stderr.write("usage: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK\n")
@@ -100,7 +116,9 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     put_secrets(outputs, token=token, webhook_secret=webhook_secret_of(token), others=others)
-    sys.stdout.write(f"{sys.argv[1]}: the secrets are in. Functions take them up by themselves.\n")
+    sys.stdout.write(
+        f"{sys.argv[1]} has the secrets. The functions read them without a new deployment.\n"
+    )
     return 0
 
 
