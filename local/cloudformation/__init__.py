@@ -1,1 +1,1 @@
-"""AWS on this machine: it creates the template's resources, and polls its queues and schedules."""
+"""AWS on this machine: create the template's resources, poll its queues, fire its schedules."""

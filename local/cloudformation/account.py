@@ -13,7 +13,7 @@ REGION = "us-east-1"
 PARTITION = "aws"
 URL_SUFFIX = "amazonaws.com"
 
-# Credentials of no real account. Everything on this machine signs with them.
+# The local stack signs with these credentials. They belong to no real account.
 ACCESS_KEY_ID = "LOCALACCESSKEYID0000"
 SECRET_ACCESS_KEY = "local-secret-access-key"  # noqa: S105
 
@@ -33,7 +33,7 @@ def client(service: str, endpoint_url: str) -> Client:
     )
     config = Config(connect_timeout=5, read_timeout=70, retries={"total_max_attempts": 1})
     if service == "s3":
-        # By default botocore signs URLs of this region the old way, which S3 refuses for new
+        # In this region botocore signs URLs with version 2 by default. S3 refuses that for new
         # buckets.
         config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "path"}))
     return session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload]

@@ -1,9 +1,9 @@
 """AWS on one port.
 
-moto simulates the services, the execution environments simulate Lambda, and a thin layer in front
-adds what moto lacks. moto keeps its state in this process, so a process has one AWS endpoint.
-moto's interpreter of state machines calls every service at `http://localhost:$MOTO_PORT`. That is
-this endpoint, so a workflow reaches the execution environments.
+moto simulates the services, and the execution environments simulate Lambda. A thin layer in front
+of moto adds the checks that moto lacks. moto's state belongs to the process, so a process has one
+AWS endpoint. moto's interpreter of state machines calls every service at
+`http://localhost:$MOTO_PORT`. That is this endpoint, so a workflow can invoke the functions.
 """
 
 import logging
@@ -33,7 +33,10 @@ _ONE_PER_PROCESS = Lock()
 
 
 class AwsEndpoint:
-    """A WSGI application for every AWS service. Lambda responds after `environments` is set."""
+    """A WSGI application for every AWS service.
+
+    Until `environments` is set, invocations get the status 503.
+    """
 
     def __init__(self) -> None:
         """Start without execution environments."""
@@ -48,13 +51,13 @@ class AwsEndpoint:
             return self._invoke(request)(environ, start_response)
         if self._is_for_s3(environ, request.path):
             if is_form_upload(request):
-                # The form is read here to check its policy, and then moto reads it again.
+                # Buffer the body: the check below reads the form, and then moto reads it again.
                 environ["wsgi.input"] = BytesIO(request.get_data())
             if refused := s3_access.refusal(request):
                 return refused(environ, start_response)
         if request.headers.get("X-Amz-Target", "").startswith("DynamoDB"):
-            # In DynamoDB a condition and its write are atomic. moto does not promise that between
-            # threads.
+            # DynamoDB checks a condition and writes atomically. moto does not do this when
+            # threads run at once, so only one DynamoDB request runs at a time.
             with self._dynamodb:
                 return list(self._moto(environ, start_response))
         response: Iterable[bytes] = self._moto(environ, start_response)
@@ -66,7 +69,7 @@ class AwsEndpoint:
         return respond_to_invocation(self.environments, request)
 
     def _is_for_s3(self, environ: Environ, path: str) -> bool:
-        """Return whether moto takes a request for one to S3, its default for an unknown host."""
+        """Return whether moto sends a request to S3, its default for an unknown host."""
         if path.startswith("/moto-api/"):
             return False
         host = self._moto.infer_service_region_host(environ, path)
@@ -74,16 +77,18 @@ class AwsEndpoint:
 
 
 class LocalAws:
-    """The endpoint and its port. Only one may run in a process."""
+    """The AWS endpoint and its port. A process can have only one at a time."""
 
     def __init__(self, port: int) -> None:
-        """Take the port; 0 means a free port.
+        """Reserve the port. Port 0 means a free port.
 
-        Raises PortTaken, and RuntimeError if another one runs.
+        Raises PortTaken if the port is in use, and RuntimeError if the process already has an AWS
+        endpoint.
         """
         if not _ONE_PER_PROCESS.acquire(blocking=False):
             raise RuntimeError(
-                "one process can hold one local AWS at a time: moto's state is the process's"
+                "A process can run only one local AWS at a time, because moto's state belongs to"
+                " the process. Stop the other stack first."
             )
         try:
             self._server = HttpServer(port)
@@ -107,12 +112,12 @@ class LocalAws:
         os.environ.update(own)
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         default_user_config["lambda"] = {"use_docker": False}
-        # moto logs a failed state as an error of its own, but failing is up to the workflow.
+        # moto logs an error for each failed state, but the workflow may handle the failure.
         logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
         _reset_moto()
         self._lean.enter_context(lean_moto())
-        # moto makes its clients from boto3's shared session in many threads at once. The first
-        # client builds the shared parts, which is not thread-safe.
+        # moto makes its clients in many threads, from boto3's shared session. The first client
+        # builds the session's shared parts, which is not thread-safe. So make one client here.
         boto3.client(
             "lambda",
             region_name=REGION,
@@ -122,7 +127,7 @@ class LocalAws:
         self._server.serve(self._endpoint)
 
     def serve_invocations(self, environments: ExecutionEnvironments) -> None:
-        """Run Lambda's invocations in these execution environments from now on."""
+        """Run invocations in these execution environments from now on."""
         self._endpoint.environments = environments
 
     def stop(self) -> None:

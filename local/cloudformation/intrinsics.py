@@ -1,6 +1,7 @@
-"""CloudFormation's intrinsic functions. An unknown function or name is refused by its name.
+"""CloudFormation's intrinsic functions.
 
-A name is a parameter, a pseudo parameter or, through `Names`, a resource of the stack.
+A name refers to a parameter, a pseudo parameter or, through `Names`, a resource of the stack. An
+unknown function or name raises Unresolvable.
 Source: CloudFormation User Guide, "Intrinsic function reference".
 """
 
@@ -20,36 +21,38 @@ _NO_VALUE = object()
 
 
 class Unresolvable(Exception):
-    """The template uses an unknown name or function."""
+    """The template uses an unknown name or function. The message names it."""
 
 
 class Names(Protocol):
     """The physical names of a stack's resources."""
 
     def ref(self, logical_id: str) -> str:
-        """Return the value of Ref. Raises Unresolvable."""
+        """Return the value of Ref. Raises Unresolvable for an unknown resource."""
 
     def attribute(self, logical_id: str, attribute: str) -> str:
-        """Return the value of Fn::GetAtt. Raises Unresolvable."""
+        """Return the value of Fn::GetAtt. Raises Unresolvable for an unknown attribute."""
 
 
 def pseudo_parameters(stack_name: str) -> dict[str, Any]:
     """Return the values of AWS::Region and the other pseudo parameters."""
+    stack_id = f"arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{stack_name}/local"
     return {
         "AWS::AccountId": ACCOUNT_ID,
         "AWS::NotificationARNs": [],
         "AWS::Partition": PARTITION,
         "AWS::Region": REGION,
-        "AWS::StackId": f"arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{stack_name}/local",
+        "AWS::StackId": stack_id,
         "AWS::StackName": stack_name,
         "AWS::URLSuffix": URL_SUFFIX,
     }
 
 
 def parameter_values(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """Return the value of every parameter of the template: the given value or the default.
+    """Return the value of every parameter of the template: its value in `given`, or its default.
 
-    Raises Unresolvable for an unknown given parameter, and for a parameter without any value.
+    Raises Unresolvable if `given` has a parameter that the template does not declare, and if a
+    parameter has neither a value nor a default.
     """
     declared: Mapping[str, Any] = template.get("Parameters", {})
     if unknown := given.keys() - declared.keys():
@@ -72,7 +75,7 @@ class Resolver:
     def __init__(
         self, template: Mapping[str, Any], values: Mapping[str, Any], names: Names
     ) -> None:
-        """Look names up in `values`, the parameters and pseudo parameters, then in `names`."""
+        """Resolve names first from `values` (parameters, pseudo parameters), then from `names`."""
         self._conditions: Mapping[str, Any] = template.get("Conditions", {})
         self._mappings: Mapping[str, Any] = template.get("Mappings", {})
         self._values = values
@@ -93,15 +96,15 @@ class Resolver:
         }
 
     def resolve(self, value: Value) -> Value:
-        """Resolve a value.
+        """Resolve a value. An item that is AWS::NoValue is removed from its mapping or list.
 
-        An item that resolves to AWS::NoValue is removed from its mapping or list.
+        Raises Unresolvable for an unknown name or function.
         """
         resolved = self._resolve(value)
         return None if resolved is _NO_VALUE else resolved
 
     def condition(self, name: str) -> bool:
-        """Return whether a condition of the template holds. Raises Unresolvable."""
+        """Return whether a condition of the template is true. Raises Unresolvable if unknown."""
         if name not in self._conditions:
             raise Unresolvable(f"the template has no condition {name}")
         return self._holds(self._conditions[name])
@@ -112,7 +115,7 @@ class Resolver:
         if isinstance(value, list):
             return [item for item in map(self._resolve, value) if item is not _NO_VALUE]
         if isinstance(value, str) and "{{resolve:" in value:
-            raise Unresolvable(f"dynamic references are not known here: {value}")
+            raise Unresolvable(f"the local stack does not resolve dynamic references: {value}")
         return value
 
     def _resolve_mapping(self, value: Mapping[str, Value]) -> Value:
@@ -121,7 +124,7 @@ class Resolver:
             if function := self._functions.get(name):
                 return function(argument)
             if name.startswith("Fn::"):
-                raise Unresolvable(f"{name} is not known here")
+                raise Unresolvable(f"the local stack does not implement {name}")
         resolved = {key: self._resolve(item) for key, item in value.items()}
         return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
 
@@ -137,7 +140,7 @@ class Resolver:
                 return not self._holds(part)
             case {"Fn::Equals": [left, right]}:
                 return _text(self.resolve(left)) == _text(self.resolve(right))
-        raise Unresolvable(f"not a condition: {condition}")
+        raise Unresolvable(f"this is not a condition: {condition}")
 
     def _ref(self, name: str) -> Value:
         if name == "AWS::NoValue":
@@ -171,7 +174,9 @@ class Resolver:
         try:
             return self._mappings[name][top][second]
         except KeyError as error:
-            raise Unresolvable(f"the mapping {name} has no {top}.{second}") from error
+            raise Unresolvable(
+                f"the template has no mapping {name}, or it has no key {top}.{second}"
+            ) from error
 
     def _sub(self, arguments: str | list[Any]) -> str:
         text, variables = (arguments, {}) if isinstance(arguments, str) else arguments

@@ -1,4 +1,4 @@
-"""moto with less copying, parsing and walking: the same responses, in flat memory."""
+"""Faster replacements for parts of moto. The responses are the same, and memory does not grow."""
 
 import copy
 from collections import defaultdict
@@ -21,24 +21,28 @@ _SCALARS = ({"S"}, {"N"}, {"BOOL"}, {"NULL"})
 
 @contextmanager
 def lean_moto() -> Iterator[None]:
-    """Replace the parts of moto that get slower and larger with every request.
+    """Replace the parts of moto that use more time and memory with every request.
 
-    moto copies the whole table for each write of a transaction, and never frees a copy. Here a
-    transaction copies only its own items. Serializing does not walk a response down to each letter.
-    A workflow keeps its Lambda client and its parsed paths.
+    - moto copies the whole table for each write of a transaction, and never frees the copies. The
+      replacement copies only the transaction's own items.
+    - moto's serializer calls itself for every DynamoDB value. The replacement returns a scalar
+      value as it is.
+    - moto makes a Lambda client for each task of a workflow, and parses a JSON path at each use.
+      The replacement caches both.
+
     The caller must send one request at a time to DynamoDB.
     """
     with ExitStack() as stack:
-        for target, name, instead in _replacements():
+        for target, name, replacement in _replacements():
             stack.callback(setattr, target, name, getattr(target, name))
-            setattr(target, name, instead)
+            setattr(target, name, replacement)
         yield
 
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
     named: list[Mapping[str, Any]] = []
     transact, client_for = DynamoDBBackend.transact_write_items, lambda_eval_utils.boto_client_for
-    walked = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 (moto has no public seam for it)
+    walked = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 (moto has no public hook for it)
 
     def transact_named(
         backend: Any,  # noqa: ANN401 (moto's own)
@@ -79,9 +83,9 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
 
 
 def _copy_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 (moto's own)
-    """Copy a table so that the copy keeps these items as they are.
+    """Copy a table with copies of these items. The copy shares all other items with the table.
 
-    No other item changes meanwhile.
+    The other items must not change while the copy is in use.
     """
     copied = copy.copy(table)
     copied.items = defaultdict(dict, table.items)
@@ -97,6 +101,9 @@ def _copy_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa:
 
 
 def _clear_model_data() -> None:
-    """Clear moto's record of every table and item, which is for its dashboard. Most are copies."""
+    """Clear the list of tables and items that moto records for its dashboard.
+
+    The list would hold every copy of a table and its items.
+    """
     for model in model_data["dynamodb"].values():
         model.instances_tracked.clear()

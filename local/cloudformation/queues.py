@@ -1,6 +1,6 @@
-"""Event source mappings of queues: long polling, batches, partial failures.
+"""Event source mappings of SQS queues: long polling, batches, partial failures.
 
-The queue itself redrives messages to its dead-letter queue.
+The queue itself moves messages to its dead-letter queue.
 Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
 """
 
@@ -19,7 +19,7 @@ from local.lambda_runtime.functions import function_name
 
 logger = logging.getLogger(__name__)
 
-# Lambda starts with five concurrent batches.
+# Lambda starts with five pollers, each with one batch at a time.
 _POLLERS = 5
 _POLL_SECONDS = 2
 _BATCH_SIZE_DEFAULT = 10
@@ -29,7 +29,7 @@ _BATCH_SIZE_MAX = 10
 
 @dataclass(frozen=True)
 class QueueMapping:
-    """A queue whose messages go to a function."""
+    """A queue, and the function that gets its messages."""
 
     queue_arn: str
     queue_url: str
@@ -47,7 +47,10 @@ def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
     for logical_id, properties in resources.of_type("AWS::Lambda::EventSourceMapping").items():
         source_arn = properties.get("EventSourceArn", "")
         if ":sqs:" not in source_arn or "FilterCriteria" in properties:
-            raise ValueError(f"{logical_id}: only queues without filters are known here")
+            raise ValueError(
+                f"{logical_id}: the local stack supports only queues as event sources, without"
+                " filters"
+            )
         if str(properties.get("Enabled", "true")).lower() == "true":
             mappings.append(
                 QueueMapping(
@@ -72,7 +75,7 @@ class Pollers:
     def __init__(
         self, mappings: list[QueueMapping], environments: ExecutionEnvironments, sqs: Client
     ) -> None:
-        """Poll nothing before `start`."""
+        """Prepare the pollers. They poll after `start`."""
         self._mappings = mappings
         self._environments = environments
         self._sqs = sqs
@@ -85,7 +88,7 @@ class Pollers:
                 Thread(target=self._poll, args=(mapping,), daemon=True).start()
 
     def stop(self) -> None:
-        """Let every thread end after its current batch."""
+        """Stop polling. Each thread ends after its current batch."""
         self._stopping.set()
 
     def _poll(self, mapping: QueueMapping) -> None:
@@ -101,12 +104,12 @@ class Pollers:
                 self._process_batch(mapping, received.get("Messages", []))
             except (BotoCoreError, ClientError) as error:
                 if not self._stopping.wait(1):
-                    logger.warning("polling %s: %s", mapping.queue_url, error)
+                    logger.warning("polling %s failed: %s", mapping.queue_url, error)
 
     def _process_batch(self, mapping: QueueMapping, messages: list[dict[str, Any]]) -> None:
-        """Invoke the function with a batch, and delete the messages that it took.
+        """Invoke the function with a batch, and delete the messages that it processed.
 
-        The other messages return after their visibility time-out.
+        The other messages are visible again after their visibility time-out.
         """
         if not messages:
             return
@@ -124,17 +127,17 @@ class Pollers:
             if mapping.reports_failures
             else set()
         )
-        taken = [message for message in messages if message["MessageId"] not in failed]
-        for message in taken:
-            self._sqs.delete_message(
-                QueueUrl=mapping.queue_url, ReceiptHandle=message["ReceiptHandle"]
-            )
+        for message in messages:
+            if message["MessageId"] not in failed:
+                self._sqs.delete_message(
+                    QueueUrl=mapping.queue_url, ReceiptHandle=message["ReceiptHandle"]
+                )
 
 
 def failed_ids(payload: bytes, ids: set[str]) -> set[str]:
-    """Return the ids that a partial batch response names as failed.
+    """Return the ids of the failed messages from a partial batch response.
 
-    All messages have failed if the response is not valid for Lambda.
+    Returns all ids if the response is invalid, because Lambda then retries the whole batch.
     """
     response = json.loads(payload or b"null")
     if not response or response.get("batchItemFailures") in (None, []):
@@ -164,7 +167,7 @@ def _record(message: dict[str, Any], queue_arn: str) -> dict[str, Any]:
 
 
 def _message_attribute(value: dict[str, Any]) -> dict[str, Any]:
-    """Rename the parts: StringValue in the API is stringValue in the event."""
+    """Rename the fields: StringValue in the API is stringValue in the event."""
     return {
         "stringListValues": [],
         "binaryListValues": [],

@@ -1,7 +1,8 @@
-"""The resources that moto simulates. Each is created by CloudFormation's own API call.
+"""The types of resources that moto simulates.
 
-moto's CloudFormation lacks user pools, secrets and other types. It ignores the substitutions of a
-state machine, and creates state machines that nothing executes. moto's other APIs have all of it.
+Each resource is created by the API call that CloudFormation makes. moto's own CloudFormation is
+not used: it lacks user pools, secrets and other types, ignores the substitutions of a state
+machine, and creates state machines that never run. moto's other APIs have these features.
 """
 
 import json
@@ -19,7 +20,7 @@ from local.cloudformation.state_machines import definition_json
 
 @dataclass(frozen=True)
 class PhysicalResource:
-    """A resource that exists, with its values of Ref and Fn::GetAtt."""
+    """A created resource: its value of Ref, and its values of Fn::GetAtt by attribute."""
 
     ref: str
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -29,7 +30,7 @@ class PhysicalResource:
 class CreateRequest:
     """A request to create a resource.
 
-    `name` is its physical name unless the properties have another.
+    `name` is the default physical name. A name in the properties overrides it.
     """
 
     logical_id: str
@@ -42,10 +43,10 @@ class CreateRequest:
 def call(
     client: Client, operation: str, method: str, properties: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Call an operation with those properties that are its arguments.
+    """Call an operation with those properties that are its arguments. Returns the response.
 
-    CloudFormation mostly uses the API's names, but accepts other types ("5", "true", mappings as
-    documents).
+    CloudFormation mostly uses the API's names. It also accepts numbers and booleans as text
+    ("5", "true"), and mappings where the API needs a JSON document.
     """
     shape = client.meta.service_model.operation_model(operation).input_shape
     response: dict[str, Any] = getattr(client, method)(**_cast(properties, shape))

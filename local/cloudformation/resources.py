@@ -1,4 +1,4 @@
-"""The resources of the stack. Each is created at its first use, so its references resolve."""
+"""The resources of the stack. A reference to a resource creates the resource if necessary."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -21,9 +21,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """A request to name a resource.
+    """A request for the names of a resource that needs no API call.
 
-    `name` is its physical name unless its properties have another. `value` resolves one property.
+    `name` is the default physical name. A name in the properties overrides it. `value` resolves
+    one property.
     """
 
     name: str
@@ -82,8 +83,8 @@ def _named_only(request: ResourceRequest) -> PhysicalResource:
     return PhysicalResource(request.name, {"Arn": arn("local", request.name)})
 
 
-# Resources that need only a name. This package simulates some (functions, routes, triggers). The
-# others have no effect on one machine (permissions, alarms, retention).
+# Resources that need only a name. The local stack implements some of them itself (functions,
+# routes, triggers). The others have no effect on one machine (permissions, alarms, retention).
 _NAMED: Mapping[str, Callable[[ResourceRequest], PhysicalResource]] = {
     "AWS::ApiGatewayV2::Stage": _stage,
     "AWS::CloudWatch::Alarm": _named_only,
@@ -124,9 +125,10 @@ class Resources:
         api_url: str,
         client: Callable[[str], Client],
     ) -> None:
-        """Create nothing yet.
+        """Read the template. Nothing is created before `create` or the first reference.
 
-        `client` returns the client of a service. Raises Unresolvable for an unknown parameter.
+        `client` returns the client of a service. Raises Unresolvable if `parameters` has a
+        parameter that the template does not declare, or if a parameter has no value.
         """
         values = {**pseudo_parameters(stack_name), **parameter_values(template, parameters)}
         self._resolver = Resolver(template, values, self)
@@ -144,9 +146,9 @@ class Resources:
         self._in_creation: list[str] = []
 
     def create(self) -> None:
-        """Create every resource whose condition holds.
+        """Create every resource whose condition is true.
 
-        Logs a warning for each type that is not simulated.
+        Logs a warning for each resource of a type that is not simulated, and skips it.
         """
         for logical_id, declaration in self._declared.items():
             if not self._exists(declaration):
@@ -155,27 +157,33 @@ class Resources:
                 self._get(logical_id)
             else:
                 logger.warning(
-                    "%s is an %s, which is not simulated; it is left out",
+                    "%s has the type %s, which the local stack does not simulate; it is skipped",
                     logical_id,
                     declaration["Type"],
                 )
 
     def ref(self, logical_id: str) -> str:
-        """Return the value of Ref; creates the resource if necessary. Raises Unresolvable."""
+        """Return the value of Ref. Creates the resource if necessary.
+
+        Raises Unresolvable if the template has no such resource.
+        """
         return self._get(logical_id).ref
 
     def attribute(self, logical_id: str, attribute: str) -> str:
-        """Return the value of Fn::GetAtt; creates the resource if necessary.
+        """Return the value of Fn::GetAtt. Creates the resource if necessary.
 
-        Raises Unresolvable.
+        Raises Unresolvable if the resource or the attribute is unknown.
         """
         attributes = self._get(logical_id).attributes
         if attribute not in attributes:
-            raise Unresolvable(f"{logical_id} has no attribute {attribute} here")
+            raise Unresolvable(f"{logical_id} has no attribute {attribute} in the local stack")
         return attributes[attribute]
 
     def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
-        """Return the resolved properties of every existing resource of a type, by logical id."""
+        """Return the resolved properties of the resources of a type, by logical id.
+
+        A resource whose condition is false is omitted.
+        """
         return {
             logical_id: self._resolver.resolve(declaration.get("Properties", {}))
             for logical_id, declaration in self._declared.items()
@@ -191,13 +199,17 @@ class Resources:
             return self._physical_resources[logical_id]
         declaration = self._declared.get(logical_id)
         if declaration is None:
-            raise Unresolvable(f"the template has neither a parameter nor a resource {logical_id}")
+            raise Unresolvable(f"the template has no parameter and no resource {logical_id}")
         if not self._exists(declaration):
             raise Unresolvable(
-                f"{logical_id} does not exist: its condition {declaration['Condition']} does not hold"
+                f"{logical_id} does not exist, because its condition {declaration['Condition']}"
+                " is false"
             )
         if logical_id in self._in_creation:
-            raise Unresolvable(f"a circle: {' → '.join([*self._in_creation, logical_id])}")
+            raise Unresolvable(
+                f"resources refer to each other in a circle:"
+                f" {' → '.join([*self._in_creation, logical_id])}"
+            )
         self._in_creation.append(logical_id)
         self._physical_resources[logical_id] = self._create(logical_id, declaration)
         self._in_creation.pop()
@@ -212,7 +224,10 @@ class Resources:
                 ResourceRequest(name, lambda key: self._resolver.resolve(properties.get(key)))
             )
         if resource_type not in CREATORS:
-            raise Unresolvable(f"{logical_id} is an {resource_type}, which is not simulated")
+            raise Unresolvable(
+                f"{logical_id} has the type {resource_type}, which the local stack does not"
+                " simulate"
+            )
         request = CreateRequest(
             logical_id, name, self._resolver.resolve(properties), self._client, self._build_dir
         )

@@ -1,7 +1,7 @@
-"""S3's checks of unsigned requests, presigned URLs and forms. moto lets nearly all of them pass.
+"""S3's checks of unsigned requests, presigned URLs and forms. moto accepts nearly all of them.
 
-Every bucket counts as private, whatever its policy allows. Requests with an Authorization header
-come from SDKs and pass.
+Every bucket is private: bucket policies are ignored. Requests with an Authorization header are
+from SDKs and are not checked.
 Source: Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters (AWS Signature
 Version 4)".
 """
@@ -24,11 +24,11 @@ _SIGNATURE = "X-Amz-Signature"
 
 
 class _Refused(Exception):
-    """The code and the message of an S3 error."""
+    """The arguments are the code and the message of an S3 error."""
 
 
 def refusal(request: Request) -> Response | None:
-    """Return S3's error response to a request, or None if S3 would allow it."""
+    """Return S3's error response to a request, or None if S3 would accept the request."""
     if "Authorization" in request.headers or _is_preflight(request):
         return None
     try:
@@ -50,7 +50,10 @@ def refusal(request: Request) -> Response | None:
 
 
 def _error(status: HTTPStatus, code: str, message: str) -> Response:
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    )
     return Response(body, status, content_type="application/xml")
 
 
@@ -58,7 +61,8 @@ def _check(query: dict[str, str], request: Request) -> None:
     if "Signature" in query:
         raise _Refused(
             "InvalidRequest",
-            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+            "The authorization mechanism you have provided is not supported."
+            " Please use AWS4-HMAC-SHA256.",
         )
     if _SIGNATURE not in query:
         raise _Refused("AccessDenied", "Access Denied")
@@ -86,7 +90,7 @@ def _check(query: dict[str, str], request: Request) -> None:
 
 
 def _is_preflight(request: Request) -> bool:
-    """Return whether this is a browser's preflight. S3 responds by the bucket's CORS rules."""
+    """Return whether the request is a browser's preflight, which needs no signature."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
@@ -100,7 +104,7 @@ def _signature(request: Request, query: dict[str, str], region: str, seconds: in
         name: request.headers.get(name, "")
         for name in query.get("X-Amz-SignedHeaders", "").split(";")
     }
-    # Werkzeug keeps the path as sent. Decoding and encoding it again could give another path.
+    # REQUEST_URI is the path as the client sent it. A decoded and re-encoded path could differ.
     path = str(request.environ.get("REQUEST_URI", request.path)).partition("?")[0]
     rebuilt = AWSRequest(
         request.method, f"http://{request.host}{path}?{'&'.join(parts)}", headers=signed

@@ -1,4 +1,4 @@
-"""S3's check of a browser's upload form against its signed policy, which moto ignores.
+"""S3's check of a browser's upload form against the form's signed policy. moto has no such check.
 
 Source: Amazon S3 API Reference, "Browser-Based Uploads Using POST (AWS Signature Version 4)".
 """
@@ -22,16 +22,16 @@ _FIELDS_NEEDED = ("key", "policy", _SIGNATURE, "x-amz-credential", "x-amz-date",
 
 
 class FormRefused(Exception):
-    """The status, the code and the message of an S3 error."""
+    """The arguments are the HTTP status, the code and the message of an S3 error."""
 
 
 def is_form_upload(request: Request) -> bool:
-    """Return whether this is an upload form. Its fields hold its policy and its signature."""
+    """Return whether the request is an upload form, whose fields have a policy and a signature."""
     return request.method == "POST" and request.mimetype == "multipart/form-data"
 
 
 def check_form(request: Request) -> None:
-    """Check a whole form. Raises FormRefused for a form that S3 would refuse."""
+    """Check an upload form. Raises FormRefused if S3 would refuse the form."""
     fields = {name.lower(): value for name, value in request.form.items()}
     if missing := next((name for name in _FIELDS_NEEDED if name not in fields), None):
         raise FormRefused(
@@ -89,12 +89,13 @@ def _check_conditions(
                 )
             continue
         named.add(name)
-        given = fields.get(name, "")
-        if not (given.startswith(value) if kind == "starts-with" else given == value):
+        field = fields.get(name, "")
+        if not (field.startswith(value) if kind == "starts-with" else field == value):
             raise FormRefused(
                 HTTPStatus.FORBIDDEN,
                 "AccessDenied",
-                f'Invalid according to Policy: Policy Condition failed: ["{kind}", "${name}", "{value}"]',
+                "Invalid according to Policy: Policy Condition failed: "
+                f'["{kind}", "${name}", "{value}"]',
             )
     extra = sorted(
         name
@@ -110,6 +111,7 @@ def _check_conditions(
 
 
 def _parse_conditions(conditions: list[Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the operator, the field's name and the value; for a length, the two limits."""
     for condition in conditions:
         if isinstance(condition, dict):
             yield from (("eq", name.lower(), str(value)) for name, value in condition.items())

@@ -1,4 +1,4 @@
-"""Schedules that invoke functions: EventBridge Scheduler's, and rules with an expression."""
+"""Schedules that invoke functions: of EventBridge Scheduler, and rules with an expression."""
 
 import json
 import logging
@@ -51,13 +51,17 @@ class Schedule:
 
 
 def read_schedules(resources: Resources) -> list[Schedule]:
-    """Read the enabled schedules whose target is a function."""
+    """Read the enabled schedules. Logs a warning for an expression other than a rate."""
     found = []
     for logical_id, properties, target, source in _targets(resources):
         expression = properties["ScheduleExpression"]
         rate = _RATE.fullmatch(expression)
         if rate is None:
-            logger.warning("%s does not fire by itself: %s is not a rate", logical_id, expression)
+            logger.warning(
+                "%s never fires in the local stack, which supports only rates, not %s",
+                logical_id,
+                expression,
+            )
         period_seconds = int(rate["value"]) * _UNIT_SECONDS[rate["unit"]] if rate else None
         found.append(
             Schedule(
@@ -84,10 +88,10 @@ def _targets(
 
 
 class ScheduleRunner:
-    """Fires the schedules. Each fires first after one period."""
+    """Fires the schedules. A schedule fires for the first time after one period."""
 
     def __init__(self, schedules: list[Schedule], environments: ExecutionEnvironments) -> None:
-        """Schedules fire after `start`."""
+        """Prepare the schedules. They fire after `start`."""
         self._schedules = schedules
         self._environments = environments
         self._stopping = Event()
@@ -101,18 +105,18 @@ class ScheduleRunner:
                 ).start()
 
     def stop(self) -> None:
-        """Fire no schedule any more, except by `fire`."""
+        """Stop the threads. Only `fire` works afterwards."""
         self._stopping.set()
 
     def fire(self, function: str) -> InvocationResponse:
         """Invoke a scheduled function now and return its response.
 
-        Raises LookupError if it has no schedule.
+        Raises LookupError if the function has no schedule.
         """
         for schedule in self._schedules:
             if schedule.function == function:
                 return self._environments.invoke(function, schedule.event())
-        raise LookupError(f"no schedule calls {function}")
+        raise LookupError(f"the function {function} has no schedule")
 
     def _tick(self, schedule: Schedule, period_seconds: int) -> None:
         while not self._stopping.wait(period_seconds):

@@ -1,4 +1,4 @@
-"""The values that a deployment gets by hand: its secrets, and the parameters of this machine."""
+"""The values that an operator sets at a deployment: the template's parameters, and the secrets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ def local_parameters(
     runway_url: str,
     stable_diffusion_url: str,
 ) -> dict[str, str]:
-    """Return the values for those of these parameters that the template declares."""
+    """Return the local values of the parameters that the template declares."""
     simulator = urlsplit(replicate_url).netloc
     known = {
         "DeliveryHosts": simulator,
@@ -41,7 +41,10 @@ def fill_secrets(
     token: str = LOCAL_REPLICATE_TOKEN,
     webhook_secret: str | None,
 ) -> None:
-    """Fill those secrets that the stack has. Without a webhook secret, that one stays empty."""
+    """Put the values into the secrets of the stack.
+
+    The webhook secret stays empty if `webhook_secret` is None.
+    """
     values = {
         "ReplicateTokenSecret": token,
         "ReplicateWebhookSecret": webhook_secret,

@@ -1,4 +1,4 @@
-"""The definition of a state machine as JSON, with its substitutions."""
+"""State machines: read their definitions, and stop their executions."""
 
 import json
 import re
@@ -11,14 +11,14 @@ from samcli.yamlhelper import yaml_parse
 from local.cloudformation.account import Client
 from local.cloudformation.template import built_path
 
-# string.Template would take the $$ of the context object ($$.Task.Token) for an escape.
+# string.Template is not usable: it reads the $$ of the context object ($$.Task.Token) as an escape.
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_:.-]+)\}")
 
 
 def definition_json(properties: Mapping[str, Any], build_dir: Path) -> str:
-    """Read the definition of an AWS::StepFunctions::StateMachine and fill in its ${…}.
+    """Return the definition of an AWS::StepFunctions::StateMachine as JSON.
 
-    Raises KeyError for an unknown substitution.
+    Replaces each ${name} by the value of its substitution. Raises KeyError for an unknown name.
     """
     if location := properties.get("DefinitionS3Location"):
         text = built_path(build_dir, location).read_text()
@@ -32,7 +32,7 @@ def definition_json(properties: Mapping[str, Any], build_dir: Path) -> str:
 def stop_executions(stepfunctions: Client) -> None:
     """Stop every running execution.
 
-    Otherwise it would run on in this process and call the next stack's functions.
+    A running execution would continue in this process and invoke the next stack's functions.
     """
     for machine in stepfunctions.list_state_machines()["stateMachines"]:
         running = stepfunctions.list_executions(

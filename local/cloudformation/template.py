@@ -1,8 +1,8 @@
 """The built SAM template, translated to CloudFormation.
 
-`sam build` writes paths for code, layers and state machine definitions. `sam deploy` uploads them
-and writes S3 locations, which AWS's translator requires. Here each path becomes the key in the
-bucket `BUILD_BUCKET`, and `built_path` finds the file again.
+`sam build` writes paths for code, layers and state machine definitions. `sam deploy` uploads the
+files and writes S3 locations, which AWS's translator requires. Here each path becomes a key in the
+bucket `BUILD_BUCKET`, and `built_path` returns the file of a key.
 """
 
 from collections.abc import Mapping
@@ -23,17 +23,22 @@ _PATHS = ("CodeUri", "ContentUri", "DefinitionUri")
 def read_template(build_dir: Path) -> dict[str, Any]:
     """Read the template that `sam build --build-dir` wrote.
 
-    Raises FileNotFoundError that says how to build.
+    Raises FileNotFoundError if there is no build.
     """
     path = build_dir / "template.yaml"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there; build the stack first (make build-local).")
+        raise FileNotFoundError(
+            f"{path} does not exist. Build the stack first with `make build-local`."
+        )
     template: dict[str, Any] = yaml_parse(path.read_text())
     return template
 
 
 def translate(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Translate a built template to CloudFormation, by AWS's own SAM translator."""
+    """Translate a built template to CloudFormation with AWS's own SAM translator.
+
+    Changes the paths in `template` to S3 locations.
+    """
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         for name in _PATHS:
@@ -43,17 +48,22 @@ def translate(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[s
     translated: dict[str, Any] = translator.translate(
         template, {"AWS::Region": REGION, **parameters}
     )
-    # Unpublished metrics would cause a warning at exit. Publishing sends them nowhere.
+    # Unpublished metrics cause a warning at exit. Here, `publish` sends nothing.
     translator.metrics.publish()
     return translated
 
 
 def built_path(build_dir: Path, location: Mapping[str, Any]) -> Path:
-    """Find the file or folder of an S3 location in the translated template."""
+    """Return the built file or folder of an S3 location in the translated template.
+
+    Raises ValueError for a location outside the build, and FileNotFoundError if it is missing.
+    """
     bucket, key = (location.get(f"S3{name}", location.get(name)) for name in ("Bucket", "Key"))
     if bucket != BUILD_BUCKET or not isinstance(key, str):
-        raise ValueError(f"not something that was built here: {dict(location)}")
+        raise ValueError(f"this location is not in the local build: {dict(location)}")
     path = (build_dir / key).resolve()
     if not path.exists():
-        raise FileNotFoundError(f"{path} is not there; build the stack again (make build-local).")
+        raise FileNotFoundError(
+            f"{path} does not exist. Build the stack again with `make build-local`."
+        )
     return path
