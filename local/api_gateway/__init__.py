@@ -1,1 +1,1 @@
-"""The HTTP API in front of the functions."""
+"""API Gateway on this machine: the HTTP API in front of the functions."""

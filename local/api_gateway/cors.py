@@ -1,4 +1,4 @@
-"""CORS as an HTTP API is configured for it.
+"""CORS of an HTTP API.
 
 Source: API Gateway Developer Guide, "Configure CORS for HTTP APIs".
 """
@@ -14,7 +14,7 @@ class Cors:
     """The CORS headers of the API's responses."""
 
     def __init__(self, configuration: Mapping[str, Any]) -> None:
-        """Read the resolved x-amazon-apigateway-cors."""
+        """Read the x-amazon-apigateway-cors of the API's body, with all references resolved."""
         self._origins: list[str] = configuration.get("allowOrigins", [])
         self._credentials = str(configuration.get("allowCredentials", "")).lower() == "true"
         self._preflight = {
@@ -33,16 +33,16 @@ class Cors:
         )
 
     def preflight_response(self) -> Response:
-        """Respond to a preflight. `add_headers` adds the allowed origin."""
+        """Return the response to a preflight. `add_headers` adds the allowed origin."""
         return Response(
             status=HTTPStatus.NO_CONTENT,
             headers={name: value for name, value in self._preflight.items() if value},
         )
 
     def add_headers(self, request: Request, response: Response) -> None:
-        """Add the headers that name the allowed origin.
+        """Add the CORS headers if the request's origin is allowed.
 
-        API Gateway drops the CORS headers of the function's own response.
+        Removes the CORS headers of the function's response, as API Gateway does.
         """
         if not self.is_preflight(request):
             for name in [

@@ -1,6 +1,6 @@
 """The HTTP API in front of the functions, with routes, authorizers and CORS from the template.
 
-The responses 401, 403, 404, 413, 500 and 503 are API Gateway's own: `{"message": …}`.
+API Gateway itself sends 401, 403, 404, 413, 500 and 503, with the body `{"message": …}`.
 """
 
 import json
@@ -29,7 +29,7 @@ _INTEGRATIONS_MAX = 64
 
 
 class _Refused(Exception):
-    """A response of API Gateway itself."""
+    """API Gateway refuses the request with `response`."""
 
     def __init__(
         self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None
@@ -41,7 +41,7 @@ class _Refused(Exception):
 
 
 class HttpApi:
-    """A WSGI application that responds as the deployed API would."""
+    """A WSGI application that responds as the deployed API does."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class HttpApi:
         environments: ExecutionEnvironments,
         aws_url: str,
     ) -> None:
-        """Read the resolved OpenAPI body of an AWS::ApiGatewayV2::Api."""
+        """Read the OpenAPI body of an AWS::ApiGatewayV2::Api, with all references resolved."""
         schemes = body.get("components", {}).get("securitySchemes", {})
         self.authorizers = {
             name: JwtAuthorizer(scheme["x-amazon-apigateway-authorizer"], aws_url)
@@ -75,7 +75,7 @@ class HttpApi:
         return response(environ, start_response)
 
     def close(self) -> None:
-        """Pass no more requests to the functions."""
+        """Send no more requests to the functions."""
         self._integrations.shutdown(wait=False, cancel_futures=True)
 
     def _respond(self, request: Request) -> Response:
@@ -114,9 +114,9 @@ class HttpApi:
             raise _Refused(HTTPStatus.FORBIDDEN, "Forbidden") from error
 
     def _integrate(self, route: Route, payload: bytes) -> Response:
-        """Invoke the function.
+        """Invoke the function and return its response.
 
-        After the integration's time-out the function runs on, but API Gateway drops its response.
+        After the integration's time-out, the function continues and its response is ignored.
         """
         invocation = self._integrations.submit(self._environments.invoke, route.function, payload)
         try:
@@ -126,14 +126,14 @@ class HttpApi:
         except (FutureTimeoutError, TooManyRequests) as error:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable") from error
         except MalformedResponse as error:
-            logger.warning("%s gave no HTTP answer: %s", route.function, error)
+            logger.warning("%s returned an invalid HTTP response: %s", route.function, error)
         raise _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
 
 
 def _handles_preflight(route: Route) -> bool:
-    """Return whether API Gateway responds to a preflight although a route matches.
+    """Return whether API Gateway itself responds to a preflight that matches this route.
 
-    It does so if the route is $default and needs no token.
+    API Gateway does so only if the route is $default and needs no token.
     """
     return route.is_default and route.authorizer is None
 

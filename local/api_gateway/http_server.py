@@ -1,4 +1,4 @@
-"""A quiet threaded HTTP server on 127.0.0.1. Its port is known before it serves."""
+"""A threaded HTTP server on 127.0.0.1 that logs no requests. Its port is known before it serves."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class PortTaken(Exception):
-    """Another process listens on the requested port."""
+    """The requested port is in use. The message names the port."""
 
 
 def listen(port: int) -> socket.socket:
@@ -25,21 +25,21 @@ def listen(port: int) -> socket.socket:
         return socket.create_server((HOST, port), backlog=128)
     except OSError as error:
         raise PortTaken(
-            f"Port {port} of {HOST} cannot be had: {os.strerror(error.errno or 0)}"
+            f"Port {port} of {HOST} is not available: {os.strerror(error.errno or 0)}"
         ) from error
 
 
 class _Handler(MotoRequestHandler):  # type: ignore[misc]
-    # Headers and body are two writes. With Nagle's algorithm the second waits 40 ms for the
-    # client's delayed acknowledgement.
+    # werkzeug writes headers and body separately. With Nagle's algorithm, the second write waits
+    # 40 ms for the client's delayed acknowledgement.
     disable_nagle_algorithm = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing: the logs of the execution environments show the requests."""
+        """Log nothing. The functions log the requests."""
 
 
 class HttpServer:
-    """Holds its port from the start. Requests wait until `serve` is called."""
+    """Reserves its port at once. Requests wait until `serve` is called."""
 
     def __init__(self, port: int) -> None:
         """Listen on the port; 0 means a free port. Raises PortTaken."""
@@ -49,7 +49,7 @@ class HttpServer:
         self._server: BaseWSGIServer | None = None
 
     def serve(self, application: Application) -> None:
-        """Serve waiting and new requests, each in its own thread."""
+        """Start to serve waiting and new requests, each in its own thread."""
         self._server = make_server(
             HOST,
             self.port,
@@ -63,7 +63,7 @@ class HttpServer:
         ).start()
 
     def stop(self) -> None:
-        """Release the port."""
+        """Stop the server and release the port."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()

@@ -22,7 +22,7 @@ _FETCH_SECONDS_MAX = 5.0
 
 
 class Unauthorized(Exception):
-    """The token is missing or invalid; the message is for the WWW-Authenticate header."""
+    """The token is missing or invalid. The WWW-Authenticate header has the message."""
 
 
 class Forbidden(Exception):
@@ -31,25 +31,25 @@ class Forbidden(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """The claims and the scopes, as the payload has them."""
+    """The claims and the scopes of a token, as in the event of the function."""
 
     claims: Mapping[str, str]
     scopes: list[str] | None
 
 
 def pool_id_of(issuer: str) -> str | None:
-    """Return the id of the Cognito user pool that is the issuer, or None for another issuer."""
+    """Return the id of the issuer's Cognito user pool, or None if the issuer is not Cognito."""
     found = _COGNITO_ISSUER.fullmatch(issuer)
     return found["pool_id"] if found else None
 
 
 class JwtAuthorizer:
-    """Checks tokens with the issuer's keys, which it fetches once."""
+    """Checks tokens. It fetches the issuer's keys once."""
 
     def __init__(self, scheme: Mapping[str, Any], aws_url: str) -> None:
-        """Read the resolved x-amazon-apigateway-authorizer.
+        """Read an x-amazon-apigateway-authorizer, with all references resolved.
 
-        The keys of a user pool come from the local AWS at `aws_url`.
+        The keys of a user pool are fetched from the local AWS at `aws_url`.
         """
         configuration = scheme["jwtConfiguration"]
         self.issuer: str = configuration["issuer"].rstrip("/")
@@ -60,7 +60,11 @@ class JwtAuthorizer:
         self._keys: KeySet | None = None
 
     def identify(self, headers: Headers, scopes: tuple[str, ...]) -> Identity:
-        """Check the token and return its identity. Raises Unauthorized or Forbidden."""
+        """Check the token and return its identity.
+
+        Raises Unauthorized if the token is missing or invalid, and Forbidden if the token has none
+        of the scopes.
+        """
         authorization = headers.get(self._header, "")
         if not authorization:
             raise Unauthorized("")
@@ -83,8 +87,8 @@ class JwtAuthorizer:
         if claims.get("iss") != self.issuer:
             raise Unauthorized("the token has an invalid issuer")
         # The client's id is in `aud` of an ID token and in `client_id` of an access token.
-        stated = claims.get("aud", claims.get("client_id"))
-        if not set(stated if isinstance(stated, list) else [stated]) & set(self.audience):
+        audience = claims.get("aud", claims.get("client_id"))
+        if not set(audience if isinstance(audience, list) else [audience]) & set(self.audience):
             raise Unauthorized("the token has an invalid audience")
         if not isinstance(expires_at := claims.get("exp"), int | float) or expires_at <= now:
             raise Unauthorized("the token has expired")
@@ -116,7 +120,7 @@ def _fetch_json(url: str) -> dict[str, Any]:
 
 
 def claim_text(value: object) -> str:
-    """Write a claim as HTTP APIs pass it: as text. A list of groups becomes `[admin users]`."""
+    """Write a claim as text, as HTTP APIs do. A list of groups becomes `[admin users]`."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -128,5 +132,7 @@ def _header_name(identity_source: str | list[str]) -> str:
     source = identity_source if isinstance(identity_source, str) else identity_source[0]
     prefix = "$request.header."
     if not source.startswith(prefix):
-        raise ValueError(f"only an identity source in a header is known here, not {source}")
+        raise ValueError(
+            f"the local stack supports only an identity source in a header, not {source}"
+        )
     return source.removeprefix(prefix)

@@ -1,4 +1,4 @@
-"""Payload format 2.0: from a request to an event, and from a function's response to HTTP.
+"""Payload format 2.0: convert a request to an event, and a function's response to HTTP.
 
 Source: API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs".
 """
@@ -29,13 +29,13 @@ _STATUS = re.compile(r"[1-5][0-9][0-9]")
 
 
 class MalformedResponse(Exception):
-    """The function's response is invalid; HTTP APIs turn it into 500."""
+    """The function's response is invalid. HTTP APIs respond with the status 500."""
 
 
 def event_of(
     request: Request, match: Match, identity: Identity | None, *, api_id: str, stage: str
 ) -> dict[str, Any]:
-    """Make the event for a request. HTTP APIs decode the path and pass the query string raw."""
+    """Make the event for a request, with the path decoded and the query string as it was sent."""
     headers = _headers(request)
     query = request.query_string.decode("latin-1")
     event: dict[str, Any] = {
@@ -89,7 +89,10 @@ def _context(
 
 
 def response_of(payload: bytes) -> Response:
-    """Make the HTTP response from a function's response. Raises MalformedResponse."""
+    """Make the HTTP response from a function's response.
+
+    Raises MalformedResponse if the status code or the body is invalid.
+    """
     response = json.loads(payload or b"null")
     if not isinstance(response, dict) or "statusCode" not in response:
         # Without a status code, HTTP APIs send the whole response as the body of a 200.
@@ -108,10 +111,10 @@ def response_of(payload: bytes) -> Response:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    """Return the headers as the payload has them.
+    """Return the headers of the event.
 
-    The names are in lower case. The server has joined repeated headers by commas. Cookies are a
-    field of their own. API Gateway adds the last four headers.
+    The names are in lower case. The server has joined repeated headers by commas. The event has
+    cookies in a separate field. API Gateway adds the four headers that begin with `x-`.
     """
     parts = urlsplit(request.host_url)
     return {
@@ -165,5 +168,5 @@ def _status(code: object) -> int:
         or not isinstance(code, int | str)
         or not _STATUS.fullmatch(str(code))
     ):
-        raise MalformedResponse(f"not a status code: {code}")
+        raise MalformedResponse(f"{code} is not a status code")
     return int(code)

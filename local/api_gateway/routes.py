@@ -1,6 +1,6 @@
 """The routes of an HTTP API, from the OpenAPI body that the SAM translator writes.
 
-API Gateway takes the most specific route: a full match, then a greedy path variable, then $default.
+API Gateway uses the most specific route: a full match, then a greedy path variable, then $default.
 Source: API Gateway Developer Guide, "Create routes for HTTP APIs" and "OpenAPI extensions for API
 Gateway".
 """
@@ -26,7 +26,7 @@ _PATH = re.compile(r"(?:/(?:\{[A-Za-z_]\w*\}|[^/{}<>]*))*(?:/\{[A-Za-z_]\w*\+\})
 
 @dataclass(frozen=True)
 class Route:
-    """`key` is the routeKey of the payload; `authorizer` is None for a public route."""
+    """A route. `key` is the event's routeKey. `authorizer` is None for a public route."""
 
     key: str
     method: str
@@ -38,7 +38,7 @@ class Route:
 
     @property
     def is_default(self) -> bool:
-        """Whether this is $default, which takes every request that matches no other route."""
+        """Whether the route is $default, which matches every request without another route."""
         return self.path == "$default"
 
     @property
@@ -56,7 +56,7 @@ class Match:
 
 
 class _GreedyConverter(BaseConverter):
-    """The rest of a path, which is not empty. werkzeug's own converter refuses a leading slash."""
+    """Matches the rest of a path. werkzeug's own converter refuses a leading slash."""
 
     regex = "(?s:.+)"
     part_isolating = False
@@ -64,16 +64,16 @@ class _GreedyConverter(BaseConverter):
 
 
 class _Router:
-    """Routes of one kind, matched by werkzeug.
+    """Matches routes of one kind with werkzeug.
 
-    werkzeug drops repeated slashes in front of a path, and redirects a path without the slash at
-    its rule's end. For API Gateway a slash more or less is another path. So each path gets a
-    segment in front, and, if the routes are not greedy, a segment at its end.
+    werkzeug drops repeated slashes at the start of a path, and redirects a path without the final
+    slash of its rule. API Gateway matches slashes exactly. So each path gets an extra first
+    segment and, if the routes are not greedy, an extra last segment.
     """
 
     def __init__(self, routes: Iterable[Route], end: str) -> None:
         self._end = end
-        # Of two rules for one path werkzeug takes the first; API Gateway prefers a method to ANY.
+        # If two rules match, werkzeug uses the first. API Gateway prefers a method to ANY.
         rules = [
             self._rule(route) for route in sorted(routes, key=lambda route: route.method == "ANY")
         ]
@@ -90,14 +90,15 @@ class _Router:
     def _rule(self, route: Route) -> Rule:
         if not _PATH.fullmatch(route.path):
             raise ValueError(
-                f"{route.key}: a path variable is one whole segment, {{name}}; only the last one is greedy"
+                f"{route.key}: a path variable must be one whole segment, {{name}}."
+                " Only the last segment may be greedy, {name+}."
             )
         template = re.sub(r"\{(\w+)\+\}", r"<greedy:\1>", route.path)
         template = re.sub(r"\{(\w+)\}", r"<\1>", template)
         methods = None if route.method == "ANY" else [route.method]
         rule = Rule(self._anchored(template), methods=methods, endpoint=route)
         if rule.methods and route.method != "HEAD":
-            # werkzeug lets a rule for GET take HEAD too; API Gateway does not.
+            # werkzeug adds HEAD to a rule for GET. API Gateway does not.
             rule.methods.discard("HEAD")
         return rule
 
@@ -111,8 +112,9 @@ class Routes:
     def __init__(self, routes: list[Route]) -> None:
         """Sort the routes by kind. Raises ValueError for a path that API Gateway would refuse.
 
-        werkzeug prefers a literal segment to a variable, and only then looks at the rest of the
-        path. API Gateway prefers every full match to a greedy one. So greedy routes come second.
+        werkzeug prefers a literal segment to a variable before it reads the rest of the path.
+        API Gateway prefers every full match to a greedy match. So greedy routes have their own
+        router, which is used second.
         """
         named = [route for route in routes if not route.is_default]
         self._full = _Router((route for route in named if not route.is_greedy), end="/$")
@@ -120,12 +122,12 @@ class Routes:
         self._default = next((Match(route, {}) for route in routes if route.is_default), None)
 
     def find(self, method: str, path: str) -> Match | None:
-        """Find the most specific route for a method and a percent-decoded path."""
+        """Return the most specific route for a method and a percent-decoded path."""
         return self._full.find(method, path) or self._greedy.find(method, path) or self._default
 
 
 def read_routes(body: Mapping[str, Any]) -> Routes:
-    """Read the routes of a resolved OpenAPI body.
+    """Read the routes of an OpenAPI body, with all references resolved.
 
     Raises ValueError for an integration that is not a Lambda proxy of payload format 2.0.
     """
@@ -148,7 +150,7 @@ def _route(
     found = _FUNCTION_IN_URI.fullmatch(str(integration["uri"]))
     if not found or str(integration.get("payloadFormatVersion")) != "2.0":
         raise ValueError(
-            f"{method} {path}: only Lambda proxies of payload format 2.0 are known here"
+            f"{method} {path}: the local stack supports only Lambda proxies of payload format 2.0"
         )
     authorizer, scopes = _authorization(operation, schemes)
     timeout_ms = int(integration.get("timeoutInMillis", _INTEGRATION_SECONDS_DEFAULT * 1000))
@@ -166,9 +168,9 @@ def _route(
 def _authorization(
     operation: Mapping[str, Any], schemes: Mapping[str, Any]
 ) -> tuple[str | None, tuple[str, ...]]:
-    """Return the first authorizer that the API has, and its scopes.
+    """Return the route's first authorizer that the API declares, and its scopes.
 
-    SAM writes the authorizer NONE for a public route, which is not a security scheme of the API.
+    Returns None without scopes for a public route: SAM gives it the undeclared authorizer NONE.
     """
     for requirement in operation.get("security", []):
         for scheme, scopes in requirement.items():

@@ -1,4 +1,4 @@
-"""`POST /local/token`: sign in any user of the local user pool. It is not part of the template."""
+"""`POST /local/token`: sign in a user. Only the local stack has this route, not the template."""
 
 import json
 import time
@@ -21,7 +21,7 @@ _SECONDS_MAX = 10 * 365 * 24 * 3600
 
 
 class TokenRequest(BaseModel):
-    """A user and the life of the token. Negative seconds make an expired token."""
+    """The user and the lifetime of a token. A negative lifetime makes an expired token."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -33,18 +33,24 @@ class TokenRequest(BaseModel):
 
 
 class TokenIssuer:
-    """Signs tokens with the key of the user pool that the API's authorizer trusts."""
+    """Signs tokens with the key of the API's user pool."""
 
     def __init__(self, authorizer: JwtAuthorizer) -> None:
-        """Sign tokens that this authorizer accepts."""
+        """Sign tokens that `authorizer` accepts."""
         self._authorizer = authorizer
 
     def issue(self, request: TokenRequest) -> str:
-        """Sign a token as Cognito does. Raises LookupError if the stack trusts another issuer."""
+        """Sign a token as Cognito does.
+
+        Raises LookupError if the API's tokens are not from the local user pool.
+        """
         pool_id = pool_id_of(self._authorizer.issuer)
         pools = cognitoidp_backends[ACCOUNT_ID][REGION].user_pools
         if pool_id not in pools:
-            raise LookupError(f"tokens for this stack come from {self._authorizer.issuer}")
+            raise LookupError(
+                "This stack accepts only tokens of another issuer. Get a token from"
+                f" {self._authorizer.issuer}."
+            )
         now = int(time.time())
         claims: dict[str, Any] = {
             "sub": request.user,
@@ -69,15 +75,15 @@ class TokenIssuer:
             if request.platform is not None:
                 claims["custom:platform"] = request.platform
         key = pools[pool_id].json_web_key
-        # moto publishes the pool's only key under this id.
+        # moto publishes the pool's only key with this id.
         return jwt.encode({"alg": "RS256", "kid": "dummy"}, claims, key)
 
 
 class TokenEndpoint:
-    """The API, and the token endpoint beside it."""
+    """A WSGI application: the token endpoint at `PATH`, and the API at all other paths."""
 
     def __init__(self, issuer: TokenIssuer, api: Application) -> None:
-        """Pass every path except `PATH` to the API."""
+        """Serve `PATH`, and send requests for other paths to the API."""
         self._issuer = issuer
         self._api = api
 
@@ -89,7 +95,9 @@ class TokenEndpoint:
 
     def _respond(self, request: Request) -> Response:
         if request.method != "POST":
-            return _problem(HTTPStatus.METHOD_NOT_ALLOWED, "POST a JSON object with a user.")
+            return _problem(
+                HTTPStatus.METHOD_NOT_ALLOWED, 'Use POST with a JSON object: {"user": "ann"}.'
+            )
         try:
             token = self._issuer.issue(TokenRequest.model_validate_json(request.get_data()))
         except ValidationError as error:
