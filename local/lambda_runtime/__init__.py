@@ -1,1 +1,1 @@
-"""The functions, in AWS's own Lambda Runtime Interface Emulator."""
+"""Lambda on this machine: the functions run in AWS's own Lambda Runtime Interface Emulator."""

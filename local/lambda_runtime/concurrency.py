@@ -1,9 +1,11 @@
-"""The execution environments of all functions, as many as the load needs and the machine bears.
+"""The execution environments of all functions. Their number follows the load, within limits.
 
-A call takes an idle execution environment. Without an idle one, the call first waits about as
-long as a cold start takes: most invocations end within milliseconds, and an init costs a core for
-a second. Then it starts another one. At most as many start at once as the machine has cores.
-Above the limits calls wait. After a long wait they fail, as Lambda throttles them.
+- An invocation uses an idle execution environment of its function.
+- If there is none, the invocation first waits as long as a cold start takes. Most invocations end
+  within milliseconds, but an init uses a core for a second.
+- Then the invocation starts a new execution environment. At most one for each core of the machine
+  starts at the same time.
+- Above the limits, invocations wait. After `_WAITING_SECONDS_MAX` they fail, as Lambda throttles.
 """
 
 import os
@@ -21,13 +23,13 @@ ENVIRONMENTS_PER_FUNCTION_MAX = 10
 ENVIRONMENTS_MAX = 32
 _GROWING_SECONDS = 1.0
 _WAITING_SECONDS_MAX = 30.0
-# An init takes at most this long. An execution environment that is busy for longer runs the
-# function itself and keeps no core from others.
+# The longest time of an init. An execution environment that is busy for longer runs the handler,
+# so it does not count as starting.
 _STARTING_SECONDS_MAX = 3.0
 
 
 class TooManyRequests(Exception):
-    """No execution environment became free in time."""
+    """No execution environment became free in time. The message is the function's name."""
 
 
 class ExecutionEnvironments:
@@ -36,9 +38,9 @@ class ExecutionEnvironments:
     def __init__(
         self, functions: Mapping[str, FunctionSpec], *, runtime_dir: Path, log_dir: Path
     ) -> None:
-        """Start no execution environment yet.
+        """Start the watchdog, but no execution environment.
 
-        `functions` are by physical name. Each prints to `log_dir/<logical id>.log`.
+        `functions` are by physical name. A function logs to `log_dir/<logical id>.log`.
         """
         self._functions = functions
         self._runtime_dir = runtime_dir
@@ -52,7 +54,7 @@ class ExecutionEnvironments:
         self._closed = False
 
     def has(self, name: str) -> bool:
-        """Return whether a function has this name."""
+        """Return whether there is a function with this physical name."""
         return name in self._functions
 
     def invoke(self, name: str, payload: bytes) -> InvocationResponse:
@@ -75,7 +77,7 @@ class ExecutionEnvironments:
         return len(environments)
 
     def close(self) -> None:
-        """Kill all execution environments. None of their processes survives."""
+        """Kill all execution environments with all their processes."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

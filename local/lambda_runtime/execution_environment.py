@@ -1,9 +1,9 @@
 """One execution environment: AWS's Runtime Interface Emulator and the Python process of a function.
 
-The emulator behaves as Lambda does: an init, one invocation at a time, a time-out by SIGKILL, a
-fresh init after a crash, the limit on responses, and START, END and REPORT lines in the log.
-Its Python sees the function's folder, its layers and the runtime directory. It sees no packages
-and no environment variables of this machine.
+The emulator behaves as Lambda does: an init, one invocation at a time, SIGKILL at the time-out, a
+new init after a crash, the limit on responses, and START, END and REPORT lines in the log.
+The Python process can import from the function's folder, its layers and the runtime directory. It
+has no packages and no environment variables of this machine.
 """
 
 import contextlib
@@ -26,47 +26,51 @@ from local.lambda_runtime.processes import Watchdog, end_session, free_ports
 
 _BINARIES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _STARTING_SECONDS_MAX = 10.0
-# The emulator counts the init as part of the invocation. AWS counts it apart, at most 10 s.
+# The emulator counts the init as part of the invocation. AWS limits the init separately, to 10 s.
 _RESPONSE_SECONDS_EXTRA = 15
 _TIMED_OUT = re.compile(rb"Task timed out after \d+\.\d\d seconds")
 
 
 class EmulatorUnavailable(Exception):
-    """AWS publishes no emulator for this machine."""
+    """AWS publishes no emulator for this machine. The message has the remedy."""
 
 
 @dataclass(frozen=True)
 class InvocationResponse:
-    """The response of an invocation: the function's own, or an error document if `failed`."""
+    """The response of an invocation: the function's response, or an error document if `failed`."""
 
     payload: bytes
     failed: bool
 
 
 def emulator() -> Path:
-    """Find AWS's Runtime Interface Emulator in the wheel of aws-sam-cli.
+    """Return the path of AWS's Runtime Interface Emulator in the wheel of aws-sam-cli.
 
-    Raises EmulatorUnavailable.
+    Raises EmulatorUnavailable if the machine is not Linux on x86_64 or arm64.
     """
     architecture = _BINARIES.get(platform.machine().lower())
     if sys.platform != "linux" or architecture is None:
         raise EmulatorUnavailable(
-            "AWS's Lambda execution environment runs on Linux (x86_64, arm64) only: use a Linux machine, virtual machine or container, or deploy to AWS."
+            "AWS's Lambda emulator runs only on Linux (x86_64, arm64). Use a Linux machine, virtual"
+            " machine or container, or deploy to AWS."
         )
     return Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{architecture}"
 
 
 class ExecutionEnvironment:
-    """A running emulator. The caller makes sure that it gets one invocation at a time."""
+    """A running emulator. The caller must send one invocation at a time."""
 
     def __init__(
         self, function: FunctionSpec, *, runtime_dir: Path, log: Path, watchdog: Watchdog
     ) -> None:
-        """Start the emulator; its output is appended to `log`. Raises TimeoutError."""
+        """Start the emulator, and append its output to the file `log`.
+
+        Raises TimeoutError if the emulator does not accept connections in time.
+        """
         self.started_at = time.monotonic()
         self.has_responded = False
-        # After a time-out or a crash the emulator may refuse the next invocation (Sandbox.Failure).
-        # So this execution environment must not be used again.
+        # Whether the execution environment must not be used again. After a time-out or a crash,
+        # the emulator may refuse the next invocation (Sandbox.Failure).
         self.is_spent = False
         self._function = function
         self._watchdog = watchdog
@@ -76,13 +80,13 @@ class ExecutionEnvironment:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the emulator still runs."""
+        """Whether the emulator is running."""
         return self._process.poll() is None
 
     def invoke(self, payload: bytes) -> InvocationResponse:
         """Invoke the function once.
 
-        If the execution environment dies meanwhile, the response is Lambda's for a killed process.
+        If the execution environment dies, returns Lambda's error document for a killed process.
         """
         connection = http.client.HTTPConnection(
             "127.0.0.1",
@@ -103,9 +107,9 @@ class ExecutionEnvironment:
         return read_response(status, body)
 
     def end(self) -> None:
-        """Kill the emulator and its processes.
+        """Kill the emulator and its processes. A second call does nothing.
 
-        Only once: another process may get the same id later.
+        A second kill could hit another process, because the system reuses process ids.
         """
         with self._ending:
             if self._has_ended:
@@ -127,12 +131,13 @@ class ExecutionEnvironment:
                 ):
                     return port, process
                 time.sleep(0.005)
-            # Another process has taken one of the ports.
+            # Another process uses one of the ports. Try other ports.
             end_session(process.pid)
             process.wait()
             self._watchdog.forget(process.pid)
         raise TimeoutError(
-            f"the execution environment of {self._function.name} does not start; see {log}"
+            f"the execution environment of {self._function.name} did not start within"
+            f" {_STARTING_SECONDS_MAX:.0f} seconds; see {log}"
         )
 
     def _spawn(
@@ -140,8 +145,8 @@ class ExecutionEnvironment:
     ) -> subprocess.Popen[bytes]:
         function = self._function
         path = [function.task_root, *(layer / "python" for layer in function.layers), runtime_dir]
-        # The base interpreter runs without site-packages (-S, -s), so it imports only what is
-        # deployed. It writes no bytecode (-B), because /var/task is read-only on AWS.
+        # Without site-packages (-S, -s), the interpreter imports only deployed packages. It
+        # writes no bytecode (-B), because /var/task is read-only on AWS.
         python = [
             getattr(sys, "_base_executable", sys.executable),
             "-S",
@@ -172,17 +177,17 @@ class ExecutionEnvironment:
 
 
 def read_response(status: int, body: bytes) -> InvocationResponse:
-    """Read the emulator's HTTP response. `failed` is what Lambda's X-Amz-Function-Error says.
+    """Convert the emulator's HTTP response.
 
-    The emulator sends 200 with the error document of a handler that raised, and with a plain text
-    for a time-out.
+    `failed` is true where Lambda sends the header X-Amz-Function-Error. The emulator sends 200
+    with an error document if the handler raised, and with plain text after a time-out.
     """
     if _TIMED_OUT.fullmatch(body):
         return error_response("Sandbox.Timedout", body.decode())
     if status != http.client.OK:
         return InvocationResponse(body, failed=True)
-    # The runtime's own error documents have a request id and a stack trace; a handler's response
-    # hardly has both.
+    # Only the runtime's error documents have a request id and a stack trace. A handler's normal
+    # response is very unlikely to have both.
     if body.startswith(b"{") and b'"errorType"' in body:
         document = json.loads(body)
         return InvocationResponse(

@@ -1,4 +1,4 @@
-"""The settings of each function: code, layers, handler, environment variables, limits."""
+"""The configuration of each function: code, layers, handler, environment variables, limits."""
 
 import re
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ _COMMON_VARIABLES = {
     "AWS_LAMBDA_FUNCTION_VERSION": "1",
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     "AWS_REGION": REGION,
-    # SAM CLI sets this too. The tracer takes it to mean that there is no X-Ray daemon.
+    # SAM CLI also sets this variable. It disables the tracer, which would need an X-Ray daemon.
     "AWS_SAM_LOCAL": "true",
     "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
     "AWS_SESSION_TOKEN": "local-session-token",
-    # Lambda's user has no home. Otherwise the SDK would read the configuration of this machine's
-    # user.
+    # Lambda's user has no home directory. With this machine's HOME, the SDK would read the
+    # configuration of the machine's user.
     "HOME": "/nonexistent",
     "LANG": "en_US.UTF-8",
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -37,10 +37,10 @@ _COMMON_VARIABLES = {
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """The settings of one function.
+    """The configuration of one function.
 
-    `variables` are the template's environment variables and those that Lambda reserves. None come
-    from this machine.
+    `variables` are the template's environment variables and Lambda's reserved ones. They include
+    no environment variables of this machine.
     """
 
     logical_id: str
@@ -56,9 +56,9 @@ class FunctionSpec:
 def read_functions(
     resources: Resources, build_dir: Path, aws_url: str, variables: Mapping[str, str]
 ) -> dict[str, FunctionSpec]:
-    """Read every function of the stack, by its physical name.
+    """Read the functions of the stack, by physical name.
 
-    `variables` are added to each function's own.
+    `variables` are added to each function's own environment variables, and override them.
     """
     layers = {
         resources.ref(logical_id): built_path(build_dir, properties["Content"])
@@ -80,13 +80,13 @@ def read_functions(
 
 
 def function_name(reference: str) -> str:
-    """Find the name in a name, a partial or a full ARN, with or without a qualifier.
+    """Return the name in a name, a partial ARN or a full ARN, with or without a qualifier.
 
-    Raises ValueError.
+    Raises ValueError for other text.
     """
     found = _NAME_IN_REFERENCE.fullmatch(reference)
     if not found:
-        raise ValueError(f"not a function's name or ARN: {reference}")
+        raise ValueError(f"{reference} is not the name or the ARN of a function")
     return found["name"]
 
 

@@ -1,4 +1,7 @@
-"""Lambda's Invoke operation. Source: Lambda API Reference, "Invoke"."""
+"""Lambda's Invoke operation.
+
+Source: Lambda API Reference, "Invoke".
+"""
 
 import json
 import logging
@@ -20,18 +23,19 @@ _PATH = re.compile(r"/2015-03-31/functions/(?P<reference>.+)/invocations")
 
 
 def is_invocation(path: str) -> bool:
-    """Return whether a path is that of the Invoke operation."""
+    """Return whether a path is the path of the Invoke operation."""
     return _PATH.fullmatch(path) is not None
 
 
 def respond_to_invocation(environments: ExecutionEnvironments, request: Request) -> Response:
     """Respond to an Invoke request as Lambda does.
 
-    An asynchronous invocation runs once. Lambda would retry a failed one after one and two minutes.
+    An asynchronous invocation runs once, without retries. Lambda retries a failed one twice, after
+    one minute and after two minutes.
     """
     found = _PATH.fullmatch(request.path)
     if not found:
-        raise ValueError(f"not an invocation: {request.path}")
+        raise ValueError(f"{request.path} is not a path of the Invoke operation")
     name = function_name(unquote(found["reference"]))
     payload = request.get_data() or b"{}"
     if not environments.has(name):
@@ -66,7 +70,10 @@ def _invoke_later(environments: ExecutionEnvironments, name: str, payload: bytes
     try:
         response = environments.invoke(name, payload)
     except TooManyRequests:
-        logger.warning("an asynchronous invocation of %s found no execution environment", name)
+        logger.warning(
+            "an asynchronous invocation of %s was dropped: no execution environment became free",
+            name,
+        )
         return
     if response.failed:
         logger.warning(

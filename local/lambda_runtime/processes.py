@@ -1,8 +1,9 @@
-"""Child processes that end when this process ends, for whatever reason.
+"""Child processes that end when this process ends, even if this process is killed.
 
-Every child leads its own session. So a Ctrl-C in the terminal does not reach it, and the session's
-id finds all its descendants. A watchdog process has the list of the sessions. It ends them when
-its standard input closes. The operating system closes it even if this process is killed.
+Every child leads its own session. So a Ctrl-C in the terminal does not reach the child, and the
+session's id identifies all its descendants. A watchdog process has the list of the sessions, and
+kills them when its standard input closes. If this process is killed, the operating system closes
+the watchdog's input.
 """
 
 import contextlib
@@ -20,13 +21,13 @@ _ENDING_SECONDS_MAX = 5.0
 
 
 def end_session(session_id: int) -> None:
-    """Kill every process of a session.
+    """Kill every process of a session, and wait until all have ended.
 
-    Returns when none is left, except a zombie of a living parent.
+    Ignores zombies: their parents must reap them. Raises TimeoutError if a process does not end.
     """
     deadline = time.monotonic() + _ENDING_SECONDS_MAX
     while members := list(_members(session_id)):
-        # Children first: a child that outlives its parent for a moment would still log an error.
+        # Kill children first: a child that outlives its parent for a moment would log an error.
         for process_id in sorted(members, reverse=True):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
@@ -41,17 +42,17 @@ def _members(session_id: int) -> Iterator[int]:
             continue
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             # The format is "pid (name) state ppid pgrp session …". The name may contain any
-            # characters, parentheses too (man 5 proc_pid_stat).
+            # character, also parentheses (man 5 proc_pid_stat).
             state, _, _, session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
             if int(session) == session_id and state != "Z":
                 yield int(entry.name)
 
 
 class Watchdog:
-    """Ends the watched sessions when this process is gone."""
+    """Kills the watched sessions when this process ends."""
 
     def __init__(self) -> None:
-        """Start the watchdog, with no session to watch yet."""
+        """Start the watchdog process, without sessions."""
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-E", __file__],
             stdin=subprocess.PIPE,
@@ -65,11 +66,11 @@ class Watchdog:
         self._send(f"watch {session_id}")
 
     def forget(self, session_id: int) -> None:
-        """Remove a session that has ended from the list."""
+        """Remove an ended session from the list."""
         self._send(f"forget {session_id}")
 
     def close(self) -> None:
-        """End the watchdog and every watched session."""
+        """Kill every watched session, and end the watchdog."""
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait(timeout=2 * _ENDING_SECONDS_MAX)
@@ -83,16 +84,19 @@ class Watchdog:
 def _watch(commands: TextIO) -> None:
     sessions: set[int] = set()
     for line in commands:
-        verb, session_id = line.split()
-        (sessions.add if verb == "watch" else sessions.discard)(int(session_id))
+        command, session_id = line.split()
+        if command == "watch":
+            sessions.add(int(session_id))
+        else:
+            sessions.discard(int(session_id))
     for session in sessions:
         end_session(session)
 
 
 def free_ports(count: int) -> list[int]:
-    """Find unused ports of 127.0.0.1.
+    """Return unused ports of 127.0.0.1.
 
-    Another process may take them first; the caller must retry then.
+    Another process may use a port before the caller does. Then the caller must try again.
     """
     with contextlib.ExitStack() as stack:
         sockets = [

@@ -11,9 +11,10 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def install_runtime(parent: Path) -> Path:
-    """Copy AWS's runtime interface client and its requirements into a folder named by its version.
+    """Copy AWS's runtime interface client and its requirements into a folder of `parent`.
 
-    An existing folder is used as it is. Two processes may call this at once.
+    The folder's name has the client's version. An existing folder is returned unchanged. Two
+    processes may call this function at the same time.
     """
     directory = parent / f"{_CLIENT}-{importlib.metadata.version(_CLIENT)}"
     if directory.exists():
@@ -25,18 +26,18 @@ def install_runtime(parent: Path) -> Path:
     try:
         unfinished.rename(directory)
     except OSError:
-        # Another process was faster.
+        # Another process has made the directory.
         shutil.rmtree(unfinished)
     return directory
 
 
 def _with_requirements(name: str) -> list[str]:
     requirements = importlib.metadata.requires(name) or []
-    # The requirement of an extra has a marker; the client's own requirements are plain.
-    plain = [
+    # The requirement of an extra has the marker `extra ==`. The client uses no extras.
+    direct = [
         found[0] for line in requirements if "extra ==" not in line and (found := _NAME.match(line))
     ]
-    return [name, *(indirect for direct in plain for indirect in _with_requirements(direct))]
+    return [name, *(indirect for each in direct for indirect in _with_requirements(each))]
 
 
 def _copy(distribution: importlib.metadata.Distribution, directory: Path) -> None:
