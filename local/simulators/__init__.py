@@ -1,1 +1,1 @@
-"""Simulated providers, and what they have in common."""
+"""The simulated providers, and their common parts."""

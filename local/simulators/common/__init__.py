@@ -1,1 +1,1 @@
-"""The common parts of the simulated providers: server, timers, routes, faults, drawn files."""
+"""The common parts of the simulated providers: server, timers, routes, faults, output files."""

@@ -1,4 +1,4 @@
-"""The time, which tests can replace."""
+"""The clock of a simulator. Tests can replace it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,5 +7,5 @@ type Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the real time."""
+    """Return the current time."""
     return datetime.now(UTC)

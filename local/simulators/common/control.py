@@ -1,4 +1,4 @@
-"""Routes that the simulators share and the real providers do not have."""
+"""The routes that all simulators have and the real providers do not have."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from local.simulators.common.routing import JsonRequest, json_response
 
 
 def fault_rule(faults: FaultInjector[Any, Any]) -> Rule:
-    """Return the route that reads and sets the faults."""
+    """Return the route `/faults`: GET reads the fault settings, and PUT replaces them."""
 
     def respond(request: JsonRequest) -> Response:
         if request.method == "PUT":

@@ -14,12 +14,13 @@ _SECONDS = {"type": "number", "minimum": 0, "maximum": _SECONDS_MAX}
 
 @dataclass(frozen=True, kw_only=True)
 class FaultSettings:
-    """The settings of the faults. A provider adds its own as fields.
+    """The fault settings. A provider's subclass adds fields for its own faults.
 
-    A field is a text, a number of seconds if its name ends with `_seconds`, or a probability from
-    0 to 1. TEXTS holds the allowed values of a text that is limited to a few.
+    A field is a text, a number of seconds (its name ends with `_seconds`), or a probability from
+    0 to 1. TEXTS has the allowed values of a text field. A text field that is not in TEXTS accepts
+    any text.
 
-    - seed: of the random numbers; null makes them unpredictable.
+    - seed: the seed of the random numbers. With null, the numbers are unpredictable.
     """
 
     TEXTS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -28,18 +29,15 @@ class FaultSettings:
 
 
 class FaultInjector[Settings: FaultSettings, Fault: str]:
-    """Decides which faults happen, by the current settings.
-
-    A setting that is not set has its default.
-    """
+    """Decides which faults happen, from the current settings."""
 
     def __init__(
         self, defaults: Settings, check: Callable[[object, Mapping[str, Any]], None]
     ) -> None:
-        """Begin with the defaults.
+        """Start with the default settings.
 
-        `check` takes a document and its JSON Schema. It raises the provider's own refusal of an
-        invalid document.
+        `check` gets a document and its JSON Schema. If the document is invalid, `check` raises the
+        provider's Refusal.
         """
         self._defaults = defaults
         self._check = check
@@ -53,13 +51,13 @@ class FaultInjector[Settings: FaultSettings, Fault: str]:
         return self._settings
 
     def document(self) -> dict[str, Any]:
-        """Return the current settings by their names."""
+        """Return the current settings as a JSON document."""
         return asdict(self._settings)
 
     def set(self, document: object) -> None:
-        """Replace the settings.
+        """Replace all settings. A setting that is not in the document gets its default.
 
-        Raises the provider's refusal, which names each unknown or invalid one.
+        Raises the provider's Refusal, which names each unknown or invalid setting.
         """
         self._check(document, _schema_of(self._defaults))
         with self._lock:
@@ -69,8 +67,8 @@ class FaultInjector[Settings: FaultSettings, Fault: str]:
     def happens(self, fault: Fault) -> bool:
         """Decide whether a fault happens.
 
-        A probability of 0 or 1 draws no random number. So a seed gives a test the same result
-        whatever other faults are certain.
+        A probability of 0 or 1 uses no random number. So a change of such a fault does not change
+        the results of the other faults for the same seed.
         """
         probability: float = getattr(self._settings, fault)
         if probability in (0, 1):

@@ -1,7 +1,4 @@
-"""What a simulated model makes of its input images.
-
-The result depends on them and on the prompt.
-"""
+"""The output images that simulated models make from input images."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -14,7 +11,7 @@ _INSETS_PER_SIDE = 4
 
 
 def open_image(source: bytes) -> Image.Image:
-    """Return a file's image, upright."""
+    """Return the image of a file, rotated by its EXIF orientation."""
     with Image.open(BytesIO(source)) as image:
         return ImageOps.exif_transpose(image).convert(
             "RGBA" if image.has_transparency_data else "RGB"
@@ -22,10 +19,7 @@ def open_image(source: bytes) -> Image.Image:
 
 
 def blend(landscape: Image.Image, sources: Sequence[bytes]) -> Image.Image:
-    """Blend the prompt's landscape into the first image.
-
-    The other images appear small in a corner.
-    """
+    """Blend the prompt's landscape into the first image. Paste the other images into a corner."""
     first = ImageOps.fit(open_image(sources[0]).convert("RGB"), landscape.size)
     image = Image.blend(first, landscape, _SHARE_OF_THE_PROMPT)
     side = min(image.size) // _INSETS_PER_SIDE
@@ -36,7 +30,7 @@ def blend(landscape: Image.Image, sources: Sequence[bytes]) -> Image.Image:
 
 
 def enlarge(source: bytes, scale: float) -> Image.Image:
-    """Enlarge an image, up to a size that this machine bears."""
+    """Enlarge an image. The longer side has at most `_SIDE_PIXELS_MAX` pixels."""
     image = open_image(source)
     scale = min(scale, _SIDE_PIXELS_MAX / max(image.size))
     return image.resize(
@@ -46,7 +40,7 @@ def enlarge(source: bytes, scale: float) -> Image.Image:
 
 
 def cut_out(source: bytes) -> Image.Image:
-    """Keep the middle of an image, with soft edges, and make the rest transparent."""
+    """Make an image transparent outside an ellipse with soft edges."""
     image = open_image(source).convert("RGBA")
     mask = Image.new("L", (4 * image.width, 4 * image.height))
     ImageDraw.Draw(mask).ellipse((0, 0, mask.width - 1, mask.height - 1), 255)

@@ -1,6 +1,6 @@
-"""A landscape for every prompt.
+"""Draw a landscape for a prompt.
 
-The prompt sets the light; the seed and the index set the shapes.
+The prompt selects the colours. The prompt, the seed and the index determine the shapes.
 """
 
 import math
@@ -19,15 +19,15 @@ type Size = tuple[int, int]
 # Masks are drawn larger by this factor and then reduced, for smooth edges.
 _OVERSAMPLING = 2
 _CREST_POINTS = 128
-# Pillow's radial gradient reaches 255 only in its corners. Above this level the glow would show its
-# frame.
+# The level of Pillow's radial gradient at the middle of an edge; it is 255 only in the corners. The
+# glow ends at this level, or the edges of its square would be visible.
 _GRADIENT_AT_THE_EDGE = 179
 _MOUNTAIN_LAYERS = 2
 
 
 @dataclass(frozen=True)
 class Light:
-    """The colours of the sky from zenith to horizon, of sun or moon, and of the nearest hill."""
+    """The colours of the sky from zenith to horizon, the sun or moon, and the nearest hill."""
 
     zenith: Colour
     middle: Colour
@@ -50,9 +50,9 @@ LIGHTS = (
 
 
 def draw_landscape(prompt: str, seed: int, index: int, size: Size) -> Image.Image:
-    """Draw a landscape: the same pixels for the same arguments.
+    """Draw a landscape with the prompt as its caption.
 
-    It shows the prompt at the bottom.
+    The same arguments produce the same pixels.
     """
     light = LIGHTS[seeded_random(f"light {prompt}").randrange(len(LIGHTS))]
     random = seeded_random(f"{prompt}\0{seed}\0{index}")
@@ -121,7 +121,7 @@ def _corner(centre: tuple[float, float], reach: float) -> tuple[int, int]:
 
 
 def _stack_hills(image: Image.Image, light: Light, random: Random) -> None:
-    """Draw the hills from far and hazy to near and dark, each with mist at its foot."""
+    """Draw the hills from far and light to near and dark. Each hill is lighter at its foot."""
     count = random.randint(4, 6)
     for layer in range(count):
         nearness = (layer + 1) / count
@@ -140,7 +140,7 @@ def _stack_hills(image: Image.Image, light: Light, random: Random) -> None:
 
 
 def _mountain_line(size: Size, random: Random) -> list[float]:
-    """Return the heights of a crest, one per pixel column, by midpoint displacement."""
+    """Return the y coordinates of a crest, one per pixel column, by midpoint displacement."""
     width, height = size
     line = [random.uniform(0.48, 0.6), random.uniform(0.48, 0.6)]
     roughness = 0.13
@@ -178,7 +178,7 @@ def _hill_line(size: Size, random: Random, nearness: float) -> list[float]:
 
 
 def _below(size: Size, crest: list[float], *, trees: Random | None) -> Image.Image:
-    """Return a mask of the area below the crest, with firs on the crest."""
+    """Return a mask of the area below the crest. With `trees`, firs stand on the crest."""
     width, height = size
     mask = Image.new("L", (width * _OVERSAMPLING, height * _OVERSAMPLING))
     draw = ImageDraw.Draw(mask)
@@ -202,7 +202,7 @@ def _plant_fir(draw: ImageDraw.ImageDraw, foot: tuple[float, float], tall: float
 
 
 def _write_caption(image: Image.Image, prompt: str) -> None:
-    """Write the prompt as one line, shortened to fit, light on a soft shade."""
+    """Write the prompt as one line in white on a soft shadow, shortened to the image's width."""
     width, height = image.size
     pixels = max(10, min(width, height) // 42)
     font = ImageFont.load_default(size=pixels)
@@ -216,7 +216,7 @@ def _write_caption(image: Image.Image, prompt: str) -> None:
 
 
 def _printable(text: str) -> str:
-    """Return the characters that Pillow's own font has. Accents and other scripts are dropped."""
+    """Return the ASCII characters, which Pillow's own font has. Drop accents and other scripts."""
     letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return " ".join(letters.split())
 

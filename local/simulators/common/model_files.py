@@ -1,4 +1,4 @@
-"""The tables of the simulated models: TOML, one file per model."""
+"""The files of the simulated models: one TOML file per model."""
 
 import json
 import tomllib
@@ -16,7 +16,7 @@ _KEYWORDS = {*Draft202012Validator.VALIDATORS, "default", "minContains", "maxCon
 
 
 class ModelFileInvalid(ValueError):
-    """A model's file is broken. The message names the file, the key and the fault."""
+    """A model's file is invalid. The message names the file, the key and the fault."""
 
 
 def read_models[Model: BaseModel](
@@ -24,8 +24,8 @@ def read_models[Model: BaseModel](
 ) -> tuple[Model, ...]:
     """Read every `<folder>/<group>/<name>.toml`, in the order of their paths.
 
-    A model gets the name of its file in the field `name`, and the name of the file's folder in the
-    field that `group` names. Raises ModelFileInvalid for a file that is not TOML or not a model.
+    The model's field `name` gets the name of the file. The field that `group` names gets the name
+    of the file's folder. Raises ModelFileInvalid if a file is not TOML or not a valid model.
     """
     paths = sorted(folder.glob("*/*.toml"))
     return tuple(
@@ -37,8 +37,11 @@ def _read[Model: BaseModel](path: Path, model_type: type[Model], names: dict[str
     try:
         document = tomllib.loads(path.read_text())
         if repeated := sorted(document.keys() & names.keys()):
-            raise ModelFileInvalid(f"{path}: {', '.join(repeated)}: the path of the file says this")
-        # Strict validation makes a tuple of a list only if the document is JSON.
+            raise ModelFileInvalid(
+                f"{path}: {', '.join(repeated)}: the path of the file already sets this;"
+                " remove the key from the file"
+            )
+        # In strict mode pydantic converts a list to a tuple only if the document is JSON.
         return model_type.model_validate_json(json.dumps(names | document), strict=True)
     except ValidationError as error:
         found = error.errors()[0]
@@ -51,10 +54,10 @@ def _read[Model: BaseModel](path: Path, model_type: type[Model], names: dict[str
 def check_schemas(
     schemas: Mapping[str, Schema], more_keywords: frozenset[str] = frozenset()
 ) -> Mapping[str, Schema]:
-    """Return the JSON Schemas of a model's inputs, by the inputs' names.
+    """Check the JSON Schemas of a model's inputs, by input, and return them.
 
-    `more_keywords` are those that only the provider's own validator knows. Raises ValueError for
-    a schema that is invalid, has an unknown keyword or refuses its own default.
+    `more_keywords` are keywords of the provider's own validator. Raises ValueError if a schema is
+    invalid, has an unknown keyword, has no type, or has an invalid default.
     """
     for name, schema in schemas.items():
         for fault in _faults(schema, more_keywords):

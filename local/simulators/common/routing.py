@@ -1,4 +1,4 @@
-"""Routes of a simulator: from a request to the function of its endpoint."""
+"""The routes of a simulator. A route maps a request to the function of its endpoint."""
 
 import json
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-# Replicate's limit for a file, and a little more.
+# Replicate's limit of 100 MB for a file, with a margin for the rest of the form.
 BODY_BYTES_MAX = 110_000_000
 
 
@@ -18,7 +18,7 @@ type Endpoint = Callable[..., Response]
 
 
 class Refusal(ABC, Exception):
-    """A refusal that an endpoint raises. Each provider words its own."""
+    """An error response that an endpoint raises. Each provider has its own subclass."""
 
     @abstractmethod
     def response(self) -> Response:
@@ -26,12 +26,12 @@ class Refusal(ABC, Exception):
 
 
 class JsonRequest(Request):
-    """A request with a bounded body."""
+    """A request with a body of at most `BODY_BYTES_MAX`."""
 
     max_content_length = BODY_BYTES_MAX
 
     def document(self) -> object:
-        """Parse the body as JSON, whatever its content type. Raises BadRequest."""
+        """Parse the body as JSON, for any content type. Raises BadRequest if it is not JSON."""
         try:
             return json.loads(self.get_data())
         except ValueError as error:
@@ -39,17 +39,20 @@ class JsonRequest(Request):
 
 
 class Router:
-    """Rules with functions as endpoints. A function gets the request and the path's variables."""
+    """Rules whose endpoints are functions of the request and the path's variables."""
 
     def __init__(
         self, rules: Iterable[Rule], error_response: Callable[[HTTPException], Response]
     ) -> None:
-        """Take the rules. `error_response` words werkzeug's own errors as the provider does."""
+        """Prepare the rules.
+
+        `error_response` converts werkzeug's own errors to responses in the provider's format.
+        """
         self._map = Map(rules)
         self._error_response = error_response
 
     def respond(self, request: JsonRequest) -> Response:
-        """Return the response of the endpoint, or its refusal."""
+        """Return the response of the endpoint, also if it is a refusal."""
         try:
             endpoint, arguments = self._map.bind_to_environ(request.environ).match()
             return cast("Endpoint", endpoint)(request, **arguments)

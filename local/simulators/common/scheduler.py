@@ -14,7 +14,7 @@ class Scheduler:
     """Runs actions after a delay, in the order of their times. An action must not block."""
 
     def __init__(self, name: str) -> None:
-        """Start with no action. `name` is the simulator's."""
+        """Prepare the thread. `name` is the simulator's name."""
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._ticket = itertools.count()
         self._changed = threading.Condition()
@@ -22,7 +22,7 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name=f"{name}-scheduler", daemon=True)
 
     def start(self) -> None:
-        """Run due actions from now on."""
+        """Start to run due actions."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -34,7 +34,10 @@ class Scheduler:
             self._thread.join()
 
     def after(self, delay_seconds: float, action: Callable[[], object]) -> None:
-        """Run the action once after this delay, on the scheduler's thread, unless it stops before."""
+        """Run the action once on the scheduler's thread, after the delay.
+
+        If the scheduler stops before, the action is dropped.
+        """
         with self._changed:
             heapq.heappush(
                 self._due, (time.monotonic() + delay_seconds, next(self._ticket), action)

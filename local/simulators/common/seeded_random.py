@@ -4,5 +4,5 @@ from random import Random
 
 
 def seeded_random(seed: int | str | None) -> Random:
-    """Return a generator with this seed. Without a seed its numbers are unpredictable."""
-    return Random(seed)  # noqa: S311 (images and faults are no secrets, and must be repeatable)
+    """Return a generator with this seed. With None, its numbers are unpredictable."""
+    return Random(seed)  # noqa: S311 (images and faults are not secret and must be repeatable)

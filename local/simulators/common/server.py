@@ -24,7 +24,7 @@ class Simulator(ABC):
     """Serves between `start` and `stop`. A stopped simulator cannot start again."""
 
     def __init__(self, name: str, port: int) -> None:
-        """Take the port; 0 means a free port."""
+        """Reserve the port. Port 0 means a free port."""
         self._server = make_server(
             HOST, port, self._serve, threaded=True, request_handler=_QuietHandler
         )
@@ -37,9 +37,9 @@ class Simulator(ABC):
 
     @abstractmethod
     def respond(self, request: JsonRequest) -> Response:
-        """Return the response.
+        """Return the response to a request.
 
-        Raises ConnectionAbortedError to close the connection without a response.
+        Raise ConnectionAbortedError to close the connection without a response.
         """
 
     def start(self) -> None:
@@ -48,7 +48,7 @@ class Simulator(ABC):
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the port. Safe to call twice, or without a start."""
+        """Stop the server and the timers. It is safe to call `stop` twice, or without a start."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -76,7 +76,7 @@ class Simulator(ABC):
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Logs errors only. Closes the connection of a response that is lost on purpose."""
+    """Logs only errors. Closes the connection if a fault drops the response."""
 
     @override
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -86,5 +86,6 @@ class _QuietHandler(WSGIRequestHandler):
     def connection_dropped(
         self, error: BaseException, environ: "WSGIEnvironment | None" = None
     ) -> None:
-        # Otherwise the thread would wait for the next request, and the client for a response.
+        # With an open connection, the thread would wait for the next request and the client for a
+        # response.
         self.close_connection = True

@@ -1,4 +1,4 @@
-"""Output videos: H.264 in MP4. The view moves slowly over a landscape or over the first image."""
+"""Output videos, H.264 in MP4. The view moves slowly over a landscape or over the input images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +13,7 @@ from local.simulators.common.image_transform import blend
 from local.simulators.common.landscape import draw_landscape
 
 VIDEOS_CACHED_MAX = 8
-# Smaller than the real videos, so that one is drawn in about a second. The proportions are the
-# requested ones.
+# Smaller than the real videos, to draw a video in about a second. The aspect ratio is as requested.
 LONGER_SIDE_PIXELS_MAX = 640
 
 _MARGIN = 1.15
@@ -22,7 +21,7 @@ _MARGIN = 1.15
 
 @dataclass(frozen=True, kw_only=True)
 class OutputVideo:
-    """A video. The same values give the same bytes. `sources` are its input images, in order."""
+    """A video. The same values produce the same bytes. `sources` are its input images, in order."""
 
     prompt: str
     seed: int
@@ -45,7 +44,7 @@ class OutputVideo:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The width and the height of the frames. H.264 needs even ones."""
+        """The width and the height of the frames. Both are even, as H.264 requires."""
         scale = min(1, LONGER_SIDE_PIXELS_MAX / max(self.width, self.height))
         return max(2, round(self.width * scale / 2) * 2), max(2, round(self.height * scale / 2) * 2)
 
@@ -61,7 +60,7 @@ class OutputVideo:
 
 @lru_cache(maxsize=VIDEOS_CACHED_MAX)
 def _render(video: OutputVideo) -> bytes:
-    # For playback while it loads, the muxer writes the file a second time, by its name.
+    # With `faststart`, the muxer opens the file again by its name, so the file must be on disk.
     with TemporaryDirectory() as directory:
         path = Path(directory) / video.file_name
         with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as container:
