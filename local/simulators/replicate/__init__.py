@@ -1,4 +1,4 @@
-"""A simulated Replicate: the HTTP API, drawn files, signed webhooks, and faults on request."""
+"""A simulated Replicate: the HTTP API, output files, signed webhooks, and injected faults."""
 
 from local.simulators.replicate.server import SimulatedReplicate
 

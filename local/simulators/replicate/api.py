@@ -22,7 +22,7 @@ from local.simulators.replicate.paging import page_of_predictions
 from local.simulators.replicate.predictions import OPEN, Prediction, PredictionStore
 from local.simulators.replicate.ratelimit import LowCredit, TokenBucket
 
-# Replicate docs, "Rate limits".
+# Source: Replicate docs, "Rate limits".
 CREATES_PER_MINUTE = 600
 OTHERS_PER_MINUTE = 3000
 RETRY_AFTER_SECONDS = 2
@@ -33,7 +33,7 @@ _TOKEN = re.compile(r"(?:Bearer|Token) r8_\S*")
 
 @dataclass(eq=False, kw_only=True)
 class Api:
-    """The API of the real Replicate."""
+    """The routes that the real Replicate has."""
 
     base_url: str
     webhook_secret: str
@@ -86,7 +86,7 @@ class Api:
         )
 
     def respond(self, request: JsonRequest) -> Response:
-        """Return the response. Raises ConnectionAbortedError for the fault of a lost response."""
+        """Return the response. Raises ConnectionAbortedError if a fault drops the response."""
         refusal = self._refusal(request)
         response = refusal.response() if refusal else self._router.respond(request)
         creates = request.method == "POST" and request.path.endswith("/predictions")
@@ -146,8 +146,8 @@ class Api:
         if wait_seconds is None:
             return json_response(self.lifecycle.document(prediction), HTTPStatus.CREATED)
         final_state = self.store.wait(prediction.id, wait_seconds)
-        # The official clients take every status except "starting" as final. So a running prediction
-        # is returned as it was created.
+        # The official clients handle every status except "starting" as final. So an open
+        # prediction is returned in its first state.
         visible_state = prediction if final_state.status in OPEN else final_state
         response = json_response(self.lifecycle.document(visible_state), HTTPStatus.CREATED)
         response.headers["Preference-Applied"] = f"wait={wait_seconds}"

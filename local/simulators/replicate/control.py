@@ -1,4 +1,4 @@
-"""Routes that the real Replicate does not have: the faults, and logs for tests."""
+"""The routes that the real Replicate does not have: the faults, and records for tests."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class Control:
         ]
 
     def _get_predictions(self, _request: JsonRequest) -> Response:
-        """Return every prediction, oldest first. Faults and the retention do not affect it."""
+        """Return every prediction with its data, oldest first, despite faults and retention."""
         return json_response(
             {"predictions": [each.document(self.base_url) for each in self.store.all()]}
         )

@@ -45,7 +45,7 @@ _BODY_OF_A_VERSION: Schema = {
 
 @dataclass(frozen=True, kw_only=True)
 class CreateRequest:
-    """A valid request."""
+    """A valid request to create a prediction."""
 
     model: Model
     input: dict[str, Any]
@@ -57,9 +57,9 @@ class CreateRequest:
 def parse_create_request(
     body: object, *, model: Model | None, cancel_after: str | None
 ) -> CreateRequest:
-    """Parse a request. Raises the problem that names every invalid field.
+    """Parse a request. Raises a Problem that names every invalid field.
 
-    `model` is the official model of the path, or None if the body names a version.
+    `model` is the official model in the path, or None if the body has a version.
     """
     _refuse(invalid_fields(body, _BODY_OF_A_MODEL if model else _BODY_OF_A_VERSION))
     members = cast("dict[str, Any]", body)
@@ -78,9 +78,9 @@ def parse_create_request(
 
 
 def parse_prefer(header: str | None) -> int | None:
-    """Return how many seconds the response waits for the end, or None if it does not wait.
+    """Return how many seconds the response waits for the prediction, or None if it does not wait.
 
-    `wait` means 60 seconds. `wait=n` takes 1 to 60.
+    `wait` means 60 seconds. The n of `wait=n` is from 1 to 60. Raises a Problem for another value.
     """
     if header is None:
         return None
@@ -103,7 +103,7 @@ def _refuse(fields: list[InvalidField]) -> None:
 
 
 def _check_webhook(webhook: str | None) -> str | None:
-    """Accept HTTPS only, as the real API does. A receiver on this machine may also use HTTP."""
+    """Accept only HTTPS, as the real API does. A receiver on this machine may also use HTTP."""
     if webhook is None or _is_acceptable(webhook):
         return webhook
     raise problems.invalid([InvalidField("format", "webhook", "Does not match format 'https URL'")])

@@ -1,4 +1,4 @@
-"""The delivery host for output files. The URL gives access, until the retention ends."""
+"""The delivery host of the output files. A file's URL gives access until the retention ends."""
 
 import secrets
 import threading
@@ -19,7 +19,7 @@ REQUESTS_RECORDED_MAX = 10_000
 
 @dataclass(frozen=True)
 class DeliveryRequest:
-    """A client's request. The token must not be kept, so only its presence is recorded."""
+    """A request of a client. It records only whether there was a token, never the token itself."""
 
     method: str
     path: str
@@ -28,7 +28,7 @@ class DeliveryRequest:
 
 
 class Deliveries:
-    """Stores the values of each file. A file is drawn when a client fetches it."""
+    """Stores the description of each file. A file is drawn when a client fetches it."""
 
     def __init__(self, clock: Clock) -> None:
         """Start without files."""
@@ -38,7 +38,7 @@ class Deliveries:
         self._requests: deque[DeliveryRequest] = deque(maxlen=REQUESTS_RECORDED_MAX)
 
     def publish(self, output: Output, *, expires_at: datetime) -> str:
-        """Return the path of the file. It works until the file expires."""
+        """Publish a file until `expires_at`. Returns the path of its URL."""
         path = f"/delivery/{secrets.token_urlsafe(32)}/{output.file_name}"
         with self._lock:
             self._delete_expired()
@@ -72,6 +72,6 @@ class Deliveries:
         now = self._clock()
         for path, (_, expires_at) in list(self._files.items()):
             if expires_at > now:
-                # All files live equally long, so the rest is younger.
+                # All files have the same retention, so the remaining files expire later.
                 break
             del self._files[path]

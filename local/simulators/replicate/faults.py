@@ -33,28 +33,40 @@ type Fault = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class FaultSettings(common.FaultSettings):
-    """Probabilities are from 0 to 1.
+    """The fault settings of Replicate. Probabilities are from 0 to 1.
 
-    - lose_webhook: a message is never sent. duplicate_webhook: a message is sent twice at the same
-      time, under one id. delay_webhook_seconds: the delay before the first try of a message.
-      delay_webhook: the share of delayed messages. reorder: a message of a running prediction comes
-      after the message of its completion.
-    - throttle: 429. unavailable: 503. server_error: 500. unauthenticated: 401 despite a valid
-      token. All four come before any work. low_credit: creates above 6 a minute, and any two at
-      once, are 429. no_credit: 402 for a create. lost_create_answer: the prediction is created, and
-      the connection closes without a response. not_yet: a prediction younger than a minute is not
-      found.
-    - fail: the run fails with the text `error`, by default an interruption. flag_sensitive: the run
-      fails with E005. cancel: another client cancels it. abort: it is aborted at once, as after its
-      deadline. no_output: it succeeds with null. data_removed: the same, because its data is
-      already removed. drop_output: each file may be missing from the output.
-    - output_shape: the form of the output. Empty: the model's own. string: the first file. list:
-      every file. object: the first as `image`, the others as `info.more`. text: a sentence and no
-      file. empty_list: nothing.
+    Webhooks:
+
+    - lose_webhook: a message is never sent.
+    - duplicate_webhook: a message is sent twice at the same time, with the same id.
+    - delay_webhook: the share of messages that are delayed by delay_webhook_seconds.
+    - reorder: a message of a running prediction is sent after the message of its completion.
+
+    Requests:
+
+    - throttle: 429. unavailable: 503. server_error: 500. unauthenticated: 401 for a valid token.
+      These four refuse the request before any work.
+    - low_credit: 429 for a create within 10 seconds of the previous one.
+    - no_credit: 402 for a create.
+    - lost_create_answer: the prediction is created, and the connection closes without a response.
+    - not_yet: 404 for a prediction younger than a minute.
+
+    Predictions:
+
+    - fail: the run fails with the text `error`, by default an interruption.
+    - flag_sensitive: the run fails with E005.
+    - cancel: the prediction is canceled, as if by another client.
+    - abort: the prediction is aborted at once, as at its deadline.
+    - no_output: the prediction succeeds with the output null.
+    - data_removed: the prediction succeeds, and its data is removed at once, so its output is null.
+    - drop_output: a file is missing from the output. This is decided for each file.
+    - output_shape: the form of the output. Empty: the model's own form. string: the first file.
+      list: every file. object: the first file as `image`, the others as `info.more`. text: a
+      sentence without a file. empty_list: an empty list.
     - queue_seconds, run_seconds: how long a prediction is starting, and then processing.
     """
 
-    TEXTS = {"output_shape": ("", "string", "list", "object", "text", "empty_list")}  # noqa: RUF012 (the base names its type)
+    TEXTS = {"output_shape": ("", "string", "list", "object", "text", "empty_list")}  # noqa: RUF012 (the base class declares the type)
 
     lose_webhook: float = 0.0
     duplicate_webhook: float = 0.0
@@ -86,10 +98,10 @@ class Faults(common.FaultInjector[FaultSettings, Fault]):
     """The faults of the simulated Replicate."""
 
     def __init__(self, defaults: FaultSettings) -> None:
-        """Begin with the defaults."""
+        """Start with the default settings."""
         super().__init__(defaults, _check)
 
 
-def _check(named: object, schema: Mapping[str, Any]) -> None:
-    if wrong := invalid_fields(named, schema):
-        raise problems.invalid(wrong, title="Invalid faults")
+def _check(settings: object, schema: Mapping[str, Any]) -> None:
+    if invalid := invalid_fields(settings, schema):
+        raise problems.invalid(invalid, title="Invalid faults")

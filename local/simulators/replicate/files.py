@@ -1,4 +1,4 @@
-"""The Files API: uploads that inputs name by URL. Models need no token to read them."""
+"""The Files API. An input can be the URL of an uploaded file. A model needs no token to read it."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ class _File:
 
 
 class Files:
-    """Every file, until it is deleted or a day old."""
+    """The uploaded files. A file is deleted after a day, or on request."""
 
     def __init__(self, base_url: str, clock: Clock) -> None:
         """Start without files."""
@@ -144,9 +144,9 @@ class Files:
 
 def _metadata(request: Request) -> dict[str, Any]:
     # The official JavaScript client sends the metadata as a file.
-    given = request.files.get("metadata")
+    file = request.files.get("metadata")
     try:
-        metadata = json.loads((given.read() if given else request.form.get("metadata")) or "{}")
+        metadata = json.loads((file.read() if file else request.form.get("metadata")) or "{}")
     except ValueError:
         metadata = None
     if not isinstance(metadata, dict):

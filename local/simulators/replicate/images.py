@@ -1,4 +1,4 @@
-"""Output images. The inputs alone determine an image. It is drawn when a client fetches it."""
+"""Output images. Only the inputs determine an image. An image is drawn when a client fetches it."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,9 +20,9 @@ _PILLOW_FORMATS = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
 
 @dataclass(frozen=True, kw_only=True)
 class OutputImage:
-    """An image. The same values give the same bytes.
+    """An image. The same values produce the same bytes.
 
-    `quality` is from 0 to 100; PNG has none. `sources` are its input images.
+    `quality` is from 0 to 100. PNG ignores it. `sources` are the input images.
     """
 
     prompt: str

@@ -43,19 +43,19 @@ class Lifecycle:
     def begin(self, prediction: Prediction) -> None:
         """Store a new prediction and start it."""
         self.store.add(prediction)
-        # The deadline comes first: of two actions that are due at once, the scheduler runs the
-        # first one.
+        # Schedule the deadline first: if two actions are due at the same time, the scheduler runs
+        # the action that was added first.
         if prediction.deadline is not None:
             left = prediction.deadline - prediction.created_at
             self._later(left.total_seconds(), self._pass_deadline, prediction.id)
         self._later(prediction.outcome.queue_seconds, self._start, prediction.id)
 
     def cancel(self, prediction_id: str) -> None:
-        """Cancel an open prediction. A final one does not change."""
+        """Cancel an open prediction. A final prediction does not change."""
         self._end(prediction_id, Status.CANCELED, only_from=OPEN)
 
     def document(self, prediction: Prediction) -> dict[str, Any]:
-        """Return the prediction's current document: without its data after the retention."""
+        """Return the prediction's current document. After the retention, it has no data."""
         completed_at = prediction.completed_at
         removed = completed_at is not None and (
             prediction.outcome.is_removed or self.clock() >= completed_at + self.retention
@@ -79,7 +79,7 @@ class Lifecycle:
         if logged is not None:
             self._send_webhook(logged, "logs")
         if started.outcome.source_urls:
-            # A host that does not answer must not delay the other predictions.
+            # A host that does not respond must not delay the other predictions.
             Thread(
                 target=self._fetch_and_run, args=(started,), name="simulated-model", daemon=True
             ).start()
@@ -127,10 +127,10 @@ class Lifecycle:
         self._send_webhook(succeeded, "completed")
 
     def _pass_deadline(self, prediction_id: str) -> None:
-        """End a prediction at its deadline: aborted before its start, canceled afterwards.
+        """End a prediction at its deadline: abort it before its start, cancel it afterwards.
 
-        Replicate's docs, "Prediction lifecycle", do not say which webhooks an aborted prediction
-        sends. Here it sends none, so no client can rely on one.
+        Replicate's docs, "Prediction lifecycle", do not document the webhooks of an aborted
+        prediction. The simulator sends none, so no client can rely on one.
         """
         never_started = frozenset({Status.STARTING})
         aborted = self.store.change(

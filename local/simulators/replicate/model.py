@@ -1,4 +1,4 @@
-"""A model of the API: its name, its version, its inputs and its output."""
+"""A model: its name, its version, its inputs, its output, and its documents in the API."""
 
 import hashlib
 from collections.abc import Mapping
@@ -36,9 +36,10 @@ LINES_BY_RESOLUTION = {"480p": 480, "512p": 512, "720p": 720, "768p": 768, "1080
 
 
 class Rejection(BaseModel, frozen=True, extra="forbid"):
-    """Inputs that a model accepts and then fails on.
+    """Inputs that a model accepts at first, and for which its run fails.
 
-    `when` is a JSON Schema of the inputs, defaults included. `error` is the prediction's error.
+    `when` is a JSON Schema that matches such inputs, with the defaults filled in. `error` is the
+    prediction's error.
     """
 
     when: Schema
@@ -54,15 +55,15 @@ class Rejection(BaseModel, frozen=True, extra="forbid"):
         return when
 
     def applies(self, inputs: Inputs) -> bool:
-        """Return whether the model fails on these inputs."""
+        """Return whether the run fails for these inputs."""
         return bool(Draft202012Validator(self.when).is_valid(inputs))
 
 
 class Model(BaseModel, frozen=True, extra="forbid"):
-    """A model as its file in `models/<owner>/<name>.toml` describes it.
+    """A model, read from its file `models/<owner>/<name>.toml`.
 
-    Only an official model may be called without its version. The file of an official model names no
-    version: a hash of the model's name replaces the real id, which no client needs.
+    Only an official model can be called without its version. The file of an official model has no
+    version. No client needs the real id, so a hash of the model's name replaces it.
     """
 
     owner: str
@@ -103,7 +104,7 @@ class Model(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def input_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the inputs. Like the real API it ignores unknown inputs."""
+        """The JSON Schema of the inputs. It ignores unknown inputs, as the real API does."""
         return {
             "title": "Input",
             "type": "object",
@@ -112,11 +113,11 @@ class Model(BaseModel, frozen=True, extra="forbid"):
         }
 
     def with_defaults(self, given: Inputs) -> dict[str, Any]:
-        """Return the inputs with the model's defaults."""
+        """Return the inputs, with the model's defaults for missing inputs."""
         defaults = {
             name: schema["default"] for name, schema in self.inputs.items() if "default" in schema
         }
-        # JSON Schema takes 2.0 for an integer, but Python's range does not.
+        # JSON Schema accepts 2.0 as an integer. Python's range needs an int.
         integers = {
             name: int(value)
             for name, value in given.items()
@@ -138,9 +139,9 @@ def source_urls(model: Model, inputs: Inputs) -> list[str]:
 
 
 def size_in_pixels(inputs: Inputs) -> tuple[int, int]:
-    """Return the width and the height of the output for these inputs, defaults included.
+    """Return the width and the height of the output. `inputs` must include the defaults.
 
-    The lines of a video's resolution are its shorter side.
+    A video's resolution is the length of its shorter side.
     """
     ratio = inputs.get("aspect_ratio", "custom")
     if lines := LINES_BY_RESOLUTION.get(inputs.get("resolution", "")):
@@ -175,7 +176,7 @@ def model_document(model: Model, base_url: str) -> dict[str, Any]:
 def version_document(model: Model) -> dict[str, Any]:
     """Return the response of `GET /v1/models/{owner}/{name}/versions/{id}`.
 
-    A model has one version here.
+    A simulated model has only one version.
     """
     return {
         "id": model.version,
@@ -186,7 +187,7 @@ def version_document(model: Model) -> dict[str, Any]:
 
 
 def _openapi_schema(model: Model) -> dict[str, Any]:
-    """Return the OpenAPI schema. Like Cog's, it has a schema of its own for each enumeration."""
+    """Return the OpenAPI schema, with a separate schema for each enumeration, as Cog writes it."""
     properties: dict[str, Any] = {}
     enumerations: dict[str, Any] = {}
     for order, (name, schema) in enumerate(model.inputs.items()):

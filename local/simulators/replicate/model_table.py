@@ -1,4 +1,4 @@
-"""The models that can be called. A new model is a new file in `models/`."""
+"""The simulated models. To add a model, add a file in `models/`."""
 
 from pathlib import Path
 
@@ -12,12 +12,15 @@ _BY_VERSION = {model.version: model for model in MODELS}
 
 
 def find_by_name(full_name: str) -> Model | None:
-    """Return the model `owner/name`."""
+    """Return the model with the name `owner/name`, or None."""
     return _BY_NAME.get(full_name)
 
 
 def find_by_version(version: str) -> Model | None:
-    """Return the model of `owner/name` (official models only), `owner/name:<id>` or `<id>`."""
+    """Return the model of a version, or None.
+
+    A version is `owner/name` (only for official models), `owner/name:<id>` or `<id>`.
+    """
     full_name, colon, version_id = version.rpartition(":")
     if colon:
         model = _BY_VERSION.get(version_id)

@@ -10,7 +10,7 @@ from local.simulators.replicate.outputs import Output, outputs_of
 
 FLAGGED_PHRASE = "flag me"
 
-# The wording of the real API. Clients recognize the code at its end.
+# The text of the real API. Clients recognize the code at its end.
 SENSITIVE = (
     "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
 )
@@ -20,9 +20,12 @@ SENSITIVE = (
 class Outcome:
     """The outcome of a prediction.
 
-    `error` is None for a run that succeeds. `outputs` is None for a success without output. The run
-    fetches `source_urls`, the model's input files. `ends_early` is the end of a run that does not
-    finish. `shape` is the form of the output, if it is not the model's own.
+    - error: None if the run succeeds.
+    - outputs: None if the run succeeds without output.
+    - source_urls: the input files, which the run fetches.
+    - ends_early: the final state of a run that does not finish.
+    - is_removed: whether the data is removed as soon as the prediction is final.
+    - shape: the form of the output, or empty for the model's own form.
     """
 
     queue_seconds: float
@@ -37,7 +40,7 @@ class Outcome:
 
 
 def decide_outcome(model: Model, given: Inputs, faults: Faults) -> Outcome:
-    """Draw the random numbers of one prediction. A prompt with the flagged phrase always fails."""
+    """Decide the outcome of a new prediction. A prompt with the flagged phrase always fails."""
     inputs = model.with_defaults(given)
     seed = inputs.get("seed")
     if seed is None:
@@ -49,11 +52,7 @@ def decide_outcome(model: Model, given: Inputs, faults: Faults) -> Outcome:
         error=_error(model, inputs, faults),
         outputs=_outputs(model, inputs, seed, faults),
         source_urls=tuple(source_urls(model, inputs)),
-        ends_early="aborted"
-        if faults.happens("abort")
-        else "canceled"
-        if faults.happens("cancel")
-        else "",
+        ends_early=_early_end(faults),
         is_removed=faults.happens("data_removed"),
         shape=faults.settings.output_shape,
     )
@@ -62,11 +61,16 @@ def decide_outcome(model: Model, given: Inputs, faults: Faults) -> Outcome:
 def _error(model: Model, inputs: Inputs, faults: Faults) -> str | None:
     if FLAGGED_PHRASE in inputs.get("prompt", "").lower() or faults.happens("flag_sensitive"):
         return SENSITIVE
-    if refused := next(
-        (rejection.error for rejection in model.rejections if rejection.applies(inputs)), None
-    ):
-        return refused
+    for rejection in model.rejections:
+        if rejection.applies(inputs):
+            return rejection.error
     return faults.settings.error if faults.happens("fail") else None
+
+
+def _early_end(faults: Faults) -> Literal["", "canceled", "aborted"]:
+    if faults.happens("abort"):
+        return "aborted"
+    return "canceled" if faults.happens("cancel") else ""
 
 
 def _outputs(model: Model, inputs: Inputs, seed: int, faults: Faults) -> tuple[Output, ...] | None:

@@ -12,9 +12,9 @@ _FRAMES_PER_SECOND = 24
 
 
 def outputs_of(model: Model, inputs: Inputs, seed: int) -> tuple[Output, ...]:
-    """Return the files. Their sources are not set yet."""
+    """Return the output files, without their input images. `inputs` must include the defaults."""
     width, height = size_in_pixels(inputs)
-    same: dict[str, Any] = {
+    common: dict[str, Any] = {
         "prompt": inputs.get("prompt") or inputs.get("garment_des", ""),
         "seed": seed,
         "width": width,
@@ -23,7 +23,7 @@ def outputs_of(model: Model, inputs: Inputs, seed: int) -> tuple[Output, ...]:
     if model.makes == "video":
         rate = inputs.get("frames_per_second") or inputs.get("fps") or _FRAMES_PER_SECOND
         seconds = inputs["num_frames"] / rate if "num_frames" in inputs else inputs["duration"]
-        return (OutputVideo(index=0, seconds=seconds, frames_per_second=rate, **same),)
+        return (OutputVideo(index=0, seconds=seconds, frames_per_second=rate, **common),)
     return tuple(
         OutputImage(
             index=index,
@@ -31,7 +31,7 @@ def outputs_of(model: Model, inputs: Inputs, seed: int) -> tuple[Output, ...]:
             quality=inputs.get("output_quality", 80),
             makes=model.makes,
             scale=inputs.get("scale", 1),
-            **same,
+            **common,
         )
         for index in range(inputs.get("num_outputs", 1))
     )

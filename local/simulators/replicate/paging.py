@@ -24,9 +24,9 @@ def page_of[Item](
 ) -> dict[str, Any]:
     """Return one page of a list.
 
-    `items` are in the order of creation, and the list may grow. A cursor is a position in that
-    order, so new items do not change a page. `filters` selected the items; the links to other pages
-    repeat them.
+    `items` are in the order of creation, and new items may be added at the end. A cursor is a
+    position in that order, so new items do not change a page. The links to other pages repeat
+    `filters`, which the caller has already applied.
     """
     end = _position(query["cursor"], len(items)) if "cursor" in query else len(items)
     start = max(0, end - PAGE_SIZE)
@@ -59,7 +59,8 @@ def page_of_predictions(
 def _matches(prediction: Prediction, filters: Mapping[str, str]) -> bool:
     """Return whether a prediction matches the filters.
 
-    `created_after` is inclusive, `created_before` is not. Every prediction has the source `api`.
+    `created_after` is inclusive, `created_before` is exclusive. Every prediction has the source
+    `api`.
     """
     if "created_after" in filters and prediction.created_at < _parse_time("created_after", filters):
         return False

@@ -13,7 +13,7 @@ from local.simulators.replicate.outcomes import Outcome
 
 
 class Status(StrEnum):
-    """The states of a prediction; all but the first two are final."""
+    """The states of a prediction. The first two are open, the others are final."""
 
     STARTING = "starting"
     PROCESSING = "processing"
@@ -27,13 +27,13 @@ OPEN = frozenset({Status.STARTING, Status.PROCESSING})
 
 
 def _new_id() -> str:
-    """Return 26 lower-case letters and digits, like the real ids."""
+    """Return an id of 26 lower-case letters and digits, like Replicate's ids."""
     return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """A state of a prediction. A change makes a new value, so readers see a whole one."""
+    """A prediction at one time. It is immutable: a change makes a new value."""
 
     model: Model
     input: dict[str, Any]
@@ -51,7 +51,10 @@ class Prediction:
     completed_at: datetime | None = None
 
     def document(self, base_url: str, *, data_removed: bool = False) -> dict[str, Any]:
-        """Return the prediction's document in the API. `data_removed` leaves its data out."""
+        """Return the prediction's document in the API.
+
+        With `data_removed`, the document has no input, output and logs.
+        """
         url = f"{base_url}/v1/predictions/{self.id}"
         document = {
             "id": self.id,
@@ -96,7 +99,7 @@ def _timestamp(time: datetime | None) -> str | None:
 
 
 class Changes(TypedDict, total=False):
-    """The fields that change."""
+    """The fields of a prediction that can change."""
 
     status: Status
     outcome: Outcome
@@ -122,7 +125,7 @@ class PredictionStore:
             self._by_id[prediction.id] = prediction
 
     def find(self, prediction_id: str) -> Prediction | None:
-        """Return a prediction's current state."""
+        """Return a prediction's current state, or None if the id is unknown."""
         return self._by_id.get(prediction_id)
 
     def all(self) -> list[Prediction]:
@@ -131,7 +134,7 @@ class PredictionStore:
             return list(self._by_id.values())
 
     def wait(self, prediction_id: str, seconds: float) -> Prediction:
-        """Wait until a prediction is final, at most for these seconds. Returns its state."""
+        """Wait until a prediction is final, at most `seconds`. Returns its current state."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._by_id[prediction_id].status not in OPEN, timeout=seconds

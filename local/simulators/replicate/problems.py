@@ -1,4 +1,4 @@
-"""The refusals of the API, worded as the real API words them."""
+"""The error responses of the API, with the texts of the real API."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from local.simulators.replicate.validation import InvalidField
 
 @dataclass
 class Problem(Refusal):
-    """A response of the type application/problem+json. `status` is also a member of the body."""
+    """An error response of the type application/problem+json. The body also has the status."""
 
     status: HTTPStatus
     members: dict[str, Any]
@@ -28,7 +28,7 @@ class Problem(Refusal):
 
 
 def unauthenticated() -> Problem:
-    """Refuse a missing or a malformed token."""
+    """401: the token is missing or malformed."""
     return Problem(
         HTTPStatus.UNAUTHORIZED,
         {"title": "Unauthenticated", "detail": "You did not pass a valid authentication token"},
@@ -36,23 +36,24 @@ def unauthenticated() -> Problem:
 
 
 def not_found() -> Problem:
-    """Refuse an unknown resource."""
+    """404: the resource is unknown."""
     return Problem(HTTPStatus.NOT_FOUND, {"detail": "The requested resource could not be found."})
 
 
 def invalid_version() -> Problem:
-    """Refuse an unknown version, or the bare name of a model that is not official."""
+    """422: the version is unknown, or it is only the name of a model that is not official."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         {
             "title": "Invalid version or not permitted",
-            "detail": "The specified version does not exist (or perhaps you don't have permission to use it?)",
+            "detail": "The specified version does not exist"
+            " (or perhaps you don't have permission to use it?)",
         },
     )
 
 
 def invalid(fields: Sequence[InvalidField], title: str = "Input validation failed") -> Problem:
-    """Refuse a document, and name each invalid field."""
+    """422: the document has these invalid fields."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         {
@@ -64,9 +65,9 @@ def invalid(fields: Sequence[InvalidField], title: str = "Input validation faile
 
 
 def throttled(retry_after_seconds: int) -> Problem:
-    """Refuse because of too many requests.
+    """429: there are too many requests.
 
-    The real API documents no Retry-After header, so only the body has the delay.
+    The real API documents no header Retry-After, so only the body has the delay.
     """
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -80,18 +81,19 @@ def throttled(retry_after_seconds: int) -> Problem:
 
 
 def insufficient_credit() -> Problem:
-    """Refuse a prediction that the account cannot pay."""
+    """402: the account cannot pay the prediction."""
     return Problem(
         HTTPStatus.PAYMENT_REQUIRED,
         {
             "title": "Insufficient credit",
-            "detail": "You have insufficient credit to run this model. Go to https://replicate.com/account/billing#billing to purchase credit.",
+            "detail": "You have insufficient credit to run this model."
+            " Go to https://replicate.com/account/billing#billing to purchase credit.",
         },
     )
 
 
 def server_error() -> Problem:
-    """Fail without a reason, before any work."""
+    """500: the server fails, before any work."""
     return Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         {"title": "Internal server error", "detail": "Something went wrong."},
@@ -99,7 +101,7 @@ def server_error() -> Problem:
 
 
 def too_large() -> Problem:
-    """Refuse a file that is too large."""
+    """413: the file is too large."""
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         {"title": "File too large", "detail": "The file exceeds the maximum of 100 MB."},
@@ -107,7 +109,7 @@ def too_large() -> Problem:
 
 
 def unavailable() -> Problem:
-    """Refuse because of an outage, before any work."""
+    """503: the service is not available. The request is refused before any work."""
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         {"title": "Service unavailable", "detail": "The service is temporarily unavailable."},
@@ -115,7 +117,7 @@ def unavailable() -> Problem:
 
 
 def error_response(error: HTTPException) -> Response:
-    """Return werkzeug's error as a problem, with its headers (Allow of a 405)."""
+    """Convert werkzeug's error to a problem, with its headers (such as Allow of a 405)."""
     response = Response(
         status=error.code, headers=error.get_headers(), content_type="application/problem+json"
     )

@@ -1,4 +1,7 @@
-"""The rate-limit headers. The bucket only counts; the fault `throttle` refuses."""
+"""The rate limits: the headers of each response, and the limit of an account with low credit.
+
+The bucket only counts requests for the headers. Only the fault `throttle` refuses requests.
+"""
 
 import math
 import threading
@@ -6,7 +9,7 @@ import time
 
 
 class LowCredit:
-    """The limit of an account with hardly any credit: 6 creates a minute, never two at once."""
+    """The limit of an account with low credit: 6 creates per minute, and one every 10 seconds."""
 
     SECONDS_EACH = 10
 
@@ -16,7 +19,7 @@ class LowCredit:
         self._next_at = 0.0
 
     def seconds_left(self) -> int:
-        """Take the next create and return 0, or return the seconds until the next one."""
+        """Count a create and return 0, or return the seconds until a create is allowed."""
         with self._lock:
             now = time.monotonic()
             if now < self._next_at:
@@ -26,10 +29,10 @@ class LowCredit:
 
 
 class TokenBucket:
-    """A bucket that gets `per_minute` tokens at an even pace."""
+    """A bucket of `per_minute` tokens that is refilled continuously, within a minute."""
 
     def __init__(self, per_minute: int) -> None:
-        """Start full."""
+        """Start with a full bucket."""
         self._size = per_minute
         self._per_second = per_minute / 60
         self._lock = threading.Lock()
@@ -37,9 +40,9 @@ class TokenBucket:
         self._filled_at = time.monotonic()
 
     def take(self) -> dict[str, str]:
-        """Count a request.
+        """Count a request. Returns the rate-limit headers of its response.
 
-        Returns the headers: the remaining tokens, and the seconds until the bucket is full.
+        The headers have the remaining tokens, and the seconds until the bucket is full.
         """
         with self._lock:
             now = time.monotonic()

@@ -23,18 +23,18 @@ from local.simulators.replicate.problems import error_response
 from local.simulators.replicate.webhooks import Outbox
 
 RETENTION_SECONDS = 3600
-# The last try comes about one minute after the completion, as Replicate's does.
+# The last try is sent about one minute after the completion, as by Replicate.
 RETRY_DELAYS_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0)
 WEBHOOK_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(eq=False)
 class SimulatedReplicate(Simulator):
-    """A Replicate on this machine.
+    """The simulated Replicate.
 
-    The API is under `<base_url>/v1` and accepts any token that begins with `r8_`. The constructor
-    takes the port; 0 means a free port. A stopped simulator cannot start again. `clock` gives the
-    time of timestamps and of the retention. The durations of predictions are real.
+    The API is under `<base_url>/v1` and accepts any token that begins with `r8_`. Port 0 means a
+    free port. A stopped simulator cannot start again. `clock` sets the time of timestamps and of
+    the retention. Predictions run in real time.
     """
 
     port: int = 0
@@ -46,7 +46,7 @@ class SimulatedReplicate(Simulator):
     clock: Clock = utc_now
 
     def __post_init__(self) -> None:
-        """Take the port and connect the parts."""
+        """Reserve the port and connect the parts."""
         super().__init__("simulated-replicate", self.port)
         self.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
         faults = Faults(FaultSettings(run_seconds=self.run_seconds))

@@ -1,4 +1,4 @@
-"""The input files of a model. The run fetches them, as the real one does, or reads a data URL."""
+"""The input files of a model. The run fetches them, or reads them from data URLs."""
 
 from base64 import b64decode
 from io import BytesIO
@@ -11,16 +11,16 @@ _TIMEOUT_SECONDS = 5.0
 
 
 class SourceUnusable(Exception):
-    """The file cannot be fetched or is not an image; the message is the prediction's error."""
+    """The file cannot be fetched or is not an image. The message is the prediction's error."""
 
 
 def fetch_source(url: str) -> bytes:
-    """Fetch an image, or read it from a data URL. Raises SourceUnusable."""
+    """Fetch an image, or read it from a data URL. Raises SourceUnusable if there is no image."""
     return check_image(_from_data_url(url) if url.startswith("data:") else _fetch(url))
 
 
 def check_image(body: bytes) -> bytes:
-    """Return the body if it is an image. Raises SourceUnusable."""
+    """Return the body. Raises SourceUnusable if it is not an image."""
     try:
         with Image.open(BytesIO(body)) as image:
             image.load()

@@ -1,4 +1,4 @@
-"""JSON Schema errors as the real API words them (the Go library gojsonschema)."""
+"""JSON Schema errors with the texts of the real API, which are those of gojsonschema for Go."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -43,17 +43,17 @@ class InvalidField:
 def invalid_fields(
     value: object, schema: Schema, *, within: str = WHOLE_DOCUMENT
 ) -> list[InvalidField]:
-    """Return every fault of `value` by `schema`.
+    """Return the errors of `value` against `schema`.
 
-    `within` is the name of the field that holds the value.
+    `within` is the name of the field that has the value.
     """
     found = (
         each
         for error in Draft202012Validator(schema).iter_errors(value)
         for each in _invalid_fields(error, within)
     )
-    # jsonschema reports each missing property in an error of its own. Each report here names all of
-    # them.
+    # jsonschema reports one error for each missing property, and `_invalid_fields` yields all
+    # missing properties for each error. So drop the duplicates.
     return list(dict.fromkeys(found))
 
 

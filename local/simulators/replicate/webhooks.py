@@ -1,4 +1,4 @@
-"""Webhooks, signed by Standard Webhooks and sent by a few workers, with Replicate's retries."""
+"""Webhooks: signed as Standard Webhooks, sent by worker threads, and retried as by Replicate."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ TRIES_RECORDED_MAX = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A webhook. All tries have the same id and the same body."""
+    """A webhook message. All its tries have the same id and the same body."""
 
     prediction_id: str
     event: Event
@@ -41,7 +41,10 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Try:
-    """`status_code` is None without a response, and for a message that is lost on purpose."""
+    """A try to send a message.
+
+    `status_code` is None if there was no response, or if a fault lost the message.
+    """
 
     webhook_id: str
     prediction_id: str
@@ -58,8 +61,9 @@ class Try:
 class Outbox:
     """Sends messages in the background.
 
-    Only `completed` is retried, after each of `retry_delays_seconds`, if the receiver cannot be
-    reached or responds 4xx or 5xx. Redirects are not followed and count as received.
+    If the receiver cannot be reached or responds 4xx or 5xx, a `completed` message is sent again
+    after each of `retry_delays_seconds`. Other messages are not retried. Redirects are not
+    followed, and count as received.
     Source: Replicate docs, "Receive webhooks".
     """
 
@@ -81,7 +85,7 @@ class Outbox:
         self._tries: deque[Try] = deque(maxlen=TRIES_RECORDED_MAX)
 
     def close(self) -> None:
-        """Send nothing more. The scheduler must have stopped before."""
+        """Send no more messages. The caller must stop the scheduler first."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def tries(self) -> list[dict[str, Any]]:
@@ -90,7 +94,7 @@ class Outbox:
             return [asdict(each) for each in self._tries]
 
     def send(self, message: Message) -> None:
-        """Send a message soon, unless a fault prevents it."""
+        """Send a message in the background. A fault may drop, delay, repeat or reorder it."""
         if message.completed_follows and self.faults.happens("reorder"):
             with self._lock:
                 self._held_back[message.prediction_id].append(message)
@@ -132,7 +136,7 @@ class Outbox:
         }
         try:
             with requests.Session() as session:
-                # A proxy of the environment must not get requests to this machine.
+                # A proxy in the environment must not get requests to this machine.
                 session.trust_env = False
                 response = session.post(
                     message.url,
@@ -148,7 +152,7 @@ class Outbox:
         return response.status_code < HTTPStatus.BAD_REQUEST
 
     def _send_held_back(self, message: Message) -> None:
-        """Send the messages that the fault `reorder` holds back until the completion."""
+        """After the completion, send the messages that the fault `reorder` has delayed."""
         if message.event != "completed":
             return
         with self._lock:
