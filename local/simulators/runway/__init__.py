@@ -1,4 +1,4 @@
-"""A simulated Runway: the developer API, real video files, and faults on request."""
+"""A simulated Runway: the developer API, real video files, and injected faults."""
 
 from local.simulators.runway.server import SimulatedRunway
 

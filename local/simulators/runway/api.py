@@ -25,7 +25,7 @@ _KEY = re.compile(r"Bearer key_\S+")
 
 @dataclass(eq=False, kw_only=True)
 class Api:
-    """The API of the real Runway."""
+    """The routes that the real Runway has."""
 
     store: TaskStore
     lifecycle: Lifecycle
@@ -49,7 +49,7 @@ class Api:
         )
 
     def respond(self, request: JsonRequest) -> Response:
-        """Return the response. Raises ConnectionAbortedError for the fault of a lost response."""
+        """Return the response. Raises ConnectionAbortedError if a fault drops the response."""
         refusal = self._refusal(request)
         return refusal.response() if refusal else self._router.respond(request)
 

@@ -1,7 +1,9 @@
-"""The input images of a video. The task fetches them when it runs, under Runway's conditions.
+"""The input images of a video. The running task fetches them, with Runway's conditions.
 
-The server must answer HEAD too, which a presigned URL of S3 does not. Runway follows no redirects.
-The content type must be that of an image.
+- The server must respond to HEAD too. A presigned URL of S3 does not.
+- Runway follows no redirects.
+- The content type must be an image's.
+
 Source: docs.dev.runwayml.com, "API Input Parameters" and "API Troubleshooting Guide".
 """
 
@@ -21,11 +23,14 @@ _FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/png": "PNG", "imag
 
 
 class AssetInvalid(Exception):
-    """The image cannot be used; the message is the task's failure."""
+    """The image cannot be used. The message is the task's failure."""
 
 
 def fetch_image(uri: str) -> bytes:
-    """Fetch an image, or read it from a data URI. Raises AssetInvalid."""
+    """Fetch an image, or read it from a data URI.
+
+    Raises AssetInvalid if there is no image, or if its size or aspect ratio is not allowed.
+    """
     content_type, body = _from_data_uri(uri) if uri.startswith("data:") else _fetch(uri)
     try:
         with Image.open(BytesIO(body), formats=[_FORMATS[content_type]]) as image:
@@ -42,11 +47,13 @@ def fetch_image(uri: str) -> bytes:
     ratio = width / height
     if ratio < RATIO_MIN:
         raise AssetInvalid(
-            f"Invalid asset aspect ratio. width / height ratio must be at least {RATIO_MIN}. Got {ratio:.3f}."
+            f"Invalid asset aspect ratio. width / height ratio must be at least {RATIO_MIN}."
+            f" Got {ratio:.3f}."
         )
     if ratio > RATIO_MAX:
         raise AssetInvalid(
-            f"Invalid asset aspect ratio. width / height ratio must be at most {RATIO_MAX:g}. Got {ratio:.3f}."
+            f"Invalid asset aspect ratio. width / height ratio must be at most {RATIO_MAX:g}."
+            f" Got {ratio:.3f}."
         )
     return body
 
@@ -70,7 +77,8 @@ def _fetch(url: str) -> tuple[str, bytes]:
         raise AssetInvalid("Timeout while fetching asset.") from error
     except requests.RequestException as error:
         raise AssetInvalid(
-            "Failed to fetch asset. The URL may be incorrect or the server hosting the asset may be down."
+            "Failed to fetch asset."
+            " The URL may be incorrect or the server hosting the asset may be down."
         ) from error
     return _content_type(response), response.content
 

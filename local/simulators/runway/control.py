@@ -1,4 +1,4 @@
-"""Routes that the real Runway does not have: the faults, and all tasks."""
+"""The routes that the real Runway does not have: the faults, and all tasks."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Control:
         ]
 
     def _get_tasks(self, _request: JsonRequest) -> Response:
-        """Return every task with its input, oldest first, deleted ones too."""
+        """Return every task with its input, oldest first, also the deleted tasks."""
         now = self.clock()
         tasks = [
             {

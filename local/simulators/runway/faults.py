@@ -23,13 +23,21 @@ type Fault = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class FaultSettings(common.FaultSettings):
-    """Probabilities are from 0 to 1.
+    """The fault settings of Runway. Probabilities are from 0 to 1.
 
-    - throttle: 429. unavailable: 503. server_error: 500. All three come before any work.
-      no_credits: 400 for a new task. lost_create_answer: the task is created, and the connection
-      closes without a response.
-    - fail: FAILED with INTERNAL.BAD_OUTPUT.CODE01. flag: FAILED with SAFETY.OUTPUT.VIDEO. cancel:
-      CANCELLED by another client. no_output: SUCCEEDED with an empty list.
+    Requests:
+
+    - throttle: 429. unavailable: 503. server_error: 500. These three refuse the request before
+      any work.
+    - no_credits: 400 for a new task.
+    - lost_create_answer: the task is created, and the connection closes without a response.
+
+    Tasks:
+
+    - fail: FAILED with INTERNAL.BAD_OUTPUT.CODE01.
+    - flag: FAILED with SAFETY.OUTPUT.VIDEO.
+    - cancel: CANCELLED, as if by another client.
+    - no_output: SUCCEEDED with an empty list.
     - throttled_seconds, queue_seconds, run_seconds: how long a task is THROTTLED, then PENDING,
       then RUNNING.
     """
@@ -52,10 +60,10 @@ class Faults(common.FaultInjector[FaultSettings, Fault]):
     """The faults of the simulated Runway."""
 
     def __init__(self, defaults: FaultSettings) -> None:
-        """Begin with the defaults."""
+        """Start with the default settings."""
         super().__init__(defaults, _check)
 
 
-def _check(named: object, schema: Mapping[str, Any]) -> None:
-    if issues := issues_of(named, schema):
+def _check(settings: object, schema: Mapping[str, Any]) -> None:
+    if issues := issues_of(settings, schema):
         raise invalid(issues)

@@ -1,4 +1,4 @@
-"""The faults of a request body, as the real API words them: like the TypeScript library Zod."""
+"""The errors of a request body, with the texts of the real API, which are those of Zod."""
 
 import json
 import re
@@ -40,15 +40,15 @@ _SIZES = {
 
 
 def issues_of(body: object, schema: Schema) -> list[Issue]:
-    """Return every fault of `body` by `schema`.
+    """Return the errors of `body` against `schema`.
 
-    `schema` is a JSON Schema. It may also use the keyword `image`: a file, by its URI.
+    `schema` is a JSON Schema. It may also use the keyword `image`, for the URI of an image.
     """
     return [issue for error in _Validator(schema).iter_errors(body) for issue in _issues(error)]
 
 
 def no_such_model(body: object) -> list[Issue]:
-    """Explain why the body names no model."""
+    """Return the errors of a body that names no known model."""
     if not isinstance(body, dict):
         return [_wrong_type("object", body, [])]
     issues = (
@@ -71,7 +71,7 @@ def _issues(error: ValidationError) -> Iterator[Issue]:
     path, limit = list(error.absolute_path), error.validator_value
     match error.validator:
         case "required":
-            # jsonschema names the missing property only in the message of its error.
+            # Only the message of jsonschema's error has the name of the missing property.
             name = next(name for name in limit if error.message.startswith(repr(name)))
             schema = error.schema["properties"][name]
             yield (
@@ -148,7 +148,7 @@ def _no_option(options: list[object], path: list[str | int]) -> Issue:
 def _longer_in_utf16(
     _validator: object, limit: int, text: object, _schema: Schema
 ) -> Iterator[ValidationError]:
-    """Count UTF-16 units, as JavaScript and the real API do. JSON Schema counts characters."""
+    """Count UTF-16 code units, as the real API does. JSON Schema counts characters."""
     if isinstance(text, str) and len(text.encode("utf-16-le", "surrogatepass")) // 2 > limit:
         yield ValidationError("too long")
 
@@ -167,7 +167,10 @@ def _data_uri_fault(uri: str) -> str | None:
     if match is None:
         return "Invalid data URI."
     if match["type"].lower() not in _IMAGE_TYPES:
-        return "Unsupported asset type. Data URIs must include the content type of the value they encode."
+        return (
+            "Unsupported asset type."
+            " Data URIs must include the content type of the value they encode."
+        )
     if len(uri) > DATA_URI_CHARACTERS_MAX:
         return "Asset size exceeds 5.0MB."
     try:
@@ -178,9 +181,10 @@ def _data_uri_fault(uri: str) -> str | None:
 
 
 def _url_fault(url: str) -> str | None:
-    """Check a URL as the real API does: HTTPS and a host name.
+    """Return the error of a URL, or None.
 
-    This machine is also allowed by HTTP and by its address.
+    As in the real API, a URL must use HTTPS and a host name. A URL of this machine may also use
+    HTTP and an IP address.
     """
     try:
         parts = urlsplit(url)
@@ -199,7 +203,7 @@ def _url_fault(url: str) -> str | None:
     return "URLs must be hosted on a domain." if address is not None else None
 
 
-def _address(host: str) -> Any:  # noqa: ANN401 (an address of either version)
+def _address(host: str) -> Any:  # noqa: ANN401 (an IPv4 or an IPv6 address)
     try:
         return ip_address(host)
     except ValueError:

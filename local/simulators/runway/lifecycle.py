@@ -33,10 +33,7 @@ class Lifecycle:
             self._later(task.outcome.queue_seconds, self._start, task)
 
     def delete(self, task: Task) -> None:
-        """Cancel an open task, and delete it.
-
-        A task that its owner canceled cannot be fetched again either.
-        """
+        """Cancel the task if it is open, and delete it. A deleted task cannot be fetched."""
         self._cancel(task)
         self.store.change(task.id, only_from=frozenset(Status), deleted=True)
 
@@ -60,7 +57,7 @@ class Lifecycle:
         if started is None:
             return
         if started.outcome.image_uris:
-            # A host that does not answer must not delay the other tasks.
+            # A host that does not respond must not delay the other tasks.
             Thread(
                 target=self._fetch_and_run,
                 args=(started,),
@@ -97,6 +94,6 @@ class Lifecycle:
         )
 
     def _cancel(self, task: Task) -> None:
-        """Refund the credits only if the task was not running yet, as Runway does."""
+        """Cancel an open task. As Runway does, refund its credits only if it is not running yet."""
         if self.store.change(task.id, only_from=_WAITING, status=Status.CANCELLED, cost=0) is None:
             self.store.change(task.id, only_from=_RUNNING, status=Status.CANCELLED)

@@ -1,7 +1,7 @@
-"""The models that make videos, with the inputs of the real ones.
+"""The models that make videos, with the inputs of Runway's models.
 
-Source: the types of Runway's own SDK for Python (runwayml 5.24.0). The price of a second and the
-defaults come from docs.dev.runwayml.com. Of the formats of gen4.5 only H.264 in MP4 is simulated.
+Sources: the types of Runway's own SDK for Python (runwayml 5.24.0); for the prices and the
+defaults, docs.dev.runwayml.com. Only one format of gen4.5 is simulated, H.264 in MP4.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,12 @@ _NEEDED = ("ratio", "duration")
 
 
 class Model(BaseModel, frozen=True, extra="forbid"):
-    """A model as its file in `models/<endpoint>/<name>.toml` describes it.
+    """A model, read from its file `models/<endpoint>/<name>.toml`.
 
     `properties` are the JSON Schemas of the inputs. `frames = ["first", "last"]` is short for the
     schema of an image or a list of images, each with one of these positions.
-    The credits are for a second of video: with sound, and silent if that is cheaper.
+    `credits_per_second` is the price of a second of video. `silent_credits_per_second` is the price
+    without sound, if it is lower.
     """
 
     endpoint: str
@@ -55,7 +56,7 @@ class Model(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def check_input(self, body: Inputs) -> Inputs:
-        """Return the inputs with their defaults, or raise the problem that names every fault."""
+        """Return the inputs with their defaults. Raises a Problem that names every error."""
         schema = {
             "type": "object",
             "additionalProperties": False,
@@ -70,18 +71,19 @@ class Model(BaseModel, frozen=True, extra="forbid"):
             if "default" in schema
         }
         inputs = {**defaults, **body}
-        # JSON Schema takes 5.0 for an integer, as JavaScript does.
+        # JSON Schema accepts 5.0 as an integer, as JavaScript does.
         return {**inputs, "duration": int(inputs["duration"])}
 
     def cost(self, inputs: Inputs) -> int:
-        """Return the credits that a video from these inputs costs."""
-        silent = self.silent_credits_per_second
-        per_second = self.credits_per_second if silent is None or inputs["audio"] else silent
+        """Return the price of a video from these inputs, in credits."""
+        per_second = self.credits_per_second
+        if self.silent_credits_per_second is not None and not inputs["audio"]:
+            per_second = self.silent_credits_per_second
         return per_second * int(inputs["duration"])
 
 
 def _frames(positions: list[str]) -> Schema:
-    """Return the schema of an image, which is the first frame, or of images with positions."""
+    """Return the schema of one image (the first frame) or a list of images with positions."""
     uri = {"type": "string", "image": True}
     frame = {
         "type": "object",
@@ -113,7 +115,10 @@ MODELS: Mapping[str, Mapping[str, Model]] = _by_endpoint(
 
 
 def find_model(endpoint: str, body: object) -> tuple[Model, Inputs]:
-    """Return the model that a body names, and its checked input. Raises the problem."""
+    """Return the model that the body names, and its checked inputs.
+
+    Raises a Problem if the model is unknown or an input is invalid.
+    """
     if (
         isinstance(body, dict)
         and isinstance(body.get("model"), str)
@@ -124,8 +129,8 @@ def find_model(endpoint: str, body: object) -> tuple[Model, Inputs]:
 
 
 def image_uris(inputs: Inputs) -> tuple[str, ...]:
-    """Return the URIs of the images, the first frame's first."""
-    given = inputs.get("promptImage", [])
-    if isinstance(given, str):
-        return (given,)
-    return tuple(frame["uri"] for frame in sorted(given, key=lambda frame: frame["position"]))
+    """Return the URIs of the input images, beginning with the first frame."""
+    image = inputs.get("promptImage", [])
+    if isinstance(image, str):
+        return (image,)
+    return tuple(frame["uri"] for frame in sorted(image, key=lambda frame: frame["position"]))

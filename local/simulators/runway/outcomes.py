@@ -9,7 +9,7 @@ from local.simulators.runway.model import Inputs, image_uris
 
 FLAGGED_PHRASE = "flag me"
 
-# docs.dev.runwayml.com, "Handle Task Failures".
+# Source: docs.dev.runwayml.com, "Handle Task Failures".
 SAFETY_INPUT_TEXT = "SAFETY.INPUT.TEXT"
 SAFETY_OUTPUT = "SAFETY.OUTPUT.VIDEO"
 BAD_OUTPUT = "INTERNAL.BAD_OUTPUT.CODE01"
@@ -25,7 +25,7 @@ _FRAMES_PER_SECOND = 24
 
 @dataclass(frozen=True)
 class Failure:
-    """A sentence for people and a code for programs."""
+    """The failure of a task: a sentence for people and a code for programs."""
 
     sentence: str
     code: str
@@ -35,8 +35,7 @@ class Failure:
 class Outcome:
     """The outcome of a task.
 
-    `video` is None for a run that succeeds without output. The task fetches `image_uris` when it
-    runs.
+    `video` is None if the run succeeds without output. The running task fetches `image_uris`.
     """
 
     throttled_seconds: float
@@ -49,7 +48,7 @@ class Outcome:
 
 
 def decide_outcome(inputs: Inputs, faults: Faults) -> Outcome:
-    """Draw the random numbers of one task. A prompt with the flagged phrase always fails."""
+    """Decide the outcome of a new task. A prompt with the flagged phrase always fails."""
     settings = faults.settings
     return Outcome(
         throttled_seconds=settings.throttled_seconds,

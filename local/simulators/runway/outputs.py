@@ -1,4 +1,4 @@
-"""The delivery host for videos. A signed URL gives access. Each GET of a task signs a new URL."""
+"""The delivery host of the videos. A signed URL gives access. A GET of a task signs a new URL."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _ALGORITHM = "HS256"
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Draws a video when a client fetches it."""
+    """Signs the URLs of the videos. A video is drawn when a client fetches it."""
 
     base_url: str
     store: TaskStore
@@ -34,9 +34,8 @@ class Outputs:
         if task.video is None:
             return []
         claims = {"sub": task.id, "exp": (self.clock() + self.lifetime).timestamp()}
-        return [
-            f"{self.base_url}/outputs/{task.id}.mp4?_jwt={jwt.encode({'alg': _ALGORITHM}, claims, self._key)}"
-        ]
+        token = jwt.encode({"alg": _ALGORITHM}, claims, self._key)
+        return [f"{self.base_url}/outputs/{task.id}.mp4?_jwt={token}"]
 
     def rules(self) -> list[Rule]:
         """Return the routes of the delivery host."""

@@ -1,4 +1,4 @@
-"""The refusals of the API, worded as the real API words them.
+"""The error responses of the API, with the texts of the real API.
 
 Sources: docs.dev.runwayml.com, "HTTP Errors" and "API Troubleshooting Guide", and published
 responses of the real API.
@@ -21,7 +21,7 @@ type Issue = dict[str, Any]
 
 @dataclass
 class Problem(Refusal):
-    """A sentence for people, and further members."""
+    """An error response. The body has `error`, a sentence for people, and `members`."""
 
     status: HTTPStatus
     error: str
@@ -37,14 +37,14 @@ class Problem(Refusal):
 
 
 def unauthenticated() -> Problem:
-    """Refuse a missing or a malformed key."""
+    """401: the key is missing or malformed."""
     return Problem(
         HTTPStatus.UNAUTHORIZED, "The provided API key is not valid.", {"docUrl": DOCUMENTATION}
     )
 
 
 def unknown_version() -> Problem:
-    """Refuse a request with a missing or another API version."""
+    """400: the API version is missing or unknown."""
     return Problem(
         HTTPStatus.BAD_REQUEST,
         "The API version that was provided in the X-Runway-Version header is not valid.",
@@ -53,7 +53,7 @@ def unknown_version() -> Problem:
 
 
 def invalid(issues: list[Issue]) -> Problem:
-    """Refuse a body, with its faults."""
+    """400: the body has these errors."""
     return Problem(
         HTTPStatus.BAD_REQUEST,
         "Validation of body failed",
@@ -62,7 +62,7 @@ def invalid(issues: list[Issue]) -> Problem:
 
 
 def no_credits() -> Problem:
-    """Refuse a task that the account cannot pay. The status is that of a wrong input."""
+    """400: the account cannot pay the task. Runway uses the same status as for an invalid body."""
     return Problem(
         HTTPStatus.BAD_REQUEST,
         "You do not have enough credits to run this task.",
@@ -71,30 +71,30 @@ def no_credits() -> Problem:
 
 
 def no_task() -> Problem:
-    """Refuse an unknown or deleted task."""
+    """404: the task is unknown or deleted."""
     return Problem(HTTPStatus.NOT_FOUND, "Could not find Task")
 
 
 def throttled() -> Problem:
-    """Refuse because of too many tasks within 24 hours.
+    """429: there are too many tasks within 24 hours.
 
-    Tasks above the concurrency wait as THROTTLED.
+    This is not the limit of concurrent tasks: tasks above that limit wait as THROTTLED.
     """
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, "Your daily task limit has been reached.")
 
 
 def unavailable() -> Problem:
-    """Refuse because of too much load, before any work."""
+    """503: the load is too high. The request is refused before any work."""
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Service unavailable")
 
 
 def server_error() -> Problem:
-    """Refuse because of a server error, before any work."""
+    """500: the server fails, before any work."""
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")
 
 
 def error_response(error: HTTPException) -> Response:
-    """Return werkzeug's error as a problem, with its headers (Allow of a 405)."""
+    """Convert werkzeug's error to a problem, with its headers (such as Allow of a 405)."""
     headers = [
         (name, value) for name, value in error.get_headers() if name.lower() != "content-type"
     ]

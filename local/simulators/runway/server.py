@@ -17,17 +17,17 @@ from local.simulators.runway.outputs import Outputs
 from local.simulators.runway.problems import error_response
 from local.simulators.runway.tasks import TaskStore
 
-# Runway's URLs expire within 24 to 48 hours. Clients may rely on 24 only.
+# Runway's URLs expire within 24 to 48 hours. Clients can rely only on 24 hours.
 OUTPUT_SECONDS = 24 * 3600
 
 
 @dataclass(eq=False)
 class SimulatedRunway(Simulator):
-    """A Runway on this machine.
+    """The simulated Runway.
 
-    The API is under `<base_url>/v1` and accepts any key that begins with `key_`. The constructor
-    takes the port; 0 means a free port. A stopped simulator cannot start again. `clock` gives the
-    time of timestamps and of the outputs' expiry. The durations of tasks are real.
+    The API is under `<base_url>/v1` and accepts any key that begins with `key_`. Port 0 means a
+    free port. A stopped simulator cannot start again. `clock` sets the time of timestamps and of
+    the outputs' expiry. Tasks run in real time.
     """
 
     port: int = 0
@@ -37,7 +37,7 @@ class SimulatedRunway(Simulator):
     clock: Clock = utc_now
 
     def __post_init__(self) -> None:
-        """Take the port and connect the parts."""
+        """Reserve the port and connect the parts."""
         super().__init__("simulated-runway", self.port)
         faults = Faults(FaultSettings(run_seconds=self.run_seconds))
         store = TaskStore()

@@ -15,7 +15,7 @@ _PROGRESS_MAX = 0.99
 
 
 class Status(StrEnum):
-    """The states of a task; the last three are final."""
+    """The states of a task. The first three are open, the others are final."""
 
     THROTTLED = "THROTTLED"
     PENDING = "PENDING"
@@ -30,9 +30,9 @@ OPEN = frozenset({Status.THROTTLED, Status.PENDING, Status.RUNNING})
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A state of a task.
+    """A task at one time. It is immutable: a change makes a new value.
 
-    A change makes a new value, so readers see a whole one. `cost` is in credits.
+    `cost` is in credits.
     """
 
     endpoint: str
@@ -48,7 +48,7 @@ class Task:
     deleted: bool = False
 
     def document(self, now: datetime, output: list[str]) -> dict[str, Any]:
-        """Return the task's document in the API. `output` are the URLs of a task that succeeded."""
+        """Return the task's document in the API. `output` has the URLs of a successful task."""
         document: dict[str, Any] = {
             "id": self.id,
             "createdAt": _timestamp(self.created_at),
@@ -77,7 +77,7 @@ def _timestamp(time: datetime) -> str:
 
 
 class Changes(TypedDict, total=False):
-    """The fields that change."""
+    """The fields of a task that can change."""
 
     status: Status
     cost: int
@@ -106,7 +106,7 @@ class TaskStore:
         return None if task is None or task.deleted else task
 
     def all(self) -> list[Task]:
-        """Return the current states, oldest task first, deleted ones too."""
+        """Return the current states, oldest task first, also of deleted tasks."""
         with self._lock:
             return list(self._by_id.values())
 

@@ -1,4 +1,4 @@
-"""A simulated Stable Diffusion WebUI: its API, drawn images, faults on request."""
+"""A simulated Stable Diffusion WebUI: the API, output images, and injected faults."""
 
 from local.simulators.stable_diffusion.server import SimulatedStableDiffusion
 

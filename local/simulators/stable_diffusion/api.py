@@ -1,6 +1,6 @@
 """The WebUI's API under `/sdapi/v1`.
 
-A request waits for its run. One card makes one run at a time.
+A request waits until its run ends. The graphics card runs one request at a time.
 """
 
 import base64
@@ -54,17 +54,17 @@ class Api:
         )
 
     def respond(self, request: JsonRequest) -> Response:
-        """Return the response. Raises ConnectionAbortedError for the fault of a lost response."""
+        """Return the response. Raises ConnectionAbortedError if a fault drops the response."""
         if request.path.startswith("/sdapi/"):
             if self.faults.happens("unavailable"):
                 return problems.bad_gateway().response()
-            given = request.authorization
-            if self.login and (given is None or f"{given.username}:{given.password}" != self.login):
+            sent = request.authorization
+            if self.login and (sent is None or f"{sent.username}:{sent.password}" != self.login):
                 return problems.unauthorized().response()
         return self._router.respond(request)
 
     def stop(self) -> None:
-        """End the waiting for runs."""
+        """End all running and waiting runs at once."""
         self._stopping.set()
 
     def _txt2img(self, request: JsonRequest) -> Response:
@@ -133,6 +133,9 @@ def _encode(image: Image.Image, infotext: str) -> str:
 
 def _infotext(run_input: Mapping[str, Any], seed: int) -> str:
     return (
-        f"{run_input['prompt']}\nNegative prompt: {run_input['negative_prompt']}\nSteps: {run_input['steps']}, Sampler: {run_input['sampler_name']}, "
-        f"CFG scale: {run_input['cfg_scale']}, Seed: {seed}, Size: {run_input['width']}x{run_input['height']}"
+        f"{run_input['prompt']}\n"
+        f"Negative prompt: {run_input['negative_prompt']}\n"
+        f"Steps: {run_input['steps']}, Sampler: {run_input['sampler_name']}, "
+        f"CFG scale: {run_input['cfg_scale']}, Seed: {seed}, "
+        f"Size: {run_input['width']}x{run_input['height']}"
     )

@@ -14,11 +14,13 @@ type Fault = Literal["unavailable", "out_of_memory", "lost_answer", "no_output",
 
 @dataclass(frozen=True, kw_only=True)
 class FaultSettings(common.FaultSettings):
-    """Probabilities are from 0 to 1.
+    """The fault settings of a WebUI. Probabilities are from 0 to 1.
 
-    - unavailable: 502 of a proxy in front, before a run. out_of_memory: the run fails with 500.
-      lost_answer: after the run the connection closes without a response.
-      no_output: 200 with an empty list. torn_output: 200 with data that is not an image.
+    - unavailable: 502, as from a proxy in front of the WebUI. No run starts.
+    - out_of_memory: the run fails with 500.
+    - lost_answer: after the run, the connection closes without a response.
+    - no_output: 200 with an empty list.
+    - torn_output: 200 with data that is not an image.
     - run_seconds: the duration of a run.
     """
 
@@ -34,13 +36,11 @@ class Faults(common.FaultInjector[FaultSettings, Fault]):
     """The faults of the simulated WebUI."""
 
     def __init__(self) -> None:
-        """Begin with the defaults."""
+        """Start with the default settings."""
         super().__init__(FaultSettings(), _check)
 
 
-def _check(named: object, schema: Mapping[str, Any]) -> None:
-    if issues := [
-        ("faults", error.message, "value_error")
-        for error in Draft202012Validator(schema).iter_errors(named)
-    ]:
+def _check(settings: object, schema: Mapping[str, Any]) -> None:
+    errors = Draft202012Validator(schema).iter_errors(settings)
+    if issues := [("faults", error.message, "value_error") for error in errors]:
         raise invalid(issues)

@@ -1,4 +1,7 @@
-"""The input of a run: the supported members of the WebUI's requests (modules/processing.py)."""
+"""The input of a run: the supported members of the WebUI's requests.
+
+Source: modules/processing.py of the WebUI.
+"""
 
 import base64
 import binascii
@@ -12,10 +15,11 @@ from PIL import Image
 
 from local.simulators.stable_diffusion.problems import invalid, refused
 
-# Before version 1.9 the schedule was a part of a sampler's name. Those names still work
-# (modules/sd_samplers.py).
+# Before version 1.9, the name of a sampler included its schedule. The WebUI still accepts those
+# names (modules/sd_samplers.py).
 SAMPLERS = (
-    "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 3M SDE", "Euler a", "Euler", "LMS", "Heun", "DPM2", "DDIM", "PLMS", "UniPC", "LCM",
+    "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 3M SDE", "Euler a", "Euler", "LMS", "Heun",
+    "DPM2", "DDIM", "PLMS", "UniPC", "LCM",
     "DPM++ 2M Karras", "DPM++ SDE Karras", "DPM++ 2M SDE Karras",
 )  # fmt: skip
 _SIDE = {"type": "integer", "minimum": 1}
@@ -41,9 +45,9 @@ _SCHEMA: Mapping[str, Any] = {
 
 
 def parse_run_input(body: object) -> dict[str, Any]:
-    """Return the members with their defaults.
+    """Return the members of a body with their defaults. Ignore unknown members, as the WebUI does.
 
-    The WebUI ignores unknown ones. Raises the refusal.
+    Raises a Problem if a member is invalid.
     """
     issues = [
         (".".join(map(str, error.absolute_path)) or "__root__", error.message, "type_error")
@@ -61,7 +65,7 @@ def parse_run_input(body: object) -> dict[str, Any]:
 
 
 def init_image(run_input: Mapping[str, Any]) -> bytes:
-    """Return the initial image of a run. Raises the refusal of a missing or invalid image."""
+    """Return the initial image of a run. Raises a Problem if it is missing or invalid."""
     if not run_input["init_images"]:
         raise refused(HTTPStatus.NOT_FOUND, "Init image not found")
     encoded: str = run_input["init_images"][0]

@@ -1,4 +1,7 @@
-"""Refusals as the WebUI's exception handler words them (modules/api/api.py)."""
+"""The error responses of the WebUI.
+
+Source: the exception handler in modules/api/api.py of the WebUI.
+"""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -11,10 +14,10 @@ from local.simulators.common.routing import Refusal, json_response
 
 
 class Problem(Refusal):
-    """A refusal: a status, and a document."""
+    """An error response with a JSON document."""
 
     def __init__(self, status: HTTPStatus, document: dict[str, Any], **headers: str) -> None:
-        """Take the response's status, document and headers."""
+        """Store the status, the document and the headers of the response."""
         super().__init__(status)
         self.status, self.document, self.headers = status, document, headers
 
@@ -26,19 +29,19 @@ class Problem(Refusal):
 
 
 def refused(status: HTTPStatus, detail: str) -> Problem:
-    """Refuse like an endpoint that raises HTTPException."""
+    """Make the response of an endpoint that raises HTTPException."""
     return Problem(status, {"error": "HTTPException", "detail": detail, "body": "", "errors": ""})
 
 
 def unauthorized() -> Problem:
-    """Refuse a wrong user or password."""
+    """401: the user name or the password is wrong."""
     problem = refused(HTTPStatus.UNAUTHORIZED, "Incorrect username or password")
     problem.headers["WWW-Authenticate"] = "Basic"
     return problem
 
 
 def invalid(issues: Sequence[tuple[str, str, str]]) -> Problem:
-    """Refuse a body, as FastAPI does: an issue has the field, the message and the type."""
+    """422: the body is invalid, as FastAPI responds. An issue is (field, message, type)."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         {
@@ -51,7 +54,7 @@ def invalid(issues: Sequence[tuple[str, str, str]]) -> Problem:
 
 
 def out_of_memory() -> Problem:
-    """Fail like a run that needs more memory than the card has."""
+    """500: the run needs more memory than the graphics card has."""
     text = "CUDA out of memory. Tried to allocate 2.25 GiB."
     return Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -60,12 +63,12 @@ def out_of_memory() -> Problem:
 
 
 def bad_gateway() -> Problem:
-    """Refuse like a proxy in front of a WebUI that is down."""
+    """502: a proxy responds because the WebUI behind it is down."""
     return Problem(HTTPStatus.BAD_GATEWAY, {})
 
 
 def error_response(error: HTTPException) -> Response:
-    """Return werkzeug's error as the WebUI words it."""
+    """Convert werkzeug's error to the WebUI's format."""
     return json_response(
         {"detail": error.name}, HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     )

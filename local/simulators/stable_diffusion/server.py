@@ -13,10 +13,10 @@ from local.simulators.stable_diffusion.faults import Faults
 
 @dataclass(eq=False)
 class SimulatedStableDiffusion(Simulator):
-    """A Stable Diffusion WebUI on this machine, started with `--api`.
+    """The simulated Stable Diffusion WebUI, as if started with `--api`.
 
-    With a `login` (`user:password`) it is started with `--api-auth` too. The constructor takes the
-    port; 0 means a free port. A stopped simulator cannot start again.
+    With a `login` (`user:password`), it requires the login, as if started with `--api-auth`. Port 0
+    means a free port. A stopped simulator cannot start again.
     """
 
     port: int = 0
@@ -24,7 +24,7 @@ class SimulatedStableDiffusion(Simulator):
     login: str | None = None
 
     def __post_init__(self) -> None:
-        """Take the port and connect the parts."""
+        """Reserve the port and connect the parts."""
         super().__init__("simulated-stable-diffusion", self.port)
         self._api = Api(faults=Faults(), login=self.login)
 
