@@ -61,9 +61,9 @@ class LocalStack:
         `real_replicate` replaces the simulated Replicate. Then `replicate_url` is its URL.
         Each function logs to its own file in `log_dir`.
 
-        Raises EmulatorUnavailable if AWS's emulator does not run on this machine, PortTaken if
-        a port is in use, FileNotFoundError if there is no build, and Unresolvable for an unknown
-        name in the template.
+        Raises EmulatorUnavailable if AWS's emulator does not run on this machine. Raises PortTaken
+        if a port is in use, FileNotFoundError if there is no build, and Unresolvable for an
+        unknown name in the template.
         """
         emulator()
         self._clients: dict[str, Any] = {}

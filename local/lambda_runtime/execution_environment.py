@@ -1,7 +1,9 @@
 """One execution environment: AWS's Runtime Interface Emulator and the Python process of a function.
 
-The emulator behaves as Lambda does: an init, one invocation at a time, SIGKILL at the time-out, a
-new init after a crash, the limit on responses, and START, END and REPORT lines in the log.
+The emulator behaves as Lambda does. It runs an init and one invocation at a time. It sends SIGKILL
+at the time-out, and runs a new init after a crash. It limits the response, and logs START, END and
+REPORT lines.
+
 The Python process can import from the function's folder, its layers and the runtime directory. It
 has no packages and no environment variables of this machine.
 """

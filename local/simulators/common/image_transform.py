@@ -1,4 +1,4 @@
-"""The output images that simulated models make from input images."""
+"""The output images that simulated models make from input images and a prompt."""
 
 from collections.abc import Sequence
 from io import BytesIO

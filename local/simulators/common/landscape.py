@@ -178,7 +178,7 @@ def _hill_line(size: Size, random: Random, nearness: float) -> list[float]:
 
 
 def _below(size: Size, crest: list[float], *, trees: Random | None) -> Image.Image:
-    """Return a mask of the area below the crest. With `trees`, firs stand on the crest."""
+    """Return a mask of the area below the crest. `trees` draws firs on the crest."""
     width, height = size
     mask = Image.new("L", (width * _OVERSAMPLING, height * _OVERSAMPLING))
     draw = ImageDraw.Draw(mask)
