@@ -1,0 +1,66 @@
+"""The template of docs/adding-a-template.md: its price, its preset, its rule, its model."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from decimal import Decimal
+
+import pytest
+
+from darkroom.catalog.parsing import parse_template
+from darkroom.domain.errors import InvalidRequest
+from darkroom.domain.parameters import check_parameters
+from darkroom.domain.pricing import Prices
+from darkroom.domain.templates import Template
+from local.simulators.replicate.model_table import find_by_name
+from tests.aws import ROOT
+
+PAGE = (ROOT / "docs/adding-a-template.md").read_text(encoding="utf-8")
+PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
+
+
+def block(info: str) -> str:
+    (found,) = re.findall(rf"```{info}\n(.*?)```", PAGE, re.DOTALL)
+    return str(found)
+
+
+@pytest.fixture
+def template() -> Template:
+    return parse_template(tomllib.loads(block("toml") + block("toml rule")))
+
+
+def cost(template: Template, **given: object) -> int:
+    parameters = check_parameters(template, {"prompt": "a cat"} | given, prompt_characters_max=100)
+    return template.cost(parameters, PRICES)
+
+
+def test_the_template_costs_what_the_page_says(template: Template) -> None:
+    assert cost(template) == 6
+    assert cost(template, quality="high") == 9
+    assert cost(template, num_outputs=4) == 4 * 9
+
+
+def test_the_preset_changes_the_input_of_the_model(template: Template) -> None:
+    parameters = check_parameters(
+        template, {"prompt": "a cat", "quality": "high"}, prompt_characters_max=100
+    )
+
+    assert template.model_input(parameters).input == {
+        "prompt": "a cat",
+        "num_outputs": 1,
+        "go_fast": False,
+        "output_quality": 100,
+    }
+
+
+def test_the_rule_refuses_with_its_message(template: Template) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        cost(template, num_outputs=4, quality="high")
+
+    (error,) = refused.value.errors
+    assert error.message in block("toml rule")
+
+
+def test_the_local_stack_simulates_the_model(template: Template) -> None:
+    assert find_by_name(template.model)
