@@ -21,8 +21,8 @@ _ADDRESSES = """\
 API         {api}
 AWS         {aws}   (simulated; any credentials; set AWS_ENDPOINT_URL={aws})
 Replicate   {replicate}   ({about})
-Runway      {runway}   (simulated)
-WebUI       {webui}   (simulated Stable Diffusion WebUI)
+Runway      {runway}   ({about_others})
+WebUI       {webui}   ({about_others}; a Stable Diffusion WebUI)
 Logs        .aws-sam/logs   (one file for each function)
 
 To try the API, paste these lines into another terminal. They sign in a user and an administrator,
@@ -86,7 +86,8 @@ def _run() -> int:
             "runway": stack.runway_url,
             "webui": stack.stable_diffusion_url,
         }
-        print(_ADDRESSES.format(**urls, about=about), flush=True)
+        about_others = "simulated, not used beside the real Replicate" if real else "simulated"
+        print(_ADDRESSES.format(**urls, about=about, about_others=about_others), flush=True)
         stopping.wait()
         print("\nStopping …", flush=True)
     return 0

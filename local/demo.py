@@ -15,6 +15,7 @@ from PIL import Image
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from local.client import Client
@@ -75,7 +76,7 @@ def main() -> int:
         with stack:
             _run(stack, console)
     except DemoFailed as error:
-        console.print(f"[bold red]The demo failed:[/] {error}")
+        console.print("[bold red]The demo failed:[/]", escape(str(error)))
         return 1
     return 0
 

@@ -112,10 +112,11 @@ def main() -> int:
     outputs = outputs_of(sys.argv[1])
     try:
         others = others_of(os.environ, outputs)
+        webhook_secret = webhook_secret_of(token)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    put_secrets(outputs, token=token, webhook_secret=webhook_secret_of(token), others=others)
+    put_secrets(outputs, token=token, webhook_secret=webhook_secret, others=others)
     sys.stdout.write(
         f"{sys.argv[1]} has the secrets. The functions read them without a new deployment.\n"
     )
