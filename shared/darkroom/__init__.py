@@ -1,1 +1,1 @@
-"""Darkroom: turns a prompt into stored images, and keeps the ledger."""
+"""Darkroom turns a prompt into stored images and videos, and charges credits for them."""

@@ -1,8 +1,8 @@
-"""The time. Verbs take it as an argument; only handlers ask for it."""
+"""The current time. Rules and storage functions receive the time as an argument."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Give the present time, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""HTTP to addresses that others chose: only public ones, no redirects, no credentials of ours."""
+"""HTTP requests to URLs from users and providers: public addresses only, without credentials."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ READ_TIMEOUT_SECONDS = 10
 
 
 class AddressRefused(Exception):
-    """The connected address is not public. This is not an OSError, because urllib3 would retry an OSError."""
+    """The connected address is not public. Not an OSError, because urllib3 retries an OSError."""
 
 
 def _public_only(connected: socket.socket) -> socket.socket:
-    """Check the address of the connected socket, because a name may resolve differently between check and use."""
+    """Return the socket if its peer address is public. Raises AddressRefused.
+
+    A check of the host name is not enough: the name can resolve to another address later.
+    """
     address = ip_address(connected.getpeername()[0])
     if not address.is_global or address.is_multicast:
         connected.close()
@@ -48,7 +51,7 @@ class _PublicHttpsPool(HTTPSConnectionPool):
 
 
 class _PublicAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (requests' own signature)
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (signature of requests)
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
             "http": _PublicHttpPool,
@@ -57,9 +60,10 @@ class _PublicAdapter(HTTPAdapter):
 
 
 def guarded_session(private_hosts: Collection[str]) -> requests.Session:
-    """Open a session that reaches public addresses only, apart from the named private hosts.
+    """Return a session that connects to public addresses only, and to the named private hosts.
 
-    It reads no proxies and no .netrc from its surroundings: a credential of ours must never travel to an address of somebody else's.
+    The session ignores proxy variables and `.netrc`, because a foreign host must not receive
+    credentials of Darkroom. Callers must pass `allow_redirects=False`.
     """
     session = requests.Session()
     session.trust_env = False

@@ -1,4 +1,4 @@
-"""The one logger, tracer and metrics of a function, and the name of every metric."""
+"""The logger, the tracer and the metrics of each function, and the names of all metrics."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from enum import StrEnum
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 
-# An invocation that counts nothing writes no line about it.
+# Most invocations count nothing, and the warning would be on each of their logs.
 warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 logger = Logger()
-# Patching every installed library would import them all at each cold start.
+# Automatic patching imports every installed library at each cold start.
 tracer = Tracer(auto_patch=False)
 metrics = Metrics()
 
 
 class Metric(StrEnum):
-    """Every metric of Darkroom's own, in the namespace `Darkroom`. The alarms in template.yaml name some of them."""
+    """Every metric in the namespace `Darkroom`. The alarms in template.yaml use some of them."""
 
     ACCOUNTS_AUDITED = "AccountsAudited"
     AUDITS_FAILED = "AuditsFailed"
@@ -36,5 +36,5 @@ class Metric(StrEnum):
 
 
 def count(metric: Metric, number: int = 1) -> None:
-    """Add to a metric. Lambda's log carries it to CloudWatch at the end of the invocation."""
+    """Add a number to a metric. CloudWatch reads metrics from the log after the invocation."""
     metrics.add_metric(metric.value, "Count", number)

@@ -1,4 +1,4 @@
-"""The environment, read once: what the stack names, and every limit with its unit and its default."""
+"""The settings of a function, read once from its environment: resource names, prices, limits."""
 
 from __future__ import annotations
 
@@ -13,78 +13,145 @@ from darkroom.domain.pricing import Prices
 
 
 class SettingMissing(RuntimeError):
-    """A variable that the function cannot do without is not in its environment; the message is its name."""
+    """A required variable is not in the environment. The message is its name."""
 
 
 class SettingInvalid(RuntimeError):
-    """A variable is not of its setting's type; the message names it."""
+    """A variable is not a number. The message names the variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment says. A field's variable has the field's name in capitals."""
+    """The settings. The variable of a field has the field's name in capitals.
+
+    A tuple is a list separated by commas. A limit has its unit in its text. A field without a
+    default is required.
+    """
+
+    # Resources of the stack.
 
     table_name: str
+    """The DynamoDB table."""
     media_bucket: str
+    """The S3 bucket of outputs and uploads."""
     event_bus_name: str
+    """The EventBridge bus for the ends of jobs."""
     state_machine_arn: str
-    delivery_hosts: tuple[str, ...]
-    providers: tuple[str, ...] = ("replicate",)
+    """The ARN of the workflow."""
 
-    # Each provider has one block. Its `…_in_flight_max`, if it has one, stands for predictions_in_flight_max.
+    # Providers. Each provider has one block of settings, with its module's name as their prefix.
+
+    delivery_hosts: tuple[str, ...]
+    """The hosts from which outputs are downloaded. `*.` at the start includes all subdomains."""
+    providers: tuple[str, ...] = ("replicate",)
+    """The providers of this deployment, by the names of their modules."""
+
     replicate_base_url: str
+    """The base URL of Replicate's HTTP API."""
     replicate_token_secret: str
+    """The ID of the secret with the API token."""
     replicate_webhook_secret: str
+    """The ID of the secret with the key that signs Replicate's webhooks."""
 
     runway_base_url: str = ""
+    """The base URL of Runway's HTTP API."""
     runway_key_secret: str = ""
+    """The ID of the secret with the API key."""
 
     stable_diffusion_url: str = ""
+    """The URL of the Stable Diffusion WebUI."""
     stable_diffusion_login_secret: str = ""
-    # A graphics card makes one image after the other. A request that waits there may time out.
+    """The ID of the secret with `user:password`. Empty if the WebUI needs no login."""
     stable_diffusion_in_flight_max: int = 1
+    """Predictions in flight at the WebUI. A GPU makes one image at a time; others can time out."""
+
+    # Addresses and tokens.
 
     private_hosts: tuple[str, ...] = ()
+    """The hosts that may be called by plain HTTP and at private addresses (local use only)."""
     public_url: str = ""
+    """The base URL of the API for webhooks, without a final slash. Empty: poll, no webhooks."""
     platforms: tuple[str, ...] = ("web", "mobile")
+    """The accepted values of the claim `custom:platform`."""
     token_use: str = ""
+    """The required value of the claim `token_use`. Empty: the claim is not checked."""
+
+    # Prices.
 
     default_image_credit_cost: int = 10
+    """Credits for one image if its template sets no price."""
     default_video_credit_cost: int = 50
+    """Credits for one video if its template sets no price."""
     high_quality_multiplier: Decimal = Decimal("1.5")
+    """The factor by which high quality multiplies a price."""
+
+    # Limits.
 
     body_bytes_max: int = 65_536
+    """Bytes of a request body of the API."""
     prompt_characters_max: int = 5_000
+    """Characters of a prompt."""
     metadata_bytes_max: int = 4_096
+    """Bytes of a job's `metadata` as JSON."""
     jobs_in_flight_max: int = 20
+    """Open jobs per account."""
     jobs_per_minute_max: int = 120
+    """Accepted jobs per account and minute."""
     predictions_in_flight_max: int = 5
+    """Predictions in flight per provider, for all accounts together.
+
+    `<provider>_in_flight_max`, if it exists, replaces this limit for one provider.
+    """
     welcome_credits: int = 0
+    """Credits that each account receives once, at its first request. 0: none."""
     retention_days: int = 0
+    """Days between the end of a job and its deletion. 0: no deletion."""
     output_bytes_max: int = 100_000_000
+    """Bytes of one output."""
     output_seconds_max: int = 25
+    """Seconds for the download of one output."""
     image_pixels_max: int = 40_000_000
+    """Pixels (width × height) of an uploaded image, a video, and an image with a thumbnail."""
     upload_bytes_max: int = 20_000_000
+    """Bytes of an upload."""
     upload_link_seconds: int = 900
+    """Seconds for which the signed form of an upload is valid."""
     upload_hours: int = 24
+    """Hours in which new jobs may use an upload."""
     input_side_pixels_max: int = 1_024
+    """Pixels of the longer side of an input image. Larger uploads are scaled down."""
     inline_input_bytes_max: int = 0
+    """Bytes of an input image that is sent inside the provider request instead of as a link.
+
+    A provider's own INLINE_INPUT_BYTES_MAX applies if it is higher.
+    """
     webhook_age_seconds_max: int = 300
+    """Seconds by which the timestamp of a webhook may differ from the current time."""
     webhook_body_bytes_max: int = 5_000_000
+    """Bytes of the body of a webhook."""
     page_size: int = 20
+    """Items on a page if the request names no limit."""
     page_size_max: int = 100
+    """Items on a page that a request may name."""
     idempotency_hours: int = 24
+    """Hours for which an Idempotency-Key is stored."""
     callback_secret_overlap_hours: int = 24
+    """Hours for which the previous callback secret still signs after a rotation."""
     callback_test_seconds_max: int = 10
+    """Seconds for which a test callback waits for its response."""
     link_seconds: int = 3_600
+    """Seconds for which a signed link to an object is valid."""
     grant_credits_max: int = 1_000_000
+    """Credits that one grant may add or subtract."""
     start_grace_seconds: int = 30
+    """Seconds before recovery checks a new job, or a job with a new cancel request."""
     recoveries_per_run_max: int = 200
+    """Jobs that one run of recovery checks, for each check queue."""
 
     def in_flight_max(self, provider: str) -> int:
-        """Return how many predictions may be in flight at a provider at once."""
-        own: int | None = getattr(self, f"{provider}_in_flight_max", None)
-        return self.predictions_in_flight_max if own is None else own
+        """Return the maximum number of predictions in flight at a provider."""
+        limit: int = getattr(self, f"{provider}_in_flight_max", self.predictions_in_flight_max)
+        return limit
 
     @property
     def prices(self) -> Prices:
@@ -97,7 +164,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the settings. Raises SettingMissing and SettingInvalid with the variable's name."""
+    """Read the settings from an environment. Raises SettingMissing or SettingInvalid."""
     types = get_type_hints(Settings)
     values: dict[str, Any] = {}
     for setting in fields(Settings):
@@ -120,5 +187,5 @@ def _convert(kind: type, text: str) -> object:
 
 @cache
 def settings() -> Settings:
-    """Give the settings of this process."""
+    """Return the settings of this process."""
     return read_settings(os.environ)
