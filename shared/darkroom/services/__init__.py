@@ -1,1 +1,1 @@
-"""One use case each. Only they combine storage, media, providers and AWS."""
+"""The use cases, one module each. They combine storage, media, providers and AWS services."""

@@ -1,4 +1,4 @@
-"""Announces an upload: records it, and signs the form by which its file goes to the bucket."""
+"""Announces an upload: records it, and signs the form that sends its file to the bucket."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ from darkroom.storage import uploads
 def announce(
     account: AccountId, content_type: str, *, bytes_max: int, now: datetime
 ) -> tuple[Upload, dict[str, Any]]:
-    """Record a new upload, and return it with the signed form (`url` and `fields`)."""
+    """Record a new upload. Return the upload and its signed form (`url` and `fields`)."""
     upload = uploads.create(account, bytes_max=bytes_max, now=now)
     return upload, uploaded_files.sign_form(upload, content_type)

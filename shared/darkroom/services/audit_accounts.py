@@ -1,4 +1,7 @@
-"""The audit: recompute every account from its entries and jobs, over as many runs as it takes, and report each mismatch."""
+"""Audits accounts: recomputes each account from its entries and jobs, and reports mismatches.
+
+One round covers all accounts and can take several runs.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,24 @@ from darkroom.storage.account_records import read_account
 
 READINGS_COUNT = 3
 _PAUSE_SECONDS = 0.1
-# Enough for the largest account to be read as often as it takes.
+# A run starts no further account when less time is left. The largest account needs about this long.
+# tests/unit/test_dependent_numbers.py compares it with the Timeout of AuditAccountsFunction.
 _MARGIN_MILLISECONDS = 120_000
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an account holds, and in what it contradicts itself."""
+    """The records of an account and the mismatches between them."""
 
     records: AccountRecords
     mismatches: tuple[Mismatch, ...]
 
 
 def audit(pk: str, *, now: datetime) -> Audit:
-    """Audit one account. A mismatch counts when it is there in three readings, because a reading of many rows is no snapshot.
+    """Audit one account. Report a mismatch only if READINGS_COUNT reads in a row contain it.
 
-    Raises AccountUnsettled.
+    One read of many rows is not a snapshot, so a single read can show a mismatch that does not
+    exist. Raises AccountUnsettled if the account changes too often to be read.
     """
     records = read_account(pk)
     found = mismatches(records, now=now)
@@ -49,20 +54,25 @@ def audit(pk: str, *, now: datetime) -> Audit:
 
 
 def audit_accounts(remaining_milliseconds: Callable[[], int]) -> None:
-    """Audit account after account while there is time. The next run continues there; after the last account a new round begins."""
+    """Audit accounts until the time is over. The next run continues with the next account.
+
+    After the last account, the next run begins a new round.
+    """
     progress, audited_count = account_records.progress(), 0
     try:
         for pk, key in account_records.accounts(after=progress.after):
             if remaining_milliseconds() < _MARGIN_MILLISECONDS:
                 break
             mismatches_count = _audit_and_log(pk)
-            audited_count += mismatches_count is not None
+            if mismatches_count is not None:
+                audited_count += 1
             progress = progress.advanced(key, mismatches_count)
         else:
             progress = progress.finished()
     finally:
         account_records.record_progress(progress)
-        # Of whole rounds, so that a run over some accounts does not end the alarm about the others.
+        # These numbers cover a whole round. A run over some accounts must not clear the alarm
+        # about the others.
         count(Metric.LEDGER_MISMATCHES, progress.mismatches_known)
         count(Metric.AUDITS_FAILED, progress.failed_known)
     count(Metric.ACCOUNTS_AUDITED, audited_count)
@@ -75,10 +85,10 @@ def audit_accounts(remaining_milliseconds: Callable[[], int]) -> None:
 
 
 def _audit_and_log(pk: str) -> int | None:
-    """Audit one account, and return how many mismatches it has. None: the audit failed."""
+    """Audit one account. Return the number of mismatches, or None if the audit failed."""
     try:
         found = audit(pk, now=clock.now()).mismatches
-    except Exception:  # noqa: BLE001 (an error of one account must not stop the others; its turn comes again in the next round)
+    except Exception:  # noqa: BLE001 (one failing account must not stop the audit of the others)
         logger.exception("account not audited", account=pk)
         return None
     for mismatch in found:

@@ -1,4 +1,4 @@
-"""Callbacks that go out: the job as its owner would read it, signed by Standard Webhooks."""
+"""Sends callbacks. A callback has the job as the API returns it, signed by Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -34,12 +34,15 @@ from darkroom.storage.transactions import update
 
 
 class CallbackFailed(RuntimeError):
-    """The caller's URL did not take the callback; the message says how it answered."""
+    """The callback URL did not accept the callback. The message is its status or the error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What an account's callbacks are signed with. After a rotation the previous secret signs beside the current one, for a while."""
+    """The secrets that sign the callbacks of an account.
+
+    After a rotation both secrets sign, for `callback_secret_overlap_hours`.
+    """
 
     current: str
     previous: str | None = None
@@ -47,12 +50,12 @@ class Secrets:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """The secrets to sign with, the current one first."""
+        """The secrets that sign now, the current secret first."""
         return (self.current, self.previous) if self.previous else (self.current,)
 
     @property
     def response(self) -> SecretResponse:
-        """The secrets as their owner is shown them."""
+        """The secrets as the API returns them to their owner."""
         return {
             "secret": self.current,
             "previous": self.previous,
@@ -61,7 +64,10 @@ class Secrets:
 
 
 def secrets_of(account: AccountId, *, now: datetime) -> Secrets:
-    """Give what the account's callbacks are signed with. A secret is made with its first hold, or when its owner asks for it before."""
+    """Return the secrets of the account. Create the first secret if the account has none.
+
+    The first hold of an account also creates the secret.
+    """
     row = AccountRow(partition(account))
     try:
         row.refresh(consistent_read=True)
@@ -76,9 +82,12 @@ def secrets_of(account: AccountId, *, now: datetime) -> Secrets:
 
 
 def rotate(account: AccountId, *, now: datetime) -> Secrets:
-    """Make a new secret. The one before goes on signing for a day, or until the next rotation."""
+    """Create a new secret and return the secrets.
+
+    The previous secret also signs for `callback_secret_overlap_hours`, or until the next rotation.
+    """
     row, secret = AccountRow(partition(account)), new_callback_secret()
-    # The table takes what is on the right as it was before the update.
+    # DynamoDB evaluates the right-hand sides with the values from before the update.
     rotation = [
         AccountRow.callback_secret_before.set(AccountRow.callback_secret),
         AccountRow.callback_secret.set(secret),
@@ -87,15 +96,17 @@ def rotate(account: AccountId, *, now: datetime) -> Secrets:
     if not update(
         row, rotation, AccountRow.callback_secret.exists() & (AccountRow.callback_secret != secret)
     ):
-        # There was none, or an earlier try did it and its answer was lost; another one would lose the secret from before.
+        # The account had no secret, or an earlier try succeeded and its response was lost.
+        # A second rotation would lose the previous secret.
         update(row, [AccountRow.callback_secret.set(AccountRow.callback_secret | secret)])
     return _secrets(row, now)
 
 
 def send(job: Job, *, now: datetime) -> None:
-    """Call the job's callback URL once. A repeat has the same `webhook-id`. Raises CallbackFailed unless the answer is 2xx.
+    """Send the callback of an ended job once. Repeated sends have the same `webhook-id`.
 
-    410 means that nobody wants callbacks there any more, and is no failure; a redirect is one, because it is not followed
+    Raises CallbackFailed unless the response has a 2xx status or status 410. 410 means that the
+    receiver wants no callbacks. Redirects are not followed, so a redirect is a failure
     (github.com/standard-webhooks/standard-webhooks, spec, 'Operational considerations').
     """
     if not job.callback_url or not is_safe_url(job.callback_url, settings().private_hosts):
@@ -119,9 +130,10 @@ def send(job: Job, *, now: datetime) -> None:
 
 
 def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryResponse:
-    """Call a URL once with an event that is about no job, and say how it answered, within a bound of time whatever it does.
+    """Send a test event to a URL once, and return the status of the response.
 
-    Raises InvalidRequest for a URL that no callback would be sent to.
+    Waits at most `callback_test_seconds_max` seconds. Raises InvalidRequest if Darkroom sends no
+    callbacks to this URL.
     """
     if not is_safe_url(url, settings().private_hosts):
         raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
@@ -131,23 +143,23 @@ def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryRespons
         secrets_of(account, now=now),
         now,
     )
-    found: list[int | AddressRefused] = []
+    results: list[int | AddressRefused] = []
 
-    def try_it() -> None:
+    def post() -> None:
         try:
-            found.append(_post(url, headers, body))
+            results.append(_post(url, headers, body))
         except AddressRefused as error:
-            found.append(error)
+            results.append(error)
         except CallbackFailed as error:
-            logger.info("test callback not answered", cause=str(error))
+            logger.info("no response to the test callback", cause=str(error))
 
-    # The time-outs of a socket begin anew with each byte that drips in.
-    trying = Thread(target=try_it, daemon=True)
-    trying.start()
-    trying.join(settings().callback_test_seconds_max)
-    match found:
+    # A socket's timeout restarts with each received byte, so only a thread can bound the total.
+    sender = Thread(target=post, daemon=True)
+    sender.start()
+    sender.join(settings().callback_test_seconds_max)
+    match results:
         case [AddressRefused()]:
-            raise InvalidRequest([FieldError("callback_url", "Must lead to a public address.")])
+            raise InvalidRequest([FieldError("callback_url", "Must resolve to a public address.")])
         case [int(status)]:
             return {"delivered": _is_success(status), "status": status}
         case _:
@@ -171,7 +183,10 @@ def _secrets(row: AccountRow, now: datetime) -> Secrets:
 def _sign(
     message_id: str, event: object, secrets: Secrets, now: datetime
 ) -> tuple[dict[str, str], bytes]:
-    """Write an event, and the headers that sign it with every secret (Standard Webhooks, spec, 'Signature scheme')."""
+    """Return the headers and the body of an event, signed with every secret.
+
+    Source: Standard Webhooks, spec, 'Signature scheme'.
+    """
     body = json.dumps(event, ensure_ascii=False)
     headers = {
         "Content-Type": "application/json",
@@ -185,7 +200,10 @@ def _sign(
 
 
 def _post(url: str, headers: dict[str, str], body: bytes) -> int:
-    """Call a URL, and give the status of its answer. Raises CallbackFailed without one, and AddressRefused for an address that is not public."""
+    """Send a POST request and return the status of the response.
+
+    Raises CallbackFailed if there is no response, and AddressRefused if the address is not public.
+    """
     timeouts = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
     try:
         with _session().post(

@@ -1,4 +1,4 @@
-"""Cancels a job: records the request, and has the workflow end the job."""
+"""Cancels a job: records the request, and resumes the workflow, which ends the job."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from darkroom.storage import jobs
 
 
 def cancel(account: AccountId, job_id: str, *, now: datetime) -> Job:
-    """Request the end of an open job, and return the job as it is then. Only the workflow ends it: a cancel after storing began loses.
+    """Record a cancel request for an open job and resume its workflow. Return the updated job.
 
-    Raises NotFound, and JobIsFinal. Recovery resumes the job when the workflow could not be resumed now.
+    A cancel request after the start of storing has no effect. If the resume fails, recovery
+    repeats it. Raises NotFound, and JobIsFinal if the job has ended.
     """
     job = jobs.read(account, job_id)
     requested = jobs.request_cancel(

@@ -1,4 +1,4 @@
-"""Cancels predictions that no job needs: those of a job that ended without them, and orphans."""
+"""Cancels predictions that no job needs: unfinished predictions of ended jobs, and orphans."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darkroom.providers import load_provider
 
 
 def cancel_predictions(job: Job) -> None:
-    """Cancel the predictions of a job that ended before they did."""
+    """Cancel the unfinished predictions of an ended job. Errors are logged and not raised."""
     for attempt in job.attempts:
         if attempt.prediction_id and not attempt.finished_at:
             with _log_errors(attempt.prediction_id):
@@ -20,7 +20,10 @@ def cancel_predictions(job: Job) -> None:
 
 
 def cancel_orphan(job: Job, prediction_id: str) -> None:
-    """Count a prediction that has this job's webhook URL but is not recorded on it. Cancel it, unless it belongs to another job."""
+    """Count an orphan prediction of this job, and cancel it. Errors are logged and not raised.
+
+    A prediction whose webhook URL names another job is not canceled.
+    """
     logger.warning("orphan prediction", job_id=job.job_id, prediction_id=prediction_id)
     count(Metric.ORPHAN_PREDICTIONS)
     with _log_errors(prediction_id):
@@ -34,7 +37,8 @@ def cancel_orphan(job: Job, prediction_id: str) -> None:
 def _log_errors(prediction_id: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # noqa: BLE001 (it ends at its deadline by itself, and nothing may stand between a user and a refund)
+    # The prediction ends at its deadline anyway, and an error here must not prevent a refund.
+    except Exception as error:  # noqa: BLE001 (see above)
         logger.warning(
-            "prediction not stopped", prediction_id=prediction_id, cause=type(error).__name__
+            "prediction not canceled", prediction_id=prediction_id, cause=type(error).__name__
         )

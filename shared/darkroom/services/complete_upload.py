@@ -1,4 +1,4 @@
-"""Completes an upload: makes an input image of the file that arrived."""
+"""Completes an upload: converts the uploaded file into an input image."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from darkroom.storage import uploads
 
 
 def complete(account: AccountId, upload_id: str) -> Upload:
-    """Make the uploaded file fit to be an input, and return the upload. Completing it again returns the same.
+    """Convert the uploaded file into a valid model input, and return the upload.
 
-    Raises NotFound, and InvalidRequest when nothing has arrived, or when the file is no image that can be an input.
+    The call is idempotent. Raises NotFound, and InvalidRequest if no file has arrived or if the
+    file is not a usable image.
     """
     upload = uploads.read(account, upload_id, now=clock.now())
     if upload.image is None:
         upload = _fit(upload)
-    # Also when it was completed before: that request may have ended before this.
+    # An earlier request may have recorded the image and failed before it deleted the file.
     uploaded_files.delete_original(upload)
     return upload
 
@@ -40,14 +41,18 @@ def _fit(upload: Upload) -> Upload:
 
 
 def _read_completed(upload: Upload) -> Upload:
-    """Read an upload again whose file is gone: the request that completes it deletes the file."""
+    """Read the upload again if its file is missing: a concurrent request may have completed it.
+
+    Raises InvalidRequest if no file has arrived.
+    """
     upload = uploads.read(upload.account, upload.upload_id, now=clock.now())
     if upload.image is None:
         raise InvalidRequest(
             [
                 FieldError(
                     "upload_id",
-                    "Nothing has arrived yet. Send the file to the upload's url first, with its fields.",
+                    "No file has arrived. First send the file to the upload's `url`, "
+                    "with its `fields`.",
                 )
             ]
         )

@@ -1,4 +1,4 @@
-"""Deletes jobs: the record, and everything under its prefix in the bucket. The ledger entries stay."""
+"""Deletes jobs: the record, and all objects under its prefix. Ledger entries are not deleted."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from darkroom.storage.job_rows import DELETED_PREFIX, CheckQueue, key_of, partit
 from darkroom.storage.table import AccountRow, DeletedRow
 from darkroom.storage.transactions import Delete, Put, Refused, Update, transact, update
 
+# An invocation that still writes media ends within its timeout.
 _PURGE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 30)
 
 
 def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
-    """Delete a final job and its media. Raises NotFound, and JobIsOpen while it has not ended and been announced.
+    """Delete an ended job and its media.
 
-    The record is deleted first, and a mark is written in the same transaction. Recovery finds the mark and deletes the media again, when no
-    invocation can still be writing any. So a crash or a late invocation leaves no media behind.
+    One transaction deletes the record and writes a mark. Recovery finds the mark and deletes the
+    media again, after the last possible invocation of the job has ended. So neither a crash nor a
+    late invocation leaves media. Raises NotFound, and JobIsOpen if the job has not ended or its
+    end is not announced.
     """
     job = jobs.read(account, job_id)
     if not job.status.is_final:
-        raise JobIsOpen(
-            "The job has not ended. Cancel it, or wait for its end, and delete it then."
-        )
+        raise JobIsOpen("The job has not ended. Cancel it or wait until it ends, then delete it.")
     mark = DeletedRow(
         partition(account),
         DELETED_PREFIX + job_id,
@@ -47,17 +48,20 @@ def delete(account: AccountId, job_id: str, *, now: datetime) -> None:
             }
         )
     except Refused as refused:
-        # An existing mark means that an earlier try succeeded without an answer.
+        # An existing mark means that an earlier try succeeded, but its response was lost.
         if "mark" not in refused.rows:
             jobs.read(account, job_id)
             raise JobIsOpen(
-                "The job has ended, and that is being announced. Delete it in a moment."
+                "The job has ended, but its end is not announced yet. Delete it in a minute."
             ) from refused
     bucket.delete_all(account, job_id)
 
 
 def purge_media(account: AccountId, job_id: str, *, next_check_at: datetime) -> None:
-    """Delete the remaining media of a deleted job, then its mark. If that fails, recovery tries again at `next_check_at`."""
+    """Delete the remaining media of a deleted job, then its mark.
+
+    If this fails, recovery tries again at `next_check_at`.
+    """
     mark = DeletedRow(partition(account), DELETED_PREFIX + job_id)
     if update(mark, [DeletedRow.next_check_at.set(next_check_at)], DeletedRow.pk.exists()):
         bucket.delete_all(account, job_id)
@@ -67,9 +71,10 @@ def purge_media(account: AccountId, job_id: str, *, next_check_at: datetime) -> 
 def delete_if_expired(
     account: AccountId, job_id: str, *, next_check_at: datetime, now: datetime
 ) -> bool:
-    """Delete a job whose retention is over. Returns whether it was deleted. If that fails, recovery tries again at `next_check_at`.
+    """Delete the job if its retention is over. Return whether the job was deleted.
 
-    When `retention_days` was raised after the job ended, the job is retained longer. A lower value applies to jobs that end later.
+    If this fails, recovery tries again at `next_check_at`. If `retention_days` was raised after the
+    job ended, the job is retained longer. A lower value applies only to jobs that end later.
     """
     if not jobs.schedule_expiry_check(account, job_id, next_check_at):
         return False

@@ -1,4 +1,4 @@
-"""Finishes jobs: resolve the hold, announce the end, leave the open queue. Each of the three may be repeated."""
+"""Finishes jobs: resolves the hold, announces the end, and removes the job from the open queue."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from darkroom.storage import jobs, ledger
 
 
 def finish(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
-    """Resolve the job's hold from its record, announce the end, and move the job out of the open queue.
+    """Resolve the job's hold from its record, announce its end, and remove it from the open queue.
 
-    The job stays in the queue until it is announced, so recovery repeats what a crash left undone. Predictions of a job that did not complete
-    are canceled. This happens after the resolution, so the refund does not wait for the provider.
+    Each step can be repeated. The job leaves the queue last, so recovery repeats the steps that a
+    crash prevented. If the job did not complete, its predictions are canceled after the hold is
+    resolved: the refund does not wait for the provider. Raises NotFound.
     """
     job = ledger.resolve(account, job_id, reason=reason, now=now)
     if job.status is not JobStatus.COMPLETED:
@@ -32,15 +33,16 @@ def finish(account: AccountId, job_id: str, *, reason: Failure | None = None, no
 def finish_step(
     account: AccountId, job_id: str, *, error_name: str | None = None, now: datetime
 ) -> Job | None:
-    """Finish the job for a workflow state, and log and count how it ended. None: it ended before, and was deleted.
+    """Finish the job for a workflow state. Log and count its status.
 
-    `error_name` is the error that ended the step before, such as `GenerationFailed` or `Sandbox.Timedout`.
+    `error_name` is the error that ended the previous state, such as `GenerationFailed` or
+    `Sandbox.Timedout`. Returns the job, or None if the job has already ended and been deleted.
     """
     reason = failure_of_error(error_name) if error_name else None
     try:
         job = finish(account, job_id, reason=reason, now=now)
     except NotFound:
-        logger.info("job ended and was deleted before", job_id=job_id)
+        logger.info("job already ended and deleted", job_id=job_id)
         return None
     fields: dict[str, Any] = {"cause": error_name} if error_name else {}
     logger.info(

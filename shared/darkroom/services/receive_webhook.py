@@ -1,6 +1,6 @@
-"""Replicate's webhook: verify it, record the prediction's id and its end, and resume the workflow.
+"""Receives Replicate's webhooks: verifies them, records the prediction, resumes the workflow.
 
-Nothing that a webhook says becomes a result: StoreOutput reads the prediction from Replicate itself.
+A webhook never delivers a result: the state StoreOutput reads the prediction from Replicate.
 """
 
 from __future__ import annotations
@@ -26,21 +26,26 @@ from darkroom.storage import jobs
 
 @dataclass(frozen=True, slots=True)
 class _Payload:
-    """What a webhook says of a prediction. Replicate repeats in it the URL that it was given to call."""
+    """The fields of a webhook. `webhook_url` is the URL that Darkroom sent with the request."""
 
     prediction_id: str
     status: str
     webhook_url: str | None
 
     def is_for(self, reference: Reference) -> bool:
-        """Return whether the prediction was requested for this attempt. A prediction must not become another job's."""
+        """Return whether the prediction was requested for this attempt.
+
+        Without this check, the webhook of one job could record its prediction on another job.
+        """
         return self.webhook_url is None or str(reference) in unquote(self.webhook_url)
 
 
 def receive_webhook(reference_text: str | None, headers: Mapping[str, str], body: bytes) -> str:
-    """Record what a webhook says, and return what became of it: "started", "finished", "late" or "stray".
+    """Record the prediction that a webhook reports on, and resume the workflow if it has ended.
 
-    Raises WebhookRejected, WebhookSecretMissing, NotFound for a job that does not exist, and InvalidRequest for a body that is no prediction.
+    Returns "started" (not ended), "finished" (workflow resumed), "late" (no effect on the
+    workflow) or "stray" (an orphan prediction). Raises WebhookRejected, WebhookSecretMissing,
+    NotFound if the job does not exist, and InvalidRequest if the body is not a prediction.
     """
     webhook_signature.verify(
         settings().replicate_webhook_secret,

@@ -1,4 +1,8 @@
-"""Every minute: start the jobs that never started, end the jobs whose execution is gone, delete jobs whose retention is over."""
+"""Recovers jobs, once a minute.
+
+Starts jobs that never started, ends jobs whose execution stopped, deletes jobs whose retention is
+over, and releases leaked provider slots.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,16 @@ from darkroom.storage.job_rows import CheckQueue
 from darkroom.storage.jobs import DueCheck
 
 _CHECK_INTERVAL = timedelta(seconds=CHECK_INTERVAL_SECONDS)
-# The time that the calls for one job take in a bad case.
+# A run checks no further job when less time is left. The calls for one job can take this long.
+# tests/unit/test_dependent_numbers.py compares it with the Timeout of RecoverJobsFunction.
 _ONE_JOB_MILLISECONDS = 15_000
 
 
 def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
-    """Check every job that is due, while there is time. Two runs at once are safe, because each write is conditional."""
+    """Check the jobs that are due until the time is over. Then release leaked provider slots.
+
+    Two concurrent runs are safe, because each write has a condition.
+    """
 
     def is_late() -> bool:
         return remaining_milliseconds() < _ONE_JOB_MILLISECONDS
@@ -34,7 +42,7 @@ def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
     for queue in CheckQueue:
         for due in jobs.due_checks(queue, now=clock.now(), limit=settings().recoveries_per_run_max):
             if is_late():
-                logger.warning("no time left, the next run goes on", queue=queue)
+                logger.warning("no time left, the next run continues", queue=queue)
                 return
             with _isolate_errors("job not recovered", job_id=due.job_id, queue=queue):
                 check(queue, due, clock.now())
@@ -43,7 +51,10 @@ def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
 
 
 def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
-    """Do what is due about one job. The job is rescheduled first, so a job that fails does not delay the others."""
+    """Recover, purge or expire one job. The job is rescheduled first.
+
+    So a job whose check fails does not delay the others.
+    """
     if queue is CheckQueue.OPEN:
         _recover(due.account, due.job_id, now)
     elif due.is_deleted:
@@ -53,11 +64,11 @@ def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
 
 
 @contextmanager
-def _isolate_errors(message: str, **fields: Any) -> Iterator[None]:  # noqa: ANN401 (whatever a log may hold)
-    """Log and count an error, and continue with the next job. The failed job is checked again in a minute."""
+def _isolate_errors(message: str, **fields: Any) -> Iterator[None]:  # noqa: ANN401 (log fields)
+    """Isolate failures: log the exception and count it. The next run checks the job again."""
     try:
         yield
-    except Exception:  # noqa: BLE001 (an error of one job must not stop the others)
+    except Exception:  # noqa: BLE001 (one failing job must not stop the others)
         logger.exception(message, **fields)
         count(Metric.RECOVERIES_FAILED)
 
@@ -118,5 +129,5 @@ def _release_leaked_slots(is_late: Callable[[], bool]) -> None:
             if is_late():
                 return
             if provider_queue.release_if_leaked(slot):
-                logger.error("slot leaked and freed", provider=provider, holder=slot.holder)
+                logger.error("leaked slot released", provider=provider, holder=slot.holder)
                 count(Metric.SLOTS_LEAKED)

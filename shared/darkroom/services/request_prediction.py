@@ -1,7 +1,8 @@
 """Workflow state RequestPrediction: make sure that the job has one prediction at its provider.
 
-`domain/prediction_step.py` decides, and this module does. Each attempt is on the job before its request is sent, under a lease: an
-invocation that dies leaves behind what the next one needs to find the prediction.
+`domain/prediction_step.py` decides the next action, and this module executes it. Each attempt is
+recorded on the job, with a lease, before its request is sent. If the invocation crashes, the next
+invocation finds the prediction by this record.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue
 
+# The provider's clock may be this much behind.
 _CLOCK_SKEW = timedelta(minutes=1)
 _JITTER_FACTOR_MAX = 1.5
 
@@ -57,10 +59,11 @@ _JITTER_FACTOR_MAX = 1.5
 def request_prediction(
     account: AccountId, job_id: str, *, task_token: str, state_entry: str
 ) -> None:
-    """Store the task token, then bring the job as far as it can be brought now.
+    """Store the task token, then request or check the job's prediction.
 
-    Raises RetryLater to have the workflow wait, and GenerationFailed to have it end the job. Returns when the workflow was resumed, or
-    sleeps until a webhook or its time-out.
+    Returns if the workflow was resumed or must wait for a webhook or the state's timeout. Raises
+    RetryLater if the workflow must enter the state again later, and GenerationFailed if the job
+    must end.
     """
     now = clock.now()
     job = jobs.read(account, job_id)
@@ -69,20 +72,23 @@ def request_prediction(
         job, task_token, state_entry, next_check_at=running_check_at(job, now)
     )
     if current is None:
-        _leave(job, task_token)
+        _resume_if_ended(job, task_token)
         return
     with jobs.recording_failures(current):
         _Step(current, task_token, state_entry, now).run()
 
 
-def _leave(job: Job, task_token: str) -> None:
-    """Let a job that has ended go on to StoreOutput, which does nothing for it. A token older than the stored one is left to its time-out."""
+def _resume_if_ended(job: Job, task_token: str) -> None:
+    """Resume the execution of an ended job. If a newer token is stored, do nothing.
+
+    StoreOutput does nothing for an ended job. An old token times out.
+    """
     if jobs.read(job.account, job.job_id).status.is_final:
         step_functions.resume(task_token)
 
 
 class _Step:
-    """One invocation: it acts, observes, and decides again, until the workflow is resumed, waits, sleeps or fails."""
+    """One invocation. It executes actions until no further action follows or an error is raised."""
 
     def __init__(self, job: Job, task_token: str, state_entry: str, entered_at: datetime) -> None:
         self.job = job
@@ -92,22 +98,22 @@ class _Step:
 
     @cached_property
     def provider(self) -> Provider:
-        """The job's provider. A canceled job does not load it."""
+        """The job's provider, loaded at first use. A canceled job does not load it."""
         return load_provider(self.job.model_input.provider)
 
     @property
     def receives_webhooks(self) -> bool:
-        """Whether the provider reports the end of the prediction by itself."""
+        """Whether the provider reports the end of the prediction by a webhook."""
         return bool(settings().public_url) and self.provider.SUPPORTS_WEBHOOKS
 
     def run(self) -> None:
-        seen: Observation = Event.ENTERED
-        while (observed := self._act(seen)) is not None:
-            seen = observed
+        seen: Observation | None = Event.ENTERED
+        while seen is not None:
+            seen = self._act(seen)
 
-    def _act(self, seen: Observation) -> Observation | None:  # noqa: RET503 (every action returns or raises)
-        """Do the next action. None: there is no further one in this invocation."""
-        # Before the first observation nothing is known of the provider, and a canceled job never loads it.
+    def _act(self, seen: Observation) -> Observation | None:  # noqa: RET503 (each action returns or raises)
+        """Execute the next action. Return its observation, or None if no further action follows."""
+        # The first action does not depend on webhooks. A canceled job must not load its provider.
         receives_webhooks = seen is not Event.ENTERED and self.receives_webhooks
         action = next_action(
             self.job,
@@ -118,7 +124,7 @@ class _Step:
         )
         match action:
             case Wait(seconds, has_jitter):
-                factor = random.uniform(1, _JITTER_FACTOR_MAX) if has_jitter else 1  # noqa: S311 (jitter is no secret)
+                factor = random.uniform(1, _JITTER_FACTOR_MAX) if has_jitter else 1  # noqa: S311 (not secret)
                 _retry_after(seconds * factor, self.job)
             case Fail(code):
                 raise GenerationFailed(failure(code))
@@ -197,7 +203,10 @@ class _Step:
         return CreateResponse(self._record_prediction(attempt, created))
 
     def _record_attempt(self) -> Attempt | None:
-        """Begin the next attempt, or retry the one that has no prediction. None: another invocation holds the lease."""
+        """Begin the next attempt, or retry the current attempt if it has no prediction.
+
+        Returns the attempt, or None if another invocation holds the lease.
+        """
         now = clock.now()
         lease_until = now + timedelta(seconds=LEASE_SECONDS)
         if self.job.attempt and self.job.attempt.prediction_id is None:
@@ -207,7 +216,11 @@ class _Step:
         return jobs.begin_attempt(self.job, self.state_entry, lease_until=lease_until, now=now)
 
     def _give_up_request(self, attempt: Attempt) -> None:
-        """Record that this request created nothing. An earlier request of the attempt may have: then the next state entry looks for it."""
+        """Record that this request created no prediction.
+
+        If the attempt had an earlier request, that request may have created a prediction. Then
+        only the lease ends, and the next state entry looks for the prediction.
+        """
         now = clock.now()
         if attempt.requests_count == 1 or (self.job.attempt and self.job.attempt.abandoned):
             jobs.abandon_attempt(self.job, attempt, now=now)
@@ -215,14 +228,17 @@ class _Step:
             jobs.expire_lease(self.job, attempt, until=now, now=now)
 
     def _record_prediction(self, attempt: Attempt, prediction: Prediction) -> Prediction:
-        """Record the prediction's id, once. A job that has another prediction, or that has ended, makes this one an orphan."""
+        """Record the prediction's id once, and return the job's prediction.
+
+        If the job has another prediction or has ended, this prediction is canceled as an orphan.
+        """
         job = self.job
         if jobs.record_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
             return prediction
         try:
             known = jobs.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
         except NotFound:
-            # The job ended without this prediction, and was deleted.
+            # The job has ended without this prediction and is deleted.
             known = None
         if known == prediction.prediction_id:
             return prediction
@@ -248,11 +264,15 @@ class _Step:
 
 def _webhook_url(job: Job, attempt: Attempt) -> str:
     reference = Reference(job.account, job.job_id, attempt.nonce)
-    return f"{settings().public_url}/webhooks/{job.model_input.provider}?job={quote(str(reference), safe='')}"
+    query = f"job={quote(str(reference), safe='')}"
+    return f"{settings().public_url}/webhooks/{job.model_input.provider}?{query}"
 
 
 def _retry_after(seconds: float, job: Job) -> NoReturn:
-    """Raise RetryLater, at the latest for the deadline. Step Functions waits until a whole second, so a part of one is rounded up."""
+    """Raise RetryLater for a time in `seconds`, or for the deadline if the deadline is earlier.
+
+    Step Functions waits until a whole second, so one second is added.
+    """
     now = clock.now()
     latest = max(job.deadline_at, now + timedelta(seconds=RECHECK_SECONDS))
     raise RetryLater(min(now + timedelta(seconds=seconds), latest) + timedelta(seconds=1))

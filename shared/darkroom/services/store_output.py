@@ -1,4 +1,4 @@
-"""Workflow state StoreOutput: copy each output into the bucket, with a thumbnail beside it."""
+"""Workflow state StoreOutput: copy each output into the bucket and add a thumbnail."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ _NOT_YET_SECONDS = 2
 
 
 def store_output(account: AccountId, job_id: str) -> None:
-    """Read the prediction from the provider itself, store what it returned, and record each output on the job.
+    """Read the prediction from the provider, store its outputs, and record each one on the job.
 
-    Raises GenerationFailed when nothing can be delivered, OutputUnavailable when a retry may help, and RetryLater when RequestPrediction
-    has to look again. A job that has ended is left as it is.
+    Does nothing if the job has ended. Raises GenerationFailed if no output can be delivered,
+    OutputUnavailable if a retry may help, and RetryLater if RequestPrediction must check the
+    prediction again.
     """
     job = jobs.read(account, job_id)
     logger.append_keys(job_id=job_id)
@@ -67,7 +68,7 @@ def _finished_prediction(job: Job) -> Prediction:
     try:
         prediction = load_provider(job.model_input.provider).get(job.attempt.prediction_id)
     except (ProviderBusy, ProviderUnavailable) as error:
-        # RequestPrediction asks again, and knows when to give up.
+        # RequestPrediction requests the prediction's status again, and gives up after the deadline.
         raise RetryLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS)) from error
     match prediction.status:
         case PredictionStatus.RUNNING:
@@ -81,11 +82,15 @@ def _finished_prediction(job: Job) -> Prediction:
 
 
 def _store_all(job: Job, prediction: Prediction) -> None:
-    """Store every output that can be stored. One that cannot costs its own share of the credits and not the others'."""
+    """Store each output. An output that cannot be stored does not prevent the others.
+
+    The user pays only for stored outputs. Raises OutputUnavailable if a retry may store the rest,
+    and GenerationFailed if the job has no output and none can be stored.
+    """
     unavailable: OutputUnavailable | None = None
     rejected: GenerationFailed | None = None
     for number, url in enumerate(prediction.outputs[: job.model_input.outputs_count]):
-        # Of the job as it is by now: while this invocation was at one output, another may have stored the next.
+        # `job` is read again after each output: another invocation may have stored this one.
         if number in {output.number for output in job.outputs}:
             continue
         try:
@@ -124,7 +129,10 @@ def _store(job: Job, number: int, url: str) -> Output:
 
 
 def _open_output(job: Job, output: str) -> IO[bytes]:
-    """Open an output: fetch it, unless the provider has put it into the bucket itself, where only what lies with the job is its own."""
+    """Open an output: read it from the bucket if the provider stored it there, or download it.
+
+    Only a key below the job's own prefix is read from the bucket.
+    """
     return (
         bucket.open_object(output)
         if output.startswith(bucket.prefix_of(job.account, job.job_id))
@@ -136,14 +144,17 @@ def _store_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | None
     try:
         thumbnail = inspect.thumbnail(file)
         bucket.put(bucket.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
-    except Exception as error:  # noqa: BLE001 (a thumbnail that fails never fails a paid job)
+    except Exception as error:  # noqa: BLE001 (a missing thumbnail must not fail a job)
         logger.warning("no thumbnail", number=number, cause=str(error))
         return None
     return thumbnail
 
 
 def _record_output(job: Job, output: Output) -> Job:
-    """Record an output, once, and give the job as it is then; another invocation may be storing the same job."""
+    """Record an output once, and return the updated job.
+
+    Another invocation may store outputs of the same job, so a refused write is tried again.
+    """
     while not jobs.record_output(job, output):
         job = jobs.read(job.account, job.job_id)
         if job.status.is_final or output.number in {known.number for known in job.outputs}:

@@ -1,4 +1,4 @@
-"""Submits a job: which template, which parameters, what it costs; then holds the credits and starts the workflow."""
+"""Submits a job: checks the request, holds the credits and starts the workflow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from darkroom.storage.idempotency import IdempotencyKey
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job that was accepted, now or by an earlier request with the same Idempotency-Key."""
+    """An accepted job. `is_repeat`: an earlier request with the same Idempotency-Key created it."""
 
     job: Job
     is_repeat: bool
@@ -36,14 +36,16 @@ class Accepted:
 def submit(
     account: AccountId, request: JobRequest, *, key: IdempotencyKey | None, now: datetime
 ) -> Accepted:
-    """Hold the credits and accept the job. From then on it is durable, whether or not its start succeeds.
+    """Hold the credits, record the job, and start its workflow.
 
-    Raises InvalidRequest, Paused, IdempotencyKeyReused, InsufficientCredits, TooManyJobs or RateLimited; then nothing was written.
+    The job is durable after the hold. If the start fails, recovery starts the job. Raises
+    InvalidRequest, Paused, IdempotencyKeyReused, InsufficientCredits, TooManyJobs or RateLimited.
+    Then nothing is written.
     """
-    # The flag is read before the key: a request that was accepted before the pause is then always found.
+    # The flag is read before the key, so a request that was accepted before the pause is found.
     is_paused = feature_flags.is_paused()
-    if key and (before := idempotency.find_accepted(account, key, now=now)):
-        accepted = Accepted(before, is_repeat=True)
+    if key and (existing := idempotency.find_accepted(account, key, now=now)):
+        accepted = Accepted(existing, is_repeat=True)
     elif is_paused:
         raise Paused
     else:
@@ -62,21 +64,21 @@ def submit(
 
 
 def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
-    """Make the job that a request asks for, with a new id, not written anywhere yet. Raises InvalidRequest naming what is wrong."""
+    """Build a new job from a request, without writing it. Raises InvalidRequest."""
     if request.callback_url is not None and not is_safe_url(
         request.callback_url, settings().private_hosts
     ):
         raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
-    code, given = _template_and_parameters(request.kind, account)
+    code, requested = _template_and_parameters(request.kind, account)
     try:
         template = available_template(code)
     except NotFound:
         known = ", ".join(template.code for template in available_templates())
         field = "rerun_of" if request.rerun_of else "template"
         raise InvalidRequest(
-            [FieldError(field, f"There is no template {code}. There are: {known}.")]
+            [FieldError(field, f"There is no template {code}. Available templates: {known}.")]
         ) from None
-    parameters, uploads_named = _check(template, given, account, now=now)
+    parameters, upload_keys = _check(template, requested, account, now=now)
     return new_job(
         template,
         parameters,
@@ -84,26 +86,29 @@ def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
         job_id=str(uuid7()),
         prices=settings().prices,
         now=now,
-        uploads=uploads_named,
+        uploads=upload_keys,
         callback_url=request.callback_url,
         metadata=request.metadata or {},
     )
 
 
 def price(
-    template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime
+    template: Template, requested: Mapping[str, Any], account: AccountId, *, now: datetime
 ) -> int:
-    """Tell what a job of these parameters would cost, in credits. Raises InvalidRequest where the job would be refused."""
-    parameters, _ = _check(template, given, account, now=now)
+    """Return the price of a job in credits. Raises InvalidRequest if the job would be refused."""
+    parameters, _ = _check(template, requested, account, now=now)
     return template.cost(parameters, settings().prices)
 
 
 def _check(
-    template: Template, given: Mapping[str, Any], account: AccountId, *, now: datetime
+    template: Template, requested: Mapping[str, Any], account: AccountId, *, now: datetime
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Check the parameters, and give with them the key of each upload that they name."""
+    """Check the parameters. Return them with the object key of each upload by the upload's id.
+
+    Raises InvalidRequest.
+    """
     parameters = check_parameters(
-        template, given, prompt_characters_max=settings().prompt_characters_max
+        template, requested, prompt_characters_max=settings().prompt_characters_max
     )
     keys: dict[str, str] = {}
     missing: list[FieldError] = []
@@ -116,7 +121,8 @@ def _check(
             missing.append(
                 FieldError(
                     field,
-                    "There is no such upload of yours, or it is not complete, or too old. Upload the image again.",
+                    "This upload does not exist, is not complete, or is too old. "
+                    "Upload the image again.",
                 )
             )
     if missing:
@@ -127,7 +133,10 @@ def _check(
 def _template_and_parameters(
     request: NewJob | Rerun, account: AccountId
 ) -> tuple[str, Mapping[str, Any]]:
-    """Return the template's code and the parameters: those of the request, or those of the job that is to run again."""
+    """Return the template's code and the parameters of the request or of the job to rerun.
+
+    Raises InvalidRequest if the job to rerun does not exist or has not ended.
+    """
     if isinstance(request, NewJob):
         return request.template, request.parameters
     try:
