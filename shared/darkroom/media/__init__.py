@@ -1,1 +1,1 @@
-"""S3, and what is done with images and videos."""
+"""The media bucket in S3, and the processing of images and videos."""

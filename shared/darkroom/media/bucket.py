@@ -1,4 +1,4 @@
-"""The private bucket: what is in it is ours, and nobody reads it without a signed link."""
+"""The private media bucket. Users and providers read its objects by signed links only."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from darkroom.domain.jobs import Job, ModelInput
 from darkroom.settings import settings
 
 MEDIA_PREFIX = "media/"
-# Of the 2 KB that all metadata of an object may have together, names included.
+# S3 allows 2 KB for all metadata of an object, names included.
 _PROMPT_BYTES_MAX = 1_800
 _MEMORY_BYTES_MAX = 8 << 20
 
 
 class MediaNotDeleted(RuntimeError):
-    """The bucket did not delete everything; the message is its code."""
+    """The bucket did not delete every object. The message is the error code of S3."""
 
 
 def prefix_of(account: AccountId, job_id: str) -> str:
-    """Name the prefix under which everything of a job lies."""
+    """Return the prefix of all objects of a job."""
     return f"{MEDIA_PREFIX}{account}/{job_id}/"
 
 
 def output_key(job: Job, number: int, extension: str) -> str:
-    """Name the object of an output."""
+    """Return the key of an output."""
     return f"{prefix_of(job.account, job.job_id)}{number}.{extension}"
 
 
 def thumbnail_key(job: Job, number: int) -> str:
-    """Name the object of an output's thumbnail."""
+    """Return the key of an output's thumbnail."""
     return output_key(job, number, "thumbnail.jpg")
 
 
 def put(
     key: str, body: IO[bytes] | bytes, content_type: str, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Store an object; storing it again is storing it once. Metadata must be ASCII, of at most 2 KB in all."""
+    """Store an object. The call is idempotent. Metadata must be ASCII, at most 2 KB in total."""
     client("s3", bulky=True).put_object(
         Bucket=settings().media_bucket,
         Key=key,
@@ -57,35 +57,40 @@ def put(
 
 
 def metadata_of(job: Job) -> dict[str, str]:
-    """Say on an object where it comes from: the job, the template, and the prompt, for as long as it fits.
+    """Return the metadata of a job's outputs: the job's id, the template, and the prompt.
 
-    S3's metadata are headers, which carry ASCII alone (docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html), so the prompt
-    stands there as URLs have it: UTF-8, percent-encoded, and cut at the end of a character.
+    S3 metadata are headers and must be ASCII
+    (docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html). So the prompt is UTF-8,
+    percent-encoded. A long prompt is cut after a whole character.
     """
-    known = {"job-id": job.job_id, "template": f"{job.template.code}@{job.template.version}"}
+    metadata = {"job-id": job.job_id, "template": f"{job.template.code}@{job.template.version}"}
     prompt = job.parameters.get("prompt")
-    return known | ({"prompt": _percent_encode(prompt)} if isinstance(prompt, str) else {})
+    if isinstance(prompt, str):
+        metadata["prompt"] = _percent_encode(prompt)
+    return metadata
 
 
 def _percent_encode(text: str) -> str:
-    parts, left = list[str](), _PROMPT_BYTES_MAX
+    encoded = ""
     for character in text:
         part = quote(character, safe="")
-        left -= len(part)
-        if left < 0:
+        if len(encoded) + len(part) > _PROMPT_BYTES_MAX:
             break
-        parts.append(part)
-    return "".join(parts)
+        encoded += part
+    return encoded
 
 
 def keys_under(prefix: str) -> list[str]:
-    """Name the objects under a prefix, which are few."""
+    """Return the keys under a prefix, at most 1,000."""
     found = client("s3").list_objects_v2(Bucket=settings().media_bucket, Prefix=prefix)
     return [item["Key"] for item in found.get("Contents", [])]
 
 
 def delete_all(account: AccountId, job_id: str) -> None:
-    """Delete everything of a job, also what no record knows of. Raises MediaNotDeleted when the bucket refuses; it may be repeated."""
+    """Delete all objects of a job, including objects that no record names. The call is idempotent.
+
+    Raises MediaNotDeleted if the bucket refuses to delete an object.
+    """
     s3 = client("s3")
     for page in s3.get_paginator("list_objects_v2").paginate(
         Bucket=settings().media_bucket, Prefix=prefix_of(account, job_id)
@@ -99,9 +104,10 @@ def delete_all(account: AccountId, job_id: str) -> None:
 
 
 def open_object(key: str) -> IO[bytes]:
-    """Read an object that a provider has put into the bucket, and give it rewound to its start. The caller closes it.
+    """Copy an object that a provider stored in the bucket to a temporary file.
 
-    Raises GenerationFailed when it is not there any more, or has more bytes than an output may.
+    Returns the file at its start. The caller closes it. Raises GenerationFailed if the object does
+    not exist or is larger than `output_bytes_max`.
     """
     s3 = client("s3", bulky=True)
     try:
@@ -117,9 +123,10 @@ def open_object(key: str) -> IO[bytes]:
 
 
 def link_inputs(model_input: ModelInput, *, inline_bytes_max: int = 0) -> ModelInput:
-    """Put a signed link in the place of each image of ours, for the provider to fetch; it is signed only when the provider is asked.
+    """Replace each stored input image by a signed link, which the provider fetches.
 
-    Images of at most `inline_bytes_max` go into the request itself, where the provider cannot reach the bucket or would rather not.
+    An image of at most `inline_bytes_max` bytes becomes a data URL in the request, for providers
+    that cannot read signed links. Call this immediately before the request, because links expire.
     """
     return replace(
         model_input,
@@ -134,7 +141,7 @@ def link_inputs(model_input: ModelInput, *, inline_bytes_max: int = 0) -> ModelI
 
 
 def link(key: str, *, seconds: int) -> str:
-    """Sign a link to an object that is good for this long, and no longer than the credentials it was signed with."""
+    """Sign a link to an object. The link also expires when the credentials of its signer expire."""
     url: str = client("s3").generate_presigned_url(
         "get_object", Params={"Bucket": settings().media_bucket, "Key": key}, ExpiresIn=seconds
     )
@@ -152,7 +159,7 @@ def _link_input(image: object, inline_bytes_max: int) -> object:
 
 
 def _inline(key: str, bytes_max: int) -> str | None:
-    """Give an image of ours as a data URL (RFC 2397); None when it is too large for one, or none is wanted."""
+    """Return a stored image as a data URL (RFC 2397), or None if it is larger than `bytes_max`."""
     if not bytes_max:
         return None
     found = client("s3").get_object(Bucket=settings().media_bucket, Key=key)

@@ -1,4 +1,4 @@
-"""Fetching an output from its provider: from the named hosts only, within a limit of bytes, into a file that goes away."""
+"""Downloads outputs from providers: from the delivery hosts only, to a temporary file."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ _GONE = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 
 def fetch_output(url: str) -> IO[bytes]:
-    """Fetch an output whole, and give it rewound to its start. The caller closes it.
+    """Download a whole output. Return the file at its start. The caller closes it.
 
-    Raises OutputUnavailable when another try may help, and GenerationFailed when none will: a dead link, a host that is not the
-    provider's, or more bytes than may be. The provider's token is not sent: the delivery hosts serve without it
-    (replicate.com/docs/topics/predictions/output-files).
+    The request has no provider token: the delivery hosts do not require one
+    (replicate.com/docs/topics/predictions/output-files). Raises OutputUnavailable if a retry may
+    help. Raises GenerationFailed if the link is dead, if the host is not a delivery host, or if the
+    output is larger than `output_bytes_max`.
     """
     if not is_delivery_url(url, settings().delivery_hosts, settings().private_hosts):
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
@@ -62,7 +63,7 @@ def _read_body(response: requests.Response) -> IO[bytes]:
             file.write(chunk)
             _check(file.tell(), give_up_at)
         file.seek(0)
-        # Whole: from here on the caller closes it.
+        # The download is complete. From now on the caller closes the file.
         stack.pop_all()
         return file
 
@@ -70,7 +71,7 @@ def _read_body(response: requests.Response) -> IO[bytes]:
 def _check(bytes_count: int, give_up_at: float) -> None:
     if bytes_count > settings().output_bytes_max:
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
-    # A read's own time-out begins anew with each byte that drips in.
+    # The socket's timeout restarts with each received byte, so it does not bound the download.
     if time.monotonic() > give_up_at:
         raise OutputUnavailable("slow")
 

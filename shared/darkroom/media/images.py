@@ -1,4 +1,4 @@
-"""Images: what a file really is, and the small one beside it."""
+"""Images: detects the type and size of a file, and makes thumbnails."""
 
 from __future__ import annotations
 
@@ -23,25 +23,30 @@ _FORMATS = {
 
 
 def probe(file: IO[bytes]) -> OutputFile:
-    """Tell what image this is, from its header. Raises GenerationFailed when it is none."""
+    """Read type and size of an image from its header. Raises GenerationFailed for other files."""
     try:
         with Image.open(file, formats=list(_FORMATS)) as image:
             content_type, extension = _FORMATS[image.format or ""]
             return OutputFile(content_type, extension, *image.size)
     except Exception as error:
-        # Pillow's decoders raise nearly anything for a file that was made to break them.
+        # Pillow's decoders can raise almost any exception for a malicious file.
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
     finally:
         file.seek(0)
 
 
 def thumbnail(file: IO[bytes], *, pixels_max: int) -> Thumbnail:
-    """Make a 200 × 200 JPEG of quality 80 that the image covers. Raises nearly anything for what cannot be decoded within the budget."""
+    """Make a JPEG thumbnail of 200 × 200 pixels, quality 80. The image covers it and is cropped.
+
+    Raises ValueError if the image has more than `pixels_max` pixels. Pillow can raise almost any
+    exception for an image that cannot be decoded.
+    """
     try:
         with Image.open(file, formats=list(_FORMATS)) as image:
             if image.width * image.height > pixels_max:
                 raise ValueError(f"{image.width} × {image.height} pixels")
-            # Decoding a JPEG at about twice the size is several times faster; for other formats this does nothing.
+            # A JPEG that is decoded at about twice the target size takes a fraction of the time.
+            # For other formats `draft` does nothing.
             image.draft("RGB", (2 * THUMBNAIL_SIZE[0], 2 * THUMBNAIL_SIZE[1]))
             return thumbnail_of(ImageOps.exif_transpose(image))
     finally:
@@ -49,7 +54,7 @@ def thumbnail(file: IO[bytes], *, pixels_max: int) -> Thumbnail:
 
 
 def thumbnail_of(image: Image.Image) -> Thumbnail:
-    """Make the same of an image that is decoded and upright."""
+    """Make the same thumbnail from a decoded, upright image."""
     small = ImageOps.fit(_on_white(image), THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
     return Thumbnail(_encode(small, "JPEG", _THUMBNAIL_QUALITY), _placeholder(small))
 

@@ -1,4 +1,4 @@
-"""Making an image of a user's fit to be a model's input: upright, small enough, and with nothing in it but the image."""
+"""Converts a user's image to a model input: upright, scaled down, without metadata."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ _JPEG_QUALITY = 85
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _LOSSLESS = ("PNG", "GIF")
 _OPAQUE = 255
-_TWO = 2
+_MASK_COLORS_MAX = 2
 
 
 class UnusableImage(Exception):
-    """The file is no image that can be an input; the message says why, for its owner to read."""
+    """The file cannot be an input image. The message is for the user."""
 
 
 def fit(body: bytes) -> tuple[FittedImage, bytes]:
-    """Turn an image upright, fit it into the largest input without enlarging it, and write it anew without any metadata.
+    """Rotate an image upright, scale it down to the maximum input size, and remove its metadata.
 
-    What the file is, is told by its own bytes. The first frame of several is taken. An image with transparent pixels stays a lossless
-    PNG, and so does a lossless one of greys alone, as a mask is; everything else becomes a JPEG of quality 85. Raises UnusableImage.
+    The bytes of the file determine its format. Of several frames, the first is used. Images with
+    transparent pixels and lossless gray images (such as masks) become PNG. All other images become
+    JPEG of quality 85. Raises UnusableImage.
     """
     try:
         with Image.open(BytesIO(body), formats=_FORMATS) as image:
@@ -33,37 +34,39 @@ def fit(body: bytes) -> tuple[FittedImage, bytes]:
     except UnusableImage:
         raise
     except Exception as error:
-        # Pillow's decoders raise nearly anything for a file that was made to break them.
-        raise UnusableImage("The file is no whole JPEG, PNG, WebP or GIF.") from error
+        # Pillow's decoders can raise almost any exception for a malicious file.
+        raise UnusableImage("The file is not a complete JPEG, PNG, WebP or GIF image.") from error
 
 
 def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > settings().image_pixels_max:
+    pixels_max = settings().image_pixels_max
+    if image.width * image.height > pixels_max:
         raise UnusableImage(
-            f"The image has {image.width} × {image.height} pixels; at most {settings().image_pixels_max} are taken."
+            f"The image has {image.width} × {image.height} pixels. The maximum is {pixels_max}."
         )
 
 
 def _fit_image(image: Image.Image) -> Image.Image:
     side = settings().input_side_pixels_max
     is_lossless = image.format in _LOSSLESS
-    # Decoding a JPEG at about twice the size is several times faster; for other formats this does nothing.
+    # A JPEG that is decoded at about twice the target size takes a fraction of the time.
+    # For other formats `draft` does nothing.
     image.draft(None, (2 * side, 2 * side))
     upright = _in_srgb(ImageOps.exif_transpose(image))
-    if is_lossless and upright.mode == "RGB" and _is_grey(upright):
+    if is_lossless and upright.mode == "RGB" and _is_gray(upright):
         upright = upright.convert("L")
     if upright.mode == "L" and not is_lossless:
         upright = upright.convert("RGB")
-    # A mask of two values has no others between them.
-    has_two_values = upright.mode == "L" and upright.getcolors(_TWO) is not None
+    # A mask of two values must not get values between them.
+    is_mask = upright.mode == "L" and upright.getcolors(_MASK_COLORS_MAX) is not None
     upright.thumbnail(
-        (side, side), Image.Resampling.NEAREST if has_two_values else Image.Resampling.LANCZOS
+        (side, side), Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS
     )
     return upright
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """Give the first frame as L, RGB or RGBA, in the colours that a reader without its profile sees."""
+    """Return the first frame in mode L, RGB or RGBA, with its colors converted to sRGB."""
     profile = image.info.get("icc_profile")
     if image.has_transparency_data:
         with_alpha = image.convert("RGBA")
@@ -72,7 +75,7 @@ def _in_srgb(image: Image.Image) -> Image.Image:
         if alpha.getextrema()[0] != _OPAQUE:
             plain.putalpha(alpha)
     elif image.mode.startswith("I"):
-        # 16 bits a pixel, of which the upper 8 are kept.
+        # The pixels have 16 bits. The upper 8 bits remain.
         plain = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     elif image.mode in ("1", "L"):
         plain = image.convert("L")
@@ -88,14 +91,14 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
                 image, BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
             )
         except (ImageCms.PyCMSError, OSError, ValueError):
-            # A profile that is broken or of other channels says nothing of this image's colours.
+            # The profile is broken or describes other channels, so it is ignored.
             converted = None
         if converted is not None:
             return converted
     return image.convert("RGB")
 
 
-def _is_grey(image: Image.Image) -> bool:
+def _is_gray(image: Image.Image) -> bool:
     red, green, blue = image.split()
     return not (
         ImageChops.difference(red, green).getbbox() or ImageChops.difference(green, blue).getbbox()
@@ -103,7 +106,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _encode(image: Image.Image) -> tuple[FittedImage, bytes]:
-    # Pillow would write what stands here into the file again.
+    # Pillow would write this metadata to the new file.
     image.info = {}
     file = BytesIO()
     if image.mode == "RGB":

@@ -1,4 +1,4 @@
-"""An output's file: an image or a video, whichever its own bytes say it is."""
+"""Inspects the file of an output. The bytes of the file determine its type: image or video."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _HEAD_BYTES = 12
 
 
 class NoThumbnail(Exception):
-    """There is no thumbnail of this output. That fails no job."""
+    """No thumbnail can be made of this output. The job does not fail."""
 
 
 def probe(file: IO[bytes]) -> OutputFile:
-    """Tell what it is. Raises GenerationFailed when it is neither an image nor a video that can be delivered."""
+    """Return type and size of an output. Raises GenerationFailed if it cannot be delivered."""
     if videos := _videos(file):
         found: OutputFile = videos.probe(file, pixels_max=settings().image_pixels_max)
         return found
@@ -28,9 +28,9 @@ def probe(file: IO[bytes]) -> OutputFile:
 
 
 def thumbnail(file: IO[bytes]) -> Thumbnail:
-    """Make a 200 × 200 JPEG of quality 80 that the image, or a frame of the video, covers.
+    """Make a JPEG thumbnail of 200 × 200 pixels, quality 80, from the image or a video frame.
 
-    Raises NoThumbnail for what cannot be decoded within the budget of pixels.
+    Raises NoThumbnail if the file cannot be decoded or has more than `image_pixels_max` pixels.
     """
     pixels_max = settings().image_pixels_max
     try:
@@ -45,7 +45,7 @@ def thumbnail(file: IO[bytes]) -> Thumbnail:
 
 
 def _videos(file: IO[bytes]) -> ModuleType | None:
-    """Load what reads videos, for a video alone: a job of images does not wait for FFmpeg."""
+    """Return the module for videos, or None for other files. Image jobs do not load FFmpeg."""
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     is_video = any(head[span] == mark for span, mark in (_MP4_MARK, _WEBM_MARK))

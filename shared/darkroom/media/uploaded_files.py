@@ -1,4 +1,4 @@
-"""The files of an upload in the bucket: what the user sends, and the input that is made of it."""
+"""The objects of an upload: the original file, and the input image that is made from it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from darkroom.settings import settings
 
 
 def sign_form(upload: Upload, content_type: str) -> dict[str, Any]:
-    """Sign the form (`url` and `fields`) by which a browser sends the file straight to the bucket.
+    """Sign the form (`url` and `fields`) by which a browser sends the file directly to the bucket.
 
-    The form takes exactly this key and type, and 1 to `bytes_max` bytes
+    The form accepts only this key and content type, and 1 to `bytes_max` bytes
     (docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html).
     """
     form: dict[str, Any] = client("s3").generate_presigned_post(
@@ -29,7 +29,10 @@ def sign_form(upload: Upload, content_type: str) -> dict[str, Any]:
 
 
 def read_original(upload: Upload) -> bytes | None:
-    """Read what the user sent; None: nothing has arrived. Raises InvalidRequest when it has more bytes than were announced."""
+    """Return the bytes of the original file, or None if no file has arrived.
+
+    Raises InvalidRequest if the file has more bytes than the upload announced.
+    """
     try:
         found = client("s3", bulky=True).get_object(
             Bucket=settings().media_bucket, Key=upload.original_key
@@ -51,7 +54,7 @@ def read_original(upload: Upload) -> bytes | None:
 
 
 def put_input(upload: Upload, image: FittedImage, body: bytes) -> None:
-    """Store the input that was made of an upload. Storing it again is storing it once."""
+    """Store the input image of an upload. The call is idempotent."""
     client("s3", bulky=True).put_object(
         Bucket=settings().media_bucket,
         Key=upload.key(image),
@@ -61,5 +64,5 @@ def put_input(upload: Upload, image: FittedImage, body: bytes) -> None:
 
 
 def delete_original(upload: Upload) -> None:
-    """Delete what the user sent. Its metadata may tell where and with what the image was taken."""
+    """Delete the original file. Its metadata can contain the place and the camera of the image."""
     client("s3").delete_object(Bucket=settings().media_bucket, Key=upload.original_key)

@@ -1,4 +1,4 @@
-"""Videos: what a file really is, and an image of it."""
+"""Videos: detects the type, size and length of a file, and extracts a poster frame."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.outputs import OutputFile
 
-# By their first bytes: the container's name to FFmpeg, the media type, the extension. No other demuxer ever sees a file: some open what
-# a file names, be it on this machine or elsewhere.
+# FFmpeg's format name, the media type, and the file extension. FFmpeg must not detect the format:
+# some of its demuxers open other files or URLs that a file names.
 _MP4 = ("mp4", "video/mp4", "mp4")
 _WEBM = ("webm", "video/webm", "webm")
 WEBM_MARK = b"\x1a\x45\xdf\xa3"
@@ -27,7 +27,11 @@ _BLACK_LEVEL_MAX = 20
 
 
 def probe(file: IO[bytes], *, pixels_max: int) -> OutputFile:
-    """Tell what video this is: its size as it is shown, and its length in seconds. Raises GenerationFailed when it is none."""
+    """Return the type, the size after rotation, and the length in seconds of a video.
+
+    Decodes the first frame. Raises GenerationFailed if the file is not a video that can be decoded,
+    or if a frame has more than `pixels_max` pixels.
+    """
     name, content_type, extension = _container(file)
     try:
         with av.open(file, "r", format=name) as container:
@@ -38,14 +42,18 @@ def probe(file: IO[bytes], *, pixels_max: int) -> OutputFile:
             )
             return OutputFile(content_type, extension, width, height, _seconds(container, stream))
     except Exception as error:
-        # FFmpeg raises nearly anything for a file that was made to break it.
+        # FFmpeg can raise almost any exception for a malicious file.
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
     finally:
         file.seek(0)
 
 
 def poster(file: IO[bytes], *, pixels_max: int) -> Image.Image:
-    """Take a frame from near the beginning that is not black, if there is one soon. Raises whatever FFmpeg does when there is none at all."""
+    """Return a frame from about a tenth of the video's length that is not black.
+
+    If the 24 frames from there are all dark, the first one is returned. Raises ValueError if there
+    is no frame, and FFmpeg's exceptions if the video cannot be decoded.
+    """
     name, _, _ = _container(file)
     try:
         with av.open(file, "r", format=name) as container:
@@ -58,23 +66,23 @@ def poster(file: IO[bytes], *, pixels_max: int) -> Image.Image:
 
 
 def _first_bright_frame(frames: Iterator[Any]) -> Image.Image:
-    darkest: Image.Image | None = None
+    first: Image.Image | None = None
     for frame in frames:
         image: Image.Image = frame.to_image()
-        turned = image.rotate(frame.rotation, expand=True) if frame.rotation else image
-        if ImageStat.Stat(turned.convert("L").reduce(4)).mean[0] > _BLACK_LEVEL_MAX:
-            return turned
-        darkest = darkest or turned
-    if darkest is None:
+        upright = image.rotate(frame.rotation, expand=True) if frame.rotation else image
+        if ImageStat.Stat(upright.convert("L").reduce(4)).mean[0] > _BLACK_LEVEL_MAX:
+            return upright
+        first = first or upright
+    if first is None:
         raise ValueError("no frame")
-    return darkest
+    return first
 
 
 def _stream(container: InputContainer, pixels_max: int) -> VideoStream:
     stream = container.streams.video[0]
     if not 0 < stream.width * stream.height <= pixels_max:
         raise ValueError(f"{stream.width} × {stream.height} pixels")
-    # One thread: the others would hold frames of their own.
+    # More threads would hold more frames in memory.
     stream.codec_context.thread_count = 1
     return stream
 
