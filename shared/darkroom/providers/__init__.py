@@ -1,4 +1,4 @@
-"""The providers of models: the same few verbs each, one file each. The catalog names the file."""
+"""The providers. Each is one module with the same functions. The catalog names the module."""
 
 from __future__ import annotations
 
@@ -9,38 +9,44 @@ from darkroom.domain.predictions import Prediction, PredictionRequest
 
 
 class Provider(Protocol):
-    """What a provider's module can do.
+    """The interface of a provider's module.
 
-    SUPPORTS_WEBHOOKS says whether it calls the webhook's URL; who does not is asked how it is doing. Images of ours of at most
-    INLINE_INPUT_BYTES_MAX go into the request, as data URLs; others are signed links.
+    SUPPORTS_WEBHOOKS: whether the provider calls the webhook URL. Darkroom polls other providers.
+    INLINE_INPUT_BYTES_MAX: input images of at most this many bytes are sent as data URLs. Larger
+    images are sent as signed links.
 
-    Every verb may raise ProviderBusy (nothing was done, come back later) and ProviderUnavailable (what was done is unknown). Only `create`
-    raises GenerationFailed (it will never be done): what exists already is not undone by a refusal.
+    Each function may raise ProviderBusy (nothing was done, retry later) and ProviderUnavailable
+    (the effect of the request is unknown). Only `create` may raise GenerationFailed (no retry
+    helps), because a refused request does not change an existing prediction.
     """
 
     SUPPORTS_WEBHOOKS: bool
     INLINE_INPUT_BYTES_MAX: int
 
     def create(self, request: PredictionRequest) -> Prediction:
-        """Create a prediction, which ends by itself in time where the provider knows of deadlines. Never creates two."""
+        """Create one prediction, and never a second one.
+
+        If the provider supports deadlines, the prediction ends at the deadline of the request.
+        """
         ...
 
     def get(self, prediction_id: str) -> Prediction:
-        """Ask how a prediction is doing."""
+        """Read the state of a prediction."""
         ...
 
     def cancel(self, prediction_id: str) -> None:
-        """Stop a prediction. Stopping one that is over does nothing."""
+        """Cancel a prediction. Does nothing if the prediction has ended."""
         ...
 
     def find(self, request: PredictionRequest) -> Prediction | None:
-        """Look for a prediction that an earlier `create` of this request may have created; None when there is none.
+        """Find the prediction that an earlier `create` of this request made. None if none exists.
 
-        Raises LookupUnsupported where nothing marks a prediction as made for the request: then no second one is created.
+        Raises LookupUnsupported if the provider cannot tell which request made a prediction. Then
+        Darkroom sends no second request.
         """
         ...
 
 
 def load_provider(name: str) -> Provider:
-    """Load a provider's module. Only who works with a provider pays for its import."""
+    """Import a provider's module at its first use, because the provider SDKs import slowly."""
     return cast("Provider", import_module(f"{__name__}.{name}"))

@@ -1,4 +1,7 @@
-"""Replicate, through its own SDK. Facts are from its HTTP reference (replicate.com/docs/reference/http) and the topics named below."""
+"""Provider Replicate, called through its SDK.
+
+The facts are from its HTTP reference (replicate.com/docs/reference/http) and the pages named below.
+"""
 
 from __future__ import annotations
 
@@ -36,24 +39,29 @@ from darkroom.settings import settings
 SUPPORTS_WEBHOOKS = True
 INLINE_INPUT_BYTES_MAX = 0
 
-# Shorter than the time-out of any function that asks, so that a step hears of it and can write it down.
+# Seconds, shorter than the Timeout of each calling function, which must still record the error.
+# tests/unit/test_dependent_numbers.py compares the two.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _CANCEL_AFTER_SECONDS_MIN = 5
 _RETRY_AFTER_SECONDS_DEFAULT = 10.0
 _RETRY_AFTER_SECONDS_MAX = 120.0
 _UNREACHABLE_SECONDS = 5.0
 _UNHANDLED_SECONDS = 10.0
-_LOOKED_THROUGH_MAX = 500
+_FIND_MAX = 500
 _RESETS_IN = re.compile(r"~?(\d+)s")
 _REFUSED = re.compile(r"\(E005\)|flagged as sensitive|NSFW", re.IGNORECASE)
-# Interrupted or not started by no fault of the input. The E#### are Replicate's (replicate.com/docs/reference/error-codes), except for E9828 and E004,
-# which like PA are in no list of its and have been reported by its users.
+# The prediction was interrupted or did not start, and its input is not the cause. Codes E#### are
+# from replicate.com/docs/reference/error-codes. PA, E9828 and E004 are reported by users only.
 _INTERRUPTED = re.compile(r"\((code: PA|E1000|E6716|E8367|E8765|E9828|E004)\)")
 _OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN}
 
 
 def create(request: PredictionRequest) -> Prediction:
-    """Create a prediction; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one."""
+    """Create a prediction.
+
+    The SDK's retries are off: Replicate has no idempotency key, so a retry could create a second
+    paid prediction.
+    """
     webhook: dict[str, Any] = (
         {"webhook": request.webhook_url, "webhook_events_filter": ["start", "completed"]}
         if request.webhook_url
@@ -75,7 +83,10 @@ def create(request: PredictionRequest) -> Prediction:
 
 
 def get(prediction_id: str) -> Prediction:
-    """Ask how a prediction is doing. A 404 right after a create means 'not yet', so it is no answer."""
+    """Read the state of a prediction.
+
+    A 404 immediately after a create means "not yet", so 404 raises ProviderUnavailable.
+    """
     with _as_unavailable():
         return _to_prediction(
             _call(lambda client: client.predictions.get(prediction_id=prediction_id))
@@ -83,13 +94,16 @@ def get(prediction_id: str) -> Prediction:
 
 
 def cancel(prediction_id: str) -> None:
-    """Stop a prediction."""
+    """Cancel a prediction."""
     with _as_unavailable():
         _call(lambda client: client.predictions.cancel(prediction_id=prediction_id))
 
 
 def find(request: PredictionRequest) -> Prediction | None:
-    """Look through the latest predictions for the one with this webhook, which the list echoes. Inputs alone prove nothing."""
+    """Find the prediction with this webhook URL among the latest 500 predictions.
+
+    Inputs are not compared, because two jobs can have the same input.
+    """
     if request.webhook_url is None:
         raise LookupUnsupported
     with _as_unavailable():
@@ -97,7 +111,7 @@ def find(request: PredictionRequest) -> Prediction | None:
             lambda client: list(
                 islice(
                     client.predictions.list(created_after=request.created_after),
-                    _LOOKED_THROUGH_MAX,
+                    _FIND_MAX,
                 )
             )
         )
@@ -162,19 +176,22 @@ def _reached_deadline(prediction: ReplicatePrediction) -> bool:
 
 
 def _call[Result](call: Callable[[replicate.Client], Result]) -> Result:
-    """Call Replicate, and sort what went wrong on the way. Whatever it answered and was not about patience comes through as it is."""
+    """Call Replicate. Raises ProviderBusy, ProviderUnavailable, or the SDK's APIStatusError.
+
+    APIStatusError is any error response except 429.
+    """
     try:
         try:
             return call(_client())
         except replicate.AuthenticationError:
-            # The token may have been rotated since it was fetched; a 401 has done nothing, so it may be asked again.
+            # The token may have been rotated. A request with status 401 had no effect.
             return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
     except replicate.RateLimitError as error:
         raise ProviderBusy(_retry_after_seconds(error)) from error
     except replicate.APIStatusError as error:
         if error.status_code in _OUR_ACCOUNT:
-            # A token that was revoked, or a bill that was not paid: somebody of ours must see to it, and an alarm says so.
-            logger.error("the provider refuses our own account", status=error.status_code)
+            # The token was revoked or a bill is unpaid. The metric triggers an alarm.
+            logger.error("the provider rejects Darkroom's account", status=error.status_code)
             count(Metric.PROVIDER_ACCOUNT_REFUSED)
         raise
     except replicate.APIConnectionError as error:
@@ -187,7 +204,10 @@ def _call[Result](call: Callable[[replicate.Client], Result]) -> Result:
 
 @contextmanager
 def _as_unavailable() -> Iterator[None]:
-    """Take every refusal for no answer: what is known of a prediction that exists is not undone by it."""
+    """Convert each API error to ProviderUnavailable, for requests about an existing prediction.
+
+    An error response does not change the state of the prediction.
+    """
     try:
         yield
     except replicate.APIError as error:
@@ -195,10 +215,11 @@ def _as_unavailable() -> Iterator[None]:
 
 
 def _refusal(error: replicate.APIStatusError) -> Exception:
-    """Sort why nothing was created, or why that is not known."""
+    """Return the exception for an error response to a create request."""
     status = error.status_code
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        # By its meaning (RFC 9110) the request was not handled, so what it may have made shows up soon or never.
+        # 503 means that the request was not handled (RFC 9110). If it still created a prediction,
+        # the prediction appears soon.
         return ProviderUnavailable(str(status), unknown_seconds=_UNHANDLED_SECONDS)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (
         HTTPStatus.REQUEST_TIMEOUT,
@@ -221,7 +242,7 @@ def _invalid_input_message(body: object) -> str | None:
 
 
 def _retry_after_seconds(error: replicate.RateLimitError) -> float:
-    """Read how long to wait from the header, else from `retry_after`, else from the words 'resets in ~Ns'."""
+    """Return the delay from the header, else from `retry_after`, else from 'resets in ~Ns'."""
     body = error.body if isinstance(error.body, dict) else {}
     words = _RESETS_IN.search(str(body.get("detail", "")))
     for hint in (
@@ -241,7 +262,7 @@ def _retry_after_seconds(error: replicate.RateLimitError) -> float:
 def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> replicate.Client:
     tokens = secret_values(settings().replicate_token_secret, age_seconds_max=age_seconds_max)
     if not tokens:
-        logger.error("no Replicate token has been put in", secret=settings().replicate_token_secret)
+        logger.error("no Replicate token is set", secret=settings().replicate_token_secret)
         raise ProviderBusy(_UNREACHABLE_SECONDS)
     return _client_with(tokens[0], settings().replicate_base_url)
 

@@ -1,4 +1,8 @@
-"""Runway, through its own SDK, whose types say what each model takes. Other facts are from docs.dev.runwayml.com: errors/errors, errors/task-failures."""
+"""Provider Runway, called through its SDK. A prediction is a task of Runway.
+
+The facts are from docs.dev.runwayml.com, errors/errors and errors/task-failures. The types of the
+SDK define the parameters of each model.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +27,16 @@ from darkroom.observability import Metric, count, logger
 from darkroom.settings import settings
 
 SUPPORTS_WEBHOOKS = False
-# An image's server must answer HEAD, which a link of S3's that is signed for GET does not; a data URL may have 5 MB, encoded
-# (docs.dev.runwayml.com/assets/inputs).
+# Runway sends HEAD requests for image links, and an S3 link that is signed for GET refuses them.
+# A data URL may have 5 MB after encoding (docs.dev.runwayml.com/assets/inputs).
 INLINE_INPUT_BYTES_MAX = 3_700_000
 
-# Shorter than the time-out of any function that asks, so that a step hears of it and can write it down.
+# Seconds, shorter than the Timeout of each calling function, which must still record the error.
+# tests/unit/test_dependent_numbers.py compares the two.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _UNREACHABLE_SECONDS = 5.0
 _SHEDDING_LOAD_SECONDS = 10.0
-# What is over the day's quota is refused for long, and what is over the limit of tasks at once is queued there.
+# Status 429 means that the daily quota is used up. Runway queues tasks above the concurrency limit.
 _THROTTLED_SECONDS = 30.0
 _SHEDDING_LOAD = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
 _OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
@@ -40,23 +45,24 @@ _TRANSIENT_FAILURES = (None, "INTERNAL", "INPUT_PREPROCESSING.INTERNAL", "THIRD_
 
 
 def create(request: PredictionRequest) -> Prediction:
-    """Create a task; the SDK's own retries are off, because there is no idempotency key and each could be a second paid one.
+    """Create a task.
 
-    A model is named as `image_to_video/gen4_turbo`: what it does, and Runway's name for it.
+    The SDK's retries are off: Runway has no idempotency key, so a retry could create a second paid
+    task. The name of a model is its endpoint and Runway's name, as `image_to_video/gen4_turbo`.
     """
-    does, _, model = request.model_input.model.partition("/")
-    given = {_FIELDS.get(name, name): value for name, value in request.model_input.input.items()}
+    endpoint, _, model = request.model_input.model.partition("/")
+    fields = {_FIELDS.get(name, name): value for name, value in request.model_input.input.items()}
     try:
-        task = _call(lambda client: _resource(client, does).create(model=model, **given))
+        task = _call(lambda client: _resource(client, endpoint).create(model=model, **fields))
     except runwayml.APIStatusError as error:
         raise _refusal(error) from error
     return Prediction(task.id, PredictionStatus.RUNNING)
 
 
 def get(prediction_id: str) -> Prediction:
-    """Ask how a task is doing.
+    """Read the state of a task.
 
-    Its document is read as it came: the SDK's own type for a status loses names when a member of it is missing.
+    The raw JSON is read, because the SDK's type for a task drops fields if one of them is missing.
     """
     response = _call_about_task(
         lambda client: client.tasks.with_raw_response.retrieve(prediction_id)
@@ -68,7 +74,7 @@ def get(prediction_id: str) -> Prediction:
 
 
 def cancel(prediction_id: str) -> None:
-    """Cancel a running task, or delete a finished one. A task that does not exist counts as canceled."""
+    """Cancel a running task or delete a finished task. A missing task counts as canceled."""
     try:
         _call_about_task(lambda client: client.tasks.delete(prediction_id))
     except ProviderUnavailable as error:
@@ -76,13 +82,14 @@ def cancel(prediction_id: str) -> None:
             raise
 
 
-def find(request: PredictionRequest) -> Prediction | None:  # noqa: ARG001 (nothing of it helps)
-    """Runway has no list of tasks, and nothing on a task is ours to choose."""
+def find(request: PredictionRequest) -> Prediction | None:  # noqa: ARG001 (part of the interface)
+    """Raise LookupUnsupported. Runway has no list of tasks and no field for a reference."""
     raise LookupUnsupported
 
 
-def _resource(client: runwayml.RunwayML, does: str) -> Any:  # noqa: ANN401 (each model has a type of its own, and the template names the model)
-    return {"image_to_video": client.image_to_video, "text_to_video": client.text_to_video}[does]
+def _resource(client: runwayml.RunwayML, endpoint: str) -> Any:  # noqa: ANN401 (types differ)
+    resources = {"image_to_video": client.image_to_video, "text_to_video": client.text_to_video}
+    return resources[endpoint]
 
 
 def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
@@ -115,7 +122,7 @@ def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
                 failure=failure(FailureCode.PREDICTION_FAILED),
             )
         case _:
-            # Pending, running, or throttled: waiting for its turn there.
+            # PENDING, RUNNING, or THROTTLED (in Runway's queue).
             return Prediction(prediction_id, PredictionStatus.RUNNING)
 
 
@@ -125,18 +132,21 @@ def _failure_of(code: str | None) -> Failure:
         return failure(FailureCode.REFUSED)
     if parts[0] == "ASSET":
         return failure(
-            FailureCode.INVALID_INPUT, "The model could not use the image that it was given."
+            FailureCode.INVALID_INPUT, "The model could not use the input image. Use another image."
         )
     return failure(FailureCode.PREDICTION_FAILED)
 
 
-def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (whatever the SDK answers)
-    """Call Runway, and sort what went wrong on the way. Whatever it answered and was not about patience comes through as it is."""
+def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (any result of the SDK)
+    """Call Runway. Raises ProviderBusy, ProviderUnavailable, or the SDK's APIStatusError.
+
+    APIStatusError is any error response except 429, 502 and 503.
+    """
     try:
         try:
             return call(_client())
         except runwayml.AuthenticationError:
-            # The key may have been rotated since it was fetched; a 401 has done nothing, so it may be asked again.
+            # The key may have been rotated. A request with status 401 had no effect.
             return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
     except runwayml.RateLimitError as error:
         raise ProviderBusy(_THROTTLED_SECONDS) from error
@@ -144,7 +154,7 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (wha
         if error.status_code in _SHEDDING_LOAD:
             raise ProviderBusy(_SHEDDING_LOAD_SECONDS) from error
         if error.status_code in _OUR_ACCOUNT or _lacks_credits(error):
-            logger.error("the provider refuses our own account", status=error.status_code)
+            logger.error("the provider rejects Darkroom's account", status=error.status_code)
             count(Metric.PROVIDER_ACCOUNT_REFUSED)
         raise
     except runwayml.APIConnectionError as error:
@@ -155,8 +165,11 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (wha
         raise ProviderUnavailable(type(error).__name__) from error
 
 
-def _call_about_task(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (whatever the SDK answers)
-    """Call about a task that exists: no refusal says anything of it."""
+def _call_about_task(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (any result of the SDK)
+    """Call Runway about an existing task. Raises ProviderUnavailable for each error response.
+
+    An error response does not change the state of the task.
+    """
     try:
         return _call(call)
     except runwayml.APIError as error:
@@ -164,7 +177,7 @@ def _call_about_task(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: 
 
 
 def _refusal(error: runwayml.APIStatusError) -> Exception:
-    """Sort why nothing was created, or why that is not known."""
+    """Return the exception for an error response to a create request."""
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status_code in (
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.CONFLICT,
@@ -172,12 +185,12 @@ def _refusal(error: runwayml.APIStatusError) -> Exception:
         return ProviderUnavailable(str(error.status_code))
     if error.status_code in _OUR_ACCOUNT or _lacks_credits(error):
         return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
-    logger.info("the provider refuses the input", provider_error=str(error.body)[:500])
+    logger.info("the provider rejects the input", provider_error=str(error.body)[:500])
     return GenerationFailed(failure(FailureCode.INVALID_INPUT))
 
 
 def _lacks_credits(error: runwayml.APIStatusError) -> bool:
-    # A 400 like that of any wrong field, told apart by its words alone.
+    # The status is 400, as for an invalid field. Only the message differs.
     message = error.body.get("error") if isinstance(error.body, Mapping) else None
     return error.status_code == HTTPStatus.BAD_REQUEST and "enough credits" in str(message)
 
@@ -185,7 +198,7 @@ def _lacks_credits(error: runwayml.APIStatusError) -> bool:
 def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> runwayml.RunwayML:
     keys = secret_values(settings().runway_key_secret, age_seconds_max=age_seconds_max)
     if not keys:
-        logger.error("no Runway key has been put in", secret=settings().runway_key_secret)
+        logger.error("no Runway key is set", secret=settings().runway_key_secret)
         raise ProviderBusy(_UNREACHABLE_SECONDS)
     return _client_with(keys[0], settings().runway_base_url)
 

@@ -1,7 +1,8 @@
-"""A Stable Diffusion WebUI of one's own, through its API (AUTOMATIC1111/stable-diffusion-webui, modules/api/api.py).
+"""Provider Stable Diffusion WebUI, self-hosted, called through its API.
 
-It answers when the run is over, with the images themselves. They go into the bucket, and a prediction is what lies there: nothing of the WebUI's
-outlives its answer.
+Source: github.com/AUTOMATIC1111/stable-diffusion-webui, modules/api/api.py. The WebUI responds at
+the end of a run, with the images in the response, and stores nothing. Darkroom stores the images in
+the bucket. A prediction is the set of these objects.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ SUPPORTS_WEBHOOKS = False
 INLINE_INPUT_BYTES_MAX = 20_000_000
 
 _CONNECT_SECONDS = 2.0
-# Within the time-out of the function that asks. A run that takes longer is lost: it goes on there, and nobody hears of it.
+# Shorter than the Timeout of RequestPredictionFunction in template.yaml (150 s), as
+# tests/unit/test_dependent_numbers.py verifies. The images of a longer run are lost.
 _RUN_SECONDS_MAX = 120.0
-_NOT_UP_SECONDS = 10.0
-_NOT_UP = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+_UNREACHABLE_SECONDS = 10.0
+_UNREACHABLE = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _FIELDS = {"num_outputs": "n_iter", "sampler": "sampler_name"}
 
 
 def create(request: PredictionRequest) -> Prediction:
-    """Run txt2img or img2img, as the template's model says, and put the images into the bucket."""
+    """Run the template's model (`txt2img` or `img2img`) and store the images in the bucket."""
     images = _images(_run(request))
     for number, image in enumerate(images[: request.model_input.outputs_count]):
         bucket.put(_key(request.key_prefix, number), image, "image/png")
@@ -42,7 +44,7 @@ def create(request: PredictionRequest) -> Prediction:
 
 
 def get(prediction_id: str) -> Prediction:
-    """Tell what lies in the bucket. It was all there when the id was first known."""
+    """Read a prediction from the bucket. All its images were stored before its id was returned."""
     count, _, prefix = prediction_id.partition("@")
     keys = tuple(_key(prefix, number) for number in range(int(count)))
     if set(keys) <= set(bucket.keys_under(prefix)):
@@ -53,32 +55,36 @@ def get(prediction_id: str) -> Prediction:
 
 
 def cancel(prediction_id: str) -> None:
-    """Stop nothing: the WebUI knows its runs by no name, and interrupting it would stop somebody else's."""
+    """Do nothing. The WebUI has no ids for runs, so an interrupt could stop another job's run."""
 
 
 def find(request: PredictionRequest) -> Prediction | None:
-    """Look into the bucket. A run whose answer got lost has left nothing, and is made again: it is on our own card, and nobody bills it."""
+    """Find the images of the job in the bucket.
+
+    A run whose response was lost left no images. It runs again, because a self-hosted run costs
+    nothing.
+    """
     found = get(_id_of(request.key_prefix, request.model_input.outputs_count))
     return found if found.status is PredictionStatus.SUCCEEDED else None
 
 
 def _run(request: PredictionRequest) -> dict[str, Any]:
-    given = {_FIELDS.get(name, name): value for name, value in request.model_input.input.items()}
-    if "image" in given:
-        given["init_images"] = [given.pop("image")]
+    fields = {_FIELDS.get(name, name): value for name, value in request.model_input.input.items()}
+    if "image" in fields:
+        fields["init_images"] = [fields.pop("image")]
     try:
         response = _session().post(
             f"{settings().stable_diffusion_url}/sdapi/v1/{request.model_input.model}",
-            json={**given, "batch_size": 1, "send_images": True, "save_images": False},
+            json={**fields, "batch_size": 1, "send_images": True, "save_images": False},
             auth=_login(),
             timeout=(_CONNECT_SECONDS, _RUN_SECONDS_MAX),
             allow_redirects=False,
         )
     except requests.ConnectTimeout as error:
-        raise ProviderBusy(_NOT_UP_SECONDS) from error
+        raise ProviderBusy(_UNREACHABLE_SECONDS) from error
     except requests.RequestException as error:
-        if _never_arrived(error):
-            raise ProviderBusy(_NOT_UP_SECONDS) from error
+        if _is_connection_refused(error):
+            raise ProviderBusy(_UNREACHABLE_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__, unknown_seconds=0) from error
     if response.status_code != HTTPStatus.OK:
         raise _refusal(response)
@@ -86,16 +92,16 @@ def _run(request: PredictionRequest) -> dict[str, Any]:
     return document
 
 
-def _never_arrived(error: requests.RequestException) -> bool:
-    """Tell a connection that was refused from one that broke when the run had begun."""
+def _is_connection_refused(error: requests.RequestException) -> bool:
+    """Return whether no connection was made, so no run has begun."""
     return isinstance(error, requests.ConnectionError) and "NewConnectionError" in repr(error)
 
 
 def _refusal(response: requests.Response) -> Exception:
-    if response.status_code in _NOT_UP:
-        return ProviderBusy(_NOT_UP_SECONDS)
+    if response.status_code in _UNREACHABLE:
+        return ProviderBusy(_UNREACHABLE_SECONDS)
     if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        logger.error("the provider refuses our own account", status=response.status_code)
+        logger.error("the provider rejects Darkroom's account", status=response.status_code)
         count(Metric.PROVIDER_ACCOUNT_REFUSED)
         return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
     logger.info(
@@ -126,7 +132,7 @@ def _key(key_prefix: str, number: int) -> str:
 
 
 def _login() -> tuple[str, str] | None:
-    """Give user and password of `--api-auth`; None where none has been put in."""
+    """Return the user and the password of `--api-auth`, or None if the secret has no value."""
     values = (
         secret_values(settings().stable_diffusion_login_secret)
         if settings().stable_diffusion_login_secret

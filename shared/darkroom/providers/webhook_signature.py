@@ -1,4 +1,4 @@
-"""Webhooks that come in: who may call, by Standard Webhooks."""
+"""Verifies the signatures of incoming webhooks, by Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from darkroom.domain.errors import WebhookRejected, WebhookSecretMissing
 def verify(
     secret_id: str, headers: Mapping[str, str], body: bytes, *, age_seconds_max: int
 ) -> None:
-    """Accept a body that is signed with the current or the previous secret, and not older than this.
+    """Verify that a body is signed with the current or the previous secret, and is recent.
 
-    Raises WebhookRejected, and WebhookSecretMissing while there is no secret to check with. The library refuses more than 300 seconds
-    in either direction by itself (github.com/standard-webhooks/standard-webhooks, libraries/python).
+    The timestamp may differ from the current time by at most `age_seconds_max`. The library also
+    refuses differences above 300 seconds
+    (github.com/standard-webhooks/standard-webhooks, libraries/python). Raises WebhookRejected, and
+    WebhookSecretMissing if no secret is set.
     """
     for age in (AGE_SECONDS_MAX, REFETCH_SECONDS_MIN):
         secrets = secret_values(secret_id, age_seconds_max=age)
@@ -35,6 +37,6 @@ def _is_signed(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     try:
         Webhook(secret).verify(body, dict(headers), json_parse=False)
     except (WebhookVerificationError, EmptyWebhookSecretError, ValueError, OverflowError):
-        # Malformed signatures and bodies that are no UTF-8 raise a bare ValueError, not the library's own.
+        # The library raises ValueError for malformed signatures and for bodies that are not UTF-8.
         return False
     return True
