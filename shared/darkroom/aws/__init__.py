@@ -1,1 +1,1 @@
-"""The other services of AWS, one module each."""
+"""Access to AWS services except DynamoDB, one module each."""

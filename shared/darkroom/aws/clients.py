@@ -1,4 +1,4 @@
-"""Clients of AWS services, made once per process, with timeouts that are shorter than those of any function."""
+"""boto3 clients, created once per process. Their timeouts are shorter than each function's."""
 
 from functools import cache
 from typing import Any, cast
@@ -11,11 +11,12 @@ _BRIEF = Config(
 )
 _S3 = Config(
     signature_version="s3v4",
-    # A link to the global address is redirected while a bucket of another region is new, and its signature does not survive that.
+    # Links must have the bucket's regional host. S3 redirects the global host while a bucket is
+    # new, and a redirect makes the signature invalid.
     s3={"addressing_style": "virtual"},
 )
 
-# A put of a large output takes longer than an answer should.
+# To put a large output takes longer than other calls.
 _BULKY = Config(
     connect_timeout=1, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"}
 )
@@ -27,6 +28,6 @@ _CONFIGS = {
 
 
 @cache
-def client(service: str, *, bulky: bool = False) -> Any:  # noqa: ANN401 (boto3 makes its clients at run time)
-    """Give the client of a service; a bulky one is for S3's large bodies."""
+def client(service: str, *, bulky: bool = False) -> Any:  # noqa: ANN401 (boto3 clients have no static types)
+    """Return the client of a service. `bulky`: for large bodies in S3."""
     return cast("Any", boto3).client(service, config=_CONFIGS[service == "s3", bulky])

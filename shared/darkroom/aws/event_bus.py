@@ -1,4 +1,4 @@
-"""The bus: who wants to know that a job has ended hears it here."""
+"""The EventBridge bus. Darkroom announces the end of each job on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOURCE = "darkroom"
 
 
 class JobEnded(TypedDict):
-    """The detail of an event. Links are not in it, because they die."""
+    """The detail of an event. It has no links, because links expire."""
 
     id: str
     account: str
@@ -26,11 +26,15 @@ class JobEnded(TypedDict):
 
 
 class EventRejected(RuntimeError):
-    """The bus did not take the event; the message is its code."""
+    """The bus did not accept the event. The message is the error code of EventBridge."""
 
 
 def announce(job: Job) -> None:
-    """Put the end of a job on the bus. It may be said twice: the event's id is the job's and its status. Raises EventRejected."""
+    """Put the end of a job on the bus.
+
+    The event can occur twice. `id` is the same each time, so that receivers can ignore duplicates.
+    Raises EventRejected.
+    """
     detail = JobEnded(
         id=f"{job.job_id}.{job.status}",
         account=str(job.account),

@@ -1,4 +1,4 @@
-"""The stack's secrets, kept for a while. Their values are put in after the deployment and rotate without another one."""
+"""Reads the stack's secrets, with a cache. Secrets are set and rotated without a deployment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from darkroom.aws.clients import client
 
 AGE_SECONDS_MAX = 300.0
-# A secret may have been rotated since it was fetched. Nobody can make us ask for it more often than this.
+# After a failed verification, a secret is fetched again because it may have been rotated. This
+# minimum age bounds the number of fetches that invalid requests can cause.
 REFETCH_SECONDS_MIN = 30.0
 _STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
@@ -23,9 +24,9 @@ _cache: dict[str, _CachedSecret] = {}
 
 
 def secret_values(secret_id: str, *, age_seconds_max: float = AGE_SECONDS_MAX) -> tuple[str, ...]:
-    """Give the current value of a secret and, after it, the previous one; empty while none has been put in.
+    """Return the current and the previous value of a secret. Empty if no value is set.
 
-    The values are at most this old.
+    Cached values are returned if they are at most `age_seconds_max` old.
     """
     cached = _cache.get(secret_id)
     if cached is None or time.monotonic() - cached.fetched_at > age_seconds_max:

@@ -1,4 +1,4 @@
-"""The workflow: start a job's execution, resume it, describe it."""
+"""The workflow in Step Functions: starts, resumes, describes and stops a job's execution."""
 
 from __future__ import annotations
 
@@ -18,42 +18,43 @@ from darkroom.settings import settings
 
 
 class JobKey(TypedDict):
-    """How a workflow state names its job."""
+    """The identity of a job in the input of a workflow state."""
 
     account: str
     job_id: str
 
 
 class FailedStep(JobKey):
-    """The input of RefundJob: the job, and the name of the error that ended the step before."""
+    """The input of RefundJob. `failure` is the name of the error that ended the previous state."""
 
     failure: str
 
 
 class RefundResult(TypedDict):
-    """The result of RefundJob: whether the execution ends in a failure."""
+    """The result of RefundJob. `fault`: whether the execution must end as failed."""
 
     fault: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An execution: whether it runs, and since when it does not."""
+    """The state of an execution. `stopped_at` is None while it runs."""
 
     is_running: bool
     stopped_at: datetime | None
 
 
 def key_of_event(event: JobKey) -> tuple[AccountId, str]:
-    """Read which job a state is about."""
+    """Return the account and the job's id from the input of a workflow state."""
     return AccountId.parse(event["account"]), event["job_id"]
 
 
 def start(job: Job) -> None:
-    """Start the job's execution; starting twice is starting once.
+    """Start the job's execution. The call is idempotent.
 
-    The execution has the job's id for a name, and its input is made of what never changes on a job. The name stays taken for 90 days
-    (docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html). Raises WorkflowUnavailable.
+    The name of the execution is the job's id, and its input never changes. A name is reserved for
+    90 days (docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
+    Raises WorkflowUnavailable.
     """
     states = client("stepfunctions")
     execution_input = {
@@ -74,7 +75,10 @@ def start(job: Job) -> None:
 
 
 def resume(task_token: str) -> bool:
-    """Tell the workflow to read the record again. False when nobody sleeps on this token any more, which is no error. Raises WorkflowUnavailable."""
+    """Resume the execution that waits for this token. Its next state reads the job's record.
+
+    Returns whether an execution waited for the token. Raises WorkflowUnavailable.
+    """
     states = client("stepfunctions")
     try:
         states.send_task_success(taskToken=task_token, output="{}")
@@ -90,7 +94,7 @@ def resume(task_token: str) -> bool:
 
 
 def execution(job_id: str) -> Execution | None:
-    """Describe the job's execution; None when it was never started."""
+    """Return the state of the job's execution, or None if it was never started."""
     states = client("stepfunctions")
     try:
         found = states.describe_execution(executionArn=_execution_arn(job_id))
@@ -103,31 +107,34 @@ def execution(job_id: str) -> Execution | None:
 
 
 def stop(job_id: str) -> None:
-    """Stop the job's execution. Its invocations may live on until their time-outs."""
+    """Stop the job's execution. A running invocation can continue until its timeout."""
     client("stepfunctions").stop_execution(
         executionArn=_execution_arn(job_id),
         error="Overdue",
-        cause="The job's record says the rest.",
+        cause="The job's record has the reason.",
     )
 
 
 def try_start(job: Job) -> None:
-    """Start the job's execution, or leave it to recovery: the job is durable either way."""
+    """Start the job's execution. If this fails, recovery starts it, because the job is durable."""
     try:
         start(job)
     except WorkflowUnavailable as error:
-        logger.warning("job not started yet, recovery will", job_id=job.job_id, cause=str(error))
+        logger.warning("job not started, recovery will retry", job_id=job.job_id, cause=str(error))
 
 
 def resume_or_start(job: Job) -> None:
-    """Have the workflow look at the job: resume it if it sleeps, start it if it never started; recovery repeats what fails."""
+    """Resume the job's execution if it has a task token, else start it.
+
+    If this fails, recovery repeats it.
+    """
     if job.task_token is None:
         try_start(job)
         return
     try:
         resume(job.task_token)
     except WorkflowUnavailable as error:
-        logger.warning("job not resumed yet, recovery will", job_id=job.job_id, cause=str(error))
+        logger.warning("job not resumed, recovery will retry", job_id=job.job_id, cause=str(error))
 
 
 def _execution_arn(job_id: str) -> str:
