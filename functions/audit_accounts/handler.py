@@ -14,5 +14,5 @@ from darkroom.services.audit_accounts import audit_accounts
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Audit account after account, while there is time."""
+    """Audit accounts until the time is over."""
     audit_accounts(context.get_remaining_time_in_millis)

@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
+from aws_lambda_powertools.utilities import batch
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -21,18 +17,16 @@ from darkroom.observability import logger, metrics, tracer
 from darkroom.services import callbacks
 from darkroom.storage import jobs
 
-# A caller's dead URL is no failure of this function; the message alone is told to have failed.
-_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+# A dead callback URL is not an error of this function. Only its message is reported as failed.
+_processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Call for each message; what fails stays in the queue and comes again, until it goes to the dead letters."""
-    return process_partial_response(
-        event=event, record_handler=_notify, processor=_processor, context=context
-    )
+    """Send one callback for each message. A failed message stays in the queue for a retry."""
+    return batch.process_partial_response(event, _notify, _processor, context)
 
 
 def _notify(record: SQSRecord) -> None:

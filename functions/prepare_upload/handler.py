@@ -23,13 +23,13 @@ app = HttpApi(body_bytes_max=settings().body_bytes_max)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one request."""
+    """Handle one HTTP request."""
     return app.resolve(event, context)
 
 
 @app.post("/uploads/<upload_id>/complete")
 def complete_upload(upload_id: str) -> Response[str]:
-    """Make the image that was sent fit to be an input. Completing again gives the same answer."""
+    """Convert the uploaded image into a valid model input. The request is idempotent."""
     return json_response(
         HTTPStatus.OK, upload_response(complete(current_user(app.claims()).account, upload_id))
     )

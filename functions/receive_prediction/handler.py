@@ -21,13 +21,13 @@ app = HttpApi(body_bytes_max=settings().webhook_body_bytes_max)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one webhook."""
+    """Handle one HTTP request."""
     return app.resolve(event, context)
 
 
 @app.post("/webhooks/replicate")
 def receive_prediction() -> Response[str]:
-    """Verify the webhook, record what it says, and resume the workflow."""
+    """Verify the webhook, record its prediction, and resume the workflow."""
     reference = app.current_event.query_string_parameters.get("job")
     return json_response(
         HTTPStatus.OK,

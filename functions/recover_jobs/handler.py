@@ -1,4 +1,4 @@
-"""Every minute: start jobs that never started, end jobs whose execution stopped, delete jobs whose retention ended."""
+"""Every minute: recover jobs whose execution did not start or end, and delete expired jobs."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from darkroom.services.recover_jobs import recover_jobs
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Check what is due, while there is time."""
+    """Check the jobs that are due until the time is over."""
     recover_jobs(context.get_remaining_time_in_millis)

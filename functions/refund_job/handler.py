@@ -14,6 +14,6 @@ from darkroom.services.finish_job import finish_step
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: FailedStep, context: LambdaContext) -> RefundResult:  # noqa: ARG001 (Lambda passes it)
-    """Settle what the record holds, and cancel what still runs at the provider."""
+    """Settle the job from its record, and cancel its running predictions."""
     job = finish_step(*key_of_event(event), error_name=event["failure"], now=clock.now())
     return {"fault": job is not None and job.is_fault}

@@ -24,7 +24,7 @@ class RequestPredictionInput(JobKey):
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Request the job's prediction, or check how it is doing."""
+    """Request the job's prediction, or read its state."""
     account, job_id = key_of_event(event)
     state_entry = state_entry_name(
         datetime.fromisoformat(event["entered_at"]), event["retry_count"]

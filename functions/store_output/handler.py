@@ -13,5 +13,5 @@ from darkroom.services.store_output import store_output
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
-    """Store what the job's prediction returned."""
+    """Store the outputs of the job's prediction."""
     store_output(*key_of_event(event))
