@@ -1,4 +1,4 @@
-"""Somebody who uses the API over HTTP."""
+"""Users of the API over HTTP, and checks on what they see."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Actor:
     def submit(
         self, template: str = "flux-schnell", *, callback_url: str | None = None, **parameters: Any
     ) -> str:
-        """Submit a job and give its id."""
+        """Submit a job and return its id."""
         body: dict[str, Any] = {
             "template": template,
             "parameters": {"prompt": "a lighthouse at dawn", **parameters},
@@ -55,28 +55,31 @@ class Actor:
         return job_id
 
     def ended(self, job_id: str, *, seconds: float = 60) -> dict[str, Any]:
-        """Wait until a job is final, and give it."""
+        """Wait until a job has ended, and return it."""
 
-        def look() -> dict[str, Any] | None:
+        def read_ended_job() -> dict[str, Any] | None:
             job: dict[str, Any] = self.client.get(f"/jobs/{job_id}")
             return job if job["status"] in FINAL else None
 
-        return until(look, seconds=seconds)
+        return until(read_ended_job, seconds=seconds)
 
     def until_processing(self, job_id: str) -> None:
-        """Wait until the job's prediction is known."""
+        """Wait until the job's prediction is recorded."""
         until(lambda: self.client.get(f"/jobs/{job_id}")["status"] == "processing")
 
     def refused(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Make a request that is refused, and give the answer."""
+        """Send a request that must be refused, and return the response."""
         try:
             document = self.client.call(method, path, **options)
         except requests.HTTPError as error:
             return error.response
-        raise AssertionError(f"{method} {path} was taken: {document}")
+        raise AssertionError(f"{method} {path} was not refused: {document}")
 
     def must_have_a_balanced_ledger(self) -> dict[str, int]:
-        """Check the promise of the ledger: granted = available + held + spent, and each is the sum of its entries."""
+        """Check that granted = available + held + spent, and that each is the sum of its entries.
+
+        Returns the account.
+        """
         account: dict[str, int] = self.client.get("/credits")
         entries = list(self.client.pages("/credits/entries", "entries"))
         assert account["granted"] == account["available"] + account["held"] + account["spent"]
@@ -87,33 +90,33 @@ class Actor:
 
 
 def signed_in(stack: LocalStack, user: str, **claims: Any) -> Client:
-    """A client each of whose answers is held against what the API says of itself."""
+    """Return a client that checks each response against openapi.json."""
     client = Client(stack.api_url, stack.token(user, **claims))
     client._session.hooks["response"].append(_must_be_as_described)
     return client
 
 
-def _must_be_as_described(answer: requests.Response, **_: object) -> None:
-    # What a HEAD is answered has no body to look at.
-    if answer.request.method == "HEAD":
+def _must_be_as_described(response: requests.Response, **_: object) -> None:
+    # The response to a HEAD request has no body.
+    if response.request.method == "HEAD":
         return
     must_be_as_described(
-        str(answer.request.method),
-        unquote(urlsplit(answer.url).path),
-        answer.status_code,
-        answer.headers,
-        answer.text,
+        str(response.request.method),
+        unquote(urlsplit(response.url).path),
+        response.status_code,
+        response.headers,
+        response.text,
     )
 
 
 def predictions_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
-    """Every prediction that the simulated Replicate was ever asked for with this prompt."""
+    """Return every prediction with this prompt at the simulated Replicate."""
     found = requests.get(f"{stack.replicate_url}/sim/predictions", timeout=10).json()["predictions"]
     return [prediction for prediction in found if prediction["input"].get("prompt") == prompt]
 
 
 def must_show_nowhere(stack: LocalStack, job: dict[str, Any], secret: str) -> None:
-    """Look for a secret where others read: the execution's history, the logs, the table, the answer."""
+    """Check that the execution history, the logs, the table and the response have no secret."""
     execution = (
         f"{stack.physical_id('Workflow').replace(':stateMachine:', ':execution:')}:{job['id']}"
     )
@@ -129,5 +132,5 @@ def must_show_nowhere(stack: LocalStack, job: dict[str, Any], secret: str) -> No
 
 
 def set_faults(stack: LocalStack, **faults: float | str) -> None:
-    """Have the simulated Replicate misbehave."""
+    """Set the faults of the simulated Replicate. Without arguments: no faults."""
     requests.put(f"{stack.replicate_url}/faults", json=faults, timeout=5).raise_for_status()

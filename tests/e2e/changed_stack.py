@@ -1,4 +1,7 @@
-"""Start a stack whose template was changed, look at it as a user would, and print what was seen as JSON. Runs in a process of its own."""
+"""Starts a stack with a changed template, calls its API, and prints the responses as JSON.
+
+Runs in a separate process.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ BUILD_DIRECTORY = Path(".aws-sam/local")
 
 
 def changed_build(directory: Path) -> Path:
-    """Lay out the built artifacts with a template in which a route is renamed and an environment variable is added."""
+    """Link the build with a template that has a renamed route and one more environment variable."""
     for artifact in BUILD_DIRECTORY.iterdir():
         if artifact.is_dir():
             (directory / artifact.name).symlink_to(artifact.resolve(), target_is_directory=True)
@@ -24,13 +27,13 @@ def changed_build(directory: Path) -> Path:
         "Variables:\n", "Variables:\n        PROMPT_CHARACTERS_MAX: '10'\n", 1
     )
     if changed.count("/balance") != 1 or "PROMPT_CHARACTERS_MAX" not in changed:
-        raise RuntimeError("the template has changed its shape; change this test with it")
+        raise RuntimeError("template.yaml no longer has the lines that this test replaces")
     (directory / "template.yaml").write_text(changed)
     return directory
 
 
-def look(stack: LocalStack) -> dict[str, object]:
-    """Ask for the old route and the new one, without and with a token, and submit a prompt of eleven characters."""
+def read_responses(stack: LocalStack) -> dict[str, object]:
+    """Call the old and the new route, with and without a token, and submit a long prompt."""
     signed_in = {"Authorization": f"Bearer {stack.token('ann')}"}
     job = {"template": "flux-schnell", "parameters": {"prompt": "12345678901"}}
     return {
@@ -52,4 +55,4 @@ if __name__ == "__main__":
         tempfile.TemporaryDirectory(dir=BUILD_DIRECTORY.parent) as temporary,
         LocalStack(changed_build(Path(temporary)), log_dir=Path(temporary) / "logs") as running,
     ):
-        sys.stdout.write(json.dumps(look(running)))
+        sys.stdout.write(json.dumps(read_responses(running)))

@@ -1,4 +1,4 @@
-"""The whole stack on this machine, started once for all tests of this folder, and gone before another folder's tests want an AWS of their own."""
+"""The local stack, started once for all tests of this folder and stopped after the last one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stack() -> Iterator[LocalStack]:
 
 @pytest.fixture
 def actor(stack: LocalStack, request: pytest.FixtureRequest) -> Actor:
-    """Somebody new, with 200 credits."""
+    """A new user with 200 credits."""
     return Actor.arrive(stack, request.node.name, credits=200)
 
 
@@ -34,6 +34,6 @@ def admin(stack: LocalStack) -> Client:
 
 @pytest.fixture(autouse=True)
 def no_faults(stack: LocalStack) -> Iterator[None]:
-    """Every test starts and ends with a Replicate at its best."""
+    """Remove the faults of the simulated Replicate after each test."""
     yield
     requests.put(f"{stack.replicate_url}/faults", json={}, timeout=5).raise_for_status()

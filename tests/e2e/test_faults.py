@@ -1,4 +1,4 @@
-"""Every fault of Replicate's at its worst: each job ends, its ledger balances, and no prediction is paid for that need not be."""
+"""Faults of Replicate: each job ends, its ledger balances, and no extra prediction is requested."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.e2e.actors import Actor, predictions_of, set_faults
     ],
     ids=str,
 )
-def test_a_job_ends_and_is_paid_for_if_and_only_if_something_was_delivered(
+def test_under_each_fault_a_job_ends_and_only_its_outputs_are_charged(
     actor: Actor,
     stack: LocalStack,
     faults: dict[str, Any],
@@ -57,11 +57,11 @@ def test_a_job_ends_and_is_paid_for_if_and_only_if_something_was_delivered(
 
 
 @pytest.mark.parametrize("fault", ["throttle", "low_credit", "unavailable", "not_yet"])
-def test_what_passes_is_waited_for_and_requested_once(
+def test_after_a_transient_fault_a_job_completes_with_one_prediction(
     actor: Actor, stack: LocalStack, fault: str
 ) -> None:
     if fault == "low_credit":
-        # Somebody else has had the one create that there was.
+        # With little credit, Replicate refuses a create soon after another create.
         set_faults(stack, low_credit=1)
         actor.submit(prompt="somebody else's")
     set_faults(stack, **{fault: 1})
@@ -79,11 +79,22 @@ def test_what_passes_is_waited_for_and_requested_once(
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_a_mixture_of_everything_ends_as_well(actor: Actor, stack: LocalStack) -> None:
+def test_jobs_end_under_a_mixture_of_faults(actor: Actor, stack: LocalStack) -> None:
     set_faults(
-        stack, lose_webhook=0.3, duplicate_webhook=0.3, throttle=0.2, unavailable=0.1, server_error=0.1, lost_create_answer=0.2, fail=0.2, drop_output=0.2,
-        not_yet=0.2, cancel=0.1, no_output=0.1, seed=7,
-    )  # fmt: skip
+        stack,
+        lose_webhook=0.3,
+        duplicate_webhook=0.3,
+        throttle=0.2,
+        unavailable=0.1,
+        server_error=0.1,
+        lost_create_answer=0.2,
+        fail=0.2,
+        drop_output=0.2,
+        not_yet=0.2,
+        cancel=0.1,
+        no_output=0.1,
+        seed=7,
+    )
     prompts = [f"a mixture: {number}" for number in range(6)]
     job_ids = [actor.submit(prompt=prompt, num_outputs=2) for prompt in prompts]
 

@@ -1,4 +1,4 @@
-"""Thousands of requests that nobody thought of, to every operation of the running stack."""
+"""Random requests to every operation of the local stack."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from tests.e2e.actors import FINAL, Actor
 from tests.fuzz.run import fuzz
 
 
-def test_the_api_keeps_its_description_for_any_request(stack: LocalStack) -> None:
-    """No 5xx, no answer outside its schema, no way in without a token; what a schema takes is taken, and what it does not is refused."""
+def test_responses_to_random_requests_match_the_description(stack: LocalStack) -> None:
+    """No response is a 5xx or violates its schema, and every operation requires a token.
+
+    Valid requests are accepted, and invalid requests are refused.
+    """
     code, client = fuzz(stack, examples=8, options=("--generation-deterministic",))
 
     assert code == 0

@@ -1,4 +1,4 @@
-"""A client that a public generator makes of the API's description of itself, and nobody touches."""
+"""A client that the public generator openapi-python-client generates from openapi.json."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGE = "darkroom_client"
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who uses the generated client."""
+    """A user with the generated client."""
 
     client: Any
 
@@ -38,7 +38,7 @@ class Caller:
         )
 
     def call(self, operation: str, *path: str, **arguments: Any) -> Any:
-        """Call an operation, given as `tag.name`, and give its answer: `status_code`, `headers`, and `parsed`, which is a model."""
+        """Call the operation `tag.name`. The result has status_code, headers and parsed."""
         return import_module(f"{PACKAGE}.api.{operation}").sync_detailed(
             *path, client=self.client, **arguments
         )
@@ -52,8 +52,10 @@ def model(name: str, document: dict[str, Any]) -> Any:
 def generated(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("generated")
     (folder / "config.yaml").write_text("post_hooks: []\n")
-    command = [str(Path(sys.executable).with_name("openapi-python-client")), "generate", "--url", f"{stack.api_url}/openapi.json", "--fail-on-warning",
-               "--meta", "none", "--output-path", str(folder / PACKAGE), "--config", str(folder / "config.yaml")]  # fmt: skip
+    generator = str(Path(sys.executable).with_name("openapi-python-client"))
+    command = [generator, "generate", "--url", f"{stack.api_url}/openapi.json"]
+    command += ["--fail-on-warning", "--meta", "none", "--output-path", str(folder / PACKAGE)]
+    command += ["--config", str(folder / "config.yaml")]
     subprocess.run(command, check=True, timeout=120, cwd=folder)
     sys.path.insert(0, str(folder))
     yield
@@ -69,7 +71,7 @@ def user() -> str:
 
 @pytest.fixture
 def caller(stack: LocalStack, user: str) -> Caller:
-    """Somebody new, with 50 credits, granted by the generated client too."""
+    """A new user with 50 credits, which the generated client granted."""
     admin = Caller.arrive(stack, stack.token("grace", groups=["admin"]))
     granted = admin.call(
         "administration.grant_credits",
@@ -81,7 +83,9 @@ def caller(stack: LocalStack, user: str) -> Caller:
     return Caller.arrive(stack, stack.token(user))
 
 
-def test_goes_the_whole_way_of_a_job(caller: Caller, stack: LocalStack) -> None:
+def test_the_generated_client_runs_a_job_from_its_quote_to_its_deletion(
+    caller: Caller, stack: LocalStack
+) -> None:
     parameters = {"prompt": "灯塔在黎明 🌅", "num_outputs": 2}
     templates = caller.call("templates.list_templates").parsed.templates
     assert "flux-schnell" in [template.code for template in templates]
@@ -101,11 +105,11 @@ def test_goes_the_whole_way_of_a_job(caller: Caller, stack: LocalStack) -> None:
         "true",
     )
 
-    def look() -> Any:
+    def read_ended_job() -> Any:
         job = caller.call("jobs.read_job", accepted.parsed.id).parsed
         return job if job.status.value in FINAL else None
 
-    job = until(look, seconds=60)
+    job = until(read_ended_job, seconds=60)
     assert (
         job.status.value,
         job.credits_.charged,
@@ -132,7 +136,7 @@ def test_goes_the_whole_way_of_a_job(caller: Caller, stack: LocalStack) -> None:
     assert caller.call("jobs.delete_job", job.id).status_code == 204
 
 
-def test_brings_an_image_along(caller: Caller) -> None:
+def test_the_generated_client_uploads_an_image(caller: Caller) -> None:
     file = BytesIO()
     Image.new("RGB", (30, 20), "tomato").save(file, "PNG")
     form = caller.call(
@@ -148,7 +152,7 @@ def test_brings_an_image_along(caller: Caller) -> None:
     assert (upload.upload_id, upload.width, upload.height) == (form.upload_id, 30, 20)
 
 
-def test_reads_every_refusal(caller: Caller, stack: LocalStack) -> None:
+def test_the_generated_client_parses_problem_documents(caller: Caller, stack: LocalStack) -> None:
     costly = model(
         "JobRequest",
         {
@@ -179,7 +183,7 @@ def test_reads_every_refusal(caller: Caller, stack: LocalStack) -> None:
         ).parsed.type_
         == "/problems/forbidden"
     )
-    # The gateway in front has an answer of its own.
+    # The authorizer of the HTTP API refuses the token. Its response is not a problem document.
     stranger = Caller.arrive(stack, "no token")
     assert (
         stranger.call("credits_.read_credits").parsed.message,

@@ -1,4 +1,4 @@
-"""Videos of Runway's, the whole way over HTTP, by polling alone."""
+"""Jobs at the simulated Runway over HTTP, by polling, without webhooks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tasks_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
     return [task for task in found if task["input"].get("promptText") == prompt]
 
 
-def test_a_video_from_a_prompt(actor: Actor, stack: LocalStack) -> None:
+def test_a_prompt_becomes_a_video(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, throttled_seconds=1, queue_seconds=1, run_seconds=6)
 
     job = actor.ended(actor.submit("runway-gen4.5", prompt="the sea at dawn", duration=2))
@@ -43,7 +43,7 @@ def test_a_video_from_a_prompt(actor: Actor, stack: LocalStack) -> None:
     actor.must_have_a_balanced_ledger()
 
 
-def test_a_video_from_an_image_of_ones_own(actor: Actor, stack: LocalStack) -> None:
+def test_an_uploaded_image_becomes_a_video(actor: Actor, stack: LocalStack) -> None:
     upload = announced(actor)
     assert sent(upload, image()).status_code == 204
     actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
@@ -68,14 +68,14 @@ def test_a_video_from_an_image_of_ones_own(actor: Actor, stack: LocalStack) -> N
         ("server_error", "provider_unavailable", 0),
     ],
 )
-def test_what_fails_is_refunded_and_paid_for_at_most_once(
+def test_a_failed_video_is_refunded_and_requested_at_most_once(
     actor: Actor, stack: LocalStack, fault: str, code: str, tasks_count: int
 ) -> None:
     set_faults(stack, **{fault: 1})
 
     job_id = actor.submit("runway-gen4.5", prompt=f"what fails: {fault}", duration=2)
     if fault == "server_error":
-        # What became of the asking is unknown, and stays so.
+        # The effect of the request stays unknown, so the job waits until it is canceled.
         actor.client.post(f"/jobs/{job_id}/cancel", {})
         code = "canceled"
     job = actor.ended(job_id)
@@ -89,7 +89,9 @@ def test_what_fails_is_refunded_and_paid_for_at_most_once(
     actor.must_have_a_balanced_ledger()
 
 
-def test_what_is_throttled_comes_back_and_is_made_once(actor: Actor, stack: LocalStack) -> None:
+def test_after_runway_is_available_again_a_video_is_requested_once(
+    actor: Actor, stack: LocalStack
+) -> None:
     set_faults(stack, unavailable=1)
     job_id = actor.submit("runway-gen4.5", prompt="at last", duration=2)
     assert actor.client.get(f"/jobs/{job_id}")["status"] in ("pending", "processing")
@@ -99,7 +101,7 @@ def test_what_is_throttled_comes_back_and_is_made_once(actor: Actor, stack: Loca
     assert len(tasks_of(stack, "at last")) == 1
 
 
-def test_a_cancel_stops_the_task(actor: Actor, stack: LocalStack) -> None:
+def test_canceling_a_job_cancels_its_task(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, run_seconds=120)
     job_id = actor.submit("runway-gen4.5", prompt="never mind", duration=2)
     actor.until_processing(job_id)
@@ -108,11 +110,11 @@ def test_a_cancel_stops_the_task(actor: Actor, stack: LocalStack) -> None:
 
     job = actor.ended(job_id)
     assert (job["status"], job["credits"]["refunded"]) == ("canceled", 30)
-    # The credits do not wait for the provider.
+    # The refund does not wait for the provider, so the task can still run here.
     until(lambda: [task["status"] for task in tasks_of(stack, "never mind")] == ["CANCELLED"])
 
 
-def test_the_key_shows_nowhere(actor: Actor, stack: LocalStack) -> None:
+def test_the_api_key_is_not_exposed(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, flag=1)
 
     must_show_nowhere(

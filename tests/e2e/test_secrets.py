@@ -1,4 +1,4 @@
-"""The command that puts Replicate's secrets into a deployed stack, on the stack of this machine."""
+"""`make secrets` sets the secrets of a stack, here of the local stack."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.stack import LocalStack
 from tools.put_secrets import others_of, put_secrets, webhook_secret_of
 
 
-def test_both_secrets_are_put_in_and_a_second_time_changes_nothing(stack: LocalStack) -> None:
+def test_both_secrets_are_set_and_a_second_run_changes_nothing(stack: LocalStack) -> None:
     secrets = stack.client("secretsmanager")
     outputs = {
         f"{name}Arn": stack.physical_id(name)
@@ -37,7 +37,7 @@ def test_both_secrets_are_put_in_and_a_second_time_changes_nothing(stack: LocalS
     )
 
 
-def test_other_providers_keys_go_where_the_stack_has_the_provider(stack: LocalStack) -> None:
+def test_the_secrets_of_the_other_providers_in_the_stack_are_set(stack: LocalStack) -> None:
     secrets = stack.client("secretsmanager")
     names = (
         "ReplicateTokenSecret",
@@ -71,7 +71,7 @@ def test_other_providers_keys_go_where_the_stack_has_the_provider(stack: LocalSt
         secrets.get_secret_value(SecretId=outputs["StableDiffusionLoginSecretArn"])["SecretString"]
         == "ann:secret"
     )
-    # The other tests of the stack go on with what was there.
+    # Other tests of the stack use the previous values.
     for name, arn in outputs.items():
         secrets.put_secret_value(SecretId=arn, SecretString=before[name])
     assert others_of({"RUNWAYML_API_SECRET": ""}, {}) == {}
@@ -82,6 +82,6 @@ def test_other_providers_keys_go_where_the_stack_has_the_provider(stack: LocalSt
         )
 
 
-def test_a_token_that_replicate_does_not_know_puts_nothing_in(stack: LocalStack) -> None:
+def test_a_token_that_replicate_refuses_is_not_set(stack: LocalStack) -> None:
     with pytest.raises(AuthenticationError):
         webhook_secret_of("no token", f"{stack.replicate_url}/v1")

@@ -1,4 +1,4 @@
-"""Images of a Stable Diffusion WebUI, which answers in the call itself, the whole way over HTTP."""
+"""Jobs at the simulated Stable Diffusion WebUI over HTTP. It returns images in its response."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def runs_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
     return [run for run in found if run["input"]["prompt"] == prompt]
 
 
-def test_images_from_a_prompt(actor: Actor, stack: LocalStack) -> None:
+def test_a_prompt_becomes_images(actor: Actor, stack: LocalStack) -> None:
     job = actor.ended(
         actor.submit(
             "sd-webui",
@@ -56,14 +56,19 @@ def test_images_from_a_prompt(actor: Actor, stack: LocalStack) -> None:
         BytesIO(requests.get(job["outputs"][0]["thumbnail_url"], timeout=10).content)
     ).size == (200, 200)
     (run,) = runs_of(stack, "a lighthouse of our own")
-    given = run["input"]
-    assert (run["kind"], given["negative_prompt"], given["steps"], given["cfg_scale"], given["sampler_name"], given["n_iter"]) == (
-        "txt2img", "low quality, blurry, distorted", 20, 7, "DPM++ 2M Karras", 2,
-    )  # fmt: skip
+    expected = {
+        "negative_prompt": "low quality, blurry, distorted",
+        "steps": 20,
+        "cfg_scale": 7,
+        "sampler_name": "DPM++ 2M Karras",
+        "n_iter": 2,
+    }
+    assert run["kind"] == "txt2img"
+    assert {name: run["input"][name] for name in expected} == expected
     actor.must_have_a_balanced_ledger()
 
 
-def test_an_image_from_an_image(actor: Actor, stack: LocalStack) -> None:
+def test_an_uploaded_image_becomes_an_image(actor: Actor, stack: LocalStack) -> None:
     upload = announced(actor)
     assert sent(upload, image()).status_code == 204
     actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
@@ -85,7 +90,7 @@ def test_an_image_from_an_image(actor: Actor, stack: LocalStack) -> None:
         ("torn_output", "output_rejected"),
     ],
 )
-def test_what_fails_is_refunded(actor: Actor, stack: LocalStack, fault: str, code: str) -> None:
+def test_a_failed_run_is_refunded(actor: Actor, stack: LocalStack, fault: str, code: str) -> None:
     set_faults(stack, **{fault: 1})
 
     job = actor.ended(actor.submit("sd-webui", prompt=f"what fails: {fault}"))
@@ -101,7 +106,9 @@ def test_what_fails_is_refunded(actor: Actor, stack: LocalStack, fault: str, cod
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "lost_answer"])
-def test_what_passes_is_waited_for(actor: Actor, stack: LocalStack, fault: str) -> None:
+def test_a_job_completes_after_a_transient_fault(
+    actor: Actor, stack: LocalStack, fault: str
+) -> None:
     set_faults(stack, **{fault: 1})
     job_id = actor.submit("sd-webui", prompt=f"what passes: {fault}")
     until(lambda: actor.client.get(f"/jobs/{job_id}")["waiting_since"])
@@ -110,8 +117,10 @@ def test_what_passes_is_waited_for(actor: Actor, stack: LocalStack, fault: str) 
     assert actor.ended(job_id)["status"] == "completed"
 
 
-def test_a_run_that_outlasts_a_state_entry_is_made_once(actor: Actor, stack: LocalStack) -> None:
-    """The wait is over while the invocation still waits for the images; the next one finds that somebody is asking."""
+def test_a_run_longer_than_the_state_timeout_is_requested_once(
+    actor: Actor, stack: LocalStack
+) -> None:
+    """The state times out while its invocation waits for the images. The next entry waits too."""
     set_faults(stack, run_seconds=36)
 
     job = actor.ended(actor.submit("sd-webui", prompt="slowly"), seconds=120)
@@ -120,7 +129,7 @@ def test_a_run_that_outlasts_a_state_entry_is_made_once(actor: Actor, stack: Loc
     assert len(runs_of(stack, "slowly")) == 1
 
 
-def test_the_login_shows_nowhere(actor: Actor, stack: LocalStack) -> None:
+def test_the_login_is_not_exposed(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, out_of_memory=1)
 
     must_show_nowhere(

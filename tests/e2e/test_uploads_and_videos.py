@@ -1,4 +1,4 @@
-"""Images that users bring along and videos, the whole way over HTTP."""
+"""Uploads, and videos from uploaded images, over HTTP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sent(upload: dict[str, Any], body: bytes, **fields: str) -> requests.Respons
     )
 
 
-def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(
+def test_an_image_uploaded_to_the_bucket_becomes_the_input_of_a_video(
     actor: Actor, stack: LocalStack
 ) -> None:
     upload = announced(actor)
@@ -59,7 +59,7 @@ def test_an_image_goes_straight_to_the_bucket_and_becomes_the_input_of_a_video(
     actor.must_have_a_balanced_ledger()
 
 
-def test_the_form_takes_exactly_what_was_announced(actor: Actor) -> None:
+def test_the_upload_form_accepts_only_the_announced_file(actor: Actor) -> None:
     upload = announced(actor, bytes=100)
 
     assert sent(upload, image()).status_code == 400

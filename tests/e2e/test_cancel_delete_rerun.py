@@ -1,4 +1,4 @@
-"""Canceling, deleting and running again over HTTP: what a user of the running stack sees."""
+"""Cancel, delete, rerun and pause over HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def paused(admin: Client) -> Iterator[None]:
         admin.call("PUT", "/admin/paused", json={"paused": False})
 
 
-def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(
+def test_a_canceled_job_costs_nothing_and_its_prediction_is_canceled(
     actor: Actor, stack: LocalStack
 ) -> None:
     set_faults(stack, run_seconds=60)
@@ -31,10 +31,10 @@ def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(
     job_id = actor.submit(prompt=prompt)
     until(lambda: actor.client.get(f"/jobs/{job_id}")["status"] == "processing")
 
-    asked = actor.client.post(f"/jobs/{job_id}/cancel", None)
+    requested = actor.client.post(f"/jobs/{job_id}/cancel", None)
     job = actor.ended(job_id)
 
-    assert asked["cancel_requested_at"]
+    assert requested["cancel_requested_at"]
     assert (job["status"], job["error"]["code"]) == ("canceled", "canceled")
     assert job["credits"] == {"quoted": 10, "held": 0, "charged": 0, "refunded": 10}
     assert until(lambda: [each["status"] for each in predictions_of(stack, prompt)] == ["canceled"])
@@ -42,7 +42,7 @@ def test_a_canceled_job_costs_nothing_and_its_prediction_is_stopped(
     assert actor.refused("POST", f"/jobs/{job_id}/cancel").status_code == 409
 
 
-def test_a_deleted_job_is_gone_with_its_images_and_its_entries_stay(
+def test_delete_removes_a_job_and_its_images_but_not_its_ledger_entries(
     actor: Actor, stack: LocalStack
 ) -> None:
     set_faults(stack, run_seconds=3)
@@ -50,7 +50,7 @@ def test_a_deleted_job_is_gone_with_its_images_and_its_entries_stay(
     assert actor.refused("DELETE", f"/jobs/{job_id}").status_code == 409
     job = actor.ended(job_id)
 
-    # The end of a job may be seen a moment before it is announced, and until then the job is open.
+    # The job's end is visible before it is announced. Until then the job cannot be deleted.
     until(lambda: delete(actor, stack, job_id) == 204)
 
     assert actor.refused("GET", f"/jobs/{job_id}").status_code == 404
@@ -60,7 +60,7 @@ def test_a_deleted_job_is_gone_with_its_images_and_its_entries_stay(
     assert actor.must_have_a_balanced_ledger()["spent"] == 10
 
 
-def test_a_job_that_ended_runs_again(actor: Actor) -> None:
+def test_an_ended_job_can_run_again_with_the_same_parameters(actor: Actor) -> None:
     first = actor.ended(actor.submit(seed=7, aspect_ratio="3:2"))
 
     again = actor.ended(actor.client.post("/jobs", {"rerun_of": first["id"]})["id"])
@@ -70,7 +70,7 @@ def test_a_job_that_ended_runs_again(actor: Actor) -> None:
     assert actor.must_have_a_balanced_ledger()["spent"] == 20
 
 
-def test_while_paused_no_job_is_taken_and_those_that_were_go_on(
+def test_a_pause_refuses_new_jobs_and_does_not_stop_accepted_jobs(
     actor: Actor, admin: Client, stack: LocalStack
 ) -> None:
     set_faults(stack, run_seconds=2)
@@ -83,7 +83,7 @@ def test_while_paused_no_job_is_taken_and_those_that_were_go_on(
     assert actor.ended(actor.submit())["status"] == "completed"
 
 
-def test_an_interrupted_prediction_is_requested_once_more_and_paid_for_once(
+def test_an_interrupted_prediction_is_retried_once_and_charged_once(
     actor: Actor, stack: LocalStack
 ) -> None:
     set_faults(stack, fail=1.0, run_seconds=0.5)

@@ -1,4 +1,4 @@
-"""The whole way over HTTP: what a user of the running stack sees."""
+"""Image jobs over HTTP: results, access, credits, faults of the provider, and callbacks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.e2e.actors import Actor, predictions_of, set_faults, signed_in
 
 
 def image_at(url: str) -> Image.Image:
-    answer = requests.get(url, timeout=10)
-    assert answer.status_code == 200
-    image = Image.open(BytesIO(answer.content))
+    response = requests.get(url, timeout=10)
+    assert response.status_code == 200
+    image = Image.open(BytesIO(response.content))
     image.load()
     return image
 
@@ -46,7 +46,7 @@ def test_a_prompt_becomes_a_stored_image_with_a_thumbnail(actor: Actor) -> None:
     )
 
 
-def test_four_images_are_four_outputs_in_the_order_of_the_provider(
+def test_four_images_become_four_outputs_in_the_order_of_the_provider(
     actor: Actor, stack: LocalStack
 ) -> None:
     prompt = f"four seasons {uuid4().hex}"
@@ -55,14 +55,14 @@ def test_four_images_are_four_outputs_in_the_order_of_the_provider(
 
     assert job["credits"]["charged"] == 40
     (prediction,) = predictions_of(stack, prompt)
-    for output, theirs in zip(job["outputs"], prediction["output"], strict=True):
+    for output, provider_url in zip(job["outputs"], prediction["output"], strict=True):
         assert (
             requests.get(output["url"], timeout=10).content
-            == requests.get(theirs, timeout=10).content
+            == requests.get(provider_url, timeout=10).content
         )
 
 
-def test_a_refused_prompt_costs_nothing_and_says_why(actor: Actor) -> None:
+def test_a_refused_prompt_costs_nothing_and_the_job_has_the_reason(actor: Actor) -> None:
     job = actor.ended(actor.submit(prompt="please flag me"))
 
     assert job["status"] == "failed"
@@ -72,7 +72,7 @@ def test_a_refused_prompt_costs_nothing_and_says_why(actor: Actor) -> None:
     assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_a_prompt_in_any_script_arrives_whole(actor: Actor, stack: LocalStack) -> None:
+def test_a_unicode_prompt_reaches_the_provider_unchanged(actor: Actor, stack: LocalStack) -> None:
     prompt = f"灯台 🌅 منارة {uuid4().hex}"
 
     job = actor.ended(actor.submit(prompt=prompt))
@@ -81,7 +81,7 @@ def test_a_prompt_in_any_script_arrives_whole(actor: Actor, stack: LocalStack) -
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_nobody_reads_an_image_without_a_signed_link(actor: Actor) -> None:
+def test_an_image_cannot_be_read_without_a_signed_link(actor: Actor) -> None:
     job = actor.ended(actor.submit())
 
     unsigned = job["outputs"][0]["url"].partition("?")[0]
@@ -89,7 +89,9 @@ def test_nobody_reads_an_image_without_a_signed_link(actor: Actor) -> None:
     assert requests.get(unsigned, timeout=10).status_code == 403
 
 
-def test_nobody_sees_the_job_of_another_account(actor: Actor, stack: LocalStack) -> None:
+def test_an_account_cannot_read_the_jobs_of_another_account(
+    actor: Actor, stack: LocalStack
+) -> None:
     job_id = actor.submit()
     stranger = Actor.arrive(stack, "stranger", credits=0)
     same_user_elsewhere = signed_in(stack, actor.name, platform="mobile")
@@ -99,7 +101,7 @@ def test_nobody_sees_the_job_of_another_account(actor: Actor, stack: LocalStack)
     assert same_user_elsewhere.get("/credits")["granted"] == 0
 
 
-def test_without_a_good_token_nobody_comes_in(actor: Actor, stack: LocalStack) -> None:
+def test_a_request_without_a_valid_token_is_refused(actor: Actor, stack: LocalStack) -> None:
     expired = stack.token(actor.name, expires_in_seconds=-60)
     header, payload, signature = stack.token(actor.name).split(".")
     forged = f"{header}.{payload}.{signature[::-1]}"
@@ -120,7 +122,7 @@ def test_without_a_good_token_nobody_comes_in(actor: Actor, stack: LocalStack) -
     )
 
 
-def test_without_enough_credits_nothing_is_written(stack: LocalStack) -> None:
+def test_without_enough_credits_a_job_is_refused_and_nothing_is_written(stack: LocalStack) -> None:
     poor = Actor.arrive(stack, "poor", credits=14)
 
     refused = poor.refused(
@@ -138,7 +140,7 @@ def test_without_enough_credits_nothing_is_written(stack: LocalStack) -> None:
     assert poor.must_have_a_balanced_ledger()["available"] == 14
 
 
-def test_bad_parameters_are_all_named_and_nothing_is_charged(
+def test_each_invalid_parameter_is_named_and_nothing_is_charged(
     actor: Actor, stack: LocalStack
 ) -> None:
     prompt = f"never {uuid4().hex}"
@@ -158,7 +160,9 @@ def test_bad_parameters_are_all_named_and_nothing_is_charged(
     assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_the_same_request_twice_is_one_job(actor: Actor, stack: LocalStack) -> None:
+def test_two_requests_with_the_same_idempotency_key_create_one_job(
+    actor: Actor, stack: LocalStack
+) -> None:
     prompt = f"once {uuid4().hex}"
     body = {"template": "flux-schnell", "parameters": {"prompt": prompt}}
     headers = {"Authorization": f"Bearer {stack.token(actor.name)}", "Idempotency-Key": "once"}
@@ -175,9 +179,7 @@ def test_the_same_request_twice_is_one_job(actor: Actor, stack: LocalStack) -> N
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_when_every_webhook_is_lost_the_job_ends_all_the_same(
-    actor: Actor, stack: LocalStack
-) -> None:
+def test_a_job_completes_when_every_webhook_is_lost(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, lose_webhook=1.0)
     prompt = f"lost {uuid4().hex}"
 
@@ -187,7 +189,7 @@ def test_when_every_webhook_is_lost_the_job_ends_all_the_same(
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_when_every_webhook_comes_twice_the_job_is_charged_once(
+def test_a_job_is_charged_once_when_every_webhook_arrives_twice(
     actor: Actor, stack: LocalStack
 ) -> None:
     set_faults(stack, duplicate_webhook=1.0)
@@ -198,7 +200,7 @@ def test_when_every_webhook_comes_twice_the_job_is_charged_once(
     assert actor.must_have_a_balanced_ledger()["spent"] == 10
 
 
-def test_a_model_that_fails_costs_nothing(actor: Actor, stack: LocalStack) -> None:
+def test_a_failed_prediction_costs_nothing(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, fail=1.0)
 
     job = actor.ended(actor.submit())
@@ -211,7 +213,7 @@ def test_a_model_that_fails_costs_nothing(actor: Actor, stack: LocalStack) -> No
     assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_a_model_that_succeeds_with_nothing_costs_nothing(actor: Actor, stack: LocalStack) -> None:
+def test_a_prediction_without_outputs_costs_nothing(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, no_output=1.0)
 
     job = actor.ended(actor.submit())
@@ -220,7 +222,7 @@ def test_a_model_that_succeeds_with_nothing_costs_nothing(actor: Actor, stack: L
     assert actor.must_have_a_balanced_ledger()["available"] == 200
 
 
-def test_an_answer_that_got_lost_is_looked_for_and_not_requested_again(
+def test_after_a_lost_create_response_no_second_prediction_is_requested(
     actor: Actor, stack: LocalStack
 ) -> None:
     set_faults(stack, lost_create_answer=1.0)
@@ -232,7 +234,7 @@ def test_an_answer_that_got_lost_is_looked_for_and_not_requested_again(
     assert len(predictions_of(stack, prompt)) == 1
 
 
-def test_a_throttled_request_is_made_later(actor: Actor, stack: LocalStack) -> None:
+def test_a_throttled_request_is_sent_again_later(actor: Actor, stack: LocalStack) -> None:
     set_faults(stack, throttle=1.0)
     job_id = actor.submit()
     waiting = until(lambda: actor.client.get(f"/jobs/{job_id}")["waiting_since"])
@@ -245,7 +247,7 @@ def test_a_throttled_request_is_made_later(actor: Actor, stack: LocalStack) -> N
     assert job["waiting_since"] is None
 
 
-def test_the_providers_token_never_travels_to_a_delivery_host(
+def test_the_provider_token_is_never_sent_to_a_delivery_host(
     actor: Actor, stack: LocalStack
 ) -> None:
     actor.ended(actor.submit())
@@ -258,7 +260,7 @@ def test_the_providers_token_never_travels_to_a_delivery_host(
     assert not any(delivery["carried_authorization"] for delivery in deliveries)
 
 
-def test_the_callers_own_url_is_called_with_a_signature_that_verifies(actor: Actor) -> None:
+def test_a_callback_has_a_valid_signature(actor: Actor) -> None:
     with receiver() as (url, received):
         job_id = actor.submit(callback_url=url)
         until(lambda: received, seconds=60)
@@ -271,7 +273,7 @@ def test_the_callers_own_url_is_called_with_a_signature_that_verifies(actor: Act
     assert image_at(event["data"]["outputs"][0]["url"])
 
 
-def test_a_webhook_that_replicate_did_not_sign_changes_nothing(
+def test_a_webhook_without_a_valid_signature_changes_nothing(
     actor: Actor, stack: LocalStack
 ) -> None:
     set_faults(stack, run_seconds=5)
@@ -291,7 +293,7 @@ def test_a_webhook_that_replicate_did_not_sign_changes_nothing(
     assert actor.ended(job_id)["status"] == "completed"
 
 
-def test_unknown_routes_and_methods_are_problems_too(actor: Actor) -> None:
+def test_unknown_routes_and_methods_get_problem_documents(actor: Actor) -> None:
     assert actor.refused("GET", "/nothing").status_code == 404
     refused = actor.refused("DELETE", "/credits")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "GET")
@@ -299,16 +301,16 @@ def test_unknown_routes_and_methods_are_problems_too(actor: Actor) -> None:
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
 
 
-def test_the_api_describes_itself_to_everybody(stack: LocalStack) -> None:
-    answer = requests.get(f"{stack.api_url}/openapi.json", timeout=30)
+def test_openapi_json_is_public(stack: LocalStack) -> None:
+    response = requests.get(f"{stack.api_url}/openapi.json", timeout=30)
 
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
-    assert answer.json() == description()
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
+    assert response.json() == description()
 
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
-    """A server of the caller's own that takes callbacks."""
+    """Start a server that receives callbacks. Yields its URL and the received requests."""
     received: list[tuple[dict[str, str], bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):

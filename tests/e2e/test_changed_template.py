@@ -1,4 +1,4 @@
-"""There is no second list of routes or environment variables: change the template and the local stack has changed."""
+"""The local stack reads routes and environment variables from the template only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 
-def test_a_changed_template_is_a_changed_stack() -> None:
+def test_a_changed_template_changes_the_local_stack() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.e2e.changed_stack"],
         capture_output=True,
@@ -18,10 +18,11 @@ def test_a_changed_template_is_a_changed_stack() -> None:
 
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == {
-        # The old path is no route any more, so it goes to $default, where no authorizer looks at the token.
+        # The old path is not a route, so $default handles it. $default has no authorizer, so the
+        # function receives no claims.
         "old route, signed in": 401,
         "new route, no token": {"message": "Unauthorized"},
-        # The new path has the authorizer; that the code has no such route is said by the code.
+        # The new path has the authorizer, but the code of the function has no such route.
         "new route, signed in": "/problems/not-found",
         "long prompt": [{"field": "parameters.prompt", "message": "The maximum is 10 characters."}],
     }

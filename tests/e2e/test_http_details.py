@@ -1,4 +1,4 @@
-"""The wire as browsers and other clients meet it: CORS, methods, paths, and text in any script."""
+"""HTTP details for browsers and other clients: CORS, methods, paths, and Unicode text."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ PROMPTS = [
 ]
 
 
-def ask(stack: LocalStack, method: str, path: str, **options: object) -> requests.Response:
+def send(stack: LocalStack, method: str, path: str, **options: object) -> requests.Response:
     return requests.request(method, f"{stack.api_url}{path}", timeout=30, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/1", "/openapi.json", "/nowhere"])
-def test_a_browser_is_let_ask_with_the_headers_that_the_api_reads(
+def test_cors_preflight_allows_the_headers_that_the_api_reads(
     stack: LocalStack, method: str, path: str
 ) -> None:
-    asking = {
+    preflight = {
         "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": "authorization,idempotency-key",
     }
 
-    answer = ask(stack, "OPTIONS", path, headers=GALLERY | asking)
+    response = send(stack, "OPTIONS", path, headers=GALLERY | preflight)
 
-    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (204, "*")
-    assert method in answer.headers["Access-Control-Allow-Methods"].split(",")
-    assert set(answer.headers["Access-Control-Allow-Headers"].split(",")) >= {
+    assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (204, "*")
+    assert method in response.headers["Access-Control-Allow-Methods"].split(",")
+    assert set(response.headers["Access-Control-Allow-Headers"].split(",")) >= {
         "authorization",
         "content-type",
         "idempotency-key",
@@ -47,20 +47,18 @@ def test_a_browser_is_let_ask_with_the_headers_that_the_api_reads(
     }
 
 
-def test_a_browser_may_read_the_headers_that_a_client_needs(
-    stack: LocalStack, actor: Actor
-) -> None:
+def test_cors_exposes_the_headers_that_clients_need(stack: LocalStack, actor: Actor) -> None:
     headers = GALLERY | {"Authorization": f"Bearer {stack.token(actor.name)}"}
-    answers = [
-        ask(stack, "GET", path, headers=headers)
+    responses = [
+        send(stack, "GET", path, headers=headers)
         for path in ("/credits", "/jobs/1", "/nowhere", "/health")
     ]
-    answers.append(ask(stack, "GET", "/credits", headers=GALLERY))
+    responses.append(send(stack, "GET", "/credits", headers=GALLERY))
 
-    assert [answer.status_code for answer in answers] == [200, 404, 404, 200, 401]
-    for answer in answers:
-        assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        assert set(answer.headers["Access-Control-Expose-Headers"].split(",")) >= {
+    assert [response.status_code for response in responses] == [200, 404, 404, 200, 401]
+    for response in responses:
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert set(response.headers["Access-Control-Expose-Headers"].split(",")) >= {
             "etag",
             "idempotency-replayed",
             "location",
@@ -68,7 +66,7 @@ def test_a_browser_may_read_the_headers_that_a_client_needs(
         }
 
 
-def test_paths_are_taken_as_they_are_written(actor: Actor) -> None:
+def test_paths_match_exactly(actor: Actor) -> None:
     for path in ("/jobs/", "/health/", "/Jobs", "/jobs/1/", "/openapi.json/"):
         assert actor.refused("GET", path).status_code == 404, path
     for path in ("/jobs", "/health", "/openapi.json"):
@@ -76,12 +74,12 @@ def test_paths_are_taken_as_they_are_written(actor: Actor) -> None:
         assert (refused.status_code, refused.headers["Allow"].split(", ")[0]) == (405, "GET")
 
 
-def test_an_account_is_found_by_its_sub_whatever_characters_it_has(stack: LocalStack) -> None:
+def test_an_account_is_found_by_a_sub_with_any_characters(stack: LocalStack) -> None:
     admin = signed_in(stack, "grace", groups=["admin"])
     signed = {"Authorization": f"Bearer {stack.token('grace', groups=['admin'])}"}
     grant = {"amount": 1, "reason": "r", "reference": "r"}
 
-    # The gateway decodes a path once, so a sub with a slash is encoded twice.
+    # API Gateway decodes a path once, so a sub with a slash is encoded twice.
     for written, sub in (
         ("a%23b", "a#b"),
         ("%C3%A9", "é"),
@@ -90,7 +88,7 @@ def test_an_account_is_found_by_its_sub_whatever_characters_it_has(stack: LocalS
         ("auth0%7C7", "auth0|7"),
     ):
         assert (
-            ask(
+            send(
                 stack, "POST", f"/accounts/web/{written}/credits", json=grant, headers=signed
             ).status_code
             == 201
@@ -99,12 +97,14 @@ def test_an_account_is_found_by_its_sub_whatever_characters_it_has(stack: LocalS
         assert len(admin.get(f"/accounts/web/{written}/entries")["entries"]) == 1, written
     assert admin.get("/accounts/web/a%40b")["granted"] == 0
     assert (
-        ask(stack, "GET", f"/accounts/web/{'x' * 256}", headers=signed).json()["errors"][0]["field"]
+        send(stack, "GET", f"/accounts/web/{'x' * 256}", headers=signed).json()["errors"][0][
+            "field"
+        ]
         == "user"
     )
 
 
-def test_text_in_any_script_is_the_same_from_the_request_to_the_object(
+def test_unicode_text_is_unchanged_from_the_request_to_the_object(
     stack: LocalStack, actor: Actor
 ) -> None:
     prompt, order = " · ".join(PROMPTS), {"№": "7", "e\u0301": ["\u00e9"]}
@@ -115,8 +115,8 @@ def test_text_in_any_script_is_the_same_from_the_request_to_the_object(
     job = actor.ended(accepted["id"])
     metadata = requests.get(job["outputs"][0]["url"], timeout=10).headers
 
-    for answer in (accepted, job, actor.client.get("/jobs")["jobs"][0]):
-        assert (answer["parameters"]["prompt"], answer["metadata"]) == (prompt, order)
+    for document in (accepted, job, actor.client.get("/jobs")["jobs"][0]):
+        assert (document["parameters"]["prompt"], document["metadata"]) == (prompt, order)
     assert unquote(metadata["x-amz-meta-prompt"], errors="strict") == prompt
     assert metadata["x-amz-meta-job-id"] == job["id"]
     assert metadata["x-amz-meta-template"] == f"flux-schnell@{job['template']['version']}"
