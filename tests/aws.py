@@ -1,4 +1,4 @@
-"""AWS's stand-in in this process (moto), made from the project's own template and workflow."""
+"""Simulated AWS in the test process (moto), set up from template.yaml and workflow.asl.yaml."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ from local.simulators.replicate import SimulatedReplicate
 ROOT = Path(__file__).parents[1]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
 CONTEXT = SimpleNamespace(
-    function_name="test", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:test",
-    aws_request_id="test", get_remaining_time_in_millis=lambda: 60_000,
-)  # fmt: skip
+    function_name="test",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:test",
+    aws_request_id="test",
+    get_remaining_time_in_millis=lambda: 60_000,
+)
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
 
 def forget_settings() -> None:
-    """Have the environment and the secrets read again. A client of AWS is none the wiser, and costs a quarter of a second to make anew."""
+    """Clear the cached settings and secrets. AWS clients stay cached, because they start slowly."""
     for cached in (settings, download._session, callbacks._session):
         cached.cache_clear()
     secrets._cache.clear()
@@ -45,13 +48,13 @@ def forget_settings() -> None:
 
 @cache
 def client(service: str) -> Any:
-    """Give a client of the AWS that is there now, be it another one than before."""
+    """Return a boto3 client. A cached client also works with a new moto account."""
     return boto3.client(service)  # type: ignore[call-overload]
 
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    """An empty AWS account that holds what the template keeps: the table, the bucket, the bus, the secrets."""
+    """An AWS account with the template's table, bucket, bus and secrets, all empty."""
     with mock_aws(
         config={"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
     ):
@@ -73,7 +76,7 @@ def aws() -> Iterator[None]:
 
 @pytest.fixture
 def simulated_replicate(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedReplicate]:
-    """A simulated Replicate that the functions' settings lead to, and whose webhook secret the stack knows."""
+    """A simulated Replicate. The settings and the webhook secret of the functions match it."""
     with SimulatedReplicate() as replicate:
         monkeypatch.setenv("REPLICATE_BASE_URL", f"{replicate.base_url}/v1")
         monkeypatch.setenv("DELIVERY_HOSTS", replicate.base_url.removeprefix("http://"))
@@ -86,19 +89,19 @@ def simulated_replicate(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 @dataclass(frozen=True)
 class Workflow:
-    """The workflow as it will be deployed; its states call the real handlers. Intervals between retries are one second."""
+    """The deployed workflow definition. Its states call the real handlers and retry after 1 s."""
 
     definition: dict[str, Any]
     broken: dict[str, Callable[[Any], Any]]
 
     def break_function(self, name: str, instead: Callable[[Any], Any]) -> None:
-        """Have a function do something else from now on."""
+        """Replace a function's handler from now on."""
         self.broken[name] = instead
 
 
 @pytest.fixture
 def workflow(aws: None, monkeypatch: pytest.MonkeyPatch) -> Workflow:
-    """Create the state machine of workflow.asl.yaml, its Lambda tasks calling the handlers in functions/."""
+    """Create the state machine of workflow.asl.yaml. Its tasks call the handlers in functions/."""
     broken: dict[str, Callable[[Any], Any]] = {}
     monkeypatch.setattr(
         LambdaSimpleBackend,
@@ -127,21 +130,22 @@ def workflow(aws: None, monkeypatch: pytest.MonkeyPatch) -> Workflow:
 
 
 def handler_of(function: str) -> Callable[[Any, Any], Any]:
-    """Give the handler of a function's folder."""
+    """Return the handler in a folder of functions/."""
     found: Callable[[Any, Any], Any] = import_module(f"functions.{function}.handler").handler
     return found
 
 
 def folder_of(logical_id: str) -> str:
-    """Tell in which folder a function of the template lies."""
+    """Return the folder of a function of the template."""
     folder: str = TEMPLATE["Resources"][logical_id]["Properties"]["CodeUri"]
     return Path(folder).name
 
 
 def statements_of(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield each statement that a function or the state machine is allowed.
+    """Yield each policy statement of a function or of the state machine.
 
-    These are its own statements, those of SAM's policy templates, and those of the managed policies that it refers to.
+    This includes its own statements, the statements of SAM's policy templates, and the statements
+    of the managed policies that it refers to.
     """
     for policy in resource["Properties"]["Policies"]:
         match policy:
@@ -155,7 +159,7 @@ def statements_of(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def substituted(value: Any) -> Any:
-    """Put the variables of each `Fn::Sub` into its text, as a person would write it: `event-bus/${EventBus}`."""
+    """Replace the variables of each `Fn::Sub` in its text, for example `event-bus/${EventBus}`."""
     match value:
         case {"Fn::Sub": [str(text), dict(variables)]}:
             return {
@@ -206,8 +210,8 @@ def _invoke(
     event = json.loads(body)
     try:
         result = broken[name](event) if name in broken else handler_of(name)(event, CONTEXT)
-    except Exception as error:  # noqa: BLE001 (so does Lambda)
-        # Lambda reports an exception as a document with these names.
+    except Exception as error:  # noqa: BLE001 (Lambda also catches every exception)
+        # Lambda returns an exception as a document with these fields.
         response_headers["x-amz-function-error"] = "Unhandled"
         failed = {
             "errorMessage": str(error),

@@ -1,4 +1,4 @@
-"""Builders: what a test needs, with defaults for everything that it is not about."""
+"""Builders of test data, with defaults for each value that a test does not check."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def image_job(
     now: datetime | None = None,
     **parameters: Any,
 ) -> Job:
-    """A job that is not written anywhere yet."""
+    """Return a job that is not stored."""
     prices = Prices(
         settings().default_image_credit_cost,
         settings().default_video_credit_cost,
@@ -53,7 +53,7 @@ def image_job(
 
 
 def open_account(credits: int, account: AccountId = ANN) -> AccountId:
-    """An account with credits available."""
+    """Grant credits to an account and return the account."""
     ledger.grant(
         account, credits, reason="welcome", reference=f"opening {account}", now=datetime.now(UTC)
     )
@@ -61,14 +61,14 @@ def open_account(credits: int, account: AccountId = ANN) -> AccountId:
 
 
 def held_job(*, credits: int = 100, **parameters: Any) -> Job:
-    """A job of an account with credits, its own credits held."""
+    """Store a job of an account with credits. The job's credits are held."""
     job = image_job(**parameters)
     open_account(credits, job.account)
     return ledger.hold(job, key=None, now=job.created_at)[0]
 
 
 def stored(job: Job) -> Job:
-    """The job as its record has it now."""
+    """Read the job's current record."""
     return jobs.read(job.account, job.job_id)
 
 
@@ -82,7 +82,7 @@ def http_event(
     query: str = "",
     **claims: str,
 ) -> dict[str, Any]:
-    """An HTTP API event, payload format 2.0, as the authorizer lets it through for this user."""
+    """Return an HTTP API event, payload format 2.0, with the claims of an authorized user."""
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": f"{method} {path}",
@@ -108,23 +108,21 @@ def http_event(
 
 
 def call_api(method: str, path: str, **event: Any) -> tuple[int, Any, dict[str, str]]:
-    """Call the api function, and give the status, the document and the headers of its answer."""
-    answer = handler_of("api")(http_event(method, path, **event), CONTEXT)
-    must_be_as_described(
-        method, path, answer["statusCode"], answer["headers"], answer.get("body") or ""
-    )
-    text, headers = answer.get("body"), answer["headers"]
+    """Call the function `api`. Return the status, the document and the headers of the response."""
+    response = handler_of("api")(http_event(method, path, **event), CONTEXT)
+    text, headers = response.get("body"), response["headers"]
+    must_be_as_described(method, path, response["statusCode"], headers, text or "")
     return (
-        answer["statusCode"],
+        response["statusCode"],
         json.loads(text) if text and "json" in headers["Content-Type"] else text or None,
         headers,
     )
 
 
-def until[Result](look: Callable[[], Result | None], *, seconds: float = 20.0) -> Result:
-    """Look until there is something to see; fails after this time."""
+def until[Result](read: Callable[[], Result | None], *, seconds: float = 20.0) -> Result:
+    """Call `read` until it returns a true value, and return the value. Fails after `seconds`."""
     give_up_at = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < give_up_at, "it did not come to pass in time"
+    while not (result := read()):
+        assert time.monotonic() < give_up_at, f"no result within {seconds} seconds"
         time.sleep(0.05)
-    return seen
+    return result

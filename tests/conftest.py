@@ -1,4 +1,4 @@
-"""What every test may ask for: an environment, AWS's stand-in with the template's own table, and the workflow as it will be deployed."""
+"""Fixtures of all tests: an environment, a simulated AWS account, and the deployed workflow."""
 
 import os
 
@@ -13,7 +13,9 @@ ENVIRONMENT = {
     "TABLE_NAME": "darkroom-test",
     "MEDIA_BUCKET": "darkroom-test-media",
     "EVENT_BUS_NAME": "darkroom-test",
-    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:darkroom-test-generation",
+    "STATE_MACHINE_ARN": (
+        "arn:aws:states:us-east-1:123456789012:stateMachine:darkroom-test-generation"
+    ),
     "REPLICATE_BASE_URL": "http://127.0.0.1:9/v1",
     "REPLICATE_TOKEN_SECRET": "replicate-token",
     "REPLICATE_WEBHOOK_SECRET": "replicate-webhook",
@@ -27,12 +29,12 @@ ENVIRONMENT = {
     "POWERTOOLS_TRACE_DISABLED": "true",
     "AWS_XRAY_SDK_ENABLED": "false",
 }
-# Settings are read when a module is first imported, so they must stand before any test module is.
+# Settings are read at the first import of a module, so they are set before any test module loads.
 os.environ.update(ENVIRONMENT)
 for variable in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
     os.environ.pop(variable, None)
 
-# No test is timed: a busy machine is no reason to fail.
+# Tests have no time limit, because a busy machine must not make them fail.
 settings.register_profile(
     "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -44,5 +46,5 @@ LONGEST = "test_chaos.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest and mostly waits, so that nobody has to wait for it at the end."""
+    """Run the longest test file first. It mostly waits, so other tests run at the same time."""
     items.sort(key=lambda item: item.path.name != LONGEST)

@@ -1,4 +1,4 @@
-"""What the API says of itself, held against what it answers."""
+"""Checks the API's responses against its description, openapi.json."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _CHECKED_HEADERS = {
     "allow",
     "cache-control",
 }
-_OF_NO_ROUTE = {404: "/problems/not-found", 405: "/problems/method-not-allowed"}
+_PROBLEM_OF_UNKNOWN_ROUTE = {404: "/problems/not-found", 405: "/problems/method-not-allowed"}
 
 
 class NotAsDescribed(AssertionError):
-    """The API answered something else than openapi.json says."""
+    """A response of the API does not match openapi.json."""
 
 
 @cache
 def description() -> dict[str, Any]:
-    """The document as the API makes it of its own code."""
+    """Return openapi.json as the API generates it from its code."""
     found: dict[str, Any] = import_module("darkroom.api.openapi").document(
         import_module("functions.api.handler").app
     )
@@ -39,64 +39,64 @@ def description() -> dict[str, Any]:
 def must_be_as_described(
     method: str, path: str, status: int, headers: Mapping[str, str], body: str
 ) -> None:
-    """Check an answer against the description: its status, media type, document and headers. Nothing may be in it that is not described."""
+    """Check the status, the media type, the document and the headers of a response.
+
+    Raises NotAsDescribed for anything that the description does not contain.
+    """
     operation = _operation(method, path)
     if operation is None:
-        if status in _OF_NO_ROUTE:
+        if status in _PROBLEM_OF_UNKNOWN_ROUTE:
             _must_be_valid(
                 {
                     "$ref": "#/components/schemas/Problem",
-                    "properties": {"type": {"const": _OF_NO_ROUTE[status]}},
+                    "properties": {"type": {"const": _PROBLEM_OF_UNKNOWN_ROUTE[status]}},
                 },
                 json.loads(body),
                 path,
             )
         return
+    name = f"{method} {path} ({operation['operationId']}), status {status}"
     response = operation["responses"].get(str(status))
     if response is None:
-        raise NotAsDescribed(
-            f"{method} {path} was answered {status}, and {operation['operationId']} knows of {sorted(operation['responses'])}: {body}"
-        )
-    given = {name.lower(): value for name, value in headers.items()}
-    undescribed = (given.keys() & _CHECKED_HEADERS) - {
+        described = sorted(operation["responses"])
+        raise NotAsDescribed(f"{name}: only {described} are described. Body: {body}")
+    actual = {name.lower(): value for name, value in headers.items()}
+    undescribed = (actual.keys() & _CHECKED_HEADERS) - {
         name.lower() for name in response.get("headers", {})
     }
     if undescribed:
-        raise NotAsDescribed(
-            f"{method} {path} was answered {status} with {undescribed}, which {operation['operationId']} does not know of"
-        )
+        raise NotAsDescribed(f"{name}: the headers {undescribed} are not described")
     content = response.get("content")
     if not content:
         if body:
-            raise NotAsDescribed(f"{method} {path} was answered {status} with a body: {body}")
+            raise NotAsDescribed(f"{name}: no body is described. Body: {body}")
         return
-    media_type = given.get("content-type", "").partition(";")[0]
+    media_type = actual.get("content-type", "").partition(";")[0]
     if media_type not in content:
         raise NotAsDescribed(
-            f"{method} {path} was answered {status} as {media_type}, and {operation['operationId']} knows of {list(content)}: {body}"
+            f"{name}: {media_type} is not described, only {list(content)}. Body: {body}"
         )
     if media_type == "application/problem+json":
-        _must_be_valid(
-            {"$ref": "#/components/schemas/Problem"}, json.loads(body), f"{method} {path}: {status}"
-        )
+        _must_be_valid({"$ref": "#/components/schemas/Problem"}, json.loads(body), name)
     if media_type.endswith("json"):
-        _must_be_valid(
-            content[media_type]["schema"], json.loads(body), f"{method} {path}: {status}"
-        )
+        _must_be_valid(content[media_type]["schema"], json.loads(body), name)
 
 
-def _must_be_valid(schema: Mapping[str, Any], document: object, what: str) -> None:
+def _must_be_valid(schema: Mapping[str, Any], document: object, name: str) -> None:
     validator = Draft202012Validator(
         {**schema, "components": _closed_components()}, format_checker=FormatChecker()
     )
     errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
     if errors:
-        raise NotAsDescribed(f"{what} was answered {document}: {'; '.join(errors)}")
+        raise NotAsDescribed(f"{name}: {'; '.join(errors)}. Document: {document}")
 
 
 @cache
 def _closed_components() -> dict[str, Any]:
-    """The schemas, taking no member that they do not name. For clients they are open, so that a new member breaks nobody."""
+    """Return the schemas without additional properties.
+
+    openapi.json allows additional properties, because a new property must not break clients.
+    """
     components = {"schemas": copy.deepcopy(description()["components"]["schemas"])}
     for name, schema in components["schemas"].items():
         if "properties" in schema and name != "Document":
@@ -105,7 +105,7 @@ def _closed_components() -> dict[str, Any]:
 
 
 def _operation(method: str, path: str) -> dict[str, Any] | None:
-    # The path with the most literal segments comes first, as it does at the gateway.
+    # The path with the most literal segments has priority, as in API Gateway.
     for template, operations in sorted(
         description()["paths"].items(), key=lambda item: item[0].count("{")
     ):

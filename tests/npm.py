@@ -1,4 +1,4 @@
-"""What npm fetches: exactly what is pinned, once for all workers of a test run."""
+"""Fetches pinned npm packages, once for all workers of a test run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _FETCHING_SECONDS_MAX = 300
 
 
 class NotHere(RuntimeError):
-    """This machine cannot fetch or run it; the message says what is missing."""
+    """This machine cannot fetch or run the package. The message names the missing program."""
 
 
 class NotGenuine(RuntimeError):
-    """What was fetched is not what was pinned."""
+    """The fetched archive does not have the pinned integrity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """`folder` is what is wanted of the package; empty is all of it."""
+    """A pinned package. `folder` is the required folder of the package. Empty: all folders."""
 
     name: str
     integrity: str
@@ -33,14 +33,19 @@ class Package:
 
 
 def fetched(package: Package, home: Path) -> Path:
-    """Give the folder of a package, fetched with npm unless it is there. Raises NotHere and NotGenuine."""
+    """Return the folder of a package. Fetch it with npm if the folder does not exist.
+
+    Raises NotHere and NotGenuine.
+    """
     home.parent.mkdir(exist_ok=True)
-    # Each worker of a test run asks: one fetches it, the others wait and find it.
+    # One worker of the test run fetches the package. The others wait for the lock.
     with home.with_name(f"{home.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not home.is_dir():
-            with tempfile.TemporaryDirectory(dir=home.parent) as made_here:
-                _unpacked(package, _packed(package, Path(made_here)), Path(made_here)).rename(home)
+            with tempfile.TemporaryDirectory(dir=home.parent) as name:
+                temporary = Path(name)
+                archive = _packed(package, temporary)
+                _unpacked(package, archive, temporary).rename(home)
     return home
 
 
@@ -48,7 +53,7 @@ def _packed(package: Package, folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise NotHere(
-            f"npm, which fetches {package.name}, is not installed (Debian: apt-get install npm)"
+            f"npm is not installed, so {package.name} is missing (Debian: apt-get install npm)"
         )
     command = [npm, "pack", package.name, "--ignore-scripts", "--pack-destination", str(folder)]
     try:
@@ -74,7 +79,7 @@ def _unpacked(package: Package, archive: Path, folder: Path) -> Path:
     found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != package.integrity:
         raise NotGenuine(
-            f"{package.name} has the integrity {found}, and {package.integrity} is pinned"
+            f"{package.name} has the integrity {found}, but {package.integrity} is pinned"
         )
     with tarfile.open(archive) as members:
         members.extractall(folder, filter="data")

@@ -1,4 +1,4 @@
-"""What long tests did is said at the end of the run, also when they ran in another process."""
+"""Prints reports of long tests at the end of the run, also from worker processes."""
 
 from __future__ import annotations
 

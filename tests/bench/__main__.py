@@ -1,4 +1,4 @@
-"""Measurements: ratios of things measured side by side, pair by pair, with medians. Run by `make bench`."""
+"""Measures the effect of .pyc files on cold starts, as ratios of pairs. `make bench` runs this."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ PAIRS_COUNT = 9
 
 
 def cold_start_seconds(build: Path, function: str) -> float:
-    """Time the import of a built handler in a fresh interpreter that sees the function and its layers alone and writes no .pyc files."""
+    """Return the seconds that a new interpreter needs to import a built handler.
+
+    The interpreter has only the function and its layers on its path, and writes no .pyc files.
+    """
     path = os.pathsep.join(
         [str(build / function), *(str(build / layer / "python") for layer in LAYERS)]
     )
@@ -36,7 +39,7 @@ def cold_start_seconds(build: Path, function: str) -> float:
 
 
 def compare_compiled(function: str) -> None:
-    """Print what a cold start costs without .pyc files, as a multiple of what it costs with them."""
+    """Print the ratio of the cold start times without and with .pyc files."""
     with tempfile.TemporaryDirectory() as directory:
         bare = Path(directory) / "bare"
         shutil.copytree(BUILD_DIRECTORY, bare, ignore=shutil.ignore_patterns("__pycache__"))
@@ -52,7 +55,8 @@ def compare_compiled(function: str) -> None:
     ratios = sorted(without / compiled for without, compiled in pairs)
     seconds = statistics.median(compiled for _, compiled in pairs)
     sys.stdout.write(
-        f"{function}: without .pyc / with .pyc {statistics.median(ratios):.2f} [{ratios[0]:.2f}-{ratios[-1]:.2f}], "
+        f"{function}: without .pyc / with .pyc {statistics.median(ratios):.2f} "
+        f"[{ratios[0]:.2f}-{ratios[-1]:.2f}], "
         f"with .pyc {seconds * 1000:.0f} ms (median of {PAIRS_COUNT} pairs)\n"
     )
 

@@ -1,4 +1,4 @@
-"""Counts the project's functions that one warm image job calls, handler by handler.
+"""Counts the project's functions that one warm image job calls, for each handler.
 
 The job runs in the simulation (tests/simulation): one image, two webhooks, no failure, no callback.
 A file counts when one of its functions is called. An import alone does not count.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from sys import monitoring
 from types import CodeType, FrameType
 
-import tests.conftest  # noqa: F401 (the environment stands before anything reads it)
+import tests.conftest  # noqa: F401 (sets the environment before another import reads it)
 from tests.aws import ROOT
 from tests.simulation.environment import Environment
 
@@ -33,7 +33,7 @@ class Trace:
     function: str
     # The number of calls of each file's functions, by the file's path in the repository.
     calls: Counter[str] = field(default_factory=Counter)
-    # The calls for which the nearest caller of the project's own is in another file.
+    # The calls whose nearest caller in the project is in another file.
     cross_module_calls: int = 0
 
 
@@ -52,22 +52,22 @@ def trace_job() -> list[Trace]:
 
 
 def _run_job(environment: Environment) -> None:
-    answer = environment.api("POST", "/jobs", body=BODY)
-    assert answer
-    assert answer.status == 202, answer
+    response = environment.api("POST", "/jobs", body=BODY)
+    assert response
+    assert response.status == 202, response
     environment.settle()
-    key = f"JOB#{answer.document['id']}"
+    key = f"JOB#{response.document['id']}"
     (job,) = [row for (_, sk), row in environment.cloud.table.items.items() if sk == key]
     assert job["status"]["S"] == "completed", job
 
 
 @contextmanager
 def _traced_threads() -> Iterator[dict[str, Trace]]:
-    """Count calls until the end of the block. Gives a trace by each thread's name."""
+    """Count calls until the end of the block. Yields the traces by thread name."""
     traces: dict[str, Trace] = {}
 
     def started(code: CodeType, _offset: int) -> object:
-        # Generator expressions, class bodies and modules are no functions of ours.
+        # Generator expressions, class bodies and modules do not count as functions.
         is_function = code.co_flags & inspect.CO_OPTIMIZED and code.co_name != "<genexpr>"
         if not (is_function and code.co_filename.startswith(FOLDERS)):
             return monitoring.DISABLE
@@ -90,7 +90,7 @@ def _traced_threads() -> Iterator[dict[str, Trace]]:
 
 
 def _caller(frame: FrameType | None) -> str | None:
-    """Find the nearest file of the project's own, outwards from a frame."""
+    """Return the file of the nearest frame in the project, starting at this frame."""
     while frame and not frame.f_code.co_filename.startswith(FOLDERS):
         frame = frame.f_back
     return frame and frame.f_code.co_filename

@@ -1,4 +1,4 @@
-"""`make fuzz`: as many random requests as one has time for."""
+"""`make fuzz`: fuzzes the local stack. EXAMPLES is the number of examples for each operation."""
 
 import os
 import sys

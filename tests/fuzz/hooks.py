@@ -1,4 +1,4 @@
-"""What Schemathesis is told of this API beyond its description: each template's own schema, and values that reach further than random ones."""
+"""Schemathesis hooks: narrow the description to each template's schema, and add useful values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 import schemathesis
 from hypothesis import strategies as st
 
-# Names that never resolve (RFC 2606): nobody is called.
+# These names never resolve (RFC 2606), so no server receives requests.
 _URLS = st.sampled_from(
     [
         "https://images.invalid/a.png",
@@ -29,7 +29,7 @@ schemathesis.openapi.format("image", _URLS | st.just(os.environ["FUZZ_UPLOAD"]))
 
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, Any]) -> None:
-    """Describe the API more narrowly than it does itself: nothing undescribed may be answered, and parameters are those of their template."""
+    """Narrow the description: no additional properties, and the parameters of each template."""
     schemas = raw_schema["components"]["schemas"]
     for name, schema in schemas.items():
         if "properties" in schema and name != "Document":
@@ -54,7 +54,10 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
 def before_call(
     context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
 ) -> None:
-    """Replace values that the API refuses although its description allows them, and never pause the API, which would end the fuzzing of jobs."""
+    """Replace values that the API refuses although its description allows them.
+
+    The API is never paused, because a pause would end the fuzzing of jobs.
+    """
     if case.path == "/admin/paused" and case.body == {"paused": True}:
         case.body = {"paused": False}
     if len(str((case.path_parameters or {}).get("user", "")).encode()) > _USER_BYTES_MAX:

@@ -1,4 +1,7 @@
-"""Runs Schemathesis against a running stack. It checks for 5xx answers, undescribed answers, missing authentication, and schema violations."""
+"""Runs Schemathesis against a running stack.
+
+It checks for 5xx responses, undescribed responses, missing authentication and schema violations.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ SECONDS_MAX = 3_600
 
 
 def fuzz(stack: LocalStack, *, examples: int, options: tuple[str, ...] = ()) -> tuple[int, Client]:
-    """Fuzz every operation, as an administrator with some credits and an image, and give the exit code and that administrator."""
+    """Fuzz every operation as an administrator with credits and an uploaded image.
+
+    Returns the exit code of Schemathesis and the client of the administrator.
+    """
     user = f"fuzz.{uuid4().hex[:8]}"
     token = stack.token(user, groups=["admin"])
     client = Client(stack.api_url, token)
@@ -36,8 +42,9 @@ def fuzz(stack: LocalStack, *, examples: int, options: tuple[str, ...] = ()) -> 
         "FUZZ_UPLOAD": _upload(client),
         "PYTHONPATH": str(ROOT),
     }
-    command = [str(Path(sys.executable).with_name("schemathesis")), "--no-color", "--config-file", str(CONFIGURATION), "run", f"{stack.api_url}/openapi.json",
-               "--max-examples", str(examples), *options]  # fmt: skip
+    schemathesis = str(Path(sys.executable).with_name("schemathesis"))
+    command = [schemathesis, "--no-color", "--config-file", str(CONFIGURATION)]
+    command += ["run", f"{stack.api_url}/openapi.json", "--max-examples", str(examples), *options]
     with TemporaryDirectory() as folder:
         ended = subprocess.run(
             command, env=os.environ | environment, cwd=folder, check=False, timeout=SECONDS_MAX
