@@ -32,7 +32,7 @@ class EventRejected(RuntimeError):
 def announce(job: Job) -> None:
     """Put the end of a job on the bus.
 
-    The event can occur twice. `id` is the same each time, so that receivers can ignore duplicates.
+    The event can occur twice. Receivers can ignore duplicates, because `id` is the same each time.
     Raises EventRejected.
     """
     detail = JobEnded(

@@ -49,7 +49,7 @@ def _check_size(image: Image.Image) -> None:
 def _fit_image(image: Image.Image) -> Image.Image:
     side = settings().input_side_pixels_max
     is_lossless = image.format in _LOSSLESS
-    # A JPEG that is decoded at about twice the target size takes a fraction of the time.
+    # A JPEG is decoded at about twice the target size, which is several times faster.
     # For other formats `draft` does nothing.
     image.draft(None, (2 * side, 2 * side))
     upright = _in_srgb(ImageOps.exif_transpose(image))

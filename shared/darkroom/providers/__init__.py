@@ -41,8 +41,8 @@ class Provider(Protocol):
     def find(self, request: PredictionRequest) -> Prediction | None:
         """Find the prediction that an earlier `create` of this request made. None if none exists.
 
-        Raises LookupUnsupported if the provider cannot tell which request made a prediction. Then
-        Darkroom sends no second request.
+        Raises LookupUnsupported if nothing on a prediction identifies its request. Then Darkroom
+        sends no second request.
         """
         ...
 

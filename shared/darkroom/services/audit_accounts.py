@@ -1,6 +1,6 @@
 """Audits accounts: recomputes each account from its entries and jobs, and reports mismatches.
 
-One round covers all accounts and can take several runs.
+One round covers all accounts and can need several runs.
 """
 
 from __future__ import annotations

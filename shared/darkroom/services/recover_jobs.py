@@ -25,7 +25,7 @@ from darkroom.storage.job_rows import CheckQueue
 from darkroom.storage.jobs import DueCheck
 
 _CHECK_INTERVAL = timedelta(seconds=CHECK_INTERVAL_SECONDS)
-# A run checks no further job when less time is left. The calls for one job can take this long.
+# A run checks no further job when less time is left. The calls for one job can last this long.
 # tests/unit/test_dependent_numbers.py compares it with the Timeout of RecoverJobsFunction.
 _ONE_JOB_MILLISECONDS = 15_000
 
@@ -51,9 +51,9 @@ def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
 
 
 def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
-    """Recover, purge or expire one job. The job is rescheduled first.
+    """Recover, purge or expire one job.
 
-    So a job whose check fails does not delay the others.
+    The next check is scheduled first, so a job whose check fails does not delay the others.
     """
     if queue is CheckQueue.OPEN:
         _recover(due.account, due.job_id, now)
