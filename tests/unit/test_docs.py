@@ -26,8 +26,9 @@ _PATH = re.compile(
     r"`((?:shared|functions|local|tests|tools|docs|events|layers)/[\w./*-]+)(?:::(\w+))?`"
 )
 # Files that a page tells the reader to create, or that the build creates.
-_CREATED = ("shared/darkroom/catalog/sketch.toml", "shared/darkroom/providers/atelier.py")
+_CREATED = ("shared/darkroom/catalog/sketch.toml", "functions/record_seed")
 _CREATED += ("shared/darkroom/catalog/atelier-sketch.toml",)
+_CREATED += ("shared/darkroom/providers/atelier.py",)
 _DECISION_HEADINGS = ["What", "Why", "Cost", "Alternatives"]
 
 
