@@ -1,1 +1,1 @@
-"""The rules. They know no AWS, no clock, no network and no environment."""
+"""The rules. Modules here import no AWS, clock, network or environment: times are arguments."""

@@ -1,4 +1,4 @@
-"""Accounts: how they are named, their balance and entries, and the groups of a token."""
+"""Accounts: their names, balances and ledger entries, and the groups in a user's token."""
 
 from __future__ import annotations
 
@@ -9,33 +9,42 @@ from datetime import datetime
 
 from darkroom.domain.ids import key_part, text_of_key_part
 
-# OpenID Connect Core 1.0, section 2: a `sub` must not exceed 255 ASCII characters. Any other text of as many bytes is taken, too.
+# OpenID Connect Core 1.0, section 2: a `sub` must not exceed 255 ASCII characters.
+# Darkroom also accepts other characters, up to 255 bytes of UTF-8.
 NAME_BYTES_MAX = 255
 _CALLBACK_SECRET_BYTES = 24
 
 
 @dataclass(frozen=True, slots=True)
 class AccountId:
-    """An account: a user (the token's `sub`) of one platform. The same user on two platforms is two accounts.
+    """The id of an account: a platform and a user of that platform (the token's `sub`).
 
-    Both may hold any character: the subjects of SAML providers and of base64 have `+`, `/`, `=` and `|`.
+    The same user on two platforms has two accounts. Both names may contain any character, because
+    the subjects of SAML providers and base64 subjects contain `+`, `/`, `=` and `|`.
     """
 
     platform: str
     user: str
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a name that is empty, longer than 255 bytes, or no UTF-8."""
+        """Raise ValueError if a name is empty, longer than 255 bytes, or not valid UTF-8."""
         if not (_is_name(self.platform) and _is_name(self.user)):
             raise ValueError("a platform and a user have 1 to 255 bytes of UTF-8 each")
 
     def __str__(self) -> str:
-        """Write the account as it stands in execution inputs, events, webhook references and the keys of the bucket: encoded."""
+        """Return `platform/user`, both encoded by `key_part`.
+
+        Execution inputs, events, webhook references and object keys contain an account in this
+        form.
+        """
         return f"{key_part(self.platform)}/{key_part(self.user)}"
 
     @classmethod
     def parse(cls, text: str) -> AccountId:
-        """Read what `str()` wrote. Raises ValueError for every other text, so no account has two spellings."""
+        """Parse the text that `str()` returns. Raises ValueError for any other text.
+
+        An account has exactly one text form, so two texts never name the same account.
+        """
         platform, _, user = text.partition("/")
         account = cls(text_of_key_part(platform), text_of_key_part(user))
         if str(account) != text:
@@ -49,7 +58,10 @@ def _is_name(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The balance of one account, in credits: granted = available + held + spent, at every moment."""
+    """The balance of one account, in credits. `granted = available + held + spent` always holds.
+
+    `in_flight` counts the open jobs. `jobs_total` counts all jobs that are not deleted.
+    """
 
     available: int = 0
     held: int = 0
@@ -61,7 +73,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One transaction on one account: the signed changes it made, in credits."""
+    """The signed changes, in credits, that one transaction made to one account.
+
+    `kind` is grant, correction, hold, settle or release.
+    """
 
     entry_id: str
     kind: str
@@ -75,10 +90,11 @@ class Entry:
 
 
 def groups_of_claim(claim: object) -> frozenset[str]:
-    """Read the claim `cognito:groups`, which HTTP APIs hand over as the text `[admin users]` and some fronts as a list.
+    """Return the groups in a value of the claim `cognito:groups`.
 
-    A group is matched as a whole word, so `[not-admin]` does not make anybody an admin. Words end at a plain space and nowhere else: Cognito
-    lets no space of any kind into a group's name.
+    HTTP APIs pass the claim as the text `[admin users]`, other gateways as a list. Any other value
+    contains no group. Groups are separated by a space and compared whole: `[not-admin]` does not
+    contain `admin`. Cognito does not allow white space in a group's name.
     """
     if isinstance(claim, str):
         return frozenset(claim.removeprefix("[").removesuffix("]").split(" ")) - {""}
@@ -88,5 +104,8 @@ def groups_of_claim(claim: object) -> frozenset[str]:
 
 
 def new_callback_secret() -> str:
-    """Make a signing secret as Standard Webhooks writes it (github.com/standard-webhooks/standard-webhooks, spec, 'Signature scheme')."""
+    """Return a new random signing secret of 24 bytes, in the format of Standard Webhooks.
+
+    Source: https://github.com/standard-webhooks/standard-webhooks, spec, "Signature scheme".
+    """
     return "whsec_" + base64.b64encode(secrets.token_bytes(_CALLBACK_SECRET_BYTES)).decode()

@@ -1,4 +1,8 @@
-"""The audit of an account: recompute its ledger from its entries and its jobs, and list each mismatch."""
+"""The audit of an account: compare the account's balance, entries, grant markers and jobs.
+
+The audit is independent of the code in `storage/ledger.py`: it computes each expected value again
+from the other rows of the account.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +18,20 @@ from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, FUNCTION_TIMEOUT_SECONDS_MAX, over_at
 
 _CREDITS = ("granted", "available", "held", "spent")
-_GIVING = ("grant", "correction")
-# What an entry of a kind leaves alone.
-_UNMOVED = {"grant": ("held", "spent"), "correction": ("held", "spent"), "hold": ("spent",)}
-# A job that runs past its time is stopped, is quiet for a while, and is ended by the next recovery; a minute more for a schedule that comes late.
+_GRANT_KINDS = ("grant", "correction")
+# The amounts that must be 0 in an entry of each kind.
+_ZERO_AMOUNTS = {"grant": ("held", "spent"), "correction": ("held", "spent"), "hold": ("spent",)}
+# Recovery stops an overdue execution, waits until no invocation can still write, and then ends the
+# job. One of the three intervals allows for a late schedule.
 _OVERDUE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 3 * CHECK_INTERVAL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class GrantMarker:
-    """What keeps a reference from being granted twice. The marker of welcome credits has no hash, because it is of a user and not of a reference."""
+    """The row that prevents a second grant for the same reference.
+
+    The marker of welcome credits belongs to a user, not to a reference, and has no hash.
+    """
 
     entry_id: str
     amount: int
@@ -32,7 +40,11 @@ class GrantMarker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRecords:
-    """Everything of an account that the audit compares. `deleted` are the jobs whose record was deleted a moment ago."""
+    """The rows of an account that the audit compares.
+
+    `deleted` has the ids of jobs that were deleted recently. `unreadable` has the sort keys of rows
+    that could not be parsed.
+    """
 
     account: str
     balance: Balance | None
@@ -45,7 +57,10 @@ class AccountRecords:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Something that is not as the rest of the account says. `concerns` is the job's id, the entry's or the row's, where there is one."""
+    """A value that differs from what the account's other rows imply.
+
+    `concerns` is the id of a job or an entry, or the sort key of a row, or None.
+    """
 
     account: str
     what: str
@@ -60,9 +75,10 @@ type Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a round through all accounts has come, what it has found so far, and what the round before it had found.
+    """The progress of a round through all accounts, and the results of this round and the last one.
 
-    `failed` counts the accounts that could not be audited.
+    `after` is the last row of the last audited account. `failed` counts the accounts that could not
+    be audited.
     """
 
     after: Key | None = None
@@ -72,7 +88,10 @@ class Progress:
     failed_before: int = 0
 
     def advanced(self, key: Key, mismatches: int | None) -> Progress:
-        """Go on behind this row, in whose account so many mismatches were found; None when that could not be told."""
+        """Return the progress after one more account.
+
+        `key` is the account's last row. `mismatches` is None if the account could not be audited.
+        """
         return replace(
             self,
             after=key,
@@ -81,25 +100,32 @@ class Progress:
         )
 
     def finished(self) -> Progress:
-        """Begin a new round."""
+        """Return the progress at the start of the next round."""
         return Progress(mismatches_before=self.mismatches, failed_before=self.failed)
 
     @property
     def mismatches_known(self) -> int:
-        """How many mismatches stand. What a round has found stands until a whole round has found nothing."""
+        """The number of mismatches for the metric: the larger one of this round and the last.
+
+        It becomes 0 only after a complete round without mismatches.
+        """
         return max(self.mismatches, self.mismatches_before)
 
     @property
     def failed_known(self) -> int:
-        """How many accounts nothing can be said of, in the same sense."""
+        """The number of accounts that could not be audited, likewise."""
         return max(self.failed, self.failed_before)
 
 
 type _Check = tuple[str, int | str, int | str, str | None]
+"""A mismatch without its account: what, expected, found, concerns. Equal values are no mismatch."""
 
 
 def mismatches(records: AccountRecords, *, now: datetime) -> list[Mismatch]:
-    """List each mismatch between the rows of an account."""
+    """Return the mismatches between the rows of an account.
+
+    An empty list means that all rows agree.
+    """
     checks = chain(
         _rows(records),
         _counters(records),
@@ -162,12 +188,12 @@ def _entries(records: AccountRecords) -> Iterator[_Check]:
             entry.granted,
             entry.entry_id,
         )
-        for name in _UNMOVED.get(kind, ()):
+        for name in _ZERO_AMOUNTS.get(kind, ()):
             yield f"{name} of a {kind}", 0, getattr(entry, name), entry.entry_id
 
 
 def _kind_of(entry: Entry) -> str:
-    """Tell from what an entry changed which kind it is, whatever it says of itself."""
+    """Return the kind that an entry's amounts imply, regardless of its attribute `kind`."""
     if entry.granted:
         return "grant" if entry.granted > 0 else "correction"
     if entry.held > 0:
@@ -177,11 +203,11 @@ def _kind_of(entry: Entry) -> str:
 
 def _markers(records: AccountRecords) -> Iterator[_Check]:
     marked = Counter(marker.entry_id for marker in records.markers)
-    given = {entry.entry_id: entry for entry in records.entries if _kind_of(entry) in _GIVING}
-    for entry_id in given:
+    grants = {entry.entry_id: entry for entry in records.entries if _kind_of(entry) in _GRANT_KINDS}
+    for entry_id in grants:
         yield "markers of a grant", 1, marked[entry_id], entry_id
     for marker in records.markers:
-        entry = given.get(marker.entry_id)
+        entry = grants.get(marker.entry_id)
         yield (
             "entry of a grant marker",
             "present",
@@ -202,7 +228,7 @@ def _markers(records: AccountRecords) -> Iterator[_Check]:
 def _jobs(records: AccountRecords, now: datetime) -> Iterator[_Check]:
     by_job: defaultdict[str | None, list[Entry]] = defaultdict(list)
     for entry in records.entries:
-        if _kind_of(entry) not in _GIVING:
+        if _kind_of(entry) not in _GRANT_KINDS:
             by_job[entry.job_id].append(entry)
     for job in records.jobs:
         entries = by_job.pop(job.job_id, [])
@@ -214,7 +240,7 @@ def _jobs(records: AccountRecords, now: datetime) -> Iterator[_Check]:
             job.job_id,
         )
     for job_id, entries in by_job.items():
-        yield from _gone_job(job_id, entries)
+        yield from _job_without_record(job_id, entries)
 
 
 def _open_job(job: Job, entries: Sequence[Entry], now: datetime) -> Iterator[_Check]:
@@ -248,7 +274,7 @@ def _final_job(job: Job, entries: Sequence[Entry]) -> Iterator[_Check]:
         yield "available of the job's resolution", refunded, resolutions[0].available, job.job_id
 
 
-def _gone_job(job_id: str | None, entries: Sequence[Entry]) -> Iterator[_Check]:
+def _job_without_record(job_id: str | None, entries: Sequence[Entry]) -> Iterator[_Check]:
     holds, resolutions = _split(entries)
     yield "holds of a job without a record", 1, len(holds), job_id
     yield "resolutions of a job without a record", 1, len(resolutions), job_id
@@ -276,6 +302,6 @@ def _hold(job: Job, holds: Sequence[Entry]) -> Iterator[_Check]:
 
 
 def _split(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Part the entries of a job into those that hold and those that resolve."""
+    """Return the holds and the resolutions (settle and release) among the entries of a job."""
     holds = [entry for entry in entries if _kind_of(entry) == "hold"]
     return holds, [entry for entry in entries if _kind_of(entry) != "hold"]

@@ -1,4 +1,7 @@
-"""What may be said about the parameters of a template together: conditions, and the rules and presets that hang on them."""
+"""Conditions on a template's parameters, and the rules and presets that depend on them.
+
+The parameters' own JSON Schemas check each parameter alone. Conditions concern several parameters.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,14 @@ from jsonschema import Draft202012Validator
 
 type Schema = Mapping[str, Any]
 type Condition = Mapping[str, Schema]
-"""Parameters that must be there, each with a JSON Schema that its value must match; an empty schema is matched by anything."""
+"""Parameter names, each with the JSON Schema that its value must match.
+
+A missing parameter does not match. The empty schema matches every value.
+"""
 
 
 def is_met(condition: Condition, parameters: Mapping[str, Any]) -> bool:
-    """Tell whether every parameter that the condition names is there and as it says."""
+    """Return whether the parameters contain every name in the condition, with a matching value."""
     return all(
         name in parameters and Draft202012Validator(schema).is_valid(parameters[name])
         for name, schema in condition.items()
@@ -23,10 +29,11 @@ def is_met(condition: Condition, parameters: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What the model refuses, or would ignore and bill. `message` tells the user what to do instead.
+    """A restriction that the model imposes, or a combination that it would ignore and still bill.
 
-    When `when` is met, each parameter of `then` must match its schema if it is there, those of `requires` must be there, and those of
-    `excludes` must not.
+    If `when` is met, each parameter in `then` must match its schema if it is present, each in
+    `requires` must be present, and each in `excludes` must be absent. `message` tells the user how
+    to correct the request.
     """
 
     when: Condition
@@ -35,20 +42,20 @@ class Rule:
     requires: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (not a field of the dataclass; read by whoever parses the file)
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
     @property
     def field(self) -> str:
-        """The parameter that a form would mark."""
+        """The parameter that an error message names: the first one of `when`."""
         return next(iter(self.when))
 
     @property
     def names(self) -> set[str]:
-        """Every parameter that the rule speaks of."""
+        """Every parameter that the rule names."""
         return {*self.when, *self.then, *self.requires, *self.excludes}
 
     def is_broken_by(self, parameters: Mapping[str, Any]) -> bool:
-        """Tell whether these parameters, with the defaults filled in, break the rule."""
+        """Return whether the parameters break the rule. The defaults must be filled in."""
         if not is_met(self.when, parameters):
             return False
         limited = {name: schema for name, schema in self.then.items() if name in parameters}
@@ -59,7 +66,10 @@ class Rule:
         )
 
     def schema(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """Say the same in JSON Schema, of parameters before the defaults are filled in: one that is left out is its default."""
+        """Return the rule as a JSON Schema for parameters without defaults.
+
+        In this schema, a missing parameter counts as its default.
+        """
         must_be_changed = [
             name
             for name, schema in self.then.items()
@@ -83,15 +93,21 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What a parameter of Darkroom's own means to the model: when `when` is met, the parameters of `sets` are these."""
+    """Values for the model that follow from other parameters: if `when` is met, `sets` applies.
+
+    A preset maps a parameter of Darkroom's own, for example `quality`, to the model's parameters.
+    """
 
     when: Condition
     sets: Mapping[str, Any]
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (as above)
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
     def schema(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """Say in JSON Schema that what the preset sets may be left out, and must not be contradicted."""
+        """Return the preset as a JSON Schema.
+
+        If `when` is met, each parameter in `sets` is missing or has exactly the value there.
+        """
         return {
             "if": _if(self.when, defaults),
             "then": {"properties": {name: {"const": value} for name, value in self.sets.items()}},
@@ -99,8 +115,6 @@ class Preset:
 
 
 def _if(condition: Condition, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Say a condition of parameters before the defaults are filled in: one that is left out is its default."""
-    must_be_given = [
-        name for name, schema in condition.items() if not is_met({name: schema}, defaults)
-    ]
-    return {"properties": dict(condition), "required": must_be_given}
+    """Return a condition as a JSON Schema in which a missing parameter counts as its default."""
+    required = [name for name, schema in condition.items() if not is_met({name: schema}, defaults)]
+    return {"properties": dict(condition), "required": required}

@@ -1,35 +1,38 @@
-"""What can go wrong, and who hears it.
+"""The exceptions of Darkroom, and the caller that handles each of them.
 
 DarkroomError
-├── RequestError                the caller; the HTTP API answers with a problem document
-│   ├── InvalidRequest            422, one message for each field
-│   ├── IdempotencyKeyReused      422, the same key came with another body
-│   ├── BodyTooLarge              413
-│   ├── NotJson                   415
-│   ├── InsufficientCredits       402
-│   ├── TooManyJobs               429, in flight
-│   ├── RateLimited               429, in this minute
-│   ├── Paused                    503
-│   ├── JobIsFinal                409, there is nothing to cancel any more
-│   ├── JobIsOpen                 409, it cannot be deleted yet
-│   ├── NotSignedIn               401
-│   ├── Forbidden                 403
-│   ├── NotFound                  404
-│   └── MethodNotAllowed          405
-├── Unavailable                 the caller, 503; what became of the request is unknown
-├── InternalError               the caller, 500; it is a bug, and the log knows which
-├── WorkflowUnavailable         nobody: the job is durable, and recovery starts or resumes it
-├── WebhookRejected             whoever called the webhook, 401
-├── WebhookSecretMissing        whoever called the webhook, 503
-├── ProviderBusy                the step that called; it becomes RetryLater
-├── RetryLater                  the workflow: wait until a time, then try again
-├── LookupUnsupported           the step that looked; it sends no second request
-├── ProviderUnavailable         the workflow: retry
-├── OutputUnavailable           the workflow: retry
-└── GenerationFailed            the workflow: settle what the record holds
+├── RequestError           the API's caller: a problem document with this HTTP status
+│   ├── NotSignedIn          401
+│   ├── InsufficientCredits  402
+│   ├── Forbidden            403
+│   ├── NotFound             404
+│   ├── MethodNotAllowed     405
+│   ├── JobIsFinal           409  an ended job cannot be canceled
+│   ├── JobIsOpen            409  an open job cannot be deleted
+│   ├── BodyTooLarge         413
+│   ├── NotJson              415
+│   ├── InvalidRequest       422  one message for each field
+│   ├── IdempotencyKeyReused 422  the same key with a different body
+│   ├── TooManyJobs          429  too many open jobs
+│   ├── RateLimited          429  too many jobs in this minute
+│   └── Paused               503
+├── Unavailable            the API's caller: 503, the effect of the request is unknown
+├── InternalError          the API's caller: 500, a bug; the log has the details
+├── WebhookRejected        the webhook's sender: 401
+├── WebhookSecretMissing   the webhook's sender: 503
+├── WorkflowUnavailable    no caller: recovery starts or resumes the execution
+├── ProviderBusy           RequestPrediction: becomes RetryLater
+├── LookupUnsupported      RequestPrediction: sends no second request
+├── RetryLater             the workflow: waits until a time and enters RequestPrediction again
+├── ProviderUnavailable    the workflow: retries
+├── OutputUnavailable      the workflow: retries
+└── GenerationFailed       the workflow: settles or releases the hold from the job's record
 
-Anything else is trouble of AWS's, which the workflow retries, or a bug, which it retries in vain; then it settles what the record holds.
-The workflow knows the last four by their class names, and their messages are codes and times: the execution history is no place for more.
+Every other exception is an AWS error or a bug. The workflow retries it. If no retry succeeds, the
+workflow settles or releases the hold.
+
+The workflow refers to the last four by their class names. Their messages are codes and times only,
+because an execution history stores them and users' data does not belong there.
 """
 
 from collections.abc import Sequence
@@ -38,57 +41,58 @@ from datetime import datetime
 
 from darkroom.domain.failures import Failure
 
-# A prediction may show up this long after an answer that got lost; until then it is looked for, and nothing is asked again.
+# After a lost response, the provider may omit the new prediction from its list for this long. Until
+# then Darkroom searches for the prediction and sends no second request.
 UNKNOWN_SECONDS = 60.0
 
 
 class DarkroomError(Exception):
-    """Anything that Darkroom itself raises."""
+    """The base class of all exceptions that Darkroom raises itself."""
 
 
 class RequestError(DarkroomError):
-    """The caller asked for what cannot be done."""
+    """The request is refused. It has changed nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field of a request, and what to do about it."""
+    """One wrong field of a request, and a message that tells how to correct it."""
 
     field: str
     message: str
 
 
 class InvalidRequest(RequestError):
-    """Fields of the request are wrong; each is named."""
+    """One or more fields of the request are wrong."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        """Carry one message for each wrong field."""
+        """Store one message for each wrong field."""
         super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
         self.errors = tuple(errors)
 
 
 class IdempotencyKeyReused(RequestError):
-    """The same Idempotency-Key came with another body."""
+    """An earlier request had the same Idempotency-Key and a different body."""
 
 
 class BodyTooLarge(RequestError):
-    """The body has more bytes than its endpoint takes."""
+    """The body has more bytes than the endpoint accepts."""
 
     def __init__(self, bytes_max: int) -> None:
-        """Carry the limit."""
+        """Store the limit."""
         super().__init__(f"at most {bytes_max} bytes")
         self.bytes_max = bytes_max
 
 
 class NotJson(RequestError):
-    """The body is announced as something else than JSON."""
+    """The Content-Type of the body is not JSON."""
 
 
 class InsufficientCredits(RequestError):
-    """The account has fewer credits available than the job costs."""
+    """The job costs more credits than the account has available."""
 
     def __init__(self, *, required: int, available: int) -> None:
-        """Carry both sums, in credits, and what is missing between them."""
+        """Store both amounts and their difference, in credits."""
         super().__init__(f"{required} required, {available} available")
         self.required = required
         self.available = available
@@ -96,122 +100,140 @@ class InsufficientCredits(RequestError):
 
 
 class TooManyJobs(RequestError):
-    """The account has as many jobs in flight as it may have."""
+    """The account has reached its limit of open jobs."""
 
     def __init__(self, in_flight_max: int) -> None:
-        """Carry the limit."""
+        """Store the limit."""
         super().__init__(f"{in_flight_max} jobs are in flight")
         self.in_flight_max = in_flight_max
 
 
 class RateLimited(RequestError):
-    """The account has had as many jobs accepted in this minute as it may have."""
+    """The account has reached its limit of accepted jobs in this minute."""
 
     def __init__(self, per_minute_max: int, retry_after_seconds: int) -> None:
-        """Carry the limit, and in how many seconds the next minute begins."""
+        """Store the limit and the seconds until the next minute begins."""
         super().__init__(f"{per_minute_max} jobs in this minute")
         self.per_minute_max = per_minute_max
         self.retry_after_seconds = retry_after_seconds
 
 
 class Paused(RequestError):
-    """No jobs are taken at the moment."""
+    """An administrator has paused the acceptance of new jobs."""
 
 
 class JobIsFinal(RequestError):
-    """The job has ended, and there is nothing to cancel any more; the message is its status."""
+    """The job has ended and cannot be canceled. The message is its status."""
 
 
 class JobIsOpen(RequestError):
-    """The job has not ended, or its end is not announced yet, so it cannot be deleted; the message says which."""
+    """The job cannot be deleted yet: it is open, or its end is not announced.
+
+    The message tells which.
+    """
 
 
 class NotSignedIn(RequestError):
-    """No token, or one that is not an ID token."""
+    """The request has no token, or a token that is not an ID token."""
 
 
 class Forbidden(RequestError):
-    """Whoever asks may not do this."""
+    """The signed-in user is not allowed to do this."""
 
 
 class NotFound(RequestError):
-    """There is no such thing, or it is somebody else's, which is the same to the caller."""
+    """The object does not exist, or belongs to another account.
+
+    The response is the same for both.
+    """
 
 
 class MethodNotAllowed(RequestError):
-    """The path takes other methods."""
+    """The path does not support the request's method."""
 
     def __init__(self, path: str, allowed: str) -> None:
-        """Carry the path and the methods that it takes, as they stand in `Allow`."""
-        super().__init__(f"{path} takes {allowed}.")
+        """Store the path and its methods, in the format of the header `Allow`."""
+        super().__init__(f"{path} accepts {allowed}.")
         self.path = path
         self.allowed = allowed
 
 
 class Unavailable(DarkroomError):
-    """What the API stands on did not answer, so nobody knows what became of the request."""
+    """A service that the API needs did not respond.
+
+    It is unknown whether the request took effect.
+    """
 
 
 class InternalError(DarkroomError):
-    """The API ran into a bug of its own."""
+    """The API failed because of a bug."""
 
     def __init__(self, request_id: str) -> None:
-        """Carry the id under which the log has the rest."""
+        """Store the request id, which finds the details in the log."""
         super().__init__(request_id)
         self.request_id = request_id
 
 
 class WorkflowUnavailable(DarkroomError):
-    """An execution could not be started or resumed just now."""
+    """Step Functions did not start or resume an execution. Recovery repeats it."""
 
 
 class WebhookRejected(DarkroomError):
-    """A webhook that is unsigned, stale or forged."""
+    """The webhook is unsigned, too old, or forged."""
 
 
 class WebhookSecretMissing(DarkroomError):
-    """Webhooks cannot be verified, because no secret has been put in yet."""
+    """Webhooks cannot be verified, because the stack has no webhook secret yet."""
 
 
 class ProviderBusy(DarkroomError):
-    """The provider asks for patience, and did nothing of what it was asked for."""
+    """The provider refused the request because it is busy. It created nothing."""
 
     def __init__(self, retry_after_seconds: float) -> None:
-        """Carry how long to wait."""
+        """Store how long to wait before the next request."""
         super().__init__(str(retry_after_seconds))
         self.retry_after_seconds = retry_after_seconds
 
 
 class LookupUnsupported(DarkroomError):
-    """Nothing marks a prediction as ours, so whether there is one cannot be told."""
+    """The provider has no way to find the prediction of an attempt.
+
+    It is unknown whether the prediction exists.
+    """
 
 
 class RetryLater(DarkroomError):
-    """The workflow is to wait and enter RequestPrediction again; the message is the time, as Step Functions reads it."""
+    """The workflow must wait, then enter RequestPrediction again.
+
+    The message is the time in the format that Step Functions parses.
+    """
 
     def __init__(self, at: datetime) -> None:
-        """Carry the time (UTC) to come back at."""
+        """Store the time (UTC) of the next entry."""
         super().__init__(at.strftime("%Y-%m-%dT%H:%M:%SZ"))
         self.at = at
 
 
 class ProviderUnavailable(DarkroomError):
-    """The provider did not answer, or answered that it is in trouble: what became of the request is unknown."""
+    """The provider did not respond, or reported an error of its own.
+
+    It is unknown whether the request took effect.
+    """
 
     def __init__(self, cause: str, *, unknown_seconds: float = UNKNOWN_SECONDS) -> None:
-        """Carry the cause, and how long it stays unknown whether something was created."""
+        """Store the cause, and for how many seconds a created prediction may stay unlisted."""
         super().__init__(cause)
         self.unknown_seconds = unknown_seconds
 
 
 class OutputUnavailable(DarkroomError):
-    """An output could not be fetched this time."""
+    """The download of an output failed. A retry may succeed."""
 
 
 class GenerationFailed(DarkroomError):
-    """The job cannot be delivered; why is told by its failure."""
+    """The job cannot be completed. `failure` is the reason."""
 
     def __init__(self, failure: Failure) -> None:
-        """Carry the failure, and its code alone as the message."""
+        """Store the failure. The message is its code only."""
         super().__init__(failure.code)
         self.failure = failure

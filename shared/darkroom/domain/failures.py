@@ -1,11 +1,11 @@
-"""Why a job failed: a code, a message that a user can read, and whose fault it was."""
+"""The reasons why a job ends without outputs. Each has a stable code and a message for the user."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class FailureCode(StrEnum):
-    """The stable codes of `error.code` on a job."""
+    """The values of `error.code` in a job. Clients rely on them, so they never change."""
 
     REFUSED = "refused"
     INVALID_INPUT = "invalid_input"
@@ -20,23 +20,49 @@ class FailureCode(StrEnum):
 
 
 _MESSAGES = {
-    FailureCode.REFUSED: "The model refused this prompt as sensitive. Change the prompt and submit it again.",
-    FailureCode.INVALID_INPUT: "The model did not accept these parameters.",
-    FailureCode.CANCELED: "The job was canceled.",
-    FailureCode.NO_OUTPUT: "The model finished without a result. Submit the job again.",
-    FailureCode.OUTPUT_REJECTED: "What the model returned is not an image that can be stored. Submit the job again.",
-    FailureCode.OUTPUT_UNAVAILABLE: "The result could not be fetched from the provider. Submit the job again.",
-    FailureCode.PREDICTION_FAILED: "The model failed while it was working on this. Submit the job again.",
-    FailureCode.PROVIDER_UNAVAILABLE: "The provider of this model is not available at the moment. Submit the job again later.",
-    FailureCode.DEADLINE_EXCEEDED: "The model did not finish in time. Submit the job again.",
-    FailureCode.INTERNAL: "Something went wrong on our side. Submit the job again.",
+    FailureCode.REFUSED: (
+        "The model refused this prompt as sensitive. Nothing was charged. "
+        "Change the prompt and submit the job again."
+    ),
+    FailureCode.INVALID_INPUT: (
+        "The model did not accept these parameters. Nothing was charged. "
+        "Change the parameters and submit the job again."
+    ),
+    FailureCode.CANCELED: "The job was canceled. Nothing was charged.",
+    FailureCode.NO_OUTPUT: (
+        "The model finished without an output. Nothing was charged. Submit the job again."
+    ),
+    FailureCode.OUTPUT_REJECTED: (
+        "The model's output is not an image or a video that can be stored. "
+        "Nothing was charged. Submit the job again."
+    ),
+    FailureCode.OUTPUT_UNAVAILABLE: (
+        "The output could not be downloaded from the provider. "
+        "Nothing was charged. Submit the job again."
+    ),
+    FailureCode.PREDICTION_FAILED: (
+        "The model failed while it processed the job. Nothing was charged. Submit the job again."
+    ),
+    FailureCode.PROVIDER_UNAVAILABLE: (
+        "The provider of this model is not available at the moment. "
+        "Nothing was charged. Submit the job again later."
+    ),
+    FailureCode.DEADLINE_EXCEEDED: (
+        "The model did not finish in time. Nothing was charged. Submit the job again."
+    ),
+    FailureCode.INTERNAL: (
+        "An internal error occurred. Nothing was charged. Submit the job again."
+    ),
 }
 _OF_THE_USER = {FailureCode.REFUSED, FailureCode.INVALID_INPUT, FailureCode.CANCELED}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed. `retryable` says whether submitting the same job again may help."""
+    """The reason why a job ended without outputs.
+
+    `retryable` tells whether the same job may succeed when the user submits it again.
+    """
 
     code: FailureCode
     message: str
@@ -44,19 +70,25 @@ class Failure:
 
     @property
     def is_fault(self) -> bool:
-        """Whether somebody other than the user is to blame, so that the execution should be red."""
+        """Whether the cause is not the user's.
+
+        Then the execution ends as failed, and alarms count it.
+        """
         return self.code not in _OF_THE_USER
 
 
 def failure(code: FailureCode, message: str | None = None) -> Failure:
-    """Build the failure of this code, with the code's own message unless a better one is known."""
+    """Return the failure of a code. `message` replaces the default message of the code."""
     return Failure(
         code=code, message=message or _MESSAGES[code], retryable=code not in _OF_THE_USER
     )
 
 
 def failure_of_error(error_name: str) -> Failure:
-    """Build the failure for the name of an error that ended a workflow step without noting a reason on the job."""
+    """Return the failure for the error that ended a workflow step.
+
+    It applies only if the step recorded no reason on the job. `error_name` is a class name.
+    """
     match error_name:
         case "ProviderUnavailable":
             return failure(FailureCode.PROVIDER_UNAVAILABLE)

@@ -1,4 +1,8 @@
-"""What a job is, how it may move, and what it costs in the end."""
+"""A job: its record, its statuses, and the charge at its end.
+
+The quote is fixed when the job is created, and is held until the job ends. A job that ends with
+outputs is charged for them; see `resolution`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from darkroom.domain.failures import Failure, FailureCode, failure
 
 
 class JobStatus(StrEnum):
-    """Pending and processing are open; the other three are final."""
+    """The status of a job. Pending and processing are open, the other three are final."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -23,22 +27,22 @@ class JobStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing can change it any more."""
+        """Whether the job has ended. A final status never changes."""
         return self not in OPEN_STATUSES
 
 
-# How long an output that cannot be fetched is asked for again.
+# Failed downloads of outputs are retried until this long after storing began.
 STORING_SECONDS_MAX = 120
 WAIT_SECONDS_MIN = 15
 WAIT_SECONDS_MAX = 600
-# One retry of a prediction that was interrupted; each is paid for at the provider.
+# There is one retry of an interrupted prediction, because each prediction costs money.
 ATTEMPTS_MAX = 2
 OPEN_STATUSES = (JobStatus.PENDING, JobStatus.PROCESSING)
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateVersion:
-    """The template that a job was made from, pinned."""
+    """The version of the template that a job was made from. It never changes."""
 
     code: str
     version: int
@@ -48,9 +52,12 @@ class TemplateVersion:
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """What the provider is asked for. It is on the job, so that no later catalog can change or lose it.
+    """The request to the provider.
 
-    `images` names the inputs that are images: each is an https URL, or the key of an object in our bucket, or a list of these.
+    The job stores it, so later changes of the catalog have no effect.
+
+    `images` has the names of the inputs that are images. The value of such an input is an https
+    URL, the key of an object in Darkroom's bucket, or a list of these.
     """
 
     provider: str
@@ -62,10 +69,11 @@ class ModelInput:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to get a prediction, recorded before the provider is called. The nonce is part of the webhook's URL.
+    """The record of a request to a provider. It is written before the request is sent.
 
-    Until `lease_until` the request may still be in progress, or its prediction may not be listed yet. `abandoned` means that no request
-    of this attempt has created a prediction.
+    Until `lease_until` the request may still be in progress, or the provider may not list its
+    prediction yet. `requests_count` includes repetitions of the request. `abandoned` means that no
+    request of this attempt has created a prediction. The nonce is part of the webhook's URL.
     """
 
     number: int
@@ -81,7 +89,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One result in the bucket. `number` is its place among what the provider returned."""
+    """One stored image or video.
+
+    `number` is the index in the prediction's list of outputs. `width` and `height` are in pixels,
+    `seconds` is the length of a video. `placeholder` is a data URL of a tiny image.
+    """
 
     number: int
     key: str
@@ -96,7 +108,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as its record has it. Times are UTC, sums are credits."""
+    """The record of a job. Times are UTC, amounts are in credits.
+
+    `revision` grows by one with each change that users can see. `slot` is the provider slot that
+    the job holds. `waiting_since` is set while the job waits for a slot or for a busy provider.
+    """
 
     account: AccountId
     job_id: str
@@ -128,21 +144,27 @@ class Job:
 
     @property
     def attempt(self) -> Attempt | None:
-        """The latest attempt, if any was made."""
+        """The latest attempt, or None before the first."""
         return self.attempts[-1] if self.attempts else None
 
     @property
     def cancel_wins(self) -> bool:
-        """Whether a cancel was asked for before storing began. One that came later changes nothing: the delivery wins, and is charged."""
+        """Whether the cancel was requested before storing began.
+
+        A later cancel has no effect: the outputs are delivered and charged.
+        """
         return self.cancel_requested_at is not None and self.storing_at is None
 
     @property
     def is_fault(self) -> bool:
-        """Whether the job failed for a reason that is not the user's."""
+        """Whether the job failed, and the cause is not the user's."""
         return self.status is JobStatus.FAILED and (self.failure is None or self.failure.is_fault)
 
     def retain_until(self, *, retention_days: int) -> datetime | None:
-        """Tell until when a final job is kept; None while it is open, and when nothing is ever thrown away (0 days)."""
+        """Return the time until which a final job is retained.
+
+        Returns None for an open job, and for `retention_days=0`, which retains jobs forever.
+        """
         return (
             self.finished_at + timedelta(days=retention_days)
             if self.finished_at and retention_days
@@ -152,7 +174,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """How a hold is resolved: what is charged, what goes back, and what the job becomes."""
+    """The end of a job: its final status, the credits charged, and the credits refunded."""
 
     status: JobStatus
     charged: int
@@ -161,10 +183,12 @@ class Resolution:
 
 
 def resolution(job: Job, *, reason: Failure | None = None) -> Resolution:
-    """Resolve the hold of an open job from what its record shows, and from nothing else.
+    """Decide how an open job ends. Only the job's record decides.
 
-    n of m outputs delivered charge floor(held × n / m). Something delivered is a completed job, in part or whole.
-    A reason that is on the record already wins over the one that is passed in.
+    - With n of m outputs stored, the job is completed. The charge is floor(held × n / m).
+    - Without outputs, a job whose cancel wins is canceled. Nothing is charged.
+    - Otherwise the job has failed. Nothing is charged. The failure is the one on the record, or
+      else `reason`, or else `internal`.
     """
     delivered = min(len(job.outputs), job.model_input.outputs_count)
     charged = job.held * delivered // job.model_input.outputs_count
@@ -178,19 +202,23 @@ def resolution(job: Job, *, reason: Failure | None = None) -> Resolution:
 
 
 def wait_seconds_for(expected_seconds: int) -> int:
-    """How long to sleep before asking the provider oneself: twice what is expected, within 15 to 600 seconds.
+    """Return the seconds to wait for a webhook before Darkroom polls the provider.
 
-    The upper bound keeps a late look well inside the hour for which Replicate keeps its files
-    (replicate.com/docs/topics/predictions/data-retention).
+    It is twice the expected time, at least 15 and at most 600 seconds. Replicate deletes output
+    files after one hour, so a poll after 600 seconds still finds them:
+    https://replicate.com/docs/topics/predictions/data-retention
     """
     return max(WAIT_SECONDS_MIN, min(2 * expected_seconds, WAIT_SECONDS_MAX))
 
 
 def state_entry_name(entered_at: datetime, retry_count: int) -> str:
-    """Name one try of one entry into RequestPrediction, so that a later one sorts after an earlier one."""
+    """Return the name of one try of a state entry into RequestPrediction.
+
+    Names sort by the time of the entry, then by the retry.
+    """
     return f"{entered_at:%Y-%m-%dT%H:%M:%S.%f}#{retry_count:03}"
 
 
 def is_same_state_entry(state_entry: str, other: str) -> bool:
-    """Tell whether two names are tries of one and the same entry into the state."""
+    """Return whether two names are tries of the same state entry."""
     return state_entry.partition("#")[0] == other.partition("#")[0]

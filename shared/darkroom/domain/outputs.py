@@ -1,4 +1,4 @@
-"""What a provider returned, as its own bytes tell it."""
+"""The properties of an output file, as the file's bytes define them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """An image or a video: media type, extension, and size in pixels as it is shown. `seconds` is a video's length, if it is known."""
+    """The type and size of an image or a video.
+
+    `width` and `height` are in pixels, after any rotation that the file requests. `seconds` is the
+    length of a video, or None if the length is unknown.
+    """
 
     content_type: str
     extension: str
@@ -18,7 +22,10 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small JPEG, and a data URL of a few pixels to show until it has loaded."""
+    """A small JPEG image.
+
+    `placeholder` is a data URL of a few pixels to show while the JPEG loads.
+    """
 
     body: bytes
     placeholder: str

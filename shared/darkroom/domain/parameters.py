@@ -1,4 +1,4 @@
-"""A user's parameters, checked against their template before anything is paid."""
+"""The check of a user's parameters against their template. It runs before credits are held."""
 
 from __future__ import annotations
 
@@ -25,23 +25,30 @@ _SENTENCES = {
     "minLength": "Must not be empty.",
     "maxLength": "The maximum is {} characters.",
     "pattern": "Must not be empty.",
-    "format": "Must be the id of an upload of yours, or an https URL of at most 2000 ASCII characters.",
+    "format": (
+        "Must be the id of one of your uploads, or an https URL of at most 2000 ASCII characters."
+    ),
 }
 
 
 def is_image(value: object) -> bool:
-    """Tell whether a value could name an image: the id of an upload, or an https URL, which nobody but the provider fetches."""
+    """Return whether a text is an upload id or a safe https URL.
+
+    Returns True for other types, because a JSON Schema `format` applies to texts only. Darkroom
+    never calls the URL. The provider downloads the image.
+    """
     return not isinstance(value, str) or is_id(value) or is_safe_url(value, ())
 
 
 def check_parameters(
     template: Template, given: Mapping[str, Any], *, prompt_characters_max: int
 ) -> dict[str, Any]:
-    """Check a user's parameters and fill in presets and defaults.
+    """Return the parameters with presets and defaults filled in.
 
-    Raises InvalidRequest naming every field that is wrong. Unknown ones are refused, because Replicate ignores them silently and bills anyway.
+    Raises InvalidRequest, which names every wrong field. An unknown parameter is an error, because
+    Replicate ignores unknown parameters and bills the prediction.
     """
-    # Rules speak of parameters that are right each by itself.
+    # Presets and rules are checked only for parameters that match their own schemas.
     _refuse([*_value_errors(given), *_schema_errors(template, given, prompt_characters_max)])
     preset = template.preset(given)
     parameters = {
@@ -53,7 +60,10 @@ def check_parameters(
 
 
 def images_in(template: Template, parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Give each image that checked parameters name, with the field where it stands."""
+    """Return the images in checked parameters: upload ids and URLs, by field.
+
+    A field is the path of the value, for example `parameters.images.0`.
+    """
     found: dict[str, str] = {}
     for name in template.image_parameters:
         value = parameters.get(name)
@@ -67,7 +77,7 @@ def images_in(template: Template, parameters: Mapping[str, Any]) -> dict[str, st
 
 
 def _refuse(found: list[FieldError]) -> None:
-    # One message for each field: the first, and a wrong type comes before whatever follows from it.
+    # Each field gets its first message. Type errors are first, because they cause other errors.
     errors = {error.field: error for error in reversed(found)}
     if errors:
         raise InvalidRequest(sorted(errors.values(), key=lambda error: error.field))
@@ -82,12 +92,12 @@ def _value_errors(given: Mapping[str, Any]) -> Iterator[FieldError]:
 def _schema_errors(
     template: Template, given: Mapping[str, Any], prompt_characters_max: int
 ) -> Iterator[FieldError]:
-    each_by_itself = {
+    without_conditions = {
         key: value
         for key, value in template.schema(prompt_characters_max=prompt_characters_max).items()
         if key != "allOf"
     }
-    errors = Draft202012Validator(each_by_itself, format_checker=_formats()).iter_errors(given)
+    errors = Draft202012Validator(without_conditions, format_checker=_formats()).iter_errors(given)
     for error in sorted(errors, key=lambda error: error.validator != "type"):
         yield from _field_errors(template, given, error)
 
@@ -111,7 +121,7 @@ def _field_errors(
                 )
         case "required":
             missing = [name for name in template.required if name not in given]
-            # jsonschema reports each missing name in an error of its own, and says which only in its message.
+            # jsonschema reports each missing name in its own error, and only in the message.
             yield from (
                 FieldError(f"parameters.{name}", "This parameter is required.")
                 for name in missing
@@ -144,9 +154,7 @@ def _preset_errors(
                 if name in each.sets
                 for key in each.when
             )
-            yield FieldError(
-                f"parameters.{name}", f"Is {value} with {cause}. Leave one of them out."
-            )
+            yield FieldError(f"parameters.{name}", f"Is {value} with {cause}. Omit one of them.")
 
 
 def _rule_errors(template: Template, parameters: Mapping[str, Any]) -> Iterator[FieldError]:
@@ -158,5 +166,5 @@ def _rule_errors(template: Template, parameters: Mapping[str, Any]) -> Iterator[
 
 
 def _to_integer(schema: Mapping[str, Any], value: object) -> object:
-    # JSON Schema takes 2.0 for an integer; the provider's own check does not.
+    # In JSON Schema 2.0 is an integer. The providers' own checks refuse it.
     return int(value) if schema.get("type") == "integer" and isinstance(value, float) else value

@@ -1,4 +1,8 @@
-"""What the workflow state RequestPrediction does next, decided from the job, its attempt and the time alone."""
+"""The decisions of the workflow state RequestPrediction.
+
+An invocation observes, calls `next_action`, acts, and observes again. The decisions depend on the
+job, the observation and the time only.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +17,23 @@ from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry,
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
 
 RECHECK_SECONDS = 5.0
-# Until its lease ends, an invocation may be held up before its request, and the request's prediction may not show up yet.
+# During the lease, a delayed invocation may still send its request, or the provider may not list
+# the prediction of a sent request yet.
 LEASE_SECONDS = FUNCTION_TIMEOUT_SECONDS_MAX + UNKNOWN_SECONDS
 _AFTER_LOST_RESPONSE_SECONDS = 1.0
 
 
 class Event(Enum):
-    """What happened in this invocation, where it is not a prediction or a wait."""
+    """An observation without details."""
 
     ENTERED = auto()
-    """The state was entered. Nothing was asked of the provider yet."""
+    """The invocation has begun. It has not called the provider."""
     NOT_FOUND = auto()
     """The provider has no prediction of the attempt."""
     LOOKUP_UNSUPPORTED = auto()
     """The provider offers no way to find a prediction of the attempt."""
     POLL_UNANSWERED = auto()
-    """The provider did not say how the prediction is doing."""
+    """The poll got no response. The status of the prediction is unknown."""
     CREATE_UNANSWERED = auto()
     """The create request got no response. It may have created a prediction."""
     ATTEMPT_CLOSED = auto()
@@ -39,14 +44,17 @@ class Event(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """The provider is busy, or all of its slots are taken. Nothing was created."""
+    """The provider is busy, or all provider slots are in use. Nothing was created."""
 
     retry_after_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class CreateResponse:
-    """The create request returned this prediction. When it has ended already, StoreOutput decides what follows."""
+    """The create request returned this prediction.
+
+    If the prediction has already ended, StoreOutput decides about a retry.
+    """
 
     prediction: Prediction
 
@@ -56,7 +64,7 @@ type Observation = Event | Busy | CreateResponse | Prediction
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Ask the provider how the attempt's prediction is doing."""
+    """Read the status of the attempt's prediction from the provider."""
 
     prediction_id: str
 
@@ -72,18 +80,21 @@ class Act(Enum):
     """An action without details."""
 
     FIND = auto()
-    """Look for a prediction that the attempt's unanswered request may have created."""
+    """Search for a prediction that the attempt's unanswered request may have created."""
     CREATE = auto()
     """Acquire a slot, record an attempt, and request a prediction."""
     RESUME = auto()
     """Resume the workflow: the prediction has ended, and StoreOutput reads it."""
     SLEEP = auto()
-    """Do nothing: a webhook or the state's time-out comes next."""
+    """Do nothing more. A webhook or the state's timeout follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Have the workflow wait, then enter the state again. Jitter keeps the jobs of a busy provider apart."""
+    """Make the workflow wait, then enter the state again.
+
+    Jitter spreads the requests of many jobs.
+    """
 
     seconds: float
     has_jitter: bool = False
@@ -99,13 +110,13 @@ class Fail:
 type Action = Poll | CloseAttempt | Act | Wait | Fail
 
 
-def next_action(  # noqa: C901, PLR0911 (each observation is one line of a table)
+def next_action(  # noqa: C901, PLR0911 (one case for each observation)
     job: Job, seen: Observation, *, state_entry: str, receives_webhooks: bool, now: datetime
 ) -> Action:
     """Decide what to do after an observation.
 
-    After the deadline nothing new is requested, and what still runs is given up. A prediction that has ended is always read, because its
-    result may have come in time.
+    After the deadline, the job requests no prediction and fails if its prediction still runs. A
+    prediction that has ended is always read, because it may have ended before the deadline.
     """
     is_late = now >= job.deadline_at
     match seen:
@@ -158,7 +169,11 @@ def _follow(job: Job, prediction: Prediction, *, receives_webhooks: bool, now: d
 
 
 def _after_lookup(job: Job, seen: Event, *, state_entry: str, now: datetime) -> Action:
-    """Decide about an attempt whose prediction was not found. Before its lease ends, the prediction may still show up."""
+    """Decide about an attempt whose prediction was not found.
+
+    Until the lease ends, the provider may still list the prediction, so the job waits. A retry of
+    the same state entry also waits.
+    """
     attempt = job.attempt
     if attempt and (
         is_same_state_entry(attempt.state_entry, state_entry) or now < attempt.lease_until

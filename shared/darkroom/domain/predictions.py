@@ -1,4 +1,4 @@
-"""Requests to a provider and its answers, in one form for all providers."""
+"""Predictions: requests to providers and their responses, in one form for all providers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from darkroom.domain.jobs import ATTEMPTS_MAX, Job, ModelInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionRequest:
-    """What one attempt of a job requests from a provider.
+    """The request of one attempt of a job.
 
-    No prediction of the attempt is older than `created_after`. A provider that answers with files instead of links stores them in the bucket
-    under `key_prefix`, as `0.png`, `1.png`, and so on.
+    A search for the attempt's prediction may ignore predictions created before `created_after`. If
+    a provider responds with files instead of links, its adapter stores them in the bucket under
+    `key_prefix`, as `0.png`, `1.png`, and so on. The provider should cancel a prediction that still
+    runs after `cancel_after_seconds`.
     """
 
     model_input: ModelInput
@@ -38,8 +40,9 @@ class PredictionStatus(StrEnum):
 class Prediction:
     """One prediction, as its provider reports it.
 
-    `outputs` are links that expire soon, or keys of files that the adapter has stored in the bucket. `webhook_url` identifies the attempt;
-    not every provider reports it. `retryable` means that the provider interrupted the prediction, so another one may succeed.
+    `outputs` are links that expire soon, or keys of files that the adapter has stored in the
+    bucket. `webhook_url` identifies the attempt. Not every provider reports it. `retryable` means
+    that the provider interrupted the prediction, so another prediction may succeed.
     """
 
     prediction_id: str
@@ -50,14 +53,18 @@ class Prediction:
     retryable: bool = False
 
 
-# With less time left, another prediction is not worth its cost.
+# With less time before the deadline, a second prediction would probably be paid and not used.
 _RETRY_SECONDS_MIN = 5
 _POLL_SECONDS_MIN = 5.0
 _POLL_SECONDS_MAX = 30.0
 
 
 def may_retry(job: Job, prediction: Prediction, *, now: datetime) -> bool:
-    """Tell whether to request another prediction. There is one retry, because each prediction costs money, and only before the deadline."""
+    """Return whether to request another prediction after an interrupted one.
+
+    There is one retry, because each prediction costs money. It must begin at least 5 seconds before
+    the deadline.
+    """
     return (
         prediction.retryable
         and len(job.attempts) < ATTEMPTS_MAX
@@ -66,20 +73,24 @@ def may_retry(job: Job, prediction: Prediction, *, now: datetime) -> bool:
 
 
 def poll_seconds(elapsed: timedelta) -> float:
-    """Return the seconds until the next poll of a prediction without webhooks: a quarter of the time since its request, from 5 to 30.
+    """Return the seconds until the next poll of a prediction whose provider sends no webhooks.
 
-    A prediction of 15 minutes is polled about 40 times.
+    It is a quarter of the time since the request, at least 5 and at most 30 seconds. A prediction
+    of 15 minutes is polled about 40 times.
     """
     return max(_POLL_SECONDS_MIN, min(elapsed.total_seconds() / 4, _POLL_SECONDS_MAX))
 
 
 def is_final_at_replicate(status: object) -> bool:
-    """Tell whether nothing more will happen to a prediction of this status (replicate.com/docs/topics/predictions/lifecycle)."""
+    """Return whether a status of Replicate is final.
+
+    Source: https://replicate.com/docs/topics/predictions/lifecycle
+    """
     return status in ("succeeded", "failed", "canceled", "aborted")
 
 
 def links_in(output: object) -> Iterator[str]:
-    """Walk any shape of output (a link, a list, an object with links in it) and yield the links in order."""
+    """Yield all http and https links in a JSON value, in order. Lists and objects may be nested."""
     match output:
         case str() if output.startswith(("https://", "http://")):
             yield output

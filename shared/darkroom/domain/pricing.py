@@ -1,4 +1,4 @@
-"""What a job costs, in credits."""
+"""The price of a job, in credits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RESOLUTION_4K_MULTIPLIER = Decimal("1.5")
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The prices of this deployment, in credits for one output."""
+    """The default prices of this deployment, in credits for one output."""
 
     image: int
     video: int
@@ -23,21 +23,24 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Multiplier:
-    """What the price of one output is multiplied by when the condition is met."""
+    """A factor for the price of one output. It applies if the condition is met."""
 
     when: Condition
     multiplier: Decimal
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (not a field of the dataclass; read by whoever parses the file)
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """How a template is priced where it differs from its category's price.
+    """A template's deviations from the price of its category.
 
-    `credits` is for one output, `credits_per_second` for one second of it, as long as the parameter `seconds_parameter` says. Quality
-    `high` and resolution `4k` cost more wherever a template has them; `high_quality_when` and `resolution_4k_when` name what is the same
-    in the model's own words. Each of the two counts once.
+    `credits` is the price of one output. `credits_per_second` is the price of one second of an
+    output. The parameter `seconds_parameter` contains the seconds.
+
+    The parameters `quality = "high"` and `resolution = "4k"` raise the price of every template. If
+    the model's parameters have other names or values, `high_quality_when` and `resolution_4k_when`
+    describe them. Each of the two surcharges applies at most once.
     """
 
     credits: int | None = None
@@ -47,11 +50,11 @@ class Price:
     resolution_4k_when: Condition = field(default_factory=dict)
     multipliers: tuple[Multiplier, ...] = ()
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (as above)
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
     @property
     def names(self) -> set[str]:
-        """Every parameter that the price depends on by name."""
+        """The parameters that this price names."""
         conditions = (
             self.high_quality_when,
             self.resolution_4k_when,
@@ -70,10 +73,11 @@ def cost_in_credits(
     prices: Prices,
     price: Price | None = None,
 ) -> int:
-    """Price a job, in whole credits.
+    """Return the price of a job, in whole credits.
 
-    One output costs ceil(ceil(base × multiplier for high quality) × 1.5 for 4k), and so on for the template's own multipliers; a job costs
-    so many times that. `base` is the price of one output, unless the template's price names another.
+    `base` is the price of one output, unless `price` has its own. The multipliers apply one after
+    the other: high quality, 4k (1.5), then those of the template. The amount is rounded up after
+    each. The result is the price of one output times `outputs_count`.
     """
     price = price or Price()
     credits_each = Decimal(price.credits or base)
@@ -104,7 +108,7 @@ def _multipliers(price: Price, parameters: Mapping[str, Any], prices: Prices) ->
 
 
 def _is_named_and_met(condition: Condition, parameters: Mapping[str, Any]) -> bool:
-    # A condition that names nothing is met by everything.
+    # The empty condition is always met. Here it means that the template has no such condition.
     return bool(condition) and is_met(condition, parameters)
 
 

@@ -1,4 +1,4 @@
-"""Decides what recovery does about an open job."""
+"""The decisions of recovery: what to do about an open job, and when its next check is."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from enum import Enum, auto
 
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 
-# The longest time-out of a function. This long after an execution was stopped, none of its invocations can still write to the job.
+# The longest timeout of a function. This long after an execution was stopped, none of its
+# invocations can still write to the job.
 FUNCTION_TIMEOUT_SECONDS_MAX = 150
 CHECK_INTERVAL_SECONDS = 60
-# An execution that an operator stopped sends no event, so running jobs are checked at this interval.
+# An execution that an operator stopped sends no event, so running jobs are checked at this
+# interval.
 RUNNING_CHECK_INTERVAL_SECONDS = 120
 
 
 class Action(Enum):
-    """What recovery does about a job."""
+    """An action of recovery on a job and its execution."""
 
     START = auto()
     CHECK_LATER = auto()
@@ -27,21 +29,24 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do now, and when to check the job again if it is still open."""
+    """The action, and the time of the next check if the job is still open then."""
 
     action: Action
     next_check_at: datetime
 
 
 def over_at(job: Job) -> datetime:
-    """Return when a running job must have ended: after its deadline, one wait, and storing with its last try."""
+    """Return the time after which a running execution is overdue.
+
+    It is the deadline plus one wait for a webhook, the time for storing, and one more invocation.
+    """
     return job.deadline_at + timedelta(
         seconds=job.wait_seconds + STORING_SECONDS_MAX + FUNCTION_TIMEOUT_SECONDS_MAX
     )
 
 
 def running_check_at(job: Job, now: datetime) -> datetime:
-    """Return when to check a job whose execution runs."""
+    """Return the time of the next check of a job whose execution runs."""
     return min(over_at(job), now + timedelta(seconds=RUNNING_CHECK_INTERVAL_SECONDS))
 
 
@@ -50,11 +55,13 @@ def decide(
 ) -> Decision:
     """Decide about a job from its record and the state of its execution.
 
-    - Final but not announced: END, which announces it.
-    - Never started: START, or END after `over_at`.
-    - Running after `over_at`: STOP.
-    - Waiting although a cancel was requested: RESUME.
-    - Execution ended, job still open: END, but only after FUNCTION_TIMEOUT_SECONDS_MAX.
+    - The job is final but not announced: END, which announces it.
+    - The execution never started: START, or END after `over_at`.
+    - The execution runs after `over_at`: STOP.
+    - The execution waits although a cancel was requested: RESUME.
+    - The execution runs otherwise: CHECK_LATER.
+    - The execution ended and the job is open: END, but FUNCTION_TIMEOUT_SECONDS_MAX after
+      `stopped_at`, and CHECK_LATER until then.
     """
     soon = now + timedelta(seconds=CHECK_INTERVAL_SECONDS)
     if job.status.is_final:

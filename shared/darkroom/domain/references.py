@@ -1,4 +1,7 @@
-"""The reference in a webhook's URL: which attempt of which job it is about."""
+"""The reference in a webhook's URL.
+
+It identifies the attempt of a job that the webhook reports on.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,25 @@ _NONCE = re.compile(r"[0-9a-f]{32}")
 
 
 def new_nonce() -> str:
-    """Make 128 random bits that only the provider is told."""
+    """Return 128 random bits in hex. They are sent to the provider only."""
     return secrets.token_hex(16)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A job's key and an attempt's nonce. It is opaque to the provider, and no task token is in it."""
+    """A job and the nonce of one attempt. A reference contains no task token."""
 
     account: AccountId
     job_id: str
     nonce: str
 
     def __str__(self) -> str:
-        """Write it as it stands in the URL's query, before quoting."""
+        """Return the text for the URL's query, before URL encoding."""
         return f"{self.account}/{self.job_id}/{self.nonce}"
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Read what `str()` wrote; anything else is a ValueError."""
+        """Parse the text that `str()` returns. Raises ValueError for any other text."""
         front, _, nonce = text.rpartition("/")
         account, _, job_id = front.rpartition("/")
         if not (is_id(job_id) and _NONCE.fullmatch(nonce)):

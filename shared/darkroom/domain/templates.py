@@ -1,4 +1,4 @@
-"""Generation templates: what a user may ask for, what the model is then asked for, and what it costs."""
+"""Templates: the parameters that users may set, the model input made from them, and the price."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from darkroom.domain.jobs import Job, ModelInput, TemplateVersion, wait_seconds_
 from darkroom.domain.pricing import Price, Prices, cost_in_credits
 
 IMAGE_FORMAT = "image"
-"""The JSON Schema format of a parameter that is an image: the id of an upload, or an https URL."""
+"""The JSON Schema `format` of a parameter that is an image: an upload id or an https URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One product in the catalog.
+    """A model with its parameters and its price: one entry of the catalog.
 
-    `parameters` is in JSON Schema's words; those named in `own_parameters` are Darkroom's and are not sent to the model. The time-outs are
-    seconds from the acceptance of a job: how long it usually takes, and when it is over in any case.
+    `parameters` maps names to JSON Schemas. The names in `own_parameters` are Darkroom's own and
+    are not sent to the model. `outputs_parameter` is the parameter with the number of outputs.
+
+    Both times are in seconds from the acceptance of a job: `expected_seconds` is the usual time
+    until its end, and `seconds_max` is its deadline.
     """
 
     code: str
@@ -42,16 +45,16 @@ class Template:
     presets: tuple[Preset, ...] = ()
     rules: tuple[Rule, ...] = ()
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (not a field of the dataclass; read by whoever parses the file)
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
     @property
     def pinned(self) -> TemplateVersion:
-        """What a job remembers of its template."""
+        """The part of the template that a job stores."""
         return TemplateVersion(self.code, self.version, self.name, self.category)
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The values of the parameters that are left out."""
+        """The default values, by parameter."""
         return {
             name: schema["default"]
             for name, schema in self.parameters.items()
@@ -59,7 +62,10 @@ class Template:
         }
 
     def schema(self, *, prompt_characters_max: int) -> dict[str, Any]:
-        """Give the JSON Schema (2020-12) of the parameters as clients draw forms from it: what it takes is taken, presets and rules included."""
+        """Return the JSON Schema (2020-12) of the parameters, for example for forms of clients.
+
+        It includes the presets and rules: parameters that match the schema are accepted.
+        """
         together = [preset.schema(self.defaults) for preset in self.presets] + [
             rule.schema(self.defaults) for rule in self.rules
         ]
@@ -77,7 +83,7 @@ class Template:
 
     @property
     def image_parameters(self) -> tuple[str, ...]:
-        """The parameters that are an image, or several."""
+        """The names of the parameters that are an image or a list of images."""
         return tuple(
             name
             for name, schema in self.parameters.items()
@@ -85,7 +91,7 @@ class Template:
         )
 
     def preset(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell what the presets make of these parameters, whose defaults need not be filled in."""
+        """Return the values that the presets set. The defaults need not be filled in."""
         known = self.defaults | dict(parameters)
         return {
             name: value
@@ -95,13 +101,16 @@ class Template:
         }
 
     def outputs_count(self, parameters: Mapping[str, Any]) -> int:
-        """Tell how many outputs these parameters ask for."""
+        """Return the number of outputs that the parameters request."""
         return int(parameters[self.outputs_parameter]) if self.outputs_parameter else 1
 
     def model_input(
         self, parameters: Mapping[str, Any], uploads: Mapping[str, str] | None = None
     ) -> ModelInput:
-        """Turn checked parameters into what the provider is asked for. `uploads` has the object key of each upload that they name."""
+        """Return the request to the provider for checked parameters.
+
+        `uploads` has the object key of each upload in the parameters, by upload id.
+        """
         sent = {
             name: value for name, value in parameters.items() if name not in self.own_parameters
         }
@@ -115,7 +124,7 @@ class Template:
         )
 
     def cost(self, parameters: Mapping[str, Any], prices: Prices) -> int:
-        """Price checked parameters, in credits."""
+        """Return the price of a job with these checked parameters, in credits."""
         base = prices.image if self.category == "image" else prices.video
         return cost_in_credits(
             base,
@@ -127,10 +136,10 @@ class Template:
 
 
 def _with_length_limit(schema: Schema, characters_max: int) -> Schema:
-    is_prose = schema.get("type") == "string" and not {"enum", "format"} & schema.keys()
+    is_free_text = schema.get("type") == "string" and not {"enum", "format"} & schema.keys()
     return (
         {**schema, "maxLength": min(schema.get("maxLength", characters_max), characters_max)}
-        if is_prose
+        if is_free_text
         else schema
     )
 
@@ -153,7 +162,7 @@ def new_job(
     callback_url: str | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> Job:
-    """Make a job of checked parameters. What it costs, what is asked for, and by when it must be over are fixed from here on."""
+    """Return a new job for checked parameters. Its quote, model input and deadline never change."""
     return Job(
         account=account,
         job_id=job_id,

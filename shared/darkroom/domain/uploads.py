@@ -1,4 +1,8 @@
-"""Images that users bring along: announced, sent straight to the bucket, then made fit to be an input."""
+"""Uploads: images that users send as inputs.
+
+A user announces an upload, sends the file directly to the bucket, and completes the upload.
+Darkroom then writes a copy that every model accepts as an input.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,10 @@ EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png"}
 
 @dataclass(frozen=True, slots=True)
 class FittedImage:
-    """An image that is fit to be an input: its type is one of EXTENSIONS, its size in pixels."""
+    """The type and size, in pixels, of an image that models accept.
+
+    The type is a key of EXTENSIONS.
+    """
 
     content_type: str
     width: int
@@ -22,13 +29,16 @@ class FittedImage:
 
     @property
     def extension(self) -> str:
-        """How the object's name ends. Some models tell an image's type by it."""
+        """The extension of the object's name. Some models derive the image's type from it."""
         return EXTENSIONS[self.content_type]
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One image of a user's. `bytes_max` is what was announced; `image` is there once it is fit to be an input."""
+    """One upload.
+
+    `bytes_max` is the size that the user announced. `image` is None until completion.
+    """
 
     account: AccountId
     upload_id: str
@@ -38,9 +48,12 @@ class Upload:
 
     @property
     def original_key(self) -> str:
-        """Where the user's own file goes. It is another one than the input, so that sending again changes nothing that was checked."""
+        """The key of the file that the user sends.
+
+        The input has a different key: a file that is sent again does not change the checked input.
+        """
         return f"{UPLOADS_PREFIX}{self.account}/{self.upload_id}.original"
 
     def key(self, image: FittedImage) -> str:
-        """Name the object that is a job's input."""
+        """Return the key of the object that becomes a job's input."""
         return f"{UPLOADS_PREFIX}{self.account}/{self.upload_id}.{image.extension}"

@@ -1,4 +1,4 @@
-"""Addresses that others name: which may be called at all."""
+"""Checks of URLs that users and providers send: which of them Darkroom may call."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 _URL_CHARACTERS_MAX = 2_000
-# Two parsers may read a backslash or a control character differently, and then the host that was checked is not the one that is called.
+# Two URL parsers may disagree about a backslash or a control character. Then the host that was
+# checked would not be the host that is called.
 _PLAIN = re.compile(r"[!-\[\]-~]+")
 
 
 def is_safe_url(url: str, private_hosts: Collection[str]) -> bool:
-    """Tell whether a URL may be called: https, without a user in it; or plain http on a host that is named private."""
+    """Return whether Darkroom may call a URL.
+
+    The URL must have at most 2,000 characters, printable ASCII without a backslash, and no user
+    name. Its scheme must be https, or http for a host in `private_hosts`.
+    """
     if len(url) > _URL_CHARACTERS_MAX or not _PLAIN.fullmatch(url):
         return False
     try:
@@ -29,7 +34,11 @@ def is_safe_url(url: str, private_hosts: Collection[str]) -> bool:
 def is_delivery_url(
     url: str, delivery_hosts: Collection[str], private_hosts: Collection[str]
 ) -> bool:
-    """Tell whether a link leads to one of the provider's delivery hosts. `*.` stands for every subdomain, and a port must be named."""
+    """Return whether a URL is safe and its host is one of a provider's delivery hosts.
+
+    `*.example.com` matches every subdomain of example.com, but not example.com. A host with a port
+    matches only an entry with the same port.
+    """
     if not is_safe_url(url, private_hosts):
         return False
     host = urlsplit(url).netloc.lower()
