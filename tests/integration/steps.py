@@ -9,7 +9,7 @@ import pytest
 
 from darkroom import clock
 from darkroom.domain.jobs import Job
-from darkroom.storage import jobs
+from darkroom.storage import checks
 from darkroom.storage.job_rows import CheckQueue
 from tests.aws import forget_settings
 
@@ -36,4 +36,4 @@ def is_open(job: Job) -> bool:
 
 def due_job_ids(queue: CheckQueue, *, now: datetime) -> list[str]:
     """The ids of the jobs that recovery should check by then, the most overdue first."""
-    return [due.job_id for due in jobs.due_checks(queue, now=now, limit=100)]
+    return [due.job_id for due in checks.due_checks(queue, now=now, limit=100)]

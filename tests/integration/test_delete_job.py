@@ -13,7 +13,7 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.media import bucket
-from darkroom.storage import jobs, ledger
+from darkroom.storage import checks, jobs, ledger
 from darkroom.storage.job_rows import CheckQueue
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, stored
@@ -203,7 +203,7 @@ def test_a_late_write_does_not_bring_the_record_back() -> None:
     assert not jobs.record_output(
         job, Output(number=1, key="k", content_type="image/png", bytes=1, width=1, height=1)
     )
-    assert not jobs.schedule_check(ANN, job.job_id, NOON)
+    assert not checks.schedule_check(ANN, job.job_id, NOON)
     assert not jobs.leave_open_jobs(job)
     assert not jobs.renew_retention(job)
 

@@ -12,9 +12,9 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, state_entry_name
-from darkroom.storage import jobs, ledger
+from darkroom.storage import checks, jobs, ledger
+from darkroom.storage.checks import DueCheck
 from darkroom.storage.job_rows import CheckQueue
-from darkroom.storage.jobs import DueCheck
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -299,15 +299,15 @@ class TestOutputs:
 
 class TestOpenJobs:
     def due(self, now: datetime, limit: int = 100) -> list[str]:
-        return [due.job_id for due in jobs.due_checks(CheckQueue.OPEN, now=now, limit=limit)]
+        return [due.job_id for due in checks.due_checks(CheckQueue.OPEN, now=now, limit=limit)]
 
     def test_are_due_at_their_next_check(self) -> None:
         job = held_job(now=NOON)
 
         assert self.due(NOON + timedelta(seconds=29)) == []
-        (due,) = jobs.due_checks(CheckQueue.OPEN, now=NOON + timedelta(seconds=30), limit=100)
+        (due,) = checks.due_checks(CheckQueue.OPEN, now=NOON + timedelta(seconds=30), limit=100)
         assert due == DueCheck(ANN, job.job_id, is_deleted=False)
-        jobs.schedule_check(job.account, job.job_id, NOON + timedelta(hours=1))
+        checks.schedule_check(job.account, job.job_id, NOON + timedelta(hours=1))
         assert self.due(NOON + timedelta(minutes=59)) == []
         assert self.due(NOON + timedelta(hours=1)) == [job.job_id]
 
@@ -344,7 +344,7 @@ class TestOpenJobs:
         ended = ledger.resolve(ANN, held_job(now=NOON).job_id, now=NOON)
         jobs.leave_open_jobs(ended)
 
-        assert not jobs.schedule_check(ended.account, ended.job_id, NOON)
+        assert not checks.schedule_check(ended.account, ended.job_id, NOON)
         assert self.due(NOON + timedelta(days=1)) == []
 
 

@@ -15,7 +15,7 @@ from darkroom.domain.errors import IdempotencyKeyReused, NotFound
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
 from darkroom.services import delete_job
-from darkroom.storage import jobs, ledger, provider_queue
+from darkroom.storage import checks, jobs, ledger, provider_queue
 from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.job_rows import CheckQueue
 from darkroom.storage.table import RequestRow, SlotRow
@@ -106,7 +106,7 @@ class JobHistories:
             )
         assert list(SlotRow.query("SLOT#replicate", consistent_read=True)) == []
         assert [
-            due for queue in CheckQueue for due in jobs.due_checks(queue, now=_LATER, limit=1_000)
+            due for queue in CheckQueue for due in checks.due_checks(queue, now=_LATER, limit=1_000)
         ] == []
 
     def _submitted(self, account: AccountId, name: str) -> Job:

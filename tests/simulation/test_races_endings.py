@@ -15,7 +15,7 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.media import bucket
 from darkroom.services import delete_job
-from darkroom.storage import jobs, ledger
+from darkroom.storage import checks, jobs, ledger
 from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.table import DeletedRow
 from tests.builders import ANN, NOON, held_job, image_job, stored
@@ -166,7 +166,7 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
         partial(jobs.record_storing, job, now=NOON),
         partial(jobs.record_prediction, job, job.attempts[0], "stray", now=NOON),
         partial(jobs.leave_open_jobs, job),
-        partial(jobs.schedule_check, job.account, job.job_id, NOON),
+        partial(checks.schedule_check, job.account, job.job_id, NOON),
     ]
 
     outcomes = race.run(

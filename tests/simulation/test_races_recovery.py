@@ -19,7 +19,7 @@ from darkroom.media import bucket
 from darkroom.observability import metrics
 from darkroom.services import delete_job, recover_jobs
 from darkroom.services.finish_job import finish
-from darkroom.storage import jobs, ledger
+from darkroom.storage import checks, jobs, ledger
 from darkroom.storage.job_rows import CheckQueue
 from tests.aws import forget_settings
 from tests.builders import NOON, held_job, stored
@@ -107,12 +107,12 @@ def resolve(job: Job) -> Job:
 
 def recover(queue: CheckQueue) -> None:
     """Look at what is due in a queue, as one recovery does, and have every error come through."""
-    for due in jobs.due_checks(queue, now=LATER, limit=200):
+    for due in checks.due_checks(queue, now=LATER, limit=200):
         recover_jobs.check(queue, due, LATER)
 
 
 def is_due(job: Job, queue: CheckQueue, *, by: datetime) -> bool:
-    return job.job_id in [due.job_id for due in jobs.due_checks(queue, now=by, limit=200)]
+    return job.job_id in [due.job_id for due in checks.due_checks(queue, now=by, limit=200)]
 
 
 def receipt(job: Job) -> tuple[JobStatus, int, int]:

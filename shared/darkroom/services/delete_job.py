@@ -9,7 +9,7 @@ from darkroom.domain.errors import JobIsOpen
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
 from darkroom.media import bucket
 from darkroom.settings import settings
-from darkroom.storage import jobs
+from darkroom.storage import checks, jobs
 from darkroom.storage.job_rows import DELETED_PREFIX, CheckQueue, key_of, partition
 from darkroom.storage.table import AccountRow, DeletedRow
 from darkroom.storage.transactions import Delete, Put, Refused, Update, transact, update
@@ -76,7 +76,7 @@ def delete_if_expired(
     If this fails, recovery tries again at `next_check_at`. If `retention_days` was raised after the
     job ended, the job is retained longer. A lower value applies only to jobs that end later.
     """
-    if not jobs.schedule_expiry_check(account, job_id, next_check_at):
+    if not checks.schedule_expiry_check(account, job_id, next_check_at):
         return False
     job = jobs.read(account, job_id)
     retain_until = job.retain_until(retention_days=settings().retention_days)

@@ -20,9 +20,9 @@ from darkroom.observability import Metric, count, logger
 from darkroom.services import delete_job
 from darkroom.services.finish_job import finish
 from darkroom.settings import settings
-from darkroom.storage import jobs, provider_queue
+from darkroom.storage import checks, jobs, provider_queue
+from darkroom.storage.checks import DueCheck
 from darkroom.storage.job_rows import CheckQueue
-from darkroom.storage.jobs import DueCheck
 
 _CHECK_INTERVAL = timedelta(seconds=CHECK_INTERVAL_SECONDS)
 # A run checks no further job when less time is left. The calls for one job can last this long.
@@ -40,7 +40,9 @@ def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
         return remaining_milliseconds() < _ONE_JOB_MILLISECONDS
 
     for queue in CheckQueue:
-        for due in jobs.due_checks(queue, now=clock.now(), limit=settings().recoveries_per_run_max):
+        for due in checks.due_checks(
+            queue, now=clock.now(), limit=settings().recoveries_per_run_max
+        ):
             if is_late():
                 logger.warning("no time left, the next run continues", queue=queue)
                 return
@@ -74,7 +76,7 @@ def _isolate_errors(message: str, **fields: Any) -> Iterator[None]:  # noqa: ANN
 
 
 def _recover(account: AccountId, job_id: str, now: datetime) -> None:
-    if not jobs.schedule_check(account, job_id, now + _CHECK_INTERVAL):
+    if not checks.schedule_check(account, job_id, now + _CHECK_INTERVAL):
         return
     job = jobs.read(account, job_id)
     execution = step_functions.execution(job_id)
@@ -86,7 +88,7 @@ def _recover(account: AccountId, job_id: str, now: datetime) -> None:
         now=now,
     )
     if decision.action is Action.CHECK_LATER:
-        jobs.schedule_check(account, job_id, decision.next_check_at)
+        checks.schedule_check(account, job_id, decision.next_check_at)
     else:
         _act(job, decision.action, now)
         logger.info("job recovered", job_id=job_id, action=decision.action.name)

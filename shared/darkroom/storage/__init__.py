@@ -1,1 +1,1 @@
-"""DynamoDB: the one table, its rows, and every write to it."""
+"""DynamoDB: the table, its rows, and all reads and writes of them."""

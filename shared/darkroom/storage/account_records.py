@@ -1,4 +1,4 @@
-"""Reads what the audit compares: whole accounts, each as it is at one moment, and how far the audit has come."""
+"""Reads the rows that the audit compares, account by account, and stores the audit's progress."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from typing import Any
 from darkroom.domain.audit import AccountRecords, GrantMarker, Key, Progress
 from darkroom.domain.errors import DarkroomError
 from darkroom.storage.job_rows import JobRow, to_job
-from darkroom.storage.ledger import ENTRY_PREFIX, to_balance, to_entry
-from darkroom.storage.table import AccountRow, AuditRow, EntryRow, GrantRow, WelcomeRow
+from darkroom.storage.table import (
+    ENTRY_PREFIX,
+    AccountRow,
+    AuditRow,
+    EntryRow,
+    GrantRow,
+    WelcomeRow,
+    to_balance,
+    to_entry,
+)
 
 _TRIES_MAX = 8
 _PAUSE_SECONDS = 0.1
@@ -22,13 +30,17 @@ type Item = Mapping[str, Any]
 
 
 class AccountUnsettled(DarkroomError):
-    """An account was written to whenever it was read, so nothing can be said of it now; the message is the account."""
+    """The account changed during every try to read it, so it cannot be audited now.
+
+    The message is the account.
+    """
 
 
 def accounts(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
-    """Name the partition of every account, and the row behind which a later call goes on.
+    """Yield the partition of each account, and the row after which a later call continues.
 
-    Every row counts, so a partition that has lost the row of its account is found by what is left of it. One that grows meanwhile may come twice.
+    The scan reads all rows of accounts, so it also finds a partition whose AccountRow is missing. A
+    partition that grows during the scan may be yielded twice.
     """
     start = {"pk": {"S": after[0]}, "sk": {"S": after[1]}} if after else None
     rows = AccountRow.scan(
@@ -41,14 +53,15 @@ def accounts(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
 
 
 def read_account(pk: str) -> AccountRecords:
-    """Read an account while no write moves its credits or counts its jobs: its revision is the same before and after.
+    """Read all rows of an account, as they are at one moment.
 
-    Raises AccountUnsettled.
+    The account's revision must be the same before and after the reading: then no write has moved
+    credits or counted jobs meanwhile. Raises AccountUnsettled after 8 tries, about 25 seconds.
     """
     for number in range(_TRIES_MAX):
         time.sleep(_PAUSE_SECONDS * (2**number - 1))
         revision = _revision(pk)
-        # The marker of the welcome credits is the user's, and lies outside of the account.
+        # The marker of the welcome credits is not in the account's partition.
         items = list(chain(_items(pk), _items(f"WELCOME#{pk.rpartition('#')[2]}")))
         if _revision(pk) == revision:
             return _records(pk, items)
@@ -56,7 +69,7 @@ def read_account(pk: str) -> AccountRecords:
 
 
 def progress() -> Progress:
-    """Tell how far the audit had come when it stopped."""
+    """Return the stored progress of the audit."""
     try:
         row = AuditRow.get("AUDIT", "PROGRESS", consistent_read=True)
     except AuditRow.DoesNotExist:
@@ -68,7 +81,7 @@ def progress() -> Progress:
 
 
 def record_progress(made: Progress) -> None:
-    """Remember how far the audit has come."""
+    """Store the progress of the audit."""
     after_pk, after_sk = made.after or (None, None)
     AuditRow(
         after_pk=after_pk,
@@ -102,7 +115,7 @@ def _records(pk: str, items: Iterable[Item]) -> AccountRecords:
             try:
                 rows[kind].append(read(item))
             except (TypeError, ValueError):
-                # No verb writes such a row: an attribute is missing, or is not of its type.
+                # An attribute is missing or has the wrong type. Darkroom writes no such row.
                 unreadable.append(sort_key)
     name = _name_of(pk)
     return AccountRecords(

@@ -1,4 +1,4 @@
-"""Feature flags of the whole deployment. An administrator sets them without another deployment."""
+"""Feature flags of this deployment. An administrator changes them without a new deployment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PAUSED = "PAUSED"
 
 
 def is_paused() -> bool:
-    """Tell whether no jobs are taken at the moment."""
+    """Return whether the acceptance of new jobs is paused."""
     try:
         return bool(FlagRow.get("FLAG", _PAUSED, consistent_read=True).is_enabled)
     except FlagRow.DoesNotExist:
@@ -19,5 +19,5 @@ def is_paused() -> bool:
 
 
 def pause(*, paused: bool, by: AccountId, now: datetime) -> None:
-    """Take no jobs from now on, or take them again. Jobs that were accepted go on."""
+    """Pause or continue the acceptance of new jobs. Accepted jobs are not affected."""
     FlagRow("FLAG", _PAUSED, is_enabled=paused, changed_at=now, changed_by=str(by)).save()

@@ -1,4 +1,4 @@
-"""Idempotent requests: the same `Idempotency-Key` with the same body is one job."""
+"""Idempotent requests: requests with the same `Idempotency-Key` and body create one job."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from darkroom.storage.transactions import Put, RawItem
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """The caller's name for a request, and the hash of the body that came with it."""
+    """The caller's key of a request, and the SHA-256 hash of the request's body."""
 
     key: str
     body_hash: str
 
     @classmethod
     def of(cls, key: str, body: bytes) -> IdempotencyKey:
-        """Bind a key to the raw bytes of a body."""
+        """Return the key of a request with this body."""
         return cls(key, sha256(body).hexdigest())
 
 
 def find_accepted(account: AccountId, key: IdempotencyKey, *, now: datetime) -> Job | None:
-    """Find the job that was accepted for this key, whatever has changed since. Raises IdempotencyKeyReused for another body."""
+    """Return the job that was accepted for this key, or None. Keys expire.
+
+    Raises IdempotencyKeyReused if its body was different, and NotFound if the job was deleted.
+    """
     try:
         row = RequestRow.get(partition(account), _request_sk(key), consistent_read=True)
     except RequestRow.DoesNotExist:
@@ -39,7 +42,10 @@ def find_accepted(account: AccountId, key: IdempotencyKey, *, now: datetime) -> 
 
 
 def request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
-    """Return the write that binds the key to the job, for the transaction that accepts the job. An expired key is free again."""
+    """Return the write that stores the key, for the transaction that accepts the job.
+
+    It is refused if the key is stored already and has not expired.
+    """
     expires_at = now + timedelta(hours=settings().idempotency_hours)
     row = RequestRow(
         partition(job.account),
@@ -54,7 +60,11 @@ def request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
 
 
 def accepted_for(job: Job, key: IdempotencyKey, request: RawItem | None) -> tuple[Job, bool]:
-    """Return the job that was accepted for the key. It is this very job when an earlier, unanswered try of the transaction wrote it."""
+    """Return the job that was accepted for the key, and whether it is a different job.
+
+    It is the same job if an earlier try of the transaction wrote it and its response was lost.
+    `request` is the stored row if DynamoDB returned it with the refusal.
+    """
     row = (
         RequestRow.from_raw_data(dict(request))
         if request
@@ -74,4 +84,4 @@ def _job_of_request(account: AccountId, row: RequestRow, key: IdempotencyKey) ->
     try:
         return jobs.read(account, row.job_id)
     except NotFound:
-        raise NotFound("job any more: the one of this Idempotency-Key was deleted") from None
+        raise NotFound("job: the job of this Idempotency-Key was deleted") from None

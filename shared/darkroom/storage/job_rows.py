@@ -1,4 +1,4 @@
-"""The row of a job, its index, and the mapping between a job and its row."""
+"""The row of a job, the index for recovery, and the conversion between a job and its row."""
 
 from __future__ import annotations
 
@@ -15,12 +15,21 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UTCDateTimeAttribute,
 )
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.ids import key_part, text_of_key_part
-from darkroom.domain.jobs import Attempt, Job, JobStatus, ModelInput, Output, TemplateVersion
+from darkroom.domain.jobs import (
+    Attempt,
+    Job,
+    JobStatus,
+    ModelInput,
+    Output,
+    Resolution,
+    TemplateVersion,
+)
 from darkroom.storage.table import Row
 
 JOB_PREFIX = "JOB#"
@@ -28,11 +37,15 @@ DELETED_PREFIX = "DELETED#"
 
 
 class CheckQueue(StrEnum):
-    """The hash keys of the index next-check: open jobs, and ended ones, which wait for the end of their retention or were deleted.
+    """The hash keys of the index `next-check`.
 
-    Two keys keep an idle recovery at two queries. Retained and deleted jobs share the limit of a run; the most overdue come first.
-    One key takes 1,000 writes a second
-    (docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html), which is about a hundred new jobs a second.
+    `OPEN` has the open jobs, and ended jobs that are not announced yet. `ENDED` has the jobs in
+    their retention and the marks of deleted jobs.
+
+    With two keys, recovery needs only two queries when nothing is due. Each query returns the most
+    overdue rows first. One key accepts 1,000 writes per second, which is about 100 new jobs per
+    second:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
     """
 
     OPEN = "open"
@@ -40,7 +53,7 @@ class CheckQueue(StrEnum):
 
 
 class AttemptMap(MapAttribute[str, Any]):
-    """One request to the provider."""
+    """An attempt, in the list `attempts` of a job's row."""
 
     number = NumberAttribute()
     nonce = UnicodeAttribute()
@@ -54,7 +67,7 @@ class AttemptMap(MapAttribute[str, Any]):
 
 
 class OutputMap(MapAttribute[str, Any]):
-    """One result in the bucket."""
+    """An output, in the list `outputs` of a job's row."""
 
     number = NumberAttribute()
     key = UnicodeAttribute()
@@ -68,10 +81,10 @@ class OutputMap(MapAttribute[str, Any]):
 
 
 class NextCheckIndex(GlobalSecondaryIndex[Any]):
-    """What recovery has to check, sorted by the time of the check. `check_queue` is one of CheckQueue."""
+    """The index of the rows that recovery checks, sorted by the time of the next check."""
 
     class Meta:
-        """The index."""
+        """The index's settings for PynamoDB."""
 
         index_name = "next-check"
         projection = KeysOnlyProjection()
@@ -81,7 +94,11 @@ class NextCheckIndex(GlobalSecondaryIndex[Any]):
 
 
 class JobRow(Row):
-    """A job. Every write adds one to `revision`, so that a decision can be bound to what it was taken from."""
+    """A job. Each write that users can see adds one to `revision`.
+
+    A transaction that depends on an earlier read compares `revision`. `check_queue` is a
+    CheckQueue.
+    """
 
     status = UnicodeAttribute()
     template_code = UnicodeAttribute()
@@ -123,23 +140,23 @@ class JobRow(Row):
 
 
 def partition(account: AccountId) -> str:
-    """Name the partition in which everything of an account lies."""
+    """Return the partition key of all rows of an account."""
     return f"ACCOUNT#{key_part(account.platform)}#{key_part(account.user)}"
 
 
 def account_of(pk: str) -> AccountId:
-    """Read back whose partition it is."""
+    """Return the account of a partition key."""
     _, platform, user = pk.split("#")
     return AccountId(text_of_key_part(platform), text_of_key_part(user))
 
 
 def key_of(account: AccountId, job_id: str) -> JobRow:
-    """Name the row of a job, for an update."""
+    """Return a row with only the keys of a job, for an update."""
     return JobRow(partition(account), JOB_PREFIX + job_id)
 
 
 def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
-    """Write down a new job, open, its credits held."""
+    """Return the row of a new job. Its quoted credits are held."""
     return JobRow(
         partition(job.account),
         JOB_PREFIX + job.job_id,
@@ -167,7 +184,7 @@ def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
 
 
 def to_job(row: JobRow) -> Job:
-    """Read a job from its row."""
+    """Return the job in a row."""
     return Job(
         account=account_of(row.pk),
         job_id=row.sk.removeprefix(JOB_PREFIX),
@@ -205,8 +222,31 @@ def to_job(row: JobRow) -> Job:
     )
 
 
+def end_actions(resolution: Resolution, now: datetime) -> list[Action]:
+    """Return the update of a job's row when the job ends."""
+    actions: list[Action] = [
+        JobRow.status.set(resolution.status.value),
+        JobRow.held.set(0),
+        JobRow.charged.set(resolution.charged),
+        JobRow.refunded.set(resolution.refunded),
+        JobRow.finished_at.set(now),
+        JobRow.task_token.remove(),
+        JobRow.waiting_since.remove(),
+        JobRow.slot.remove(),
+        JobRow.revision.add(1),
+    ]
+    if resolution.failure:
+        actions += [
+            JobRow.failure_code.set(resolution.failure.code.value),
+            JobRow.failure_message.set(resolution.failure.message),
+        ]
+    else:
+        actions += [JobRow.failure_code.remove(), JobRow.failure_message.remove()]
+    return actions
+
+
 def attempt_map(attempt: Attempt) -> AttemptMap:
-    """Write down a new attempt."""
+    """Return the map of a new attempt."""
     return AttemptMap(  # type: ignore[no-untyped-call]
         number=attempt.number,
         nonce=attempt.nonce,
@@ -218,7 +258,7 @@ def attempt_map(attempt: Attempt) -> AttemptMap:
 
 
 def output_map(output: Output) -> OutputMap:
-    """Write down an output."""
+    """Return the map of an output."""
     return OutputMap(  # type: ignore[no-untyped-call]
         number=output.number,
         key=output.key,

@@ -1,13 +1,15 @@
-"""Reads and lists jobs, and records what is learned about them.
+"""Reads jobs and updates their records.
 
-Each `record_*` is one conditional write: a late caller changes nothing. It returns whether the write was done.
+Each update is one conditional write, so an invocation with an outdated copy of a job changes
+nothing. An update returns whether the write was done, or the new value, or None if it was not done.
+It never moves credits: the functions in `ledger.py` create and end jobs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,11 +24,9 @@ from darkroom.domain.jobs import ATTEMPTS_MAX, OPEN_STATUSES, Attempt, Job, JobS
 from darkroom.domain.references import new_nonce
 from darkroom.settings import settings
 from darkroom.storage.job_rows import (
-    DELETED_PREFIX,
     JOB_PREFIX,
     CheckQueue,
     JobRow,
-    account_of,
     attempt_map,
     key_of,
     output_map,
@@ -38,21 +38,15 @@ from darkroom.storage.transactions import update
 
 IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
 IN_OPEN_QUEUE: Condition = JobRow.check_queue == CheckQueue.OPEN
-_IN_ENDED_QUEUE: Condition = JobRow.check_queue == CheckQueue.ENDED
+IN_ENDED_QUEUE: Condition = JobRow.check_queue == CheckQueue.ENDED
 MAY_BE_DELETED: Condition = JobRow.status.exists() & ~IN_OPEN_QUEUE & ~IS_OPEN
 
 
-@dataclass(frozen=True, slots=True)
-class DueCheck:
-    """What recovery should check: a job, or the mark that a deleted job has left."""
-
-    account: AccountId
-    job_id: str
-    is_deleted: bool
-
-
 def read(account: AccountId, job_id: str) -> Job:
-    """Read a job as it is now. Raises NotFound, also for a job of another account."""
+    """Return a job, with a strongly consistent read.
+
+    Raises NotFound if the account has no such job.
+    """
     if not is_id(job_id):
         raise NotFound("job")
     try:
@@ -64,7 +58,10 @@ def read(account: AccountId, job_id: str) -> Job:
 def page(
     account: AccountId, *, limit: int, cursor: str | None, status: JobStatus | None
 ) -> Page[Job]:
-    """List the jobs of an account, newest first. A page filtered by a status may be short."""
+    """Return a page of the account's jobs, newest first.
+
+    With a `status`, a page may have fewer than `limit` jobs although there is a next page.
+    """
     only = JobRow.status == status.value if status else None
     return read_page(
         JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only
@@ -74,9 +71,10 @@ def page(
 def store_task_token(
     job: Job, token: str, state_entry: str, *, next_check_at: datetime
 ) -> Job | None:
-    """Store the task token of this state entry. Returns the job as it is then, or None if a later entry has stored its token.
+    """Store the task token of this state entry, and return the updated job.
 
-    A cancel requested before shows in the returned job. A cancel requested later finds the token.
+    Returns None if the job has ended or a later state entry has stored its token. The returned job
+    shows an earlier cancel request. A later cancel request finds the token.
     """
     return _update_returning(
         job,
@@ -90,15 +88,16 @@ def store_task_token(
 
 
 def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job | None:
-    """Request that the workflow ends an open job. Returns the job as it is then, or None if it is final.
+    """Record a cancel request for an open job, and return the updated job.
 
-    Recovery checks the job at `next_check_at`, in case the workflow was not resumed.
+    Returns None if the job has ended. Recovery checks the job at `next_check_at`, in case nothing
+    resumes its execution before.
     """
     actions: list[Action] = [
         JobRow.cancel_requested_at.set(now),
         JobRow.next_check_at.set(next_check_at),
     ]
-    # A repeated request must not delay the check, or a user who repeats it would keep the job open.
+    # A repeated request must not move the check, because many repetitions would delay it forever.
     if requested := _update_returning(
         job, actions, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()
     ):
@@ -110,7 +109,10 @@ def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job |
 def begin_attempt(
     job: Job, state_entry: str, *, lease_until: datetime, now: datetime
 ) -> Attempt | None:
-    """Record the next attempt before the provider is called. Returns None if another invocation recorded it, or ATTEMPTS_MAX is reached."""
+    """Record the next attempt and return it. The caller sends the request after this.
+
+    Returns None if another invocation has recorded the attempt, or ATTEMPTS_MAX is reached.
+    """
     if len(job.attempts) >= ATTEMPTS_MAX:
         return None
     attempt = Attempt(
@@ -131,9 +133,10 @@ def begin_attempt(
 def retry_attempt(
     job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime
 ) -> Attempt | None:
-    """Repeat an attempt that has no prediction, once its lease is over. Returns None if another invocation repeated it.
+    """Renew an attempt without a prediction after its lease, and return it.
 
-    The nonce stays, so a webhook of the earlier request is still recognized.
+    The caller then repeats the request. Returns None if another invocation has renewed the attempt,
+    or its lease has not ended. The nonce stays, so a webhook of the earlier request is still valid.
     """
     row = _attempt_row(attempt)
     renewed = replace(
@@ -144,7 +147,7 @@ def retry_attempt(
         requests_count=attempt.requests_count + 1,
         abandoned=False,
     )
-    taken = _update(
+    is_renewed = _update(
         job,
         [
             row.state_entry.set(state_entry),
@@ -158,11 +161,14 @@ def retry_attempt(
         & (row.lease_until <= now)
         & row.prediction_id.does_not_exist(),
     )
-    return renewed if taken else None
+    return renewed if is_renewed else None
 
 
 def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
-    """Record that the provider created nothing for this attempt, so the request may be repeated. The job waits from now on."""
+    """Record that the provider created nothing for this attempt. The request may be repeated.
+
+    The job waits from now on, unless it already waits.
+    """
     row = _attempt_row(attempt)
     return _update(
         job,
@@ -178,7 +184,10 @@ def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
 
 
 def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
-    """Record that the request got no answer: after `until` another invocation may repeat it. The job waits from now on."""
+    """Record that the request got no response. After `until`, an invocation may repeat the request.
+
+    The job waits from now on, unless it already waits.
+    """
     row = _attempt_row(attempt)
     return _update(
         job,
@@ -190,12 +199,12 @@ def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) 
 
 
 def record_waiting(job: Job, *, now: datetime) -> bool:
-    """Record that the job waits for a slot, from now unless it already waits."""
+    """Record that the job waits for a provider slot from now on, unless it already waits."""
     return _update(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], IS_OPEN)
 
 
 def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
-    """Record the id of the attempt's prediction, once. The job is processing from then on."""
+    """Record the id of the attempt's prediction, once. The job is then processing."""
     row = _attempt_row(attempt)
     return _update(
         job,
@@ -210,7 +219,7 @@ def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: da
 
 
 def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
-    """Record when the attempt's prediction was first known to be finished."""
+    """Record the time at which the attempt's prediction was first known to have ended."""
     row = _attempt_row(attempt)
     return _update(
         job,
@@ -220,7 +229,10 @@ def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
 
 
 def record_storing(job: Job, *, now: datetime) -> bool:
-    """Record that storing began, unless it did before or a cancel was requested. After this the job cannot be canceled."""
+    """Record that storing begins. After this, a cancel request has no effect.
+
+    Returns False if storing began earlier or a cancel was requested.
+    """
     return _update(
         job,
         [JobRow.storing_at.set(now)],
@@ -229,13 +241,13 @@ def record_storing(job: Job, *, now: datetime) -> bool:
 
 
 def record_output(job: Job, output: Output) -> bool:
-    """Record one more stored output, if `job` has all the earlier ones."""
+    """Record the next stored output. `job` must have all earlier outputs."""
     added = JobRow.outputs.set(JobRow.outputs.append([output_map(output)]))
     return _update(job, [added], IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
 
 
 def record_failure(job: Job, failure: Failure) -> bool:
-    """Record why the job failed. The first reason stays."""
+    """Record why the job failed, unless a failure is already recorded."""
     return _update(
         job,
         [JobRow.failure_code.set(failure.code.value), JobRow.failure_message.set(failure.message)],
@@ -245,7 +257,7 @@ def record_failure(job: Job, failure: Failure) -> bool:
 
 @contextmanager
 def recording_failures(job: Job) -> Iterator[None]:
-    """Record the reason of a GenerationFailed on the job, and raise the error again."""
+    """Record the failure of a GenerationFailed on the job, and raise the error again."""
     try:
         yield
     except GenerationFailed as error:
@@ -253,36 +265,18 @@ def recording_failures(job: Job) -> Iterator[None]:
         raise
 
 
-def schedule_check(account: AccountId, job_id: str, at: datetime) -> bool:
-    """Set when recovery checks this open job next. Users do not see this."""
-    return update(key_of(account, job_id), [JobRow.next_check_at.set(at)], IN_OPEN_QUEUE)
-
-
 def leave_open_jobs(job: Job) -> bool:
-    """Move a final, announced job out of the open queue. It is retained for `retention_days`, or forever when that is 0.
+    """Move a final job, whose end is announced, out of the queue of open jobs.
 
-    Users do not see this.
+    The job is retained for `retention_days`, or forever if the setting is 0. `revision` does not
+    change, because users do not see the queue.
     """
     return update(key_of(job.account, job.job_id), _retention(job), IN_OPEN_QUEUE & ~IS_OPEN)
 
 
 def renew_retention(job: Job) -> bool:
-    """Set the retention of a job from the current `retention_days`."""
-    return update(key_of(job.account, job.job_id), _retention(job), _IN_ENDED_QUEUE)
-
-
-def schedule_expiry_check(account: AccountId, job_id: str, at: datetime) -> bool:
-    """Set when recovery checks this retained job next."""
-    return update(key_of(account, job_id), [JobRow.next_check_at.set(at)], _IN_ENDED_QUEUE)
-
-
-def due_checks(queue: CheckQueue, *, now: datetime, limit: int) -> Iterator[DueCheck]:
-    """Yield up to `limit` due checks of a queue, the most overdue first. This is one query."""
-    for row in JobRow.next_check.query(
-        queue, JobRow.next_check_at <= now, limit=limit, page_size=limit
-    ):
-        prefix, _, job_id = row.sk.partition("#")
-        yield DueCheck(account_of(row.pk), job_id, is_deleted=f"{prefix}#" == DELETED_PREFIX)
+    """Set the end of a job's retention according to the current setting `retention_days`."""
+    return update(key_of(job.account, job.job_id), _retention(job), IN_ENDED_QUEUE)
 
 
 def _retention(job: Job) -> list[Action]:
@@ -292,7 +286,7 @@ def _retention(job: Job) -> list[Action]:
     return [JobRow.check_queue.set(CheckQueue.ENDED), JobRow.next_check_at.set(retain_until)]
 
 
-def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB gives paths the types of their values)
+def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB types a path as its value)
     return JobRow.attempts[attempt.number - 1]
 
 

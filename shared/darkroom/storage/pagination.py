@@ -1,4 +1,7 @@
-"""Cursor pages over one account's items: newest first, and unmoved by what is written in between."""
+"""Pages of an account's rows, newest first, with a cursor.
+
+Rows that are written between two requests do not change the following pages.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from darkroom.domain.ids import is_id
 
 @dataclass(frozen=True, slots=True)
 class Page[Item]:
-    """Some items, and the cursor of the next page while there may be more."""
+    """The items of one page, and the cursor of the next page, or None on the last page."""
 
     items: tuple[Item, ...]
     next_cursor: str | None
@@ -32,9 +35,12 @@ def read_page[Row: Model, Item](
     cursor: str | None,
     only: Condition | None = None,
 ) -> Page[Item]:
-    """Read one page of the items whose sort key starts with the prefix, strongly consistent.
+    """Read one page of the rows whose sort key starts with `prefix`.
 
-    With `only` a page may be short and still have a next one. Raises InvalidRequest for a cursor of another list, or that this did not make.
+    The read is strongly consistent.
+
+    With the filter `only`, a page may have fewer than `limit` items although there is a next page.
+    Raises InvalidRequest if the cursor is malformed or belongs to another list.
     """
     found = model.query(
         pk,
@@ -42,7 +48,7 @@ def read_page[Row: Model, Item](
         filter_condition=only,
         consistent_read=True,
         scan_index_forward=False,
-        # One more than asked for tells whether there is a next page, without a page that turns out to be empty.
+        # One more row than `limit` shows whether there is a next page, so no last page is empty.
         page_size=limit + 1,
         last_evaluated_key=_start_key(pk, prefix, cursor),
     )

@@ -1,7 +1,11 @@
 """Provider slots, and the queue for them.
 
-A provider has as many slots as predictions may be in flight there. Each slot is one item, so no item is hot, and a leaked slot can be
-seen and released. A job that finds no free slot enters the queue. A free slot goes to the job that has waited longest.
+A provider slot is the right to have one prediction in flight at a provider. The setting
+`in_flight_max` is a provider's number of slots. Each slot in use is one row: writes are spread over
+many rows, and recovery finds and releases leaked slots.
+
+A job that finds no free slot enters the queue and tries again. The job that has waited longest gets
+the next free slot. A job holds its slot until its end.
 """
 
 from __future__ import annotations
@@ -24,17 +28,18 @@ _TRIES_MAX = 3
 _AGE_MIN = timedelta(seconds=60)
 _RETRY_SECONDS_MIN = 2.0
 _RETRY_SECONDS_MAX = 20.0
-# Positions beyond this one are not told apart.
+# Longer queues are not counted further: such a job retries at the longest interval anyway.
 _COUNTED_AHEAD_MAX = 100
-# A retry comes later than planned: by its jitter, and by the delays of Step Functions and Lambda.
+# A retry may be late by its jitter and by the delays of Step Functions and Lambda.
 _DELAY_SECONDS_MAX = 15
 
 
 def acquire(job: Job, *, now: datetime) -> bool:
-    """Acquire a slot for an open job, and return whether the job has one now.
+    """Acquire a slot for an open job. Returns whether the job holds one now.
 
-    Each queued job reserves one free slot: if `queued_ahead >= free`, this job must wait. Slot, job and queue entry change in one
-    transaction.
+    Each queued job reserves one free slot: if at least as many jobs are ahead as slots are free,
+    this job must wait. One transaction creates the slot, updates the job, and deletes the queue
+    entry.
     """
     if job.slot:
         return True
@@ -74,9 +79,10 @@ def acquire(job: Job, *, now: datetime) -> bool:
 
 
 def enqueue(job: Job, *, now: datetime) -> float:
-    """Enter the queue, or stay in it, and return after how many seconds to try again.
+    """Create or renew the job's queue entry. Returns the seconds until the next try.
 
-    The position is the time since when the job waits. A job that is far behind tries less often.
+    The queue is sorted by the start of the wait. The next try is after 2 to 20 seconds: a job with
+    more jobs ahead tries less often.
     """
     rounds = _count_ahead(job, now, at_most=_COUNTED_AHEAD_MAX) // max(
         settings().in_flight_max(job.model_input.provider), 1
@@ -90,7 +96,10 @@ def enqueue(job: Job, *, now: datetime) -> float:
 
 
 def release_write(job: Job) -> Delete | None:
-    """Return the write that releases the job's slot, for the transaction that ends the job. None: the job holds no slot."""
+    """Return the write that releases the job's slot, for the transaction that ends the job.
+
+    Returns None if the job holds no slot. The write is refused if another job holds the slot.
+    """
     if job.slot is None:
         return None
     return Delete(
@@ -99,10 +108,12 @@ def release_write(job: Job) -> Delete | None:
 
 
 def possibly_leaked(provider: str, *, now: datetime) -> Iterator[SlotRow]:
-    """Yield the slots that may have leaked.
+    """Yield the slots that are at least 60 seconds old. Each of them may have leaked.
 
-    A slot may be seen a moment before the job that took it in the same transaction (docs.aws.amazon.com/amazondynamodb/latest/developerguide/
-    transaction-apis.html, "Isolation levels"), so young ones are left alone.
+    A query may return a new slot before the job's row shows it, although one transaction wrote
+    both:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+    (section "Isolation levels").
     """
     return iter(
         SlotRow.query(
@@ -114,7 +125,10 @@ def possibly_leaked(provider: str, *, now: datetime) -> Iterator[SlotRow]:
 
 
 def release_if_leaked(slot: SlotRow) -> bool:
-    """Release a slot whose job has ended, was deleted, or does not hold it. Return whether it had leaked, which is a bug."""
+    """Release a slot whose job has ended, was deleted, or does not hold the slot.
+
+    Returns whether the slot was leaked and is released now. A leaked slot is a bug.
+    """
     account, _, job_id = slot.holder.rpartition("/")
     try:
         job = jobs.read(AccountId.parse(account), job_id)
@@ -131,7 +145,7 @@ def release_if_leaked(slot: SlotRow) -> bool:
             }
         )
     except Refused:
-        # Its job or another recovery has released it meanwhile. Another job may hold it by now.
+        # The job or another run of recovery released the slot meanwhile. Another job may hold it.
         return False
     return True
 
@@ -145,7 +159,7 @@ def _queue_entry(job: Job, now: datetime) -> QueueEntryRow:
 
 
 def _count_ahead(job: Job, now: datetime, *, at_most: int) -> int:
-    """Count the queue entries before the job's own that are alive, up to `at_most`."""
+    """Count the live queue entries ahead of the job, up to `at_most`."""
     entry = _queue_entry(job, now)
     waiting = QueueEntryRow.query(
         entry.pk, QueueEntryRow.sk < entry.sk, QueueEntryRow.alive_until > now, consistent_read=True

@@ -1,4 +1,25 @@
-"""The one table: what every row has in common, and every kind of row but the job (job_rows.py)."""
+"""The rows of Darkroom's single DynamoDB table. The row of a job is in `job_rows.py`.
+
+Every row has a partition key `pk` and a sort key `sk`. All rows of an account are in one partition:
+
+    pk                        sk                      row
+    ACCOUNT#platform#user     ACCOUNT                 AccountRow
+    ACCOUNT#platform#user     ENTRY#id                EntryRow
+    ACCOUNT#platform#user     GRANT#hash              GrantRow
+    ACCOUNT#platform#user     JOB#id                  JobRow
+    ACCOUNT#platform#user     DELETED#id              DeletedRow
+    ACCOUNT#platform#user     REQUEST#hash            RequestRow
+    ACCOUNT#platform#user     RATE#minute             RateWindowRow
+    ACCOUNT#platform#user     UPLOAD#id               UploadRow
+    WELCOME#user              WELCOME                 WelcomeRow
+    SLOT#provider             number                  SlotRow
+    QUEUE#provider            time#id                 QueueEntryRow
+    FLAG                      name                    FlagRow
+    AUDIT                     PROGRESS                AuditRow
+
+`expires_at` is the table's TTL attribute, in seconds since 1970. DynamoDB may delete a row days
+after this time, so code never relies on the deletion.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +31,21 @@ from pynamodb.attributes import (
 )
 from pynamodb.models import Model
 
+from darkroom.domain.accounts import Balance, Entry
 from darkroom.settings import settings
 
+ENTRY_PREFIX = "ENTRY#"
+# The timeouts and retries of each request to DynamoDB.
 CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 2
 RETRIES_MAX = 1
 
 
 class Row(Model):
-    """An item of the table. Every kind of row inherits the table's name, its timeouts and its two keys."""
+    """The base class of all rows: the table's name, the timeouts and the two keys."""
 
     class Meta:
-        """The table, for PynamoDB."""
+        """The table's settings for PynamoDB."""
 
         table_name = settings().table_name
         connect_timeout_seconds = CONNECT_TIMEOUT_SECONDS
@@ -33,7 +57,10 @@ class Row(Model):
 
 
 class AccountRow(Row):
-    """The balance of one account: granted = available + held + spent. Every write that moves credits or counts jobs adds one to `revision`."""
+    """The balance of one account: `granted = available + held + spent`.
+
+    Each write that moves credits or counts jobs adds one to `revision`.
+    """
 
     sk = UnicodeAttribute(range_key=True, default="ACCOUNT")
     available = NumberAttribute(default=0)
@@ -50,7 +77,10 @@ class AccountRow(Row):
 
 
 class EntryRow(Row):
-    """A ledger entry: the signed changes of one transaction. It is never changed and never expires."""
+    """An entry of the ledger: the signed changes of one transaction.
+
+    It never changes or expires.
+    """
 
     kind = UnicodeAttribute()
     granted = NumberAttribute(default=0)
@@ -64,14 +94,14 @@ class EntryRow(Row):
 
 
 class GrantRow(Row):
-    """Says that a grant of this reference was made, and by which entry."""
+    """The marker of a granted reference. It names the entry and prevents a second grant."""
 
     entry_sk = UnicodeAttribute()
     amount = NumberAttribute()
 
 
 class RequestRow(Row):
-    """Says that a request of this Idempotency-Key was accepted, and as which job. Conditions compare `expires_at`; TTL only cleans up."""
+    """The job that was accepted for an Idempotency-Key. Conditions compare `expires_at`."""
 
     job_id = UnicodeAttribute()
     body_hash = UnicodeAttribute()
@@ -79,7 +109,7 @@ class RequestRow(Row):
 
 
 class UploadRow(Row):
-    """An image that a user brings along. Its type and size are there once it is fit to be an input. TTL only cleans up."""
+    """An upload. Its type and size are set when it is completed."""
 
     bytes_max = NumberAttribute()
     content_type = UnicodeAttribute(null=True)
@@ -89,14 +119,17 @@ class UploadRow(Row):
 
 
 class RateWindowRow(Row):
-    """How many jobs of an account were accepted in one minute. TTL only cleans up."""
+    """The number of jobs of an account that were accepted in one minute."""
 
     jobs = NumberAttribute()
     expires_at = NumberAttribute()
 
 
 class WelcomeRow(Row):
-    """Says that a user has had the welcome credits, and on which account. It lies outside of every account, because a user may have several."""
+    """The marker of a user's welcome credits. It names the account and the entry.
+
+    It is not in an account's partition, because a user may have several accounts.
+    """
 
     sk = UnicodeAttribute(range_key=True, default="WELCOME")
     account = UnicodeAttribute()
@@ -105,23 +138,28 @@ class WelcomeRow(Row):
 
 
 class DeletedRow(Row):
-    """Says that a job was deleted, until recovery has purged what a late invocation may have written for it."""
+    """The mark of a deleted job.
+
+    Recovery deletes the media that a late invocation may still have written, then the mark.
+    """
 
     check_queue = UnicodeAttribute()
     next_check_at = UTCDateTimeAttribute()
 
 
 class SlotRow(Row):
-    """One prediction that may be in flight at a provider. The item is there while a job holds the slot."""
+    """A provider slot in use. The row exists while the job `holder` holds the slot."""
 
     holder = UnicodeAttribute()
     taken_at = UTCDateTimeAttribute()
 
 
 class QueueEntryRow(Row):
-    """A job in the queue for a slot, sorted by the time since when it waits. An entry that was not renewed by `alive_until` has left.
+    """The queue entry of a job that waits for a provider slot.
 
-    TTL only cleans up.
+    Its sort key is the start of the wait.
+
+    A waiting job renews its entry. After `alive_until` the entry no longer counts.
     """
 
     alive_until = UTCDateTimeAttribute()
@@ -129,7 +167,7 @@ class QueueEntryRow(Row):
 
 
 class FlagRow(Row):
-    """A feature flag of the whole deployment."""
+    """A feature flag of this deployment."""
 
     pk = UnicodeAttribute(hash_key=True, default="FLAG")
     sk = UnicodeAttribute(range_key=True)
@@ -139,7 +177,7 @@ class FlagRow(Row):
 
 
 class AuditRow(Row):
-    """How far the audit has come in its round through all accounts, and what that round and the one before have found."""
+    """The progress of the audit's round through all accounts, and the results of two rounds."""
 
     pk = UnicodeAttribute(hash_key=True, default="AUDIT")
     sk = UnicodeAttribute(range_key=True, default="PROGRESS")
@@ -149,3 +187,24 @@ class AuditRow(Row):
     failed = NumberAttribute(default=0)
     mismatches_before = NumberAttribute(default=0)
     failed_before = NumberAttribute(default=0)
+
+
+def to_entry(row: EntryRow) -> Entry:
+    """Return the entry in a row."""
+    return Entry(
+        entry_id=row.sk.removeprefix(ENTRY_PREFIX),
+        kind=row.kind,
+        granted=int(row.granted),
+        available=int(row.available),
+        held=int(row.held),
+        spent=int(row.spent),
+        job_id=row.job_id,
+        reference=row.reference,
+        created_at=row.created_at,
+    )
+
+
+def to_balance(row: AccountRow) -> Balance:
+    """Return the balance in a row. A counter is missing if the row was written before any grant."""
+    counters = (row.available, row.held, row.spent, row.granted, row.in_flight, row.jobs_total)
+    return Balance(*(int(counter or 0) for counter in counters))

@@ -1,4 +1,8 @@
-"""Writes to the table that are decided, not guessed."""
+"""Conditional writes and transactions, with retries.
+
+A write either succeeds, is refused by its condition, or raises the error of DynamoDB. Conflicts
+with other transactions and throttling are retried here.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +30,20 @@ _TRYING_SECONDS_MAX = 2.0
 _BACKOFF_SECONDS = 0.025
 _DECIDED = {None, "None", "ConditionalCheckFailed"}
 TRANSIENT_CODES = {
-    "TransactionCanceledException", "TransactionInProgressException", "TransactionConflictException", "ThrottlingException",
-    "ProvisionedThroughputExceededException", "RequestLimitExceeded", "InternalServerError", "ServiceUnavailable",
-}  # fmt: skip
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TransactionCanceledException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write this row if the condition holds."""
+    """Write the row if the condition is true."""
 
     row: Model
     condition: Condition
@@ -41,7 +51,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change this row if the condition, where there is one, holds."""
+    """Update the row if the condition is None or true."""
 
     row: Model
     actions: Sequence[Action]
@@ -50,7 +60,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Take this row away if the condition, where there is one, holds."""
+    """Delete the row if the condition is None or true."""
 
     row: Model
     condition: Condition | None
@@ -62,24 +72,26 @@ type RawItem = Mapping[str, Any]
 
 
 class Refused(DarkroomError):
-    """The table decided against a transaction: nothing was written.
+    """A condition of a transaction was false. Nothing was written.
 
-    `rows` has each row whose condition failed, as it was; None when it was absent, and for deletions, of which it is not told.
+    `rows` maps the name of each refused write to its row, as it was then. The row is None if it did
+    not exist, and for deletions, because PynamoDB cannot request the row for them.
     """
 
     def __init__(self, rows: Mapping[str, Mapping[str, Any] | None]) -> None:
-        """Carry the rows by the names that the caller gave its writes."""
+        """Store the rows by the names of their writes."""
         super().__init__(", ".join(sorted(rows)))
         self.rows = rows
 
 
 def transact(writes: Mapping[str, Write]) -> None:
-    """Do all the writes or none.
+    """Perform all writes in one transaction.
 
-    Raises Refused when a condition failed and nothing but conditions did. An unknown answer may be repeated: the caller's conditions make
-    the second one a refusal.
+    Raises Refused if conditions were false and nothing else failed, otherwise the PynamoDB error. A
+    request without a response may be repeated although it succeeded. The caller's conditions must
+    refuse the repetition.
     """
-    # PynamoDB sends deletes, puts, updates, and the reasons of a refusal come back in that order.
+    # PynamoDB sends deletes, then puts, then updates. DynamoDB returns the reasons in this order.
     named = sorted(writes.items(), key=lambda item: (Delete, Put, Update).index(type(item[1])))
 
     def send() -> None:
@@ -96,11 +108,14 @@ def transact(writes: Mapping[str, Write]) -> None:
                 raise Refused(failed) from error
             raise
 
-    _persisting(send)
+    _with_retries(send)
 
 
 def update(row: Model, actions: Sequence[Action], condition: Condition | None = None) -> bool:
-    """Change one row if the condition holds, and say whether it did. The row is then as the table has it."""
+    """Update one row if the condition is true, and return whether it was.
+
+    After an update, `row` has the attributes that the table has.
+    """
 
     def send() -> bool:
         try:
@@ -111,13 +126,15 @@ def update(row: Model, actions: Sequence[Action], condition: Condition | None = 
             raise
         return True
 
-    return _persisting(send)
+    return _with_retries(send)
 
 
-def _persisting[Result](send: Callable[[], Result]) -> Result:
-    """Try again, with full jitter, at most 6 times and 2 seconds, what met another transaction or was throttled.
+def _with_retries[Result](send: Callable[[], Result]) -> Result:
+    """Call `send`, and retry conflicts and throttling: at most 6 tries in about 2 seconds.
 
-    Neither botocore nor PynamoDB does it for conflicts (pynamodb#1264). After that the library's own error comes through.
+    The pauses have full jitter. botocore and PynamoDB do not retry conflicts:
+    https://github.com/pynamodb/PynamoDB/issues/1264 After the last try, the error of PynamoDB is
+    raised.
     """
     give_up_at = time.monotonic() + _TRYING_SECONDS_MAX
     for attempt in range(1, _TRIES_MAX):
@@ -145,7 +162,10 @@ def _send(writes: Sequence[Write]) -> None:
 
 
 def _code_of(error: TransactWriteError | UpdateError) -> str | None:
-    """Tell the code of DynamoDB's answer; None when there was no answer, over which PynamoDB's own property stumbles."""
+    """Return the error code of DynamoDB, or None if there was no response.
+
+    PynamoDB's own property fails if there was no response.
+    """
     return error.cause.response["Error"]["Code"] if isinstance(error.cause, ClientError) else None
 
 

@@ -1,4 +1,4 @@
-"""The record of an upload."""
+"""Creates, reads and completes the records of uploads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _PREFIX = "UPLOAD#"
 
 
 def create(account: AccountId, *, bytes_max: int, now: datetime) -> Upload:
-    """Record a new upload of at most this size. It can be used for `upload_hours`."""
+    """Create an upload of at most `bytes_max` bytes.
+
+    It expires after `upload_hours` (see Settings).
+    """
     upload = Upload(
         account, str(uuid7()), bytes_max, now + timedelta(hours=settings().upload_hours)
     )
@@ -33,7 +36,7 @@ def create(account: AccountId, *, bytes_max: int, now: datetime) -> Upload:
 
 
 def read(account: AccountId, upload_id: str, *, now: datetime) -> Upload:
-    """Read an upload. Raises NotFound, also for somebody else's and for one that is too old."""
+    """Return an upload. Raises NotFound if it does not exist in this account, or has expired."""
     if not is_id(upload_id):
         raise NotFound("upload")
     upload = _read(account, upload_id)
@@ -43,7 +46,7 @@ def read(account: AccountId, upload_id: str, *, now: datetime) -> Upload:
 
 
 def input_key(account: AccountId, upload_id: str, *, now: datetime) -> str:
-    """Name the object of an upload that is fit to be an input. Raises NotFound when there is none."""
+    """Return the object key of a completed upload. Raises NotFound for any other upload."""
     upload = read(account, upload_id, now=now)
     if upload.image is None:
         raise NotFound("upload")
@@ -51,7 +54,10 @@ def input_key(account: AccountId, upload_id: str, *, now: datetime) -> str:
 
 
 def record_image(upload: Upload, image: FittedImage) -> Upload:
-    """Record the input that was made of an upload, once, and return the upload as it is then: what was recorded first stays."""
+    """Record the input image of an upload, and return the upload.
+
+    If an image is recorded already, that image stays.
+    """
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
     is_recorded = update(
         row,
@@ -62,7 +68,7 @@ def record_image(upload: Upload, image: FittedImage) -> Upload:
         ],
         UploadRow.bytes_max.exists() & UploadRow.content_type.does_not_exist(),
     )
-    # Another request may have recorded it before, or the upload may have expired meanwhile.
+    # Otherwise another request has recorded an image, or the record is gone because it expired.
     return _to_upload(row) if is_recorded else _read(upload.account, upload.upload_id)
 
 
