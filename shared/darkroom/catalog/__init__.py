@@ -1,7 +1,8 @@
-"""The built-in generation templates: one TOML file each in this folder, and in `past` the versions that are no longer available.
+"""The built-in templates: one TOML file for each.
 
-A file is named by its template's code, a past one by code and version. Each is read when it is first asked for: an invocation that takes one
-job need not read the whole catalog.
+The file of a current version is `<code>.toml`. The file of an earlier version, which is no longer
+available for new jobs, is `past/<code>.<version>.toml`. A file is parsed on its first use, so an
+invocation that accepts a job parses one file only.
 """
 
 import tomllib
@@ -15,23 +16,26 @@ from darkroom.domain.templates import Template
 
 @cache
 def codes() -> tuple[str, ...]:
-    """Name the templates that are available, in alphabetical order."""
+    """Return the codes of the current templates, sorted."""
     return _names("")
 
 
 def templates() -> dict[str, Template]:
-    """Give every template that is available, by code. Raises BrokenTemplate naming the file."""
+    """Return all current templates, by code. Raises BrokenTemplate, which names the file."""
     return {code: template(code) for code in codes()}
 
 
 def past_templates() -> dict[tuple[str, int], Template]:
-    """Give the earlier versions, by code and version, so that it can be read what an old job was made from."""
+    """Return the earlier versions, by code and version. Old jobs refer to them."""
     past = [_read(f"past/{name}") for name in _names("past")]
     return {(template.code, template.version): template for template in past}
 
 
 def template(code: str, version: int | None = None) -> Template:
-    """Find one template, in its current version, or in another. NotFound when there is none, BrokenTemplate when its file is."""
+    """Return a template: its current version, or the version given.
+
+    Raises NotFound if there is none, and BrokenTemplate if its file is not valid.
+    """
     if code in codes() and version in (None, _read(code).version):
         return _read(code)
     if version is not None and f"{code}.{version}" in _names("past"):
@@ -59,7 +63,6 @@ def _read(name: str) -> Template:
     except (BrokenTemplate, tomllib.TOMLDecodeError) as error:
         raise BrokenTemplate(f"{name}.toml: {error}") from error
     if name not in (found.code, f"past/{found.code}.{found.version}"):
-        raise BrokenTemplate(
-            f"{name}.toml: must be named {found.code}.toml, or past/{found.code}.{found.version}.toml"
-        )
+        current, past = f"{found.code}.toml", f"past/{found.code}.{found.version}.toml"
+        raise BrokenTemplate(f"{name}.toml: must be named {current} or {past}")
     return found

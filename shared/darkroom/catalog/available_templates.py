@@ -1,4 +1,4 @@
-"""The templates that this deployment offers: those of the catalog whose provider is configured."""
+"""The available templates: those in the catalog whose provider is configured in this deployment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from darkroom.settings import settings
 
 
 def available_templates() -> list[Template]:
-    """Return the current version of each available template, sorted by code. Raises BrokenTemplate, which names the file."""
+    """Return the current version of each available template, sorted by code.
+
+    Raises BrokenTemplate, which names the file.
+    """
     return [
         template
         for template in catalog.templates().values()
@@ -18,7 +21,10 @@ def available_templates() -> list[Template]:
 
 
 def available_template(code: str, version: int | None = None) -> Template:
-    """Return one available template: its current version, or the version given. Raises NotFound."""
+    """Return an available template: its current version, or the version given.
+
+    Raises NotFound if there is none, or if its provider is not configured.
+    """
     found = catalog.template(code, version)
     if found.provider not in settings().providers:
         raise NotFound("template")

@@ -1,4 +1,7 @@
-"""From a template's file to a template. A broken one fails the tests and the build, not a user's request."""
+"""Parses and validates template files.
+
+`make catalog` and the tests parse all files, so users never meet a broken template.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,22 @@ _CODE = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 
 
 class BrokenTemplate(ValueError):
-    """A template file that is broken; the message names the file's key and what is wrong with it."""
+    """A template file is not valid. The message names the key and the error."""
 
 
 def parse_template(document: Mapping[str, Any]) -> Template:
-    """Read one template file. Raises BrokenTemplate naming the first key that is wrong."""
+    """Return the template in a parsed TOML file.
+
+    Raises BrokenTemplate, which names the first wrong key.
+    """
     try:
-        # As JSON, because only there does strict validation make dataclasses of objects and tuples of lists.
+        # Strict validation converts objects to dataclasses and lists to tuples only from JSON.
         template = _adapter().validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         found = error.errors()[0]
         raise BrokenTemplate(f"{'.'.join(map(str, found['loc']))}: {found['msg']}") from error
-    for complaint in _complaints(template):
-        raise BrokenTemplate(complaint)
+    for message in _errors(template):
+        raise BrokenTemplate(message)
     return template
 
 
@@ -40,25 +46,28 @@ def _adapter() -> TypeAdapter[Template]:
     return TypeAdapter(Template)
 
 
-def _complaints(template: Template) -> Iterator[str]:
+def _errors(template: Template) -> Iterator[str]:
     if not _CODE.fullmatch(template.code):
-        yield "code: must be small letters, digits, dots and hyphens"
+        yield "code: must consist of lowercase letters, digits, dots and hyphens"
     for key, number in {
-        "version": template.version, "expected_seconds": template.expected_seconds, "seconds_max": template.seconds_max,
-        "price.credits": template.price.credits, "price.credits_per_second": template.price.credits_per_second,
-    }.items():  # fmt: skip
+        "version": template.version,
+        "expected_seconds": template.expected_seconds,
+        "seconds_max": template.seconds_max,
+        "price.credits": template.price.credits,
+        "price.credits_per_second": template.price.credits_per_second,
+    }.items():
         if number is not None and number < 1:
             yield f"{key}: must be at least 1"
     if template.expected_seconds > template.seconds_max:
         yield "expected_seconds: must not be more than seconds_max"
-    # In this order: what comes later evaluates what came before.
-    yield from _complaints_about_conditions(template)
-    yield from _complaints_about_parameters(template)
-    yield from _complaints_about_presets_and_rules(template)
-    yield from _complaints_about_price(template)
+    # The order matters: each check relies on the ones before it.
+    yield from _errors_in_conditions(template)
+    yield from _errors_in_parameters(template)
+    yield from _errors_in_presets_and_rules(template)
+    yield from _errors_in_price(template)
 
 
-def _complaints_about_parameters(template: Template) -> Iterator[str]:
+def _errors_in_parameters(template: Template) -> Iterator[str]:
     try:
         Draft202012Validator.check_schema(template.schema(prompt_characters_max=1))
     except SchemaError as error:
@@ -73,20 +82,18 @@ def _complaints_about_parameters(template: Template) -> Iterator[str]:
         *filter(None, [template.outputs_parameter])
     }
     for name in sorted(named - template.parameters.keys()):
-        yield f"parameters: {name} is named elsewhere but not described"
+        yield f"parameters: {name} is used but not defined"
     for name, schema in template.parameters.items():
         if "default" in schema and not Draft202012Validator(schema).is_valid(schema["default"]):
-            yield f"parameters.{name}: its default is not valid"
+            yield f"parameters.{name}: the default does not match the schema"
         if "default" in schema and name in template.required:
-            yield f"parameters.{name}: is required, so its default is never used"
-    if (
-        template.outputs_parameter
-        and "default" not in template.parameters[template.outputs_parameter]
-    ):
-        yield f"parameters.{template.outputs_parameter}: needs a default, as it counts the outputs"
+            yield f"parameters.{name}: is required, so the default is never used"
+    counter = template.outputs_parameter
+    if counter and "default" not in template.parameters[counter]:
+        yield f"parameters.{counter}: needs a default, because it is the number of outputs"
 
 
-def _complaints_about_conditions(template: Template) -> Iterator[str]:
+def _errors_in_conditions(template: Template) -> Iterator[str]:
     price = template.price
     conditions: list[tuple[str, Condition]] = [
         ("price", price.high_quality_when),
@@ -104,12 +111,12 @@ def _complaints_about_conditions(template: Template) -> Iterator[str]:
             yield f"{key}: {error.message}"
 
 
-def _complaints_about_presets_and_rules(template: Template) -> Iterator[str]:
+def _errors_in_presets_and_rules(template: Template) -> Iterator[str]:
     for name, value in [
         (name, value) for preset in template.presets for name, value in preset.sets.items()
     ]:
         if not Draft202012Validator(template.parameters[name]).is_valid(value):
-            yield f"presets: {value} is no {name}"
+            yield f"presets: {value} is not a valid {name}"
     preset = {name for preset in template.presets for name in preset.sets}
     for rule in template.rules:
         if not rule.when:
@@ -117,21 +124,20 @@ def _complaints_about_presets_and_rules(template: Template) -> Iterator[str]:
         elif rule.is_broken_by(template.defaults):
             yield f"rules: the defaults break the rule about {rule.field}"
         elif rule.names & preset:
-            # The published schema says of a parameter that is left out that it is its default, which a preset would change.
-            yield f"rules: the rule about {rule.field} names what a preset sets"
+            # In the published schema a missing parameter counts as its default. A preset that sets
+            # the parameter would make this wrong.
+            yield f"rules: the rule about {rule.field} names a parameter that a preset sets"
 
 
-def _complaints_about_price(template: Template) -> Iterator[str]:
+def _errors_in_price(template: Template) -> Iterator[str]:
     price = template.price
     if (price.credits_per_second is None) != (price.seconds_parameter is None):
-        yield "price: credits_per_second and seconds_parameter go together"
+        yield "price: credits_per_second and seconds_parameter require each other"
     if price.credits is not None and price.credits_per_second is not None:
-        yield "price: has credits and credits_per_second; one of them is the price"
-    if (
-        price.seconds_parameter is not None
-        and "default" not in template.parameters[price.seconds_parameter]
-    ):
-        yield f"parameters.{price.seconds_parameter}: needs a default, as the price depends on it"
+        yield "price: must not have both credits and credits_per_second"
+    seconds = price.seconds_parameter
+    if seconds is not None and "default" not in template.parameters[seconds]:
+        yield f"parameters.{seconds}: needs a default, because the price depends on it"
     for each in price.multipliers:
         if not each.when or each.multiplier <= 0:
             yield "price.multipliers: each needs a condition and a multiplier above 0"
