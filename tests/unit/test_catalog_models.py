@@ -1,0 +1,138 @@
+"""The catalog agrees with the models of Replicate: parameters, types, limits and defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from darkroom import catalog
+from darkroom.domain.templates import Template
+from local.simulators.replicate.model_table import Model, find_by_version
+from tests.unit.catalog_samples import UPLOAD, URL, check, sample_parameters
+
+# Parameters of a model that its template does not offer. Only the operator may switch off a safety
+# checker or load weights from a URL. The models publish no complete list of the other values.
+NOT_OFFERED = {
+    "flux-schnell": {"disable_safety_checker"},
+    "flux-dev": {"disable_safety_checker"},
+    "sdxl": {"disable_safety_checker", "lora_scale", "replicate_weights"},
+    "ideogram-v3-turbo": {"resolution", "style_preset"},
+    "background-remover": {"format"},
+    "wan-2.2-t2v-fast": {
+        "disable_safety_checker",
+        "lora_weights_transformer",
+        "lora_scale_transformer",
+    },
+    "wan-2.2-i2v-fast": {
+        "disable_safety_checker",
+        "lora_weights_transformer",
+        "lora_scale_transformer",
+    },
+}
+# Required by the template although the model does not require them.
+ALSO_REQUIRED = {
+    "flux-kontext-pro": {"input_image"},
+    "sdxl": {"prompt"},
+    "kling-v2.1": {"start_image"},
+}
+OWN_PARAMETERS = {
+    "flux-schnell": {"quality"},
+    "flux-dev": {"quality"},
+    "sdxl": {"quality"},
+    "real-esrgan": {"resolution"},
+}
+
+
+def templates_and_models() -> Iterator[tuple[Template, Model]]:
+    for template in catalog.templates().values():
+        if template.provider == "replicate":
+            model = find_by_version(template.model)
+            assert model, f"{template.code}: there is no model {template.model}"
+            yield template, model
+
+
+def wrong_names(template: Template, model: Model) -> Iterator[str]:
+    """Yield the differences between the names of a template's and its model's parameters."""
+    own = OWN_PARAMETERS.get(template.code, set())
+    if set(template.own_parameters) != own:
+        yield f"own parameters {template.own_parameters}"
+    if model.inputs.keys() - template.parameters.keys() != NOT_OFFERED.get(template.code, set()):
+        yield f"not offered: {model.inputs.keys() - template.parameters.keys()}"
+    if template.parameters.keys() - model.inputs.keys() != own - model.inputs.keys():
+        yield f"unknown to the model: {template.parameters.keys() - model.inputs.keys()}"
+    if set(template.required) - set(model.required) != ALSO_REQUIRED.get(template.code, set()):
+        yield f"also required: {set(template.required) - set(model.required)}"
+    if not set(model.required) <= set(template.required):
+        yield f"required by the model only: {set(model.required) - set(template.required)}"
+
+
+def wrong_schemas(template: Template, model: Model) -> Iterator[str]:
+    """Yield the differences between the schemas of a template's and its model's parameters."""
+    common = (model.inputs.keys() & template.parameters.keys()) - set(template.own_parameters)
+    for name in common:
+        ours, theirs = dict(template.parameters[name]), dict(model.inputs[name])
+        if ours["type"] != theirs["type"]:
+            yield f"{name}: type"
+        if values_in(ours) != values_in(theirs):
+            yield f"{name}: values"
+        if name not in template.required and ours.get("default") != theirs.get("default"):
+            yield f"{name}: default"
+        for limit in ("minimum", "maximum", "minItems", "maxItems"):
+            if limit in theirs and ours.get(limit) != theirs[limit]:
+                yield f"{name}: {limit}"
+        is_uri = "uri" in (theirs.get("format"), theirs.get("items", {}).get("format"))
+        if (name in template.image_parameters) != is_uri:
+            yield f"{name}: image"
+
+
+def values_in(schema: dict[str, Any]) -> list[str]:
+    return sorted(map(str, schema.get("enum", [])))
+
+
+def test_templates_offer_the_parameters_of_their_models() -> None:
+    wrong = [
+        f"{template.code}: {difference}"
+        for template, model in templates_and_models()
+        for difference in wrong_names(template, model)
+    ]
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_templates_have_the_types_values_defaults_and_limits_of_their_models() -> None:
+    wrong = [
+        f"{template.code}: {difference}"
+        for template, model in templates_and_models()
+        for difference in wrong_schemas(template, model)
+    ]
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_input_that_a_template_sends_is_valid_for_its_model() -> None:
+    wrong = []
+    for template, model in templates_and_models():
+        model_input = template.model_input(
+            check(template, sample_parameters(template)), {UPLOAD: URL}
+        )
+        required_images = tuple(
+            name for name in template.image_parameters if name in template.required
+        )
+        validator = Draft202012Validator(model.input_schema)
+        wrong += [
+            f"{template.code}: {error.message}"
+            for error in validator.iter_errors(dict(model_input.input))
+        ]
+        if not model_input.input.keys() <= model.inputs.keys():
+            wrong.append(f"{template.code}: sends {model_input.input.keys() - model.inputs.keys()}")
+        if model_input.images != required_images:
+            wrong.append(f"{template.code}: images {model_input.images}")
+        wrong += [
+            f"{template.code}: {name} is not the link of the upload"
+            for name in model_input.images
+            if model_input.input[name] != URL
+        ]
+
+    assert not wrong, "\n".join(wrong)
