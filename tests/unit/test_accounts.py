@@ -1,3 +1,5 @@
+"""The names of accounts, their encoding in keys, and the groups of a claim."""
+
 from __future__ import annotations
 
 import pytest
@@ -8,7 +10,7 @@ from darkroom.domain.accounts import AccountId, groups_of_claim
 from darkroom.domain.ids import key_part, text_of_key_part
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
-# Of SAML, of base64, of Auth0, of Cognito, and what means something in a key, in a path or in a URL.
+# Subjects of SAML, base64, Auth0 and Cognito, and special characters of keys, paths and URLs.
 SUBS = [
     "ann@example.com",
     "auth0|5f7c8ec7c33c6c004bbafe82",
@@ -22,8 +24,6 @@ SUBS = [
     "a=23b",
     ".",
     "..",
-    ".",
-    "..",
     "灯",
     " ",
     "\n",
@@ -32,7 +32,7 @@ SUBS = [
 
 
 @pytest.mark.parametrize("sub", SUBS)
-def test_a_sub_may_hold_any_character(sub: str) -> None:
+def test_a_sub_may_contain_any_character(sub: str) -> None:
     account = AccountId("web", sub)
 
     assert AccountId.parse(str(account)) == account
@@ -41,12 +41,12 @@ def test_a_sub_may_hold_any_character(sub: str) -> None:
     assert not {".", ".."} & set(str(account).split("/"))
 
 
-def test_plain_names_stay_readable() -> None:
+def test_common_characters_are_not_encoded() -> None:
     assert str(AccountId("web", "ann.b_c-d~e@example.com:7")) == "web/ann.b_c-d~e@example.com:7"
 
 
 @pytest.mark.parametrize("text", ["", "x" * 256, "灯" * 86, "\ud800"])
-def test_a_name_that_is_empty_too_long_or_no_utf_8_is_refused(text: str) -> None:
+def test_a_name_that_is_empty_too_long_or_not_utf_8_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"1 to 255 bytes|surrogates not allowed"):
         AccountId("web", text)
     with pytest.raises(ValueError, match=r"1 to 255 bytes|surrogates not allowed"):
@@ -54,20 +54,20 @@ def test_a_name_that_is_empty_too_long_or_no_utf_8_is_refused(text: str) -> None
 
 
 @given(NAMES, NAMES)
-def test_an_account_is_read_as_it_was_written(platform: str, user: str) -> None:
+def test_parsing_the_text_of_an_account_returns_the_account(platform: str, user: str) -> None:
     account = AccountId(platform, user)
 
     assert AccountId.parse(str(account)) == account
 
 
 @given(NAMES, NAMES)
-def test_no_two_names_are_the_same_part_of_a_key(name: str, other: str) -> None:
+def test_different_names_have_different_key_parts(name: str, other: str) -> None:
     assert (key_part(name) == key_part(other)) is (name == other)
     assert text_of_key_part(key_part(name)) == name
 
 
 @given(st.text())
-def test_nothing_but_what_was_written_is_read(text: str) -> None:
+def test_parsing_refuses_every_other_text(text: str) -> None:
     try:
         account = AccountId.parse(text)
     except ValueError:
@@ -95,17 +95,17 @@ def test_nothing_but_what_was_written_is_read(text: str) -> None:
         (True, set()),
     ],
 )
-def test_groups_are_whole_words(claim: object, groups: set[str]) -> None:
+def test_groups_are_whole_words_of_the_claim(claim: object, groups: set[str]) -> None:
     assert groups_of_claim(claim) == groups
 
 
 @given(st.lists(st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True), max_size=5))
-def test_a_claim_means_the_same_as_text_and_as_a_list(groups: list[str]) -> None:
+def test_a_claim_has_the_same_groups_as_text_and_as_list(groups: list[str]) -> None:
     assert groups_of_claim(f"[{' '.join(groups)}]") == groups_of_claim(groups) == frozenset(groups)
 
 
 @given(st.text())
-def test_only_the_whole_word_admin_makes_an_admin(claim: str) -> None:
+def test_only_the_exact_word_admin_is_the_group_admin(claim: str) -> None:
     words = claim.replace(",", " ").replace("[", " ").replace("]", " ").split()
 
     assert "admin" in words or "admin" not in groups_of_claim(claim)

@@ -1,3 +1,5 @@
+"""The end of a job, retries of predictions, waits, and the names of state entries."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.jobs import (
     Attempt,
     Job,
@@ -24,16 +26,16 @@ from tests.builders import NOON, image_job
 PROVIDER = failure(FailureCode.PROVIDER_UNAVAILABLE)
 
 
-def job(*, held: int = 40, asked: int = 4, delivered: int = 0, **more: object) -> Job:
-    made = image_job()
+def job(*, held: int = 40, outputs_count: int = 4, delivered: int = 0, **more: object) -> Job:
+    created = image_job()
     outputs = tuple(
         Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1)
         for number in range(delivered)
     )
     return replace(
-        made,
+        created,
         held=held,
-        model_input=replace(made.model_input, outputs_count=asked),
+        model_input=replace(created.model_input, outputs_count=outputs_count),
         outputs=outputs,
         **more,  # type: ignore[arg-type]
     )
@@ -41,7 +43,7 @@ def job(*, held: int = 40, asked: int = 4, delivered: int = 0, **more: object) -
 
 class TestResolution:
     @pytest.mark.parametrize(
-        ("held", "asked", "delivered", "charged"),
+        ("held", "outputs_count", "delivered", "charged"),
         [
             (40, 4, 4, 40),
             (40, 4, 3, 30),
@@ -53,10 +55,10 @@ class TestResolution:
             (23, 4, 5, 23),
         ],
     )
-    def test_a_delivery_is_charged_by_its_share_rounded_down(
-        self, held: int, asked: int, delivered: int, charged: int
+    def test_the_charge_is_the_delivered_share_rounded_down(
+        self, held: int, outputs_count: int, delivered: int, charged: int
     ) -> None:
-        resolved = resolution(job(held=held, asked=asked, delivered=delivered))
+        resolved = resolution(job(held=held, outputs_count=outputs_count, delivered=delivered))
 
         assert (resolved.status, resolved.charged, resolved.refunded, resolved.failure) == (
             JobStatus.COMPLETED,
@@ -65,7 +67,7 @@ class TestResolution:
             None,
         )
 
-    def test_nothing_delivered_gives_everything_back(self) -> None:
+    def test_a_job_without_outputs_is_refunded_in_full(self) -> None:
         resolved = resolution(job(), reason=PROVIDER)
 
         assert (resolved.status, resolved.charged, resolved.refunded, resolved.failure) == (
@@ -76,13 +78,13 @@ class TestResolution:
         )
 
     @given(st.integers(0, 10_000), st.integers(1, 10), st.integers(0, 12), st.booleans())
-    def test_what_is_held_is_divided_and_nothing_else(
-        self, held: int, asked: int, delivered: int, canceled: bool
+    def test_charge_and_refund_add_up_to_the_hold(
+        self, held: int, outputs_count: int, delivered: int, canceled: bool
     ) -> None:
         resolved = resolution(
             job(
                 held=held,
-                asked=asked,
+                outputs_count=outputs_count,
                 delivered=delivered,
                 cancel_requested_at=NOON if canceled else None,
             )
@@ -91,41 +93,35 @@ class TestResolution:
         assert resolved.charged + resolved.refunded == held
         assert 0 <= resolved.charged <= held
         assert resolved.status.is_final
-        assert (resolved.charged == held) or delivered < asked
+        assert (resolved.charged == held) or delivered < outputs_count
         assert (resolved.status is JobStatus.COMPLETED) == (delivered > 0)
         assert (resolved.failure is None) == (resolved.status is JobStatus.COMPLETED)
 
-    def test_the_reasons_in_their_order(self) -> None:
-        recorded, canceled = failure(FailureCode.REFUSED), failure(FailureCode.CANCELED)
+    def test_outputs_win_over_a_cancel_and_a_cancel_wins_over_a_failure(self) -> None:
+        recorded = failure(FailureCode.REFUSED)
+        canceled_in_time = {"failure": recorded, "cancel_requested_at": NOON}
+        canceled_too_late = {**canceled_in_time, "storing_at": NOON}
+
+        def ended(**fields: object) -> tuple[JobStatus, Failure | None]:
+            resolved = resolution(job(**fields), reason=PROVIDER)  # type: ignore[arg-type]
+            return resolved.status, resolved.failure
 
         assert resolution(job()).failure == failure(FailureCode.INTERNAL)
-        assert resolution(job(), reason=PROVIDER).failure == PROVIDER
-        assert resolution(job(failure=recorded), reason=PROVIDER).failure == recorded
-        asked_to_stop = job(failure=recorded, cancel_requested_at=NOON)
-        assert (
-            resolution(asked_to_stop, reason=PROVIDER).status,
-            resolution(asked_to_stop, reason=PROVIDER).failure,
-        ) == (JobStatus.CANCELED, canceled)
-        too_late = job(failure=recorded, cancel_requested_at=NOON, storing_at=NOON)
-        assert (
-            resolution(too_late, reason=PROVIDER).status,
-            resolution(too_late, reason=PROVIDER).failure,
-        ) == (JobStatus.FAILED, recorded)
-        delivered = job(failure=recorded, cancel_requested_at=NOON, storing_at=NOON, delivered=1)
-        assert (resolution(delivered, reason=PROVIDER).status, resolution(delivered).failure) == (
-            JobStatus.COMPLETED,
-            None,
-        )
+        assert ended() == (JobStatus.FAILED, PROVIDER)
+        assert ended(failure=recorded) == (JobStatus.FAILED, recorded)
+        assert ended(**canceled_in_time) == (JobStatus.CANCELED, failure(FailureCode.CANCELED))
+        assert ended(**canceled_too_late) == (JobStatus.FAILED, recorded)
+        assert ended(**canceled_too_late, delivered=1) == (JobStatus.COMPLETED, None)
 
 
-class TestSecondAttempt:
+class TestRetries:
     ATTEMPT = Attempt(
         number=1, nonce="n", state_entry="e", requested_at=NOON, lease_until=NOON, prediction_id="p"
     )
     INTERRUPTED = Prediction("p", PredictionStatus.FAILED, retryable=True)
 
     @pytest.mark.parametrize(("attempts_count", "may"), [(1, True), (2, False)])
-    def test_there_is_one_retry(self, attempts_count: int, may: bool) -> None:
+    def test_a_job_has_one_retry(self, attempts_count: int, may: bool) -> None:
         assert (
             may_retry(job(attempts=(self.ATTEMPT,) * attempts_count), self.INTERRUPTED, now=NOON)
             is may
@@ -134,12 +130,16 @@ class TestSecondAttempt:
     @pytest.mark.parametrize(
         ("seconds_left", "may"), [(5, True), (4.999, False), (0, False), (-1, False)]
     )
-    def test_there_is_time_for_it(self, seconds_left: float, may: bool) -> None:
-        asked = job(attempts=(self.ATTEMPT,))
+    def test_a_retry_begins_at_least_5_seconds_before_the_deadline(
+        self, seconds_left: float, may: bool
+    ) -> None:
+        interrupted = job(attempts=(self.ATTEMPT,))
 
         assert (
             may_retry(
-                asked, self.INTERRUPTED, now=asked.deadline_at - timedelta(seconds=seconds_left)
+                interrupted,
+                self.INTERRUPTED,
+                now=interrupted.deadline_at - timedelta(seconds=seconds_left),
             )
             is may
         )
@@ -147,16 +147,18 @@ class TestSecondAttempt:
     @pytest.mark.parametrize(
         "status", [PredictionStatus.FAILED, PredictionStatus.RUNNING, PredictionStatus.SUCCEEDED]
     )
-    def test_only_what_was_interrupted_is_requested_again(self, status: PredictionStatus) -> None:
+    def test_only_an_interrupted_prediction_is_retried(self, status: PredictionStatus) -> None:
         assert not may_retry(job(attempts=(self.ATTEMPT,)), Prediction("p", status), now=NOON)
 
 
-class TestWaits:
+class TestWaitsAndStateEntries:
     @pytest.mark.parametrize(
         ("expected", "seconds"),
         [(0, 15), (5, 15), (7, 15), (8, 16), (60, 120), (300, 600), (301, 600), (10_000, 600)],
     )
-    def test_last_twice_what_is_expected_within_limits(self, expected: int, seconds: int) -> None:
+    def test_a_wait_is_twice_the_expected_time_within_limits(
+        self, expected: int, seconds: int
+    ) -> None:
         assert wait_seconds_for(expected) == seconds
 
     @pytest.mark.parametrize(
@@ -171,7 +173,7 @@ class TestWaits:
             (("2026-01-02T12:00:00.123456+00:00", 0), ("2026-01-02T12:00:00.124+00:00", 0)),
         ],
     )
-    def test_a_later_one_sorts_after_an_earlier_one(
+    def test_a_later_state_entry_has_a_later_name(
         self, earlier: tuple[str, int], later: tuple[str, int]
     ) -> None:
         first, second = (
@@ -181,7 +183,7 @@ class TestWaits:
 
         assert first < second
 
-    def test_two_spellings_of_one_time_name_the_same_state_entry(self) -> None:
+    def test_different_formats_of_a_time_name_the_same_state_entry(self) -> None:
         assert state_entry_name(
             datetime.fromisoformat("2026-01-02T12:00:00.120Z"), 0
         ) == state_entry_name(datetime.fromisoformat("2026-01-02T12:00:00.12+00:00"), 0)
@@ -195,7 +197,7 @@ class TestWaits:
         st.integers(0, 999),
         st.integers(0, 999),
     )
-    def test_tries_of_one_entry_belong_together_and_others_do_not(
+    def test_only_tries_of_the_same_state_entry_are_the_same_entry(
         self, entered_at: datetime, count: int, other_count: int
     ) -> None:
         assert is_same_state_entry(
@@ -207,7 +209,7 @@ class TestWaits:
         )
 
 
-def test_three_statuses_are_final() -> None:
+def test_completed_failed_and_canceled_are_final() -> None:
     assert {status.value for status in JobStatus if status.is_final} == {
         "completed",
         "failed",

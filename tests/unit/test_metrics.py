@@ -1,4 +1,4 @@
-"""Every metric of Darkroom's own has its name in one place, and each alarm on one names a metric that exists."""
+"""Darkroom's metrics have their names in one place, and each alarm has an existing metric."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALARMS = {
 }
 
 
-def test_an_alarm_on_our_own_namespace_names_a_metric_that_is_counted() -> None:
+def test_an_alarm_in_the_namespace_darkroom_has_a_metric_that_is_counted() -> None:
     own = {
         name: alarm["MetricName"]
         for name, alarm in ALARMS.items()
@@ -28,11 +28,11 @@ def test_an_alarm_on_our_own_namespace_names_a_metric_that_is_counted() -> None:
     for name, metric in own.items():
         assert metric in set(Metric), name
         assert f"Metric.{Metric(metric).name}" in source, (
-            f"{name} watches a metric that nothing counts"
+            f"{name}: no code counts the metric {metric}"
         )
 
 
-def test_no_module_names_a_metric_by_a_string_of_its_own() -> None:
+def test_only_the_module_observability_adds_metrics() -> None:
     adders = {
         path.name
         for folder in ("shared", "functions")

@@ -1,4 +1,4 @@
-"""What RequestPrediction does next, as a table: job, observation and time in, action out."""
+"""The decisions of RequestPrediction, as tables: job, observation and time, and the action."""
 
 from __future__ import annotations
 
@@ -66,22 +66,22 @@ IN_TIME: list[tuple[str, Job, Observation, Action]] = [
     ("the only request created nothing", ABANDONED, Event.ENTERED, Act.CREATE),
     ("a request is unanswered", REQUESTED, Event.ENTERED, Act.FIND),
     ("the prediction is known", KNOWN, Event.ENTERED, Poll("p1")),
-    ("a cancel came before storing", CANCELED, Event.ENTERED, Fail(FailureCode.CANCELED)),
-    ("a cancel came too late", CANCELED_TOO_LATE, Event.ENTERED, Poll("p1")),
-    ("it runs, and a webhook will come", KNOWN, RUNNING, Act.SLEEP),
-    ("it was created and runs", FRESH, CreateResponse(RUNNING), Act.SLEEP),
-    ("it was created and has ended", FRESH, CreateResponse(SUCCEEDED), Act.RESUME),
-    ("it was created and was interrupted at once", FRESH, CreateResponse(INTERRUPTED), Act.RESUME),
+    ("a cancel was requested before storing", CANCELED, Event.ENTERED, Fail(FailureCode.CANCELED)),
+    ("a cancel was requested too late", CANCELED_TOO_LATE, Event.ENTERED, Poll("p1")),
+    ("the prediction runs, and its provider sends webhooks", KNOWN, RUNNING, Act.SLEEP),
+    ("the created prediction runs", FRESH, CreateResponse(RUNNING), Act.SLEEP),
+    ("the created prediction has ended", FRESH, CreateResponse(SUCCEEDED), Act.RESUME),
+    ("the created prediction was interrupted", FRESH, CreateResponse(INTERRUPTED), Act.RESUME),
     (
-        "the second was created and was interrupted at once",
+        "the second created prediction was interrupted",
         CLOSED,
         CreateResponse(INTERRUPTED),
         Act.RESUME,
     ),
-    ("it succeeded", KNOWN, SUCCEEDED, Act.RESUME),
-    ("it failed for good", KNOWN, FAILED, Act.RESUME),
-    ("it was interrupted once", KNOWN, INTERRUPTED, CloseAttempt("p1")),
-    ("it was interrupted twice", SECOND, INTERRUPTED, Act.RESUME),
+    ("the prediction succeeded", KNOWN, SUCCEEDED, Act.RESUME),
+    ("the prediction failed and must not be retried", KNOWN, FAILED, Act.RESUME),
+    ("the first prediction was interrupted", KNOWN, INTERRUPTED, CloseAttempt("p1")),
+    ("the second prediction was interrupted", SECOND, INTERRUPTED, Act.RESUME),
     ("the interrupted attempt is closed", CLOSED, Event.ATTEMPT_CLOSED, Act.CREATE),
     ("the poll got no response", KNOWN, Event.POLL_UNANSWERED, Wait(5.0)),
     ("the create got no response", FRESH, Event.CREATE_UNANSWERED, Wait(1.0)),
@@ -94,9 +94,9 @@ LATE: list[tuple[str, Job, Observation, Action]] = [
     ("a request is unanswered", REQUESTED, Event.ENTERED, Act.FIND),
     ("nothing was found", REQUESTED, Event.NOT_FOUND, UNAVAILABLE),
     ("the prediction is known", KNOWN, Event.ENTERED, Poll("p1")),
-    ("it runs still", KNOWN, RUNNING, OVERDUE),
-    ("it succeeded in time or not", KNOWN, SUCCEEDED, Act.RESUME),
-    ("there is no time for a second prediction", KNOWN, INTERRUPTED, Act.RESUME),
+    ("the prediction still runs", KNOWN, RUNNING, OVERDUE),
+    ("the prediction succeeded", KNOWN, SUCCEEDED, Act.RESUME),
+    ("the prediction was interrupted", KNOWN, INTERRUPTED, Act.RESUME),
     ("the poll got no response", KNOWN, Event.POLL_UNANSWERED, UNAVAILABLE),
     ("the create got no response", FRESH, Event.CREATE_UNANSWERED, Wait(1.0)),
     ("the provider is busy", FRESH, BUSY, UNAVAILABLE),
@@ -112,12 +112,14 @@ def decide(
 @pytest.mark.parametrize(
     ("case", "job", "seen", "action"), IN_TIME, ids=[row[0] for row in IN_TIME]
 )
-def test_before_the_deadline(case: str, job: Job, seen: Observation, action: Action) -> None:
+def test_decisions_before_the_deadline(
+    case: str, job: Job, seen: Observation, action: Action
+) -> None:
     assert decide(job, seen, now=DEADLINE - timedelta(seconds=10)) == action
 
 
 @pytest.mark.parametrize(("case", "job", "seen", "action"), LATE, ids=[row[0] for row in LATE])
-def test_from_the_deadline_on_nothing_new_is_requested(
+def test_no_prediction_is_requested_after_the_deadline(
     case: str, job: Job, seen: Observation, action: Action
 ) -> None:
     assert decide(job, seen, now=DEADLINE) == action
@@ -133,14 +135,14 @@ def test_from_the_deadline_on_nothing_new_is_requested(
         (NEXT_ENTRY, LEASE_UNTIL, Event.LOOKUP_UNSUPPORTED, UNAVAILABLE),
     ],
 )
-def test_no_second_request_while_the_first_may_still_create_one(
+def test_no_second_request_while_the_first_may_create_a_prediction(
     entry: str, now: datetime, seen: Event, action: Action
 ) -> None:
     assert decide(REQUESTED, seen, entry=entry, now=now) == action
 
 
 @pytest.mark.parametrize(("elapsed_seconds", "wait_seconds"), [(0, 5), (40, 10), (200, 30)])
-def test_without_webhooks_a_running_prediction_is_polled_again(
+def test_a_running_prediction_without_webhooks_is_polled(
     elapsed_seconds: int, wait_seconds: float
 ) -> None:
     assert decide(
@@ -148,7 +150,7 @@ def test_without_webhooks_a_running_prediction_is_polled_again(
     ) == Wait(wait_seconds)
 
 
-def test_no_observation_leads_to_a_request_for_a_job_whose_prediction_runs() -> None:
+def test_a_job_with_a_known_prediction_requests_no_other() -> None:
     seen: list[Observation] = [*Event, RUNNING, SUCCEEDED, FAILED, BUSY]
     actions = {
         decide(KNOWN, each, now=now, webhooks=webhooks)

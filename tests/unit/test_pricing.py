@@ -1,3 +1,5 @@
+"""The price of a job, with the deployment's prices and with a template's own price."""
+
 from __future__ import annotations
 
 from decimal import Decimal
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from darkroom.domain.pricing import Multiplier, Price, Prices, cost_in_credits
 
-SEEDS = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
+PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 BASES = st.integers(min_value=1, max_value=10_000)
 PARAMETERS = st.fixed_dictionaries(
     {},
@@ -59,7 +61,7 @@ def test_the_price_list(
 
 
 @given(BASES, PARAMETERS, st.integers(min_value=1, max_value=10), MULTIPLIERS)
-def test_more_never_costs_less_and_a_price_is_whole(
+def test_a_price_is_an_integer_and_grows_with_each_input(
     base: int, parameters: dict[str, str], outputs_count: int, multiplier: Decimal
 ) -> None:
     prices = Prices(image=10, video=50, high_quality_multiplier=multiplier)
@@ -76,7 +78,7 @@ def test_more_never_costs_less_and_a_price_is_whole(
 
 
 @given(BASES, PARAMETERS, st.integers(min_value=1, max_value=10))
-def test_several_outputs_cost_exactly_so_many_times_one(
+def test_several_outputs_cost_a_multiple_of_one_output(
     base: int, parameters: dict[str, Any], outputs_count: int
 ) -> None:
     assert cost(base, outputs_count=outputs_count, **parameters) == outputs_count * cost(
@@ -85,25 +87,26 @@ def test_several_outputs_cost_exactly_so_many_times_one(
 
 
 class TestPricesOfATemplate:
-    def test_credits_of_its_own_take_the_place_of_the_deployments(self) -> None:
+    def test_the_templates_credits_replace_the_price_of_the_deployment(self) -> None:
         assert priced({}, credits=15) == 15
         assert priced({"quality": "high"}, credits=15) == 23
 
     @pytest.mark.parametrize(("seconds", "expected"), [(1, 15), (8, 120), (2.5, 38)])
-    def test_a_video_may_be_priced_by_the_second(self, seconds: float, expected: int) -> None:
+    def test_a_video_may_have_a_price_per_second(self, seconds: float, expected: int) -> None:
         assert (
             priced({"duration": seconds}, credits_per_second=15, seconds_parameter="duration")
             == expected
         )
 
-    def test_each_of_several_videos_is_rounded_up(self) -> None:
+    def test_the_price_of_each_video_is_rounded_up(self) -> None:
         price = Price(credits_per_second=15, seconds_parameter="duration")
 
         assert (
-            cost_in_credits(50, {"duration": 2.5}, outputs_count=2, prices=SEEDS, price=price) == 76
+            cost_in_credits(50, {"duration": 2.5}, outputs_count=2, prices=PRICES, price=price)
+            == 76
         )
 
-    def test_what_is_high_quality_in_the_models_own_words_counts_once(self) -> None:
+    def test_high_quality_by_condition_and_by_name_counts_once(self) -> None:
         when = {"mode": {"const": "pro"}}
 
         assert priced({"mode": "pro"}, high_quality_when=when) == 15
@@ -111,14 +114,14 @@ class TestPricesOfATemplate:
         assert priced({"mode": "standard"}, high_quality_when=when) == 10
         assert priced({}, high_quality_when=when) == 10
 
-    def test_what_is_4k_in_the_models_own_words_counts_once(self) -> None:
+    def test_4k_by_condition_and_by_name_counts_once(self) -> None:
         when = {"scale": {"exclusiveMinimum": 2}}
 
         assert priced({"scale": 4}, resolution_4k_when=when) == 15
         assert priced({"scale": 4, "resolution": "4k"}, resolution_4k_when=when) == 15
         assert priced({"scale": 2}, resolution_4k_when=when) == 10
 
-    def test_multipliers_of_its_own_come_last_and_each_rounds_up(self) -> None:
+    def test_the_templates_multipliers_apply_last_and_round_up(self) -> None:
         multipliers = (
             Multiplier({"duration": {"const": 10}}, Decimal("1.1")),
             Multiplier({"sound": {"const": True}}, Decimal("1.1")),
@@ -130,4 +133,4 @@ class TestPricesOfATemplate:
 
 
 def priced(parameters: dict[str, object], **price: Any) -> int:
-    return cost_in_credits(10, parameters, outputs_count=1, prices=SEEDS, price=Price(**price))
+    return cost_in_credits(10, parameters, outputs_count=1, prices=PRICES, price=Price(**price))

@@ -1,3 +1,5 @@
+"""The decisions of recovery, and the failures of jobs."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -12,9 +14,9 @@ from tests.builders import NOON, image_job
 
 JOB = image_job(now=NOON)
 OVER_AT = NOON + timedelta(seconds=300 + 15 + 120 + 150)
-SOON = timedelta(seconds=60)
-NOW_AND_THEN = timedelta(seconds=120)
-QUIET = timedelta(seconds=150)
+CHECK_INTERVAL = timedelta(seconds=60)
+RUNNING_CHECK_INTERVAL = timedelta(seconds=120)
+FUNCTION_TIMEOUT = timedelta(seconds=150)
 MOMENT = timedelta(microseconds=1)
 
 
@@ -42,41 +44,55 @@ def test_a_job_is_overdue_after_its_deadline_one_wait_and_storing() -> None:
 @pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED])
 @pytest.mark.parametrize("running", [True, False])
 @pytest.mark.parametrize("started", [True, False])
-def test_what_is_final_is_announced_whatever_its_execution_does(
+def test_a_final_job_is_announced_in_any_state_of_its_execution(
     status: JobStatus, running: bool, started: bool
 ) -> None:
-    assert decision(status, started=started, running=running) == Decision(Action.END, NOON + SOON)
+    assert decision(status, started=started, running=running) == Decision(
+        Action.END, NOON + CHECK_INTERVAL
+    )
 
 
 @pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.PROCESSING])
 @pytest.mark.parametrize(
     ("execution", "now", "expected"),
     [
-        ({"started": False, "running": False}, NOON, Decision(Action.START, NOON + SOON)),
+        ({"started": False, "running": False}, NOON, Decision(Action.START, NOON + CHECK_INTERVAL)),
         (
             {"started": False, "running": False},
             OVER_AT - MOMENT,
-            Decision(Action.START, OVER_AT - MOMENT + SOON),
+            Decision(Action.START, OVER_AT - MOMENT + CHECK_INTERVAL),
         ),
-        ({"started": False, "running": False}, OVER_AT, Decision(Action.END, OVER_AT + SOON)),
-        ({}, NOON, Decision(Action.CHECK_LATER, NOON + NOW_AND_THEN)),
+        (
+            {"started": False, "running": False},
+            OVER_AT,
+            Decision(Action.END, OVER_AT + CHECK_INTERVAL),
+        ),
+        ({}, NOON, Decision(Action.CHECK_LATER, NOON + RUNNING_CHECK_INTERVAL)),
         ({}, OVER_AT - MOMENT, Decision(Action.CHECK_LATER, OVER_AT)),
-        ({}, OVER_AT, Decision(Action.STOP, OVER_AT + SOON)),
-        ({"running": False, "stopped_at": NOON}, NOON, Decision(Action.CHECK_LATER, NOON + QUIET)),
+        ({}, OVER_AT, Decision(Action.STOP, OVER_AT + CHECK_INTERVAL)),
         (
             {"running": False, "stopped_at": NOON},
-            NOON + QUIET - MOMENT,
-            Decision(Action.CHECK_LATER, NOON + QUIET),
+            NOON,
+            Decision(Action.CHECK_LATER, NOON + FUNCTION_TIMEOUT),
         ),
         (
             {"running": False, "stopped_at": NOON},
-            NOON + QUIET,
-            Decision(Action.END, NOON + QUIET + SOON),
+            NOON + FUNCTION_TIMEOUT - MOMENT,
+            Decision(Action.CHECK_LATER, NOON + FUNCTION_TIMEOUT),
         ),
-        ({"running": False, "stopped_at": None}, NOON, Decision(Action.CHECK_LATER, NOON + QUIET)),
+        (
+            {"running": False, "stopped_at": NOON},
+            NOON + FUNCTION_TIMEOUT,
+            Decision(Action.END, NOON + FUNCTION_TIMEOUT + CHECK_INTERVAL),
+        ),
+        (
+            {"running": False, "stopped_at": None},
+            NOON,
+            Decision(Action.CHECK_LATER, NOON + FUNCTION_TIMEOUT),
+        ),
     ],
 )
-def test_an_open_job_is_decided_by_its_execution(
+def test_the_action_on_an_open_job_depends_on_its_execution(
     status: JobStatus, execution: dict[str, object], now: datetime, expected: Decision
 ) -> None:
     assert decision(status, now=now, **execution) == expected  # type: ignore[arg-type]
@@ -85,7 +101,7 @@ def test_an_open_job_is_decided_by_its_execution(
 @pytest.mark.parametrize(
     ("token", "action"), [("token", Action.RESUME), (None, Action.CHECK_LATER)]
 )
-def test_only_a_sleeping_execution_is_resumed_for_a_cancel(
+def test_only_a_waiting_execution_is_resumed_after_a_cancel(
     token: str | None, action: Action
 ) -> None:
     canceled = replace(JOB, cancel_requested_at=NOON, task_token=token)
@@ -94,12 +110,20 @@ def test_only_a_sleeping_execution_is_resumed_for_a_cancel(
 
 
 class TestFailures:
-    @pytest.mark.parametrize("code", FailureCode)
-    def test_every_code_has_a_message_for_the_user(self, code: FailureCode) -> None:
-        assert failure(code).message.endswith(".")
-        assert failure(code, "its own").message == "its own"
+    def test_every_failure_code_has_a_message_for_the_user(self) -> None:
+        without = [code for code in FailureCode if not failure(code).message.endswith(".")]
 
-    def test_what_the_user_did_is_no_fault_and_does_not_help_to_repeat(self) -> None:
+        assert not without
+        assert all(failure(code, "its own").message == "its own" for code in FailureCode)
+
+    def test_every_message_tells_that_nothing_was_charged(self) -> None:
+        silent = [
+            code for code in FailureCode if "Nothing was charged" not in failure(code).message
+        ]
+
+        assert not silent
+
+    def test_failures_caused_by_the_user_are_no_fault_and_not_retryable(self) -> None:
         of_the_user = {FailureCode.REFUSED, FailureCode.INVALID_INPUT, FailureCode.CANCELED}
 
         assert {code for code in FailureCode if not failure(code).is_fault} == of_the_user
@@ -108,9 +132,14 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("name", "code"),
         [
-            ("ProviderUnavailable", FailureCode.PROVIDER_UNAVAILABLE), ("OutputUnavailable", FailureCode.OUTPUT_UNAVAILABLE),
-            ("States.Timeout", FailureCode.INTERNAL), ("GenerationFailed", FailureCode.INTERNAL), ("", FailureCode.INTERNAL),
+            ("ProviderUnavailable", FailureCode.PROVIDER_UNAVAILABLE),
+            ("OutputUnavailable", FailureCode.OUTPUT_UNAVAILABLE),
+            ("States.Timeout", FailureCode.INTERNAL),
+            ("GenerationFailed", FailureCode.INTERNAL),
+            ("", FailureCode.INTERNAL),
         ],
-    )  # fmt: skip
-    def test_an_error_without_a_reason_becomes_one(self, name: str, code: FailureCode) -> None:
+    )
+    def test_the_failure_for_an_error_without_a_recorded_reason(
+        self, name: str, code: FailureCode
+    ) -> None:
         assert failure_of_error(name) == failure(code)

@@ -1,11 +1,10 @@
-"""The options of the SAM CLI: each environment is complete, and each parameter that it overrides exists."""
+"""The options of the SAM CLI: environments are complete, and override only existing parameters."""
 
 from __future__ import annotations
 
 import tomllib
 from typing import Any
 
-import pytest
 from samcli.cli.types import CfnParameterOverridesType, CfnTags
 
 from tests.aws import ROOT, TEMPLATE
@@ -24,7 +23,7 @@ def tags_of(environment: str) -> dict[str, str]:
     return tags
 
 
-def test_there_are_a_default_environment_and_the_two_of_the_makefile() -> None:
+def test_the_environments_are_default_dev_and_prod() -> None:
     assert ENVIRONMENTS.keys() == {"default", "dev", "prod"}
 
 
@@ -32,50 +31,50 @@ def test_the_default_environment_is_dev() -> None:
     assert ENVIRONMENTS["default"] == ENVIRONMENTS["dev"]
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_an_environment_says_what_it_deploys_and_how(environment: str) -> None:
-    stack_name = options_of(environment, "global")["stack_name"]
-    deploy = options_of(environment, "deploy")
+def test_every_environment_sets_the_options_of_a_deployment() -> None:
+    for environment in ENVIRONMENTS:
+        stack_name = options_of(environment, "global")["stack_name"]
+        deploy = options_of(environment, "deploy")
 
-    assert tags_of(environment) == {
-        "application": "darkroom",
-        "environment": stack_name.removeprefix("darkroom-"),
-    }
-    assert deploy["s3_prefix"] == stack_name
-    assert deploy["capabilities"] == "CAPABILITY_IAM"
-    assert deploy["resolve_s3"] is True
-    assert deploy["disable_rollback"] is False
-
-
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_an_environment_overrides_parameters_that_exist_by_values_that_they_allow(
-    environment: str,
-) -> None:
-    overrides = CfnParameterOverridesType().convert(
-        options_of(environment, "global")["parameter_overrides"], None, None
-    )
-
-    assert overrides
-    for name, value in overrides.items():
-        allowed = TEMPLATE["Parameters"][name].get("AllowedValues")
-        assert allowed is None or value in map(str, allowed), name
+        assert tags_of(environment) == {
+            "application": "darkroom",
+            "environment": stack_name.removeprefix("darkroom-"),
+        }, environment
+        assert deploy["s3_prefix"] == stack_name, environment
+        assert deploy["capabilities"] == "CAPABILITY_IAM", environment
+        assert deploy["resolve_s3"] is True, environment
+        assert deploy["disable_rollback"] is False, environment
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_a_validation_lints(environment: str) -> None:
-    assert options_of(environment, "validate") == {"lint": True}
+def test_every_environment_overrides_existing_parameters_with_allowed_values() -> None:
+    for environment in ENVIRONMENTS:
+        overrides = CfnParameterOverridesType().convert(
+            options_of(environment, "global")["parameter_overrides"], None, None
+        )
+
+        assert overrides, environment
+        for name, value in overrides.items():
+            allowed = TEMPLATE["Parameters"][name].get("AllowedValues")
+            assert allowed is None or value in map(str, allowed), f"{environment}: {name}"
 
 
-def test_the_region_is_left_to_the_surroundings() -> None:
-    assert not [
-        name
+def test_sam_validate_lints_in_every_environment() -> None:
+    for environment in ENVIRONMENTS:
+        assert options_of(environment, "validate") == {"lint": True}, environment
+
+
+def test_no_environment_sets_a_region() -> None:
+    with_region = [
+        f"{name} {command}"
         for name, commands in ENVIRONMENTS.items()
-        for options in commands.values()
+        for command, options in commands.items()
         if "region" in options["parameters"]
     ]
 
+    assert not with_region
 
-def test_only_production_asks_before_it_changes_anything() -> None:
+
+def test_only_prod_requires_a_confirmation_of_the_changes() -> None:
     assert {name: options_of(name, "deploy")["confirm_changeset"] for name in ENVIRONMENTS} == {
         "default": False,
         "dev": False,

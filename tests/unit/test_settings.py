@@ -1,3 +1,5 @@
+"""The settings that are read from environment variables."""
+
 from __future__ import annotations
 
 from dataclasses import MISSING, FrozenInstanceError, fields
@@ -22,18 +24,19 @@ FUNCTIONS = {
 
 
 def variables_of(properties: dict[str, Any]) -> set[str]:
-    everybodys: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    of_all_functions: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     own: dict[str, Any] = properties.get("Environment", {}).get("Variables", {})
-    return everybodys.keys() | own.keys()
+    return of_all_functions.keys() | own.keys()
 
 
-@pytest.mark.parametrize("variable", sorted(REQUIRED))
-def test_a_missing_variable_is_named(variable: str) -> None:
-    with pytest.raises(SettingMissing, match=f"^{variable}$"):
-        read_settings({name: value for name, value in MINIMAL.items() if name != variable})
+def test_the_error_names_a_missing_variable() -> None:
+    assert REQUIRED
+    for variable in REQUIRED:
+        with pytest.raises(SettingMissing, match=f"^{variable}$"):
+            read_settings({name: value for name, value in MINIMAL.items() if name != variable})
 
 
-def test_limits_have_defaults() -> None:
+def test_optional_settings_have_defaults() -> None:
     settings = read_settings(MINIMAL)
 
     assert (
@@ -51,7 +54,7 @@ def test_limits_have_defaults() -> None:
     assert settings.prices == Prices(10, 50, Decimal("1.5"))
 
 
-def test_values_become_what_they_are_meant_to_be() -> None:
+def test_values_are_converted_to_the_types_of_the_settings() -> None:
     given = {
         "DELIVERY_HOSTS": "a, *.b ,,",
         "PRIVATE_HOSTS": "",
@@ -75,24 +78,23 @@ def test_values_become_what_they_are_meant_to_be() -> None:
     )
 
 
-def test_what_nobody_knows_is_ignored() -> None:
+def test_unknown_variables_are_ignored() -> None:
     assert read_settings(MINIMAL | {"PATH": "/bin"}) == read_settings(MINIMAL)
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         read_settings(MINIMAL).table_name = "another"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("properties", FUNCTIONS.values(), ids=FUNCTIONS)
-def test_every_function_has_each_variable_that_it_needs_and_none_that_nobody_reads(
-    properties: dict[str, Any],
-) -> None:
-    variables = variables_of(properties)
+def test_every_function_has_its_required_variables_and_no_unknown_ones() -> None:
+    for name, properties in FUNCTIONS.items():
+        variables = variables_of(properties)
+        own = {variable for variable in variables if not variable.startswith("POWERTOOLS_")}
 
-    assert variables >= REQUIRED
-    assert {name for name in variables if not name.startswith("POWERTOOLS_")} <= KNOWN
+        assert not REQUIRED - variables, f"{name} lacks {REQUIRED - variables}"
+        assert not own - KNOWN, f"{name} has unknown variables: {own - KNOWN}"
 
 
-def test_the_tests_have_them_too() -> None:
+def test_the_tests_set_each_required_variable() -> None:
     assert ENVIRONMENT.keys() >= REQUIRED

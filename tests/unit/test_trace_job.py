@@ -1,4 +1,4 @@
-"""The trace of one job: which handlers it runs through, and how much code a reader must know."""
+"""The trace of one job: its handlers, and the number of files that a reader must know."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def files_of(traces: list[Trace]) -> set[str]:
     return set[str]().union(*(trace.calls for trace in traces))
 
 
-def test_a_job_runs_through_its_handlers_once_and_hears_two_webhooks() -> None:
+def test_a_job_calls_its_handlers_and_receives_two_webhooks() -> None:
     traces = trace_job()
 
     assert [trace.function for trace in traces] == HANDLERS
@@ -27,5 +27,7 @@ def test_a_job_runs_through_its_handlers_once_and_hears_two_webhooks() -> None:
     assert all(0 < trace.cross_module_calls < trace.calls.total() for trace in traces)
 
 
-def test_a_job_enters_no_more_files_than_it_did() -> None:
-    assert len(files_of(trace_job())) <= 50, "a change that needs another file says why"
+def test_a_job_enters_at_most_50_files() -> None:
+    assert len(files_of(trace_job())) <= 50, (
+        "if a change needs another file, give the reason and raise the limit"
+    )

@@ -1,4 +1,4 @@
-"""Which addresses of others may be called, and which links count as outputs."""
+"""The URLs that Darkroom may call, the links in outputs, and callback secrets."""
 
 from __future__ import annotations
 
@@ -27,19 +27,34 @@ DELIVERY_HOSTS = ("replicate.delivery", "*.replicate.delivery")
         "https://example.com/%20",
     ],
 )
-def test_https_may_be_called(url: str) -> None:
+def test_an_https_url_is_safe(url: str) -> None:
     assert is_safe_url(url, [])
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "", "example.com", "//example.com", "https://", "https:///path", "http://example.com/", "ftp://example.com/", "javascript:alert(1)", "file:///etc/passwd",
-        "https://user@example.com/", "https://user:password@example.com/", "https://@example.com/", "https://example.com:port/", "https://example.com:99999/",
-        "https://exa mple.com/", "https://exämple.com/", "https://[::1", "https://example.com/" + "x" * 2_000,
+        "",
+        "example.com",
+        "//example.com",
+        "https://",
+        "https:///path",
+        "http://example.com/",
+        "ftp://example.com/",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "https://user@example.com/",
+        "https://user:password@example.com/",
+        "https://@example.com/",
+        "https://example.com:port/",
+        "https://example.com:99999/",
+        "https://exa mple.com/",
+        "https://exämple.com/",
+        "https://[::1",
+        "https://example.com/" + "x" * 2_000,
     ],
-)  # fmt: skip
-def test_anything_else_may_not(url: str) -> None:
+)
+def test_another_scheme_a_user_or_a_malformed_url_is_not_safe(url: str) -> None:
     assert not is_safe_url(url, [])
 
 
@@ -53,11 +68,11 @@ def test_anything_else_may_not(url: str) -> None:
         "\nhttps://example.com/",
     ],
 )
-def test_a_url_with_control_characters_may_not(url: str) -> None:
+def test_a_url_with_control_characters_is_not_safe(url: str) -> None:
     assert not is_safe_url(url, [])
 
 
-def test_plain_http_may_be_called_on_a_private_host_alone() -> None:
+def test_plain_http_is_safe_only_on_a_private_host() -> None:
     assert is_safe_url("http://127.0.0.1:3001/hook", ["127.0.0.1"])
     assert not is_safe_url("http://127.0.0.2:3001/hook", ["127.0.0.1"])
     assert not is_safe_url("http://127.0.0.1.example.com/", ["127.0.0.1"])
@@ -65,7 +80,7 @@ def test_plain_http_may_be_called_on_a_private_host_alone() -> None:
 
 
 @given(st.text())
-def test_no_text_breaks_the_check(text: str) -> None:
+def test_the_check_accepts_any_text(text: str) -> None:
     assert is_safe_url(text, []) in (True, False)
     assert is_safe_url("https://" + text, []) in (True, False)
 
@@ -78,24 +93,32 @@ def test_no_text_breaks_the_check(text: str) -> None:
         "https://PBXT.Replicate.Delivery/a",
     ],
 )
-def test_the_providers_own_hosts_deliver(url: str) -> None:
+def test_a_url_on_a_delivery_host_is_a_delivery_url(url: str) -> None:
     assert is_delivery_url(url, DELIVERY_HOSTS, [])
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "https://evil.example/a", "https://replicate.delivery.evil.example/a", "https://evilreplicate.delivery/a", "http://replicate.delivery/a",
-        "https://replicate.delivery:8443/a", "https://replicate.delivery@evil.example/a", "https://evil.example/replicate.delivery", "https://evil.example#.replicate.delivery",
-        "https://evil.example?.replicate.delivery", "", "replicate.delivery/a",
+        "https://evil.example/a",
+        "https://replicate.delivery.evil.example/a",
+        "https://evilreplicate.delivery/a",
+        "http://replicate.delivery/a",
+        "https://replicate.delivery:8443/a",
+        "https://replicate.delivery@evil.example/a",
+        "https://evil.example/replicate.delivery",
+        "https://evil.example#.replicate.delivery",
+        "https://evil.example?.replicate.delivery",
+        "",
+        "replicate.delivery/a",
     ],
-)  # fmt: skip
-def test_no_other_host_does(url: str) -> None:
+)
+def test_a_url_on_another_host_is_no_delivery_url(url: str) -> None:
     assert not is_delivery_url(url, DELIVERY_HOSTS, [])
 
 
 def host_called(url: str) -> str | None:
-    """The host to which the HTTP library would go."""
+    """Return the host to which the HTTP library connects."""
     try:
         return parse_url(url).host
     except LocationParseError:
@@ -105,7 +128,7 @@ def host_called(url: str) -> str | None:
 @pytest.mark.parametrize(
     "middle", ["\\", "\\@", "\\/", "%5c", "\t", "\n", "\x00", ";", "\\\\", "#", "?", ":443\\"]
 )
-def test_a_url_that_two_parsers_read_differently_leads_to_no_other_host(middle: str) -> None:
+def test_an_ambiguous_url_does_not_lead_to_another_host(middle: str) -> None:
     url = f"https://evil.example{middle}.replicate.delivery/a"
 
     assert not is_delivery_url(url, DELIVERY_HOSTS, []) or host_called(url) != "evil.example"
@@ -133,7 +156,7 @@ def test_a_url_that_two_parsers_read_differently_leads_to_no_other_host(middle: 
         (True, []),
     ],
 )
-def test_links_are_found_in_any_shape_in_order(output: object, links: list[str]) -> None:
+def test_links_are_found_in_order_in_any_json_value(output: object, links: list[str]) -> None:
     assert list(links_in(output)) == links
 
 
@@ -155,7 +178,7 @@ def test_four_statuses_are_final_at_replicate(status: object, final: bool) -> No
     assert is_final_at_replicate(status) is final
 
 
-def test_a_callback_secret_is_one_by_standard_webhooks() -> None:
+def test_a_callback_secret_has_the_format_of_standard_webhooks() -> None:
     secret = new_callback_secret()
 
     assert secret.startswith("whsec_")

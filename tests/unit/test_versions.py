@@ -1,22 +1,24 @@
-"""A deployment takes effect: what the workflow and the API call are aliases, and an alias moves only when a new version is published."""
+"""New code and new layers publish new versions of the functions.
+
+The workflow and the API call aliases. An alias moves only when a new version is published.
+"""
 
 from __future__ import annotations
 
-import pytest
 from samcli.yamlhelper import yaml_parse
 
 from local.cloudformation.template import translate
 from tests.aws import ROOT
 
 
-def versions(
+def version_resources(
     *,
     code: str = "code",
     shared: str = "shared",
     dependencies: str = "dependencies",
     media: str = "media",
 ) -> dict[str, str]:
-    """Translate the template as if this had been built, and give each function's version resource."""
+    """Translate the template with these builds. Returns the version resource of each function."""
     template = yaml_parse((ROOT / "template.yaml").read_text())
     layers = {"DarkroomLayer": shared, "DependenciesLayer": dependencies, "MediaLayer": media}
     for name, resource in template["Resources"].items():
@@ -32,23 +34,25 @@ def versions(
     }
 
 
-def test_the_same_build_publishes_nothing_new() -> None:
-    assert versions() == versions()
+def test_the_same_build_publishes_no_new_version() -> None:
+    assert version_resources() == version_resources()
 
 
 def test_every_function_has_a_version() -> None:
-    assert len(versions()) == len(list((ROOT / "functions").iterdir()))
+    assert len(version_resources()) == len(list((ROOT / "functions").iterdir()))
 
 
-@pytest.mark.parametrize("layer", ["shared", "dependencies"])
-def test_a_new_layer_alone_publishes_a_new_version_of_every_function(layer: str) -> None:
-    before, after = versions(), versions(**{layer: "new"})
+def test_a_new_shared_or_dependencies_layer_updates_every_function() -> None:
+    before = version_resources()
 
-    assert not set(before.values()) & set(after.values())
+    for layer in ("shared", "dependencies"):
+        after = version_resources(**{layer: "new"})
+
+        assert not set(before.values()) & set(after.values()), layer
 
 
-def test_a_new_media_layer_publishes_a_new_version_of_who_uses_it_alone() -> None:
-    before, after = versions(), versions(media="new")
+def test_a_new_media_layer_updates_only_the_functions_that_use_it() -> None:
+    before, after = version_resources(), version_resources(media="new")
 
     assert {name for name in before if before[name] != after[name]} == {
         "PrepareUploadFunction",
