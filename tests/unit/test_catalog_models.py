@@ -9,7 +9,8 @@ from jsonschema import Draft202012Validator
 
 from darkroom import catalog
 from darkroom.domain.templates import Template
-from local.simulators.replicate.model_table import Model, find_by_version
+from local.simulators.replicate.model import Model
+from local.simulators.replicate.model_table import find_by_version
 from tests.unit.catalog_samples import UPLOAD, URL, check, sample_parameters
 
 # Parameters of a model that its template does not offer. Only the operator may switch off a safety

@@ -51,7 +51,7 @@ class Dependency:
 
     @property
     def holds(self) -> bool:
-        return RELATIONS[self.relation](self.left.value, self.right.value)
+        return bool(RELATIONS[self.relation](self.left.value, self.right.value))
 
 
 WORKFLOW_FUNCTIONS = [

@@ -1,3 +1,5 @@
+"""The validation of template files, and the check of parameters against a template."""
+
 from __future__ import annotations
 
 from datetime import timedelta
@@ -14,8 +16,16 @@ from darkroom.domain.parameters import check_parameters
 from tests.builders import NOON, image_job
 
 DOCUMENT: dict[str, Any] = {
-    "code": "x", "name": "X", "description": "An x.", "version": 1, "category": "image", "provider": "replicate", "model": "a/x",
-    "expected_seconds": 5, "seconds_max": 60, "required": ["prompt"],
+    "code": "x",
+    "name": "X",
+    "description": "An x.",
+    "version": 1,
+    "category": "image",
+    "provider": "replicate",
+    "model": "a/x",
+    "expected_seconds": 5,
+    "seconds_max": 60,
+    "required": ["prompt"],
     "parameters": {
         "prompt": {"type": "string", "pattern": r"\S"},
         "n": {"type": "integer", "minimum": 1, "maximum": 4, "default": 1},
@@ -23,7 +33,7 @@ DOCUMENT: dict[str, Any] = {
         "strength": {"type": "number", "minimum": 0, "maximum": 1},
         "fast": {"type": "boolean"},
     },
-}  # fmt: skip
+}
 TEMPLATE = parse_template(DOCUMENT)
 
 
@@ -31,7 +41,7 @@ def checked(**given: Any) -> dict[str, Any]:
     return check_parameters(TEMPLATE, given, prompt_characters_max=20)
 
 
-def fields(**given: Any) -> list[str]:
+def wrong_fields(**given: Any) -> list[str]:
     with pytest.raises(InvalidRequest) as refused:
         checked(**given)
     assert all(error.message for error in refused.value.errors)
@@ -39,20 +49,29 @@ def fields(**given: Any) -> list[str]:
 
 
 class TestBrokenTemplates:
-    @pytest.mark.parametrize("key", DOCUMENT)
-    def test_a_missing_key_is_named(self, key: str) -> None:
-        with pytest.raises(BrokenTemplate, match=f"^{key}:"):
-            parse_template({name: value for name, value in DOCUMENT.items() if name != key})
+    def test_the_error_names_a_missing_key(self) -> None:
+        for key in DOCUMENT:
+            with pytest.raises(BrokenTemplate, match=f"^{key}:"):
+                parse_template({name: value for name, value in DOCUMENT.items() if name != key})
 
     @pytest.mark.parametrize(
         ("key", "value"),
         [
-            ("version", "1"), ("version", True), ("version", 1.0), ("code", 7), ("category", "sound"),
-            ("required", "prompt"), ("parameters", []), ("seconds_max", None),
-            ("outputs_parameter", 4), ("commercial_use", 1), ("rules", {}), ("colour", "red"),
+            ("version", "1"),
+            ("version", True),
+            ("version", 1.0),
+            ("code", 7),
+            ("category", "sound"),
+            ("required", "prompt"),
+            ("parameters", []),
+            ("seconds_max", None),
+            ("outputs_parameter", 4),
+            ("commercial_use", 1),
+            ("rules", {}),
+            ("colour", "red"),
         ],
-    )  # fmt: skip
-    def test_a_wrong_value_or_an_unknown_key_is_named(self, key: str, value: object) -> None:
+    )
+    def test_the_error_names_a_wrong_value_or_an_unknown_key(self, key: str, value: object) -> None:
         with pytest.raises(BrokenTemplate, match=f"^{key}:"):
             parse_template(DOCUMENT | {key: value})
 
@@ -71,7 +90,7 @@ class TestBrokenTemplates:
             {"parameters": DOCUMENT["parameters"] | {"n": {"type": "string", "pattern": "("}}},
         ],
     )
-    def test_parameters_that_do_not_fit_together_are_refused(self, change: dict[str, Any]) -> None:
+    def test_inconsistent_parameters_are_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(BrokenTemplate, match=r"^parameters"):
             parse_template(DOCUMENT | change)
 
@@ -86,7 +105,7 @@ class TestBrokenTemplates:
             {"expected_seconds": 61},
         ],
     )
-    def test_a_number_that_would_break_a_job_is_refused(self, change: dict[str, Any]) -> None:
+    def test_a_number_below_its_minimum_is_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(BrokenTemplate):
             parse_template(DOCUMENT | change)
 
@@ -130,11 +149,13 @@ class TestBrokenConditions:
             {"code": "Two words"},
         ],
     )
-    def test_what_could_not_be_kept_is_refused(self, change: dict[str, Any]) -> None:
+    def test_inconsistent_prices_rules_and_presets_are_refused(
+        self, change: dict[str, Any]
+    ) -> None:
         with pytest.raises(BrokenTemplate):
             parse_template(DOCUMENT | change)
 
-    def test_what_can_be_kept_is_taken(self) -> None:
+    def test_consistent_prices_rules_and_presets_are_accepted(self) -> None:
         template = parse_template(
             DOCUMENT
             | {
@@ -168,18 +189,19 @@ class TestParameters:
         }
 
     @pytest.mark.parametrize(
-        ("name", "value"),
+        ("name", "values"),
         [
-            ("n", 0), ("n", 5), ("n", 1.5), ("n", True), ("n", "1"), ("n", None), ("n", float("nan")),
-            ("n", float("inf")), ("n", []), ("n", {}), ("n", 10**40),
-            ("size", "m"), ("size", ""), ("size", 1), ("size", ["s"]), ("strength", 1.01), ("strength", -0.01),
-            ("strength", float("nan")), ("strength", float("inf")),
-            ("strength", True), ("fast", 1), ("fast", "true"), ("prompt", ""), ("prompt", " \t\n"), ("prompt", 7),
-            ("prompt", None), ("prompt", "x" * 21), ("wings", 2),
+            ("n", [0, 5, 1.5, True, "1", None, float("nan"), float("inf"), [], {}, 10**40]),
+            ("size", ["m", "", 1, ["s"]]),
+            ("strength", [1.01, -0.01, float("nan"), float("inf"), True]),
+            ("fast", [1, "true"]),
+            ("prompt", ["", " \t\n", 7, None, "x" * 21]),
+            ("wings", [2]),
         ],
-    )  # fmt: skip
-    def test_a_wrong_one_is_named(self, name: str, value: object) -> None:
-        assert fields(**{"prompt": "a", name: value}) == [name]
+    )
+    def test_the_error_names_a_wrong_parameter(self, name: str, values: list[object]) -> None:
+        for value in values:
+            assert wrong_fields(**{"prompt": "a", name: value}) == [name], value
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -193,17 +215,23 @@ class TestParameters:
             ("prompt", "灯" * 20),
         ],
     )
-    def test_the_edges_are_taken(self, name: str, value: object) -> None:
+    def test_values_at_the_limits_are_accepted(self, name: str, value: object) -> None:
         assert checked(**{"prompt": "a", name: value})[name] == value
 
     def test_a_whole_number_reaches_the_provider_as_an_integer(self) -> None:
         assert type(checked(prompt="a", n=2.0)["n"]) is int
         assert type(checked(prompt="a", strength=1.0)["strength"]) is float
 
-    def test_everything_wrong_is_named_at_once_and_each_once(self) -> None:
-        assert fields(n=9, size="m", wings=2, horns=1) == ["horns", "n", "prompt", "size", "wings"]
+    def test_one_error_names_each_wrong_parameter_once(self) -> None:
+        assert wrong_fields(n=9, size="m", wings=2, horns=1) == [
+            "horns",
+            "n",
+            "prompt",
+            "size",
+            "wings",
+        ]
 
-    def test_a_missing_one_is_named_among_names_that_contain_it(self) -> None:
+    def test_the_error_names_the_missing_parameter_among_similar_names(self) -> None:
         document = DOCUMENT | {
             "required": ["prompt", "prompt_2"],
             "parameters": DOCUMENT["parameters"] | {"prompt_2": {"type": "string"}},
@@ -226,15 +254,15 @@ class TestParameters:
             ),
         )
     )
-    def test_whatever_is_given_is_taken_or_refused(self, given_parameters: dict[str, Any]) -> None:
+    def test_any_parameters_are_accepted_or_refused(self, given_parameters: dict[str, Any]) -> None:
         try:
-            taken = checked(**{"prompt": "a"} | given_parameters)
+            accepted = checked(**{"prompt": "a"} | given_parameters)
         except InvalidRequest:
             return
-        assert taken.keys() <= TEMPLATE.parameters.keys()
+        assert accepted.keys() <= TEMPLATE.parameters.keys()
 
 
-def test_a_job_pins_what_it_was_made_from() -> None:
+def test_a_job_stores_its_template_model_input_quote_and_deadline() -> None:
     job = image_job(num_outputs=3, now=NOON)
 
     assert (job.template.code, job.template.version, job.template.name, job.template.category) == (

@@ -1,4 +1,4 @@
-"""The workflow as it will be deployed: what can be said of it without running it."""
+"""The properties of workflow.asl.yaml that can be checked without an execution."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import re
 from typing import Any
 
-import pytest
 import yaml
 from samcli.yamlhelper import yaml_parse
 
@@ -21,13 +20,13 @@ TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task
 SUBSTITUTIONS: dict[str, Any] = TEMPLATE["Resources"]["Workflow"]["Properties"][
     "DefinitionSubstitutions"
 ]
-OURS = {
+DARKROOM_ERRORS = {
     name
     for name, kind in inspect.getmembers(errors, inspect.isclass)
     if issubclass(kind, errors.DarkroomError)
 }
 # The prefixes of the errors that AWS raises. A function that times out raises Sandbox.Timedout.
-THEIRS = ("States.", "Lambda.", "Sandbox.", "Runtime.")
+AWS_ERRORS = ("States.", "Lambda.", "Sandbox.", "Runtime.")
 
 
 def snake_case(name: str) -> str:
@@ -41,15 +40,16 @@ def next_of(state: dict[str, Any]) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("state", TASKS)
-def test_a_state_its_substitution_its_function_and_its_folder_have_one_name(state: str) -> None:
-    assert TASKS[state]["Parameters"]["FunctionName"] == f"${{{state}FunctionArn}}"
-    assert SUBSTITUTIONS[f"{state}FunctionArn"] == {"Ref": f"{state}Function.Alias"}
-    assert folder_of(f"{state}Function") == snake_case(state)
-    assert (ROOT / "functions" / snake_case(state) / "handler.py").is_file()
+def test_a_state_its_function_its_substitution_and_its_folder_have_the_same_name() -> None:
+    assert TASKS
+    for state, definition in TASKS.items():
+        assert definition["Parameters"]["FunctionName"] == f"${{{state}FunctionArn}}", state
+        assert SUBSTITUTIONS[f"{state}FunctionArn"] == {"Ref": f"{state}Function.Alias"}, state
+        assert folder_of(f"{state}Function") == snake_case(state)
+        assert (ROOT / "functions" / snake_case(state) / "handler.py").is_file(), state
 
 
-def test_every_substitution_is_used_and_every_name_in_the_text_is_substituted() -> None:
+def test_the_substitutions_are_the_functions_of_the_task_states() -> None:
     assert (
         set(re.findall(r"\$\{(\w+)\}", TEXT))
         == SUBSTITUTIONS.keys()
@@ -57,50 +57,50 @@ def test_every_substitution_is_used_and_every_name_in_the_text_is_substituted() 
     )
 
 
-@pytest.mark.parametrize("state", TASKS.values(), ids=TASKS)
-def test_every_task_has_a_timeout_and_retries(state: dict[str, Any]) -> None:
-    assert state.keys() & {"TimeoutSeconds", "TimeoutSecondsPath"}
-    tries = {error: retry for retry in state["Retry"] for error in retry["ErrorEquals"]}
-    for retry in (
-        tries.get("States.ALL") or tries["States.TaskFailed"],
-        *(tries[error] for error in tries if error.startswith("Lambda.")),
-    ):
-        assert retry["MaxAttempts"] >= 4
-        assert retry["JitterStrategy"] == "FULL"
-        assert {"IntervalSeconds", "BackoffRate", "MaxDelaySeconds"} <= retry.keys()
+def test_every_task_has_a_timeout_and_retries() -> None:
+    for name, state in TASKS.items():
+        assert state.keys() & {"TimeoutSeconds", "TimeoutSecondsPath"}, name
+        rules = {error: rule for rule in state["Retry"] for error in rule["ErrorEquals"]}
+        for rule in (
+            rules.get("States.ALL") or rules["States.TaskFailed"],
+            *(rules[error] for error in rules if error.startswith("Lambda.")),
+        ):
+            assert rule["MaxAttempts"] >= 4, name
+            assert rule["JitterStrategy"] == "FULL", name
+            assert {"IntervalSeconds", "BackoffRate", "MaxDelaySeconds"} <= rule.keys(), name
 
 
-@pytest.mark.parametrize("state", TASKS.values(), ids=TASKS)
-def test_only_errors_that_exist_are_caught_or_tried_again(state: dict[str, Any]) -> None:
-    named = {
-        error
-        for rule in (*state["Retry"], *state.get("Catch", []))
-        for error in rule["ErrorEquals"]
-    }
+def test_only_existing_errors_are_caught_or_retried() -> None:
+    for name, state in TASKS.items():
+        named = {
+            error
+            for rule in (*state["Retry"], *state.get("Catch", []))
+            for error in rule["ErrorEquals"]
+        }
+        own = {error for error in named if not error.startswith(AWS_ERRORS)}
 
-    assert {error for error in named if not error.startswith(THEIRS)} <= OURS
-
-
-@pytest.mark.parametrize("state", ["RequestPrediction", "StoreOutput"])
-def test_a_retry_later_or_a_refusal_is_never_tried_again_in_place(state: str) -> None:
-    # The first rule that names an error counts, and States.TaskFailed names all of them but States.Timeout.
-    first, *others = STATES[state]["Retry"]
-
-    assert (set(first["ErrorEquals"]), first["MaxAttempts"]) == (
-        {"RetryLater", "GenerationFailed"},
-        0,
-    )
-    assert not {error for rule in others for error in rule["ErrorEquals"]} & {"States.ALL"}
+        assert own <= DARKROOM_ERRORS, f"{name}: unknown errors {own - DARKROOM_ERRORS}"
 
 
-def test_only_the_two_steps_that_can_fail_have_a_catch() -> None:
+def test_retry_later_and_generation_failed_are_not_retried_in_place() -> None:
+    # The first rule that matches an error applies. States.TaskFailed matches all errors but
+    # States.Timeout.
+    for state in ("RequestPrediction", "StoreOutput"):
+        first, *others = STATES[state]["Retry"]
+
+        assert set(first["ErrorEquals"]) == {"RetryLater", "GenerationFailed"}, state
+        assert first["MaxAttempts"] == 0, state
+        assert not {error for rule in others for error in rule["ErrorEquals"]} & {"States.ALL"}
+
+
+def test_only_request_prediction_and_store_output_have_a_catch() -> None:
     assert [name for name, state in STATES.items() if "Catch" in state] == [
         "RequestPrediction",
         "StoreOutput",
     ]
 
 
-def test_a_late_webhook_is_a_new_state_entry_and_nothing_else_is() -> None:
+def test_only_a_late_webhook_and_retry_later_cause_a_new_state_entry() -> None:
     catches = {
         error: catch["Next"]
         for catch in STATES["RequestPrediction"]["Catch"]
@@ -117,7 +117,7 @@ def test_a_late_webhook_is_a_new_state_entry_and_nothing_else_is() -> None:
     )
 
 
-def test_a_caught_error_is_a_failure_before_the_refund_and_a_retry_elsewhere() -> None:
+def test_a_caught_error_is_stored_as_failure_or_as_retry() -> None:
     paths = {
         (catch["Next"] == "RefundJob", catch["ResultPath"])
         for state in TASKS.values()
@@ -128,7 +128,7 @@ def test_a_caught_error_is_a_failure_before_the_refund_and_a_retry_elsewhere() -
     assert STATES["WaitUntilRetry"]["TimestampPath"].startswith("$.retry.")
 
 
-def test_every_state_that_is_named_exists_and_every_state_is_reached() -> None:
+def test_every_next_state_exists_and_every_state_is_reached() -> None:
     reached, todo = set[str](), {DEFINITION["StartAt"]}
     while todo:
         state = todo.pop()
@@ -138,12 +138,12 @@ def test_every_state_that_is_named_exists_and_every_state_is_reached() -> None:
     assert reached == STATES.keys()
 
 
-def test_every_state_goes_on_or_ends() -> None:
+def test_every_state_has_a_next_state_or_ends_the_execution() -> None:
     for state in STATES.values():
         assert next_of(state) or state.get("End") or state["Type"] in ("Succeed", "Fail")
 
 
-def test_the_happy_path_has_three_states() -> None:
+def test_a_job_without_errors_passes_three_states() -> None:
     path = [DEFINITION["StartAt"]]
     while "Next" in STATES[path[-1]]:
         path.append(STATES[path[-1]]["Next"])
@@ -152,13 +152,13 @@ def test_the_happy_path_has_three_states() -> None:
     assert STATES["CompleteJob"]["End"] is True
 
 
-def test_red_is_for_faults_alone() -> None:
+def test_only_the_state_job_failed_fails_the_execution() -> None:
     assert STATES["JobFailed"]["Type"] == "Fail"
     assert STATES["JobEnded"]["Type"] == "Succeed"
     assert [state for state in STATES.values() if state["Type"] == "Fail"] == [STATES["JobFailed"]]
 
 
-def test_there_are_no_aliases_no_jsonata_and_no_timeout_that_nobody_can_catch() -> None:
+def test_the_file_has_no_yaml_aliases_no_jsonata_and_no_global_timeout() -> None:
     assert not [
         token for token in yaml.scan(TEXT) if isinstance(token, (yaml.AliasToken, yaml.AnchorToken))
     ]
@@ -167,12 +167,12 @@ def test_there_are_no_aliases_no_jsonata_and_no_timeout_that_nobody_can_catch() 
     assert "TimeoutSeconds" not in DEFINITION
 
 
-def test_the_state_carries_only_what_names_the_job() -> None:
-    carried = {
+def test_the_states_pass_on_only_the_job_and_the_retry_time() -> None:
+    passed_on = {
         name: set(STATES[name]["Parameters"]) for name in ("PrepareToPoll", "ParseRetryTime")
     }
 
-    assert carried == {
+    assert passed_on == {
         "PrepareToPoll": {"account.$", "job_id.$", "wait_seconds.$"},
         "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"},
     }
