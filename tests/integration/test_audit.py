@@ -21,7 +21,8 @@ import pytest
 from botocore.client import BaseClient
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.audit import Key, Mismatch, Progress
+from darkroom.domain.audit import Mismatch
+from darkroom.domain.audit_progress import Key, Progress
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.services import audit_accounts, delete_job

@@ -151,10 +151,10 @@ def test_each_mismatch_of_balance_entries_and_markers_is_reported(
 
 
 def test_a_negative_counter_is_reported_even_if_its_entries_agree() -> None:
-    taken = entry("correction", reference="too much", granted=-60, available=-60)
+    correction = entry("correction", reference="too much", granted=-60, available=-60)
     records = replace(
-        with_entries(taken, available=-5, granted=45),
-        markers=(*CONSISTENT.markers, GrantMarker(taken.entry_id, -60, hash_of("too much"))),
+        with_entries(correction, available=-5, granted=45),
+        markers=(*CONSISTENT.markers, GrantMarker(correction.entry_id, -60, hash_of("too much"))),
     )
 
     assert mismatches_of(records) == [("available, which is never negative", 0, -5, None)]

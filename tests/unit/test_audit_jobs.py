@@ -154,7 +154,7 @@ def test_a_delivery_worth_less_than_one_credit_releases_the_hold() -> None:
                 available=66,
                 spent=19,
             ),
-            [("spent by a job without a record, of what it held", 0, -1, DELETED.job_id)],
+            [("spent by a job without a record, at most its hold", 0, -1, DELETED.job_id)],
         ),
         (
             with_entry(
@@ -163,7 +163,7 @@ def test_a_delivery_worth_less_than_one_credit_releases_the_hold() -> None:
                 available=54,
                 spent=31,
             ),
-            [("spent by a job without a record, of what it held", 10, 11, DELETED.job_id)],
+            [("spent by a job without a record, at most its hold", 10, 11, DELETED.job_id)],
         ),
         (
             replace(CONSISTENT, deleted=frozenset({FAILED.job_id})),

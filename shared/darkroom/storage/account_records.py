@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, groupby
 from typing import Any
 
-from darkroom.domain.audit import AccountRecords, GrantMarker, Key, Progress
+from darkroom.domain.audit import AccountRecords, GrantMarker
+from darkroom.domain.audit_progress import Key, Progress
 from darkroom.domain.errors import DarkroomError
 from darkroom.storage.job_rows import JobRow, to_job
 from darkroom.storage.table import (

@@ -43,31 +43,31 @@ def acquire(job: Job, *, now: datetime) -> bool:
     """
     if job.slot:
         return True
-    taken = {
+    in_use = {
         row.sk for row in SlotRow.query(_partition(job.model_input.provider), consistent_read=True)
     }
     free = [
         name
         for number in range(settings().in_flight_max(job.model_input.provider))
-        if (name := f"{number:03}") not in taken
+        if (name := f"{number:03}") not in in_use
     ]
     if _count_ahead(job, now, at_most=len(free)) >= len(free):
         return False
-    leaving_the_queue = (
+    delete_queue_entry = (
         {"queue_entry": Delete(_queue_entry(job, now), None)} if job.waiting_since else {}
     )
     for name in random.sample(free, min(len(free), _TRIES_MAX)):
         slot = SlotRow(
             _partition(job.model_input.provider), name, holder=_holder(job), taken_at=now
         )
-        holding = [JobRow.slot.set(name), JobRow.revision.add(1)]
-        is_free_to_take = JobRow.slot.does_not_exist() & jobs.IS_OPEN
+        actions = [JobRow.slot.set(name), JobRow.revision.add(1)]
+        may_hold_slot = JobRow.slot.does_not_exist() & jobs.IS_OPEN
         try:
             transact(
                 {
                     "slot": Put(slot, SlotRow.pk.does_not_exist()),
-                    "job": Update(key_of(job.account, job.job_id), holding, is_free_to_take),
-                    **leaving_the_queue,
+                    "job": Update(key_of(job.account, job.job_id), actions, may_hold_slot),
+                    **delete_queue_entry,
                 }
             )
         except Refused as refused:
