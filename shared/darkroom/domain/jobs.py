@@ -54,10 +54,9 @@ class TemplateVersion:
 class ModelInput:
     """The request to the provider.
 
-    The job stores it, so later changes of the catalog have no effect.
-
-    `images` has the names of the inputs that are images. The value of such an input is an https
-    URL, the key of an object in Darkroom's bucket, or a list of these.
+    The job stores it, so later changes of the catalog have no effect. `images` has the names of the
+    inputs that are images. The value of such an input is an https URL, the key of an object in
+    Darkroom's bucket, or a list of these.
     """
 
     provider: str

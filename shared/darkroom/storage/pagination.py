@@ -37,10 +37,9 @@ def read_page[Row: Model, Item](
 ) -> Page[Item]:
     """Read one page of the rows whose sort key starts with `prefix`.
 
-    The read is strongly consistent.
-
-    With the filter `only`, a page may have fewer than `limit` items although there is a next page.
-    Raises InvalidRequest if the cursor is malformed or belongs to another list.
+    The read is strongly consistent. With the filter `only`, a page may have fewer than `limit`
+    items although there is a next page. Raises InvalidRequest if the cursor is malformed or belongs
+    to another list.
     """
     found = model.query(
         pk,

@@ -1,6 +1,6 @@
 """The rows of Darkroom's single DynamoDB table. The row of a job is in `job_rows.py`.
 
-Every row has a partition key `pk` and a sort key `sk`. All rows of an account are in one partition:
+Every row has a partition key `pk` and a sort key `sk`. One partition has all rows of an account:
 
     pk                        sk                      row
     ACCOUNT#platform#user     ACCOUNT                 AccountRow
@@ -157,9 +157,8 @@ class SlotRow(Row):
 class QueueEntryRow(Row):
     """The queue entry of a job that waits for a provider slot.
 
-    Its sort key is the start of the wait.
-
-    A waiting job renews its entry. After `alive_until` the entry no longer counts.
+    Its sort key is the start of the wait. A waiting job renews its entry. After `alive_until` the
+    entry no longer counts.
     """
 
     alive_until = UTCDateTimeAttribute()

@@ -132,9 +132,8 @@ def update(row: Model, actions: Sequence[Action], condition: Condition | None = 
 def _with_retries[Result](send: Callable[[], Result]) -> Result:
     """Call `send`, and retry conflicts and throttling: at most 6 tries in about 2 seconds.
 
-    The pauses have full jitter. botocore and PynamoDB do not retry conflicts:
-    https://github.com/pynamodb/PynamoDB/issues/1264 After the last try, the error of PynamoDB is
-    raised.
+    The pauses have full jitter. After the last try, the error of PynamoDB is raised. botocore and
+    PynamoDB do not retry conflicts: https://github.com/pynamodb/PynamoDB/issues/1264
     """
     give_up_at = time.monotonic() + _TRYING_SECONDS_MAX
     for attempt in range(1, _TRIES_MAX):
