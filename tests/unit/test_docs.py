@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,12 @@ _PATH = re.compile(
     r"`((?:shared|functions|local|tests|tools|docs|events|layers)/[\w./*-]+)(?:::(\w+))?`"
 )
 # Files that a page tells the reader to create, or that the build creates.
-_CREATED = ("shared/darkroom/catalog/sketch.toml", "functions/record_seed")
-_CREATED += ("shared/darkroom/catalog/atelier-sketch.toml",)
-_CREATED += ("shared/darkroom/providers/atelier.py",)
+_CREATED = (
+    "shared/darkroom/catalog/sketch.toml",
+    "shared/darkroom/catalog/atelier-sketch.toml",
+    "shared/darkroom/providers/atelier.py",
+    "functions/record_seed",
+)
 _DECISION_HEADINGS = ["What", "Why", "Cost", "Alternatives"]
 
 
@@ -186,7 +189,6 @@ def test_configuration_lists_every_limit_with_its_default() -> None:
         each.name: f"{each.default:,}"
         for each in fields(Settings)
         if isinstance(each.default, int)
-        and each.default is not MISSING
         and f"{each.name.upper()}:" not in template
     }
 
