@@ -53,9 +53,9 @@ def test_the_catalog_contains_the_promised_templates() -> None:
         template.code for template in templates if not template.commercial_use
     }
 
-    assert images == IMAGE_TEMPLATES
-    assert videos == VIDEO_TEMPLATES
-    assert not_for_commercial_use == {"idm-vton"}
+    assert images >= IMAGE_TEMPLATES
+    assert videos >= VIDEO_TEMPLATES
+    assert "idm-vton" in not_for_commercial_use
 
 
 def test_every_template_has_a_price_a_provider_and_descriptions() -> None:
