@@ -1,4 +1,4 @@
-"""AWS that answers with an error: before it did anything, or after it did what it was asked for."""
+"""Errors of AWS: the call fails before it has an effect, or only its response is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 @dataclass(frozen=True)
 class AwsError:
-    """One error answer. With `after_effect` the call is carried out, and only its answer is lost."""
+    """One error response. With `after_effect` AWS executes the call before the error."""
 
     code: str
     reasons: Sequence[str] = ()
@@ -26,7 +26,7 @@ class AwsError:
         return ClientError(response, operation)
 
 
-# Each transaction here has three items, and a reason for each stands in the answer.
+# A response has one reason for each item. The transactions of these tests have three items.
 CONFLICT = AwsError("TransactionCanceledException", reasons=("None", "TransactionConflict", "None"))
 THROTTLED = AwsError("TransactionCanceledException", reasons=("ThrottlingError", "None", "None"))
 LOST_ANSWER = AwsError("InternalServerError", after_effect=True)
@@ -34,26 +34,30 @@ LOST_ANSWER = AwsError("InternalServerError", after_effect=True)
 
 @contextmanager
 def failing_calls(client: Any, operation: str, *errors: AwsError) -> Iterator[list[str]]:
-    """Have a client's next calls of one operation meet these errors; gives how each call went, as they come."""
-    left, seen, call = list(errors), list[str](), client._make_api_call
-    had_one = "_make_api_call" in vars(client)
+    """Fail the next calls of one operation, one with each error in this order.
+
+    Yields a list with one item for each call so far: the error code, or "sent" without an error.
+    """
+    remaining, outcomes, call = list(errors), list[str](), client._make_api_call
+    was_patched = "_make_api_call" in vars(client)
 
     def call_with_errors(name: str, arguments: Any) -> Any:
-        if name != operation or not left:
-            seen.append("sent")
+        if name != operation or not remaining:
+            outcomes.append("sent")
             return call(name, arguments)
-        error = left.pop(0)
-        seen.append(error.code)
+        error = remaining.pop(0)
+        outcomes.append(error.code)
         if error.after_effect:
             call(name, arguments)
         raise error.error(name)
 
     client._make_api_call = call_with_errors
     try:
-        yield seen
+        yield outcomes
     finally:
-        # The client's own method is the class's: one that is put back on the client would hide what patches the class later.
-        if had_one:
+        # The method belongs to the class. An attribute left on the client would hide a later
+        # patch of the class.
+        if was_patched:
             client._make_api_call = call
         else:
             del client._make_api_call

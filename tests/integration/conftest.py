@@ -1,4 +1,4 @@
-"""Who was resumed, and what was announced."""
+"""Fixtures that record resumed executions and announced events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.aws import client
 
 @pytest.fixture
 def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The task tokens that were resumed."""
+    """Record the task tokens that Darkroom sends to Step Functions."""
     tokens: list[str] = []
 
     def send_task_success(*, taskToken: str, output: str) -> None:  # noqa: N803 (AWS's own name)
@@ -28,7 +28,7 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def announced() -> Callable[[], list[dict[str, Any]]]:
-    """What has come out of the bus so far, oldest first."""
+    """Return a function that lists all events sent to the bus so far, oldest first."""
     queue = client("sqs").create_queue(QueueName="announced")["QueueUrl"]
     arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])[
         "Attributes"
@@ -40,17 +40,17 @@ def announced() -> Callable[[], list[dict[str, Any]]]:
     client("events").put_targets(
         Rule="all", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}]
     )
-    seen: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
 
-    def look() -> list[dict[str, Any]]:
+    def receive() -> list[dict[str, Any]]:
         while (
             messages := client("sqs")
             .receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
             .get("Messages")
         ):
             for message in messages:
-                seen.append(json.loads(message["Body"]))
+                events.append(json.loads(message["Body"]))
                 client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return seen
+        return events
 
-    return look
+    return receive

@@ -1,4 +1,4 @@
-"""Small HTTP servers on this machine, for what Darkroom calls and for who calls Darkroom."""
+"""HTTP servers on this machine that receive Darkroom's requests, or pass requests to Darkroom."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.builders import http_event
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came. The names of its headers are in lower case."""
+    """One received request. Header names are in lower case."""
 
     method: str
     path: str
@@ -26,7 +26,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server answers. `content_length` is a lie when it is given."""
+    """One response. `content_length` replaces the true length of the body in its header."""
 
     status: int = 200
     body: bytes = b""
@@ -36,7 +36,7 @@ class Reply:
 
 @contextmanager
 def server(answer: Callable[[Received], Reply]) -> Iterator[str]:
-    """Serve on a free port, and give the base URL."""
+    """Serve on a free port. Yields the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -57,7 +57,7 @@ def server(answer: Callable[[Received], Reply]) -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(reply.body)
 
-        do_GET = do_HEAD = do_PUT = do_DELETE = do_POST  # noqa: N815 (the names that http.server looks for)
+        do_GET = do_HEAD = do_PUT = do_DELETE = do_POST  # noqa: N815 (names of http.server)
 
         @override
         def log_message(self, format: str, *args: object) -> None:
@@ -77,7 +77,7 @@ def server(answer: Callable[[Received], Reply]) -> Iterator[str]:
 def answering(
     reply: Reply, *, received: list[Received] | None = None
 ) -> Callable[[Received], Reply]:
-    """Answer everything with one reply, and keep what came."""
+    """Return the same reply to every request, and append each request to `received`."""
 
     def answer(request: Received) -> Reply:
         if received is not None:
@@ -89,9 +89,9 @@ def answering(
 
 @contextmanager
 def webhook_endpoint() -> Iterator[str]:
-    """Serve receive_prediction as the HTTP API does, and give the public URL."""
-    # An invocation answers one request at a time.
-    one_at_a_time = threading.Lock()
+    """Serve the function receive_prediction as the HTTP API does. Yields the public URL."""
+    # One execution environment handles one request at a time.
+    lock = threading.Lock()
 
     def receive(request: Received) -> Reply:
         url = urlsplit(request.path)
@@ -99,9 +99,9 @@ def webhook_endpoint() -> Iterator[str]:
             request.method, url.path, body=request.body.decode(), user=None, headers=request.headers
         )
         event["queryStringParameters"] = dict(parse_qsl(url.query))
-        with one_at_a_time:
-            answer = handler_of("receive_prediction")(event, CONTEXT)
-        return Reply(answer["statusCode"], answer["body"].encode())
+        with lock:
+            response = handler_of("receive_prediction")(event, CONTEXT)
+        return Reply(response["statusCode"], response["body"].encode())
 
     with server(receive) as url:
         yield url

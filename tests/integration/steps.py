@@ -1,4 +1,4 @@
-"""What the tests of single workflow steps share."""
+"""Helpers for the tests of single workflow steps."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ BUCKET = "darkroom-test-media"
 
 
 def key(job: Job, **more: Any) -> dict[str, Any]:
+    """Return the event of a workflow step for this job."""
     return {"account": str(job.account), "job_id": job.job_id, **more}
 
 
 def at(monkeypatch: pytest.MonkeyPatch, time: datetime) -> None:
+    """Stop Darkroom's clock at this time."""
     monkeypatch.setattr(clock, "now", lambda: time)
 
 
 def with_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+    """Set an environment variable and make Darkroom read its settings again."""
     monkeypatch.setenv(name, str(value))
     forget_settings()
 
 
 def is_open(job: Job) -> bool:
-    """Whether recovery would ever look at the job."""
+    """Return whether the job is in the queue of open jobs, which recovery checks."""
     return job.job_id in due_job_ids(CheckQueue.OPEN, now=datetime.now(UTC) + timedelta(days=1))
 
 
 def due_job_ids(queue: CheckQueue, *, now: datetime) -> list[str]:
-    """The ids of the jobs that recovery should check by then, the most overdue first."""
+    """Return the ids of at most 100 jobs whose next check is due, the most overdue first."""
     return [due.job_id for due in checks.due_checks(queue, now=now, limit=100)]

@@ -1,4 +1,4 @@
-"""Videos as providers make them, and as nobody should."""
+"""Small videos for tests, with and without images."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from PIL import Image
 
 
 def video(
-    size: tuple[int, int] = (64, 48), *, codec: str = "libx264", extension: str = "mp4", colours: tuple[str, ...] = ("teal",) * 24, rate: int = 12,
+    size: tuple[int, int] = (64, 48),
+    *,
+    codec: str = "libx264",
+    extension: str = "mp4",
+    colours: tuple[str, ...] = ("teal",) * 24,
+    rate: int = 12,
     rotation: int = 0,
-) -> bytes:  # fmt: skip
-    """A video of one plain frame for each colour; its left upper quarter is white."""
+) -> bytes:
+    """Return a video with one frame for each colour, at `rate` frames a second.
+
+    The upper left quarter of each frame is white, except in black frames.
+    """
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / f"video.{extension}"
         with av.open(path, "w") as container:
@@ -33,7 +41,7 @@ def video(
 
 
 def sound_alone() -> bytes:
-    """An MP4 file without an image."""
+    """Return an MP4 file with sound and without images."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "sound.mp4"
         with av.open(path, "w") as container:
