@@ -1,0 +1,124 @@
+"""GET /jobs/{job_id} returns the job, its links, and headers for polling and caching."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from darkroom import clock
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.storage import jobs, ledger
+from tests.aws import client
+from tests.builders import (
+    ANN,
+    call_api,
+    held_job,
+)
+from tests.integration.api.calls import (
+    finished_job,
+)
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+class TestReadJob:
+    def test_an_open_job_says_when_to_ask_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = held_job()
+        _, _, young = call_api("GET", f"/jobs/{job.job_id}")
+        monkeypatch.setattr(clock, "now", lambda: job.created_at + timedelta(seconds=31))
+        _, _, old = call_api("GET", f"/jobs/{job.job_id}")
+
+        assert (young["Retry-After"], old["Retry-After"]) == ("1", "5")
+        assert young["Cache-Control"] == old["Cache-Control"] == "private, no-cache"
+
+    def test_a_final_job_does_not(self) -> None:
+        assert "Retry-After" not in call_api("GET", f"/jobs/{finished_job().job_id}")[2]
+
+    def test_a_job_that_has_not_changed_is_not_sent_again(self) -> None:
+        job = held_job()
+        path = f"/jobs/{job.job_id}"
+        etag = call_api("GET", path)[2]["ETag"]
+
+        for known in (etag, etag.removeprefix("W/"), f'"other", {etag}', "*"):
+            status, document, headers = call_api("GET", path, headers={"if-none-match": known})
+            assert (status, document, headers["ETag"]) == (304, None, etag)
+        assert call_api("GET", path, headers={"if-none-match": '"other"'})[0] == 200
+
+    def test_being_announced_is_no_change(self) -> None:
+        job = ledger.resolve(ANN, held_job().job_id, now=datetime.now(UTC))
+        path = f"/jobs/{job.job_id}"
+        etag = call_api("GET", path)[2]["ETag"]
+
+        assert jobs.leave_open_jobs(job)
+
+        assert call_api("GET", path, headers={"if-none-match": etag})[0] == 304
+
+    def test_any_change_changes_the_etag(self) -> None:
+        job = held_job()
+        path = f"/jobs/{job.job_id}"
+        etag = call_api("GET", path)[2]["ETag"]
+
+        jobs.store_task_token(job, "token", "entry", next_check_at=datetime.now(UTC))
+
+        assert call_api("GET", path, headers={"if-none-match": etag})[0] == 200
+
+    def test_links_are_renewed_before_they_die(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = f"/jobs/{finished_job().job_id}"
+        now = datetime.now(UTC)
+        monkeypatch.setattr(clock, "now", lambda: now)
+        etag = call_api("GET", path)[2]["ETag"]
+
+        monkeypatch.setattr(clock, "now", lambda: now + timedelta(minutes=31))
+
+        assert call_api("GET", path, headers={"if-none-match": etag})[0] == 200
+
+    def test_the_etag_of_another_accounts_job_is_answered_with_404(self) -> None:
+        job = held_job()
+        etag = call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"]
+
+        assert (
+            call_api("GET", f"/jobs/{job.job_id}", user="bob", headers={"if-none-match": etag})[0]
+            == 404
+        )
+
+    def test_a_completed_job_links_to_what_is_ours(self) -> None:
+        job = finished_job(outputs_count=2)
+        for output in job.outputs:
+            client("s3").put_object(Bucket="darkroom-test-media", Key=output.key, Body=b"image")
+
+        _, document, _ = call_api("GET", f"/jobs/{job.job_id}")
+
+        assert document["status"] == "completed"
+        assert document["credits"] == {"quoted": 20, "held": 0, "charged": 20, "refunded": 0}
+        assert [output.keys() for output in document["outputs"]] == [
+            {
+                "url",
+                "thumbnail_url",
+                "placeholder",
+                "content_type",
+                "bytes",
+                "width",
+                "height",
+                "seconds",
+            }
+        ] * 2
+        assert all(
+            "darkroom-test-media" in output["url"] and "Signature" in output["url"]
+            for output in document["outputs"]
+        )
+        expires_in = datetime.fromisoformat(document["links_expire_at"]) - datetime.now(UTC)
+        assert timedelta(minutes=55) < expires_in <= timedelta(hours=1)
+
+    def test_a_failed_job_tells_why_and_what_it_cost(self) -> None:
+        _, document, _ = call_api("GET", f"/jobs/{finished_job(outputs_count=0).job_id}")
+
+        assert document["status"] == "failed"
+        assert document["error"] == {
+            "code": "refused",
+            "message": failure(FailureCode.REFUSED).message,
+            "retryable": False,
+        }
+        assert document["credits"] == {"quoted": 10, "held": 0, "charged": 0, "refunded": 10}
+        assert (document["outputs"], document["links_expire_at"]) == ([], None)
+        assert document["finished_at"].endswith("Z")

@@ -1,0 +1,163 @@
+"""The command `make audit` audits a local or deployed stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.cloudformation import account as local_account
+from local.cloudformation.aws_endpoint import LocalAws
+from tests.aws import _TABLE_PROPERTIES, ROOT, TEMPLATE
+from tests.integration.audit.accounts import (
+    PK,
+)
+
+
+class TestTheCommand:
+    STACK = "darkroom-of-a-test"
+
+    @pytest.fixture
+    def aws_on_a_port(self) -> Iterator[LocalAws]:
+        endpoint = LocalAws(0)
+        endpoint.start()
+        yield endpoint
+        endpoint.stop()
+
+    @pytest.fixture
+    def dynamodb(self, aws_on_a_port: LocalAws) -> Any:
+        """The client of a stack's table, which holds one account that was given ten credits."""
+        table = {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                name: TEMPLATE["Resources"]["Table"]["Properties"][name]
+                for name in _TABLE_PROPERTIES
+            },
+        }
+        template = {
+            "Resources": {"Table": table},
+            "Outputs": {"TableName": {"Value": {"Ref": "Table"}}},
+        }
+        local_account.client("cloudformation", aws_on_a_port.url).create_stack(
+            StackName=self.STACK, TemplateBody=json.dumps(template)
+        )
+        dynamodb = local_account.client("dynamodb", aws_on_a_port.url)
+        for row in TEN_CREDITS:
+            self.put(dynamodb, row)
+        return dynamodb
+
+    def put(self, dynamodb: Any, row: dict[str, Any]) -> None:
+        (table,) = dynamodb.list_tables()["TableNames"]
+        item = {
+            name: {"N": str(value)} if isinstance(value, int) else {"S": value}
+            for name, value in row.items()
+        }
+        dynamodb.put_item(TableName=table, Item=item)
+
+    def audited(
+        self, aws_url: str, *arguments: str, endpoint: str | None = None
+    ) -> tuple[int, str, str]:
+        """The exit status of the command, and what it printed."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": "shared",
+            "AWS_PORT": aws_url.rpartition(":")[2],
+        }
+        if endpoint:
+            keys = {
+                "AWS_ACCESS_KEY_ID": local_account.ACCESS_KEY_ID,
+                "AWS_SECRET_ACCESS_KEY": local_account.SECRET_ACCESS_KEY,
+            }
+            environment |= {
+                "AWS_ENDPOINT_URL": endpoint,
+                "AWS_DEFAULT_REGION": local_account.REGION,
+                "NO_PROXY": "127.0.0.1",
+                **keys,
+            }
+        command = [sys.executable, "-m", "tools.audit", *arguments]
+        ran = subprocess.run(
+            command,
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return ran.returncode, ran.stdout, ran.stderr
+
+    @pytest.mark.usefixtures("dynamodb")
+    def test_says_what_there_is_and_that_it_is_right(self, aws_on_a_port: LocalAws) -> None:
+        status, printed, complained = self.audited(aws_on_a_port.url)
+
+        assert (status, complained) == (0, "")
+        assert dict(line.rsplit(maxsplit=1) for line in printed.splitlines()) == {
+            "accounts": "1", "entries": "1", "jobs": "0", "mismatches": "0",
+            "credits granted": "10", "credits available": "10", "credits held": "0", "credits spent": "0",
+        }  # fmt: skip
+
+    def test_names_each_mismatch_of_a_deployed_stack_on_a_line_of_its_own(
+        self, aws_on_a_port: LocalAws, dynamodb: Any
+    ) -> None:
+        self.put(dynamodb, ACCOUNT | {"available": 9})
+
+        status, printed, _ = self.audited("", self.STACK, endpoint=aws_on_a_port.url)
+
+        assert status == 1
+        assert printed.splitlines()[:2] == [
+            "web/ann: available by the entries: expected 10, found 9",
+            "web/ann: granted by available + held + spent: expected 9, found 10",
+        ]
+        assert printed.splitlines()[-1].split() == ["mismatches", "2"]
+
+    def test_says_why_when_there_is_nothing_to_audit(self, aws_on_a_port: LocalAws) -> None:
+        url = aws_on_a_port.url
+
+        assert self.audited(url) == (
+            2,
+            "",
+            f"What answers at {url} is not Darkroom: it has 0 tables.\n",
+        )
+        status, printed, complained = self.audited("", "nowhere", endpoint=url)
+
+        assert (status, printed) == (2, "")
+        assert complained.startswith("The stack nowhere cannot be read: ")
+
+    def test_says_what_to_do_when_nothing_answers(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+        assert self.audited(url) == (
+            2,
+            "",
+            f"Nothing answers at {url}. Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod\n",
+        )
+
+
+ACCOUNT = {
+    "pk": PK,
+    "sk": "ACCOUNT",
+    "granted": 10,
+    "available": 10,
+    "held": 0,
+    "spent": 0,
+    "in_flight": 0,
+    "jobs_total": 0,
+    "revision": 1,
+}
+
+
+TEN_CREDITS: list[dict[str, Any]] = [
+    ACCOUNT,
+    {
+        "pk": PK, "sk": "ENTRY#1", "kind": "grant", "granted": 10, "available": 10, "held": 0, "spent": 0,
+        "reference": "r", "created_at": "2026-01-02T12:00:00.000000+0000",
+    },
+    {"pk": PK, "sk": "GRANT#454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1", "entry_sk": "ENTRY#1", "amount": 10},
+]  # fmt: skip

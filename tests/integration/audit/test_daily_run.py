@@ -1,0 +1,204 @@
+"""The daily run audits all accounts in rounds, and reports by metrics and log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from datetime import datetime
+from itertools import chain, repeat
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from darkroom.domain.accounts import AccountId
+from darkroom.domain.audit import Key, Mismatch, Progress
+from darkroom.services import audit_accounts
+from darkroom.storage import account_records
+from darkroom.storage.job_rows import JobRow, partition
+from darkroom.storage.table import AccountRow
+from tests.aws import CONTEXT, ROOT, TEMPLATE, client, handler_of
+from tests.builders import ANN
+from tests.integration.audit.accounts import (
+    BOB,
+    account_row,
+    held_job_of,
+    job_row,
+)
+
+EVERY_DAY = json.loads((ROOT / "events/audit_accounts/every_day.json").read_text())
+
+
+type Run = Callable[..., dict[str, Any]]
+
+
+def counts(metrics: dict[str, Any]) -> dict[str, float]:
+    (directive,) = metrics["_aws"]["CloudWatchMetrics"]
+    return {metric["Name"]: sum(metrics[metric["Name"]]) for metric in directive["Metrics"]}
+
+
+def last_key_of(account: AccountId) -> tuple[str, str]:
+    """The key of the last row of an account, in the order of a scan."""
+    (row, *_) = AccountRow.query(partition(account), scan_index_forward=False, limit=1)
+    return row.pk, row.sk
+
+
+@pytest.mark.usefixtures("aws", "impatient")
+class TestTheDailyRun:
+    @pytest.fixture
+    def run(self, capsys: pytest.CaptureFixture[str]) -> Run:
+        """Run the function with time for so many accounts, and give the metrics that it wrote."""
+
+        def run(*, accounts_count: int = 100) -> dict[str, Any]:
+            remaining = chain([600_000] * accounts_count, repeat(1_000))
+            capsys.readouterr()
+            handler_of("audit_accounts")(
+                EVERY_DAY,
+                SimpleNamespace(
+                    **{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: next(remaining)}
+                ),
+            )
+            (metrics,) = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+            written: dict[str, Any] = json.loads(metrics)
+            return written
+
+        return run
+
+    def test_counts_the_accounts_and_says_that_nothing_differs(self, run: Run) -> None:
+        for account in (ANN, BOB):
+            held_job_of(account)
+
+        assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "LedgerMismatches": 0}
+
+    def test_names_each_mismatch_with_ids_alone(
+        self, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        names = [field.name for field in fields(Mismatch)]
+        held_job_of(BOB)
+        job = held_job_of(ANN)
+        job_row(job).update([JobRow.held.set(9)])
+        account_row().update([AccountRow.jobs_total.set(3)])
+
+        assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "LedgerMismatches": 2}
+        assert [
+            {name: vars(record)[name] for name in names}
+            for record in caplog.records
+            if record.levelname == "ERROR"
+        ] == [
+            dict(zip(names, ("web/ann", "jobs in total by the records", 1, 3, None), strict=True)),
+            dict(zip(names, ("web/ann", "held on the job", 10, 9, job.job_id), strict=True)),
+        ]
+        assert caplog.records[-1].finished  # type: ignore[attr-defined]
+
+    def test_goes_on_where_it_stopped_until_all_have_had_their_turn(self, run: Run) -> None:
+        people = [AccountId("web", f"user-{number}") for number in range(5)]
+        for account in people:
+            held_job_of(account)
+
+        runs = [counts(run(accounts_count=2))["AccountsAudited"] for _ in range(4)]
+
+        assert runs == [2, 2, 1, 2]
+        assert account_records.progress() == Progress(last_key_of(people[1]))
+
+    @pytest.mark.parametrize("place", range(5))
+    def test_a_mismatch_stands_until_a_whole_round_has_found_none(
+        self, place: int, run: Run
+    ) -> None:
+        people = [AccountId("web", f"user-{number}") for number in range(5)]
+        for account in people:
+            held_job_of(account)
+        found_by = place // 2
+        account_row(people[place]).update([AccountRow.jobs_total.set(2)])
+
+        broken = [counts(run(accounts_count=2))["LedgerMismatches"] for _ in range(6)]
+        account_row(people[place]).update([AccountRow.jobs_total.set(1)])
+        mended = [counts(run(accounts_count=2))["LedgerMismatches"] for _ in range(3)]
+
+        assert broken == [0] * found_by + [1] * (6 - found_by)
+        assert mended == [1, 1, 0]
+
+    def test_goes_on_also_when_the_row_behind_which_it_stopped_is_gone(self, run: Run) -> None:
+        held_job_of(BOB)
+        held_job_of(ANN)
+        run(accounts_count=1)
+        pk, sk = last_key_of(BOB)
+        assert account_records.progress().after == (pk, sk)
+
+        client("dynamodb").delete_item(
+            TableName="darkroom-test", Key={"pk": {"S": pk}, "sk": {"S": sk}}
+        )
+
+        assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "LedgerMismatches": 0}
+        assert account_records.progress() == Progress()
+
+    def test_one_account_that_fails_does_not_keep_the_others_unaudited(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for account in (BOB, ANN):
+            held_job_of(account)
+        account_row(ANN).update([AccountRow.jobs_total.set(2)])
+        audit_one = audit_accounts.audit
+
+        def failing_audit(pk: str, *, now: datetime) -> audit_accounts.Audit:
+            if pk == partition(BOB):
+                raise account_records.AccountUnsettled("mobile/bob")
+            return audit_one(pk, now=now)
+
+        with monkeypatch.context() as error:
+            error.setattr(audit_accounts, "audit", failing_audit)
+            runs = [counts(run(accounts_count=1)) for _ in range(3)]
+
+        # Until a whole round could be read, the one that could not stays in the alarm.
+        assert [each["AuditsFailed"] for each in runs] == [1, 1, 1]
+        assert counts(run(accounts_count=1)) == {
+            "AccountsAudited": 1,
+            "AuditsFailed": 1,
+            "LedgerMismatches": 1,
+        }
+        assert counts(run(accounts_count=2)) == {
+            "AccountsAudited": 2,
+            "AuditsFailed": 0,
+            "LedgerMismatches": 1,
+        }
+
+    def test_remembers_how_far_it_came_when_the_table_stops_answering(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for account in (BOB, ANN):
+            held_job_of(account)
+        found_accounts = account_records.accounts
+
+        def interrupted(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
+            yield next(found_accounts(after=after))
+            raise ConnectionError
+
+        with monkeypatch.context() as broken:
+            broken.setattr(account_records, "accounts", interrupted)
+            with pytest.raises(ConnectionError):
+                run()
+
+        assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "LedgerMismatches": 0}
+
+    def test_writes_the_metrics_that_the_alarms_look_at(self, run: Run) -> None:
+        metrics = run()
+        (directive,) = metrics["_aws"]["CloudWatchMetrics"]
+        alarms = [
+            TEMPLATE["Resources"][name]["Properties"]
+            for name in ("LedgerMismatchAlarm", "AuditFailedAlarm", "AuditMissingAlarm")
+        ]
+        environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+
+        assert environment["POWERTOOLS_METRICS_NAMESPACE"] == directive["Namespace"]
+        assert environment["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}, (
+            "which is the value of the dimension"
+        )
+        for alarm in alarms:
+            assert alarm["Namespace"] == directive["Namespace"]
+            assert alarm["MetricName"] in metrics
+            assert [[dimension["Name"] for dimension in alarm["Dimensions"]]] == directive[
+                "Dimensions"
+            ]
+            assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {
+                "service": {"Ref": "AWS::StackName"}
+            }
