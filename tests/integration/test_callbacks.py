@@ -1,4 +1,4 @@
-"""The secrets that callbacks are signed with, and trying a URL out before a job depends on it."""
+"""The callback secret of an account, its rotation, and the test of a callback URL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,43 +20,50 @@ from darkroom.services import callbacks
 from darkroom.settings import settings
 from darkroom.storage import ledger, transactions
 from darkroom.storage.table import AccountRow
-from tests.aws import forget_settings
 from tests.builders import ANN, NOON, call_api, held_job, open_account
 from tests.integration.broken_aws import LOST_ANSWER, failing_calls
 from tests.integration.servers import Received, Reply, answering, server
+from tests.integration.steps import at, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 DAY = timedelta(hours=24)
 
 
-def at(monkeypatch: pytest.MonkeyPatch, time: datetime) -> None:
-    monkeypatch.setattr(clock, "now", lambda: time)
-
-
 def read_secret(user: str = "ann") -> Any:
     return call_api("GET", "/callbacks/secret", user=user)[1]
 
 
-def rotated(user: str = "ann") -> Any:
+def rotate_secret(user: str = "ann") -> Any:
     status, document, headers = call_api("POST", "/callbacks/secret/rotate", user=user)
     assert (status, headers["Cache-Control"]) == (200, "no-store")
     return document
 
 
-def tried(url: str, **event: Any) -> tuple[int, Any]:
+def call_test_url(url: str, **event: Any) -> tuple[int, Any]:
+    """Request the test of a callback URL. Returns the status and the document."""
     return call_api("POST", "/callbacks/test", body={"callback_url": url}, **event)[:2]
 
 
+class TestSecret:
+    def test_belongs_to_one_account_and_is_never_cached(self) -> None:
+        status, secret_of_ann, headers = call_api("GET", "/callbacks/secret")
+
+        assert (status, headers["Cache-Control"]) == (200, "no-store")
+        assert secret_of_ann["secret"].startswith("whsec_")
+        assert read_secret() == secret_of_ann
+        assert read_secret("bob") != secret_of_ann
+
+
 class TestRotation:
-    def test_makes_a_new_secret_and_shows_the_previous_one_for_a_day(
+    def test_creates_a_new_secret_and_shows_the_previous_one_for_a_day(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         at(monkeypatch, NOON)
         first = read_secret()
         assert first == {"secret": first["secret"], "previous": None, "previous_until": None}
 
-        second = rotated()
+        second = rotate_secret()
 
         assert second["secret"].startswith("whsec_")
         assert second["secret"] != first["secret"]
@@ -74,76 +81,78 @@ class TestRotation:
             "previous_until": None,
         }
 
-    def test_the_next_one_ends_the_time_of_the_secret_before_the_previous(self) -> None:
+    def test_keeps_only_the_last_previous_secret_valid(self) -> None:
         read_secret()
-        second = rotated()
+        second = rotate_secret()
 
-        third = rotated()
+        third = rotate_secret()
 
         assert third["previous"] == second["secret"]
         assert callbacks.secrets_of(ANN, now=clock.now()).all == (third["secret"], second["secret"])
 
-    def test_of_no_secret_makes_the_first_and_no_account_of_credits(self) -> None:
-        first = rotated()
+    def test_creates_the_first_secret_without_changing_the_balance(self) -> None:
+        first = rotate_secret()
 
         assert (read_secret(), first["previous"]) == (first, None)
         assert ledger.balance(ANN) == Balance()
 
-    def test_leaves_the_ledger_and_everybody_elses_secret_alone(self) -> None:
+    def test_changes_neither_the_balance_nor_the_secret_of_another_account(self) -> None:
         open_account(100)
-        bobs = read_secret("bob")
+        secret_of_bob = read_secret("bob")
         before = ledger.balance(ANN)
 
-        rotated()
+        rotate_secret()
 
         assert ledger.balance(ANN) == before
-        assert read_secret("bob") == bobs
+        assert read_secret("bob") == secret_of_bob
 
-    def test_whose_answer_was_lost_is_one_rotation(self) -> None:
+    def test_rotates_once_if_the_response_was_lost(self) -> None:
         first = read_secret()
         row = AccountRow._get_connection().connection
         with failing_calls(row.client, "UpdateItem", LOST_ANSWER):
-            second = rotated()
+            second = rotate_secret()
 
         assert second["previous"] == first["secret"]
         assert read_secret() == second
 
-    def test_a_hold_keeps_the_secret_that_is_there(self) -> None:
-        second = rotated()
+    def test_a_hold_does_not_change_the_secret(self) -> None:
+        second = rotate_secret()
 
         held_job()
 
         assert read_secret()["secret"] == second["secret"]
 
-    def test_both_secrets_sign_for_a_day_and_the_new_one_alone_after_it(
+    def test_signs_with_both_secrets_for_a_day_and_then_with_the_new_one(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         received: list[Received] = []
         now = clock.now()
         first = read_secret()["secret"]
-        second = rotated()["secret"]
+        second = rotate_secret()["secret"]
         with server(answering(Reply(), received=received)) as base:
-            assert tried(base) == (200, {"delivered": True, "status": 200})
+            assert call_test_url(base) == (200, {"delivered": True, "status": 200})
             at(monkeypatch, now + DAY + timedelta(seconds=5))
-            assert tried(base) == (200, {"delivered": True, "status": 200})
+            assert call_test_url(base) == (200, {"delivered": True, "status": 200})
 
-        both, one = received
-        assert len(both.headers["webhook-signature"].split(" ")) == 2
+        first_day, later = received
+        assert len(first_day.headers["webhook-signature"].split(" ")) == 2
         for secret in (first, second):
-            assert Webhook(secret).verify(both.body, both.headers)["type"] == "callback.test"
-        assert one.headers["webhook-signature"].startswith("v1,")
-        assert " " not in one.headers["webhook-signature"]
+            assert (
+                Webhook(secret).verify(first_day.body, first_day.headers)["type"] == "callback.test"
+            )
+        assert later.headers["webhook-signature"].startswith("v1,")
+        assert " " not in later.headers["webhook-signature"]
         signed = Webhook(second).sign(
-            one.headers["webhook-id"], now + DAY + timedelta(seconds=5), one.body.decode()
+            later.headers["webhook-id"], now + DAY + timedelta(seconds=5), later.body.decode()
         )
-        assert one.headers["webhook-signature"] == signed
+        assert later.headers["webhook-signature"] == signed
 
 
-class TestTrying:
-    def test_a_url_is_called_with_a_signed_event_that_is_about_no_job(self) -> None:
+class TestUrlTest:
+    def test_sends_a_signed_event_without_a_job(self) -> None:
         received: list[Received] = []
         with server(answering(Reply(204), received=received)) as base:
-            assert tried(f"{base}/hook?x=1") == (200, {"delivered": True, "status": 204})
+            assert call_test_url(f"{base}/hook?x=1") == (200, {"delivered": True, "status": 204})
 
         (request,) = received
         assert (request.method, request.path, request.headers["content-type"]) == (
@@ -158,67 +167,70 @@ class TestTrying:
         with pytest.raises(WebhookVerificationError):
             Webhook(read_secret("bob")["secret"]).verify(request.body, request.headers)
 
-    @pytest.mark.parametrize(
-        "reply",
-        [Reply(500), Reply(404), Reply(410), Reply(301, headers={"Location": "/"})],
-        ids=lambda reply: reply.status,
-    )
-    def test_a_url_that_does_not_take_it_is_told_with_its_answer(self, reply: Reply) -> None:
+    def test_the_event_has_a_type_a_timestamp_and_data(self) -> None:
         received: list[Received] = []
-        with server(answering(reply, received=received)) as base:
-            assert tried(base) == (200, {"delivered": False, "status": reply.status})
-        assert len(received) == 1, "a redirect is not followed"
 
-    def test_nobody_who_listens_is_reported_as_such(self) -> None:
+        with server(answering(Reply(), received=received)) as base:
+            call_test_url(base)
+
+        assert json.loads(received[0].body).keys() == {"type", "timestamp", "data"}
+
+    def test_reports_the_status_of_a_refused_event(self, subtests: pytest.Subtests) -> None:
+        for reply in (Reply(500), Reply(404), Reply(410), Reply(301, headers={"Location": "/"})):
+            with subtests.test(status=reply.status):
+                received: list[Received] = []
+
+                with server(answering(reply, received=received)) as url:
+                    response = call_test_url(url)
+
+                assert response == (200, {"delivered": False, "status": reply.status})
+                assert len(received) == 1, "redirects are not followed"
+
+    def test_reports_a_url_where_no_server_listens(self) -> None:
         with server(answering(Reply())) as gone:
             pass
 
-        assert tried(gone) == (200, {"delivered": False, "status": None})
+        assert call_test_url(gone) == (200, {"delivered": False, "status": None})
 
-    def test_a_url_that_drips_its_answer_is_not_waited_for(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("CALLBACK_TEST_SECONDS_MAX", "1")
-        forget_settings()
+    def test_stops_waiting_for_a_slow_response(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_setting(monkeypatch, "CALLBACK_TEST_SECONDS_MAX", 1)
         with dripping() as url:
             began_at = time.monotonic()
-            assert tried(url) == (200, {"delivered": False, "status": None})
+            assert call_test_url(url) == (200, {"delivered": False, "status": None})
             assert time.monotonic() - began_at < 5
 
-    @pytest.mark.parametrize(
-        "url",
-        [
+    def test_refuses_urls_that_are_invalid_for_callbacks(self, subtests: pytest.Subtests) -> None:
+        for url in (
             "http://example.com/",
             "https://user@example.com/",
             "ftp://example.com",
             "javascript:alert(1)",
             "",
             "https://",
-        ],
-    )
-    def test_a_url_that_no_callback_would_be_sent_to_is_refused(self, url: str) -> None:
-        status, problem = tried(url)
+        ):
+            with subtests.test(url=url):
+                status, problem = call_test_url(url)
 
-        assert (status, [error["field"] for error in problem["errors"]]) == (422, ["callback_url"])
+                assert status == 422
+                assert [error["field"] for error in problem["errors"]] == ["callback_url"]
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-    def test_a_private_address_is_refused_and_not_called(
+    def test_refuses_private_addresses_without_a_request(
         self, host: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("PRIVATE_HOSTS", "")
-        forget_settings()
+        with_setting(monkeypatch, "PRIVATE_HOSTS", "")
         received: list[Received] = []
         with server(answering(Reply(), received=received)) as base:
-            status, problem = tried(f"https://{host}:{base.rpartition(':')[2]}/")
+            status, problem = call_test_url(f"https://{host}:{base.rpartition(':')[2]}/")
 
         assert received == []
-        if host != "[::1]":  # Nothing listens there.
+        if host != "[::1]":  # The server does not listen at this address.
             assert (status, [error["field"] for error in problem["errors"]]) == (
                 422,
                 ["callback_url"],
             )
 
-    def test_other_fields_are_refused(self) -> None:
+    def test_refuses_missing_invalid_and_unknown_fields(self) -> None:
         for body in (
             {},
             {"callback_url": 7},
@@ -226,13 +238,13 @@ class TestTrying:
         ):
             assert call_api("POST", "/callbacks/test", body=body)[0] == 422
 
-    def test_it_has_time_for_its_answer(self) -> None:
+    def test_its_time_limit_leaves_time_for_the_response(self) -> None:
         assert settings().callback_test_seconds_max + transactions._TRYING_SECONDS_MAX < 28
 
 
 @contextmanager
 def dripping() -> Iterator[str]:
-    """A server whose answer has no end: a byte of a header again and again."""
+    """Start a server that sends its header one byte at a time for 5 seconds. Yields the URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def drip() -> None:
@@ -249,10 +261,3 @@ def dripping() -> Iterator[str]:
 
         threading.Thread(target=drip, daemon=True).start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-
-
-def test_the_event_of_a_test_is_json() -> None:
-    received: list[Received] = []
-    with server(answering(Reply(), received=received)) as base:
-        tried(base)
-    assert json.loads(received[0].body).keys() == {"type", "timestamp", "data"}

@@ -1,4 +1,4 @@
-"""Calls of the HTTP API, and checks of its responses, that several tests share."""
+"""Requests to the HTTP API and checks of its responses, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -11,49 +11,58 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, Output
 from darkroom.storage import jobs, ledger
 from tests.aws import CONTEXT, handler_of
-from tests.builders import (
-    ANN,
-    call_api,
-    held_job,
-    http_event,
-    stored,
-)
+from tests.builders import ANN, call_api, held_job, http_event, stored
 
 ADMIN = {"user": "root", "cognito:groups": "[admin]"}
-
-
 BODY: dict[str, Any] = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
-
-
 JOB_KEYS = {
-    "id", "status", "template", "parameters", "credits", "outputs", "links_expire_at", "error", "metadata", "deadline_at", "attempts",
-    "waiting_since", "cancel_requested_at", "created_at", "started_at", "finished_at", "processing_seconds",
-}  # fmt: skip
+    "id",
+    "status",
+    "template",
+    "parameters",
+    "credits",
+    "outputs",
+    "links_expire_at",
+    "error",
+    "metadata",
+    "deadline_at",
+    "attempts",
+    "waiting_since",
+    "cancel_requested_at",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "processing_seconds",
+}
 
 
-def body(**parameters: Any) -> dict[str, Any]:
+def request_body(**parameters: Any) -> dict[str, Any]:
+    """Return the body of a valid request, with other or more parameters."""
     return {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse", **parameters}}
 
 
 def submit(**event: Any) -> tuple[int, Any, dict[str, str]]:
+    """Submit a job. Returns the status, the document and the headers of the response."""
     return call_api("POST", "/jobs", **({"body": BODY} | event))
 
 
 def submit_bytes(raw: bytes) -> tuple[int, Any]:
-    """Submit a body that is no text, as the HTTP API hands it over."""
+    """Submit a body in base64, as API Gateway passes a binary body."""
     event = http_event("POST", "/jobs") | {
         "body": base64.b64encode(raw).decode(),
         "isBase64Encoded": True,
     }
-    answer = handler_of("api")(event, CONTEXT)
-    return answer["statusCode"], json.loads(answer["body"])
+    response = handler_of("api")(event, CONTEXT)
+    return response["statusCode"], json.loads(response["body"])
 
 
-def fields(problem: dict[str, Any]) -> list[str]:
+def error_fields(problem: dict[str, Any]) -> list[str]:
+    """Return the names of the fields that the problem refuses."""
     return [error["field"] for error in problem["errors"]]
 
 
 def assert_is_problem(status: int, problem: dict[str, Any], headers: dict[str, str]) -> None:
+    """Check that the response is a complete problem that charged nothing."""
     assert headers["Content-Type"] == "application/problem+json"
     assert problem["status"] == status
     assert problem["type"].startswith("/problems/")
@@ -64,6 +73,7 @@ def assert_is_problem(status: int, problem: dict[str, Any], headers: dict[str, s
 
 
 def assert_nothing_charged(available: int = 100) -> None:
+    """Check that the account has these credits, and no hold and no job."""
     balance = ledger.balance(ANN)
     assert (balance.available, balance.held, balance.spent, balance.jobs_total) == (
         available,
@@ -74,6 +84,7 @@ def assert_nothing_charged(available: int = 100) -> None:
 
 
 def finished_job(*, outputs_count: int = 1) -> Job:
+    """Return an ended job with this number of outputs: completed, or failed without outputs."""
     job = held_job(num_outputs=max(outputs_count, 1))
     for number in range(outputs_count):
         key = f"media/web/ann/{job.job_id}/{number}.webp"

@@ -14,10 +14,25 @@ from tests.builders import (
 )
 from tests.integration.api.calls import (
     ADMIN,
-    fields,
+    error_fields,
 )
 
 pytestmark = pytest.mark.usefixtures("aws")
+
+ENCODED_USER_IDS = [
+    ("ann%40example.com", "ann@example.com"),
+    ("ann@example.com", "ann@example.com"),
+    ("auth0%7C7", "auth0|7"),
+    ("auth0|7", "auth0|7"),
+    ("a%3Ab", "a:b"),
+    ("a%2Fb%2B==", "a/b+=="),
+    ("a%252Fb", "a%2Fb"),
+    ("50%25", "50%"),
+    ("a%23b", "a#b"),
+    ("a#b", "a#b"),
+    ("é", "é"),
+    ("a%20b", "a b"),
+]
 
 
 class TestAccounts:
@@ -37,7 +52,7 @@ class TestAccounts:
         )
         return status, document
 
-    def test_a_grant_is_an_entry_and_its_repeat_the_same_one(self) -> None:
+    def test_a_grant_is_one_entry_and_its_repeat_returns_the_same_entry(self) -> None:
         status, entry = self.grant()
 
         assert status == 201
@@ -55,88 +70,78 @@ class TestAccounts:
             "next_cursor": None,
         }
 
-    def test_a_used_reference_with_another_amount_is_refused(self) -> None:
+    def test_refuses_a_used_reference_with_another_amount(self) -> None:
         self.grant()
 
         status, problem = self.grant(51)
 
-        assert (status, fields(problem)) == (422, ["reference"])
+        assert (status, error_fields(problem)) == (422, ["reference"])
         assert ledger.balance(ANN).granted == 50
 
-    def test_a_correction_takes_back_but_never_more_than_is_available(self) -> None:
+    def test_a_correction_removes_at_most_the_available_credits(self) -> None:
         self.grant()
 
         assert self.grant(-20, reference="mistake")[0] == 201
-        status, problem = self.grant(-31, reference="greed")
+        status, problem = self.grant(-31, reference="too much")
 
-        assert (status, fields(problem)) == (422, ["amount"])
+        assert (status, error_fields(problem)) == (422, ["amount"])
         assert ledger.balance(ANN).available == 30
 
-    @pytest.mark.parametrize(
-        "amount", [0, 1_000_001, -1_000_001, 1.5, 0.0, True, "5", None, [], 10**30]
-    )
-    def test_what_is_no_amount_is_refused(self, amount: object) -> None:
-        status, problem = self.grant(amount)
+    def test_refuses_invalid_amounts(self, subtests: pytest.Subtests) -> None:
+        for amount in (0, 1_000_001, -1_000_001, 1.5, 0.0, True, "5", None, [], 10**30):
+            with subtests.test(amount=amount):
+                status, problem = self.grant(amount)
 
-        assert (status, fields(problem)) == (422, ["amount"])
-        assert ledger.balance(ANN).granted == 0
+                assert (status, error_fields(problem)) == (422, ["amount"])
+                assert ledger.balance(ANN).granted == 0
 
-    def test_the_largest_amount_is_taken(self) -> None:
+    def test_accepts_the_largest_amount(self) -> None:
         assert self.grant(1_000_000)[0] == 201
 
-    def test_a_whole_number_may_be_written_as_json_schema_takes_it(self) -> None:
+    def test_accepts_a_whole_float_as_the_amount(self) -> None:
         status, entry = self.grant(5.0)
 
         assert (status, entry["granted"], type(entry["granted"])) == (201, 5, int)
 
-    @pytest.mark.parametrize(
-        ("wrong", "field"),
-        [
+    def test_names_each_other_invalid_field(self, subtests: pytest.Subtests) -> None:
+        cases: list[tuple[dict[str, Any], str]] = [
             ({"reference": ""}, "reference"),
             ({"reference": "x" * 201}, "reference"),
             ({"reason": ""}, "reason"),
             ({"free": 1}, "free"),
-        ],
-    )
-    def test_other_wrong_fields_are_named(self, wrong: dict[str, Any], field: str) -> None:
-        status, problem = self.grant(**wrong)
+        ]
+        for invalid, field in cases:
+            with subtests.test(invalid=invalid):
+                status, problem = self.grant(**invalid)
 
-        assert (status, fields(problem)) == (422, [field])
+                assert (status, error_fields(problem)) == (422, [field])
 
-    @pytest.mark.parametrize(
-        ("written", "user"),
-        [
-            ("ann%40example.com", "ann@example.com"),
-            ("ann@example.com", "ann@example.com"),
-            ("auth0%7C7", "auth0|7"),
-            ("auth0|7", "auth0|7"),
-            ("a%3Ab", "a:b"),
-            ("a%2Fb%2B==", "a/b+=="),
-            ("a%252Fb", "a%2Fb"),
-            ("50%25", "50%"),
-            ("a%23b", "a#b"),
-            ("a#b", "a#b"),
-            ("é", "é"),
-            ("a%20b", "a b"),
-        ],
-    )
-    def test_user_ids_may_be_written_as_a_url_has_them(self, written: str, user: str) -> None:
-        assert self.grant(path=f"/accounts/mobile/{written}/credits")[0] == 201
-        assert ledger.balance(AccountId("mobile", user)).granted == 50
-        assert call_api("GET", f"/accounts/mobile/{written}", **ADMIN)[1]["granted"] == 50
+    def test_decodes_the_user_id_in_the_path_once(self, subtests: pytest.Subtests) -> None:
+        for number, (encoded, user) in enumerate(ENCODED_USER_IDS):
+            with subtests.test(encoded=encoded):
+                account = AccountId("mobile", user)
+                granted_before = ledger.balance(account).granted
+                url = f"/accounts/mobile/{encoded}"
 
-    @pytest.mark.parametrize(
-        ("path", "field"),
-        [
+                status, _ = self.grant(path=f"{url}/credits", reference=f"order {number}")
+
+                assert status == 201
+                granted = granted_before + 50
+                assert ledger.balance(account).granted == granted
+                assert call_api("GET", url, **ADMIN)[1]["granted"] == granted
+
+    def test_names_the_invalid_part_of_an_account(self, subtests: pytest.Subtests) -> None:
+        grant = {"amount": 1, "reason": "r", "reference": "r"}
+        operations = (("GET", "", None), ("GET", "/entries", None), ("POST", "/credits", grant))
+        for account, field in (
             ("/accounts/desktop/ann", "platform"),
             (f"/accounts/web/{'x' * 256}", "user"),
             ("/accounts/web/%ff", "user"),
             (f"/accounts/web/{'灯' * 86}", "user"),
             ("/accounts/wéb/a", "platform"),
-        ],
-    )
-    def test_an_account_that_cannot_be_is_named(self, path: str, field: str) -> None:
-        for method, suffix in (("GET", ""), ("GET", "/entries"), ("POST", "/credits")):
-            body = {"amount": 1, "reason": "r", "reference": "r"} if method == "POST" else None
-            status, problem, _ = call_api(method, path + suffix, body=body, **ADMIN)
-            assert (status, fields(problem)) == (422, [field])
+        ):
+            for method, suffix, body in operations:
+                with subtests.test(account=account[:30], method=method, suffix=suffix):
+                    status, problem, _ = call_api(method, account + suffix, body=body, **ADMIN)
+
+                    assert (status, error_fields(problem)) == (422, [field])

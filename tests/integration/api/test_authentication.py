@@ -1,97 +1,94 @@
-"""The API accepts a valid token only, and administrators only where a route requires them."""
+"""Every secured route requires a valid token. The routes of administrators require their group."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from darkroom.storage import feature_flags, ledger
 from tests.aws import CONTEXT, forget_settings, handler_of
-from tests.builders import (
-    ANN,
-    call_api,
-    http_event,
-    open_account,
-)
+from tests.builders import ANN, call_api, http_event, open_account
 from tests.contract import description
-from tests.integration.api.calls import (
-    BODY,
-    assert_is_problem,
-)
+from tests.integration.api.calls import BODY, assert_is_problem
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-
-PLACES = {"job_id": "x", "code": "flux-schnell", "platform": "web", "user": "ann"}
-
-
-SECURED = [
-    (method.upper(), path.format(**PLACES), operation["tags"][0])
+PATH_PARAMETERS = {"job_id": "x", "code": "flux-schnell", "platform": "web", "user": "ann"}
+SECURED_OPERATIONS = [
+    (method.upper(), path.format(**PATH_PARAMETERS), operation["tags"][0])
     for path, operations in description()["paths"].items()
     for method, operation in operations.items()
-    # The function prepare_upload serves the other one.
+    # The function prepare_upload serves the excluded path.
     if operation.get("security") != [] and path != "/uploads/{upload_id}/complete"
+]
+ROUTES = [(method, path) for method, path, _ in SECURED_OPERATIONS]
+ADMINISTRATION_ROUTES = [
+    (method, path) for method, path, tag in SECURED_OPERATIONS if tag == "administration"
+]
+VALID_BODIES: dict[str, Any] = {
+    "/jobs": BODY,
+    "/templates/flux-schnell/quote": {"parameters": {"prompt": "x"}},
+    "/uploads": {"content_type": "image/png", "bytes": 1},
+    "/callbacks/test": {"callback_url": "https://example.com/"},
+    "/accounts/web/ann/credits": {"amount": 1, "reason": "r", "reference": "r"},
+    "/admin/paused": {"paused": True},
+}
+NO_ADMIN_GROUPS: list[Any] = [
+    None,
+    "",
+    "[]",
+    "[users]",
+    "[not-admin]",
+    "[not admins]",
+    "[Admin]",
+    "not-admin",
+    "[administrators users]",
+    "[administrators]",
+    "[notadmin]",
+    "[admin,users]",
+    "[[admin]]",
+    "[users\u00a0admin]",
+    "[users\tadmin]",
+    "['admin']",
+    '["admin"]',
+    "[ADMIN]",
+    "[adm\u0131n]",
+    ["not-admin"],
+    {"admin": 1},
+    1,
 ]
 
 
-ROUTES = [(method, path) for method, path, _ in SECURED]
+def refused_status(method: str, path: str, **event: Any) -> int:
+    """Send a valid request with these claims. Returns the status of the problem."""
+    body = VALID_BODIES.get(path) if method in ("POST", "PUT") else None
+    status, problem, headers = call_api(method, path, body=body, **event)
+    assert_is_problem(status, problem, headers)
+    return status
 
 
-OF_ADMINISTRATORS = [(method, path) for method, path, tag in SECURED if tag == "administration"]
+class TestToken:
+    def test_is_required_by_every_secured_route(self, subtests: pytest.Subtests) -> None:
+        for method, path in ROUTES:
+            with subtests.test(method=method, path=path):
+                assert refused_status(method, path, user=None) == 401
 
+    def test_of_another_use_is_refused_by_every_route(self, subtests: pytest.Subtests) -> None:
+        for method, path in ROUTES:
+            for token_use in ("access", "", "ID"):
+                with subtests.test(method=method, path=path, token_use=token_use):
+                    assert refused_status(method, path, token_use=token_use) == 401
 
-class TestWhoIsAsking:
-    BODIES: ClassVar = {
-        "/jobs": BODY,
-        "/templates/flux-schnell/quote": {"parameters": {"prompt": "x"}},
-        "/uploads": {"content_type": "image/png", "bytes": 1},
-        "/callbacks/test": {"callback_url": "https://example.com/"},
-        "/accounts/web/ann/credits": {"amount": 1, "reason": "r", "reference": "r"},
-        "/admin/paused": {"paused": True},
-    }
+    def test_without_a_use_is_refused_by_every_route(self, subtests: pytest.Subtests) -> None:
+        for method, path in ROUTES:
+            with subtests.test(method=method, path=path):
+                event = http_event(method, path, body=VALID_BODIES.get(path))
+                del event["requestContext"]["authorizer"]["jwt"]["claims"]["token_use"]
 
-    def call(self, method: str, path: str, **event: Any) -> int:
-        status, problem, headers = call_api(
-            method, path, body=self.BODIES.get(path) if method in ("POST", "PUT") else None, **event
-        )
-        assert_is_problem(status, problem, headers)
-        return status
+                assert handler_of("api")(event, CONTEXT)["statusCode"] == 401
 
-    @pytest.mark.parametrize(("method", "path"), ROUTES)
-    def test_nobody_is_refused_everywhere(self, method: str, path: str) -> None:
-        assert self.call(method, path, user=None) == 401
-
-    @pytest.mark.parametrize(("method", "path"), ROUTES)
-    @pytest.mark.parametrize("token_use", ["access", "", "ID"])
-    def test_a_token_of_another_use_is_refused_everywhere(
-        self, method: str, path: str, token_use: str
-    ) -> None:
-        assert self.call(method, path, token_use=token_use) == 401
-
-    @pytest.mark.parametrize(("method", "path"), ROUTES)
-    def test_a_token_that_does_not_say_its_use_is_refused_everywhere(
-        self, method: str, path: str
-    ) -> None:
-        event = http_event(method, path, body=self.BODIES.get(path))
-        del event["requestContext"]["authorizer"]["jwt"]["claims"]["token_use"]
-
-        assert handler_of("api")(event, CONTEXT)["statusCode"] == 401
-
-    @pytest.mark.parametrize(
-        "platform",
-        ["WEB", " web", "web ", "web#ann", "web/ann", "desktop", "web,mobile", "\u0077eb\u200b"],
-    )
-    def test_a_platform_is_one_of_the_list_or_none(self, platform: str) -> None:
-        assert self.call("GET", "/credits", **{"custom:platform": platform}) == 403
-
-    def test_without_a_platform_it_is_the_web(self) -> None:
-        open_account(7)
-
-        for claims in ({}, {"custom:platform": ""}, {"custom:platform": "web"}):
-            assert call_api("GET", "/credits", **claims)[1]["granted"] == 7
-
-    def test_a_foreign_issuer_need_not_say_what_a_token_is_for(
+    def test_without_a_use_is_accepted_if_the_setting_is_empty(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TOKEN_USE", "")
@@ -99,52 +96,62 @@ class TestWhoIsAsking:
 
         assert call_api("GET", "/credits", token_use="")[0] == 200
 
-    @pytest.mark.parametrize(("method", "path"), ROUTES)
-    def test_another_platform_is_refused_everywhere(self, method: str, path: str) -> None:
-        assert self.call(method, path, **{"custom:platform": "desktop"}) == 403
 
-    @pytest.mark.parametrize("sub", ["", "x" * 256, "\ud800"], ids=ascii)
-    def test_a_sub_that_cannot_be_a_name_is_refused(self, sub: str) -> None:
-        assert self.call("GET", "/credits", user=sub) == 403
-        assert self.call("POST", "/jobs", user=sub) == 403
+class TestPlatform:
+    def test_must_be_a_known_platform(self, subtests: pytest.Subtests) -> None:
+        for platform in (
+            "WEB",
+            " web",
+            "web ",
+            "web#ann",
+            "web/ann",
+            "desktop",
+            "web,mobile",
+            "\u0077eb\u200b",
+        ):
+            with subtests.test(platform=platform):
+                assert refused_status("GET", "/credits", **{"custom:platform": platform}) == 403
 
-    @pytest.mark.parametrize(
-        "groups",
-        [
-            None,
-            "",
-            "[]",
-            "[users]",
-            "[not-admin]",
-            "[not admins]",
-            "[Admin]",
-            "not-admin",
-            "[administrators users]",
-            "[administrators]",
-            "[notadmin]",
-            "[admin,users]",
-            "[[admin]]",
-            "[users\u00a0admin]",
-            "[users\tadmin]",
-            "['admin']",
-            '["admin"]',
-            "[ADMIN]",
-            "[adm\u0131n]",
-            ["not-admin"],
-            {"admin": 1},
-            1,
-        ],
-    )
-    @pytest.mark.parametrize(("method", "path"), OF_ADMINISTRATORS)
-    def test_only_administrators_see_and_change_other_accounts(
-        self, method: str, path: str, groups: Any
+    def test_is_checked_by_every_secured_route(self, subtests: pytest.Subtests) -> None:
+        for method, path in ROUTES:
+            with subtests.test(method=method, path=path):
+                assert refused_status(method, path, **{"custom:platform": "desktop"}) == 403
+
+    def test_is_web_if_the_token_names_none(self) -> None:
+        open_account(7)
+
+        for claims in ({}, {"custom:platform": ""}, {"custom:platform": "web"}):
+            assert call_api("GET", "/credits", **claims)[1]["granted"] == 7
+
+
+class TestUser:
+    def test_must_have_1_to_255_valid_characters(self, subtests: pytest.Subtests) -> None:
+        for user in ("", "x" * 256, "\ud800"):
+            with subtests.test(user=ascii(user)):
+                assert refused_status("GET", "/credits", user=user) == 403
+                assert refused_status("POST", "/jobs", user=user) == 403
+
+
+class TestAdministrators:
+    def test_other_groups_cannot_use_the_routes_of_administrators(
+        self, subtests: pytest.Subtests
     ) -> None:
-        assert self.call(method, path, **{"cognito:groups": groups}) == 403
-        assert ledger.balance(ANN).granted == 0
-        assert not feature_flags.is_paused()
+        for method, path in ADMINISTRATION_ROUTES:
+            for groups in NO_ADMIN_GROUPS:
+                with subtests.test(method=method, path=path, groups=groups):
+                    assert refused_status(method, path, **{"cognito:groups": groups}) == 403
+                    assert ledger.balance(ANN).granted == 0
+                    assert not feature_flags.is_paused()
 
-    @pytest.mark.parametrize(
-        "groups", ["[admin]", "[admin users]", "[users admin]", "admin", ["users", "admin"]]
-    )
-    def test_administrators_do(self, groups: Any) -> None:
-        assert call_api("GET", "/accounts/web/ann", **{"cognito:groups": groups})[0] == 200
+    def test_every_notation_of_the_admin_group_is_accepted(self, subtests: pytest.Subtests) -> None:
+        notations: list[Any] = [
+            "[admin]",
+            "[admin users]",
+            "[users admin]",
+            "admin",
+            ["users", "admin"],
+        ]
+        for groups in notations:
+            with subtests.test(groups=groups):
+                claims = {"cognito:groups": groups}
+                assert call_api("GET", "/accounts/web/ann", **claims)[0] == 200

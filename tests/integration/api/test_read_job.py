@@ -23,7 +23,9 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 class TestReadJob:
-    def test_an_open_job_says_when_to_ask_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_open_job_has_a_retry_time_that_grows_with_its_age(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job = held_job()
         _, _, young = call_api("GET", f"/jobs/{job.job_id}")
         monkeypatch.setattr(clock, "now", lambda: job.created_at + timedelta(seconds=31))
@@ -32,10 +34,10 @@ class TestReadJob:
         assert (young["Retry-After"], old["Retry-After"]) == ("1", "5")
         assert young["Cache-Control"] == old["Cache-Control"] == "private, no-cache"
 
-    def test_a_final_job_does_not(self) -> None:
+    def test_a_final_job_has_no_retry_time(self) -> None:
         assert "Retry-After" not in call_api("GET", f"/jobs/{finished_job().job_id}")[2]
 
-    def test_a_job_that_has_not_changed_is_not_sent_again(self) -> None:
+    def test_an_unchanged_job_returns_304_for_its_etag(self) -> None:
         job = held_job()
         path = f"/jobs/{job.job_id}"
         etag = call_api("GET", path)[2]["ETag"]
@@ -45,7 +47,7 @@ class TestReadJob:
             assert (status, document, headers["ETag"]) == (304, None, etag)
         assert call_api("GET", path, headers={"if-none-match": '"other"'})[0] == 200
 
-    def test_being_announced_is_no_change(self) -> None:
+    def test_the_announcement_of_a_job_does_not_change_its_etag(self) -> None:
         job = ledger.resolve(ANN, held_job().job_id, now=datetime.now(UTC))
         path = f"/jobs/{job.job_id}"
         etag = call_api("GET", path)[2]["ETag"]
@@ -54,7 +56,7 @@ class TestReadJob:
 
         assert call_api("GET", path, headers={"if-none-match": etag})[0] == 304
 
-    def test_any_change_changes_the_etag(self) -> None:
+    def test_a_change_of_the_job_changes_its_etag(self) -> None:
         job = held_job()
         path = f"/jobs/{job.job_id}"
         etag = call_api("GET", path)[2]["ETag"]
@@ -63,7 +65,9 @@ class TestReadJob:
 
         assert call_api("GET", path, headers={"if-none-match": etag})[0] == 200
 
-    def test_links_are_renewed_before_they_die(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_etag_changes_before_the_links_expire(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         path = f"/jobs/{finished_job().job_id}"
         now = datetime.now(UTC)
         monkeypatch.setattr(clock, "now", lambda: now)
@@ -73,7 +77,7 @@ class TestReadJob:
 
         assert call_api("GET", path, headers={"if-none-match": etag})[0] == 200
 
-    def test_the_etag_of_another_accounts_job_is_answered_with_404(self) -> None:
+    def test_the_etag_of_a_job_of_another_account_returns_404(self) -> None:
         job = held_job()
         etag = call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"]
 
@@ -82,7 +86,7 @@ class TestReadJob:
             == 404
         )
 
-    def test_a_completed_job_links_to_what_is_ours(self) -> None:
+    def test_a_completed_job_has_signed_links_to_the_stored_outputs(self) -> None:
         job = finished_job(outputs_count=2)
         for output in job.outputs:
             client("s3").put_object(Bucket="darkroom-test-media", Key=output.key, Body=b"image")
@@ -110,7 +114,7 @@ class TestReadJob:
         expires_in = datetime.fromisoformat(document["links_expire_at"]) - datetime.now(UTC)
         assert timedelta(minutes=55) < expires_in <= timedelta(hours=1)
 
-    def test_a_failed_job_tells_why_and_what_it_cost(self) -> None:
+    def test_a_failed_job_has_an_error_and_its_credits_are_refunded(self) -> None:
         _, document, _ = call_api("GET", f"/jobs/{finished_job(outputs_count=0).job_id}")
 
         assert document["status"] == "failed"

@@ -11,7 +11,6 @@ from darkroom import clock
 from darkroom.aws import clients as aws_adapter
 from darkroom.aws import step_functions as workflow_adapter
 from darkroom.storage import ledger
-from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, forget_settings, handler_of
 from tests.builders import (
     ANN,
@@ -25,8 +24,8 @@ from tests.integration.api.calls import (
     JOB_KEYS,
     assert_is_problem,
     assert_nothing_charged,
-    body,
-    fields,
+    error_fields,
+    request_body,
     submit,
 )
 from tests.integration.broken_aws import AwsError, failing_calls
@@ -35,10 +34,10 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 class TestSubmit:
-    def test_accepts_a_job_holds_its_credits_and_says_where_it_is(self) -> None:
+    def test_accepts_a_job_holds_its_credits_and_returns_its_location(self) -> None:
         open_account(100)
 
-        status, job, headers = submit(body=body(num_outputs=2))
+        status, job, headers = submit(body=request_body(num_outputs=2))
 
         assert status == 202
         assert headers["Location"] == f"/jobs/{job['id']}"
@@ -65,7 +64,7 @@ class TestSubmit:
             "in_flight": 1,
         }
 
-    def test_a_repeated_request_is_the_same_job(self) -> None:
+    def test_a_repeated_request_returns_the_same_job(self) -> None:
         open_account(100)
         key = {"idempotency-key": "order 1"}
         status, job, headers = submit(headers=key)
@@ -78,7 +77,7 @@ class TestSubmit:
         assert again_headers["Location"] == headers["Location"]
         assert ledger.balance(ANN).held == 10
 
-    def test_a_repeat_is_compared_byte_by_byte(self) -> None:
+    def test_refuses_a_repeated_key_with_other_body_bytes(self) -> None:
         open_account(100)
         submit(headers={"idempotency-key": "order 1"}, body=json.dumps(BODY))
 
@@ -91,26 +90,26 @@ class TestSubmit:
         assert problem["type"] == "/problems/idempotency-key-reused"
         assert ledger.balance(ANN).held == 10
 
-    @pytest.mark.parametrize(
-        "key", ["", "k" * 256, "schlüssel", "a\tb", "a\nb"], ids=lambda key: repr(key[:12])
-    )
-    def test_a_key_that_is_none_is_refused(self, key: str) -> None:
+    def test_refuses_malformed_idempotency_keys(self, subtests: pytest.Subtests) -> None:
         open_account(100)
 
-        status, problem, _ = submit(headers={"idempotency-key": key})
+        for key in ("", "k" * 256, "schlüssel", "a\tb", "a\nb"):
+            with subtests.test(key=key[:12]):
+                status, problem, _ = submit(headers={"idempotency-key": key})
 
-        assert (status, [field.lower() for field in fields(problem)]) == (422, ["idempotency-key"])
-        assert_nothing_charged()
+                assert status == 422
+                assert [field.lower() for field in error_fields(problem)] == ["idempotency-key"]
+                assert_nothing_charged()
 
-    def test_a_key_of_255_characters_is_taken(self) -> None:
+    def test_accepts_an_idempotency_key_of_255_characters(self) -> None:
         open_account(100)
 
         assert submit(headers={"Idempotency-Key": "~" * 255})[0] == 202
 
-    def test_missing_credits_are_named(self) -> None:
+    def test_refuses_a_job_without_enough_credits_and_states_the_difference(self) -> None:
         open_account(25)
 
-        status, problem, headers = submit(body=body(num_outputs=4))
+        status, problem, headers = submit(body=request_body(num_outputs=4))
 
         assert status == 402
         assert_is_problem(status, problem, headers)
@@ -119,7 +118,7 @@ class TestSubmit:
         assert "15 are missing" in problem["detail"]
         assert_nothing_charged(25)
 
-    def test_too_many_jobs_in_flight_get_a_retry_time(
+    def test_refuses_too_many_jobs_in_flight_with_a_retry_time(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("JOBS_IN_FLIGHT_MAX", "1")
@@ -134,7 +133,7 @@ class TestSubmit:
         assert int(headers["Retry-After"]) > 0
         assert ledger.balance(ANN).jobs_total == 1
 
-    def test_too_many_jobs_in_a_minute_get_the_seconds_to_the_next(
+    def test_refuses_too_many_jobs_a_minute_until_the_next_minute_begins(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "1")
@@ -153,7 +152,7 @@ class TestSubmit:
         )
         assert ledger.balance(ANN).jobs_total == 1
 
-    def test_the_price_of_the_template_is_quoted(self) -> None:
+    def test_quotes_the_price_of_the_template(self) -> None:
         open_account(100)
 
         _, job, _ = submit(body={"template": "flux-1.1-pro", "parameters": {"prompt": "x"}})
@@ -162,13 +161,10 @@ class TestSubmit:
 
 
 class TestStart:
-    def test_a_job_whose_start_fails_is_accepted_and_recovered_later(
-        self,
-        simulated_replicate: SimulatedReplicate,
-        workflow: Workflow,
-        monkeypatch: pytest.MonkeyPatch,
+    @pytest.mark.usefixtures("simulated_replicate")
+    def test_recovery_starts_an_accepted_job_whose_start_failed(
+        self, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert simulated_replicate
         workflow.break_function("request_prediction", lambda _: 1 / 0)
         open_account(100)
         with failing_calls(
@@ -179,9 +175,7 @@ class TestStart:
         assert workflow_adapter.execution(job["id"]) is None
 
         handler_of("recover_jobs")({}, CONTEXT)
-        assert workflow_adapter.execution(job["id"]) is None, (
-            "recovery leaves a young job to its own start"
-        )
+        assert workflow_adapter.execution(job["id"]) is None, "recovery skips new jobs"
         later = datetime.now(UTC) + timedelta(seconds=31)
         monkeypatch.setattr(clock, "now", lambda: later)
         handler_of("recover_jobs")({}, CONTEXT)
@@ -190,7 +184,7 @@ class TestStart:
         until(lambda: call_api("GET", f"/jobs/{job['id']}")[1]["status"] == "failed", seconds=60)
         assert ledger.balance(ANN).available == 100
 
-    def test_a_repeated_request_starts_what_was_not_started(self, workflow: Workflow) -> None:
+    def test_a_repeated_request_starts_a_job_whose_start_failed(self, workflow: Workflow) -> None:
         workflow.break_function("request_prediction", lambda _: 1 / 0)
         open_account(100)
         key = {"idempotency-key": "order 1"}

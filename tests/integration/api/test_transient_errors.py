@@ -1,4 +1,4 @@
-"""A table that does not answer, and bugs of our own: the caller is told what is known, and the log and a metric tell us the rest."""
+"""The API returns 503 for transient errors of AWS, and 500 with a metric for other errors."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.usefixtures("aws")
 BODY = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
 KEY = {"idempotency-key": "order 1"}
 URL = "https://dynamodb.us-east-1.amazonaws.com"
-NO_ANSWER = [
+NO_RESPONSE = [
     ReadTimeoutError(endpoint_url=URL),
     ConnectTimeoutError(endpoint_url=URL),
     EndpointConnectionError(endpoint_url=URL),
 ]
 TRANSIENT = [
-    *NO_ANSWER,
+    *NO_RESPONSE,
     *(
         AwsError(code).error("any")
         for code in (
@@ -44,32 +44,42 @@ TRANSIENT = [
         )
     ),
 ]
-OURS = [
+UNEXPECTED = [
     AwsError("AccessDeniedException").error("any"),
     AwsError("ValidationException").error("any"),
     ZeroDivisionError("secret detail"),
 ]
 
-type Break = Callable[..., None]
+
+class FailingAws:
+    """Makes the calls of all AWS clients fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self._call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def fail(self, error: Exception, *operations: str, after_effect: bool = False) -> None:
+        """Raise the error from these operations, or from all if none is named.
+
+        With `after_effect` AWS executes the call before the error.
+        """
+
+        def failing_call(client: Any, operation: str, arguments: Any) -> Any:
+            if operations and operation not in operations:
+                return self._call(client, operation, arguments)
+            if after_effect:
+                self._call(client, operation, arguments)
+            raise error
+
+        self._monkeypatch.setattr(BaseClient, "_make_api_call", failing_call)
+
+    def repair(self) -> None:
+        self._monkeypatch.setattr(BaseClient, "_make_api_call", self._call)
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> Break:
-    """Have every call of AWS, or the named ones, raise an error; with `after_effect` it has done what it was asked for before."""
-    call = BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def break_aws(error: Exception, *operations: str, after_effect: bool = False) -> None:
-        def broken_call(client: Any, operation: str, arguments: Any) -> Any:
-            if operations and operation not in operations:
-                return call(client, operation, arguments)
-            if after_effect:
-                call(client, operation, arguments)
-            raise error
-
-        monkeypatch.setattr(BaseClient, "_make_api_call", broken_call)
-
-    break_aws.mend = lambda: monkeypatch.setattr(BaseClient, "_make_api_call", call)  # type: ignore[attr-defined]
-    return break_aws
+def failing_aws(monkeypatch: pytest.MonkeyPatch) -> FailingAws:
+    return FailingAws(monkeypatch)
 
 
 def name_of(error: Exception) -> str:
@@ -79,14 +89,14 @@ def name_of(error: Exception) -> str:
 
 
 def raising(error: Exception) -> Callable[..., None]:
-    def broken(*_: object, **__: object) -> None:
+    def function(*_: object, **__: object) -> None:
         raise error
 
-    return broken
+    return function
 
 
 def metrics_in(output: str) -> list[dict[str, Any]]:
-    """The metrics that were printed, as CloudWatch reads them."""
+    """Return the printed metrics, one document for each line in CloudWatch's format."""
     return [json.loads(line) for line in output.splitlines() if '"_aws"' in line]
 
 
@@ -100,52 +110,56 @@ def metrics_in(output: str) -> list[dict[str, Any]]:
         "/jobs/01980000-0000-7000-8000-000000000000",
     ],
 )
-@pytest.mark.parametrize("error", TRANSIENT, ids=name_of)
-def test_a_table_that_does_not_answer_is_reported_as_such(
-    broken: Break, error: Exception, path: str
+def test_a_transient_error_of_the_table_returns_503(
+    failing_aws: FailingAws, path: str, subtests: pytest.Subtests
 ) -> None:
-    broken(error)
+    for error in TRANSIENT:
+        with subtests.test(error=name_of(error)):
+            failing_aws.fail(error)
 
-    status, problem, headers = call_api("GET", path)
+            status, problem, headers = call_api("GET", path)
 
-    assert (status, problem["type"], problem["retryable"]) == (503, "/problems/unavailable", True)
-    assert headers["Content-Type"] == "application/problem+json"
-    assert int(headers["Retry-After"]) > 0
-    assert "charged" not in problem, "nobody knows"
+            assert (status, problem["type"]) == (503, "/problems/unavailable")
+            assert problem["retryable"] is True
+            assert headers["Content-Type"] == "application/problem+json"
+            assert int(headers["Retry-After"]) > 0
+            assert "charged" not in problem, "the API cannot know it"
 
 
 @pytest.mark.parametrize(
     "error", [CONFLICT.error("any"), THROTTLED.error("any"), *TRANSIENT], ids=name_of
 )
-def test_a_job_that_was_not_written_may_be_requested_again(broken: Break, error: Exception) -> None:
+def test_a_job_that_was_not_written_can_be_submitted_again(
+    failing_aws: FailingAws, error: Exception
+) -> None:
     open_account(100)
-    broken(error, "TransactWriteItems")
+    failing_aws.fail(error, "TransactWriteItems")
     status, problem, _ = call_api("POST", "/jobs", body=BODY, headers=KEY)
     assert (status, problem["type"]) == (503, "/problems/unavailable")
     assert "Idempotency-Key" in problem["detail"]
     assert ledger.balance(ANN).jobs_total == 0
 
-    broken.mend()  # type: ignore[attr-defined]
+    failing_aws.repair()
 
     assert call_api("POST", "/jobs", body=BODY, headers=KEY)[0] == 202
     assert ledger.balance(ANN).jobs_total == 1
 
 
-def test_a_job_that_was_written_although_nobody_heard_is_found_by_its_key(broken: Break) -> None:
+def test_the_idempotency_key_finds_a_job_whose_response_was_lost(failing_aws: FailingAws) -> None:
     open_account(100)
-    broken(NO_ANSWER[0], "TransactWriteItems", after_effect=True)
+    failing_aws.fail(NO_RESPONSE[0], "TransactWriteItems", after_effect=True)
     assert call_api("POST", "/jobs", body=BODY, headers=KEY)[0] == 503
     assert ledger.balance(ANN).held == 10
 
-    broken.mend()  # type: ignore[attr-defined]
+    failing_aws.repair()
     status, _, headers = call_api("POST", "/jobs", body=BODY, headers=KEY)
 
     assert (status, headers["Idempotency-Replayed"]) == (202, "true")
     assert ledger.balance(ANN).held == 10
 
 
-@pytest.mark.parametrize("error", OURS, ids=name_of)
-def test_a_bug_is_a_problem_without_details_and_rings(
+@pytest.mark.parametrize("error", UNEXPECTED, ids=name_of)
+def test_an_unexpected_error_returns_500_without_details_and_is_counted(
     error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(callbacks, "secrets_of", raising(error))
@@ -170,17 +184,19 @@ def test_a_bug_is_a_problem_without_details_and_rings(
     assert alarm["Namespace"] == "Darkroom"
 
 
-def test_a_transient_error_rings_nobody(broken: Break, capsys: pytest.CaptureFixture[str]) -> None:
-    broken(NO_ANSWER[0])
+def test_a_transient_error_is_not_counted(
+    failing_aws: FailingAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing_aws.fail(NO_RESPONSE[0])
 
     call_api("GET", "/credits")
 
     assert metrics_in(capsys.readouterr().out) == []
 
 
-def test_a_transaction_that_can_never_be_written_is_a_bug(broken: Break) -> None:
+def test_an_invalid_transaction_returns_an_internal_error(failing_aws: FailingAws) -> None:
     open_account(100)
-    broken(
+    failing_aws.fail(
         AwsError("TransactionCanceledException", reasons=("ValidationError", "None", "None")).error(
             "any"
         ),
@@ -190,17 +206,17 @@ def test_a_transaction_that_can_never_be_written_is_a_bug(broken: Break) -> None
     assert call_api("POST", "/jobs", body=BODY)[1]["type"] == "/problems/internal-error"
 
 
-def test_a_bucket_that_fails_is_reported_as_such(broken: Break) -> None:
+def test_a_failing_bucket_returns_503(failing_aws: FailingAws) -> None:
     job = held_job()
     assert jobs.leave_open_jobs(ledger.resolve(ANN, job.job_id, now=job.created_at))
-    broken(AwsError("SlowDown").error("any"), "ListObjectsV2")
+    failing_aws.fail(AwsError("SlowDown").error("any"), "ListObjectsV2")
 
     status, problem, _ = call_api("DELETE", f"/jobs/{job.job_id}")
 
     assert (status, problem["type"]) == (503, "/problems/unavailable")
 
 
-def test_a_workflow_that_cannot_be_reached_is_a_transient_error(
+def test_an_unavailable_workflow_returns_503(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
