@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from darkroom.domain.accounts import AccountId
+from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.errors import (
     IdempotencyKeyReused,
 )
@@ -17,9 +17,8 @@ from darkroom.storage.table import RequestRow
 from tests.builders import ANN, NOON, image_job, open_account
 from tests.integration.ledger.balances import (
     BOB,
-    counters,
-    with_limit,
 )
+from tests.integration.steps import with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -32,7 +31,7 @@ class TestIdempotencyKey:
     ) -> tuple[Job, bool]:
         return ledger.hold(image_job(account=account, now=now), key=key or self.KEY, now=now)
 
-    def test_the_same_key_and_body_give_the_job_that_was_accepted(self) -> None:
+    def test_the_same_key_and_body_return_the_accepted_job(self) -> None:
         open_account(100)
         first, _ = self.hold()
 
@@ -40,9 +39,11 @@ class TestIdempotencyKey:
 
         assert repeated
         assert again == first
-        assert counters() == (90, 10, 0, 100, 1, 1)
+        assert ledger.balance(ANN) == Balance(
+            available=90, held=10, granted=100, in_flight=1, jobs_total=1
+        )
 
-    def test_a_repeat_is_answered_also_when_the_credits_are_spent(self) -> None:
+    def test_a_repeat_returns_the_job_without_available_credits(self) -> None:
         open_account(10)
         first, _ = self.hold()
 
@@ -50,32 +51,34 @@ class TestIdempotencyKey:
 
         assert (again.job_id, repeated) == (first.job_id, True)
 
-    def test_a_repeat_is_answered_also_when_no_more_jobs_may_be_in_flight(
+    def test_a_repeat_returns_the_job_at_the_limit_of_jobs_in_flight(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with_limit(monkeypatch, 1)
+        with_setting(monkeypatch, "JOBS_IN_FLIGHT_MAX", 1)
         open_account(100)
         first, _ = self.hold()
 
         assert self.hold()[0].job_id == first.job_id
 
-    def test_the_same_key_with_another_body_is_refused_and_nothing_changes(self) -> None:
+    def test_refuses_the_same_key_with_another_body_and_changes_nothing(self) -> None:
         open_account(100)
         self.hold()
 
         with pytest.raises(IdempotencyKeyReused):
             self.hold(key=IdempotencyKey.of("order 1", b'{"a":1}'))
 
-        assert counters() == (90, 10, 0, 100, 1, 1)
+        assert ledger.balance(ANN) == Balance(
+            available=90, held=10, granted=100, in_flight=1, jobs_total=1
+        )
 
-    def test_a_reused_key_is_told_before_missing_credits(self) -> None:
+    def test_reports_a_reused_key_before_insufficient_credits(self) -> None:
         open_account(10)
         self.hold()
 
         with pytest.raises(IdempotencyKeyReused):
             self.hold(key=IdempotencyKey.of("order 1", b"another"))
 
-    def test_another_key_is_another_job(self) -> None:
+    def test_another_key_creates_another_job(self) -> None:
         open_account(100)
         first, _ = self.hold()
 
@@ -83,9 +86,11 @@ class TestIdempotencyKey:
 
         assert not repeated
         assert second.job_id != first.job_id
-        assert counters() == (80, 20, 0, 100, 2, 2)
+        assert ledger.balance(ANN) == Balance(
+            available=80, held=20, granted=100, in_flight=2, jobs_total=2
+        )
 
-    def test_two_accounts_may_use_the_same_key(self) -> None:
+    def test_two_accounts_can_use_the_same_key(self) -> None:
         for account in (ANN, BOB):
             open_account(10, account)
 
@@ -96,7 +101,7 @@ class TestIdempotencyKey:
             idempotency.find_accepted(account, self.KEY, now=NOON) for account in (ANN, BOB)
         ] == [job for job, _ in all_jobs]
 
-    def test_a_key_is_remembered_for_24_hours_and_not_longer(self) -> None:
+    def test_a_key_expires_after_24_hours(self) -> None:
         open_account(100)
         first, _ = self.hold()
         a_day = timedelta(hours=24)
@@ -113,7 +118,7 @@ class TestIdempotencyKey:
         assert second.job_id != first.job_id
         assert idempotency.find_accepted(ANN, self.KEY, now=NOON + a_day) == second
 
-    def test_an_expired_key_may_come_with_another_body(self) -> None:
+    def test_an_expired_key_can_be_used_with_another_body(self) -> None:
         open_account(100)
         self.hold()
 
@@ -123,7 +128,7 @@ class TestIdempotencyKey:
 
         assert not repeated
 
-    def test_the_key_itself_is_not_kept(self) -> None:
+    def test_stores_the_key_only_as_a_hash_that_expires(self) -> None:
         open_account(100)
         self.hold()
 

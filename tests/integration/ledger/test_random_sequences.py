@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import astuple
 from itertools import count
@@ -28,15 +27,13 @@ from tests.integration.ledger.balances import (
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-_names = count()
-
+_numbers = count()
 
 type Verb = tuple[str, int]
 
-
 _verbs = st.lists(
     st.tuples(
-        st.sampled_from(["grant", "hold", "hold again", "deliver", "resolve"]),
+        st.sampled_from(["grant", "hold", "hold_again", "deliver", "resolve"]),
         st.integers(min_value=-40, max_value=40),
     ),
     min_size=1,
@@ -44,38 +41,49 @@ _verbs = st.lists(
 )
 
 
+class RandomAccount:
+    """An account and its jobs. The number of a verb is an amount, or selects a job."""
+
+    def __init__(self, account: AccountId) -> None:
+        self.account = account
+        self.jobs: list[Job] = []
+
+    def apply(self, verb: str, number: int) -> None:
+        if self.jobs or verb in {"grant", "hold"}:
+            getattr(self, verb)(number)
+
+    def grant(self, amount: int) -> None:
+        ledger.grant(self.account, amount or 1, reason="r", reference=str(amount), now=NOON)
+
+    def hold(self, number: int) -> None:
+        job = image_job(account=self.account, num_outputs=abs(number) % 4 + 1)
+        self.jobs.append(ledger.hold(job, key=None, now=NOON)[0])
+
+    def hold_again(self, number: int) -> None:
+        ledger.hold(self.job(number), key=None, now=NOON)
+
+    def deliver(self, number: int) -> None:
+        job = stored(self.job(number))
+        jobs.record_output(job, output(len(job.outputs)))
+
+    def resolve(self, number: int) -> None:
+        ledger.resolve(self.account, self.job(number).job_id, now=NOON)
+
+    def job(self, number: int) -> Job:
+        return self.jobs[number % len(self.jobs)]
+
+
 @settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(_verbs)
-def test_the_ledger_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) -> None:
-    account = AccountId("web", f"account-{next(_names)}")
-    all_jobs: list[Job] = []
-    doing: dict[str, Callable[[int], object]] = {
-        "grant": lambda amount: ledger.grant(
-            account, amount or 1, reason="a reason", reference=str(amount), now=NOON
-        ),
-        "hold": lambda amount: all_jobs.append(
-            ledger.hold(
-                image_job(account=account, num_outputs=abs(amount) % 4 + 1), key=None, now=NOON
-            )[0]
-        ),
-        "hold again": lambda amount: (
-            ledger.hold(all_jobs[amount % len(all_jobs)], key=None, now=NOON) if all_jobs else None
-        ),
-        "deliver": lambda amount: (
-            all_jobs
-            and jobs.record_output(
-                now := stored(all_jobs[amount % len(all_jobs)]), output(len(now.outputs))
-            )
-        ),
-        "resolve": lambda amount: (
-            all_jobs and ledger.resolve(account, all_jobs[amount % len(all_jobs)].job_id, now=NOON)
-        ),
-    }
-    for verb, amount in verbs:
+def test_the_balance_equals_the_sum_of_entries_after_any_verbs(verbs: list[Verb]) -> None:
+    account = AccountId("web", f"account-{next(_numbers)}")
+    random_account = RandomAccount(account)
+
+    for verb, number in verbs:
         with suppress(InsufficientCredits, TooManyJobs, InvalidRequest):
-            doing[verb](amount)
+            random_account.apply(verb, number)
 
         balance = ledger.balance(account)
         assert balance.granted == balance.available + balance.held + balance.spent
@@ -85,7 +93,7 @@ def test_the_ledger_balance_after_whatever_sequence_of_verbs(verbs: list[Verb]) 
     for counter in ("granted", "available", "held", "spent"):
         assert getattr(balance, counter) == sum(getattr(entry, counter) for entry in entries)
     assert all(entry.granted == entry.available + entry.held + entry.spent for entry in entries)
-    records = [stored(job) for job in all_jobs]
+    records = [stored(job) for job in random_account.jobs]
     assert balance.in_flight == sum(not job.status.is_final for job in records)
     assert balance.held == sum(job.held for job in records)
     assert all(

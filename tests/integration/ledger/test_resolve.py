@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from darkroom.domain.accounts import AccountId
+from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.errors import (
     NotFound,
 )
@@ -20,7 +20,6 @@ from tests.builders import ANN, NOON, held_job, image_job, stored
 from tests.integration.ledger.balances import (
     all_entries,
     changes,
-    counters,
     output,
     with_outputs,
 )
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 class TestResolve:
-    def test_everything_delivered_is_charged(self) -> None:
+    def test_charges_all_delivered_outputs(self) -> None:
         job = with_outputs(held_job(num_outputs=2), 2)
 
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
@@ -42,10 +41,10 @@ class TestResolve:
             0,
         )
         assert ended.finished_at == NOON
-        assert counters() == (80, 0, 20, 100, 0, 1)
-        assert changes(all_entries()[0]) == ("settle", 0, 0, -20, 20)
+        assert ledger.balance(ANN) == Balance(available=80, spent=20, granted=100, jobs_total=1)
+        assert changes(all_entries()[0]) == ("settle", {"held": -20, "spent": 20})
 
-    def test_an_ended_job_is_not_in_the_queue(self) -> None:
+    def test_removes_the_time_since_which_the_job_waits(self) -> None:
         job = held_job()
         attempt = jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
         assert attempt
@@ -53,7 +52,7 @@ class TestResolve:
 
         assert ledger.resolve(ANN, job.job_id, now=NOON).waiting_since is None
 
-    def test_nothing_delivered_gives_everything_back(self) -> None:
+    def test_refunds_all_credits_without_outputs(self) -> None:
         job = held_job(num_outputs=2)
 
         ended = ledger.resolve(ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=NOON)
@@ -65,11 +64,11 @@ class TestResolve:
             20,
         )
         assert ended.failure == failure(FailureCode.REFUSED)
-        assert counters() == (100, 0, 0, 100, 0, 1)
-        assert changes(all_entries()[0]) == ("release", 0, 20, -20, 0)
+        assert ledger.balance(ANN) == Balance(available=100, granted=100, jobs_total=1)
+        assert changes(all_entries()[0]) == ("release", {"available": 20, "held": -20})
 
     @pytest.mark.parametrize(("delivered", "charged"), [(1, 10), (2, 20), (3, 30)])
-    def test_a_part_delivered_charges_its_share(self, delivered: int, charged: int) -> None:
+    def test_charges_a_partial_delivery_for_each_output(self, delivered: int, charged: int) -> None:
         job = with_outputs(held_job(num_outputs=4), delivered)
 
         ended = ledger.resolve(
@@ -81,10 +80,15 @@ class TestResolve:
             charged,
             40 - charged,
         )
-        assert counters() == (100 - charged, 0, charged, 100, 0, 1)
-        assert changes(all_entries()[0]) == ("settle", 0, 40 - charged, -40, charged)
+        assert ledger.balance(ANN) == Balance(
+            available=100 - charged, spent=charged, granted=100, jobs_total=1
+        )
+        assert changes(all_entries()[0]) == (
+            "settle",
+            {"available": 40 - charged, "held": -40, "spent": charged},
+        )
 
-    def test_a_part_delivered_is_no_failure(self) -> None:
+    def test_a_partial_delivery_is_completed_without_a_failure(self) -> None:
         job = with_outputs(held_job(num_outputs=2), 1)
         jobs.record_failure(job, failure(FailureCode.OUTPUT_UNAVAILABLE))
 
@@ -92,7 +96,7 @@ class TestResolve:
 
         assert (ended.status, ended.failure) == (JobStatus.COMPLETED, None)
 
-    def test_the_reason_on_the_record_wins(self) -> None:
+    def test_prefers_the_failure_on_the_job_to_the_reason(self) -> None:
         job = held_job()
         jobs.record_failure(job, failure(FailureCode.REFUSED))
 
@@ -100,7 +104,7 @@ class TestResolve:
             ANN, job.job_id, reason=failure(FailureCode.INTERNAL), now=NOON
         ).failure == failure(FailureCode.REFUSED)
 
-    def test_a_cancel_is_a_cancel(self) -> None:
+    def test_a_job_with_a_cancel_request_ends_as_canceled(self) -> None:
         job = held_job()
         JobRow("ACCOUNT#web#ann", f"JOB#{job.job_id}").update(
             actions=[JobRow.cancel_requested_at.set(NOON)]
@@ -115,60 +119,64 @@ class TestResolve:
         )
 
     @pytest.mark.parametrize("delivered", [0, 1])
-    def test_a_second_resolution_changes_nothing_and_tells_the_first(self, delivered: int) -> None:
+    def test_a_second_resolution_returns_the_first_and_changes_nothing(
+        self, delivered: int
+    ) -> None:
         job = with_outputs(held_job(), delivered)
         first = ledger.resolve(ANN, job.job_id, now=NOON)
-        before, entries = counters(), all_entries()
+        before, entries = ledger.balance(ANN), all_entries()
 
         second = ledger.resolve(
             ANN, job.job_id, reason=failure(FailureCode.REFUSED), now=NOON + timedelta(hours=1)
         )
 
         assert second == first
-        assert counters() == before
+        assert ledger.balance(ANN) == before
         assert all_entries() == entries
 
-    def test_a_final_job_takes_no_more_outputs(self) -> None:
+    def test_a_final_job_accepts_no_more_outputs(self) -> None:
         job = held_job()
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
         assert not jobs.record_output(ended, output(0))
         assert stored(job) == ended
 
-    def test_a_write_between_reading_and_writing_is_not_lost(
+    def test_includes_an_output_recorded_between_its_read_and_its_write(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job()
-        read, outputs = jobs.read, iter([output(0)])
+        read, outputs = jobs.read, [output(0)]
 
-        def read_and_be_overtaken(account: AccountId, job_id: str) -> Job:
-            seen = read(account, job_id)
-            for late in outputs:
-                assert jobs.record_output(seen, late)
-            return seen
+        def read_before_a_write(account: AccountId, job_id: str) -> Job:
+            read_job = read(account, job_id)
+            while outputs:
+                assert jobs.record_output(read_job, outputs.pop())
+            return read_job
 
-        monkeypatch.setattr(jobs, "read", read_and_be_overtaken)
+        monkeypatch.setattr(jobs, "read", read_before_a_write)
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
         assert (ended.status, ended.charged, len(ended.outputs)) == (JobStatus.COMPLETED, 10, 1)
-        assert counters() == (90, 0, 10, 100, 0, 1)
+        assert ledger.balance(ANN) == Balance(available=90, spent=10, granted=100, jobs_total=1)
 
-    def test_what_is_not_held_is_not_given_back(self) -> None:
+    def test_refuses_to_release_credits_that_are_not_held(self) -> None:
         job = held_job()
         AccountRow("ACCOUNT#web#ann").update([AccountRow.held.set(9)])
 
         with pytest.raises(Refused):
             ledger.resolve(ANN, job.job_id, now=NOON)
 
-        assert counters() == (90, 9, 0, 100, 1, 1)
+        assert ledger.balance(ANN) == Balance(
+            available=90, held=9, granted=100, in_flight=1, jobs_total=1
+        )
         assert (stored(job).status, len(all_entries())) == (JobStatus.PENDING, 2)
 
-    def test_the_task_token_is_forgotten(self) -> None:
+    def test_removes_the_task_token(self) -> None:
         job = held_job()
         jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
 
         assert ledger.resolve(ANN, job.job_id, now=NOON).task_token is None
 
-    def test_a_job_that_is_not_there_is_not_found(self) -> None:
+    def test_an_unknown_job_is_not_found(self) -> None:
         with pytest.raises(NotFound):
             ledger.resolve(ANN, image_job().job_id, now=NOON)

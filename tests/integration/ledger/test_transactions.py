@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pynamodb.exceptions import TransactWriteError
 
+from darkroom.domain.accounts import Balance
 from darkroom.domain.errors import (
     InsufficientCredits,
 )
@@ -17,8 +18,6 @@ from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 from tests.integration.broken_aws import CONFLICT, LOST_ANSWER, THROTTLED, AwsError, failing_calls
 from tests.integration.ledger.balances import (
     all_entries,
-    changes,
-    counters,
     with_outputs,
 )
 
@@ -26,14 +25,13 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 class TestTransactions:
-    """Conflicts and throttling are waited out; what was decided is not asked again."""
-
-    def hold_meeting(self, *errors: AwsError) -> tuple[Job, bool, list[str]]:
+    def hold_with_errors(self, *errors: AwsError) -> tuple[Job, bool, list[str]]:
+        """Hold a new job while the first transactions fail with these errors."""
         with failing_calls(
             transactions._connection().client, "TransactWriteItems", *errors
-        ) as seen:
+        ) as calls:
             job, repeated = ledger.hold(image_job(), key=None, now=NOON)
-        return job, repeated, seen
+        return job, repeated, calls
 
     @pytest.mark.parametrize(
         "error",
@@ -47,22 +45,26 @@ class TestTransactions:
     def test_a_transient_error_is_retried(self, error: AwsError) -> None:
         open_account(100)
 
-        job, _, seen = self.hold_meeting(error, error)
+        job, _, calls = self.hold_with_errors(error, error)
 
-        assert seen[-1] == "sent"
+        assert calls[-1] == "sent"
         assert stored(job).held == 10
-        assert counters() == (90, 10, 0, 100, 1, 1)
+        assert ledger.balance(ANN) == Balance(
+            available=90, held=10, granted=100, in_flight=1, jobs_total=1
+        )
 
-    def test_an_answer_that_was_lost_is_not_done_twice(self) -> None:
+    def test_a_transaction_whose_response_was_lost_is_applied_once(self) -> None:
         open_account(100)
 
-        job, _, _ = self.hold_meeting(LOST_ANSWER, CONFLICT)
+        job, _, _ = self.hold_with_errors(LOST_ANSWER, CONFLICT)
 
         assert stored(job).held == 10
-        assert counters() == (90, 10, 0, 100, 1, 1)
-        assert [changes(entry)[0] for entry in all_entries()] == ["hold", "grant"]
+        assert ledger.balance(ANN) == Balance(
+            available=90, held=10, granted=100, in_flight=1, jobs_total=1
+        )
+        assert [entry.kind for entry in all_entries()] == ["hold", "grant"]
 
-    def test_an_accepted_request_is_the_same_job_when_its_answer_was_lost(self) -> None:
+    def test_a_job_whose_response_was_lost_is_found_by_its_idempotency_key(self) -> None:
         open_account(100)
         key = IdempotencyKey.of("order 1", b"{}")
 
@@ -70,69 +72,71 @@ class TestTransactions:
             job, _ = ledger.hold(image_job(), key=key, now=NOON)
 
         assert idempotency.find_accepted(ANN, key, now=NOON) == stored(job)
-        assert counters() == (90, 10, 0, 100, 1, 1)
+        assert ledger.balance(ANN) == Balance(
+            available=90, held=10, granted=100, in_flight=1, jobs_total=1
+        )
 
     @pytest.mark.parametrize("error", [CONFLICT, LOST_ANSWER])
-    def test_a_resolution_is_not_done_twice_either(self, error: AwsError) -> None:
+    def test_a_retried_resolution_is_applied_once(self, error: AwsError) -> None:
         job = with_outputs(held_job(), 1)
 
         with failing_calls(transactions._connection().client, "TransactWriteItems", error):
             ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
         assert (ended.status, ended.charged) == (JobStatus.COMPLETED, 10)
-        assert counters() == (90, 0, 10, 100, 0, 1)
+        assert ledger.balance(ANN) == Balance(available=90, spent=10, granted=100, jobs_total=1)
         assert len(all_entries()) == 3
 
     @pytest.mark.parametrize("error", [CONFLICT, LOST_ANSWER])
-    def test_a_grant_is_not_given_twice_either_and_is_no_repeat(self, error: AwsError) -> None:
+    def test_a_retried_grant_is_applied_once_and_is_no_repeat(self, error: AwsError) -> None:
         with failing_calls(transactions._connection().client, "TransactWriteItems", error):
             _, repeated = ledger.grant(ANN, 25, reason="a reason", reference="order 1", now=NOON)
 
         assert not repeated
-        assert counters() == (25, 0, 0, 25, 0, 0)
+        assert ledger.balance(ANN) == Balance(available=25, granted=25)
         assert len(all_entries()) == 1
 
-    def test_a_decided_refusal_is_asked_once(self) -> None:
+    def test_a_refused_transaction_is_not_retried(self) -> None:
         open_account(5)
 
         with (
-            failing_calls(transactions._connection().client, "TransactWriteItems") as seen,
+            failing_calls(transactions._connection().client, "TransactWriteItems") as calls,
             pytest.raises(InsufficientCredits),
         ):
             ledger.hold(image_job(), key=None, now=NOON)
 
-        assert seen == ["sent"]
+        assert calls == ["sent"]
 
-    def test_a_conflict_beside_a_failed_condition_is_not_taken_for_a_refusal(self) -> None:
+    def test_retries_a_conflict_even_beside_a_failed_condition(self) -> None:
         open_account(100)
         both = AwsError(
             "TransactionCanceledException",
             reasons=("None", "TransactionConflict", "ConditionalCheckFailed"),
         )
 
-        job, _, seen = self.hold_meeting(both)
+        job, _, calls = self.hold_with_errors(both)
 
-        assert seen == ["TransactionCanceledException", "sent"]
+        assert calls == ["TransactionCanceledException", "sent"]
         assert stored(job).held == 10
 
-    def test_an_error_that_persists_is_raised_within_six_seconds(self) -> None:
+    def test_raises_a_persistent_error_within_six_seconds(self) -> None:
         open_account(100)
         began_at = datetime.now(UTC)
 
         with pytest.raises(TransactWriteError):
-            self.hold_meeting(*[CONFLICT] * 20)
+            self.hold_with_errors(*[CONFLICT] * 20)
 
         assert datetime.now(UTC) - began_at < timedelta(seconds=6)
-        assert counters() == (100, 0, 0, 100, 0, 0)
+        assert ledger.balance(ANN) == Balance(available=100, granted=100)
 
-    def test_an_error_that_no_patience_cures_is_not_requested_again(self) -> None:
+    def test_a_permanent_error_is_not_retried(self) -> None:
         open_account(100)
         client = transactions._connection().client
 
         with (
-            failing_calls(client, "TransactWriteItems", AwsError("AccessDeniedException")) as seen,
+            failing_calls(client, "TransactWriteItems", AwsError("AccessDeniedException")) as calls,
             pytest.raises(TransactWriteError),
         ):
             ledger.hold(image_job(), key=None, now=NOON)
 
-        assert seen == ["AccessDeniedException"]
+        assert calls == ["AccessDeniedException"]
