@@ -1,4 +1,4 @@
-"""Accounts, their rows and their mismatches, for the tests of the audit."""
+"""Accounts with jobs, their rows and their mismatches, for the tests of the audit."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from tests.integration.steps import with_setting
 PK = partition(ANN)
 BOB, CLEO = AccountId("mobile", "bob"), AccountId("web", "cleo")
 
+type Difference = tuple[str, int | str, int | str]
+
 
 def now() -> datetime:
     return datetime.now(UTC)
@@ -31,30 +33,33 @@ def output(number: int) -> Output:
     )
 
 
-def ended(job: Job, *, delivered: int = 0) -> Job:
+def end_job(job: Job, *, delivered: int = 0) -> Job:
+    """End the job with this number of outputs and take it out of the open jobs."""
     for number in range(delivered):
         assert jobs.record_output(stored(job), output(number))
-    done = ledger.resolve(job.account, job.job_id, reason=failure(FailureCode.REFUSED), now=now())
-    jobs.leave_open_jobs(done)
-    return done
+    ended = ledger.resolve(job.account, job.job_id, reason=failure(FailureCode.REFUSED), now=now())
+    jobs.leave_open_jobs(ended)
+    return ended
 
 
-def eventful_account(monkeypatch: pytest.MonkeyPatch, account: AccountId = ANN) -> dict[str, Job]:
-    """An account whose jobs have come to every end that there is; the jobs, by their ends."""
+def account_with_all_ends(
+    monkeypatch: pytest.MonkeyPatch, account: AccountId = ANN
+) -> dict[str, Job]:
+    """Make an account with a job in every end. Returns the jobs by their ends."""
     with_setting(monkeypatch, "WELCOME_CREDITS", 7)
     assert ledger.welcome(account, now=now())
     ledger.grant(account, 500, reason="bought", reference="order 1", now=now())
     ledger.grant(account, -13, reason="mistake", reference="order 2", now=now())
     all_jobs = {
         name: ledger.hold(image_job(account=account, num_outputs=3), key=None, now=now())[0]
-        for name in ("open", "whole", "part", "failed", "gone")
+        for name in ("open", "complete", "partial", "failed", "deleted")
     }
     canceled = ledger.hold(image_job(account=account), key=None, now=now())[0]
     assert jobs.request_cancel(canceled, next_check_at=now(), now=now())
-    ended(canceled)
-    for name, delivered in (("whole", 3), ("part", 2), ("failed", 0), ("gone", 1)):
-        ended(all_jobs[name], delivered=delivered)
-    delete_job.delete(account, all_jobs["gone"].job_id, now=now())
+    end_job(canceled)
+    for name, delivered in (("complete", 3), ("partial", 2), ("failed", 0), ("deleted", 1)):
+        end_job(all_jobs[name], delivered=delivered)
+    delete_job.delete(account, all_jobs["deleted"].job_id, now=now())
     return all_jobs | {"canceled": canceled}
 
 
@@ -62,7 +67,8 @@ def mismatches(account: AccountId = ANN, *, at: datetime | None = None) -> list[
     return list(audit_accounts.audit(partition(account), now=at or now()).mismatches)
 
 
-def found(account: AccountId = ANN) -> set[tuple[str, int | str, int | str]]:
+def differences(account: AccountId = ANN) -> set[Difference]:
+    """Return what differs, the expected value and the found value of each mismatch."""
     return {(mismatch.what, mismatch.expected, mismatch.found) for mismatch in mismatches(account)}
 
 
@@ -74,6 +80,6 @@ def account_row(account: AccountId = ANN) -> AccountRow:
     return AccountRow(partition(account))
 
 
-def held_job_of(account: AccountId) -> Job:
+def hold_job_of(account: AccountId) -> Job:
     open_account(100, account)
     return ledger.hold(image_job(account=account), key=None, now=now())[0]

@@ -8,6 +8,6 @@ from darkroom.services import audit_accounts
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else writes to the table, so there is nothing to wait for."""
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the pause between readings, because no other process writes to the table."""
     monkeypatch.setattr(audit_accounts, "_PAUSE_SECONDS", 0.001)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -19,9 +20,43 @@ from tests.integration.audit.accounts import (
     PK,
 )
 
+ACCOUNT = {
+    "pk": PK,
+    "sk": "ACCOUNT",
+    "granted": 10,
+    "available": 10,
+    "held": 0,
+    "spent": 0,
+    "in_flight": 0,
+    "jobs_total": 0,
+    "revision": 1,
+}
 
-class TestTheCommand:
-    STACK = "darkroom-of-a-test"
+
+TEN_CREDITS: list[dict[str, Any]] = [
+    ACCOUNT,
+    {
+        "pk": PK,
+        "sk": "ENTRY#1",
+        "kind": "grant",
+        "granted": 10,
+        "available": 10,
+        "held": 0,
+        "spent": 0,
+        "reference": "r",
+        "created_at": "2026-01-02T12:00:00.000000+0000",
+    },
+    {
+        "pk": PK,
+        "sk": f"GRANT#{sha256(b'r').hexdigest()}",
+        "entry_sk": "ENTRY#1",
+        "amount": 10,
+    },
+]
+
+
+class TestCommand:
+    STACK = "darkroom-test"
 
     @pytest.fixture
     def aws_on_a_port(self) -> Iterator[LocalAws]:
@@ -32,7 +67,7 @@ class TestTheCommand:
 
     @pytest.fixture
     def dynamodb(self, aws_on_a_port: LocalAws) -> Any:
-        """The client of a stack's table, which holds one account that was given ten credits."""
+        """Create a stack with a table that has one account with ten credits. Returns a client."""
         table = {
             "Type": "AWS::DynamoDB::Table",
             "Properties": {
@@ -60,10 +95,10 @@ class TestTheCommand:
         }
         dynamodb.put_item(TableName=table, Item=item)
 
-    def audited(
+    def run_audit(
         self, aws_url: str, *arguments: str, endpoint: str | None = None
     ) -> tuple[int, str, str]:
-        """The exit status of the command, and what it printed."""
+        """Run the command. Returns its exit status, output and error output."""
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": "shared",
@@ -93,21 +128,27 @@ class TestTheCommand:
         return ran.returncode, ran.stdout, ran.stderr
 
     @pytest.mark.usefixtures("dynamodb")
-    def test_says_what_there_is_and_that_it_is_right(self, aws_on_a_port: LocalAws) -> None:
-        status, printed, complained = self.audited(aws_on_a_port.url)
+    def test_prints_the_totals_of_a_stack_without_mismatches(self, aws_on_a_port: LocalAws) -> None:
+        status, printed, errors = self.run_audit(aws_on_a_port.url)
 
-        assert (status, complained) == (0, "")
+        assert (status, errors) == (0, "")
         assert dict(line.rsplit(maxsplit=1) for line in printed.splitlines()) == {
-            "accounts": "1", "entries": "1", "jobs": "0", "mismatches": "0",
-            "credits granted": "10", "credits available": "10", "credits held": "0", "credits spent": "0",
-        }  # fmt: skip
+            "accounts": "1",
+            "entries": "1",
+            "jobs": "0",
+            "mismatches": "0",
+            "credits granted": "10",
+            "credits available": "10",
+            "credits held": "0",
+            "credits spent": "0",
+        }
 
-    def test_names_each_mismatch_of_a_deployed_stack_on_a_line_of_its_own(
+    def test_prints_each_mismatch_of_a_deployed_stack_on_one_line(
         self, aws_on_a_port: LocalAws, dynamodb: Any
     ) -> None:
         self.put(dynamodb, ACCOUNT | {"available": 9})
 
-        status, printed, _ = self.audited("", self.STACK, endpoint=aws_on_a_port.url)
+        status, printed, _ = self.run_audit("", self.STACK, endpoint=aws_on_a_port.url)
 
         assert status == 1
         assert printed.splitlines()[:2] == [
@@ -116,48 +157,25 @@ class TestTheCommand:
         ]
         assert printed.splitlines()[-1].split() == ["mismatches", "2"]
 
-    def test_says_why_when_there_is_nothing_to_audit(self, aws_on_a_port: LocalAws) -> None:
+    def test_explains_why_it_cannot_audit_a_stack(self, aws_on_a_port: LocalAws) -> None:
         url = aws_on_a_port.url
 
-        assert self.audited(url) == (
+        assert self.run_audit(url) == (
             2,
             "",
             f"What answers at {url} is not Darkroom: it has 0 tables.\n",
         )
-        status, printed, complained = self.audited("", "nowhere", endpoint=url)
+        status, printed, errors = self.run_audit("", "nowhere", endpoint=url)
 
         assert (status, printed) == (2, "")
-        assert complained.startswith("The stack nowhere cannot be read: ")
+        assert errors.startswith("The stack nowhere cannot be read: ")
 
-    def test_says_what_to_do_when_nothing_answers(self) -> None:
+    def test_explains_what_to_do_if_no_stack_responds(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             url = f"http://127.0.0.1:{taken.getsockname()[1]}"
 
-        assert self.audited(url) == (
-            2,
-            "",
-            f"Nothing answers at {url}. Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod\n",
+        message = (
+            f"Nothing answers at {url}. "
+            "Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod\n"
         )
-
-
-ACCOUNT = {
-    "pk": PK,
-    "sk": "ACCOUNT",
-    "granted": 10,
-    "available": 10,
-    "held": 0,
-    "spent": 0,
-    "in_flight": 0,
-    "jobs_total": 0,
-    "revision": 1,
-}
-
-
-TEN_CREDITS: list[dict[str, Any]] = [
-    ACCOUNT,
-    {
-        "pk": PK, "sk": "ENTRY#1", "kind": "grant", "granted": 10, "available": 10, "held": 0, "spent": 0,
-        "reference": "r", "created_at": "2026-01-02T12:00:00.000000+0000",
-    },
-    {"pk": PK, "sk": "GRANT#454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1", "entry_sk": "ENTRY#1", "amount": 10},
-]  # fmt: skip
+        assert self.run_audit(url) == (2, "", message)

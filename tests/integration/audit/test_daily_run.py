@@ -23,7 +23,7 @@ from tests.builders import ANN
 from tests.integration.audit.accounts import (
     BOB,
     account_row,
-    held_job_of,
+    hold_job_of,
     job_row,
 )
 
@@ -34,21 +34,25 @@ type Run = Callable[..., dict[str, Any]]
 
 
 def counts(metrics: dict[str, Any]) -> dict[str, float]:
+    """Return the sum of each metric by its name."""
     (directive,) = metrics["_aws"]["CloudWatchMetrics"]
     return {metric["Name"]: sum(metrics[metric["Name"]]) for metric in directive["Metrics"]}
 
 
 def last_key_of(account: AccountId) -> tuple[str, str]:
-    """The key of the last row of an account, in the order of a scan."""
+    """Return the key of the last row of an account in the order of a scan."""
     (row, *_) = AccountRow.query(partition(account), scan_index_forward=False, limit=1)
     return row.pk, row.sk
 
 
-@pytest.mark.usefixtures("aws", "impatient")
-class TestTheDailyRun:
+@pytest.mark.usefixtures("aws", "short_pauses")
+class TestDailyRun:
     @pytest.fixture
     def run(self, capsys: pytest.CaptureFixture[str]) -> Run:
-        """Run the function with time for so many accounts, and give the metrics that it wrote."""
+        """Return a function that runs the audit and returns its metrics.
+
+        The run has time for `accounts_count` accounts.
+        """
 
         def run(*, accounts_count: int = 100) -> dict[str, Any]:
             remaining = chain([600_000] * accounts_count, repeat(1_000))
@@ -65,18 +69,18 @@ class TestTheDailyRun:
 
         return run
 
-    def test_counts_the_accounts_and_says_that_nothing_differs(self, run: Run) -> None:
+    def test_counts_the_audited_accounts_and_no_mismatches(self, run: Run) -> None:
         for account in (ANN, BOB):
-            held_job_of(account)
+            hold_job_of(account)
 
         assert counts(run()) == {"AccountsAudited": 2, "AuditsFailed": 0, "LedgerMismatches": 0}
 
-    def test_names_each_mismatch_with_ids_alone(
+    def test_logs_each_mismatch_with_ids_only(
         self, run: Run, caplog: pytest.LogCaptureFixture
     ) -> None:
         names = [field.name for field in fields(Mismatch)]
-        held_job_of(BOB)
-        job = held_job_of(ANN)
+        hold_job_of(BOB)
+        job = hold_job_of(ANN)
         job_row(job).update([JobRow.held.set(9)])
         account_row().update([AccountRow.jobs_total.set(3)])
 
@@ -91,36 +95,36 @@ class TestTheDailyRun:
         ]
         assert caplog.records[-1].finished  # type: ignore[attr-defined]
 
-    def test_goes_on_where_it_stopped_until_all_have_had_their_turn(self, run: Run) -> None:
-        people = [AccountId("web", f"user-{number}") for number in range(5)]
-        for account in people:
-            held_job_of(account)
+    def test_continues_after_the_last_account_until_the_round_is_complete(self, run: Run) -> None:
+        accounts = [AccountId("web", f"user-{number}") for number in range(5)]
+        for account in accounts:
+            hold_job_of(account)
 
         runs = [counts(run(accounts_count=2))["AccountsAudited"] for _ in range(4)]
 
         assert runs == [2, 2, 1, 2]
-        assert account_records.progress() == Progress(last_key_of(people[1]))
+        assert account_records.progress() == Progress(last_key_of(accounts[1]))
 
     @pytest.mark.parametrize("place", range(5))
-    def test_a_mismatch_stands_until_a_whole_round_has_found_none(
+    def test_reports_a_mismatch_until_a_complete_round_finds_none(
         self, place: int, run: Run
     ) -> None:
-        people = [AccountId("web", f"user-{number}") for number in range(5)]
-        for account in people:
-            held_job_of(account)
-        found_by = place // 2
-        account_row(people[place]).update([AccountRow.jobs_total.set(2)])
+        accounts = [AccountId("web", f"user-{number}") for number in range(5)]
+        for account in accounts:
+            hold_job_of(account)
+        clean_runs = place // 2
+        account_row(accounts[place]).update([AccountRow.jobs_total.set(2)])
 
         broken = [counts(run(accounts_count=2))["LedgerMismatches"] for _ in range(6)]
-        account_row(people[place]).update([AccountRow.jobs_total.set(1)])
-        mended = [counts(run(accounts_count=2))["LedgerMismatches"] for _ in range(3)]
+        account_row(accounts[place]).update([AccountRow.jobs_total.set(1)])
+        repaired = [counts(run(accounts_count=2))["LedgerMismatches"] for _ in range(3)]
 
-        assert broken == [0] * found_by + [1] * (6 - found_by)
-        assert mended == [1, 1, 0]
+        assert broken == [0] * clean_runs + [1] * (6 - clean_runs)
+        assert repaired == [1, 1, 0]
 
-    def test_goes_on_also_when_the_row_behind_which_it_stopped_is_gone(self, run: Run) -> None:
-        held_job_of(BOB)
-        held_job_of(ANN)
+    def test_continues_after_a_row_that_was_deleted(self, run: Run) -> None:
+        hold_job_of(BOB)
+        hold_job_of(ANN)
         run(accounts_count=1)
         pk, sk = last_key_of(BOB)
         assert account_records.progress().after == (pk, sk)
@@ -132,11 +136,11 @@ class TestTheDailyRun:
         assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "LedgerMismatches": 0}
         assert account_records.progress() == Progress()
 
-    def test_one_account_that_fails_does_not_keep_the_others_unaudited(
+    def test_audits_the_other_accounts_after_a_failure(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for account in (BOB, ANN):
-            held_job_of(account)
+            hold_job_of(account)
         account_row(ANN).update([AccountRow.jobs_total.set(2)])
         audit_one = audit_accounts.audit
 
@@ -149,7 +153,7 @@ class TestTheDailyRun:
             error.setattr(audit_accounts, "audit", failing_audit)
             runs = [counts(run(accounts_count=1)) for _ in range(3)]
 
-        # Until a whole round could be read, the one that could not stays in the alarm.
+        # A failed audit counts until a complete round succeeds.
         assert [each["AuditsFailed"] for each in runs] == [1, 1, 1]
         assert counts(run(accounts_count=1)) == {
             "AccountsAudited": 1,
@@ -162,11 +166,11 @@ class TestTheDailyRun:
             "LedgerMismatches": 1,
         }
 
-    def test_remembers_how_far_it_came_when_the_table_stops_answering(
+    def test_records_its_progress_when_the_table_fails(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for account in (BOB, ANN):
-            held_job_of(account)
+            hold_job_of(account)
         found_accounts = account_records.accounts
 
         def interrupted(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
@@ -180,7 +184,7 @@ class TestTheDailyRun:
 
         assert counts(run()) == {"AccountsAudited": 1, "AuditsFailed": 0, "LedgerMismatches": 0}
 
-    def test_writes_the_metrics_that_the_alarms_look_at(self, run: Run) -> None:
+    def test_writes_the_metrics_of_the_alarms(self, run: Run) -> None:
         metrics = run()
         (directive,) = metrics["_aws"]["CloudWatchMetrics"]
         alarms = [
@@ -190,9 +194,8 @@ class TestTheDailyRun:
         environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
         assert environment["POWERTOOLS_METRICS_NAMESPACE"] == directive["Namespace"]
-        assert environment["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}, (
-            "which is the value of the dimension"
-        )
+        # The service name is the value of the dimension.
+        assert environment["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
         for alarm in alarms:
             assert alarm["Namespace"] == directive["Namespace"]
             assert alarm["MetricName"] in metrics
