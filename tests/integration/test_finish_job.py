@@ -22,10 +22,15 @@ from tests.integration.steps import is_open, key
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-class TestEnding:
-    def refund(self, job: Job, error: str = "RuntimeError") -> Any:
-        return handler_of("refund_job")(key(job, failure=error), CONTEXT)
+def image_output(number: int) -> Output:
+    return Output(number=number, key="k", content_type="image/png", bytes=1, width=1, height=1)
 
+
+def refund(job: Job, error: str = "RuntimeError") -> Any:
+    return handler_of("refund_job")(key(job, failure=error), CONTEXT)
+
+
+class TestRefundJob:
     @pytest.mark.parametrize(
         ("error", "code"),
         [
@@ -35,61 +40,62 @@ class TestEnding:
             ("KeyError", FailureCode.INTERNAL),
         ],
     )
-    def test_a_fault_gives_the_credits_back_and_is_red(self, error: str, code: FailureCode) -> None:
+    def test_refunds_a_fault_and_reports_it_to_the_execution(
+        self, error: str, code: FailureCode
+    ) -> None:
         job = held_job()
 
-        assert self.refund(job, error) == {"fault": True}
+        assert refund(job, error) == {"fault": True}
 
-        now = stored(job)
-        assert (now.status, now.failure, now.refunded) == (JobStatus.FAILED, failure(code), 10)
+        ended = stored(job)
+        assert (ended.status, ended.failure, ended.refunded) == (
+            JobStatus.FAILED,
+            failure(code),
+            10,
+        )
         assert ledger.balance(ANN).available == 100
 
-    @pytest.mark.parametrize(
-        ("code", "fault"), [(code, failure(code).is_fault) for code in FailureCode]
-    )
-    def test_only_a_fault_is_red(self, code: FailureCode, fault: bool) -> None:
-        job = held_job()
-        jobs.record_failure(job, failure(code))
+    def test_reports_a_fault_only_for_failure_codes_that_are_faults(
+        self, subtests: pytest.Subtests
+    ) -> None:
+        for code in FailureCode:
+            with subtests.test(code=code.value):
+                job = held_job()
+                jobs.record_failure(job, failure(code))
 
-        assert self.refund(job, "GenerationFailed") == {"fault": fault}
-        assert stored(job).failure == failure(code)
+                assert refund(job, "GenerationFailed") == {"fault": failure(code).is_fault}
+                assert stored(job).failure == failure(code)
 
-    def test_a_partial_delivery_is_not_red(self) -> None:
+    def test_reports_no_fault_for_a_partial_delivery(self) -> None:
         job = held_job(num_outputs=2)
-        jobs.record_output(
-            job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1)
-        )
+        jobs.record_output(job, image_output(0))
 
-        assert self.refund(job, "OutputUnavailable") == {"fault": False}
+        assert refund(job, "OutputUnavailable") == {"fault": False}
         assert (stored(job).status, stored(job).charged, stored(job).refunded) == (
             JobStatus.COMPLETED,
             10,
             10,
         )
 
-    def test_a_repeat_tells_the_same(self) -> None:
+    def test_a_repeat_returns_the_same_and_changes_nothing(self) -> None:
         job = held_job()
-        first = self.refund(job)
+        first = refund(job)
         ended = stored(job)
 
-        assert self.refund(job, "ProviderUnavailable") == first
+        assert refund(job, "ProviderUnavailable") == first
         assert stored(job) == ended
         assert ledger.balance(ANN).available == 100
 
-    def test_a_job_that_was_completed_meanwhile_stays_completed(self) -> None:
+    def test_a_completed_job_stays_completed(self) -> None:
         job = held_job()
-        jobs.record_output(
-            job, Output(number=0, key="k", content_type="image/png", bytes=1, width=1, height=1)
-        )
+        jobs.record_output(job, image_output(0))
         handler_of("complete_job")(key(job), CONTEXT)
         ended = stored(job)
 
-        assert self.refund(job) == {"fault": False}
+        assert refund(job) == {"fault": False}
         assert stored(job) == ended
 
-    def test_what_still_runs_at_the_provider_is_stopped(
-        self, simulated_replicate: SimulatedReplicate
-    ) -> None:
+    def test_cancels_the_running_prediction(self, simulated_replicate: SimulatedReplicate) -> None:
         requests.put(
             f"{simulated_replicate.base_url}/faults", json={"run_seconds": 60}, timeout=5
         ).raise_for_status()
@@ -98,35 +104,35 @@ class TestEnding:
             key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT
         )
 
-        self.refund(job)
+        refund(job)
 
         (prediction,) = requests.get(
             f"{simulated_replicate.base_url}/sim/predictions", timeout=5
         ).json()["predictions"]
         assert prediction["status"] == "canceled"
 
-    def test_a_provider_that_does_not_answer_keeps_no_credits_back(self) -> None:
+    def test_refunds_the_credits_if_the_provider_does_not_respond(self) -> None:
         job, now = held_job(), datetime.now(UTC)
         attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
         assert attempt
         jobs.record_prediction(job, attempt, "p1", now=now)
 
-        # Nobody listens at the provider's address here.
-        self.refund(job)
+        # No server listens at the provider's address in this test.
+        refund(job)
 
         assert stored(job).refunded == 10
 
+
+class TestAnnouncement:
     @pytest.mark.parametrize("delivered", [0, 1])
-    def test_the_end_is_announced_and_recovery_stops_checking(
+    def test_announces_the_end_and_takes_the_job_out_of_recovery(
         self, delivered: int, announced: Callable[[], list[dict[str, Any]]]
     ) -> None:
         job = held_job()
         for number in range(delivered):
             jobs.record_output(
                 job,
-                Output(
-                    number=number, key="k", content_type="image/png", bytes=1, width=1, height=1
-                ),
+                image_output(number),
             )
         assert is_open(job)
 
@@ -136,13 +142,19 @@ class TestEnding:
         (event,) = announced()
         assert (event["source"], event["detail-type"]) == ("darkroom", f"job.{status}")
         assert event["detail"] == {
-            "id": f"{job.job_id}.{status}", "account": "web/ann", "job_id": job.job_id, "status": status, "template": "flux-schnell",
-            "quoted": 10, "charged": 10 * delivered, "refunded": 10 - 10 * delivered,
-        }  # fmt: skip
+            "id": f"{job.job_id}.{status}",
+            "account": "web/ann",
+            "job_id": job.job_id,
+            "status": status,
+            "template": "flux-schnell",
+            "quoted": 10,
+            "charged": 10 * delivered,
+            "refunded": 10 - 10 * delivered,
+        }
         assert not is_open(job)
 
     @pytest.mark.parametrize("function", ["complete_job", "refund_job"])
-    def test_a_job_stays_open_until_it_is_announced(
+    def test_a_job_stays_open_until_its_end_is_announced(
         self, function: str, announced: Callable[[], list[dict[str, Any]]]
     ) -> None:
         job = held_job()

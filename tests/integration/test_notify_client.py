@@ -44,14 +44,15 @@ class TestNotifyClient:
         )
         return ledger.resolve(ANN, job.job_id, now=NOON)
 
-    def answered(self, reply: Reply) -> tuple[Any, list[Received], Job]:
+    def notify_with(self, reply: Reply) -> tuple[Any, list[Received], Job]:
+        """Send the callback of a job to a server that returns this reply."""
         received: list[Received] = []
         with server(answering(reply, received=received)) as base:
             job = self.ended_job(f"{base}/hook?x=1")
             return self.notify(job), received, job
 
-    def test_a_callback_is_the_jobs_response_signed_with_the_accounts_secret(self) -> None:
-        result, (request,), job = self.answered(Reply(204))
+    def test_sends_the_job_signed_with_the_secret_of_the_account(self) -> None:
+        result, (request,), job = self.notify_with(Reply(204))
 
         assert result == {"batchItemFailures": []}
         assert (request.method, request.path, request.headers["content-type"]) == (
@@ -73,7 +74,7 @@ class TestNotifyClient:
         assert request.headers["webhook-id"] == f"{job.job_id}.completed"
         assert "authorization" not in request.headers
 
-    def test_a_repeat_has_the_same_id(self) -> None:
+    def test_a_repeated_callback_has_the_same_id(self) -> None:
         received: list[Received] = []
         with server(answering(Reply(), received=received)) as base:
             job = self.ended_job(base)
@@ -83,28 +84,29 @@ class TestNotifyClient:
         assert len({request.headers["webhook-id"] for request in received}) == 1
         assert len(received) == 2
 
-    @pytest.mark.parametrize(
-        "reply",
-        [
+    def test_returns_a_refused_callback_to_the_queue(self, subtests: pytest.Subtests) -> None:
+        for reply in (
             Reply(500),
             Reply(404),
             Reply(401),
             Reply(429),
             Reply(301, headers={"Location": "/"}),
             Reply(307, headers={"Location": "/"}),
-        ],
-    )
-    def test_a_callback_that_is_not_taken_stays_in_the_queue(self, reply: Reply) -> None:
-        result, received, _ = self.answered(reply)
+        ):
+            with subtests.test(status=reply.status):
+                result, received, _ = self.notify_with(reply)
 
-        assert result == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-        assert len(received) == 1, "a redirect is not followed"
+                assert result == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+                assert len(received) == 1, "redirects are not followed"
 
-    @pytest.mark.parametrize("status", [200, 201, 202, 204, 410])
-    def test_a_callback_that_is_taken_or_no_longer_wanted_is_done(self, status: int) -> None:
-        assert self.answered(Reply(status))[0] == {"batchItemFailures": []}
+    def test_a_callback_is_done_after_status_2xx_or_410(self, subtests: pytest.Subtests) -> None:
+        for status in (200, 201, 202, 204, 410):
+            with subtests.test(status=status):
+                result, _, _ = self.notify_with(Reply(status))
 
-    def test_nobody_who_listens_is_a_failure(self) -> None:
+                assert result == {"batchItemFailures": []}
+
+    def test_returns_the_message_to_the_queue_if_no_server_listens(self) -> None:
         with server(answering(Reply())) as gone:
             pass
 
@@ -113,7 +115,7 @@ class TestNotifyClient:
         }
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-    def test_a_private_address_is_not_called(
+    def test_sends_nothing_to_private_addresses(
         self, host: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         received: list[Received] = []
@@ -126,6 +128,6 @@ class TestNotifyClient:
 
         assert received == []
 
-    def test_a_job_without_a_callback_or_that_is_gone_is_done(self) -> None:
+    def test_ignores_jobs_without_a_callback_url_and_deleted_jobs(self) -> None:
         assert self.notify(self.ended_job(None)) == {"batchItemFailures": []}
         assert self.notify(image_job()) == {"batchItemFailures": []}

@@ -14,7 +14,7 @@ import pytest
 from darkroom.aws import clients as aws_adapter
 from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import JobStatus, Output
+from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.domain.recovery import over_at
 from darkroom.storage import jobs, ledger
 from darkroom.storage.table import SlotRow
@@ -26,43 +26,53 @@ from tests.integration.steps import at, is_open
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-class TestRecoverJobs:
-    def recover(self) -> None:
-        handler_of("recover_jobs")({}, CONTEXT)
+def recover() -> None:
+    handler_of("recover_jobs")({}, CONTEXT)
 
-    def test_a_job_that_is_final_but_unannounced_is_announced_and_leaves(
+
+def ended_jobs(count: int) -> list[Job]:
+    """Return jobs that ended and whose ends are not announced."""
+    open_account(100)
+    all_jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(count)]
+    for job in all_jobs:
+        ledger.resolve(ANN, job.job_id, now=NOON)
+    return all_jobs
+
+
+class TestRecoverJobs:
+    def test_announces_a_final_job_and_takes_it_out_of_the_open_jobs(
         self, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job()
         ended = ledger.resolve(ANN, job.job_id, now=datetime.now(UTC))
-        self.recover()
+        recover()
         assert announced() == []
         at(monkeypatch, job.created_at + timedelta(seconds=31))
 
-        self.recover()
+        recover()
 
         assert [event["detail"]["id"] for event in announced()] == [f"{job.job_id}.failed"]
         assert not is_open(job)
         assert replace(stored(job), revision=0) == replace(ended, revision=0)
-        self.recover()
+        recover()
         assert len(announced()) == 1
 
-    def test_a_stopped_execution_is_settled_but_not_before_its_invocations_are_gone(
+    def test_releases_the_hold_of_a_stopped_execution_after_its_last_invocation(
         self,
         workflow: Workflow,
         announced: Callable[[], list[dict[str, Any]]],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        asleep: list[object] = []
-        workflow.break_function("request_prediction", asleep.append)
+        invocations: list[object] = []
+        workflow.break_function("request_prediction", invocations.append)
         job = held_job()
-        # A short wait, because the stand-in stops an execution only between two states.
+        # A short wait, because moto stops an execution only between two states.
         workflow_adapter.start(replace(job, wait_seconds=1))
         arn = (
             os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
             + f":{job.job_id}"
         )
-        until(lambda: asleep)
+        until(lambda: invocations)
         client("stepfunctions").stop_execution(executionArn=arn)
         until(lambda: (found := workflow_adapter.execution(job.job_id)) and not found.is_running)
         execution = workflow_adapter.execution(job.job_id)
@@ -71,10 +81,10 @@ class TestRecoverJobs:
         stopped_at = execution.stopped_at
 
         at(monkeypatch, stopped_at + timedelta(seconds=119))
-        self.recover()
+        recover()
         assert stored(job).status is JobStatus.PENDING
         at(monkeypatch, stopped_at + timedelta(seconds=181))
-        self.recover()
+        recover()
 
         ended = stored(job)
         assert (ended.status, ended.refunded, ended.failure) == (
@@ -85,7 +95,7 @@ class TestRecoverJobs:
         assert [event["detail"]["job_id"] for event in announced()] == [job.job_id]
         assert not is_open(job)
 
-    def test_a_stopped_execution_that_had_stored_something_is_a_delivery(
+    def test_charges_the_outputs_of_a_stopped_execution(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job(num_outputs=2)
@@ -99,7 +109,7 @@ class TestRecoverJobs:
         )
         at(monkeypatch, job.created_at + timedelta(minutes=5))
 
-        self.recover()
+        recover()
 
         assert (stored(job).status, stored(job).charged, stored(job).refunded) == (
             JobStatus.COMPLETED,
@@ -107,7 +117,7 @@ class TestRecoverJobs:
             10,
         )
 
-    def test_a_job_that_runs_past_its_time_is_stopped_once_and_settled_when_it_is_quiet(
+    def test_stops_an_overdue_execution_once_and_refunds_the_job_later(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job()
@@ -119,14 +129,14 @@ class TestRecoverJobs:
         monkeypatch.setattr(
             aws_adapter.client("stepfunctions"),
             "stop_execution",
-            lambda **given: stopped.append(given["executionArn"]),
+            lambda **arguments: stopped.append(arguments["executionArn"]),
         )
         at(monkeypatch, over_at(job) - timedelta(milliseconds=1))
-        self.recover()
+        recover()
         assert stopped == []
 
         at(monkeypatch, over_at(job))
-        self.recover()
+        recover()
 
         (arn,) = stopped
         assert arn.endswith(f":execution:darkroom-test-generation:{job.job_id}")
@@ -135,11 +145,11 @@ class TestRecoverJobs:
         for seconds in (60, 150):
             assert is_open(job)
             at(monkeypatch, over_at(job) + timedelta(seconds=seconds))
-            self.recover()
+            recover()
         assert (stored(job).status, stored(job).refunded) == (JobStatus.FAILED, 10)
         assert len(stopped) == 1
 
-    def test_a_cancel_that_resumed_nothing_is_heard_by_recovery(
+    def test_resumes_an_execution_that_a_cancel_request_did_not_resume(
         self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
     ) -> None:
         job = held_job()
@@ -156,35 +166,29 @@ class TestRecoverJobs:
         )
         at(monkeypatch, job.created_at + timedelta(seconds=30))
 
-        self.recover()
+        recover()
 
         assert resumed == ["token"]
         assert stored(job).status is JobStatus.PENDING
 
-    def test_one_job_that_fails_does_not_keep_the_others_waiting(
+    def test_continues_with_the_other_jobs_after_an_error(
         self, announced: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        open_account(100)
-        all_jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
-        for job in all_jobs:
-            ledger.resolve(ANN, job.job_id, now=NOON)
+        all_jobs = ended_jobs(3)
 
         with failing_calls(
             aws_adapter.client("events"), "PutEvents", AwsError("InternalException")
         ):
-            self.recover()
+            recover()
 
         assert len(announced()) == 2
         assert sum(is_open(job) for job in all_jobs) == 1
         at(monkeypatch, datetime.now(UTC) + timedelta(minutes=2))
-        self.recover()
+        recover()
         assert len(announced()) == 3
 
-    def test_what_there_is_no_time_for_is_left_to_the_next_run(self) -> None:
-        open_account(100)
-        all_jobs = [ledger.hold(image_job(), key=None, now=NOON)[0] for _ in range(3)]
-        for job in all_jobs:
-            ledger.resolve(ANN, job.job_id, now=NOON)
+    def test_leaves_the_remaining_jobs_to_the_next_run_when_time_is_short(self) -> None:
+        all_jobs = ended_jobs(3)
         SlotRow(
             "SLOT#replicate", "000", holder=f"web/ann/{all_jobs[0].job_id}", taken_at=NOON
         ).save()
@@ -198,24 +202,24 @@ class TestRecoverJobs:
         )
 
         assert sum(is_open(job) for job in all_jobs) == 1
-        self.recover()
+        recover()
         assert not any(is_open(job) for job in all_jobs)
         assert list(SlotRow.query("SLOT#replicate")) == []
 
-    def test_a_workflow_that_cannot_be_started_is_tried_again_a_minute_later(
+    def test_starts_a_workflow_again_one_minute_after_an_error(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job()
         started: list[str] = []
         monkeypatch.setattr(workflow_adapter, "execution", lambda _: None)
         at(monkeypatch, job.created_at + timedelta(seconds=31))
-        self.recover()  # There is no state machine here.
+        recover()  # The start fails: this test has no state machine.
         assert is_open(job)
         monkeypatch.setattr(workflow_adapter, "start", lambda found: started.append(found.job_id))
-        self.recover()
+        recover()
         assert started == []
 
         at(monkeypatch, job.created_at + timedelta(seconds=92))
-        self.recover()
+        recover()
 
         assert started == [job.job_id]
