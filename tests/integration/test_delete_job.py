@@ -1,4 +1,4 @@
-"""Deleting: the record and all media go, the entries stay, and nothing comes back."""
+"""A deletion removes the record and all media of a job for ever. The entries stay."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def recover() -> None:
 
 
 def delivered_job(*, now: datetime | None = None) -> Job:
-    """A completed and announced job, with an image and its thumbnail in the bucket."""
+    """Return a completed and announced job with an image and a thumbnail in the bucket."""
     job = held_job(now=now)
     for name in (bucket.output_key(job, 0, "png"), bucket.thumbnail_key(job, 0)):
         bucket.put(name, b"pixels", "image/png")
@@ -53,7 +53,7 @@ def delivered_job(*, now: datetime | None = None) -> Job:
     return stored(job)
 
 
-def objects() -> list[str]:
+def object_keys() -> list[str]:
     return [
         item["Key"]
         for item in client("s3")
@@ -62,33 +62,31 @@ def objects() -> list[str]:
     ]
 
 
-def test_a_user_who_is_named_like_a_path_into_the_jobs_of_another_keeps_the_media() -> None:
+def test_keeps_the_media_of_a_user_whose_id_resembles_the_path_of_a_job() -> None:
     job = delivered_job()
-    neighbour = bucket.prefix_of(AccountId("web", f"ann/{job.job_id}"), job.job_id) + "0.png"
-    bucket.put(neighbour, b"pixels", "image/png")
+    other_key = bucket.prefix_of(AccountId("web", f"ann/{job.job_id}"), job.job_id) + "0.png"
+    bucket.put(other_key, b"pixels", "image/png")
 
     assert delete(job)[0] == 204
 
-    assert objects() == [neighbour]
+    assert object_keys() == [other_key]
 
 
-def test_the_record_and_all_its_media_are_gone_and_the_entries_stay() -> None:
+def test_removes_the_record_and_all_media_and_keeps_the_entries() -> None:
     job, other = delivered_job(), delivered_job()
-    bucket.put(
-        bucket.output_key(job, 7, "png"), b"of an invocation that no record knows of", "image/png"
-    )
+    bucket.put(bucket.output_key(job, 7, "png"), b"not on the record", "image/png")
     before = ledger.entries(ANN, limit=100, cursor=None).items
 
     assert delete(job)[:2] == (204, None)
 
     assert call_api("GET", f"/jobs/{job.job_id}")[0] == 404
-    assert objects() == [bucket.output_key(other, 0, "png"), bucket.thumbnail_key(other, 0)]
+    assert object_keys() == [bucket.output_key(other, 0, "png"), bucket.thumbnail_key(other, 0)]
     assert ledger.entries(ANN, limit=100, cursor=None).items == before
     assert call_api("GET", "/jobs")[1]["total"] == 1
     assert ledger.balance(ANN).spent == 20
 
 
-def test_deleting_twice_says_that_it_is_gone_and_counts_once() -> None:
+def test_a_second_deletion_is_not_found_and_does_not_count() -> None:
     job = delivered_job()
     delete(job)
 
@@ -96,7 +94,7 @@ def test_deleting_twice_says_that_it_is_gone_and_counts_once() -> None:
     assert ledger.balance(ANN).jobs_total == 0
 
 
-def test_an_open_job_is_not_deleted() -> None:
+def test_refuses_to_delete_an_open_job() -> None:
     job = held_job()
 
     status, problem, headers = delete(job)
@@ -106,7 +104,7 @@ def test_an_open_job_is_not_deleted() -> None:
     assert stored(job).status is JobStatus.PENDING
 
 
-def test_a_job_is_open_until_its_end_is_announced() -> None:
+def test_refuses_to_delete_a_job_whose_end_is_not_announced() -> None:
     job = held_job()
     ended = ledger.resolve(ANN, job.job_id, now=NOON)
     assert delete(job)[0] == 409
@@ -116,14 +114,14 @@ def test_a_job_is_open_until_its_end_is_announced() -> None:
     assert delete(job)[0] == 204
 
 
-def test_nobody_deletes_the_job_of_another_account() -> None:
+def test_refuses_to_delete_the_job_of_another_account() -> None:
     job = delivered_job()
 
     assert delete(job, user="bob")[0] == 404
     assert stored(job).status is JobStatus.COMPLETED
 
 
-def test_what_a_late_invocation_wrote_is_purged_when_none_can_write_any_more(
+def test_removes_media_of_late_invocations_after_180_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job, now = delivered_job(), datetime.now(UTC)
@@ -133,33 +131,34 @@ def test_what_a_late_invocation_wrote_is_purged_when_none_can_write_any_more(
 
     at(monkeypatch, now + timedelta(seconds=179))
     recover()
-    assert objects() == [bucket.output_key(job, 1, "png")]
+    assert object_keys() == [bucket.output_key(job, 1, "png")]
     at(monkeypatch, now + timedelta(seconds=180))
     recover()
 
-    assert objects() == []
+    assert object_keys() == []
     assert due_job_ids(CheckQueue.ENDED, now=now + timedelta(days=1)) == []
 
 
 @pytest.mark.parametrize("operation", ["ListObjectsV2", "DeleteObjects"])
-def test_a_bucket_that_fails_leaves_the_media_to_recovery(
+def test_recovery_removes_the_media_after_an_error_of_the_bucket(
     operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, now = delivered_job(), datetime.now(UTC)
+    at(monkeypatch, now)
     with failing_calls(aws_adapter.client("s3"), operation, AwsError("SlowDown")):
         status, problem, _ = call_api("DELETE", f"/jobs/{job.job_id}")
     assert (status, problem["type"]) == (503, "/problems/unavailable")
-    assert objects()
+    assert object_keys()
 
     at(monkeypatch, now + timedelta(seconds=181))
     recover()
 
-    assert objects() == []
+    assert object_keys() == []
     with pytest.raises(NotFound):
         stored(job)
 
 
-def test_what_cannot_be_purged_does_not_keep_the_others_waiting(
+def test_recovery_continues_after_media_that_it_cannot_remove(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with_setting(monkeypatch, "RECOVERIES_PER_RUN_MAX", 4)
@@ -169,24 +168,24 @@ def test_what_cannot_be_purged_does_not_keep_the_others_waiting(
     for job in all_jobs:
         delete(job)
         bucket.put(bucket.output_key(job, 1, "png"), b"too late", "image/png")
-    refused = bucket.prefix_of(ANN, all_jobs[0].job_id)
+    refused_prefix = bucket.prefix_of(ANN, all_jobs[0].job_id)
     delete_all = bucket.delete_all
 
-    def deleted(account: AccountId, job_id: str) -> None:
-        if bucket.prefix_of(account, job_id) == refused:
+    def delete_or_refuse(account: AccountId, job_id: str) -> None:
+        if bucket.prefix_of(account, job_id) == refused_prefix:
             raise bucket.MediaNotDeleted("AccessDenied")
         delete_all(account, job_id)
 
-    monkeypatch.setattr(bucket, "delete_all", deleted)
+    monkeypatch.setattr(bucket, "delete_all", delete_or_refuse)
     for minutes in range(3, 12):
         at(monkeypatch, now + timedelta(minutes=minutes))
         recover()
 
-    assert objects() == [bucket.output_key(all_jobs[0], 1, "png")]
+    assert object_keys() == [bucket.output_key(all_jobs[0], 1, "png")]
 
 
 @pytest.mark.parametrize("function", ["complete_job", "refund_job"])
-def test_a_step_that_is_repeated_after_the_deletion_is_no_fault(function: str) -> None:
+def test_a_step_repeated_after_the_deletion_reports_no_fault(function: str) -> None:
     job = delivered_job()
     delete(job)
 
@@ -196,7 +195,7 @@ def test_a_step_that_is_repeated_after_the_deletion_is_no_fault(function: str) -
     )
 
 
-def test_a_late_write_does_not_bring_the_record_back() -> None:
+def test_late_writes_do_not_create_the_record_again() -> None:
     job = delivered_job()
     delete(job)
 
@@ -212,7 +211,7 @@ def test_a_late_write_does_not_bring_the_record_back() -> None:
 
 
 class TestRetention:
-    def test_a_job_is_deleted_when_its_days_are_over_and_not_before(
+    def test_deletes_a_job_when_its_retention_ends_and_not_before(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "RETENTION_DAYS", 30)
@@ -226,10 +225,10 @@ class TestRetention:
 
         with pytest.raises(NotFound):
             stored(job)
-        assert objects() == []
+        assert object_keys() == []
         assert ledger.balance(ANN).spent == 10
 
-    def test_without_retention_everything_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_keeps_all_jobs_without_a_retention(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = delivered_job(now=NOON)
 
         at(monkeypatch, NOON + timedelta(days=36_500))
@@ -237,24 +236,24 @@ class TestRetention:
 
         assert stored(job).status is JobStatus.COMPLETED
 
-    def test_the_days_of_today_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_applies_the_current_setting_to_older_jobs(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with_setting(monkeypatch, "RETENTION_DAYS", 1)
-        longer, for_ever = delivered_job(now=NOON), delivered_job(now=NOON)
+        extended, unlimited = delivered_job(now=NOON), delivered_job(now=NOON)
         with_setting(monkeypatch, "RETENTION_DAYS", 3)
         at(monkeypatch, NOON + timedelta(days=2))
         recover()
-        assert stored(longer)
+        assert stored(extended)
 
         at(monkeypatch, NOON + timedelta(days=3))
         with_setting(monkeypatch, "RETENTION_DAYS", 0)
         recover()
 
-        assert stored(for_ever)
+        assert stored(unlimited)
         assert due_job_ids(CheckQueue.ENDED, now=NOON + timedelta(days=99)) == []
 
-    def test_a_retained_job_can_be_deleted_by_its_owner(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_owner_can_delete_a_retained_job(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "RETENTION_DAYS", 30)
 
         assert delete(delivered_job())[0] == 204
