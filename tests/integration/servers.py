@@ -35,13 +35,13 @@ class Reply:
 
 
 @contextmanager
-def server(answer: Callable[[Received], Reply]) -> Iterator[str]:
+def server(respond: Callable[[Received], Reply]) -> Iterator[str]:
     """Serve on a free port. Yields the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            reply = answer(
+            reply = respond(
                 Received(
                     self.command,
                     self.path,
@@ -79,12 +79,12 @@ def answering(
 ) -> Callable[[Received], Reply]:
     """Return the same reply to every request, and append each request to `received`."""
 
-    def answer(request: Received) -> Reply:
+    def respond(request: Received) -> Reply:
         if received is not None:
             received.append(request)
         return reply
 
-    return answer
+    return respond
 
 
 @contextmanager
