@@ -1,4 +1,4 @@
-"""Cancelling: a cancel tells the truth, in every state of a job, and only the workflow ends the job."""
+"""A cancel request is recorded in every state of a job. Only the workflow ends the job."""
 
 from __future__ import annotations
 
@@ -33,12 +33,16 @@ def cancel(job: Job, user: str = "ann") -> tuple[int, Any]:
     return status, document
 
 
-def ended(job: Job) -> Job:
-    return until(lambda: now if (now := stored(job)).status.is_final else None)
+def wait_for_end(job: Job) -> Job:
+    def final_job() -> Job | None:
+        current = stored(job)
+        return current if current.status.is_final else None
+
+    return until(final_job)
 
 
-def faults(replicate: SimulatedReplicate, **named: float) -> None:
-    requests.put(f"{replicate.base_url}/faults", json=named, timeout=5).raise_for_status()
+def set_faults(replicate: SimulatedReplicate, **faults: float) -> None:
+    requests.put(f"{replicate.base_url}/faults", json=faults, timeout=5).raise_for_status()
 
 
 def predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
@@ -48,8 +52,8 @@ def predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
     return found
 
 
-class TestTheRoute:
-    def test_the_answer_shows_the_flag_and_nothing_has_ended_yet(self, resumed: list[str]) -> None:
+class TestRoute:
+    def test_records_the_cancel_request_and_does_not_end_the_job(self, resumed: list[str]) -> None:
         job = held_job()
         jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
 
@@ -60,7 +64,7 @@ class TestTheRoute:
         assert (document["status"], document["credits"]["held"]) == ("pending", 10)
         assert resumed == ["token"]
 
-    def test_asking_again_keeps_the_first_time(self, resumed: list[str]) -> None:
+    def test_a_second_request_keeps_the_time_of_the_first(self, resumed: list[str]) -> None:
         job = held_job()
         jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
 
@@ -69,9 +73,7 @@ class TestTheRoute:
         assert first["cancel_requested_at"] == second["cancel_requested_at"]
         assert resumed == ["token", "token"]
 
-    def test_a_job_that_never_started_is_started_so_that_it_can_end(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_starts_a_job_that_was_not_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job, started = held_job(), list[str]()
         monkeypatch.setattr(workflow_adapter, "start", lambda found: started.append(found.job_id))
 
@@ -80,7 +82,7 @@ class TestTheRoute:
         assert started == [job.job_id]
 
     @pytest.mark.parametrize("error", ["ThrottlingException", "InternalServerError"])
-    def test_a_resume_that_fails_loses_nothing(self, error: str) -> None:
+    def test_records_the_cancel_request_even_if_the_resume_fails(self, error: str) -> None:
         job = held_job()
         jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
 
@@ -89,7 +91,7 @@ class TestTheRoute:
 
         assert stored(job).cancel_requested_at
 
-    def test_asking_again_and_again_does_not_put_recovery_off(self) -> None:
+    def test_repeated_requests_do_not_postpone_the_next_check(self) -> None:
         job = held_job()
         jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
         first = jobs.request_cancel(job, next_check_at=NOON + timedelta(seconds=30), now=NOON)
@@ -100,7 +102,7 @@ class TestTheRoute:
         assert first == again
         assert due_job_ids(CheckQueue.OPEN, now=NOON + timedelta(seconds=30)) == [job.job_id]
 
-    def test_a_final_job_cannot_be_canceled(self) -> None:
+    def test_refuses_to_cancel_a_final_job(self) -> None:
         job = held_job()
         ledger.resolve(ANN, job.job_id, now=NOON)
 
@@ -113,57 +115,58 @@ class TestTheRoute:
         )
         assert stored(job).cancel_requested_at is None
 
-    def test_nobody_cancels_the_job_of_another_account(self) -> None:
+    def test_refuses_to_cancel_the_job_of_another_account(self) -> None:
         job = held_job()
 
         assert cancel(job, user="bob")[0] == 404
         assert stored(job).cancel_requested_at is None
 
 
-class TestTheSteps:
-    def enter(self, job: Job) -> None:
+class TestSteps:
+    def request_prediction(self, job: Job) -> None:
+        """Run the step RequestPrediction."""
         handler_of("request_prediction")(
             key(job, task_token="token", entered_at=NOON.isoformat(), retry_count=0), CONTEXT
         )
 
-    def test_nothing_is_asked_of_the_provider_after_a_cancel(
+    def test_sends_no_request_to_the_provider_after_a_cancel_request(
         self, simulated_replicate: SimulatedReplicate
     ) -> None:
         job = held_job()
         jobs.request_cancel(job, next_check_at=NOON, now=NOON)
 
         with pytest.raises(GenerationFailed, match="canceled"):
-            self.enter(job)
+            self.request_prediction(job)
 
         assert predictions(simulated_replicate) == []
         assert stored(job).failure == failure(FailureCode.CANCELED)
 
-    def test_a_prediction_of_a_job_that_was_deleted_meanwhile_is_canceled(
+    def test_cancels_the_prediction_of_a_job_that_was_deleted_meanwhile(
         self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        faults(simulated_replicate, run_seconds=60)
+        set_faults(simulated_replicate, run_seconds=60)
         job = held_job()
-        ask = replicate.create
+        create = replicate.create
 
-        def asked_in_vain(*work: Any, **options: Any) -> Prediction:
+        def create_after_deletion(*arguments: Any, **options: Any) -> Prediction:
             jobs.request_cancel(job, next_check_at=NOON, now=NOON)
             handler_of("refund_job")(key(job, failure="GenerationFailed"), CONTEXT)
             delete_job.delete(ANN, job.job_id, now=NOON)
-            return ask(*work, **options)
+            return create(*arguments, **options)
 
-        monkeypatch.setattr(replicate, "create", asked_in_vain)
-        self.enter(job)
+        monkeypatch.setattr(replicate, "create", create_after_deletion)
+        self.request_prediction(job)
 
         assert until(
             lambda: [each["status"] for each in predictions(simulated_replicate)] == ["canceled"]
         )
 
-    def test_a_finished_prediction_is_not_stored_when_the_cancel_came_first(
+    def test_does_not_store_a_finished_prediction_after_a_cancel_request(
         self, simulated_replicate: SimulatedReplicate
     ) -> None:
-        faults(simulated_replicate, run_seconds=0, queue_seconds=0)
+        set_faults(simulated_replicate, run_seconds=0, queue_seconds=0)
         job = held_job()
-        self.enter(job)
+        self.request_prediction(job)
         until(lambda: predictions(simulated_replicate)[0]["status"] == "succeeded")
         jobs.request_cancel(job, next_check_at=NOON, now=NOON)
 
@@ -171,15 +174,15 @@ class TestTheSteps:
             handler_of("store_output")(key(job), CONTEXT)
         handler_of("refund_job")(key(job, failure="GenerationFailed"), CONTEXT)
 
-        now = stored(job)
-        assert (now.status, now.charged, now.refunded, now.storing_at) == (
+        ended = stored(job)
+        assert (ended.status, ended.charged, ended.refunded, ended.storing_at) == (
             JobStatus.CANCELED,
             0,
             10,
             None,
         )
 
-    def test_of_a_cancel_and_the_beginning_of_storing_the_first_wins(self) -> None:
+    def test_of_a_cancel_request_and_the_start_of_storing_the_first_wins(self) -> None:
         canceled, delivered, now = held_job(), held_job(), datetime.now(UTC)
 
         assert jobs.request_cancel(canceled, next_check_at=now, now=now)
@@ -190,12 +193,12 @@ class TestTheSteps:
         assert stored(canceled).cancel_wins
         assert not stored(delivered).cancel_wins
 
-    def test_a_cancel_after_storing_began_is_shown_and_the_delivery_is_charged(
+    def test_records_a_request_after_storing_began_but_charges_the_delivery(
         self, simulated_replicate: SimulatedReplicate
     ) -> None:
-        faults(simulated_replicate, run_seconds=0, queue_seconds=0)
+        set_faults(simulated_replicate, run_seconds=0, queue_seconds=0)
         job = held_job()
-        self.enter(job)
+        self.request_prediction(job)
         until(lambda: predictions(simulated_replicate)[0]["status"] == "succeeded")
         jobs.record_storing(job, now=NOON)
         jobs.request_cancel(job, next_check_at=NOON, now=NOON)
@@ -203,13 +206,13 @@ class TestTheSteps:
         handler_of("store_output")(key(job), CONTEXT)
         handler_of("complete_job")(key(job), CONTEXT)
 
-        now = stored(job)
-        assert (now.status, now.charged, now.refunded) == (JobStatus.COMPLETED, 10, 0)
-        assert now.cancel_requested_at
+        ended = stored(job)
+        assert (ended.status, ended.charged, ended.refunded) == (JobStatus.COMPLETED, 10, 0)
+        assert ended.cancel_requested_at
 
 
 @pytest.mark.usefixtures("workflow")
-class TestTheWholeWay:
+class TestWorkflow:
     def start(self, monkeypatch: pytest.MonkeyPatch, public_url: str) -> Job:
         with_setting(monkeypatch, "PUBLIC_URL", public_url)
         open_account(100)
@@ -217,41 +220,39 @@ class TestTheWholeWay:
         workflow_adapter.start(job)
         return job
 
-    def test_a_running_prediction_is_stopped_and_the_credits_come_back_at_once(
+    def test_cancels_a_running_prediction_and_refunds_the_credits(
         self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        faults(simulated_replicate, run_seconds=60)
+        set_faults(simulated_replicate, run_seconds=60)
         with webhook_endpoint() as public_url:
             job = self.start(monkeypatch, public_url)
             until(lambda: stored(job).status is JobStatus.PROCESSING)
 
             assert cancel(job)[0] == 202
-            now = ended(job)
+            ended = wait_for_end(job)
 
-        assert (now.status, now.refunded, now.failure) == (
+        assert (ended.status, ended.refunded, ended.failure) == (
             JobStatus.CANCELED,
             10,
             failure(FailureCode.CANCELED),
         )
         assert until(lambda: predictions(simulated_replicate)[0]["status"] == "canceled")
-        execution = until(
-            lambda: (
-                found
-                if (found := workflow_adapter.execution(job.job_id)) and not found.is_running
-                else None
-            )
-        )
-        assert execution
 
-    def test_a_job_that_waits_for_the_provider_is_canceled_when_its_pause_is_over(
+        def execution_ended() -> bool:
+            execution = workflow_adapter.execution(job.job_id)
+            return execution is not None and not execution.is_running
+
+        assert until(execution_ended)
+
+    def test_cancels_a_queued_job_when_its_pause_ends(
         self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        faults(simulated_replicate, throttle=1)
+        set_faults(simulated_replicate, throttle=1)
         job = self.start(monkeypatch, "http://127.0.0.1:9")
         until(lambda: stored(job).waiting_since)
 
         cancel(job)
-        now = ended(job)
+        ended = wait_for_end(job)
 
-        assert (now.status, now.refunded) == (JobStatus.CANCELED, 10)
+        assert (ended.status, ended.refunded) == (JobStatus.CANCELED, 10)
         assert predictions(simulated_replicate) == []

@@ -1,4 +1,4 @@
-"""The record of a job: each note is taken once, and who comes late or from another time changes nothing."""
+"""The record of a job: each write applies once. Late and outdated writes change nothing."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ OUTPUT = Output(
 )
 
 
-def attempted(job: Job, *, lease_until: datetime = LATER) -> Attempt:
+def begin_attempt(job: Job, *, lease_until: datetime = LATER) -> Attempt:
     attempt = jobs.begin_attempt(job, "entry", lease_until=lease_until, now=NOON)
     assert attempt
     return attempt
 
 
-class TestARecord:
-    def test_is_read_as_it_was_written(self) -> None:
+class TestRecord:
+    def test_reads_a_job_as_it_was_written(self) -> None:
         open_account(100)
         job = replace(
             image_job(prompt="灯塔 🏮", num_outputs=2, now=NOON),
@@ -52,9 +52,9 @@ class TestARecord:
 
         assert stored(job) == held == replace(job, held=20)
 
-    def test_keeps_everything_that_was_recorded(self) -> None:
+    def test_keeps_attempts_outputs_and_times(self) -> None:
         job = held_job()
-        attempt = attempted(job)
+        attempt = begin_attempt(job)
         jobs.record_prediction(job, attempt, "p1", now=NOON)
         jobs.record_output(job, OUTPUT)
         jobs.record_storing(job, now=NOON)
@@ -65,7 +65,7 @@ class TestARecord:
         assert now.outputs == (OUTPUT,)
         assert (now.storing_at, now.started_at, now.status) == (NOON, NOON, JobStatus.PROCESSING)
 
-    def test_of_somebody_else_is_not_there(self) -> None:
+    def test_a_job_of_another_account_is_not_found(self) -> None:
         with pytest.raises(NotFound):
             jobs.read(AccountId("web", "bob"), held_job().job_id)
 
@@ -91,26 +91,26 @@ ATTEMPT_WRITES: dict[str, Callable[[Job, Attempt], object]] = {
 
 
 class TestWrites:
-    @pytest.mark.parametrize("note", JOB_WRITES.values(), ids=JOB_WRITES)
-    def test_are_taken_while_the_job_is_open_and_raise_its_revision(
-        self, note: Callable[[Job], object]
+    @pytest.mark.parametrize("write", JOB_WRITES.values(), ids=JOB_WRITES)
+    def test_a_write_changes_an_open_job_and_increases_its_revision(
+        self, write: Callable[[Job], object]
     ) -> None:
         job = held_job()
 
-        assert note(job)
+        assert write(job)
         assert stored(job).revision == job.revision + 1
 
-    @pytest.mark.parametrize("note", JOB_WRITES.values(), ids=JOB_WRITES)
-    def test_are_refused_once_the_job_is_final(self, note: Callable[[Job], object]) -> None:
+    @pytest.mark.parametrize("write", JOB_WRITES.values(), ids=JOB_WRITES)
+    def test_a_write_is_refused_once_the_job_is_final(self, write: Callable[[Job], object]) -> None:
         ended = ledger.resolve(ANN, held_job().job_id, now=NOON)
 
-        assert not note(ended)
+        assert not write(ended)
         assert stored(ended) == ended
 
     @pytest.mark.parametrize(
         "name", ["begin_attempt", "record_storing", "record_output", "record_failure"]
     )
-    def test_are_taken_once(self, name: str) -> None:
+    def test_a_repeated_write_changes_nothing(self, name: str) -> None:
         job = held_job()
         JOB_WRITES[name](job)
         before = stored(job)
@@ -118,30 +118,30 @@ class TestWrites:
         assert not JOB_WRITES[name](job)
         assert stored(job) == before
 
-    @pytest.mark.parametrize("note", ATTEMPT_WRITES.values(), ids=ATTEMPT_WRITES)
-    def test_of_an_attempt_are_taken_while_the_job_is_open(
-        self, note: Callable[[Job, Attempt], object]
+    @pytest.mark.parametrize("write", ATTEMPT_WRITES.values(), ids=ATTEMPT_WRITES)
+    def test_a_write_of_an_attempt_changes_an_open_job(
+        self, write: Callable[[Job, Attempt], object]
     ) -> None:
         job = held_job()
 
-        assert note(job, attempted(job))
+        assert write(job, begin_attempt(job))
         assert stored(job).revision == job.revision + 2
 
-    @pytest.mark.parametrize("note", ATTEMPT_WRITES.values(), ids=ATTEMPT_WRITES)
-    def test_of_an_attempt_are_refused_once_the_job_is_final(
-        self, note: Callable[[Job, Attempt], object]
+    @pytest.mark.parametrize("write", ATTEMPT_WRITES.values(), ids=ATTEMPT_WRITES)
+    def test_a_write_of_an_attempt_is_refused_once_the_job_is_final(
+        self, write: Callable[[Job, Attempt], object]
     ) -> None:
         job = held_job()
-        attempt = attempted(job)
+        attempt = begin_attempt(job)
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 
-        assert not note(ended, attempt)
+        assert not write(ended, attempt)
         assert stored(job) == ended
 
     @pytest.mark.parametrize("name", ["retry_attempt", "record_prediction", "record_finished"])
-    def test_of_an_attempt_are_taken_once(self, name: str) -> None:
+    def test_a_repeated_write_of_an_attempt_changes_nothing(self, name: str) -> None:
         job = held_job()
-        attempt = attempted(job)
+        attempt = begin_attempt(job)
         ATTEMPT_WRITES[name](job, attempt)
         before = stored(job)
 
@@ -149,8 +149,8 @@ class TestWrites:
         assert stored(job) == before
 
 
-class TestToken:
-    def test_of_a_later_state_entry_replaces_the_earlier_and_never_the_other_way_round(
+class TestTaskToken:
+    def test_only_the_token_of_a_later_state_entry_replaces_a_token(
         self,
     ) -> None:
         job = held_job()
@@ -168,7 +168,7 @@ class TestToken:
 
         assert (stored(job).task_token, stored(job).state_entry) == (entries[-1], entries[-1])
 
-    def test_of_the_same_try_may_be_stored_again(self) -> None:
+    def test_the_token_of_the_same_state_entry_can_be_stored_again(self) -> None:
         job = held_job()
 
         assert jobs.store_task_token(job, "token", "entry", next_check_at=LATER)
@@ -176,44 +176,44 @@ class TestToken:
 
 
 class TestAttempt:
-    def test_has_a_nonce_of_its_own(self) -> None:
+    def test_each_attempt_has_a_unique_nonce(self) -> None:
         first, second = held_job(), image_job()
         ledger.hold(second, key=None, now=NOON)
 
-        assert attempted(first).nonce != attempted(second).nonce
+        assert begin_attempt(first).nonce != begin_attempt(second).nonce
 
-    def test_is_renewed_only_after_its_lease(self) -> None:
+    def test_an_attempt_is_retried_only_after_its_lease(self) -> None:
         job = held_job()
-        attempt = attempted(job, lease_until=LATER)
+        attempt = begin_attempt(job, lease_until=LATER)
 
         assert not jobs.retry_attempt(
             job, attempt, "entry 2", lease_until=LATER, now=LATER - timedelta(microseconds=1)
         )
-        renewed = jobs.retry_attempt(
+        retried = jobs.retry_attempt(
             job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER
         )
 
-        assert renewed
-        assert (renewed.nonce, renewed.requests_count, renewed.state_entry, renewed.number) == (
+        assert retried
+        assert (retried.nonce, retried.requests_count, retried.state_entry, retried.number) == (
             attempt.nonce,
             2,
             "entry 2",
             1,
         )
-        assert stored(job).attempts == (renewed,)
+        assert stored(job).attempts == (retried,)
 
-    def test_is_not_renewed_once_its_prediction_is_known(self) -> None:
+    def test_an_attempt_with_a_prediction_is_not_retried(self) -> None:
         job = held_job()
-        attempt = attempted(job)
+        attempt = begin_attempt(job)
         jobs.record_prediction(job, attempt, "p1", now=NOON)
 
         assert not jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
 
-    def test_an_overtaken_invocation_can_neither_abandon_nor_expire_the_lease_of_the_other(
+    def test_an_outdated_invocation_cannot_abandon_or_expire_the_newer_lease(
         self,
     ) -> None:
         job = held_job()
-        attempt = attempted(job)
+        attempt = begin_attempt(job)
         jobs.retry_attempt(
             job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER
         )
@@ -223,62 +223,62 @@ class TestAttempt:
         assert not jobs.expire_lease(job, attempt, until=LATER, now=LATER)
         assert stored(job) == before
 
-    def test_that_was_abandoned_may_be_made_again_at_once(self) -> None:
+    def test_an_abandoned_attempt_can_be_retried_at_once(self) -> None:
         job = held_job()
-        attempt = attempted(job)
+        attempt = begin_attempt(job)
         jobs.abandon_attempt(job, attempt, now=NOON)
         assert stored(job).waiting_since == NOON
         assert stored(job).attempts[0].abandoned
 
-        renewed = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
+        retried = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
 
-        assert renewed
-        assert not renewed.abandoned
-        assert stored(job).attempts == (renewed,)
+        assert retried
+        assert not retried.abandoned
+        assert stored(job).attempts == (retried,)
 
-    def test_waits_since_the_first_refusal(self) -> None:
+    def test_keeps_the_time_of_the_first_refusal(self) -> None:
         job = held_job()
-        attempt = attempted(job)
+        attempt = begin_attempt(job)
         jobs.abandon_attempt(job, attempt, now=NOON)
-        renewed = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
-        assert renewed
+        retried = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
+        assert retried
 
-        jobs.abandon_attempt(job, renewed, now=LATER)
+        jobs.abandon_attempt(job, retried, now=LATER)
 
         assert stored(job).waiting_since == NOON
 
-    def test_has_one_prediction_and_no_other(self) -> None:
+    def test_an_attempt_has_only_one_prediction(self) -> None:
         job = held_job()
-        attempt = attempted(job)
+        attempt = begin_attempt(job)
 
         assert jobs.record_prediction(job, attempt, "p1", now=NOON)
         assert not jobs.record_prediction(job, attempt, "p2", now=LATER)
         assert stored(job).attempts[0].prediction_id == "p1"
 
-    def test_with_another_nonce_is_another_attempt(self) -> None:
+    def test_an_attempt_with_another_nonce_changes_nothing(self) -> None:
         job = held_job()
-        attempt = replace(attempted(job), nonce="0" * 32)
+        attempt = replace(begin_attempt(job), nonce="0" * 32)
 
         assert not jobs.record_prediction(job, attempt, "p1", now=NOON)
         assert not jobs.record_finished(job, attempt, now=NOON)
 
 
 class TestFailure:
-    def test_the_first_reason_stays(self) -> None:
+    def test_keeps_the_first_reason(self) -> None:
         job = held_job()
         jobs.record_failure(job, failure(FailureCode.INVALID_INPUT, "its own words"))
         jobs.record_failure(job, failure(FailureCode.INTERNAL))
 
         assert stored(job).failure == failure(FailureCode.INVALID_INPUT, "its own words")
 
-    def test_is_on_the_job_before_the_error_leaves_the_step(self) -> None:
+    def test_records_a_failure_before_the_error_leaves_the_step(self) -> None:
         job = held_job()
 
         with pytest.raises(GenerationFailed), jobs.recording_failures(job):
             raise GenerationFailed(failure(FailureCode.NO_OUTPUT))
         assert stored(job).failure == failure(FailureCode.NO_OUTPUT)
 
-    def test_no_other_error_is_taken_for_one(self) -> None:
+    def test_other_errors_record_no_failure(self) -> None:
         job = held_job()
 
         with pytest.raises(KeyError), jobs.recording_failures(job):
@@ -287,12 +287,12 @@ class TestFailure:
 
 
 class TestOutputs:
-    def test_come_one_after_the_other(self) -> None:
+    def test_records_outputs_one_after_another(self) -> None:
         job = held_job()
         second = replace(OUTPUT, number=1)
 
         assert jobs.record_output(job, OUTPUT)
-        assert not jobs.record_output(job, second), "it does not know of the first"
+        assert not jobs.record_output(job, second), "this job was read before the first output"
         assert jobs.record_output(stored(job), second)
         assert stored(job).outputs == (OUTPUT, second)
 
@@ -301,7 +301,7 @@ class TestOpenJobs:
     def due(self, now: datetime, limit: int = 100) -> list[str]:
         return [due.job_id for due in checks.due_checks(CheckQueue.OPEN, now=now, limit=limit)]
 
-    def test_are_due_at_their_next_check(self) -> None:
+    def test_an_open_job_is_due_at_its_next_check(self) -> None:
         job = held_job(now=NOON)
 
         assert self.due(NOON + timedelta(seconds=29)) == []
@@ -311,24 +311,25 @@ class TestOpenJobs:
         assert self.due(NOON + timedelta(minutes=59)) == []
         assert self.due(NOON + timedelta(hours=1)) == [job.job_id]
 
-    def test_a_state_entry_postpones_the_next_check(self) -> None:
+    def test_a_new_state_entry_postpones_the_next_check(self) -> None:
         job = held_job(now=NOON)
 
         jobs.store_task_token(job, "token", "entry", next_check_at=NOON + timedelta(minutes=10))
 
         assert self.due(NOON + timedelta(minutes=9)) == []
 
-    @pytest.mark.parametrize("limit", [1, 2, 3, 5, 40])
-    def test_no_more_than_the_limit_are_named_each_once(self, limit: int) -> None:
+    def test_lists_each_due_job_once_up_to_the_limit(self, subtests: pytest.Subtests) -> None:
         open_account(1_000)
         for _ in range(12):
             ledger.hold(image_job(now=NOON), key=None, now=NOON)
 
-        named = self.due(NOON + timedelta(days=1), limit)
+        for limit in (1, 2, 3, 5, 40):
+            with subtests.test(limit=limit):
+                job_ids = self.due(NOON + timedelta(days=1), limit)
 
-        assert len(named) == len(set(named)) == min(limit, 12)
+                assert len(job_ids) == len(set(job_ids)) == min(limit, 12)
 
-    def test_leave_only_when_they_are_final(self) -> None:
+    def test_a_job_leaves_the_open_jobs_only_once_it_is_final(self) -> None:
         job = held_job(now=NOON)
         assert not jobs.leave_open_jobs(job)
         assert self.due(NOON + timedelta(days=1)) == [job.job_id]
@@ -340,7 +341,7 @@ class TestOpenJobs:
         assert self.due(NOON + timedelta(days=1)) == []
         assert not jobs.leave_open_jobs(ended)
 
-    def test_a_job_that_left_the_queue_is_not_checked_again(self) -> None:
+    def test_a_job_that_left_the_open_jobs_is_not_checked_again(self) -> None:
         ended = ledger.resolve(ANN, held_job(now=NOON).job_id, now=NOON)
         jobs.leave_open_jobs(ended)
 
@@ -352,7 +353,7 @@ class TestPages:
     def held(self) -> str:
         return ledger.hold(image_job(), key=None, now=NOON)[0].job_id
 
-    def test_survive_what_is_written_in_between(self) -> None:
+    def test_pages_list_each_job_once_despite_writes_between_pages(self) -> None:
         open_account(1_000)
         ids = [self.held() for _ in range(5)]
         first = jobs.page(ANN, limit=2, cursor=None, status=None)
@@ -365,17 +366,20 @@ class TestPages:
         assert [job.job_id for page in (first, second, third) for job in page.items] == ids[::-1]
         assert third.next_cursor is None
 
-    def test_of_one_status_reach_every_job_of_it(self) -> None:
+    def test_pages_of_one_status_list_all_jobs_of_that_status(self) -> None:
         open_account(1_000)
         ids = [self.held() for _ in range(6)]
         for job_id in ids[::3]:
             ledger.resolve(ANN, job_id, now=NOON)
 
-        found, cursor, pages = list[str](), None, 0
-        while pages == 0 or cursor:
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
             page = jobs.page(ANN, limit=1, cursor=cursor, status=JobStatus.FAILED)
             assert len(page.items) <= 1
             found += [job.job_id for job in page.items]
-            cursor, pages = page.next_cursor, pages + 1
+            cursor = page.next_cursor
+            if cursor is None:
+                break
 
         assert found == ids[::3][::-1]
