@@ -1,4 +1,4 @@
-"""The check of what is about to be deployed, on small builds."""
+"""The check of a build before its deployment, on small builds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ARM64, X86_64 = 183, 62
 
 @pytest.fixture
 def build(tmp_path: Path) -> Path:
-    """A build of one module and one extension for arm64, as it should be."""
-    (tmp_path / "handler.py").write_text("answer = 42\n")
+    """Make a correct build for arm64 with one module and one extension."""
+    (tmp_path / "handler.py").write_text("value = 42\n")
     compileall.compile_dir(
         tmp_path, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
     )
@@ -30,11 +30,11 @@ def write_extension(build: Path, machine: int) -> None:
     )
 
 
-def test_a_good_build_has_no_faults(build: Path) -> None:
+def test_finds_no_fault_in_a_correct_build(build: Path) -> None:
     assert list(faults(build, "arm64")) == []
 
 
-def test_an_extension_for_another_processor_is_named(build: Path) -> None:
+def test_finds_an_extension_for_another_processor(build: Path) -> None:
     write_extension(build, X86_64)
 
     (fault,) = faults(build, "arm64")
@@ -45,7 +45,7 @@ def test_an_extension_for_another_processor_is_named(build: Path) -> None:
 @pytest.mark.parametrize(
     "mode", [py_compile.PycInvalidationMode.TIMESTAMP, py_compile.PycInvalidationMode.CHECKED_HASH]
 )
-def test_compiled_code_that_depends_on_its_source_is_named(
+def test_finds_compiled_code_that_depends_on_its_source(
     build: Path, mode: py_compile.PycInvalidationMode
 ) -> None:
     compileall.compile_dir(build, quiet=1, force=True, invalidation_mode=mode)
@@ -55,7 +55,7 @@ def test_compiled_code_that_depends_on_its_source_is_named(
     assert fault.endswith("handler.py: has no unchecked compiled code")
 
 
-def test_a_module_that_was_not_compiled_is_named(build: Path) -> None:
+def test_finds_a_module_that_was_not_compiled(build: Path) -> None:
     (build / "late.py").write_text("")
 
     (fault,) = faults(build, "arm64")
@@ -63,5 +63,5 @@ def test_a_module_that_was_not_compiled_is_named(build: Path) -> None:
     assert fault.endswith("late.py: has no unchecked compiled code")
 
 
-def test_an_empty_directory_is_no_build(tmp_path: Path) -> None:
+def test_reports_an_empty_directory(tmp_path: Path) -> None:
     assert list(faults(tmp_path, "arm64")) == [f"{tmp_path}: nothing was built here"]

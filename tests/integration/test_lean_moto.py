@@ -1,4 +1,4 @@
-"""The local stack's replacements in moto change no response, and free what is done."""
+"""The local stack's replacements in moto change no response and keep no copies in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.cloudformation.lean_moto import lean_moto
 from tests.aws import client
 
 TABLE = "darkroom-test"
-PEOPLE = [f"person-{number}" for number in range(3)]
+PARTITIONS = [f"person-{number}" for number in range(3)]
 
 
 @pytest.fixture
@@ -54,16 +54,16 @@ def delete(pk: str) -> dict[str, Any]:
     return {"Delete": {"TableName": TABLE, "Key": {"pk": {"S": pk}, "sk": {"S": "it"}}}}
 
 
-def everything() -> list[Any]:
+def all_items() -> list[Any]:
     return sorted(client("dynamodb").scan(TableName=TABLE)["Items"], key=str)
 
 
-def lived() -> list[object]:
-    """Make accepted and refused transactions. Return every response and the final items."""
+def responses_and_items() -> list[object]:
+    """Send accepted and refused transactions. Returns every response and the final items."""
     nested = {"L": [{"M": {"a": {"N": "1"}, "b": {"BOOL": True}, "c": {"NULL": True}}}, {"S": "é"}]}
-    answers: list[object] = []
+    responses: list[object] = []
     for writes in (
-        [put(person, credits={"N": "10"}, nested=nested) for person in PEOPLE],
+        [put(partition, credits={"N": "10"}, nested=nested) for partition in PARTITIONS],
         [add("person-0", -7, at_least=7), put("person-0", "entry")],
         [
             add("person-1", -1, at_least=1),
@@ -79,12 +79,12 @@ def lived() -> list[object]:
     ):
         try:
             client("dynamodb").transact_write_items(TransactItems=writes)
-            answers.append("taken")
+            responses.append("accepted")
         except ClientError as refused:
-            answers.append(refused.response["CancellationReasons"])
+            responses.append(refused.response["CancellationReasons"])
     return [
-        *answers,
-        everything(),
+        *responses,
+        all_items(),
         client("dynamodb").get_item(
             TableName=TABLE, Key={"pk": {"S": "person-2"}, "sk": {"S": "it"}}
         )["Item"],
@@ -92,14 +92,20 @@ def lived() -> list[object]:
 
 
 def test_transactions_have_the_same_responses_and_items(aws: None) -> None:
-    as_always = lived()
-    for item in everything():
+    without_replacements = responses_and_items()
+    for item in all_items():
         client("dynamodb").delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
 
     with lean_moto():
-        assert lived() == as_always
+        assert responses_and_items() == without_replacements
 
-    assert [answer == "taken" for answer in as_always[:5]] == [True, True, False, False, True]
+    assert [response == "accepted" for response in without_replacements[:5]] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_no_copy_stays_in_memory(aws: None, lean: None) -> None:
@@ -109,4 +115,4 @@ def test_no_copy_stays_in_memory(aws: None, lean: None) -> None:
         )
 
     assert sum(len(model.instances_tracked) for model in model_data["dynamodb"].values()) == 0
-    assert len(everything()) == 80
+    assert len(all_items()) == 80

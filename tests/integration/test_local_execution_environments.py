@@ -1,4 +1,4 @@
-"""An execution environment runs only what is deployed, ends when it must, and leaves no process."""
+"""An execution environment has only deployed code and variables, and leaves no process."""
 
 import json
 import os
@@ -29,7 +29,12 @@ def handler(event, context):
         os._exit(event["exit"])
     if "answer" in event:
         return event["answer"]
-    return {"process": os.getpid(), "variables": sorted(os.environ), "path": sys.path, "sees_moto": importlib.util.find_spec("moto") is not None}
+    return {
+        "process": os.getpid(),
+        "variables": sorted(os.environ),
+        "path": sys.path,
+        "sees_moto": importlib.util.find_spec("moto") is not None,
+    }
 """
 PATIENCE_SECONDS = 10
 
@@ -43,7 +48,7 @@ def runtime_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path, runtime_dir: Path) -> Iterator[Start]:
-    """Start the execution environments of one function; they end with the test."""
+    """Return a function that starts the environments of one function. They end with the test."""
     started = []
 
     def start_one(code: str = HANDLER, timeout_seconds: int = 5) -> ExecutionEnvironments:
@@ -69,8 +74,8 @@ def start(tmp_path: Path, runtime_dir: Path) -> Iterator[Start]:
 
 
 def invoke(environments: ExecutionEnvironments, **event: Any) -> tuple[bool, Any]:
-    answer = environments.invoke("trial", json.dumps(event).encode())
-    return answer.failed, json.loads(answer.payload)
+    result = environments.invoke("trial", json.dumps(event).encode())
+    return result.failed, json.loads(result.payload)
 
 
 def is_running(process_id: int) -> bool:
@@ -89,43 +94,43 @@ def test_a_function_gets_no_environment_variables_of_this_machine(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAKED", "from this machine")
-    failed, answer = invoke(start())
+    failed, environment = invoke(start())
 
     assert not failed
-    assert "TABLE_NAME" in answer["variables"]
-    assert "LEAKED" not in answer["variables"]
-    assert not [entry for entry in answer["path"] if entry.endswith("site-packages")]
-    assert not answer["sees_moto"]
+    assert "TABLE_NAME" in environment["variables"]
+    assert "LEAKED" not in environment["variables"]
+    assert not [entry for entry in environment["path"] if entry.endswith("site-packages")]
+    assert not environment["sees_moto"]
 
 
-def test_an_idle_environment_is_used_again(start: Start) -> None:
+def test_reuses_an_idle_environment(start: Start) -> None:
     environments = start()
 
     assert invoke(environments)[1]["process"] == invoke(environments)[1]["process"]
 
 
-def test_invocations_at_the_same_time_get_an_environment_each(start: Start) -> None:
+def test_runs_concurrent_invocations_in_separate_environments(start: Start) -> None:
     environments = start()
     with ThreadPoolExecutor(2) as threads:
-        answers = list(threads.map(lambda _: invoke(environments, sleep=3), range(2)))
+        results = list(threads.map(lambda _: invoke(environments, sleep=3), range(2)))
 
-    assert len({answer["process"] for _, answer in answers}) == 2
+    assert len({result["process"] for _, result in results}) == 2
 
 
-def test_an_exception_is_an_error_document_with_its_class_name(start: Start) -> None:
+def test_an_exception_becomes_an_error_document_with_its_class_name(start: Start) -> None:
     failed, document = invoke(start(), **{"raise": "as you wish"})
 
     assert failed
     assert (document["errorType"], document["errorMessage"]) == ("LookupError", "as you wish")
 
 
-def test_a_response_with_an_errors_fields_is_no_error(start: Start) -> None:
+def test_a_response_with_the_fields_of_an_error_is_no_error(start: Start) -> None:
     answer = {"errorType": "Mine", "errorMessage": "a field of the domain"}
 
     assert invoke(start(), answer=answer) == (False, answer)
 
 
-def test_a_time_out_kills_the_process_and_the_next_invocation_starts_another(start: Start) -> None:
+def test_a_timeout_kills_the_process_and_the_next_invocation_starts_another(start: Start) -> None:
     environments = start(timeout_seconds=1)
     before = invoke(environments)[1]["process"]
     failed, document = invoke(environments, sleep=30)
@@ -147,7 +152,7 @@ def test_a_crash_is_an_exit_error_and_the_next_invocation_succeeds(start: Start)
     assert invoke(environments)[0] is False
 
 
-def test_code_that_cannot_be_imported_fails_by_name(start: Start) -> None:
+def test_an_import_error_names_the_missing_module(start: Start) -> None:
     failed, document = invoke(start(code="import nowhere"))
 
     assert failed
@@ -155,7 +160,7 @@ def test_code_that_cannot_be_imported_fails_by_name(start: Start) -> None:
     assert "nowhere" in document["errorMessage"]
 
 
-def test_a_response_above_lambdas_limit_is_an_error(start: Start) -> None:
+def test_refuses_a_response_above_the_limit_of_lambda(start: Start) -> None:
     failed, document = invoke(start(code="def handler(event, context): return 'x' * 6_300_000"))
 
     assert failed
@@ -194,7 +199,10 @@ from local.lambda_runtime.functions import FunctionSpec
 here = Path({str(tmp_path)!r})
 variables = {{"AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "LAMBDA_TASK_ROOT": str(here)}}
 function = FunctionSpec("Trial", "trial", "handler.handler", here, (), variables, 60, 128)
-environments = ExecutionEnvironments({{"trial": function}}, runtime_dir=Path({str(runtime_dir)!r}), log_dir=here)
+runtime_dir = Path({str(runtime_dir)!r})
+environments = ExecutionEnvironments(
+    {{"trial": function}}, runtime_dir=runtime_dir, log_dir=here
+)
 print(json.loads(environments.invoke("trial", b"{{}}").payload)["process"], flush=True)
 environments.invoke("trial", b'{{"sleep": 50}}')
 """

@@ -1,4 +1,4 @@
-"""The local HTTP API behaves as API Gateway does: routes, payload format 2.0, claims."""
+"""The local HTTP API behaves like API Gateway: routes, payload format 2.0 and claims."""
 
 import base64
 import json
@@ -26,6 +26,7 @@ def event(
     parameters: dict[str, str] | None = None,
     **request: Any,
 ) -> dict[str, Any]:
+    """Return the event of a request that matched this route."""
     built = Request(EnvironBuilder(path=path, **request).get_environ())
     return event_of(
         built,
@@ -48,7 +49,7 @@ def event(
         ("POST", "/elsewhere", "$default"),
     ],
 )
-def test_the_most_specific_route_wins(method: str, path: str, key: str) -> None:
+def test_prefers_the_most_specific_route(method: str, path: str, key: str) -> None:
     keys = [
         "$default",
         "GET /jobs/{id}/{proxy+}",
@@ -62,7 +63,7 @@ def test_the_most_specific_route_wins(method: str, path: str, key: str) -> None:
     assert match.route.key == key
 
 
-def test_path_variables_are_passed_and_other_paths_match_no_route() -> None:
+def test_passes_path_variables_and_matches_no_other_paths() -> None:
     routes = Routes([route("GET /a/{x}/{rest+}")])
     match = routes.find("GET", "/a/1/b/c")
 
@@ -73,14 +74,14 @@ def test_path_variables_are_passed_and_other_paths_match_no_route() -> None:
     assert routes.find("GET", "/a/1/") is None
 
 
-@pytest.mark.parametrize(
-    "path", ["/jobs", "/jobs/", "//jobs/7", "/jobs//", "/jobs/7/", "/jobs/7/x", "/"]
-)
-def test_a_slash_more_or_less_is_another_path_and_never_a_redirect(path: str) -> None:
-    assert Routes([route("GET /jobs/{id}"), route("GET /jobs/new/")]).find("GET", path) is None
+def test_a_path_with_another_number_of_slashes_matches_no_route() -> None:
+    routes = Routes([route("GET /jobs/{id}"), route("GET /jobs/new/")])
+
+    for path in ("/jobs", "/jobs/", "//jobs/7", "/jobs//", "/jobs/7/", "/jobs/7/x", "/"):
+        assert routes.find("GET", path) is None, path
 
 
-def test_a_path_with_its_routes_final_slash_matches() -> None:
+def test_matches_a_path_with_the_final_slash_of_its_route() -> None:
     routes = Routes([route("GET /jobs/new/"), route("GET /{any}/new")])
 
     assert [
@@ -90,14 +91,14 @@ def test_a_path_with_its_routes_final_slash_matches() -> None:
     ] == ["/jobs/new/", "/{any}/new"]
 
 
-def test_a_route_for_get_does_not_take_head() -> None:
+def test_a_route_for_get_does_not_match_head() -> None:
     routes = Routes([route("GET /jobs"), route("HEAD /jobs/{id}")])
 
     assert routes.find("HEAD", "/jobs") is None
     assert routes.find("HEAD", "/jobs/7")
 
 
-def test_a_full_match_wins_over_a_greedy_one_with_more_literal_segments() -> None:
+def test_prefers_a_full_match_to_a_greedy_match() -> None:
     match = Routes([route("GET /a/b/{rest+}"), route("ANY /{x}/{y}/{z}")]).find("GET", "/a/b/c")
 
     assert match
@@ -107,7 +108,7 @@ def test_a_full_match_wins_over_a_greedy_one_with_more_literal_segments() -> Non
     )
 
 
-def test_of_two_greedy_routes_the_longer_one_wins() -> None:
+def test_prefers_the_longer_of_two_greedy_routes() -> None:
     match = Routes([route("GET /a/{rest+}"), route("GET /a/{x}/{rest+}")]).find("GET", "/a/1//b/")
 
     assert match
@@ -117,25 +118,24 @@ def test_of_two_greedy_routes_the_longer_one_wins() -> None:
     )
 
 
-@pytest.mark.parametrize("segment", ["a%20b", "a b", "^", "$", "<x>", ".", "ä", "a\n"])
-def test_a_path_variable_is_passed_unchanged(segment: str) -> None:
-    match = Routes([route("GET /jobs/{id}")]).find("GET", f"/jobs/{segment}")
+def test_passes_a_path_variable_unchanged(subtests: pytest.Subtests) -> None:
+    for segment in ("a%20b", "a b", "^", "$", "<x>", ".", "ä", "a\n"):
+        with subtests.test(segment=segment):
+            match = Routes([route("GET /jobs/{id}")]).find("GET", f"/jobs/{segment}")
 
-    assert match
-    assert match.path_parameters == {"id": segment}
-
-
-@pytest.mark.parametrize(
-    "path", ["/jobs/{id", "/jobs/x-{id}", "/{rest+}/jobs", "/jobs/{a-b}", "/jobs/<id>"]
-)
-def test_a_path_that_api_gateway_would_refuse_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="path variable"):
-        Routes([route(f"GET {path}")])
+            assert match
+            assert match.path_parameters == {"id": segment}
 
 
-def test_a_request_becomes_an_event_of_payload_format_2() -> None:
+def test_refuses_paths_that_api_gateway_refuses(subtests: pytest.Subtests) -> None:
+    for path in ("/jobs/{id", "/jobs/x-{id}", "/{rest+}/jobs", "/jobs/{a-b}", "/jobs/<id>"):
+        with subtests.test(path=path), pytest.raises(ValueError, match="path variable"):
+            Routes([route(f"GET {path}")])
+
+
+def test_converts_a_request_to_an_event_of_payload_format_2() -> None:
     headers = {"X-Mixed-Case": "Kept", "Cookie": "one=1; two=2"}
-    made = event(
+    built_event = event(
         "/echo/a%20b",
         parameters={"id": "a b"},
         query_string="x=1&x=2&y=%20",
@@ -144,22 +144,22 @@ def test_a_request_becomes_an_event_of_payload_format_2() -> None:
         headers=headers,
     )
 
-    assert made["version"] == "2.0"
-    assert made["rawPath"] == "/echo/a b"
-    assert made["rawQueryString"] == "x=1&x=2&y=%20"
-    assert made["queryStringParameters"] == {"x": "1,2", "y": " "}
-    assert made["pathParameters"] == {"id": "a b"}
-    assert made["cookies"] == ["one=1", "two=2"]
-    assert made["headers"]["x-mixed-case"] == "Kept"
-    assert "cookie" not in made["headers"]
-    assert json.loads(made["body"]) == {"k": 1}
-    assert made["requestContext"]["authorizer"] == {
+    assert built_event["version"] == "2.0"
+    assert built_event["rawPath"] == "/echo/a b"
+    assert built_event["rawQueryString"] == "x=1&x=2&y=%20"
+    assert built_event["queryStringParameters"] == {"x": "1,2", "y": " "}
+    assert built_event["pathParameters"] == {"id": "a b"}
+    assert built_event["cookies"] == ["one=1", "two=2"]
+    assert built_event["headers"]["x-mixed-case"] == "Kept"
+    assert "cookie" not in built_event["headers"]
+    assert json.loads(built_event["body"]) == {"k": 1}
+    assert built_event["requestContext"]["authorizer"] == {
         "jwt": {"claims": {"sub": "ann"}, "scopes": None}
     }
-    assert made["requestContext"]["http"]["method"] == "POST"
+    assert built_event["requestContext"]["http"]["method"] == "POST"
 
 
-def test_missing_parts_of_a_request_are_absent_from_the_event() -> None:
+def test_omits_missing_parts_of_a_request_from_the_event() -> None:
     assert (
         event(method="GET")
         .keys()
@@ -176,22 +176,24 @@ def test_missing_parts_of_a_request_are_absent_from_the_event() -> None:
         ("image/png", True),
     ],
 )
-def test_a_body_is_base64_unless_its_type_is_text(content_type: str, *, encoded: bool) -> None:
-    made = event(method="POST", data=b"abc", content_type=content_type)
+def test_encodes_a_body_in_base64_unless_its_type_is_text(
+    content_type: str, *, encoded: bool
+) -> None:
+    built_event = event(method="POST", data=b"abc", content_type=content_type)
 
-    assert made["isBase64Encoded"] is encoded
-    assert made["body"] == (base64.b64encode(b"abc").decode() if encoded else "abc")
+    assert built_event["isBase64Encoded"] is encoded
+    assert built_event["body"] == (base64.b64encode(b"abc").decode() if encoded else "abc")
 
 
-def test_a_response_with_a_status_code_is_passed_unchanged() -> None:
-    answer = {
+def test_passes_a_response_with_a_status_code_unchanged() -> None:
+    document = {
         "statusCode": 418,
         "headers": {"X-A": "b", "content-type": "image/png"},
         "cookies": ["a=1", "b=2"],
     }
     response = response_of(
         json.dumps(
-            {**answer, "body": base64.b64encode(b"\x89").decode(), "isBase64Encoded": True}
+            {**document, "body": base64.b64encode(b"\x89").decode(), "isBase64Encoded": True}
         ).encode()
     )
 
@@ -205,7 +207,9 @@ def test_a_response_with_a_status_code_is_passed_unchanged() -> None:
 @pytest.mark.parametrize(
     ("payload", "body"), [(b'{"a": 1}', b'{"a":1}'), (b'"text"', b"text"), (b"null", b"null")]
 )
-def test_a_response_without_a_status_code_is_the_body_of_a_200(payload: bytes, body: bytes) -> None:
+def test_uses_a_response_without_a_status_code_as_the_body_of_a_200(
+    payload: bytes, body: bytes
+) -> None:
     response = response_of(payload)
 
     assert (response.status_code, response.data, response.content_type) == (
@@ -215,18 +219,15 @@ def test_a_response_without_a_status_code_is_the_body_of_a_200(payload: bytes, b
     )
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
+def test_refuses_malformed_responses(subtests: pytest.Subtests) -> None:
+    for response in (
         {"statusCode": "fine"},
         {"statusCode": 99},
         {"statusCode": 200, "body": {}},
         {"statusCode": 200, "body": "%", "isBase64Encoded": True},
-    ],
-)
-def test_a_malformed_response_is_refused(answer: dict[str, Any]) -> None:
-    with pytest.raises(MalformedResponse):
-        response_of(json.dumps(answer).encode())
+    ):
+        with subtests.test(response=response), pytest.raises(MalformedResponse):
+            response_of(json.dumps(response).encode())
 
 
 @pytest.mark.parametrize(
@@ -239,11 +240,11 @@ def test_a_malformed_response_is_refused(answer: dict[str, Any]) -> None:
         (True, "true"),
     ],
 )
-def test_claims_are_flattened_to_text(claim: object, text: str) -> None:
+def test_converts_claims_to_text(claim: object, text: str) -> None:
     assert claim_text(claim) == text
 
 
-def test_only_an_allowed_origin_gets_cors_headers() -> None:
+def test_sends_cors_headers_to_an_allowed_origin_only() -> None:
     cors = Cors(
         {
             "allowOrigins": ["http://gallery.test"],
@@ -251,7 +252,7 @@ def test_only_an_allowed_origin_gets_cors_headers() -> None:
             "exposeHeaders": ["etag"],
         }
     )
-    answers = {}
+    allowed_origins = {}
     for origin in ("http://gallery.test", "http://evil.test"):
         response = response_of(
             b'{"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "http://evil.test"}}'
@@ -259,6 +260,9 @@ def test_only_an_allowed_origin_gets_cors_headers() -> None:
         cors.add_headers(
             Request(EnvironBuilder(headers=Headers({"Origin": origin})).get_environ()), response
         )
-        answers[origin] = response.headers.get("Access-Control-Allow-Origin")
+        allowed_origins[origin] = response.headers.get("Access-Control-Allow-Origin")
 
-    assert answers == {"http://gallery.test": "http://gallery.test", "http://evil.test": None}
+    assert allowed_origins == {
+        "http://gallery.test": "http://gallery.test",
+        "http://evil.test": None,
+    }

@@ -1,4 +1,4 @@
-"""The stack of a small application behaves over the wire as its deployment would."""
+"""The local stack of a small application behaves over HTTP like its deployment."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ from local.api_gateway.http_server import HttpServer, PortTaken
 from local.stack import LocalStack
 
 APPLICATION = Path(__file__).parent / "local_application"
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 @pytest.fixture
 def frequent_thread_switches() -> Iterator[None]:
-    """Let threads interrupt each other as often as possible, to lose races soon."""
+    """Switch threads as often as possible, to make race conditions likely."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -46,16 +46,17 @@ def call(
 ) -> requests.Response:
     headers = request.pop("headers", {}) | ({"Authorization": f"Bearer {token}"} if token else {})
     return requests.request(
-        method, f"{stack.api_url}{path}", headers=headers, timeout=PATIENCE_SECONDS, **request
+        method, f"{stack.api_url}{path}", headers=headers, timeout=TIMEOUT_SECONDS, **request
     )
 
 
-def eventually[Seen](look: Callable[[], Seen], condition: Callable[[Seen], bool]) -> Seen:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition(seen := look()):
-        assert time.monotonic() < deadline, seen
+def eventually[Value](read: Callable[[], Value], condition: Callable[[Value], bool]) -> Value:
+    """Read a value until it meets the condition. Fails after the timeout."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition(value := read()):
+        assert time.monotonic() < deadline, value
         time.sleep(0.05)
-    return seen
+    return value
 
 
 def recorded_texts(stack: LocalStack) -> list[str]:
@@ -67,6 +68,7 @@ def recorded_texts(stack: LocalStack) -> list[str]:
 
 
 def run_workflow(stack: LocalStack, name: str, action: str) -> dict[str, Any]:
+    """Run an execution with this action. Returns the description of the ended execution."""
     stepfunctions = stack.client("stepfunctions")
     started = stepfunctions.start_execution(
         stateMachineArn=stack.physical_id("Workflow"), name=name, input=json.dumps({"do": action})
@@ -78,7 +80,7 @@ def run_workflow(stack: LocalStack, name: str, action: str) -> dict[str, Any]:
 
 
 class TestHttpApi:
-    def test_a_signed_in_user_reaches_the_function_with_her_claims(self, stack: LocalStack) -> None:
+    def test_passes_the_claims_of_the_token_to_the_function(self, stack: LocalStack) -> None:
         token = stack.token("ann", "mobile", ["admin", "users"])
         event = call(stack, "GET", "/echo/7", token).json()["event"]
         claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
@@ -91,36 +93,40 @@ class TestHttpApi:
         )
         assert claims["exp"].isdecimal()
 
-    @pytest.mark.parametrize("flaw", ["none", "garbage", "expired", "forged", "unsigned"])
-    def test_without_a_good_token_it_is_401(self, stack: LocalStack, flaw: str) -> None:
+    def test_returns_401_without_a_valid_token(
+        self, stack: LocalStack, subtests: pytest.Subtests
+    ) -> None:
         header, claims, signature = stack.token("ann").split(".")
         other_claims = stack.token("grace", groups=["admin"]).split(".")[1]
-        token = {
-            "none": None,
-            "garbage": "garbage",
+        tokens = {
+            "missing": None,
+            "malformed": "garbage",
             "expired": stack.token("ann", expires_in_seconds=-1),
             "forged": f"{header}.{other_claims}.{signature}",
             "unsigned": f"eyJhbGciOiJub25lIn0.{claims}.",
-        }[flaw]
-        answer = call(stack, "GET", "/echo/7", token)
+        }
 
-        assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"})
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        for defect, token in tokens.items():
+            with subtests.test(defect=defect):
+                response = call(stack, "GET", "/echo/7", token)
 
-    def test_an_access_token_of_the_same_client_is_accepted(self, stack: LocalStack) -> None:
+                assert (response.status_code, response.json()) == (401, {"message": "Unauthorized"})
+                assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+    def test_accepts_an_access_token_of_the_same_client(self, stack: LocalStack) -> None:
         assert (
             call(stack, "GET", "/echo/7", stack.token("ann", token_use="access")).status_code == 200
         )
 
-    def test_public_routes_need_no_token(self, stack: LocalStack) -> None:
+    def test_public_routes_require_no_token(self, stack: LocalStack) -> None:
         assert (
             "authorizer"
             not in call(stack, "POST", "/echo", json={}).json()["event"]["requestContext"]
         )
 
-    def test_repeated_headers_are_joined(self, stack: LocalStack) -> None:
+    def test_joins_repeated_headers(self, stack: LocalStack) -> None:
         connection = http.client.HTTPConnection(
-            urlsplit(stack.api_url).netloc, timeout=PATIENCE_SECONDS
+            urlsplit(stack.api_url).netloc, timeout=TIMEOUT_SECONDS
         )
         connection.putrequest("GET", "/files/a")
         connection.putheader("X-Two", "a")
@@ -129,38 +135,53 @@ class TestHttpApi:
 
         assert json.loads(connection.getresponse().read())["event"]["headers"]["x-two"] == "a,b"
 
-    def test_a_request_without_a_route_is_404(self, stack: LocalStack) -> None:
-        answer = call(stack, "DELETE", "/echo")
+    def test_returns_404_for_a_request_without_a_route(self, stack: LocalStack) -> None:
+        response = call(stack, "DELETE", "/echo")
 
-        assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})
+        assert (response.status_code, response.json()) == (404, {"message": "Not Found"})
 
-    @pytest.mark.parametrize(
-        "action",
-        [{"do": "raise"}, {"do": "exit"}, {"do": "answer", "answer": {"statusCode": "none"}}],
-    )
-    def test_a_function_that_fails_is_500(self, stack: LocalStack, action: dict[str, Any]) -> None:
-        answer = call(stack, "POST", "/misbehave", json=action)
-
-        assert (answer.status_code, answer.json()) == (500, {"message": "Internal Server Error"})
-
-    def test_a_function_that_is_slower_than_the_integration_is_503(self, stack: LocalStack) -> None:
-        answer = call(stack, "POST", "/misbehave", json={"do": "sleep", "seconds": 9})
-
-        assert (answer.status_code, answer.json()) == (503, {"message": "Service Unavailable"})
-
-    @pytest.mark.parametrize(("megabytes", "status"), [(5, 200), (7, 413), (11, 413)])
-    def test_a_body_above_the_limits_is_413(
-        self, stack: LocalStack, megabytes: int, status: int
+    def test_returns_500_if_a_function_fails(
+        self, stack: LocalStack, subtests: pytest.Subtests
     ) -> None:
-        body = json.dumps({"do": "answer", "padding": "x" * megabytes * 1_000_000})
-        answer = call(
-            stack, "POST", "/misbehave", data=body, headers={"Content-Type": "application/json"}
-        )
+        actions: list[dict[str, Any]] = [
+            {"do": "raise"},
+            {"do": "exit"},
+            {"do": "answer", "answer": {"statusCode": "none"}},
+        ]
+        for action in actions:
+            with subtests.test(action=action):
+                response = call(stack, "POST", "/misbehave", json=action)
 
-        assert answer.status_code == status
-        assert status == 200 or answer.json() == {"message": "Request Entity Too Large"}
+                assert response.status_code == 500
+                assert response.json() == {"message": "Internal Server Error"}
 
-    def test_a_preflight_is_answered_for_the_allowed_origin(self, stack: LocalStack) -> None:
+    def test_returns_503_if_a_function_exceeds_the_timeout_of_the_integration(
+        self, stack: LocalStack
+    ) -> None:
+        response = call(stack, "POST", "/misbehave", json={"do": "sleep", "seconds": 9})
+
+        assert (response.status_code, response.json()) == (503, {"message": "Service Unavailable"})
+
+    def test_returns_413_for_a_body_above_the_limits(
+        self, stack: LocalStack, subtests: pytest.Subtests
+    ) -> None:
+        too_large = {"message": "Request Entity Too Large"}
+        for megabytes, status in ((5, 200), (7, 413), (11, 413)):
+            with subtests.test(megabytes=megabytes):
+                body = json.dumps({"do": "answer", "padding": "x" * megabytes * 1_000_000})
+
+                response = call(
+                    stack,
+                    "POST",
+                    "/misbehave",
+                    data=body,
+                    headers={"Content-Type": "application/json"},
+                )
+
+                assert response.status_code == status
+                assert status == 200 or response.json() == too_large
+
+    def test_allows_a_preflight_from_the_allowed_origin_only(self, stack: LocalStack) -> None:
         preflight = {"Access-Control-Request-Method": "POST"}
         allowed = call(
             stack, "OPTIONS", "/echo", headers={**preflight, "Origin": "http://gallery.test"}
@@ -183,27 +204,28 @@ class TestTokens:
 
         assert call(stack, "GET", "/echo/7", token).status_code == 200
 
-    @pytest.mark.parametrize(
-        ("body", "field"),
-        [
+    def test_returns_422_and_names_each_invalid_field(
+        self, stack: LocalStack, subtests: pytest.Subtests
+    ) -> None:
+        cases: list[tuple[Any, str]] = [
             ({}, "user"),
             ({"user": ""}, "user"),
             ({"user": "a", "groups": "admin"}, "groups"),
             ({"user": "a", "role": "admin"}, "role"),
             ([], "body"),
-        ],
-    )
-    def test_bad_input_is_422_and_names_the_field(
-        self, stack: LocalStack, body: Any, field: str
-    ) -> None:
-        answer = call(stack, "POST", "/local/token", json=body)
+        ]
+        for body, field in cases:
+            with subtests.test(body=body):
+                response = call(stack, "POST", "/local/token", json=body)
 
-        assert answer.status_code == 422
-        assert [error["field"] for error in answer.json()["errors"]] == [field]
+                assert response.status_code == 422
+                assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 class TestFunctions:
-    def test_a_function_gets_the_templates_resolved_variables(self, stack: LocalStack) -> None:
+    def test_passes_the_resolved_variables_of_the_template_to_a_function(
+        self, stack: LocalStack
+    ) -> None:
         environment = call(stack, "GET", "/files/x").json()["runtime"]
 
         assert environment["environment"]["TABLE_NAME"] == stack.physical_id("Table")
@@ -211,7 +233,7 @@ class TestFunctions:
         assert "ONLY_WITH_ISSUER" not in environment["environment"]
         assert not environment["sees_moto"]
 
-    def test_invoke_takes_names_and_aliases_and_reports_failures(self, stack: LocalStack) -> None:
+    def test_invoke_accepts_names_and_aliases_and_reports_failures(self, stack: LocalStack) -> None:
         functions = stack.client("lambda")
         failing = functions.invoke(
             FunctionName=stack.physical_id("StepFunctionAliaslive"), Payload=b'{"do": "fail"}'
@@ -225,22 +247,22 @@ class TestFunctions:
         assert failing["FunctionError"] == "Unhandled"
         assert json.load(failing["Payload"])["errorType"] == "Refused"
 
-    def test_an_asynchronous_invocation_is_accepted_at_once_and_runs(
+    def test_accepts_an_asynchronous_invocation_at_once_and_runs_it(
         self, stack: LocalStack
     ) -> None:
         event = {"Records": [{"messageId": "asynchronous", "body": "asynchronous"}]}
-        answer = stack.client("lambda").invoke(
+        response = stack.client("lambda").invoke(
             FunctionName=stack.physical_id("WorkerFunction"),
             InvocationType="Event",
             Payload=json.dumps(event),
         )
 
-        assert answer["StatusCode"] == 202
+        assert response["StatusCode"] == 202
         eventually(lambda: recorded_texts(stack), lambda recorded: "asynchronous" in recorded)
 
 
 class TestWorkflow:
-    def test_a_step_responds_through_its_task_token(self, stack: LocalStack) -> None:
+    def test_a_step_returns_its_result_by_its_task_token(self, stack: LocalStack) -> None:
         execution = run_workflow(stack, "answers", "answer")
 
         assert execution["status"] == "SUCCEEDED"
@@ -286,7 +308,7 @@ class TestTriggers:
         assert [message["Body"] for message in dead] == ["refuse me"]
         assert recorded_texts(stack).count("take me") == 1
 
-    def test_a_schedule_can_be_fired_at_once(self, stack: LocalStack) -> None:
+    def test_runs_a_schedule_at_once(self, stack: LocalStack) -> None:
         assert not stack.fire_schedule("WorkerFunction").failed
         assert "Scheduled Event" in recorded_texts(stack)
 
@@ -295,32 +317,36 @@ class TestTriggers:
 
 
 class TestStorage:
-    def put(self, stack: LocalStack, expires_seconds: int = 60) -> str:
-        """Put an object and sign a URL for it."""
+    def put_object(self, stack: LocalStack, expires_seconds: int = 60) -> str:
+        """Put an object. Returns a signed URL for it."""
         s3 = stack.client("s3")
         target = {"Bucket": stack.physical_id("Bucket"), "Key": "a folder/ä+b.txt"}
         s3.put_object(**target, Body=b"mine")
         url: str = s3.generate_presigned_url("get_object", target, ExpiresIn=expires_seconds)
         return url
 
-    def test_a_signed_url_shows_the_object(self, stack: LocalStack) -> None:
-        assert requests.get(self.put(stack), timeout=5).content == b"mine"
+    def test_a_signed_url_returns_the_object(self, stack: LocalStack) -> None:
+        assert requests.get(self.put_object(stack), timeout=5).content == b"mine"
 
-    def test_an_unsigned_an_altered_and_an_expired_url_are_refused(self, stack: LocalStack) -> None:
-        url = self.put(stack, expires_seconds=1)
+    def test_refuses_unsigned_altered_and_expired_urls(self, stack: LocalStack) -> None:
+        url = self.put_object(stack, expires_seconds=1)
         unsigned = requests.get(url.partition("?")[0], timeout=5)
         altered = requests.get(url.replace("X-Amz-Expires=1&", "X-Amz-Expires=9999&"), timeout=5)
         expired = eventually(
-            lambda: requests.get(url, timeout=5), lambda answer: answer.status_code != 200
+            lambda: requests.get(url, timeout=5), lambda response: response.status_code != 200
         )
 
-        assert [answer.status_code for answer in (unsigned, altered, expired)] == [403, 403, 403]
+        assert [response.status_code for response in (unsigned, altered, expired)] == [
+            403,
+            403,
+            403,
+        ]
         assert "Access Denied" in unsigned.text
         assert "SignatureDoesNotMatch" in altered.text
         assert "expired" in expired.text
 
-    def test_the_old_signature_is_refused_as_for_every_new_bucket(self, stack: LocalStack) -> None:
-        url = self.put(stack)
+    def test_refuses_the_old_signature_version(self, stack: LocalStack) -> None:
+        url = self.put_object(stack)
         old = boto3.client("s3", endpoint_url=stack.aws_url, config=Config(signature_version="s3"))
         signed = old.generate_presigned_url(
             "get_object", {"Bucket": stack.physical_id("Bucket"), "Key": "a folder/ä+b.txt"}
@@ -330,14 +356,16 @@ class TestStorage:
         assert requests.get(url, timeout=5).status_code == 200
 
     @pytest.mark.usefixtures("frequent_thread_switches")
-    def test_conditional_writes_never_both_win(self, stack: LocalStack) -> None:
+    def test_concurrent_conditional_writes_never_exceed_the_condition(
+        self, stack: LocalStack
+    ) -> None:
         def debit(_: int) -> bool:
             try:
                 stack.client("dynamodb").update_item(
                     TableName=stack.physical_id("Table"),
-                    Key={"pk": {"S": "purse"}},
-                    UpdateExpression="SET coins = coins - :one",
-                    ConditionExpression="coins >= :one",
+                    Key={"pk": {"S": "account"}},
+                    UpdateExpression="SET credits = credits - :one",
+                    ConditionExpression="credits >= :one",
                     ExpressionAttributeValues={":one": {"N": "1"}},
                 )
             except stack.client("dynamodb").exceptions.ConditionalCheckFailedException:
@@ -345,18 +373,19 @@ class TestStorage:
             return True
 
         stack.client("dynamodb").put_item(
-            TableName=stack.physical_id("Table"), Item={"pk": {"S": "purse"}, "coins": {"N": "60"}}
+            TableName=stack.physical_id("Table"),
+            Item={"pk": {"S": "account"}, "credits": {"N": "60"}},
         )
         with ThreadPoolExecutor(8) as threads:
             assert sum(threads.map(debit, range(120))) == 60
 
 
-def test_a_taken_port_is_refused_by_name(stack: LocalStack) -> None:
+def test_refuses_a_port_that_is_in_use_by_its_number(stack: LocalStack) -> None:
     with pytest.raises(PortTaken, match="cannot be had"):
         HttpServer(urlsplit(stack.api_url).port or 0)
 
 
-def test_a_second_stack_in_the_same_process_is_refused(stack: LocalStack, tmp_path: Path) -> None:
+def test_refuses_a_second_stack_in_the_same_process(stack: LocalStack, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="one local AWS at a time"):
         LocalStack(APPLICATION, runtime_dir=tmp_path, log_dir=tmp_path)
 

@@ -1,4 +1,4 @@
-"""The template is read as CloudFormation reads it; an unknown name is refused by its name."""
+"""The local stack reads a template as CloudFormation does, and names each unknown reference."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ def resolver(**sections: Any) -> Resolver:
 
 
 @pytest.mark.parametrize(
-    ("value", "plain"),
+    ("value", "expected"),
     [
         ({"Ref": "Mode"}, "dev"),
         ({"Ref": "Table"}, "the-table"),
@@ -69,7 +69,7 @@ def resolver(**sections: Any) -> Resolver:
         ),
     ],
 )
-def test_intrinsic_functions_resolve_as_in_cloudformation(value: Any, plain: Any) -> None:
+def test_resolves_intrinsic_functions_as_cloudformation_does(value: Any, expected: Any) -> None:
     conditions = {
         "IsDev": {"Fn::Equals": [{"Ref": "Mode"}, "dev"]},
         "IsProd": {"Fn::And": [{"Fn::Not": [{"Condition": "IsDev"}]}, {"Condition": "IsDev"}]},
@@ -79,26 +79,26 @@ def test_intrinsic_functions_resolve_as_in_cloudformation(value: Any, plain: Any
         Conditions=conditions, Mappings={"Sizes": {"dev": {"memory": 256}}}
     ).resolve(value)
 
-    assert resolved == plain
+    assert resolved == expected
 
 
 @pytest.mark.parametrize(
     ("value", "name"),
     [
-        ({"Ref": "Nowhere"}, "Nowhere"),
-        ({"Fn::Sub": "${Nowhere.Arn}"}, "Nowhere"),
+        ({"Ref": "Unknown"}, "Unknown"),
+        ({"Fn::Sub": "${Unknown.Arn}"}, "Unknown"),
         ({"Fn::If": ["NoCondition", 1, 2]}, "NoCondition"),
         ({"Fn::ImportValue": "x"}, "Fn::ImportValue"),
         ({"Fn::FindInMap": ["Sizes", "dev", "memory"]}, "Sizes"),
         ("{{resolve:ssm:secret}}", "resolve:ssm"),
     ],
 )
-def test_an_unresolvable_value_is_refused_by_name(value: Any, name: str) -> None:
+def test_refuses_an_unresolvable_value_by_its_name(value: Any, name: str) -> None:
     with pytest.raises(Unresolvable, match=name):
         resolver().resolve(value)
 
 
-def test_given_parameters_override_the_defaults() -> None:
+def test_parameters_override_their_defaults() -> None:
     template = {
         "Parameters": {
             "Url": {"Type": "String", "Default": ""},
@@ -114,16 +114,15 @@ def test_given_parameters_override_the_defaults() -> None:
     }
 
 
-def test_an_undeclared_or_missing_parameter_is_refused_by_name() -> None:
+def test_refuses_an_undeclared_or_missing_parameter_by_its_name() -> None:
     with pytest.raises(Unresolvable, match="Typo"):
         parameter_values({"Parameters": {}}, {"Typo": "x"})
-    with pytest.raises(Unresolvable, match="Needed"):
-        parameter_values({"Parameters": {"Needed": {"Type": "String"}}}, {})
+    with pytest.raises(Unresolvable, match="Required"):
+        parameter_values({"Parameters": {"Required": {"Type": "String"}}}, {})
 
 
-@pytest.mark.parametrize(
-    "reference",
-    [
+def test_finds_a_function_by_its_name_its_alias_and_its_arn() -> None:
+    for reference in (
         "api",
         "api:live",
         "function:api",
@@ -131,13 +130,11 @@ def test_an_undeclared_or_missing_parameter_is_refused_by_name() -> None:
         "arn:aws:lambda:us-east-1:123456789012:function:api",
         "arn:aws:lambda:us-east-1:123456789012:function:api:live",
         "arn:aws:lambda:us-east-1:123456789012:function:api:$LATEST",
-    ],
-)
-def test_a_function_is_found_by_its_name_its_alias_and_its_arn(reference: str) -> None:
-    assert function_name(reference) == "api"
+    ):
+        assert function_name(reference) == "api", reference
 
 
-def test_substitutions_do_not_touch_the_context_object() -> None:
+def test_substitutions_do_not_change_the_context_object() -> None:
     properties = {
         "DefinitionString": "Token: $$.Task.Token\nName: ${Arn}",
         "DefinitionSubstitutions": {"Arn": "arn:1"},
@@ -152,7 +149,7 @@ def test_substitutions_do_not_touch_the_context_object() -> None:
         definition_json({**properties, "DefinitionSubstitutions": {}}, APPLICATION)
 
 
-def test_a_changed_template_is_a_changed_stack(tmp_path: Path) -> None:
+def test_a_changed_template_changes_the_stack(tmp_path: Path) -> None:
     build = tmp_path / "build"
     shutil.copytree(APPLICATION, build)
     template = build / "template.yaml"
@@ -172,7 +169,7 @@ def test_a_changed_template_is_a_changed_stack(tmp_path: Path) -> None:
     assert former.json()["event"]["routeKey"] == "GET /echo/{id}"
 
 
-def test_the_runtime_directory_is_made_once_with_the_clients_requirements(tmp_path: Path) -> None:
+def test_creates_the_runtime_directory_once_with_its_requirements(tmp_path: Path) -> None:
     directory = install_runtime(tmp_path)
     made_at = directory.stat().st_mtime_ns
 
