@@ -1,4 +1,4 @@
-"""The provider of docs/adding-a-provider.md, added as the page says, does whole jobs; and the page lists every file that it touches."""
+"""The example of docs/adding-a-provider.md works. The page lists all files of a provider."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ from tests.integration.servers import Received, Reply, server
 from tests.integration.steps import with_setting
 
 PAGE = (ROOT / "docs/adding-a-provider.md").read_text(encoding="utf-8")
-
-
-# How the name of a provider is spelt in code, in templates and in prose.
+# Patterns for the name of a provider in code, in templates and in prose.
 SPELLINGS = {"runway": r"runway", "stable_diffusion": r"stable.?diffusion|webui"}
 PRODUCT = (
     "shared",
@@ -46,12 +44,13 @@ PRODUCT = (
 
 
 def block(info: str) -> str:
+    """Return the only code block of the page with this info string."""
     (found,) = re.findall(rf"```{info}\n(.*?)```", PAGE, re.DOTALL)
     return str(found)
 
 
 def listed_files() -> list[str]:
-    """The files of the page's table, as patterns."""
+    """Return the files of the page's table as glob patterns."""
     table = PAGE.partition("## The files that a provider touches")[2].partition(
         "\n\nNo other file"
     )[0]
@@ -61,7 +60,7 @@ def listed_files() -> list[str]:
 
 
 def extended_settings() -> ModuleType:
-    """The module of the settings with the page's block in it."""
+    """Return the settings module with the page's block in it."""
     source = Path(str(settings_module.__file__)).read_text()
     anchor = "    runway_base_url: str"
     module = ModuleType("darkroom.settings")
@@ -75,7 +74,7 @@ def extended_settings() -> ModuleType:
 
 
 def extended_template() -> dict[str, Any]:
-    """The template with the page's lines, each beside the line of the same kind for Runway."""
+    """Return template.yaml with the page's lines, each before the line of its kind for Runway."""
     text = (ROOT / "template.yaml").read_text()
     anchors = {
         "Parameters": r"^  RunwayBaseUrl:",
@@ -99,8 +98,8 @@ def extended_template() -> dict[str, Any]:
     return template
 
 
-class StandIns:
-    """Names each resource that a template refers to."""
+class NamedReferences:
+    """Resolves each reference of a template to a text that names the resource."""
 
     def ref(self, logical_id: str) -> str:
         return f"ref of {logical_id}"
@@ -110,18 +109,18 @@ class StandIns:
 
 
 class Atelier:
-    """What is on the other side: works in a queue, which are done when somebody has asked for them `asks_until_done` times."""
+    """The server of the example provider. A work is done after `polls_until_done` requests."""
 
     def __init__(self) -> None:
         self.url = ""
         self.works: dict[str, dict[str, Any]] = {}
-        self.asks: dict[str, int] = {}
-        self.asks_until_done = 1
-        self.breaks_next = ""
-        self.ends_as = "done"
+        self.polls: dict[str, int] = {}
+        self.polls_until_done = 1
+        self.next_fault = ""
+        self.final_state = "done"
         self.canceled: list[str] = []
 
-    def answer(self, request: Received) -> Reply:
+    def respond(self, request: Received) -> Reply:
         kind, work_id = request.path.strip("/").split("/")
         if kind == "files":
             file = BytesIO()
@@ -133,38 +132,37 @@ class Atelier:
             self.canceled.append(work_id)
         return self._reply(work_id)
 
-    def _put(self, work_id: str, wanted: dict[str, Any]) -> Reply:
-        breaks, self.breaks_next = self.breaks_next, ""
-        if breaks == "busy":
+    def _put(self, work_id: str, work: dict[str, Any]) -> Reply:
+        fault, self.next_fault = self.next_fault, ""
+        if fault == "busy":
             return Reply(429, b"", {"Retry-After": "1"})
-        if wanted["prompt"] == "a hand":
+        if work["prompt"] == "a hand":
             return Reply(422)
-        self.works.setdefault(work_id, wanted)
-        return Reply(500) if breaks == "lost" else self._reply(work_id)
+        self.works.setdefault(work_id, work)
+        return Reply(500) if fault == "lost response" else self._reply(work_id)
 
     def _reply(self, work_id: str) -> Reply:
         if work_id not in self.works:
             return Reply(404)
-        self.asks[work_id] = self.asks.get(work_id, 0) + 1
-        state = self.ends_as if self.asks[work_id] > self.asks_until_done else "queued"
-        return Reply(
-            200, json.dumps({"state": state, "files": [f"{self.url}/files/{work_id}"]}).encode()
-        )
+        self.polls[work_id] = self.polls.get(work_id, 0) + 1
+        state = self.final_state if self.polls[work_id] > self.polls_until_done else "queued"
+        document = {"state": state, "files": [f"{self.url}/files/{work_id}"]}
+        return Reply(200, json.dumps(document).encode())
 
 
 @pytest.fixture
 def atelier(
     workflow: Workflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Atelier]:
-    """Register the page's provider and its template where the others are."""
+    """Register the page's provider, its template and its settings."""
     (tmp_path / "atelier.py").write_text(block("python"))
     (tmp_path / "atelier-sketch.toml").write_text(block("toml"))
     monkeypatch.setattr(providers, "__path__", [*providers.__path__, str(tmp_path)])
     monkeypatch.setattr(catalog, "files", lambda _: tmp_path)
-    for kept in (catalog.codes, catalog._names, catalog._read):
-        kept.cache_clear()
+    for cached in (catalog.codes, catalog._names, catalog._read):
+        cached.cache_clear()
     atelier = Atelier()
-    with server(atelier.answer) as url:
+    with server(atelier.respond) as url:
         atelier.url = url
         extended = extended_settings()
         for name in ("Settings", "read_settings"):
@@ -176,8 +174,8 @@ def atelier(
         with_setting(monkeypatch, "PROVIDERS", "replicate,atelier")
         open_account(100)
         yield atelier
-    for kept in (catalog.codes, catalog._names, catalog._read):
-        kept.cache_clear()
+    for cached in (catalog.codes, catalog._names, catalog._read):
+        cached.cache_clear()
     sys.modules.pop("darkroom.providers.atelier", None)
 
 
@@ -188,18 +186,19 @@ def submit(prompt: str = "a lighthouse") -> tuple[int, Any]:
     return status, job
 
 
-def ended(prompt: str = "a lighthouse") -> Job:
+def run_job(prompt: str = "a lighthouse") -> Job:
+    """Submit a job and return it when it has ended."""
     status, accepted = submit(prompt)
     assert status == 202, accepted
 
-    def look() -> Job | None:
+    def final_job() -> Job | None:
         job = jobs.read(ANN, accepted["id"])
         return job if job.status.is_final else None
 
-    return until(look, seconds=60)
+    return until(final_job, seconds=60)
 
 
-def test_the_page_lists_at_most_four_files_and_they_exist() -> None:
+def test_the_page_lists_at_most_four_files_which_exist() -> None:
     patterns = listed_files()
 
     assert 1 <= len(patterns) <= 4
@@ -208,8 +207,8 @@ def test_the_page_lists_at_most_four_files_and_they_exist() -> None:
 
 
 @pytest.mark.parametrize("provider", SPELLINGS)
-def test_no_other_file_of_the_product_names_a_provider(provider: str) -> None:
-    named = {
+def test_no_unlisted_file_of_the_product_names_the_provider(provider: str) -> None:
+    naming_files = {
         str(path.relative_to(ROOT))
         for part in PRODUCT
         for path in ([ROOT / part] if (ROOT / part).is_file() else (ROOT / part).rglob("*.*"))
@@ -217,23 +216,23 @@ def test_no_other_file_of_the_product_names_a_provider(provider: str) -> None:
         and re.search(SPELLINGS[provider], path.read_text(), re.IGNORECASE)
     }
 
-    assert f"shared/darkroom/providers/{provider}.py" in named
+    assert f"shared/darkroom/providers/{provider}.py" in naming_files
     assert [
         name
-        for name in named
+        for name in naming_files
         if not any(PurePath(name).full_match(pattern) for pattern in listed_files())
     ] == []
 
 
 @pytest.mark.parametrize("used", [True, False])
-def test_a_stack_has_the_provider_when_its_parameter_is_given(used: bool) -> None:
+def test_a_stack_has_the_provider_if_its_parameter_has_a_value(used: bool) -> None:
     address = "https://atelier.example" if used else ""
     template = extended_template()
     translated = translate(copy.deepcopy(template), {"AtelierUrl": address})
     resolver = Resolver(
         translated,
         parameter_values(translated, {"AtelierUrl": address}) | pseudo_parameters("darkroom"),
-        StandIns(),
+        NamedReferences(),
     )
     environment = resolver.resolve(
         translated["Resources"]["StoreOutputFunction"]["Properties"]["Environment"]["Variables"]
@@ -250,8 +249,8 @@ def test_a_stack_has_the_provider_when_its_parameter_is_given(used: bool) -> Non
     assert ("ref of AtelierKeySecret" in secrets) is used
 
 
-def test_a_job_is_done_and_paid_for(atelier: Atelier) -> None:
-    job = ended()
+def test_completes_and_charges_a_job(atelier: Atelier) -> None:
+    job = run_job()
 
     assert (job.status, job.charged) == (JobStatus.COMPLETED, 3)
     assert [(output.content_type, output.width, output.height) for output in job.outputs] == [
@@ -261,35 +260,35 @@ def test_a_job_is_done_and_paid_for(atelier: Atelier) -> None:
     assert (ledger.balance(ANN).available, ledger.balance(ANN).spent) == (97, 3)
 
 
-@pytest.mark.parametrize("breaks", ["busy", "lost"])
-def test_whatever_becomes_of_the_request_there_is_one_work(atelier: Atelier, breaks: str) -> None:
-    atelier.breaks_next = breaks
+@pytest.mark.parametrize("fault", ["busy", "lost response"])
+def test_creates_one_work_despite_a_fault(atelier: Atelier, fault: str) -> None:
+    atelier.next_fault = fault
 
-    job = ended()
+    job = run_job()
 
     assert (job.status, job.charged, list(atelier.works)) == (JobStatus.COMPLETED, 3, [job.job_id])
 
 
 @pytest.mark.parametrize(
-    ("prompt", "ends_as", "code"),
+    ("prompt", "final_state", "code"),
     [
         ("a hand", "done", FailureCode.INVALID_INPUT),
         ("a lighthouse", "failed", FailureCode.PREDICTION_FAILED),
     ],
 )
-def test_what_is_not_delivered_is_given_back(
-    atelier: Atelier, prompt: str, ends_as: str, code: FailureCode
+def test_refunds_a_failed_job(
+    atelier: Atelier, prompt: str, final_state: str, code: FailureCode
 ) -> None:
-    atelier.ends_as = ends_as
+    atelier.final_state = final_state
 
-    job = ended(prompt)
+    job = run_job(prompt)
 
     assert job.failure
     assert (job.status, job.failure.code, job.charged) == (JobStatus.FAILED, code, 0)
     assert (ledger.balance(ANN).available, ledger.balance(ANN).held) == (100, 0)
 
 
-def test_a_deployment_without_the_provider_does_not_sell_it(
+def test_a_deployment_without_the_provider_does_not_offer_its_template(
     atelier: Atelier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [template["code"] for template in call_api("GET", "/templates")[1]["templates"]] == [

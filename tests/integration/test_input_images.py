@@ -1,4 +1,4 @@
-"""What is made of a user's image before a model sees it, and what is refused."""
+"""An uploaded image is converted for the models: format, size, colours and metadata."""
 
 from __future__ import annotations
 
@@ -17,18 +17,29 @@ from tests.aws import forget_settings
 from tests.integration.steps import with_setting
 
 RED, GREEN, BLUE, WHITE = (220, 30, 20), (20, 200, 40), (30, 40, 210), (250, 250, 250)
+# https://exiftool.org/TagNames/EXIF.html
+ORIENTATION_TAG = 0x0112
+INVERSE_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 @pytest.fixture(autouse=True)
-def settings_anew() -> Iterator[None]:
-    """What one test sets, the next does not find."""
+def fresh_settings() -> Iterator[None]:
+    """Read the settings again for each test."""
     forget_settings()
     yield
     forget_settings()
 
 
 def quarters(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image:
-    """An image whose four corners tell how it is turned: red, green, blue, white."""
+    """Return an image with four colours, which show its orientation: red, green, blue, white."""
     image = Image.new("RGB", size)
     width, height = size[0] // 2, size[1] // 2
     for colour, place in zip(
@@ -51,7 +62,7 @@ def opened(body: bytes) -> Image.Image:
 
 
 def corners(image: Image.Image) -> list[str]:
-    """The names of the colours in the corners, however a JPEG may have bent them."""
+    """Return the names of the colours in the corners. A JPEG may change them slightly."""
     names = {"red": RED, "green": GREEN, "blue": BLUE, "white": WHITE}
     plain = image.convert("RGB")
     width, height = plain.size
@@ -66,16 +77,16 @@ def corners(image: Image.Image) -> list[str]:
     return [nearest(plain.getpixel(place)) for place in places]
 
 
-class TestWhatIsTaken:
+class TestConversion:
     @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
-    def test_each_format_becomes_a_jpeg_of_the_same_image(self, file_format: str) -> None:
+    def test_converts_each_format_to_a_jpeg_of_the_same_image(self, file_format: str) -> None:
         image, body = fit(encoded(quarters(), file_format))
 
         assert image == FittedImage("image/jpeg", 64, 48)
         assert opened(body).format == "JPEG"
         assert corners(opened(body)) == ["red", "green", "blue", "white"]
 
-    def test_a_jpeg_has_quality_85(self) -> None:
+    def test_writes_jpeg_with_quality_85(self) -> None:
         _, body = fit(encoded(quarters()))
 
         quality_85: Any = opened(encoded(quarters(), "JPEG", quality=85))
@@ -83,25 +94,25 @@ class TestWhatIsTaken:
 
         assert fitted.quantization == quality_85.quantization
 
-    @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_every_orientation_is_turned_upright(self, orientation: int) -> None:
-        undo = {
-            2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
-        }  # fmt: skip
-        as_stored = quarters().transpose(undo[orientation]) if orientation in undo else quarters()
-        exif = Image.Exif()
-        exif[0x0112] = orientation
+    def test_turns_every_orientation_upright(self, subtests: pytest.Subtests) -> None:
+        for orientation in range(1, 9):
+            with subtests.test(orientation=orientation):
+                stored = quarters()
+                if orientation in INVERSE_TRANSPOSITIONS:
+                    stored = stored.transpose(INVERSE_TRANSPOSITIONS[orientation])
+                exif = Image.Exif()
+                exif[ORIENTATION_TAG] = orientation
 
-        image, body = fit(encoded(as_stored, "JPEG", exif=exif, quality=95))
+                image, body = fit(encoded(stored, "JPEG", exif=exif, quality=95))
 
-        assert (image.width, image.height) == (64, 48)
-        assert corners(opened(body)) == ["red", "green", "blue", "white"]
-        assert not opened(body).getexif()
+                assert (image.width, image.height) == (64, 48)
+                assert corners(opened(body)) == ["red", "green", "blue", "white"]
+                assert not opened(body).getexif()
 
-    @pytest.mark.parametrize(
-        ("size", "expected"),
-        [
+    def test_reduces_an_image_to_1024_pixels_and_never_enlarges_it(
+        self, subtests: pytest.Subtests
+    ) -> None:
+        for size, expected in (
             ((1024, 1024), (1024, 1024)),
             ((1025, 1024), (1024, 1023)),
             ((2048, 1024), (1024, 512)),
@@ -109,22 +120,19 @@ class TestWhatIsTaken:
             ((10, 10), (10, 10)),
             ((1, 1), (1, 1)),
             ((20_000, 2), (1024, 1)),
-        ],
-    )
-    def test_is_fitted_into_1024_and_never_enlarged(
-        self, size: tuple[int, int], expected: tuple[int, int]
-    ) -> None:
-        image, body = fit(encoded(Image.new("RGB", size, RED)))
+        ):
+            with subtests.test(size=size):
+                image, body = fit(encoded(Image.new("RGB", size, RED)))
 
-        assert (image.width, image.height) == expected == opened(body).size
+                assert (image.width, image.height) == expected == opened(body).size
 
-    def test_a_large_jpeg_is_fitted_as_well(self) -> None:
+    def test_reduces_a_large_jpeg(self) -> None:
         image, body = fit(encoded(quarters((4000, 3000)), "JPEG"))
 
         assert (image.width, image.height) == (1024, 768)
         assert corners(opened(body)) == ["red", "green", "blue", "white"]
 
-    def test_the_first_frame_of_several_is_taken(self) -> None:
+    def test_uses_the_first_of_several_frames(self) -> None:
         frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]
 
         for file_format in ("GIF", "WEBP"):
@@ -132,13 +140,13 @@ class TestWhatIsTaken:
             assert corners(opened(body)) == ["red"] * 4
 
     @pytest.mark.parametrize("mode", ["CMYK", "P", "YCbCr"])
-    def test_every_way_to_write_colours_is_read(self, mode: str) -> None:
+    def test_reads_every_colour_mode(self, mode: str) -> None:
         file = encoded(quarters(mode=mode), "PNG" if mode == "P" else "JPEG")
 
         assert corners(opened(fit(file)[1])) == ["red", "green", "blue", "white"]
 
-    def test_colours_of_another_profile_are_converted(self) -> None:
-        """In a profile whose red and green primaries are exchanged, what stands in the file as red is green."""
+    def test_converts_the_colours_of_another_profile(self) -> None:
+        """The profile exchanges the primaries of red and green. A red pixel then means green."""
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         exchanged = (
             srgb.replace(b"rXYZ", b"....").replace(b"gXYZ", b"rXYZ").replace(b"....", b"gXYZ")
@@ -150,18 +158,18 @@ class TestWhatIsTaken:
         ):
             assert corners(opened(fit(file)[1]))[:2] == ["green", "red"]
 
-    def test_a_profile_that_says_nothing_of_the_colours_changes_none(self) -> None:
-        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
-        same = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    def test_ignores_unusable_colour_profiles(self) -> None:
+        xyz = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-        for usable in (same, profile, b"no profile at all"):
-            _, body = fit(encoded(quarters(), "JPEG", icc_profile=usable))
+        for icc_profile in (srgb, xyz, b"no profile at all"):
+            _, body = fit(encoded(quarters(), "JPEG", icc_profile=icc_profile))
             assert corners(opened(body)) == ["red", "green", "blue", "white"]
             assert "icc_profile" not in opened(body).info
 
 
 class TestMetadata:
-    def test_nothing_but_the_image_is_left(self) -> None:
+    def test_removes_all_metadata(self) -> None:
         exif = Image.Exif()
         exif[0x010F] = "a camera of mine"
         exif.get_ifd(0x8825)[2] = (52.0, 31.0, 12.0)
@@ -198,7 +206,7 @@ class TestMetadata:
 
 
 class TestTransparency:
-    def test_an_image_with_transparent_pixels_stays_a_png(self) -> None:
+    def test_keeps_transparent_pixels_in_a_png(self) -> None:
         cut_out = quarters(mode="RGBA")
         cut_out.putpixel((5, 5), (0, 0, 0, 0))
 
@@ -207,10 +215,10 @@ class TestTransparency:
         assert image.content_type == "image/png"
         assert opened(body).tobytes() == cut_out.tobytes()
 
-    def test_an_opaque_alpha_channel_is_dropped(self) -> None:
+    def test_removes_an_opaque_alpha_channel(self) -> None:
         assert fit(encoded(quarters(mode="RGBA")))[0].content_type == "image/jpeg"
 
-    def test_a_transparent_colour_of_a_palette_is_kept(self) -> None:
+    def test_keeps_the_transparent_colour_of_a_palette(self) -> None:
         palette = quarters(mode="P")
 
         image, body = fit(encoded(palette, "PNG", transparency=palette.getpixel((0, 0))))
@@ -220,7 +228,7 @@ class TestTransparency:
         assert opened(body).getpixel((60, 40))[3] == 255  # type: ignore[index]
 
     @pytest.mark.parametrize("mode", ["1", "L", "RGB", "P"])
-    def test_a_mask_stays_lossless_and_black_and_white(self, mode: str) -> None:
+    def test_keeps_a_mask_lossless_in_black_and_white(self, mode: str) -> None:
         mask = Image.new("L", (300, 200))
         mask.paste(255, (40, 30, 200, 150))
 
@@ -229,7 +237,7 @@ class TestTransparency:
         assert image == FittedImage("image/png", 300, 200)
         assert (opened(body).mode, opened(body).tobytes()) == ("L", mask.tobytes())
 
-    def test_a_large_mask_has_no_greys_when_it_is_fitted(self) -> None:
+    def test_reduces_a_large_mask_without_greys(self) -> None:
         mask = Image.new("1", (3000, 3000))
         mask.paste(1, (100, 100, 1777, 2111))
 
@@ -238,14 +246,14 @@ class TestTransparency:
         assert image == FittedImage("image/png", 1024, 1024)
         assert sorted(colour for _, colour in opened(body).getcolors()) == [0, 255]  # type: ignore[union-attr]
 
-    def test_sixteen_bits_keep_their_greys(self) -> None:
+    def test_keeps_the_greys_of_sixteen_bits(self) -> None:
         deep = Image.new("I;16", (4, 4), 0x8000)
 
         _, body = fit(encoded(deep))
 
         assert opened(body).getpixel((0, 0)) == 0x80
 
-    def test_a_grey_photo_becomes_a_jpeg(self) -> None:
+    def test_converts_a_grey_photo_to_a_jpeg(self) -> None:
         assert fit(encoded(quarters(mode="L"), "JPEG"))[0].content_type == "image/jpeg"
 
 
@@ -262,42 +270,58 @@ def png(width: int, height: int, *chunks: bytes) -> bytes:
     )
 
 
-class TestWhatIsRefused:
-    @pytest.mark.parametrize(
-        "body",
-        [
-            b"", b"a text file called image.jpg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"GIF89a", b"\xff\xd8\xff",
-            b"\x89PNG\r\n\x1a\n", b"RIFF\x00\x00\x00\x00WEBPVP8 ", b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic",
-            png(0, 10, png_chunk(b"IDAT", zlib.compress(b""))), png(10, 10), png(10, 10, png_chunk(b"IDAT", b"no deflate")),
-        ],
-    )  # fmt: skip
-    def test_what_is_no_image(self, body: bytes) -> None:
-        with pytest.raises(UnusableImage, match="no whole"):
-            fit(body)
+NO_IMAGES = [
+    b"",
+    b"a text file called image.jpg",
+    b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    b"%PDF-1.7",
+    b"GIF89a",
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"RIFF\x00\x00\x00\x00WEBPVP8 ",
+    b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic",
+    png(0, 10, png_chunk(b"IDAT", zlib.compress(b""))),
+    png(10, 10),
+    png(10, 10, png_chunk(b"IDAT", b"no deflate")),
+]
 
-    @pytest.mark.parametrize("file_format", ["BMP", "TIFF", "ICO", "PPM", "TGA"])
-    def test_what_is_of_another_format(self, file_format: str) -> None:
-        with pytest.raises(UnusableImage):
-            fit(encoded(quarters(), file_format))
+
+class TestRefusal:
+    def test_refuses_files_that_are_no_complete_image(self, subtests: pytest.Subtests) -> None:
+        for body in NO_IMAGES:
+            with (
+                subtests.test(body=body[:20]),
+                pytest.raises(UnusableImage, match="no whole"),
+            ):
+                fit(body)
+
+    def test_refuses_other_image_formats(self, subtests: pytest.Subtests) -> None:
+        for file_format in ("BMP", "TIFF", "ICO", "PPM", "TGA"):
+            with subtests.test(file_format=file_format), pytest.raises(UnusableImage):
+                fit(encoded(quarters(), file_format))
 
     @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
-    def test_what_is_torn(self, file_format: str) -> None:
+    def test_refuses_truncated_files(self, file_format: str, subtests: pytest.Subtests) -> None:
         noise = Image.effect_noise((200, 200), 90).convert("RGB")
-        whole = encoded(noise, file_format)
+        complete = encoded(noise, file_format)
 
         for share in (0.1, 0.5, 0.9):
-            with pytest.raises(UnusableImage):
-                fit(whole[: int(len(whole) * share)])
+            with subtests.test(share=share), pytest.raises(UnusableImage):
+                fit(complete[: int(len(complete) * share)])
 
-    @pytest.mark.parametrize(
-        ("width", "height"),
-        [(100_000, 100_000), (2**31 - 1, 2**31 - 1), (60_000, 60_000), (8_000, 5_001)],
-    )
-    def test_a_bomb_is_not_decoded(self, width: int, height: int) -> None:
-        with pytest.raises(UnusableImage):
-            fit(png(width, height, png_chunk(b"IDAT", zlib.compress(bytes(1000)))))
+    def test_refuses_images_with_too_many_pixels(self, subtests: pytest.Subtests) -> None:
+        pixels = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
 
-    def test_the_budget_of_pixels_is_taken_to_its_edge(
+        for width, height in (
+            (100_000, 100_000),
+            (2**31 - 1, 2**31 - 1),
+            (60_000, 60_000),
+            (8_000, 5_001),
+        ):
+            with subtests.test(width=width, height=height), pytest.raises(UnusableImage):
+                fit(png(width, height, pixels))
+
+    def test_accepts_the_maximum_of_pixels_and_refuses_one_row_more(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 100)
@@ -306,7 +330,7 @@ class TestWhatIsRefused:
         with pytest.raises(UnusableImage, match="11 × 10 pixels; at most 100"):
             fit(encoded(Image.new("RGB", (11, 10))))
 
-    def test_a_bomb_of_text_is_refused(self) -> None:
+    def test_refuses_a_text_chunk_that_decompresses_to_100_megabytes(self) -> None:
         text = b"Comment\x00\x00" + zlib.compress(bytes(100_000_000))
 
         with pytest.raises(UnusableImage):
