@@ -46,7 +46,7 @@ def call_test_url(url: str, **event: Any) -> tuple[int, Any]:
 
 
 class TestSecret:
-    def test_belongs_to_one_account_and_is_never_cached(self) -> None:
+    def test_each_account_has_its_own_secret_which_is_never_cached(self) -> None:
         status, secret_of_ann, headers = call_api("GET", "/callbacks/secret")
 
         assert (status, headers["Cache-Control"]) == (200, "no-store")
@@ -187,10 +187,10 @@ class TestUrlTest:
                 assert len(received) == 1, "redirects are not followed"
 
     def test_reports_a_url_where_no_server_listens(self) -> None:
-        with server(answering(Reply())) as gone:
+        with server(answering(Reply())) as closed_url:
             pass
 
-        assert call_test_url(gone) == (200, {"delivered": False, "status": None})
+        assert call_test_url(closed_url) == (200, {"delivered": False, "status": None})
 
     def test_stops_waiting_for_a_slow_response(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "CALLBACK_TEST_SECONDS_MAX", 1)
@@ -238,7 +238,7 @@ class TestUrlTest:
         ):
             assert call_api("POST", "/callbacks/test", body=body)[0] == 422
 
-    def test_its_time_limit_leaves_time_for_the_response(self) -> None:
+    def test_the_time_limit_of_the_url_test_leaves_time_for_the_response(self) -> None:
         assert settings().callback_test_seconds_max + transactions._TRYING_SECONDS_MAX < 28
 
 

@@ -107,10 +107,10 @@ class TestNotifyClient:
                 assert result == {"batchItemFailures": []}
 
     def test_returns_the_message_to_the_queue_if_no_server_listens(self) -> None:
-        with server(answering(Reply())) as gone:
+        with server(answering(Reply())) as closed_url:
             pass
 
-        assert self.notify(self.ended_job(gone)) == {
+        assert self.notify(self.ended_job(closed_url)) == {
             "batchItemFailures": [{"itemIdentifier": "m1"}]
         }
 

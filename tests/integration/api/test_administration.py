@@ -88,7 +88,19 @@ class TestAccounts:
         assert ledger.balance(ANN).available == 30
 
     def test_refuses_invalid_amounts(self, subtests: pytest.Subtests) -> None:
-        for amount in (0, 1_000_001, -1_000_001, 1.5, 0.0, True, "5", None, [], 10**30):
+        amounts: list[object] = [
+            0,
+            1_000_001,
+            -1_000_001,
+            1.5,
+            0.0,
+            True,
+            "5",
+            None,
+            [],
+            10**30,
+        ]
+        for amount in amounts:
             with subtests.test(amount=amount):
                 status, problem = self.grant(amount)
 

@@ -69,18 +69,22 @@ def refused_status(method: str, path: str, **event: Any) -> int:
 
 
 class TestToken:
-    def test_is_required_by_every_secured_route(self, subtests: pytest.Subtests) -> None:
+    def test_every_secured_route_requires_a_token(self, subtests: pytest.Subtests) -> None:
         for method, path in ROUTES:
             with subtests.test(method=method, path=path):
                 assert refused_status(method, path, user=None) == 401
 
-    def test_of_another_use_is_refused_by_every_route(self, subtests: pytest.Subtests) -> None:
+    def test_every_secured_route_refuses_a_token_of_another_use(
+        self, subtests: pytest.Subtests
+    ) -> None:
         for method, path in ROUTES:
             for token_use in ("access", "", "ID"):
                 with subtests.test(method=method, path=path, token_use=token_use):
                     assert refused_status(method, path, token_use=token_use) == 401
 
-    def test_without_a_use_is_refused_by_every_route(self, subtests: pytest.Subtests) -> None:
+    def test_every_secured_route_refuses_a_token_without_a_use(
+        self, subtests: pytest.Subtests
+    ) -> None:
         for method, path in ROUTES:
             with subtests.test(method=method, path=path):
                 event = http_event(method, path, body=VALID_BODIES.get(path))
@@ -88,7 +92,7 @@ class TestToken:
 
                 assert handler_of("api")(event, CONTEXT)["statusCode"] == 401
 
-    def test_without_a_use_is_accepted_if_the_setting_is_empty(
+    def test_accepts_a_token_without_a_use_if_the_setting_is_empty(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TOKEN_USE", "")
@@ -98,7 +102,7 @@ class TestToken:
 
 
 class TestPlatform:
-    def test_must_be_a_known_platform(self, subtests: pytest.Subtests) -> None:
+    def test_refuses_unknown_platforms(self, subtests: pytest.Subtests) -> None:
         for platform in (
             "WEB",
             " web",
@@ -112,12 +116,14 @@ class TestPlatform:
             with subtests.test(platform=platform):
                 assert refused_status("GET", "/credits", **{"custom:platform": platform}) == 403
 
-    def test_is_checked_by_every_secured_route(self, subtests: pytest.Subtests) -> None:
+    def test_every_secured_route_refuses_an_unknown_platform(
+        self, subtests: pytest.Subtests
+    ) -> None:
         for method, path in ROUTES:
             with subtests.test(method=method, path=path):
                 assert refused_status(method, path, **{"custom:platform": "desktop"}) == 403
 
-    def test_is_web_if_the_token_names_none(self) -> None:
+    def test_a_token_without_a_platform_belongs_to_the_web(self) -> None:
         open_account(7)
 
         for claims in ({}, {"custom:platform": ""}, {"custom:platform": "web"}):
@@ -125,7 +131,7 @@ class TestPlatform:
 
 
 class TestUser:
-    def test_must_have_1_to_255_valid_characters(self, subtests: pytest.Subtests) -> None:
+    def test_refuses_empty_long_and_malformed_user_ids(self, subtests: pytest.Subtests) -> None:
         for user in ("", "x" * 256, "\ud800"):
             with subtests.test(user=ascii(user)):
                 assert refused_status("GET", "/credits", user=user) == 403
@@ -143,7 +149,7 @@ class TestAdministrators:
                     assert ledger.balance(ANN).granted == 0
                     assert not feature_flags.is_paused()
 
-    def test_every_notation_of_the_admin_group_is_accepted(self, subtests: pytest.Subtests) -> None:
+    def test_accepts_every_notation_of_the_admin_group(self, subtests: pytest.Subtests) -> None:
         notations: list[Any] = [
             "[admin]",
             "[admin users]",

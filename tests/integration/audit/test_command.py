@@ -171,8 +171,8 @@ class TestCommand:
         assert errors.startswith("The stack nowhere cannot be read: ")
 
     def test_explains_what_to_do_if_no_stack_responds(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         message = (
             f"Nothing answers at {url}. "

@@ -135,7 +135,7 @@ UNREADABLE_ROWS = [
 
 @pytest.mark.usefixtures("aws", "short_pauses")
 class TestMismatches:
-    def test_finds_none_in_an_account_whose_jobs_ended_in_every_way(
+    def test_finds_no_mismatch_if_the_jobs_ended_in_every_way(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         all_jobs = account_with_all_ends(monkeypatch)
