@@ -23,6 +23,9 @@ from tests.integration.api.calls import (
 
 pytestmark = pytest.mark.usefixtures("aws")
 
+ANN_ON_MOBILE = AccountId("mobile", "ann")
+ON_MOBILE: dict[str, Any] = {"custom:platform": "mobile"}
+NO_JOBS: dict[str, Any] = {"jobs": [], "next_cursor": None, "total": 0}
 USER_IDS = [
     "auth0|0123",
     "ann@example.com",
@@ -59,57 +62,60 @@ class TestIsolation:
                 assert call_api("GET", f"/jobs/{accepted['id']}", user=user)[0] == 200
                 assert call_api("GET", f"/jobs/{accepted['id']}")[0] == 404
 
-    def test_the_same_user_has_a_separate_account_on_each_platform(self) -> None:
+    def test_the_same_user_on_another_platform_sees_no_credits_jobs_or_secrets(self) -> None:
         open_account(100)
-        on_mobile: dict[str, Any] = {"custom:platform": "mobile"}
-        key = {"idempotency-key": "order 1"}
-        _, job, _ = submit(headers=key)
+        _, job, _ = submit()
         path = f"/jobs/{job['id']}"
 
-        assert call_api("GET", "/credits", **on_mobile)[1]["granted"] == 0
-        assert call_api("GET", "/jobs", **on_mobile)[1] == {
-            "jobs": [],
-            "next_cursor": None,
-            "total": 0,
-        }
-        assert call_api("GET", "/credits/entries", **on_mobile)[1]["entries"] == []
-        assert [
-            call_api(method, url, **on_mobile)[0]
+        statuses = [
+            call_api(method, url, **ON_MOBILE)[0]
             for method, url in (("GET", path), ("POST", f"{path}/cancel"), ("DELETE", path))
-        ] == [404] * 3
-        assert (
-            call_api("GET", "/callbacks/secret", **on_mobile)[1]
-            != call_api("GET", "/callbacks/secret")[1]
-        )
-        assert submit(body={"rerun_of": job["id"]}, **on_mobile)[0] == 422
-        # Keys belong to one account, and the account on mobile has no credits yet.
-        assert submit(headers=key, **on_mobile)[0] == 402
-        open_account(10, AccountId("mobile", "ann"))
-        assert submit(headers=key, **on_mobile)[1]["id"] != job["id"]
-        assert (ledger.balance(ANN).held, ledger.balance(AccountId("mobile", "ann")).held) == (
-            10,
-            10,
-        )
+        ]
+        secret_on_mobile = call_api("GET", "/callbacks/secret", **ON_MOBILE)[1]
+        secret_on_web = call_api("GET", "/callbacks/secret")[1]
 
-    def test_an_administrator_reads_the_credits_of_any_account_but_no_jobs(self) -> None:
+        assert call_api("GET", "/credits", **ON_MOBILE)[1]["granted"] == 0
+        assert call_api("GET", "/jobs", **ON_MOBILE)[1] == NO_JOBS
+        assert call_api("GET", "/credits/entries", **ON_MOBILE)[1]["entries"] == []
+        assert statuses == [404, 404, 404]
+        assert secret_on_mobile != secret_on_web
+        assert submit(body={"rerun_of": job["id"]}, **ON_MOBILE)[0] == 422
+
+    def test_an_idempotency_key_belongs_to_the_account_of_one_platform(self) -> None:
+        open_account(100)
+        key = {"idempotency-key": "order 1"}
+        _, job, _ = submit(headers=key)
+        status_without_credits, _, _ = submit(headers=key, **ON_MOBILE)
+        open_account(10, ANN_ON_MOBILE)
+
+        _, job_on_mobile, _ = submit(headers=key, **ON_MOBILE)
+
+        assert status_without_credits == 402
+        assert job_on_mobile["id"] != job["id"]
+        assert (ledger.balance(ANN).held, ledger.balance(ANN_ON_MOBILE).held) == (10, 10)
+
+    def test_an_administrator_reads_the_credits_and_entries_of_any_account(self) -> None:
         job = held_job(credits=30)
-        open_account(7, AccountId("mobile", "ann"))
+        open_account(7, ANN_ON_MOBILE)
 
-        assert call_api("GET", "/accounts/web/ann", **ADMIN)[1] == {
+        _, balance, _ = call_api("GET", "/accounts/web/ann", **ADMIN)
+        _, page, _ = call_api("GET", "/accounts/web/ann/entries", **ADMIN)
+
+        assert balance == {
             "available": 20,
             "held": 10,
             "spent": 0,
             "granted": 30,
             "in_flight": 1,
         }
-        assert [
-            entry["job_id"]
-            for entry in call_api("GET", "/accounts/web/ann/entries", **ADMIN)[1]["entries"]
-        ] == [job.job_id, None]
+        assert [entry["job_id"] for entry in page["entries"]] == [job.job_id, None]
         assert call_api("GET", "/accounts/mobile/ann", **ADMIN)[1]["granted"] == 7
         assert call_api("GET", "/accounts/web/nobody", **ADMIN)[1]["granted"] == 0
         assert call_api("GET", "/credits", **ADMIN)[1]["granted"] == 0
-        # Administrators read accounts, but no images.
+
+    def test_an_administrator_cannot_read_the_jobs_of_other_accounts(self) -> None:
+        job = held_job()
+
         assert call_api("GET", f"/jobs/{job.job_id}", **ADMIN)[0] == 404
 
     def test_a_job_of_another_account_is_not_found(self) -> None:
@@ -120,8 +126,4 @@ class TestIsolation:
 
         assert job_of_ann == unknown_job
         assert job_of_ann[0] == 404
-        assert call_api("GET", "/jobs", user="bob")[1] == {
-            "jobs": [],
-            "next_cursor": None,
-            "total": 0,
-        }
+        assert call_api("GET", "/jobs", user="bob")[1] == NO_JOBS
