@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.audit import Key, Mismatch, Progress
+from darkroom.domain.audit import Mismatch
+from darkroom.domain.audit_progress import Key, Progress
 from darkroom.services import audit_accounts
 from darkroom.storage import account_records
 from darkroom.storage.job_rows import JobRow, partition

@@ -10,7 +10,7 @@ import pytest
 from pynamodb.expressions.condition import Condition
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.audit import Progress
+from darkroom.domain.audit_progress import Progress
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.services import audit_accounts
 from darkroom.storage import account_records, ledger

@@ -8,7 +8,8 @@ from typing import Any
 
 def call(service: str, target: str, **arguments: Any) -> Any:
     region = os.environ["AWS_REGION"]
-    credential = f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/20260101/{region}/{service}/aws4_request"
+    scope = f"20260101/{region}/{service}/aws4_request"
+    credential = f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/{scope}"
     request = urllib.request.Request(
         os.environ["AWS_ENDPOINT_URL"] + "/",
         json.dumps(arguments).encode(),
