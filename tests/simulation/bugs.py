@@ -1,4 +1,4 @@
-"""What the tests of the common bugs share: a whole studio, single steps, and a call at which something happens."""
+"""Helpers for the tests of common bugs: a backend, single steps, and actions at a call."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ ROUTES = [
 
 
 class Killed(BaseException):
-    """The invocation is gone. No handler catches it."""
+    """The invocation is killed. No handler catches this."""
 
 
-def killed() -> None:
+def kill() -> None:
     raise Killed
 
 
@@ -55,7 +55,7 @@ def entries(account: AccountId = ANN) -> list[Entry]:
 
 
 def resolutions(job: Job) -> list[Entry]:
-    """The entries that resolved the hold of a job."""
+    """Return the entries that resolved the hold of a job."""
     return [
         entry
         for entry in entries(job.account)
@@ -63,8 +63,11 @@ def resolutions(job: Job) -> list[Entry]:
     ]
 
 
-def balanced(account: AccountId = ANN) -> Balance:
-    """The ledger of an account, which are checked: granted = available + held + spent, and each is the sum of its entries."""
+def checked_balance(account: AccountId = ANN) -> Balance:
+    """Return the balance of an account after checks.
+
+    granted = available + held + spent, each is the sum of its entries, and none is negative.
+    """
     balance, found = ledger.balance(account), entries(account)
     assert {name: getattr(balance, name) for name in SUMS} == {
         name: sum(getattr(entry, name) for entry in found) for name in SUMS
@@ -81,19 +84,22 @@ def at_call(
     before: Callable[[], object] | None = None,
     after: Callable[[], object] | None = None,
 ) -> Iterator[list[str]]:
-    """Have something else happen just before or after the nth call of AWS that is no query, counted from 0; gives these calls as they come."""
+    """Run an action just before or after the nth call of AWS that is not a query, counted from 0.
+
+    Yields the list of these calls, which grows as they are made.
+    """
     calls: list[str] = []
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(aws: BaseClient, operation: str, arguments: Any) -> Any:
-        is_the_one = operation != "Query" and len(calls) == number
+        is_target = operation != "Query" and len(calls) == number
         calls.extend([operation] if operation != "Query" else [])
-        if is_the_one and before:
+        if is_target and before:
             before()
-        answer = original(aws, operation, arguments)
-        if is_the_one and after:
+        response = original(aws, operation, arguments)
+        if is_target and after:
             after()
-        return answer
+        return response
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseClient, "_make_api_call", call)
@@ -101,7 +107,7 @@ def at_call(
 
 
 def job_of_user(number: int, **parameters: Any) -> Job:
-    """A held job of somebody new, who has 100 credits."""
+    """Return a held job of a new user with 100 credits."""
     return held_job(account=AccountId("web", f"user{number}"), **parameters)
 
 
@@ -114,7 +120,7 @@ def complete(job: Job) -> None:
 
 
 def recover(job: Job) -> None:
-    """Recovery, long after the execution of this job was stopped."""
+    """Run recovery long after the execution of this job was stopped."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             workflow_adapter,
@@ -126,8 +132,11 @@ def recover(job: Job) -> None:
 
 
 @dataclass(frozen=True)
-class Studio:
-    """The deployed workflow with the real handlers and the simulated Replicate, whose webhooks come in through the real door."""
+class Backend:
+    """The deployed workflow with the real handlers and the simulated Replicate.
+
+    Replicate's webhooks use the real webhook endpoint.
+    """
 
     replicate: SimulatedReplicate
     workflow: Workflow
@@ -138,7 +147,7 @@ class Studio:
             f"{self.replicate.base_url}/faults", json=quick | named, timeout=5
         ).raise_for_status()
 
-    def seen(self, what: str) -> list[dict[str, Any]]:
+    def provider_records(self, what: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = requests.get(
             f"{self.replicate.base_url}/sim/{what}", timeout=5
         ).json()[what]
@@ -151,14 +160,14 @@ class Studio:
         return job_id
 
     def prediction(self) -> dict[str, Any]:
-        """The only prediction, when there is one and the job knows it."""
-        (prediction,) = until(lambda: self.seen("predictions"))
+        """Return the only prediction, after it exists and is on the job's record."""
+        (prediction,) = until(lambda: self.provider_records("predictions"))
         job_id = prediction["webhook"].split("%2F")[-2]
         until(lambda: (attempt := jobs.read(ANN, job_id).attempt) and attempt.prediction_id)
         return prediction
 
-    def become(self, prediction: dict[str, Any], status: Status) -> None:
-        """Have the prediction end at the provider without a word to anybody."""
+    def end_prediction(self, prediction: dict[str, Any], status: Status) -> None:
+        """Let a prediction end at the provider without a webhook."""
         self.replicate._api.store.change(
             prediction["id"], only_from=OPEN, status=status, completed_at=datetime.now(UTC)
         )
@@ -170,14 +179,14 @@ class Studio:
         status: str = client("stepfunctions").describe_execution(executionArn=arn)["status"]
         return status
 
-    def ended(self, job_id: str) -> Job:
-        """The job when its execution is over."""
+    def wait_until_ended(self, job_id: str) -> Job:
+        """Return the job after its execution has ended."""
         until(lambda: self.execution(job_id) != "RUNNING", seconds=60)
         return jobs.read(ANN, job_id)
 
 
-def asked_job() -> Job:
-    """A job with a stored task token and an attempt, whose prediction nobody knows yet."""
+def job_with_attempt() -> Job:
+    """Return a job with a stored task token and an attempt without a prediction."""
     job, now = held_job(), datetime.now(UTC)
     jobs.store_task_token(job, "token", "entry", next_check_at=now)
     assert jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
@@ -189,11 +198,13 @@ def reference_of(job: Job) -> str:
     return str(Reference(job.account, job.job_id, job.attempt.nonce))
 
 
-def message(status: str = "succeeded", prediction_id: str = "prediction1", **more: Any) -> bytes:
+def webhook_body(
+    status: str = "succeeded", prediction_id: str = "prediction1", **more: Any
+) -> bytes:
     return json.dumps({"id": prediction_id, "status": status, **more}).encode()
 
 
-def signed(
+def signed_headers(
     replicate: SimulatedReplicate, content: bytes, *, sent_at: datetime | None = None
 ) -> dict[str, str]:
     at_time = sent_at or datetime.now(UTC)
@@ -205,8 +216,8 @@ def signed(
     }
 
 
-def knock(reference: str, content: bytes, headers: dict[str, str]) -> int:
-    """Call the webhook's door, and give the status of its answer."""
+def post_webhook(reference: str, content: bytes, headers: dict[str, str]) -> int:
+    """Call the webhook endpoint, and return the status of its response."""
     event = http_event(
         "POST", "/webhooks/replicate", body=content.decode(), user=None, headers=headers
     )

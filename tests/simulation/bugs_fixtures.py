@@ -1,4 +1,4 @@
-"""A studio for the tests of the common bugs, and what they must leave behind as it was."""
+"""Fixtures for the tests of common bugs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tests.aws import Workflow, forget_settings
 from tests.builders import open_account
 from tests.integration.servers import webhook_endpoint
 from tests.integration.steps import with_setting
-from tests.simulation.bugs import Studio
+from tests.simulation.bugs import Backend
 
 
 @pytest.fixture
-def studio(
+def backend(
     simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Studio]:
-    """A studio with a quick Replicate and short waits, and an account with 100 credits."""
+) -> Iterator[Backend]:
+    """A backend with a fast Replicate, short waits, and an account with 100 credits."""
     with webhook_endpoint() as public_url:
         with_setting(monkeypatch, "PUBLIC_URL", public_url)
         monkeypatch.setattr("darkroom.domain.templates.wait_seconds_for", lambda _: 2)
         open_account(credits=100)
-        built = Studio(simulated_replicate, workflow)
+        built = Backend(simulated_replicate, workflow)
         built.faults()
         yield built
 
@@ -43,6 +43,6 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def settings_of_this_test() -> Iterator[None]:
-    """What a test sets for itself is forgotten with it."""
+    """Forget the settings of a test after it."""
     yield
     forget_settings()

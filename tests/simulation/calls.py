@@ -1,4 +1,4 @@
-"""External calls: each one of a handler passes here, is numbered and named, and may meet a fault on its way."""
+"""External calls of handlers, and the faults that a call can meet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class Killed(BaseException):
-    """The invocation is gone, at this call. No handler catches it, and none of its later calls is made."""
+    """The invocation is killed at this call. No handler catches this, and no later call is made."""
 
 
-class Kind(Enum):
-    """What may happen at a call."""
+class FaultKind(Enum):
+    """What happens at a call."""
 
     KILL = auto()
     ERROR = auto()
@@ -23,51 +23,58 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault at one call: before it, or after it took effect and before its answer.
+    """A fault at one call: before the call, or after its effect and before its response.
 
-    An ERROR answers `code`, with `reasons` for each item of a transaction. A PAUSE takes `seconds`. A REPEAT is the call made twice, as AWS's
-    client does when the first answer is lost on its way; no other client here does.
+    An ERROR responds with `code`, and with `reasons` for the items of a transaction. A PAUSE lasts
+    `seconds`. A REPEAT makes the call twice, as AWS's client does after a lost response. No other
+    client in the project does this.
     """
 
-    kind: Kind
+    kind: FaultKind
     after: bool = False
     code: str = ""
     reasons: tuple[str, ...] = ()
     seconds: float = 0
 
     def __str__(self) -> str:
-        return f"{self.kind.name.lower()} {'after' if self.after else 'before'}{f' ({self.code})' if self.code else ''}"
+        code = f" ({self.code})" if self.code else ""
+        return f"{self.kind.name.lower()} {'after' if self.after else 'before'}{code}"
 
 
-KILL_BEFORE = Fault(Kind.KILL)
-KILL_AFTER = Fault(Kind.KILL, after=True)
-REPEAT = Fault(Kind.REPEAT)
-CONFLICT = Fault(Kind.ERROR, code="TransactionCanceledException", reasons=("TransactionConflict",))
-THROTTLED = Fault(Kind.ERROR, code="ThrottlingException")
-LOST_ANSWER = Fault(Kind.ERROR, after=True, code="InternalServerError")
+KILL_BEFORE = Fault(FaultKind.KILL)
+KILL_AFTER = Fault(FaultKind.KILL, after=True)
+REPEAT = Fault(FaultKind.REPEAT)
+CONFLICT = Fault(
+    FaultKind.ERROR, code="TransactionCanceledException", reasons=("TransactionConflict",)
+)
+THROTTLED = Fault(FaultKind.ERROR, code="ThrottlingException")
+LOST_RESPONSE = Fault(FaultKind.ERROR, after=True, code="InternalServerError")
 
 
 @dataclass(frozen=True)
 class Call:
-    """One external call of one invocation; `number` counts the invocation's calls from zero. `document` is what AWS was asked with."""
+    """One external call of an invocation.
+
+    `number` counts the calls of the invocation from zero. `parameters` are those of a call to AWS.
+    """
 
     function: str
     invocation: int
     number: int
     name: str
-    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_of_aws(self) -> bool:
-        """Whether it goes through AWS's client, which makes a call again by itself."""
+        """Return whether the call goes through AWS's client, which repeats calls by itself."""
         return "." in self.name.partition(" ")[0]
 
 
 @dataclass(frozen=True)
-class Request[Answer]:
-    """What a call does when it gets through, and the error in which a fault shows itself to the caller."""
+class Request[Result]:
+    """How to perform a call, and the exception that a fault raises for its caller."""
 
     name: str
-    perform: Callable[[], Answer]
+    perform: Callable[[], Result]
     error: Callable[[Fault], Exception]
-    document: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)

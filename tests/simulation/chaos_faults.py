@@ -1,4 +1,4 @@
-"""What goes wrong in the chaos: the provider's faults, invocations that are killed, and recovery that comes often."""
+"""The faults of the chaos: faults of the provider, killed invocations, and frequent recoveries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAULTS = {
     "lose_webhook": 0.2,
     "duplicate_webhook": 0.2,
     "delay_webhook": 0.1,
-    # Longer than a wait.
+    # Longer than the workflow's wait for a webhook.
     "delay_webhook_seconds": 20,
     "reorder": 0.2,
     "throttle": 0.1,
@@ -30,21 +30,21 @@ FAULTS = {
     "queue_seconds": 0.05,
     "run_seconds": 0.3,
 }
-_UNTOUCHED = {"AuditAccountsFunction"}
+_NEVER_KILLED = {"AuditAccountsFunction"}
 _RECOVERY = "RecoverJobsFunction"
 
 
 class FaultProfile:
-    """Sets every fault of the simulated provider, runs recovery every few seconds, and kills invocations of a function on request."""
+    """Sets every fault of the simulated provider, and runs recovery every few seconds."""
 
     def __init__(self, stack: LocalStack, *, seed: int, recovery_seconds: float = 10.0) -> None:
         self._stack = stack
-        self._dice = random.Random(seed)
+        self._rng = random.Random(seed)
         self._functions = sorted(
-            {function.logical_id for function in stack.functions.values()} - _UNTOUCHED
+            {function.logical_id for function in stack.functions.values()} - _NEVER_KILLED
         )
         self._recovery_seconds = recovery_seconds
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._recovery = threading.Thread(target=self._recover, daemon=True)
         self.kills: Counter[str] = Counter()
         self.recoveries_count = 0
@@ -52,7 +52,7 @@ class FaultProfile:
     def __enter__(self) -> Self:
         requests.put(
             f"{self._stack.replicate_url}/faults",
-            json=FAULTS | {"seed": self._dice.randrange(2**31)},
+            json=FAULTS | {"seed": self._rng.randrange(2**31)},
             timeout=5,
         ).raise_for_status()
         self._recovery.start()
@@ -64,16 +64,16 @@ class FaultProfile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
+        self._stopped.set()
         self._recovery.join()
 
     def kill(self) -> None:
-        """Kill the invocations of some function, busy ones in the middle of their work."""
-        function = self._dice.choice(self._functions)
+        """Kill the running invocations of a random function."""
+        function = self._rng.choice(self._functions)
         self.kills[function] += self._stack.kill_execution_environments(function)
 
     def _recover(self) -> None:
-        while not self._over.wait(self._recovery_seconds):
+        while not self._stopped.wait(self._recovery_seconds):
             try:
                 self._stack.fire_schedule(_RECOVERY)
             except TooManyRequests:
@@ -83,13 +83,13 @@ class FaultProfile:
 
 @contextmanager
 def counted_faults() -> Iterator[Counter[str]]:
-    """Count what the simulated Replicate of this process does wrong, by the names of its faults."""
+    """Count the faults of the simulated Replicate in this process, by name."""
     counts: Counter[str] = Counter()
     happens = Faults.happens
 
-    def counted(faults: Faults, mishap: Fault) -> bool:
-        has_happened = happens(faults, mishap)
-        counts[mishap] += has_happened
+    def counted(faults: Faults, fault: Fault) -> bool:
+        has_happened = happens(faults, fault)
+        counts[fault] += has_happened
         return has_happened
 
     with mock.patch.object(Faults, "happens", counted):

@@ -1,4 +1,7 @@
-"""AWS in memory: the table, the bucket, the secrets and the bus. Step Functions has its own module."""
+"""AWS in memory: the table, the bucket, the secrets and the event bus.
+
+Step Functions is in `interpreter`.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ RECEIVES_MAX = TEMPLATE["Resources"]["CallbackQueue"]["Properties"]["RedrivePoli
 
 
 class Cloud:
-    """What the stack keeps. `queued` is told of each message that the bus hands on to the callback queue."""
+    """The state of the AWS services. `on_message` receives each event for the callback queue."""
 
     def __init__(
         self,
         event_queue: EventQueue,
         states: StepFunctions,
         secrets: Mapping[str, str],
-        queued: Callable[[dict[str, Any]], None],
+        on_message: Callable[[dict[str, Any]], None],
     ) -> None:
         indexes = {
             index["IndexName"]: (
@@ -45,7 +48,7 @@ class Cloud:
         self.events: list[dict[str, Any]] = []
         self.metrics: list[dict[str, Any]] = []
         self._event_queue = event_queue
-        self._queued = queued
+        self._on_message = on_message
         self._services: dict[str, Service] = {
             "dynamodb": self.table.call,
             "stepfunctions": states.call,
@@ -55,7 +58,11 @@ class Cloud:
         }
 
     def call(self, service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one call. Raises TableError with the service's code, and NotImplementedError for a call that is not known here."""
+        """Respond to one call of AWS's client.
+
+        Raises TableError with the service's error code, and NotImplementedError for an unknown
+        call.
+        """
         try:
             perform = self._services[service]
             return perform(operation, request)
@@ -110,6 +117,6 @@ class Cloud:
             self._event_queue.at(
                 self._event_queue.now + timedelta(seconds=1),
                 "callback queue",
-                lambda event=event: self._queued(event),  # type: ignore[misc]
+                lambda event=event: self._on_message(event),  # type: ignore[misc]
             )
         return {"FailedEntryCount": 0, "Entries": [{} for _ in request["Entries"]]}

@@ -1,4 +1,4 @@
-"""DynamoDB's JSON: what a path leads to, and an item as a change makes it. Nothing is changed in place."""
+"""DynamoDB's JSON: read the value at a path, and copy an item with a change. Items never change."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ type Step = str | int
 
 
 class InvalidExpression(Exception):
-    """DynamoDB would answer ValidationException."""
+    """An expression for which DynamoDB responds with ValidationException."""
 
 
-def found(item: Item, path: tuple[Step, ...]) -> Typed | None:
-    """Give what is at the end of a path; None when nothing is."""
-    here: Any = {"M": item}
+def value_at(item: Item, path: tuple[Step, ...]) -> Typed | None:
+    """Return the value at a path, or None."""
+    current: Any = {"M": item}
     for step in path:
         if isinstance(step, int):
-            members = here.get("L", ())
-            here = members[step] if step < len(members) else None
+            members = current.get("L", ())
+            current = members[step] if step < len(members) else None
         else:
-            here = here.get("M", {}).get(step)
-        if here is None:
+            current = current.get("M", {}).get(step)
+        if current is None:
             return None
-    result: Typed = here
+    result: Typed = current
     return result
 
 
 def with_value(item: Item, path: tuple[Step, ...], value: Typed) -> Item:
-    """Put a value at the end of a path, in a copy."""
-    return _rebuilt({"M": item}, path, value)["M"]  # type: ignore[no-any-return]
+    """Return a copy of the item with the value at the path."""
+    return _with_change({"M": item}, path, value)["M"]  # type: ignore[no-any-return]
 
 
-def without(item: Item, path: tuple[Step, ...]) -> Item:
-    """Take away what is at the end of a path, in a copy."""
-    return _rebuilt({"M": item}, path, None)["M"]  # type: ignore[no-any-return]
+def without_value(item: Item, path: tuple[Step, ...]) -> Item:
+    """Return a copy of the item without the value at the path."""
+    return _with_change({"M": item}, path, None)["M"]  # type: ignore[no-any-return]
 
 
-def _rebuilt(container: Typed, path: tuple[Step, ...], value: Typed | None) -> Typed:
-    """Copy the containers along a path, and put the value at its end, or take away what is there."""
+def _with_change(container: Typed, path: tuple[Step, ...], value: Typed | None) -> Typed:
+    """Copy the containers along a path. Set the value at its end; None removes it."""
     step, rest = path[0], path[1:]
     kind = "L" if isinstance(step, int) else "M"
     if kind not in container:
@@ -47,17 +47,17 @@ def _rebuilt(container: Typed, path: tuple[Step, ...], value: Typed | None) -> T
             "The document path provided in the update expression is invalid for update"
         )
     copy: Any = list(container["L"]) if kind == "L" else dict(container["M"])
-    present = step < len(copy) if isinstance(step, int) else step in copy
+    exists = step < len(copy) if isinstance(step, int) else step in copy
     if rest:
-        if not present:
+        if not exists:
             raise InvalidExpression(
                 "The document path provided in the update expression is invalid for update"
             )
-        copy[step] = _rebuilt(copy[step], rest, value)
+        copy[step] = _with_change(copy[step], rest, value)
     elif value is None:
-        if present:
+        if exists:
             del copy[step]
-    elif kind == "L" and not present:
+    elif kind == "L" and not exists:
         copy.append(value)
     else:
         copy[step] = value

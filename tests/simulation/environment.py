@@ -1,4 +1,7 @@
-"""The whole backend in one process, by one virtual clock. Nothing in it waits, nothing is left to chance, and everything that happens is a choice."""
+"""The backend in one process: the handlers, AWS, the provider and users, on one virtual clock.
+
+Nothing waits and nothing is random: the seed, the faults and the order of events decide each run.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -24,10 +26,11 @@ from tests.builders import http_event
 from tests.simulation.calls import Call, Fault, Killed, Request
 from tests.simulation.cloud import RECEIVES_MAX, VISIBILITY_SECONDS, Cloud
 from tests.simulation.event_queue import EventQueue
-from tests.simulation.installation import FUNCTIONS, patched_environment
+from tests.simulation.http_response import Response, response_of
 from tests.simulation.interpreter import Fail, StepFunctions
 from tests.simulation.invocations import Invocation
 from tests.simulation.other_providers import Runway
+from tests.simulation.patching import FUNCTIONS, patched_environment
 from tests.simulation.replicate_model import Message, Prediction, Replicate
 
 WEBHOOK_SECRET = "whsec_c2ltdWxhdGVkLXNlY3JldC1zaW11bGF0ZWQ="
@@ -41,27 +44,13 @@ TIMEOUTS = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the HTTP API answered. 500 without a document is an invocation that died or raised."""
-
-    status: int
-    document: Any
-    headers: Mapping[str, str]
-
-    @property
-    def is_unknown(self) -> bool:
-        """Whether it says nothing of what became of the request, which is to be repeated."""
-        return self.status == 500 or (
-            self.status == 503 and self.document["type"] == "/problems/unavailable"
-        )
-
-
 class Environment:
-    """The handlers, AWS, the provider, and the actors, by one clock.
+    """The handlers, AWS, the provider and the users on one virtual clock.
 
-    `fault_at` is asked about every external call of a handler. `webhooks` says what becomes of a webhook: sent, kept in `pool`, or lost.
-    `lambda_faults` are what the Lambda service does to the next tries of a workflow step: it "throttles", or loses the "answer".
+    `fault_at` returns the fault of an external call, or None. `webhooks` decides what happens to a
+    new webhook: it is "sent", "held" in `held_webhooks`, or "lost". `lambda_faults` lists, for each
+    function, what Lambda does to the next invocations of a workflow step: "throttled", "response
+    lost" or "" (nothing). `broken` collects broken promises that are found between two checks.
     """
 
     def __init__(
@@ -80,29 +69,28 @@ class Environment:
         self.replicate = Replicate(
             self.event_queue,
             self._webhook_sent,
-            lambda prediction: self.broken.extend(self.watch_creation(prediction)),
+            lambda prediction: self.broken.extend(self.on_creation(prediction)),
         )
         self.runway = Runway(self.event_queue)
         self.fault_at = fault_at
         self.webhooks = "sent"
-        self.pool: list[Message] = []
+        self.held_webhooks: list[Message] = []
         self.lost_webhooks = 0
         self.lambda_faults: dict[str, list[str]] = {}
         self.callbacks: list[requests.PreparedRequest] = []
         self.callback_status = 200
         self.invocations: list[Invocation] = []
         self.paused: list[Invocation] = []
-        # What happens while an invocation is held up.
+        # Called with each invocation that pauses, before the clock moves on.
         self.overtake: Callable[[Invocation], object] = lambda _: None
-        # Who looks at the promises says here what was broken in passing.
         self.broken: list[str] = []
-        self.watch_creation: Callable[[Prediction], Iterable[str]] = lambda _: ()
+        self.on_creation: Callable[[Prediction], Iterable[str]] = lambda _: ()
         self._running: list[Invocation] = []
-        self.event_queue.after(60, "every minute", self._every_minute, recurs=True)
+        self.event_queue.after(60, "every minute", self._run_scheduled_recovery, recurs=True)
 
     @contextmanager
     def activated(self, **variables: str) -> Iterator[Environment]:
-        """Have this environment be the one in which the handlers live."""
+        """Run the handlers in this environment until the end of the block."""
         with patched_environment(self, **variables):
             try:
                 yield self
@@ -110,76 +98,83 @@ class Environment:
                 for invocation in list(self.paused):
                     self._kill(invocation)
 
-    # What the handlers meet.
+    # Called from the patched libraries.
 
-    def external[Result](self, request: Request[Result]) -> Result:
-        """Let an external call through. One that no handler makes, but the test itself, meets no faults."""
+    def call_external[Result](self, request: Request[Result]) -> Result:
+        """Make an external call. A call of the test itself meets no faults."""
         return self._running[-1].call(request) if self._running else request.perform()
 
-    def called_back(self, request: requests.PreparedRequest) -> tuple[int, bytes]:
-        """Answer a callback as its owner does."""
+    def receive_callback(self, request: requests.PreparedRequest) -> tuple[int, bytes]:
+        """Record a callback and respond as the job's owner."""
         self.callbacks.append(request)
         return self.callback_status, b""
 
-    # What invokes the handlers.
+    # Invocations.
 
     def invoke(
-        self, function: str, event: Any, over: Callable[[Invocation], None] = lambda _: None
+        self, function: str, event: Any, on_end: Callable[[Invocation], None] = lambda _: None
     ) -> Invocation:
-        """Start an invocation, and let it run until its end or its first pause. `over` is told of the end, which may be later."""
-        dies_at = self.event_queue.now + timedelta(seconds=TIMEOUTS[function])
+        """Start an invocation and run it until it ends or pauses.
+
+        `on_end` receives the invocation when it ends, which may be later.
+        """
+        times_out_at = self.event_queue.now + timedelta(seconds=TIMEOUTS[function])
         invocation = Invocation(
             function,
             event,
             len(self.invocations),
             self.fault_at,
-            lambda: self._seconds_until(dies_at),
+            lambda: self._seconds_until(times_out_at),
         )
         self.invocations.append(invocation)
-        self._let_go(invocation, dies_at, over)
+        self._continue(invocation, times_out_at, on_end)
         return invocation
 
     def _seconds_until(self, time: datetime) -> float:
         return (time - self.event_queue.now).total_seconds()
 
-    def _let_go(
-        self, invocation: Invocation, dies_at: datetime, over: Callable[[Invocation], None]
+    def _continue(
+        self, invocation: Invocation, times_out_at: datetime, on_end: Callable[[Invocation], None]
     ) -> None:
         self._running.append(invocation)
         try:
-            invocation.go()
+            invocation.run()
         finally:
             self._running.pop()
-        if invocation.is_over:
-            self._look_for_bugs(invocation)
-            over(invocation)
+        if invocation.has_ended:
+            self._record_bugs(invocation)
+            on_end(invocation)
             return
         self.paused.append(invocation)
         self.overtake(invocation)
-        wakes_at = self.event_queue.now + timedelta(seconds=invocation.pause_seconds)
+        resumes_at = self.event_queue.now + timedelta(seconds=invocation.pause_seconds)
 
         def resume() -> None:
             if invocation in self.paused:
                 self.paused.remove(invocation)
-                self._let_go(invocation, dies_at, over)
+                self._continue(invocation, times_out_at, on_end)
 
-        def die() -> None:
+        def time_out() -> None:
             if invocation in self.paused:
                 self._kill(invocation)
                 invocation.error = TimeoutError()
-                over(invocation)
+                on_end(invocation)
 
         self.event_queue.at(
-            min(wakes_at, dies_at),
-            f"{invocation} {'goes on' if wakes_at < dies_at else 'times out'}",
-            resume if wakes_at < dies_at else die,
+            min(resumes_at, times_out_at),
+            f"{invocation} {'continues' if resumes_at < times_out_at else 'times out'}",
+            resume if resumes_at < times_out_at else time_out,
         )
 
-    def _look_for_bugs(self, invocation: Invocation) -> None:
-        """An error that is none of ours, in an invocation that met no fault, is a bug; and so is every error that the API did not foresee."""
+    def _record_bugs(self, invocation: Invocation) -> None:
+        """Record errors that are bugs.
+
+        These are every status 500 that a handler returns itself, and every exception that is not a
+        DarkroomError in an invocation without faults.
+        """
         if isinstance(invocation.result, dict) and invocation.result.get("statusCode") == 500:
             self.broken.append(
-                f"{invocation} answered {invocation.result} after {invocation.faults}"
+                f"{invocation} returned {invocation.result} after {invocation.faults}"
             )
         if (
             isinstance(invocation.error, Exception)
@@ -197,49 +192,50 @@ class Environment:
         self._running.pop()
 
     def _invoke_step(
-        self, function: str, event: Any, returned: Callable[[Any], None], failed: Fail
+        self, function: str, event: Any, on_success: Callable[[Any], None], on_failure: Fail
     ) -> None:
         fault = (
             self.lambda_faults.get(function, []).pop(0) if self.lambda_faults.get(function) else ""
         )
-        if fault == "throttles":
-            failed("Lambda.TooManyRequestsException", "Rate exceeded")
+        if fault == "throttled":
+            on_failure("Lambda.TooManyRequestsException", "Rate exceeded")
             return
 
-        def over(invocation: Invocation) -> None:
+        def on_end(invocation: Invocation) -> None:
             match invocation.error:
-                case _ if fault == "answer":
-                    failed(
+                case _ if fault == "response lost":
+                    on_failure(
                         "Lambda.Unknown",
-                        "The cause could not be determined because Lambda did not return an error type.",
+                        "The cause could not be determined "
+                        "because Lambda did not return an error type.",
                     )
                 case None:
-                    # Results travel as JSON.
-                    returned(json.loads(json.dumps(invocation.result)))
+                    # Lambda serializes results as JSON.
+                    on_success(json.loads(json.dumps(invocation.result)))
                 case Killed():
-                    failed(
+                    on_failure(
                         "Runtime.ExitError",
                         "RequestId: … Error: Runtime exited with error: signal: killed",
                     )
                 case TimeoutError():
-                    failed("Sandbox.Timedout", "RequestId: … Error: Task timed out")
+                    on_failure("Sandbox.Timedout", "RequestId: … Error: Task timed out")
                 case error:
-                    failed(
+                    on_failure(
                         type(error).__name__,
                         json.dumps({"errorMessage": str(error), "errorType": type(error).__name__}),
                     )
 
-        invocation = self.invoke(function, event, over)
-        if fault == "answer" and not invocation.is_over:
-            # Lambda has lost sight of it, and it lives on: the next try runs beside it.
-            failed("Lambda.Unknown", "")
+        invocation = self.invoke(function, event, on_end)
+        if fault == "response lost" and not invocation.has_ended:
+            # Lambda no longer waits for this invocation, but it still runs beside the retry.
+            on_failure("Lambda.Unknown", "")
 
-    def _every_minute(self) -> None:
-        self.event_queue.after(60, "every minute", self._every_minute, recurs=True)
+    def _run_scheduled_recovery(self) -> None:
+        self.event_queue.after(60, "every minute", self._run_scheduled_recovery, recurs=True)
         self.recover()
 
     def recover(self) -> Invocation:
-        """Run recovery."""
+        """Run recovery once."""
         return self.invoke("recover_jobs", {})
 
     def _notify(self, event: dict[str, Any], receives: int = 1) -> None:
@@ -252,16 +248,16 @@ class Environment:
             "messageAttributes": {},
         }
 
-        def over(invocation: Invocation) -> None:
-            is_taken = invocation.error is None and not invocation.result["batchItemFailures"]
-            if not is_taken and receives < RECEIVES_MAX:
+        def on_end(invocation: Invocation) -> None:
+            is_accepted = invocation.error is None and not invocation.result["batchItemFailures"]
+            if not is_accepted and receives < RECEIVES_MAX:
                 self.event_queue.after(
                     VISIBILITY_SECONDS,
-                    "callback queue, once more",
+                    "callback queue, redelivery",
                     partial(self._notify, event, receives + 1),
                 )
 
-        self.invoke("notify_client", {"Records": [record]}, over)
+        self.invoke("notify_client", {"Records": [record]}, on_end)
 
     # Webhooks.
 
@@ -271,27 +267,27 @@ class Environment:
                 self.event_queue.after(
                     0.2, f"webhook {message.event}", partial(self._send, message)
                 )
-            case "kept":
-                self.pool.append(message)
+            case "held":
+                self.held_webhooks.append(message)
             case _:
                 self.lost_webhooks += 1
 
-    def _send(self, message: Message, tries: int = 0) -> None:
-        """Deliver as Replicate does: what is about a completion is tried again while nobody takes it."""
+    def _send(self, message: Message, retry_count: int = 0) -> None:
+        """Deliver a webhook as Replicate does: it repeats completion webhooks that are refused."""
 
-        def over(answer: Answer) -> None:
+        def check_response(response: Response) -> None:
             if (
-                answer.status >= 400
+                response.status >= 400
                 and message.event == "completed"
-                and tries < len(_RETRY_SECONDS)
+                and retry_count < len(_RETRY_SECONDS)
             ):
                 self.event_queue.after(
-                    _RETRY_SECONDS[tries],
-                    f"webhook {message.event}, once more",
-                    partial(self._send, message, tries + 1),
+                    _RETRY_SECONDS[retry_count],
+                    f"webhook {message.event}, retry",
+                    partial(self._send, message, retry_count + 1),
                 )
 
-        self.deliver(message, over=over)
+        self.deliver(message, on_response=check_response)
 
     def deliver(
         self,
@@ -299,9 +295,12 @@ class Environment:
         *,
         signed_at: datetime | None = None,
         secret: str = WEBHOOK_SECRET,
-        over: Callable[[Answer], None] = lambda _: None,
+        on_response: Callable[[Response], None] = lambda _: None,
     ) -> None:
-        """Call the webhook endpoint, signed now unless another time is given. `over` is told the answer, which may come later."""
+        """Call the webhook endpoint. The default signing time is now.
+
+        `on_response` receives the response, which may be later.
+        """
         signed_at = signed_at or self.event_queue.now
         headers = {
             "webhook-id": message.id,
@@ -314,9 +313,11 @@ class Environment:
         event["queryStringParameters"] = {
             name: values[0] for name, values in parse_qs(parts.query).items()
         }
-        self.invoke("receive_prediction", event, lambda invocation: over(_answer(invocation)))
+        self.invoke(
+            "receive_prediction", event, lambda invocation: on_response(response_of(invocation))
+        )
 
-    # Actors.
+    # Users.
 
     def api(
         self,
@@ -324,21 +325,25 @@ class Environment:
         path: str,
         *,
         function: str = "api",
-        over: Callable[[Answer], None] = lambda _: None,
+        on_response: Callable[[Response], None] = lambda _: None,
         **event: Any,
-    ) -> Answer | None:
-        """Call the HTTP API, at the function that serves the route. Gives the answer, or None while the invocation is paused; `over` is told then."""
-        answers: list[Answer] = []
+    ) -> Response | None:
+        """Call the HTTP API through the function that serves the route.
 
-        def finished(invocation: Invocation) -> None:
-            answers.append(_answer(invocation))
-            over(answers[0])
+        Returns the response, or None while the invocation is paused. `on_response` receives the
+        response in both cases.
+        """
+        responses: list[Response] = []
 
-        self.invoke(function, http_event(method, path, **event), finished)
-        return answers[0] if answers else None
+        def ended(invocation: Invocation) -> None:
+            responses.append(response_of(invocation))
+            on_response(responses[0])
+
+        self.invoke(function, http_event(method, path, **event), ended)
+        return responses[0] if responses else None
 
     def open_account(self, user: str, credits: int) -> AccountId:
-        """Give a user credits."""
+        """Grant credits to a user on the platform web."""
         account = AccountId("web", user)
         ledger.grant(
             account,
@@ -353,33 +358,26 @@ class Environment:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is open, nothing runs, and nothing is coming."""
-        waiting = any(
+        """Return whether no job is open, no purge is due and no event is scheduled."""
+        has_open_checks = any(
             "check_queue" in item and not _is_retained(item)
             for item in self.cloud.table.items.values()
         )
-        return self.event_queue.is_clear and not waiting
+        return self.event_queue.is_idle and not has_open_checks
 
     def settle(self) -> None:
-        """Let everything take its course until it is quiet. Raises AssertionError when it never is."""
+        """Process events until the environment is quiet.
+
+        Raises AssertionError after `QUIET_SECONDS_MAX` virtual seconds.
+        """
         give_up_at = self.event_queue.now + timedelta(seconds=QUIET_SECONDS_MAX)
         while not self.is_quiet:
             self.event_queue.run_next()
             assert self.event_queue.now < give_up_at, (
-                f"never quiet: {list(self.states.executions.values())}"
+                f"not quiet after {QUIET_SECONDS_MAX} seconds: "
+                f"{list(self.states.executions.values())}"
             )
 
 
 def _is_retained(item: Mapping[str, Any]) -> bool:
     return bool(item["check_queue"]["S"] == "ended" and item["sk"]["S"].startswith("JOB#"))
-
-
-def _answer(invocation: Invocation) -> Answer:
-    if invocation.error is not None:
-        return Answer(500, None, {})
-    body = invocation.result.get("body")
-    return Answer(
-        invocation.result["statusCode"],
-        json.loads(body) if body else None,
-        invocation.result["headers"],
-    )

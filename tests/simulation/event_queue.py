@@ -1,4 +1,4 @@
-"""The one virtual clock, and what is due by it."""
+"""The virtual clock and the events that are scheduled on it."""
 
 from __future__ import annotations
 
@@ -6,82 +6,88 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-BEGINNING = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+START_TIME = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 
 
 @dataclass(eq=False)
-class Due:
-    """Something that happens at a time, unless it is called off before."""
+class ScheduledEvent:
+    """An action at a time, unless it is canceled before."""
 
     at: datetime
     number: int
-    what: str
-    act: Callable[[], None] = field(repr=False)
+    label: str
+    action: Callable[[], None] = field(repr=False)
     recurs: bool = False
 
 
 class EventQueue:
-    """What is going to happen, in order. Of what is due at the same moment, whoever steps may choose what comes first."""
+    """The scheduled events. If several are due at the same time, the caller chooses the first."""
 
     def __init__(self) -> None:
-        self.now = BEGINNING
-        # What looks on after each thing that happened.
-        self.watch: Callable[[], None] = lambda: None
-        self._coming: list[Due] = []
+        self.now = START_TIME
+        self.after_each_event: Callable[[], None] = lambda: None
+        self._scheduled: list[ScheduledEvent] = []
         self._count = 0
 
     def after(
-        self, seconds: float, what: str, act: Callable[[], None], *, recurs: bool = False
-    ) -> Due:
-        """Have something happen this many seconds from now."""
-        return self.at(self.now + timedelta(seconds=seconds), what, act, recurs=recurs)
+        self, seconds: float, label: str, action: Callable[[], None], *, recurs: bool = False
+    ) -> ScheduledEvent:
+        """Schedule an action this many seconds from now."""
+        return self.at(self.now + timedelta(seconds=seconds), label, action, recurs=recurs)
 
     def at(
-        self, time: datetime, what: str, act: Callable[[], None], *, recurs: bool = False
-    ) -> Due:
-        """Have something happen at a time, or at once when that is past."""
+        self, time: datetime, label: str, action: Callable[[], None], *, recurs: bool = False
+    ) -> ScheduledEvent:
+        """Schedule an action at a time, or now if the time has passed."""
         self._count += 1
-        due = Due(max(time, self.now), self._count, what, act, recurs)
-        self._coming.append(due)
-        return due
+        event = ScheduledEvent(max(time, self.now), self._count, label, action, recurs)
+        self._scheduled.append(event)
+        return event
 
-    def call_off(self, due: Due | None) -> None:
-        """Have it not happen; it may be over already."""
-        if due in self._coming:
-            self._coming.remove(due)
+    def cancel_event(self, event: ScheduledEvent | None) -> None:
+        """Cancel an event. Does nothing if the event was processed already."""
+        if event in self._scheduled:
+            self._scheduled.remove(event)
 
     @property
-    def is_clear(self) -> bool:
-        """Whether nothing is coming but what always recurs."""
-        return all(due.recurs for due in self._coming)
+    def is_idle(self) -> bool:
+        """Return whether only recurring events are scheduled."""
+        return all(event.recurs for event in self._scheduled)
 
-    def next_ones(self) -> list[Due]:
-        """Give what is due at the next moment at which anything is, in the order in which it was said."""
-        earliest = min((due.at for due in self._coming), default=None)
+    def due_events(self) -> list[ScheduledEvent]:
+        """Return the events of the earliest scheduled time, in the order of scheduling."""
+        earliest = min((event.at for event in self._scheduled), default=None)
         return sorted(
-            (due for due in self._coming if due.at == earliest), key=lambda due: due.number
+            (event for event in self._scheduled if event.at == earliest),
+            key=lambda event: event.number,
         )
 
-    def run_next(self, choice: int = 0) -> Due | None:
-        """Move to the next moment, and do one of the things that are due there."""
-        if not (ones := self.next_ones()):
+    def run_next(self, choice: int = 0) -> ScheduledEvent | None:
+        """Move the clock to the next events and process one of them.
+
+        Returns the event, or None if nothing is scheduled.
+        """
+        if not (due := self.due_events()):
             return None
-        due = ones[choice % len(ones)]
-        self._coming.remove(due)
-        self.now = due.at
-        due.act()
-        self.watch()
-        return due
+        event = due[choice % len(due)]
+        self._scheduled.remove(event)
+        self.now = event.at
+        event.action()
+        self.after_each_event()
+        return event
 
-    def jump(self, seconds: float) -> None:
-        """Let a long time pass in which nothing happens but what always recurs, and that once, at its end."""
+    def skip_seconds(self, seconds: float) -> None:
+        """Move the clock without processing events.
+
+        All events that fall due are due at the new time.
+        """
         self.now += timedelta(seconds=seconds)
-        for due in self._coming:
-            due.at = max(due.at, self.now)
+        for event in self._scheduled:
+            event.at = max(event.at, self.now)
 
-    def pass_seconds(self, seconds: float) -> None:
-        """Let time pass, and do everything that falls due meanwhile."""
+    def advance(self, seconds: float) -> None:
+        """Move the clock and process every event that falls due."""
         until = self.now + timedelta(seconds=seconds)
-        while (ones := self.next_ones()) and ones[0].at <= until:
+        while (due := self.due_events()) and due[0].at <= until:
             self.run_next()
         self.now = until

@@ -1,7 +1,7 @@
-"""The expressions of DynamoDB that PynamoDB writes: conditions, updates, key conditions. Anything else is an error.
+"""DynamoDB's expressions as PynamoDB writes them: conditions, updates and key conditions.
 
-An expression is read once and is then a function of the item and of its names and values. Items are DynamoDB's own JSON and are never
-changed: an update makes a new one.
+Any other syntax raises InvalidExpression. An expression is parsed once into a function of the item
+and its placeholders. Items are DynamoDB's JSON and never change: an update returns a new item.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from tests.simulation.documents import (
     Item,
     Step,
     Typed,
-    found,
+    value_at,
     with_value,
-    without,
+    without_value,
 )
 
 _TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),+\-.\[\]]|[#:]?\w+)")
 _SECTIONS = ("SET", "REMOVE", "ADD", "DELETE")
 
 
-class Given(NamedTuple):
-    """What an expression is about: an item, and what its placeholders stand for."""
+class Bindings(NamedTuple):
+    """An item, and the names and values of an expression's placeholders."""
 
     item: Item
     names: Mapping[str, str]
     values: Mapping[str, Typed]
 
 
-type Operand = Callable[[Given], Typed | None]
-type Condition = Callable[[Given], bool]
-type Change = Callable[[Given, Item], Item]
+type Operand = Callable[[Bindings], Typed | None]
+type Condition = Callable[[Bindings], bool]
+type Change = Callable[[Bindings, Item], Item]
 
 
-def satisfies(expression: str | None, given: Given) -> bool:
-    """Tell whether an item, empty when there is none, satisfies a condition."""
-    return expression is None or _condition(expression)(given)
+def satisfies(expression: str | None, bindings: Bindings) -> bool:
+    """Return whether an item satisfies a condition. A missing item is empty."""
+    return expression is None or _condition(expression)(bindings)
 
 
-def updated(expression: str, given: Given) -> Item:
-    """Give the item as an update makes it. All operands are read from the item as it was."""
-    item = given.item
+def apply_update(expression: str, bindings: Bindings) -> Item:
+    """Return the item after an update. All operands are read from the item before the update."""
+    item = bindings.item
     for change in _update(expression):
-        item = change(given, item)
+        item = change(bindings, item)
     return item
 
 
@@ -56,7 +56,7 @@ def updated(expression: str, given: Given) -> Item:
 def _condition(expression: str) -> Condition:
     reader = _Reader(expression)
     condition = reader.disjunction()
-    reader.end()
+    reader.expect_end()
     return condition
 
 
@@ -64,57 +64,57 @@ def _condition(expression: str) -> Condition:
 def _update(expression: str) -> tuple[Change, ...]:
     reader = _Reader(expression)
     changes = tuple(reader.changes())
-    reader.end()
+    reader.expect_end()
     return changes
 
 
 class _Reader:
-    """Recursive descent over the tokens of one expression."""
+    """A recursive descent parser of one expression."""
 
     def __init__(self, expression: str) -> None:
         self.text = expression
         self.tokens = _TOKEN.findall(expression)
         if "".join(self.tokens) != re.sub(r"\s", "", expression):
             raise InvalidExpression(expression)
-        self.place = 0
+        self.position = 0
 
     def peek(self) -> str:
-        return self.tokens[self.place] if self.place < len(self.tokens) else ""
+        return self.tokens[self.position] if self.position < len(self.tokens) else ""
 
-    def take(self, *wanted: str) -> str:
+    def consume(self, *expected: str) -> str:
         token = self.peek()
-        if wanted and token not in wanted:
-            raise InvalidExpression(f"{self.text}: {token!r} where {wanted} should be")
-        self.place += 1
+        if expected and token not in expected:
+            raise InvalidExpression(f"{self.text}: {token!r} instead of {expected}")
+        self.position += 1
         return token
 
-    def end(self) -> None:
+    def expect_end(self) -> None:
         if self.peek():
             raise InvalidExpression(f"{self.text}: {self.peek()!r}")
 
     def disjunction(self) -> Condition:
         left = self.conjunction()
         while self.peek() == "OR":
-            self.take()
-            left = _either(left, self.conjunction())
+            self.consume()
+            left = _or(left, self.conjunction())
         return left
 
     def conjunction(self) -> Condition:
         left = self.negation()
         while self.peek() == "AND":
-            self.take()
-            left = _both(left, self.negation())
+            self.consume()
+            left = _and(left, self.negation())
         return left
 
     def negation(self) -> Condition:
         if self.peek() == "NOT":
-            self.take()
+            self.consume()
             inner = self.negation()
-            return lambda given: not inner(given)
+            return lambda bindings: not inner(bindings)
         if self.peek() == "(":
-            self.take()
+            self.consume()
             inner = self.disjunction()
-            self.take(")")
+            self.consume(")")
             return inner
         return self.predicate()
 
@@ -122,41 +122,45 @@ class _Reader:
         match self.peek():
             case "attribute_exists" | "attribute_not_exists" as function:
                 path = self.arguments(function, 1)[0]
-                wanted = function == "attribute_exists"
-                return lambda given: (path(given) is not None) is wanted
+                expected = function == "attribute_exists"
+                return lambda bindings: (path(bindings) is not None) is expected
             case "begins_with" | "contains" as function:
                 whole, part = self.arguments(function, 2)
-                return _begins(whole, part) if function == "begins_with" else _contains(whole, part)
+                return (
+                    _begins_with(whole, part)
+                    if function == "begins_with"
+                    else _contains(whole, part)
+                )
         left = self.operand()
-        match self.take("=", "<>", "<", "<=", ">", ">=", "BETWEEN", "IN"):
+        match self.consume("=", "<>", "<", "<=", ">", ">=", "BETWEEN", "IN"):
             case "BETWEEN":
                 low = self.operand()
-                self.take("AND")
+                self.consume("AND")
                 high = self.operand()
-                return lambda given: (
-                    _compared(left(given), ">=", low(given))
-                    and _compared(left(given), "<=", high(given))
+                return lambda bindings: (
+                    _compare(left(bindings), ">=", low(bindings))
+                    and _compare(left(bindings), "<=", high(bindings))
                 )
             case "IN":
                 choices = self.operands()
-                return lambda given: any(
-                    _compared(left(given), "=", choice(given)) for choice in choices
+                return lambda bindings: any(
+                    _compare(left(bindings), "=", choice(bindings)) for choice in choices
                 )
             case operator:
                 right = self.operand()
-                return lambda given: _compared(left(given), operator, right(given))
+                return lambda bindings: _compare(left(bindings), operator, right(bindings))
 
     def arguments(self, function: str, count: int) -> list[Operand]:
-        self.take(function)
+        self.consume(function)
         operands = self.operands()
         if len(operands) != count:
             raise InvalidExpression(self.text)
         return operands
 
     def operands(self) -> list[Operand]:
-        self.take("(")
+        self.consume("(")
         operands = [self.operand()]
-        while self.take(",", ")") == ",":
+        while self.consume(",", ")") == ",":
             operands.append(self.operand())
         return operands
 
@@ -166,51 +170,55 @@ class _Reader:
                 return _size(self.arguments("size", 1)[0])
             case "if_not_exists":
                 path, instead = self.arguments("if_not_exists", 2)
-                return lambda given: known if (known := path(given)) is not None else instead(given)
+                return lambda bindings: (
+                    value if (value := path(bindings)) is not None else instead(bindings)
+                )
             case "list_append":
                 first, second = self.arguments("list_append", 2)
-                return lambda given: {
-                    "L": [*_needed(first(given))["L"], *_needed(second(given))["L"]]
+                return lambda bindings: {
+                    "L": [*_required(first(bindings))["L"], *_required(second(bindings))["L"]]
                 }
             case token if token.startswith(":"):
-                self.take()
-                return lambda given: given.values[token]
+                self.consume()
+                return lambda bindings: bindings.values[token]
         steps = self.path()
-        return lambda given: found(given.item, _resolved(steps, given))
+        return lambda bindings: value_at(bindings.item, _resolve_names(steps, bindings))
 
     def path(self) -> tuple[Step, ...]:
-        """Read a path. Names stay placeholders until the names are given."""
-        steps: list[Step] = [self.take()]
+        """Parse a path. Placeholders of names are resolved when the expression is evaluated."""
+        steps: list[Step] = [self.consume()]
         while self.peek() in (".", "["):
-            if self.take() == ".":
-                steps.append(self.take())
+            if self.consume() == ".":
+                steps.append(self.consume())
             else:
-                steps.append(int(self.take()))
-                self.take("]")
+                steps.append(int(self.consume()))
+                self.consume("]")
         return tuple(steps)
 
     def changes(self) -> Iterator[Change]:
         while section := self.peek():
-            self.take(*_SECTIONS)
+            self.consume(*_SECTIONS)
             yield self.change(section)
             while self.peek() == ",":
-                self.take()
+                self.consume()
                 yield self.change(section)
 
     def change(self, section: str) -> Change:
         path = self.path()
         match section:
             case "SET":
-                self.take("=")
-                return _setting(path, self.sum())
+                self.consume("=")
+                return _set_value(path, self.sum())
             case "REMOVE":
-                return lambda given, item: without(item, _resolved(path, given))
+                return lambda bindings, item: without_value(item, _resolve_names(path, bindings))
             case "ADD":
                 added = self.operand()
-                return _setting(
+                return _set_value(
                     path,
-                    lambda given: _plus(
-                        found(given.item, _resolved(path, given)) or {"N": "0"}, "+", added(given)
+                    lambda bindings: _add(
+                        value_at(bindings.item, _resolve_names(path, bindings)) or {"N": "0"},
+                        "+",
+                        added(bindings),
                     ),
                 )
         raise InvalidExpression(f"{self.text}: {section}")
@@ -218,54 +226,62 @@ class _Reader:
     def sum(self) -> Operand:
         left = self.operand()
         if self.peek() in ("+", "-"):
-            sign, right = self.take(), self.operand()
-            return lambda given: _plus(left(given), sign, right(given))
+            sign, right = self.consume(), self.operand()
+            return lambda bindings: _add(left(bindings), sign, right(bindings))
         return left
 
 
-def _either(left: Condition, right: Condition) -> Condition:
-    return lambda given: left(given) or right(given)
+def _or(left: Condition, right: Condition) -> Condition:
+    return lambda bindings: left(bindings) or right(bindings)
 
 
-def _both(left: Condition, right: Condition) -> Condition:
-    return lambda given: left(given) and right(given)
+def _and(left: Condition, right: Condition) -> Condition:
+    return lambda bindings: left(bindings) and right(bindings)
 
 
-def _begins(whole: Operand, part: Operand) -> Condition:
-    return lambda given: (
-        (text := whole(given)) is not None
+def _begins_with(whole: Operand, part: Operand) -> Condition:
+    return lambda bindings: (
+        (text := whole(bindings)) is not None
         and "S" in text
-        and text["S"].startswith(_needed(part(given))["S"])
+        and text["S"].startswith(_required(part(bindings))["S"])
     )
 
 
 def _contains(whole: Operand, part: Operand) -> Condition:
-    def contains(given: Given) -> bool:
-        sought = _needed(part(given))
-        match whole(given):
+    def contains(bindings: Bindings) -> bool:
+        element = _required(part(bindings))
+        match whole(bindings):
             case {"S": text}:
-                return sought.get("S", "\0") in text
+                return element.get("S", "\0") in text
             case {"L": members}:
-                return sought in members
+                return element in members
         return False
 
     return contains
 
 
 def _size(path: Operand) -> Operand:
-    def size(given: Given) -> Typed | None:
-        measured = path(given)
-        return None if measured is None else {"N": str(len(next(iter(measured.values()))))}
+    def size(bindings: Bindings) -> Typed | None:
+        operand_value = path(bindings)
+        return (
+            None if operand_value is None else {"N": str(len(next(iter(operand_value.values()))))}
+        )
 
     return size
 
 
-def _setting(path: tuple[Step, ...], value: Operand) -> Change:
-    return lambda given, item: with_value(item, _resolved(path, given), _needed(value(given)))
+def _set_value(path: tuple[Step, ...], value: Operand) -> Change:
+    return lambda bindings, item: with_value(
+        item, _resolve_names(path, bindings), _required(value(bindings))
+    )
 
 
-def _compared(left: Typed | None, operator: str, right: Typed | None) -> bool:
-    """Compare; what is absent equals nothing and is unlike everything, and values of two types are never in order."""
+def _compare(left: Typed | None, operator: str, right: Typed | None) -> bool:
+    """Compare two values.
+
+    An absent value equals nothing and differs from everything. Values of different types have no
+    order.
+    """
     if left is None or right is None:
         return operator == "<>" and left is not right
     if operator in ("=", "<>"):
@@ -281,12 +297,12 @@ def _comparable(value: Typed) -> tuple[str, Any]:
     return kind, Decimal(content) if kind == "N" else content
 
 
-def _plus(left: Typed | None, sign: str, right: Typed | None) -> Typed:
-    first, second = Decimal(_needed(left)["N"]), Decimal(_needed(right)["N"])
+def _add(left: Typed | None, sign: str, right: Typed | None) -> Typed:
+    first, second = Decimal(_required(left)["N"]), Decimal(_required(right)["N"])
     return {"N": str(first + second if sign == "+" else first - second)}
 
 
-def _needed(value: Typed | None) -> Typed:
+def _required(value: Typed | None) -> Typed:
     if value is None:
         raise InvalidExpression(
             "The provided expression refers to an attribute that does not exist in the item"
@@ -294,8 +310,8 @@ def _needed(value: Typed | None) -> Typed:
     return value
 
 
-def _resolved(path: tuple[Step, ...], given: Given) -> tuple[Step, ...]:
+def _resolve_names(path: tuple[Step, ...], bindings: Bindings) -> tuple[Step, ...]:
     return tuple(
-        given.names[step] if isinstance(step, str) and step.startswith("#") else step
+        bindings.names[step] if isinstance(step, str) and step.startswith("#") else step
         for step in path
     )

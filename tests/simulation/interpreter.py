@@ -1,6 +1,7 @@
-"""Step Functions, for the states that workflow.asl.yaml has; anything else in it is an error.
+"""Step Functions for the states of workflow.asl.yaml. Any other state or field is an error.
 
-Semantics are those of the Amazon States Language (states-language.net) and of the Step Functions developer guide.
+The semantics follow the Amazon States Language (states-language.net) and the Step Functions
+developer guide.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 from samcli.yamlhelper import yaml_parse
 
 from tests.aws import ROOT, TEMPLATE, folder_of
-from tests.simulation.event_queue import Due, EventQueue
+from tests.simulation.event_queue import EventQueue, ScheduledEvent
 from tests.simulation.memory_table import TableError
-from tests.simulation.paths import filled, found, placed
+from tests.simulation.paths import apply_result_path, fill_template, value_at
 
 type Fail = Callable[[str, str], None]
 
@@ -57,7 +58,7 @@ _RETRY_KEYS = {
 
 @cache
 def deployed_definition() -> dict[str, Any]:
-    """Read the workflow as it will be deployed, with the functions' folders for their ARNs."""
+    """Read the workflow as it is deployed, with the functions' folders in place of their ARNs."""
     substitutions = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
     folders = {
         key: folder_of(value["Ref"].removesuffix(".Alias")) for key, value in substitutions.items()
@@ -65,11 +66,11 @@ def deployed_definition() -> dict[str, Any]:
     text = re.sub(
         r"\$\{(\w+)\}", lambda match: folders[match[1]], (ROOT / "workflow.asl.yaml").read_text()
     )
-    return checked(yaml_parse(text))
+    return checked_definition(yaml_parse(text))
 
 
-def checked(definition: dict[str, Any]) -> dict[str, Any]:
-    """Give back a definition whose every word is known here. Raises NotImplementedError for another."""
+def checked_definition(definition: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition. Raises NotImplementedError if a state or field is unknown."""
     for name, state in definition["States"].items():
         unknown = state.keys() - _KEYS.get(state["Type"], set()) - {"Type", "Comment"}
         retries = {key for retry in state.get("Retry", []) for key in retry} - _RETRY_KEYS
@@ -84,17 +85,17 @@ def checked(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(eq=False)
-class Try:
+class TaskTry:
     """One try of one entry into a Task state."""
 
     token: str
     is_current: bool = True
-    timeout: Due | None = None
+    timeout: ScheduledEvent | None = None
 
 
 @dataclass(eq=False)
 class Execution:
-    """One execution. `tries` has how often each retrier of the present state was used."""
+    """One execution. `retries` counts the uses of each retrier of the current state."""
 
     name: str
     input: str
@@ -104,8 +105,8 @@ class Execution:
     entered_at: datetime | None = None
     data: Any = None
     retries: dict[int, int] = field(default_factory=dict)
-    current: Try | None = None
-    passed: list[str] = field(default_factory=list)
+    current: TaskTry | None = None
+    states_entered: list[str] = field(default_factory=list)
     error: str | None = None
 
     @property
@@ -114,7 +115,11 @@ class Execution:
 
 
 class StepFunctions:
-    """The service, with the one state machine. `invoke` starts a function and is told by a callback, once, how that ended."""
+    """The service with its one state machine.
+
+    `invoke` starts a function and calls one of its two callbacks once, with the result or the
+    error.
+    """
 
     def __init__(
         self,
@@ -127,17 +132,17 @@ class StepFunctions:
         self._rng = rng
         self._invoke = invoke
         self._states: dict[str, Any] = deployed_definition()["States"]
-        self._tokens: dict[str, tuple[Execution, Try]] = {}
+        self._tokens: dict[str, tuple[Execution, TaskTry]] = {}
 
     def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one call of the client. Raises TableError with the service's code."""
+        """Respond to one call of the client. Raises TableError with the service's error code."""
         match operation:
             case "StartExecution":
                 return self._start(request["name"], request["input"])
             case "SendTaskSuccess":
-                return self._succeed(request["taskToken"])
+                return self._resume(request["taskToken"])
             case "DescribeExecution":
-                execution = self._named(request["executionArn"])
+                execution = self._execution_of(request["executionArn"])
                 stopped = {"stopDate": execution.stopped_at} if execution.stopped_at else {}
                 return {
                     "executionArn": request["executionArn"],
@@ -146,47 +151,49 @@ class StepFunctions:
                     **stopped,
                 }
             case "StopExecution":
-                self.stop(self._named(request["executionArn"]), "ABORTED")
+                self.stop(self._execution_of(request["executionArn"]), "ABORTED")
                 return {"stopDate": self._event_queue.now}
         raise KeyError(operation)
 
     def stop(self, execution: Execution, status: str) -> None:
-        """End an execution. Its invocations know nothing of it."""
+        """End an execution. Its running invocations are not stopped."""
         if execution.is_running:
             execution.status, execution.stopped_at = status, self._event_queue.now
-            self._leave(execution)
+            self._leave_state(execution)
 
-    def _start(self, name: str, given: str) -> dict[str, Any]:
-        known = self.executions.get(name)
-        if known and not (known.is_running and known.input == given):
+    def _start(self, name: str, execution_input: str) -> dict[str, Any]:
+        existing = self.executions.get(name)
+        if existing and not (existing.is_running and existing.input == execution_input):
             raise TableError("ExecutionAlreadyExists")
-        if not known:
-            execution = self.executions[name] = Execution(name, given)
-            self._enter_soon(execution, deployed_definition()["StartAt"], json.loads(given))
+        if not existing:
+            execution = self.executions[name] = Execution(name, execution_input)
+            self._schedule_entry(
+                execution, deployed_definition()["StartAt"], json.loads(execution_input)
+            )
         return {"executionArn": name, "startDate": self._event_queue.now}
 
-    def _succeed(self, token: str) -> dict[str, Any]:
+    def _resume(self, token: str) -> dict[str, Any]:
         if token not in self._tokens:
             raise TableError("InvalidToken")
-        execution, attempt = self._tokens[token]
-        if not (execution.is_running and attempt.is_current):
+        execution, task_try = self._tokens[token]
+        if not (execution.is_running and task_try.is_current):
             raise TableError("TaskTimedOut")
-        self._task_succeeded(execution, attempt, {})
+        self._task_succeeded(execution, task_try, {})
         return {}
 
-    def _named(self, arn: str) -> Execution:
+    def _execution_of(self, arn: str) -> Execution:
         name = arn.rpartition(":")[2]
         if name not in self.executions:
             raise TableError("ExecutionDoesNotExist")
         return self.executions[name]
 
-    def _leave(self, execution: Execution) -> None:
+    def _leave_state(self, execution: Execution) -> None:
         if execution.current:
             execution.current.is_current = False
-            self._event_queue.call_off(execution.current.timeout)
+            self._event_queue.cancel_event(execution.current.timeout)
             execution.current = None
 
-    def _enter_soon(
+    def _schedule_entry(
         self, execution: Execution, state: str, data: Any, *, at: datetime | None = None
     ) -> None:
         def enter() -> None:
@@ -197,132 +204,146 @@ class StepFunctions:
                     self._event_queue.now,
                     {},
                 )
-                execution.passed.append(state)
-                self._do(execution, self._states[state])
+                execution.states_entered.append(state)
+                self._run_state(execution, self._states[state])
 
         self._event_queue.at(
             at or self._event_queue.now, f"{execution.name[-6:]} enters {state}", enter
         )
 
-    def _do(self, execution: Execution, state: dict[str, Any]) -> None:
+    def _run_state(self, execution: Execution, state: dict[str, Any]) -> None:
         data = execution.data
         match state["Type"]:
             case "Task":
-                self._try(execution, state)
+                self._start_task(execution, state)
             case "Pass":
-                self._enter_soon(execution, state["Next"], filled(state["Parameters"], data, {}))
+                self._schedule_entry(
+                    execution, state["Next"], fill_template(state["Parameters"], data, {})
+                )
             case "Wait":
-                self._enter_soon(
+                self._schedule_entry(
                     execution,
                     state["Next"],
                     data,
-                    at=datetime.fromisoformat(found(state["TimestampPath"], data)),
+                    at=datetime.fromisoformat(value_at(state["TimestampPath"], data)),
                 )
             case "Choice":
-                taken = (choice for choice in state["Choices"] if _applies(choice, data))
-                self._enter_soon(execution, next(taken, {"Next": state["Default"]})["Next"], data)
+                matching = (choice for choice in state["Choices"] if _applies(choice, data))
+                self._schedule_entry(
+                    execution, next(matching, {"Next": state["Default"]})["Next"], data
+                )
             case "Succeed":
                 self.stop(execution, "SUCCEEDED")
             case "Fail":
                 execution.error = state["Error"]
                 self.stop(execution, "FAILED")
 
-    def _try(self, execution: Execution, state: dict[str, Any]) -> None:
-        attempt = execution.current = Try(f"token-{execution.name}-{len(self._tokens)}")
-        self._tokens[attempt.token] = execution, attempt
-        seconds = state.get("TimeoutSeconds") or found(state["TimeoutSecondsPath"], execution.data)
-        attempt.timeout = self._event_queue.after(
+    def _start_task(self, execution: Execution, state: dict[str, Any]) -> None:
+        task_try = execution.current = TaskTry(f"token-{execution.name}-{len(self._tokens)}")
+        self._tokens[task_try.token] = execution, task_try
+        seconds = state.get("TimeoutSeconds") or value_at(
+            state["TimeoutSecondsPath"], execution.data
+        )
+        task_try.timeout = self._event_queue.after(
             seconds,
             f"{execution.name[-6:]} times out in {execution.state}",
-            lambda: self._task_failed(execution, attempt, "States.Timeout", ""),
+            lambda: self._task_failed(execution, task_try, "States.Timeout", ""),
         )
         assert execution.entered_at
         entered_at = execution.entered_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         context = {
-            "Task": {"Token": attempt.token},
+            "Task": {"Token": task_try.token},
             "State": {"EnteredTime": entered_at, "RetryCount": sum(execution.retries.values())},
         }
-        parameters = filled(state["Parameters"], execution.data, context)
-        waits = state["Resource"].endswith(_CALLBACK)
+        parameters = fill_template(state["Parameters"], execution.data, context)
+        waits_for_token = state["Resource"].endswith(_CALLBACK)
 
-        def returned(result: Any) -> None:
-            if not waits:
-                self._task_succeeded(execution, attempt, {"Payload": result, "StatusCode": 200})
+        def on_success(result: Any) -> None:
+            if not waits_for_token:
+                self._task_succeeded(execution, task_try, {"Payload": result, "StatusCode": 200})
 
         self._invoke(
             parameters["FunctionName"],
             parameters["Payload"],
-            returned,
-            lambda error, cause: self._task_failed(execution, attempt, error, cause),
+            on_success,
+            lambda error, cause: self._task_failed(execution, task_try, error, cause),
         )
 
-    def _task_succeeded(self, execution: Execution, attempt: Try, result: Any) -> None:
-        if not attempt.is_current:
+    def _task_succeeded(self, execution: Execution, task_try: TaskTry, result: Any) -> None:
+        if not task_try.is_current:
             return
         state = self._states[execution.state]
-        self._leave(execution)
+        self._leave_state(execution)
         try:
             selected = (
-                filled(state["ResultSelector"], result, {}) if "ResultSelector" in state else result
+                fill_template(state["ResultSelector"], result, {})
+                if "ResultSelector" in state
+                else result
             )
         except LookupError:
-            # A path that leads nowhere fails the execution, and nothing catches it.
+            # A path without a value fails the execution: no Catch applies to States.Runtime.
             execution.error = "States.Runtime"
             self.stop(execution, "FAILED")
             return
-        data = placed(execution.data, state.get("ResultPath", "$"), selected)
+        data = apply_result_path(execution.data, state.get("ResultPath", "$"), selected)
         if state.get("End"):
             self.stop(execution, "SUCCEEDED")
         else:
-            self._enter_soon(execution, state["Next"], data)
+            self._schedule_entry(execution, state["Next"], data)
 
-    def _task_failed(self, execution: Execution, attempt: Try, error: str, cause: str) -> None:
-        if not attempt.is_current:
+    def _task_failed(self, execution: Execution, task_try: TaskTry, error: str, cause: str) -> None:
+        if not task_try.is_current:
             return
         state = self._states[execution.state]
-        self._leave(execution)
+        self._leave_state(execution)
         for number, retry in enumerate(state.get("Retry", [])):
             if any(_matches(error, name) for name in retry["ErrorEquals"]):
-                used = execution.retries.get(number, 0)
-                if used < retry.get("MaxAttempts", 3):
-                    execution.retries[number] = used + 1
-                    self._retry(execution, state, retry, used)
+                retries_used = execution.retries.get(number, 0)
+                if retries_used < retry.get("MaxAttempts", 3):
+                    execution.retries[number] = retries_used + 1
+                    self._retry(execution, state, retry, retries_used)
                     return
                 break
         for catch in state.get("Catch", []):
             if any(_matches(error, name) for name in catch["ErrorEquals"]):
-                self._enter_soon(
+                self._schedule_entry(
                     execution,
                     catch["Next"],
-                    placed(execution.data, catch["ResultPath"], {"Error": error, "Cause": cause}),
+                    apply_result_path(
+                        execution.data, catch["ResultPath"], {"Error": error, "Cause": cause}
+                    ),
                 )
                 return
         execution.error = error
         self.stop(execution, "FAILED")
 
     def _retry(
-        self, execution: Execution, state: dict[str, Any], retry: Mapping[str, Any], used: int
+        self,
+        execution: Execution,
+        state: dict[str, Any],
+        retry: Mapping[str, Any],
+        retries_used: int,
     ) -> None:
         seconds = min(
-            retry.get("IntervalSeconds", 1) * retry.get("BackoffRate", 2.0) ** used,
+            retry.get("IntervalSeconds", 1) * retry.get("BackoffRate", 2.0) ** retries_used,
             retry.get("MaxDelaySeconds", 86_400),
         )
         if retry.get("JitterStrategy") == "FULL":
             seconds = self._rng.uniform(0, seconds)
         entered_at = execution.entered_at
 
-        def again() -> None:
+        def retry_task() -> None:
             if (
                 execution.is_running
                 and execution.entered_at == entered_at
                 and execution.current is None
             ):
-                self._try(execution, state)
+                self._start_task(execution, state)
 
         self._event_queue.at(
             self._event_queue.now + timedelta(seconds=seconds),
             f"{execution.name[-6:]} retries {execution.state}",
-            again,
+            retry_task,
         )
 
 
@@ -335,4 +356,4 @@ def _matches(error: str, name: str) -> bool:
 def _applies(choice: Mapping[str, Any], data: Any) -> bool:
     if choice.keys() != {"Variable", "BooleanEquals", "Next"}:
         raise NotImplementedError(f"choice {choice}")
-    return found(choice["Variable"], data) is choice["BooleanEquals"]
+    return value_at(choice["Variable"], data) is choice["BooleanEquals"]

@@ -1,4 +1,7 @@
-"""Invocations: each invocation of a handler lives on a thread of its own that runs only while it is let, so that every interleaving is a choice."""
+"""Invocations of handlers, each on its own thread. Only one thread runs at a time, on command.
+
+The test therefore chooses every interleaving of invocations.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 from darkroom.aws import secrets
 from darkroom.observability import metrics
 from tests.aws import CONTEXT, handler_of
-from tests.simulation.calls import Call, Fault, Killed, Kind, Request
+from tests.simulation.calls import Call, Fault, FaultKind, Killed, Request
 
 _EVENT_OF_ROUTER = ("current_event", "lambda_context")
 
 
 class Invocation:
-    """One invocation. It is cold: it knows no secret yet."""
+    """One invocation in a cold execution environment: no secret is cached."""
 
     def __init__(
         self,
@@ -35,82 +38,86 @@ class Invocation:
         self.faults: list[tuple[Call, Fault]] = []
         self.result: Any = None
         self.error: BaseException | None = None
-        self.is_over = False
+        self.has_ended = False
         self.pause_seconds = 0.0
         self._fault_at = fault_at
         self._context = SimpleNamespace(
             **vars(CONTEXT) | {"get_remaining_time_in_millis": lambda: int(seconds_left() * 1000)}
         )
-        self._is_dead = False
-        self._router: dict[str, Any] = {}
-        self._may_go = threading.Semaphore(0)
-        self._has_stopped = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._live, daemon=True, name=f"{function} {number}")
+        self._is_killed = False
+        self._router_attributes: dict[str, Any] = {}
+        self._resumed = threading.Semaphore(0)
+        self._stopped = threading.Semaphore(0)
+        self._thread = threading.Thread(
+            target=self._run_handler, daemon=True, name=f"{function} {number}"
+        )
 
     def __str__(self) -> str:
         return f"{self.function} (invocation {self.number})"
 
-    def go(self) -> None:
-        """Run on until the end or the next pause."""
+    def run(self) -> None:
+        """Run until the handler ends or pauses."""
         secrets._cache.clear()
         metrics.clear_metrics()
-        kept = {name: vars(BaseRouter).get(name) for name in _EVENT_OF_ROUTER}
-        for name, value in self._router.items():
+        saved = {name: vars(BaseRouter).get(name) for name in _EVENT_OF_ROUTER}
+        for name, value in self._router_attributes.items():
             setattr(BaseRouter, name, value)
         if self._thread.ident is None:
             self._thread.start()
         else:
-            self._may_go.release()
-        self._has_stopped.acquire()
-        # Powertools keeps the event of an invocation at the class, which no two invocations share in Lambda.
-        self._router = {name: vars(BaseRouter).get(name) for name in _EVENT_OF_ROUTER}
-        for name, value in kept.items():
+            self._resumed.release()
+        self._stopped.acquire()
+        # Powertools stores the event on the class. In Lambda, two invocations never share it.
+        self._router_attributes = {name: vars(BaseRouter).get(name) for name in _EVENT_OF_ROUTER}
+        for name, value in saved.items():
             setattr(BaseRouter, name, value)
 
     def kill(self) -> None:
-        """End it where it is paused."""
-        self._is_dead = True
-        self.go()
+        """End the paused invocation where it is."""
+        self._is_killed = True
+        self.run()
 
-    def call[Answer](self, request: Request[Answer]) -> Answer:
-        """Make an external call, with whatever fault it meets."""
-        self._refuse_the_dead()
-        call = Call(self.function, self.number, len(self.calls), request.name, request.document)
+    def call[Result](self, request: Request[Result]) -> Result:
+        """Make an external call with its fault, if there is one."""
+        self._stop_if_killed()
+        call = Call(self.function, self.number, len(self.calls), request.name, request.parameters)
         self.calls.append(call)
         fault = self._fault_at(call)
         if fault is None:
             return request.perform()
         self.faults.append((call, fault))
         if not fault.after:
-            self._meet(fault, request)
-            answer = request.perform()
-            return request.perform() if fault.kind is Kind.REPEAT and call.is_of_aws else answer
-        answer = request.perform()
-        self._meet(fault, request)
-        return answer
+            self._apply(fault, request)
+            result = request.perform()
+            return (
+                request.perform() if fault.kind is FaultKind.REPEAT and call.is_of_aws else result
+            )
+        result = request.perform()
+        self._apply(fault, request)
+        return result
 
-    def _meet(self, fault: Fault, request: Request[Any]) -> None:
+    def _apply(self, fault: Fault, request: Request[Any]) -> None:
         match fault.kind:
-            case Kind.KILL:
-                self._is_dead = True
-            case Kind.ERROR:
+            case FaultKind.KILL:
+                self._is_killed = True
+            case FaultKind.ERROR:
                 raise request.error(fault)
-            case Kind.PAUSE:
+            case FaultKind.PAUSE:
                 self.pause_seconds = fault.seconds
-                self._has_stopped.release()
-                self._may_go.acquire()
-        self._refuse_the_dead()
+                self._stopped.release()
+                self._resumed.acquire()
+        self._stop_if_killed()
 
-    def _refuse_the_dead(self) -> None:
-        if self._is_dead:
+    def _stop_if_killed(self) -> None:
+        if self._is_killed:
             raise Killed
 
-    def _live(self) -> None:
+    def _run_handler(self) -> None:
         try:
             self.result = handler_of(self.function)(self.event, self._context)
-        except BaseException as error:  # noqa: BLE001 (whatever ends a handler is what it ended with)
+        except BaseException as error:  # noqa: BLE001 (the exception is the result of the invocation)
             self.error = error
-        if self._is_dead:
+        if self._is_killed:
             self.result, self.error = None, self.error or Killed()
-        self.is_over = True
-        self._has_stopped.release()
+        self.has_ended = True
+        self._stopped.release()

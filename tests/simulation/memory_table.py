@@ -1,6 +1,7 @@
-"""DynamoDB's table in memory: exactly the calls that PynamoDB makes here, held against moto in test_memory_table.py.
+"""DynamoDB's table in memory: the calls that PynamoDB makes in this project.
 
-moto's own costs a copy of the whole table for each transaction, and a simulation makes hundreds of thousands of them.
+moto copies the whole table for each transaction, and a simulation makes hundreds of thousands.
+test_memory_table.py compares this table with moto's.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.simulation.documents import InvalidExpression, Item
-from tests.simulation.expressions import Given, satisfies, updated
+from tests.simulation.expressions import Bindings, apply_update, satisfies
 
 type Key = tuple[str, str]
 
 
 class TableError(Exception):
-    """DynamoDB's answer when it does not do what it was asked for."""
+    """An error response of DynamoDB or another service."""
 
     def __init__(self, code: str, **members: Any) -> None:
         super().__init__(code)
@@ -24,7 +25,10 @@ class TableError(Exception):
 
 
 class MemoryTable:
-    """The table of the template: string keys `pk` and `sk`, and its indexes by name with their two keys."""
+    """The table of the template:
+
+    string keys `pk` and `sk`, and indexes by name with their two keys.
+    """
 
     def __init__(self, name: str, indexes: Mapping[str, tuple[str, str]]) -> None:
         self.name = name
@@ -32,14 +36,17 @@ class MemoryTable:
         self.items: dict[Key, Item] = {}
 
     def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one call of the client. Raises TableError, and KeyError for an operation that is not known here."""
+        """Respond to one call of the client.
+
+        Raises TableError, and KeyError for an unknown operation.
+        """
         try:
             return _OPERATIONS[operation](self, request)
         except InvalidExpression as error:
             raise TableError("ValidationException", Message=str(error)) from error
 
     def get_item(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        self._check(request)
+        self._check_table_name(request)
         item = self.items.get(_key_of(request["Key"]))
         return {"Item": item} if item else {}
 
@@ -60,24 +67,27 @@ class MemoryTable:
                 "ValidationException",
                 Message="Transaction request cannot include multiple operations on one item",
             )
-        reasons = [self._reason(write, key) for (_, write), key in zip(writes, keys, strict=True)]
+        reasons = [
+            self._cancellation_reason(write, key)
+            for (_, write), key in zip(writes, keys, strict=True)
+        ]
         if any(reason["Code"] != "None" for reason in reasons):
             raise TableError("TransactionCanceledException", CancellationReasons=reasons)
         for key, item in [
-            (key, self._after(kind, write, key))
+            (key, self._item_after(kind, write, key))
             for (kind, write), key in zip(writes, keys, strict=True)
         ]:
-            self._put(key, item)
+            self._store(key, item)
         return {}
 
     def query(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        self._check(request)
+        self._check_table_name(request)
         index = request.get("IndexName")
         sort_key = self.indexes[index][1] if index else "sk"
         matching = [
             key
-            for key, item in self._in(index)
-            if satisfies(request["KeyConditionExpression"], _given(request, item))
+            for key, item in self._items_of(index)
+            if satisfies(request["KeyConditionExpression"], _bindings(request, item))
         ]
         matching.sort(
             key=lambda key: (self.items[key][sort_key]["S"], key),
@@ -86,7 +96,7 @@ class MemoryTable:
         return self._page(request, matching, index)
 
     def scan(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        self._check(request)
+        self._check_table_name(request)
         return self._page(request, sorted(self.items), None)
 
     def _page(
@@ -98,64 +108,64 @@ class MemoryTable:
                 if _key_of(start) in keys
                 else [key for key in keys if _is_after(key, start, request)]
             )
-        looked_at = keys[: request.get("Limit")]
-        passed = [
+        scanned = keys[: request.get("Limit")]
+        matching = [
             self.items[key]
-            for key in looked_at
-            if satisfies(request.get("FilterExpression"), _given(request, self.items[key]))
+            for key in scanned
+            if satisfies(request.get("FilterExpression"), _bindings(request, self.items[key]))
         ]
-        answer = {
-            "Items": [self._projected(item, index) for item in passed],
-            "Count": len(passed),
-            "ScannedCount": len(looked_at),
+        response = {
+            "Items": [self._project(item, index) for item in matching],
+            "Count": len(matching),
+            "ScannedCount": len(scanned),
         }
-        if len(looked_at) < len(keys):
-            answer["LastEvaluatedKey"] = self._keys_alone(self.items[looked_at[-1]], index)
-        return answer
+        if len(scanned) < len(keys):
+            response["LastEvaluatedKey"] = self._keys_only(self.items[scanned[-1]], index)
+        return response
 
-    def _in(self, index: str | None) -> Iterator[tuple[Key, Item]]:
+    def _items_of(self, index: str | None) -> Iterator[tuple[Key, Item]]:
         keys = self.indexes[index] if index else ()
         return (
             (key, item) for key, item in self.items.items() if all(name in item for name in keys)
         )
 
-    def _projected(self, item: Item, index: str | None) -> Item:
-        return self._keys_alone(item, index) if index else item
+    def _project(self, item: Item, index: str | None) -> Item:
+        return self._keys_only(item, index) if index else item
 
-    def _keys_alone(self, item: Item, index: str | None) -> Item:
+    def _keys_only(self, item: Item, index: str | None) -> Item:
         return {name: item[name] for name in ("pk", "sk", *(self.indexes[index] if index else ()))}
 
     def _write(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
         key = _key_of(request.get("Key") or request["Item"])
-        reason = self._reason(request, key)
+        reason = self._cancellation_reason(request, key)
         if reason.pop("Code") != "None":
             raise TableError("ConditionalCheckFailedException", **reason)
-        item = self._after(kind, request, key)
-        self._put(key, item)
+        item = self._item_after(kind, request, key)
+        self._store(key, item)
         return {"Attributes": item} if request.get("ReturnValues") == "ALL_NEW" else {}
 
-    def _reason(self, write: Mapping[str, Any], key: Key) -> dict[str, Any]:
-        """Say why a write is refused; the code None, as DynamoDB has it, when it is not."""
-        self._check(write)
+    def _cancellation_reason(self, write: Mapping[str, Any], key: Key) -> dict[str, Any]:
+        """Return why a write is refused. As in DynamoDB, the code "None" means that it is not."""
+        self._check_table_name(write)
         item = self.items.get(key, {})
-        if satisfies(write.get("ConditionExpression"), _given(write, item)):
+        if satisfies(write.get("ConditionExpression"), _bindings(write, item)):
             return {"Code": "None"}
-        shows_item = item and write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        returns_item = item and write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
         return {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"} | (
-            {"Item": item} if shows_item else {}
+            {"Item": item} if returns_item else {}
         )
 
-    def _after(self, kind: str, write: Mapping[str, Any], key: Key) -> Item | None:
+    def _item_after(self, kind: str, write: Mapping[str, Any], key: Key) -> Item | None:
         match kind:
             case "Put":
                 item: Item = write["Item"]
                 return item
             case "Update":
-                before = self.items.get(key) or {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+                item_before = self.items.get(key) or {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
                 return (
-                    updated(write["UpdateExpression"], _given(write, before))
+                    apply_update(write["UpdateExpression"], _bindings(write, item_before))
                     if "UpdateExpression" in write
-                    else before
+                    else item_before
                 )
             case "Delete":
                 return None
@@ -163,13 +173,13 @@ class MemoryTable:
                 return self.items.get(key)
         raise KeyError(kind)
 
-    def _put(self, key: Key, item: Item | None) -> None:
+    def _store(self, key: Key, item: Item | None) -> None:
         if item is None:
             self.items.pop(key, None)
         else:
             self.items[key] = item
 
-    def _check(self, request: Mapping[str, Any]) -> None:
+    def _check_table_name(self, request: Mapping[str, Any]) -> None:
         if request["TableName"] != self.name:
             raise TableError("ResourceNotFoundException")
 
@@ -189,8 +199,8 @@ def _key_of(attributes: Mapping[str, Any]) -> Key:
     return attributes["pk"]["S"], attributes["sk"]["S"]
 
 
-def _given(request: Mapping[str, Any], item: Item) -> Given:
-    return Given(
+def _bindings(request: Mapping[str, Any], item: Item) -> Bindings:
+    return Bindings(
         item,
         request.get("ExpressionAttributeNames", {}),
         request.get("ExpressionAttributeValues", {}),
@@ -198,5 +208,5 @@ def _given(request: Mapping[str, Any], item: Item) -> Given:
 
 
 def _is_after(key: Key, start: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
-    """Whether a key comes after a start that is in the list no more, or was never."""
+    """Return whether a key comes after a start key that is not in the list."""
     return key > _key_of(start) if request.get("ScanIndexForward", True) else key < _key_of(start)

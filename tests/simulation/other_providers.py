@@ -1,4 +1,7 @@
-"""Runway and a Stable Diffusion WebUI in memory, by the virtual clock. They do what the permission scenarios need."""
+"""Runway and a Stable Diffusion WebUI in memory, on the virtual clock.
+
+They implement what the permission scenarios need.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,14 @@ class _Task:
 
 
 class Runway:
-    """Runway's tasks: each runs for three seconds, and has one file."""
+    """Runway's tasks. Each runs for three seconds and has one file."""
 
     def __init__(self, event_queue: EventQueue) -> None:
         self.tasks: dict[str, _Task] = {}
         self._event_queue = event_queue
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of Runway's SDK."""
+    def respond(self, request: httpx.Request) -> httpx.Response:
+        """Respond to one request of Runway's SDK."""
         resource, _, task_id = request.url.path.removeprefix("/v1/").partition("/")
         if request.method == "POST":
             task_id = f"task-{len(self.tasks)}"
@@ -59,13 +62,13 @@ class Runway:
         )
 
     def file(self, url: str) -> bytes | None:
-        """Give the file of a task; None for a URL that is of no task."""
+        """Return the file of a task, or None if the URL belongs to no task."""
         return (
             small_image() if urlsplit(url).path.strip("/").partition("/")[0] in self.tasks else None
         )
 
 
-def webui_answer(request: requests.PreparedRequest) -> tuple[int, bytes]:
-    """Answer one run of the WebUI: a status, and a document with as many images as the run asks for."""
+def webui_response(request: requests.PreparedRequest) -> tuple[int, bytes]:
+    """Return the status and the document of one run, with the requested number of images."""
     count = int(json.loads(request.body or "{}").get("n_iter", 1))
     return 200, json.dumps({"images": [base64.b64encode(small_image()).decode()] * count}).encode()

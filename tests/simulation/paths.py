@@ -1,4 +1,4 @@
-"""The reference paths and payload templates of the Amazon States Language, as far as workflow.asl.yaml has them."""
+"""Paths and payload templates of the Amazon States Language, as workflow.asl.yaml uses them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ _PATH = re.compile(r"\$(\.\w+)*")
 _STRING_TO_JSON = re.compile(r"States\.StringToJson\((.+)\)")
 
 
-def found(path: str, data: Any) -> Any:
-    """Give what a path leads to. Raises KeyError when that is nothing, NotImplementedError for another kind of path."""
+def value_at(path: str, data: Any) -> Any:
+    """Return the value at a path.
+
+    Raises KeyError if there is none, and NotImplementedError for an unknown kind of path.
+    """
     if not _PATH.fullmatch(path):
         raise NotImplementedError(path)
     for step in path.split(".")[1:]:
@@ -20,20 +23,23 @@ def found(path: str, data: Any) -> Any:
     return data
 
 
-def filled(template: Any, data: Any, context: Mapping[str, Any]) -> Any:
-    """Fill in a payload template: keys that end in `.$` have paths, context paths or the one known intrinsic function for values."""
+def fill_template(template: Any, data: Any, context: Mapping[str, Any]) -> Any:
+    """Fill in a payload template.
+
+    Keys that end in `.$` have a path, a context path or `States.StringToJson` as their value.
+    """
     if not isinstance(template, dict):
         return template
     return {
-        key.removesuffix(".$"): _evaluated(value, data, context)
+        key.removesuffix(".$"): _evaluate(value, data, context)
         if key.endswith(".$")
-        else filled(value, data, context)
+        else fill_template(value, data, context)
         for key, value in template.items()
     }
 
 
-def placed(data: Any, path: str | None, result: Any) -> Any:
-    """Put a result where a ResultPath has it: nowhere (null), in place of everything ($), or under one name."""
+def apply_result_path(data: Any, path: str | None, result: Any) -> Any:
+    """Store a result at a ResultPath: null drops it, $ replaces the input, $.name sets a field."""
     if path is None:
         return data
     if path == "$":
@@ -44,9 +50,9 @@ def placed(data: Any, path: str | None, result: Any) -> Any:
     return data | {name: result}
 
 
-def _evaluated(expression: str, data: Any, context: Mapping[str, Any]) -> Any:
+def _evaluate(expression: str, data: Any, context: Mapping[str, Any]) -> Any:
     if expression.startswith("$$"):
-        return found(expression[1:], context)
+        return value_at(expression[1:], context)
     if converted := _STRING_TO_JSON.fullmatch(expression):
-        return json.loads(found(converted[1], data))
-    return found(expression, data)
+        return json.loads(value_at(converted[1], data))
+    return value_at(expression, data)

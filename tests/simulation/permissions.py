@@ -1,4 +1,4 @@
-"""What each function asks AWS for, held against what its policies allow: no stand-in for AWS evaluates policies."""
+"""Compares each call of AWS with the IAM policies of its function. No AWS stand-in does this."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.aws import TEMPLATE, statements_of
 from tests.simulation.calls import Call
-from tests.simulation.installation import FUNCTIONS
+from tests.simulation.patching import FUNCTIONS
 
 _SECRETS = {
     "replicate-token": "ReplicateTokenSecret",
@@ -21,46 +21,46 @@ _STATE_MACHINE = ':stateMachine:${AWS::StackName}-generation"'
 _EXECUTIONS = ':execution:${AWS::StackName}-generation:*"'
 _OF_EXECUTIONS = ("DescribeExecution", "StopExecution")
 
-# An action, what stands in the resource's name, and the partition key where a policy may ask for it.
+# The action, a part of the resource's name, and the partition key if a policy may depend on it.
 type Request = tuple[str, str, str | None]
 
 
 def forbidden(calls: Iterable[Call]) -> Iterator[str]:
-    """Name the calls that AWS would refuse."""
+    """Return the calls that AWS would refuse."""
     for call in calls:
         for request in requests_of(call):
             if not is_allowed(call.function, request):
-                yield f"{call.function} called {call.name}, and may not ask for {request}"
+                yield f"{call.function} called {call.name}, but no policy allows {request}"
 
 
 def requests_of(call: Call) -> Iterator[Request]:
-    """Name what IAM is asked for by a call. A call of a provider's API, or of a user's URL, asks it for nothing."""
+    """Return what a call requests from IAM. Calls of providers and users' URLs request nothing."""
     match call.name.split("."):
         case ["dynamodb", "TransactWriteItems"]:
             yield from (
                 (f"dynamodb:{kind}Item", '"Table"', None)
-                for write in call.document["TransactItems"]
+                for write in call.parameters["TransactItems"]
                 for kind in write
             )
-        case ["dynamodb", "Query"] if "IndexName" in call.document:
-            yield "dynamodb:Query", f"${{Table.Arn}}/index/{call.document['IndexName']}", None
+        case ["dynamodb", "Query"] if "IndexName" in call.parameters:
+            yield "dynamodb:Query", f"${{Table.Arn}}/index/{call.parameters['IndexName']}", None
         case ["dynamodb", operation]:
             yield (
                 f"dynamodb:{operation}",
                 '"Table"',
-                call.document["Item"]["pk"]["S"] if "Item" in call.document else None,
+                call.parameters["Item"]["pk"]["S"] if "Item" in call.parameters else None,
             )
         case ["s3", "ListObjectsV2"]:
             yield "s3:ListBucket", '"MediaBucket"', None
         case ["s3", "GetObject" | "PutObject" | "DeleteObject" as operation]:
-            yield f"s3:{operation}", _objects(call.document["Key"]), None
+            yield f"s3:{operation}", _objects(call.parameters["Key"]), None
         case ["s3", "DeleteObjects"]:
             yield from (
                 ("s3:DeleteObject", _objects(each["Key"]), None)
-                for each in call.document["Delete"]["Objects"]
+                for each in call.parameters["Delete"]["Objects"]
             )
         case ["secretsmanager", operation]:
-            yield f"secretsmanager:{operation}", _SECRETS[call.document["SecretId"]], None
+            yield f"secretsmanager:{operation}", _SECRETS[call.parameters["SecretId"]], None
         case ["stepfunctions", operation]:
             yield (
                 f"states:{operation}",
@@ -75,7 +75,7 @@ def requests_of(call: Call) -> Iterator[Request]:
 
 @cache
 def is_allowed(function: str, request: Request) -> bool:
-    """Tell whether a policy of the function allows the request."""
+    """Return whether a policy of the function allows the request."""
     action, resource, partition_key = request
     return any(
         action in _listed(statement["Action"])
@@ -86,7 +86,7 @@ def is_allowed(function: str, request: Request) -> bool:
 
 
 def _objects(key: str) -> str:
-    """Name the objects of a key's first folder, as a policy does."""
+    """Return the resource of all objects in a key's first folder, as policies name it."""
     return f"${{MediaBucket.Arn}}/{key.partition('/')[0]}/*"
 
 

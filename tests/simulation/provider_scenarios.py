@@ -1,4 +1,4 @@
-"""What the functions do with each provider. Every provider has its scenarios here, or the test of the permissions fails."""
+"""Scenarios for each provider. The permission tests fail for a provider without scenarios."""
 
 from __future__ import annotations
 
@@ -6,55 +6,63 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.simulation.environment import Environment
-from tests.simulation.scenarios import Play, Scenario, asked
+from tests.simulation.scenarios import Scenario, Steps, call_with_retries
 
 
 def _submit(environment: Environment, template: str, parameters: Mapping[str, Any]) -> str:
-    answer = asked(
+    response = call_with_retries(
         environment,
         "POST",
         "/jobs",
         body={"template": template, "parameters": parameters},
         headers={"idempotency-key": "first"},
     )
-    assert answer.status == 202, answer
-    job_id: str = answer.document["id"]
+    assert response.status == 202, response
+    job_id: str = response.document["id"]
     return job_id
 
 
-def _complete(template: str, **parameters: Any) -> Play:
-    def play(environment: Environment) -> None:
+def _complete(template: str, **parameters: Any) -> Steps:
+    def steps(environment: Environment) -> None:
         _submit(environment, template, parameters)
 
-    return play
+    return steps
 
 
-def _cancel(template: str, **parameters: Any) -> Play:
-    def play(environment: Environment) -> None:
+def _cancel(template: str, **parameters: Any) -> Steps:
+    def steps(environment: Environment) -> None:
         job_id = _submit(environment, template, parameters)
-        environment.event_queue.pass_seconds(2)
-        assert asked(environment, "POST", f"/jobs/{job_id}/cancel").status in (202, 409)
+        environment.event_queue.advance(2)
+        assert call_with_retries(environment, "POST", f"/jobs/{job_id}/cancel").status in (202, 409)
 
-    return play
+    return steps
 
 
-def _stop_execution(template: str, **parameters: Any) -> Play:
-    def play(environment: Environment) -> None:
+def _stop_execution(template: str, **parameters: Any) -> Steps:
+    def steps(environment: Environment) -> None:
         job_id = _submit(environment, template, parameters)
-        environment.event_queue.pass_seconds(2)
+        environment.event_queue.advance(2)
         environment.states.call("StopExecution", {"executionArn": f"execution:{job_id}"})
 
-    return play
+    return steps
 
 
 def _scenarios(template: str, **parameters: Any) -> tuple[Scenario, ...]:
     return (
-        Scenario(f"{template} completes", _complete(template, **parameters), ends=("completed",)),
         Scenario(
-            f"{template} is canceled while it runs", _cancel(template, **parameters), ends=None
+            f"{template} completes",
+            _complete(template, **parameters),
+            expected_statuses=("completed",),
         ),
         Scenario(
-            f"{template} is ended by recovery", _stop_execution(template, **parameters), ends=None
+            f"{template} is canceled while it runs",
+            _cancel(template, **parameters),
+            expected_statuses=None,
+        ),
+        Scenario(
+            f"{template} is ended by recovery",
+            _stop_execution(template, **parameters),
+            expected_statuses=None,
         ),
     )
 
@@ -64,4 +72,4 @@ PROVIDER_SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "runway": _scenarios("runway-gen4.5", prompt="the sea", duration=2),
     "stable_diffusion": _scenarios("sd-webui", prompt="a lighthouse", num_outputs=2),
 }
-"""By the name of the provider's module."""
+"""The scenarios by the name of the provider's module."""

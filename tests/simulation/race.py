@@ -1,4 +1,4 @@
-"""Many threads at one record in the same moment, and what came of it."""
+"""Races: many threads change the same record at the same time."""
 
 from __future__ import annotations
 
@@ -22,63 +22,70 @@ _REFUSED = {"ConditionalCheckFailed", "ConditionalCheckFailedException"}
 
 
 @dataclass
-class Tally:
-    """How often the verbs of one race were tried, how that ended, and what DynamoDB answered to the calls that they made."""
+class RaceStatistics:
+    """The outcomes of one race, and DynamoDB's responses to its calls."""
 
     name: str
     rounds_count: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    answers: Counter[str] = field(default_factory=Counter)
+    responses: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
 
-    def count_answer(self, answer: str) -> None:
+    def count_response(self, response: str) -> None:
         with self._lock:
-            self.answers[answer] += 1
+            self.responses[response] += 1
 
     def __str__(self) -> str:
         outcomes = ", ".join(f"{count} {name}" for name, count in self.outcomes.most_common())
-        answers = ", ".join(
-            f"{self.answers[name]} {name}"
-            for name in sorted({*self.answers, "refused", "conflict"})
+        responses = ", ".join(
+            f"{self.responses[name]} {name}"
+            for name in sorted({*self.responses, "condition failed", "conflict"})
         )
-        return f"{self.name}: {self.rounds_count} rounds, {self.outcomes.total()} attempts ({outcomes}); {self.answers.total()} calls ({answers})"
+        return (
+            f"{self.name}: {self.rounds_count} rounds, "
+            f"{self.outcomes.total()} attempts ({outcomes}); "
+            f"{self.responses.total()} calls ({responses})"
+        )
 
 
 class Race:
-    """A start line for as many threads as there are."""
+    """Runs an action in all threads at the same time."""
 
-    def __init__(self, tally: Tally, threads: ThreadPoolExecutor) -> None:
-        self._tally = tally
+    def __init__(self, statistics: RaceStatistics, threads: ThreadPoolExecutor) -> None:
+        self._statistics = statistics
         self._threads = threads
 
-    def run[Outcome](self, contend: Callable[[int], Outcome]) -> list[Outcome | DarkroomError]:
-        """Let all go at once, each with its place; gives what each returned or was told, by its place. Any other error comes through."""
-        line = Barrier(THREADS, timeout=_STARTING_SECONDS_MAX)
-        # Who is at the line last goes first, so the places come in another order each time.
+    def run[Outcome](self, action: Callable[[int], Outcome]) -> list[Outcome | DarkroomError]:
+        """Start all threads at once, and return each outcome by its worker's number.
+
+        A DarkroomError is an outcome. Any other exception is raised.
+        """
+        barrier = Barrier(THREADS, timeout=_STARTING_SECONDS_MAX)
+        # The last thread at the barrier continues first. Shuffle the workers for a new order.
         futures = {
-            place: self._threads.submit(_at_the_line, line, contend, place)
-            for place in random.sample(range(THREADS), THREADS)
+            worker: self._threads.submit(_wait_and_run, barrier, action, worker)
+            for worker in random.sample(range(THREADS), THREADS)
         }
-        outcomes = [futures[place].result() for place in range(THREADS)]
-        self._tally.rounds_count += 1
-        self._tally.outcomes.update(map(_named, outcomes))
+        outcomes = [futures[worker].result() for worker in range(THREADS)]
+        self._statistics.rounds_count += 1
+        self._statistics.outcomes.update(map(_name_of, outcomes))
         return outcomes
 
 
 @contextmanager
-def answers_counted(tally: Tally, dynamodb: Any) -> Iterator[None]:
-    """Count what DynamoDB answers to its client, and let no other client make a call."""
+def counted_responses(statistics: RaceStatistics, dynamodb: Any) -> Iterator[None]:
+    """Count DynamoDB's responses to this client. A call of any other client fails the test."""
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def counted_call(client: Any, operation: str, arguments: Any) -> Any:
-        assert client is dynamodb, f"{operation} would leave this machine"
+        assert client is dynamodb, f"{operation} is not a call of the test's DynamoDB client"
         try:
-            answer = call(client, operation, arguments)
+            response = call(client, operation, arguments)
         except ClientError as error:
-            tally.count_answer(_answer_of(error))
+            statistics.count_response(_response_of(error))
             raise
-        tally.count_answer("done")
-        return answer
+        statistics.count_response("succeeded")
+        return response
 
     BaseClient._make_api_call = counted_call  # type: ignore[attr-defined]
     try:
@@ -88,36 +95,36 @@ def answers_counted(tally: Tally, dynamodb: Any) -> Iterator[None]:
 
 
 def raised[Outcome](outcomes: Sequence[Outcome | DarkroomError]) -> list[DarkroomError]:
-    """The errors among the outcomes of a race."""
+    """Return the errors among the outcomes of a race."""
     return [outcome for outcome in outcomes if isinstance(outcome, DarkroomError)]
 
 
-def answered[Outcome](outcomes: Sequence[Outcome | DarkroomError]) -> list[Outcome]:
-    """The answers among the outcomes of a race."""
+def returned[Outcome](outcomes: Sequence[Outcome | DarkroomError]) -> list[Outcome]:
+    """Return the outcomes of a race that are not errors."""
     return [outcome for outcome in outcomes if not isinstance(outcome, DarkroomError)]
 
 
-def _at_the_line[Outcome](
-    line: Barrier, contend: Callable[[int], Outcome], place: int
+def _wait_and_run[Outcome](
+    barrier: Barrier, action: Callable[[int], Outcome], worker: int
 ) -> Outcome | DarkroomError:
-    line.wait()
+    barrier.wait()
     try:
-        return contend(place)
+        return action(worker)
     except DarkroomError as error:
         return error
 
 
-def _named(outcome: object) -> str:
+def _name_of(outcome: object) -> str:
     if isinstance(outcome, DarkroomError):
         return type(outcome).__name__
-    return "too late" if outcome is None or outcome is False else "taken"
+    return "no effect" if outcome is None or outcome is False else "succeeded"
 
 
-def _answer_of(error: ClientError) -> str:
+def _response_of(error: ClientError) -> str:
     reasons = error.response.get("CancellationReasons", [])
     codes = {reason["Code"] for reason in reasons} - {"None"} or {error.response["Error"]["Code"]}
     if codes <= _REFUSED:
-        return "refused"
+        return "condition failed"
     return (
         "conflict"
         if any(code.startswith("TransactionConflict") for code in codes)

@@ -1,4 +1,4 @@
-"""The table as it lies there, read without the code that wrote it."""
+"""Reads the table's items without the project's own storage code."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ FINAL = ("completed", "failed", "canceled")
 COUNTERS = ("granted", "available", "held", "spent")
 
 
-def plain(value: Typed) -> Any:
-    """Read one value of DynamoDB's JSON. Numbers here are whole."""
+def to_python(value: Typed) -> Any:
+    """Convert one value of DynamoDB's JSON. Numbers are whole here."""
     match value:
         case {"S": text}:
             return text
         case {"N": number}:
             return int(number)
         case {"L": members}:
-            return [plain(member) for member in members]
+            return [to_python(member) for member in members]
         case {"M": members}:
-            return {name: plain(member) for name, member in members.items()}
+            return {name: to_python(member) for name, member in members.items()}
     return next(iter(value.values()))
 
 
-def moment(text: str | None) -> datetime | None:
-    """Read a time as PynamoDB writes it."""
+def parse_time(text: str | None) -> datetime | None:
+    """Parse a time as PynamoDB writes it."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC) if text else None
 
 
 @dataclass
 class Partition:
-    """Everything of one account."""
+    """The rows of one account. `marks` are the ids of deleted jobs whose media are not purged."""
 
     balance: Mapping[str, Any] | None = None
     jobs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -44,33 +44,36 @@ class Partition:
 
 
 class Records:
-    """Reads the accounts of a table. What did not change since the last time is not read again, because an item is never changed, only replaced."""
+    """Reads the accounts of a table.
+
+    Items are replaced and never changed, so a row is converted again only if its item is new.
+    """
 
     def __init__(self) -> None:
-        self._read: dict[int, tuple[Item, Mapping[str, Any]]] = {}
+        self._cache: dict[int, tuple[Item, Mapping[str, Any]]] = {}
 
     def accounts(self, items: Mapping[tuple[str, str], Item]) -> dict[str, Partition]:
-        """Give each account's partition by its name, platform/user."""
-        found: dict[str, Partition] = defaultdict(Partition)
-        kept, self._read = self._read, {}
+        """Return each account's partition by its name, platform/user."""
+        partitions: dict[str, Partition] = defaultdict(Partition)
+        previous, self._cache = self._cache, {}
         for (pk, sk), item in items.items():
-            known = kept.get(id(item))
+            cached = previous.get(id(item))
             row = (
-                known[1]
-                if known and known[0] is item
-                else {name: plain(value) for name, value in item.items()}
+                cached[1]
+                if cached and cached[0] is item
+                else {name: to_python(value) for name, value in item.items()}
             )
-            self._read[id(item)] = item, row
+            self._cache[id(item)] = item, row
             if pk.startswith("ACCOUNT#"):
-                _put(found["/".join(pk.split("#")[1:])], sk, row)
-        return found
+                _add_row(partitions["/".join(pk.split("#")[1:])], sk, row)
+        return partitions
 
     def slots(self) -> list[Mapping[str, Any]]:
-        """Give the slots that were there at the last reading."""
-        return [row for _, row in self._read.values() if row["pk"].startswith("SLOT#")]
+        """Return the provider slots of the last reading."""
+        return [row for _, row in self._cache.values() if row["pk"].startswith("SLOT#")]
 
 
-def _put(partition: Partition, sk: str, row: Mapping[str, Any]) -> None:
+def _add_row(partition: Partition, sk: str, row: Mapping[str, Any]) -> None:
     kind, _, name = sk.partition("#")
     match kind:
         case "ACCOUNT":

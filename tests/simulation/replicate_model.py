@@ -1,6 +1,7 @@
-"""Replicate in memory, by the virtual clock: predictions, their lives, their webhooks, their files. No sockets.
+"""Replicate in memory, on the virtual clock: predictions, webhooks and files, without sockets.
 
-Its API is that of the HTTP reference (replicate.com/docs/reference/http), its refusals are worded as the real ones.
+The API is that of the HTTP reference (replicate.com/docs/reference/http). Error messages have the
+original wording.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from PIL import Image
 
-from tests.simulation.event_queue import Due, EventQueue
+from tests.simulation.event_queue import EventQueue, ScheduledEvent
 
 BASE_URL = "http://replicate.test/v1"
 DELIVERY_HOST = "delivery.test"
@@ -44,28 +45,31 @@ _ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupt
 
 @dataclass
 class FaultProfile:
-    """How the provider is doing. `outcomes` are those of the next predictions, before `outcome` is everybody's.
+    """The provider's faults.
 
-    `answers` are those to every request; "creates throttled", "unavailable, but made" and "lost" to creates alone. What was made shows in
-    the list and by its id after `shows_after_seconds`, and within nine when a 503 has said that the request was not handled.
-    `doubles` is how many of the next creates make two predictions: something on the way there has sent the request twice.
+    `responses` applies to every request; "creates throttled", "unavailable, but created" and
+    "create response lost" only to creates. `outcomes` applies to the next predictions, in order;
+    then `outcome` applies. A new prediction is visible in the list and by its id after
+    `visible_after_seconds`, and after at most nine seconds if the create's response was a 503.
+    `duplicate_creates` is the number of the next creates that make two predictions, as if the
+    network had sent the request twice.
     """
 
-    answers: str = "well"
+    responses: str = "normal"
     outcome: str = "succeeds"
     outcomes: list[str] = field(default_factory=list)
     queue_seconds: float = 1
     run_seconds: float = 3
-    shows_after_seconds: float = 0
-    files: str = "well"
-    doubles: int = 0
+    visible_after_seconds: float = 0
+    files: str = "normal"
+    duplicate_creates: int = 0
 
 
 @dataclass
 class Prediction:
-    """One prediction. Another is never made of it, so whoever holds it sees how it is doing.
+    """One prediction. It changes in place, so each holder sees its current state.
 
-    `made_for` is account, job and nonce, where no webhook says it; nobody but who watches is told.
+    `made_for` names the account, job and nonce if no webhook does. Only the promises read it.
     """
 
     id: str
@@ -74,20 +78,20 @@ class Prediction:
     created_at: datetime
     deadline: datetime | None
     outcome: str
-    shows_at: datetime
+    visible_at: datetime
     status: str = "starting"
     output: list[str] | None = None
     error: str | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
-    time_is_up: Due | None = None
-    is_double: bool = False
+    deadline_event: ScheduledEvent | None = None
+    is_duplicate: bool = False
     made_for: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Message:
-    """A webhook on its way: its id and body never change."""
+    """A webhook before its delivery. Its id and body never change."""
 
     id: str
     url: str
@@ -96,12 +100,15 @@ class Message:
     sent_at: datetime
 
     def addressed_to(self, url: str) -> Message:
-        """Give the same message on its way to somewhere else."""
+        """Return the same message for another URL."""
         return replace(self, url=url)
 
 
 class Replicate:
-    """The provider. `post` is given each webhook, and `created` is told of each prediction before anybody else."""
+    """The provider.
+
+    `post` receives each webhook. `created` receives each prediction before anything else sees it.
+    """
 
     def __init__(
         self,
@@ -111,18 +118,23 @@ class Replicate:
     ) -> None:
         self.fault_profile = FaultProfile()
         self.predictions: dict[str, Prediction] = {}
-        self.asked: Counter[str] = Counter()
+        self.requests_count: Counter[str] = Counter()
         self._event_queue = event_queue
         self._post = post
         self._created = created
         self._messages = 0
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of the SDK. Raises httpx's own errors for an answer that is lost."""
+    def respond(self, request: httpx.Request) -> httpx.Response:
+        """Respond to one request of the SDK. Raises httpx's own errors for a lost response."""
         path = urlsplit(str(request.url)).path.removeprefix("/v1/predictions").strip("/")
-        verb = f"{request.method} {'create' if request.method == 'POST' and not path else path.partition('/')[2] or ('get' if path else 'list')}"
-        self.asked[verb] += 1
-        match self.fault_profile.answers:
+        prediction_id, _, action = path.partition("/")
+        if request.method == "POST" and not path:
+            action = "create"
+        elif not action:
+            action = "get" if path else "list"
+        verb = f"{request.method} {action}"
+        self.requests_count[verb] += 1
+        match self.fault_profile.responses:
             case "throttled":
                 detail = "Request was throttled. Your rate limit resets in ~7s."
                 return _json(
@@ -130,21 +142,21 @@ class Replicate:
                 )
             case "unavailable":
                 return _unavailable()
-            case "refused":
+            case "connection refused":
                 raise httpx.ConnectError("refused", request=request)
         if verb == "POST create":
             return self._create(request)
         if verb == "GET list":
             return self._list(request)
-        prediction = self.predictions.get(path.partition("/")[0])
-        if prediction is None or prediction.shows_at > self._event_queue.now:
+        prediction = self.predictions.get(prediction_id)
+        if prediction is None or prediction.visible_at > self._event_queue.now:
             return _json(404, {"detail": "The requested resource could not be found."})
         if verb == "POST cancel":
             self._end(prediction, "canceled", only_from=OPEN)
         return _json(200, self.document(prediction))
 
     def file(self, url: str) -> tuple[int, bytes]:
-        """Give what the delivery host answers: a status, and the file."""
+        """Return the status and the content with which the delivery host responds."""
         prediction_id, _, name = urlsplit(url).path.strip("/").partition("/")
         prediction = self.predictions.get(prediction_id)
         if self.fault_profile.files == "unavailable":
@@ -164,7 +176,7 @@ class Replicate:
         )
 
     def document(self, prediction: Prediction) -> dict[str, Any]:
-        """Give the prediction object of the API, without its data once the retention is over."""
+        """Return the API's prediction object, without its data after the retention."""
         removed = self._is_removed(prediction)
         document = {
             "id": prediction.id,
@@ -190,7 +202,7 @@ class Replicate:
         return document | {name: value for name, value in optional.items() if value is not None}
 
     def _create(self, request: httpx.Request) -> httpx.Response:
-        if self.fault_profile.answers == "creates throttled":
+        if self.fault_profile.responses == "creates throttled":
             return _json(
                 429,
                 {
@@ -199,36 +211,36 @@ class Replicate:
                     "retry_after": 7,
                 },
             )
-        prediction = self._made(request, is_double=False)
-        if self.fault_profile.doubles:
-            self.fault_profile.doubles -= 1
-            self._made(request, is_double=True)
-        match self.fault_profile.answers:
-            case "lost":
+        prediction = self._new_prediction(request, is_duplicate=False)
+        if self.fault_profile.duplicate_creates:
+            self.fault_profile.duplicate_creates -= 1
+            self._new_prediction(request, is_duplicate=True)
+        match self.fault_profile.responses:
+            case "create response lost":
                 raise httpx.ReadTimeout("no answer", request=request)
-            case "unavailable, but made":
-                prediction.shows_at = min(
-                    prediction.shows_at,
+            case "unavailable, but created":
+                prediction.visible_at = min(
+                    prediction.visible_at,
                     self._event_queue.now + timedelta(seconds=_UNHANDLED_SHOWS_SECONDS_MAX),
                 )
                 return _unavailable()
         return _json(201, self.document(prediction))
 
-    def _made(self, request: httpx.Request, *, is_double: bool) -> Prediction:
-        asked = json.loads(request.content)
+    def _new_prediction(self, request: httpx.Request, *, is_duplicate: bool) -> Prediction:
+        parameters = json.loads(request.content)
         cancel_after = re.fullmatch(r"(\d+)s", request.headers.get("cancel-after", ""))
         now, fault_profile = self._event_queue.now, self.fault_profile
         prediction = Prediction(
             id=f"p{len(self.predictions):025}",
-            input=asked["input"],
-            webhook=asked.get("webhook"),
+            input=parameters["input"],
+            webhook=parameters.get("webhook"),
             created_at=now,
             deadline=now + timedelta(seconds=int(cancel_after[1])) if cancel_after else None,
             outcome=fault_profile.outcomes.pop(0)
             if fault_profile.outcomes
             else fault_profile.outcome,
-            shows_at=now + timedelta(seconds=fault_profile.shows_after_seconds),
-            is_double=is_double,
+            visible_at=now + timedelta(seconds=fault_profile.visible_after_seconds),
+            is_duplicate=is_duplicate,
         )
         self._created(prediction)
         self.predictions[prediction.id] = prediction
@@ -238,9 +250,9 @@ class Replicate:
             lambda: self._start(prediction, fault_profile.run_seconds),
         )
         if prediction.deadline:
-            prediction.time_is_up = self._event_queue.at(
+            prediction.deadline_event = self._event_queue.at(
                 prediction.deadline,
-                f"{prediction.id[-3:]} has had its time",
+                f"{prediction.id[-3:]} reaches its deadline",
                 lambda: self._pass_deadline(prediction),
             )
         return prediction
@@ -251,7 +263,7 @@ class Replicate:
         listed = [
             each
             for each in self.predictions.values()
-            if each.created_at >= since and each.shows_at <= self._event_queue.now
+            if each.created_at >= since and each.visible_at <= self._event_queue.now
         ]
         return _json(
             200,
@@ -265,9 +277,9 @@ class Replicate:
     def _start(self, prediction: Prediction, run_seconds: float) -> None:
         if prediction.status == "starting":
             prediction.status, prediction.started_at = "processing", self._event_queue.now
-            self._tell(prediction, "start")
+            self._send_webhook(prediction, "start")
             self._event_queue.after(
-                run_seconds, f"{prediction.id[-3:]} is done", lambda: self._finish(prediction)
+                run_seconds, f"{prediction.id[-3:]} finishes", lambda: self._finish(prediction)
             )
 
     def _finish(self, prediction: Prediction) -> None:
@@ -284,7 +296,8 @@ class Replicate:
         self._end(prediction, "succeeded")
 
     def _pass_deadline(self, prediction: Prediction) -> None:
-        # replicate.com/docs/topics/predictions/lifecycle: aborted before it started, canceled after. That an aborted one tells nobody is a guess.
+        # replicate.com/docs/topics/predictions/lifecycle: aborted before the start, canceled after.
+        # The page does not say whether an aborted prediction sends a webhook. This one does not.
         if prediction.status == "starting":
             prediction.status, prediction.completed_at = "aborted", self._event_queue.now
         else:
@@ -304,10 +317,10 @@ class Replicate:
                 error,
                 self._event_queue.now,
             )
-            self._event_queue.call_off(prediction.time_is_up)
-            self._tell(prediction, "completed")
+            self._event_queue.cancel_event(prediction.deadline_event)
+            self._send_webhook(prediction, "completed")
 
-    def _tell(self, prediction: Prediction, event: str) -> None:
+    def _send_webhook(self, prediction: Prediction, event: str) -> None:
         if prediction.webhook:
             self._messages += 1
             body = json.dumps(self.document(prediction))
@@ -326,7 +339,7 @@ class Replicate:
 
 @cache
 def small_image() -> bytes:
-    """Draw a real PNG, small enough to be quick."""
+    """Return a small PNG."""
     file = BytesIO()
     Image.new("RGB", (4, 3), "teal").save(file, "PNG")
     return file.getvalue()

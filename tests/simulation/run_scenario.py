@@ -1,4 +1,4 @@
-"""Runs a scenario with one fault at one of its calls, and finds the calls at which there may be one."""
+"""Runs a scenario with one fault at one call, and finds the calls at which a fault is possible."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
 from tests.simulation.scenarios import Scenario
 
-_IDLE = "recover_jobs"
+_RECOVERY = "recover_jobs"
 
 
 def fault_points(scenario: Scenario) -> list[Call]:
-    """Give every call that is made when there is no fault. Recoveries that do the same as one before are looked at once."""
+    """Return every call of a run without faults.
+
+    If several recoveries make the same calls, only those of the first are returned.
+    """
     environment = run_scenario(scenario)
     points: list[Call] = []
-    known = set[tuple[str, ...]]()
+    seen = set[tuple[str, ...]]()
     for invocation in environment.invocations:
         names = tuple(call.name for call in invocation.calls)
-        if invocation.function != _IDLE or names not in known:
+        if invocation.function != _RECOVERY or names not in seen:
             points += invocation.calls
-        known.add(names)
+        seen.add(names)
     return points
 
 
@@ -30,9 +33,10 @@ def run_scenario(
     *,
     overtaken: bool = False,
 ) -> Environment:
-    """Run a scenario with a fault at one of its calls, and check the promises after each event.
+    """Run a scenario with a fault at one call, and check the promises after each event.
 
-    With `overtaken` whoever is held up at its call is overtaken by a second invocation with the same event.
+    With `overtaken`, a second invocation with the same event runs while the first is paused at the
+    call.
     """
     environment = Environment(fault_at=lambda call: fault if call == point else None)
     if overtaken:
@@ -40,16 +44,16 @@ def run_scenario(
             invocation.function, invocation.event
         )
     promises = Promises(environment)
-    environment.event_queue.watch = lambda: promises.check(in_time=True)
+    environment.event_queue.after_each_event = lambda: promises.check(in_time=True)
     with environment.activated(**scenario.variables):
-        scenario.tell(environment)
+        scenario.run(environment)
         promises.check_quiet()
     jobs = [
         item["status"]["S"]
         for (_, sk), item in environment.cloud.table.items.items()
         if sk.startswith("JOB#")
     ]
-    assert scenario.ends is None or tuple(jobs) == scenario.ends, jobs
+    assert scenario.expected_statuses is None or tuple(jobs) == scenario.expected_statuses, jobs
     assert point is None or any(
         met == point for invocation in environment.invocations for met, _ in invocation.faults
     ), f"{point} was not reached"

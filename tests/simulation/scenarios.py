@@ -1,4 +1,7 @@
-"""Stories of one job or two, each told from its first request until nothing is coming any more."""
+"""Scenarios:
+
+what a user does with one or two jobs, from the first request until nothing is scheduled.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from typing import Any
 
 from PIL import Image
 
-from tests.simulation.environment import Answer, Environment
+from tests.simulation.environment import Environment
+from tests.simulation.http_response import Response
 
-type Play = Callable[[Environment], None]
+type Steps = Callable[[Environment], None]
 
 CALLBACK_URL = "http://callback.test/ended"
 CREDITS = 100
@@ -23,17 +27,22 @@ TRIES_MAX = 3
 
 @dataclass(frozen=True)
 class Scenario:
-    """A story. `ends` are the ends of its jobs, which no single crash may change; None when a crash may decide who comes first."""
+    """One scenario.
+
+    No single crash may change `expected_statuses`, the final statuses of its jobs. None: a crash
+    may decide which of two events is first, and so change a status. `fault_profile` sets attributes
+    of the provider's FaultProfile.
+    """
 
     name: str
-    play: Play
-    ends: tuple[str, ...] | None
+    steps: Steps
+    expected_statuses: tuple[str, ...] | None
     fault_profile: Mapping[str, Any] = field(default_factory=dict)
     webhooks: str = "sent"
     variables: Mapping[str, str] = field(default_factory=dict)
 
-    def tell(self, environment: Environment) -> None:
-        """Play the story in an environment, until it is quiet."""
+    def run(self, environment: Environment) -> None:
+        """Run the scenario in an environment until it is quiet."""
         for name, value in self.fault_profile.items():
             setattr(
                 environment.replicate.fault_profile,
@@ -42,24 +51,24 @@ class Scenario:
             )
         environment.webhooks = self.webhooks
         environment.open_account("ann", CREDITS)
-        self.play(environment)
+        self.steps(environment)
         environment.settle()
 
 
-def asked(environment: Environment, method: str, path: str, **event: Any) -> Answer:
-    """Call the API as a patient client does: what dies on the way is asked again, with the same bytes and the same key."""
-    answers: list[Answer] = []
+def call_with_retries(environment: Environment, method: str, path: str, **event: Any) -> Response:
+    """Call the API as a patient client: repeat the same request until there is a response."""
+    responses: list[Response] = []
     for _ in range(TRIES_MAX):
-        environment.api(method, path, over=answers.append, **event)
-        if not answers or answers[-1].is_unknown:
-            environment.event_queue.pass_seconds(2)
-        if answers and not answers[-1].is_unknown:
-            return answers[-1]
-    raise AssertionError(f"{method} {path} was never answered")
+        environment.api(method, path, on_response=responses.append, **event)
+        if not responses or responses[-1].is_unknown:
+            environment.event_queue.advance(2)
+        if responses and not responses[-1].is_unknown:
+            return responses[-1]
+    raise AssertionError(f"no response to {method} {path} after {TRIES_MAX} tries")
 
 
 def submission(*, outputs: int = 1, key: str | None = None) -> dict[str, Any]:
-    """Write the request for a job."""
+    """Return the arguments of a request for a job."""
     body = {
         "template": "flux-schnell",
         "parameters": {"prompt": "a lighthouse", "num_outputs": outputs},
@@ -71,7 +80,10 @@ def submission(*, outputs: int = 1, key: str | None = None) -> dict[str, Any]:
 def _submit_as_any_sub(environment: Environment) -> None:
     sub = "G0/a+b==|#é"
     environment.open_account(sub, CREDITS)
-    assert asked(environment, "POST", "/jobs", user=sub, **submission(key="first")).status == 202
+    assert (
+        call_with_retries(environment, "POST", "/jobs", user=sub, **submission(key="first")).status
+        == 202
+    )
 
 
 def _submit_once(environment: Environment) -> None:
@@ -79,20 +91,22 @@ def _submit_once(environment: Environment) -> None:
 
 
 def _submit(environment: Environment, *, outputs: int = 1, key: str = "first") -> str:
-    answer = asked(environment, "POST", "/jobs", **submission(outputs=outputs, key=key))
-    assert answer.status == 202, answer
-    job_id: str = answer.document["id"]
+    response = call_with_retries(
+        environment, "POST", "/jobs", **submission(outputs=outputs, key=key)
+    )
+    assert response.status == 202, response
+    job_id: str = response.document["id"]
     return job_id
 
 
 def _submit_with_an_image(environment: Environment) -> None:
     file = BytesIO()
     Image.new("RGB", (8, 6), "tomato").save(file, "PNG")
-    upload = asked(
+    upload = call_with_retries(
         environment, "POST", "/uploads", body={"content_type": "image/png", "bytes": 1_000}
     ).document
     environment.cloud.objects[upload["fields"]["key"]] = file.getvalue()
-    prepared = asked(
+    prepared = call_with_retries(
         environment, "POST", f"/uploads/{upload['upload_id']}/complete", function="prepare_upload"
     )
     assert (prepared.status, prepared.document["width"], prepared.document["height"]) == (
@@ -107,7 +121,9 @@ def _submit_with_an_image(environment: Environment) -> None:
         "callback_url": CALLBACK_URL,
     }
     assert (
-        asked(environment, "POST", "/jobs", body=body, headers={"idempotency-key": "first"}).status
+        call_with_retries(
+            environment, "POST", "/jobs", body=body, headers={"idempotency-key": "first"}
+        ).status
         == 202
     )
 
@@ -128,59 +144,64 @@ def _submit_two(environment: Environment) -> None:
     _submit(environment, key="second")
 
 
-def _cancel_after(seconds: float) -> Play:
-    def play(environment: Environment) -> None:
+def _cancel_after(seconds: float) -> Steps:
+    def steps(environment: Environment) -> None:
         job_id = _submit(environment)
-        environment.event_queue.pass_seconds(seconds)
-        assert asked(environment, "POST", f"/jobs/{job_id}/cancel").status in (202, 409)
+        environment.event_queue.advance(seconds)
+        assert call_with_retries(environment, "POST", f"/jobs/{job_id}/cancel").status in (202, 409)
 
-    return play
+    return steps
 
 
 def _cancel_the_first_of_two(environment: Environment) -> None:
     job_id = _submit(environment)
-    asked(environment, "POST", f"/jobs/{job_id}/cancel")
+    call_with_retries(environment, "POST", f"/jobs/{job_id}/cancel")
     _submit(environment, key="second")
 
 
 def _delete(environment: Environment) -> None:
     job_id = _submit(environment)
     environment.settle()
-    assert asked(environment, "DELETE", f"/jobs/{job_id}").status in (204, 404)
-    assert asked(environment, "GET", f"/jobs/{job_id}").status == 404
+    assert call_with_retries(environment, "DELETE", f"/jobs/{job_id}").status in (204, 404)
+    assert call_with_retries(environment, "GET", f"/jobs/{job_id}").status == 404
     environment.settle()
     assert not environment.cloud.objects
 
 
-def _run_again(environment: Environment) -> None:
+def _rerun(environment: Environment) -> None:
     job_id = _submit(environment)
     environment.settle()
-    answer = asked(
+    response = call_with_retries(
         environment,
         "POST",
         "/jobs",
         body={"rerun_of": job_id},
         headers={"idempotency-key": "again"},
     )
-    assert (answer.status, answer.document["id"] != job_id) == (202, True), answer
+    assert (response.status, response.document["id"] != job_id) == (202, True), response
 
 
 def _welcome(environment: Environment) -> None:
     for _ in range(2):
         assert (
-            asked(environment, "GET", "/credits", user="new").document["granted"] == WELCOME_CREDITS
+            call_with_retries(environment, "GET", "/credits", user="new").document["granted"]
+            == WELCOME_CREDITS
         )
-    answer = asked(environment, "POST", "/jobs", user="new", **submission(key="first"))
-    assert answer.status == 202, answer
+    response = call_with_retries(
+        environment, "POST", "/jobs", user="new", **submission(key="first")
+    )
+    assert response.status == 202, response
 
 
-def _give_and_take_back(environment: Environment) -> None:
+def _grant_and_correct(environment: Environment) -> None:
     for amount, reference in ((50, "gift"), (-30, "mistake"), (50, "gift"), (-30, "mistake")):
         body = {"amount": amount, "reason": "a present", "reference": reference}
-        answer = asked(environment, "POST", "/accounts/web/ann/credits", body=body, **ADMIN)
-        assert answer.status in (200, 201), answer
+        response = call_with_retries(
+            environment, "POST", "/accounts/web/ann/credits", body=body, **ADMIN
+        )
+        assert response.status in (200, 201), response
     assert (
-        asked(environment, "GET", "/accounts/web/ann", **ADMIN).document["granted"]
+        call_with_retries(environment, "GET", "/accounts/web/ann", **ADMIN).document["granted"]
         == CREDITS + 50 - 30
     )
 
@@ -188,119 +209,137 @@ def _give_and_take_back(environment: Environment) -> None:
 def _pause(environment: Environment) -> None:
     for paused, status in ((True, 503), (False, 202)):
         assert (
-            asked(environment, "PUT", "/admin/paused", body={"paused": paused}, **ADMIN).status
+            call_with_retries(
+                environment, "PUT", "/admin/paused", body={"paused": paused}, **ADMIN
+            ).status
             == 200
         )
-        assert asked(environment, "POST", "/jobs", **submission(key="first")).status == status
+        assert (
+            call_with_retries(environment, "POST", "/jobs", **submission(key="first")).status
+            == status
+        )
 
 
 def _audit(environment: Environment) -> None:
     _submit(environment)
     environment.settle()
     days = [environment.invoke("audit_accounts", {}) for _ in range(3)]
-    # A day's run may have died; the next one goes on from where it came to.
+    # A crash may end one run. The next run continues where it stopped.
     assert sum(run.error is None for run in days) >= len(days) - 1
 
 
 def _stop_by_hand(environment: Environment) -> None:
     job_id = _submit(environment)
-    environment.event_queue.pass_seconds(2)
+    environment.event_queue.advance(2)
     environment.states.call("StopExecution", {"executionArn": f"execution:{job_id}"})
 
 
-def _outlive_retention(environment: Environment) -> None:
+def _expire(environment: Environment) -> None:
     _submit(environment)
     environment.settle()
-    environment.event_queue.jump(timedelta(days=1).total_seconds())
-    environment.event_queue.pass_seconds(120)
+    environment.event_queue.skip_seconds(timedelta(days=1).total_seconds())
+    environment.event_queue.advance(120)
     environment.settle()
     assert not environment.cloud.objects
 
 
-def _provider_recovers(**before: Any) -> Play:
-    def play(environment: Environment) -> None:
+def _provider_recovers(**before: Any) -> Steps:
+    def steps(environment: Environment) -> None:
         _submit(environment)
-        environment.event_queue.pass_seconds(1)
-        environment.replicate.fault_profile.answers = "well"
+        environment.event_queue.advance(1)
+        environment.replicate.fault_profile.responses = "normal"
 
-    return play
+    return steps
 
 
 SCENARIOS = (
-    Scenario("without a key", _submit_once, ends=None),
-    Scenario("with a key, repeated", _submit_and_repeat, ends=("completed",)),
-    Scenario("with an image of one's own", _submit_with_an_image, ends=("completed",)),
-    Scenario("of a sub with any characters", _submit_as_any_sub, ends=("completed",)),
+    Scenario("without a key", _submit_once, expected_statuses=None),
+    Scenario("with a key, repeated", _submit_and_repeat, expected_statuses=("completed",)),
+    Scenario("with an uploaded image", _submit_with_an_image, expected_statuses=("completed",)),
+    Scenario(
+        "of a user whose sub has special characters",
+        _submit_as_any_sub,
+        expected_statuses=("completed",),
+    ),
     Scenario(
         "refused by the model",
         _submit_four,
-        ends=("failed",),
+        expected_statuses=("failed",),
         fault_profile={"outcome": "is flagged"},
     ),
     Scenario(
         "all webhooks lost",
         _submit_four,
-        ends=("completed",),
+        expected_statuses=("completed",),
         webhooks="lost",
         fault_profile={"run_seconds": 20},
     ),
     Scenario(
-        "without an address of our own",
+        "without a public URL for webhooks",
         _submit_four,
-        ends=None,
+        expected_statuses=None,
         fault_profile={"run_seconds": 20},
         variables={"PUBLIC_URL": ""},
     ),
     Scenario(
         "delivered in part",
         _submit_four,
-        ends=("completed",),
+        expected_statuses=("completed",),
         fault_profile={"outcome": "gives fewer"},
     ),
     Scenario(
-        "interrupted once",
+        "prediction interrupted once",
         _submit_four,
-        ends=("completed",),
+        expected_statuses=("completed",),
         fault_profile={"outcomes": ("is interrupted",)},
     ),
     Scenario(
-        "the create's answer lost",
+        "response to the create lost",
         _provider_recovers(),
-        ends=("completed",),
-        fault_profile={"answers": "lost"},
+        expected_statuses=("completed",),
+        fault_profile={"responses": "create response lost"},
     ),
     Scenario(
-        "an unavailable provider that made it",
+        "503 although the prediction was created",
         _provider_recovers(),
-        ends=("completed",),
-        fault_profile={"answers": "unavailable, but made"},
+        expected_statuses=("completed",),
+        fault_profile={"responses": "unavailable, but created"},
     ),
     Scenario(
-        "the provider makes two of one",
+        "one create makes two predictions",
         _submit_four,
-        ends=("completed",),
+        expected_statuses=("completed",),
         fault_profile={"doubles": 1},
     ),
     Scenario(
         "two jobs and one slot",
         _submit_two,
-        ends=("completed", "completed"),
+        expected_statuses=("completed", "completed"),
         variables={"PREDICTIONS_IN_FLIGHT_MAX": "1"},
     ),
-    Scenario("canceled before it runs", _cancel_after(0), ends=None),
-    Scenario("canceled while it runs", _cancel_after(2), ends=None),
-    Scenario("two jobs, the first canceled before it runs", _cancel_the_first_of_two, ends=None),
-    Scenario("deleted", _delete, ends=()),
-    Scenario("run again", _run_again, ends=("completed", "completed")),
+    Scenario("canceled before it runs", _cancel_after(0), expected_statuses=None),
+    Scenario("canceled while it runs", _cancel_after(2), expected_statuses=None),
     Scenario(
-        "welcomed",
+        "two jobs, the first canceled before it runs",
+        _cancel_the_first_of_two,
+        expected_statuses=None,
+    ),
+    Scenario("deleted", _delete, expected_statuses=()),
+    Scenario("rerun", _rerun, expected_statuses=("completed", "completed")),
+    Scenario(
+        "welcome credits",
         _welcome,
-        ends=("completed",),
+        expected_statuses=("completed",),
         variables={"WELCOME_CREDITS": str(WELCOME_CREDITS)},
     ),
-    Scenario("given and taken back", _give_and_take_back, ends=()),
-    Scenario("paused", _pause, ends=("completed",)),
-    Scenario("audited", _audit, ends=("completed",)),
-    Scenario("stopped by hand", _stop_by_hand, ends=None),
-    Scenario("kept for a day", _outlive_retention, ends=(), variables={"RETENTION_DAYS": "1"}),
+    Scenario("granted and corrected", _grant_and_correct, expected_statuses=()),
+    Scenario("paused", _pause, expected_statuses=("completed",)),
+    Scenario("audited", _audit, expected_statuses=("completed",)),
+    Scenario("execution stopped by hand", _stop_by_hand, expected_statuses=None),
+    Scenario(
+        "expired after its retention",
+        _expire,
+        expected_statuses=(),
+        variables={"RETENTION_DAYS": "1"},
+    ),
 )

@@ -1,4 +1,7 @@
-"""Many new schedules: `make soak`, or `SOAK_STEPS=1000 SOAK_SEED=7 make soak`. It says its seed and what it did, and ends with 1 on a broken promise."""
+"""Runs new random schedules: `make soak`, or `SOAK_STEPS=1000 SOAK_SEED=7 make soak`.
+
+Prints the seed and the counts. The exit status is 1 if a promise was broken.
+"""
 
 from __future__ import annotations
 
@@ -15,35 +18,35 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing import get_context
 
-import tests.conftest  # noqa: F401 (the environment stands before anything reads it)
+import tests.conftest  # noqa: F401 (sets the environment variables before any module reads them)
 
 STEPS_DEFAULT = 100_000
 EXAMPLES = 40
-STEPS_OF_AN_EXAMPLE = 60
+STEPS_PER_EXAMPLE = 60
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some schedules of one seed: what happened in them, and the broken promise with its schedule, if there was one."""
+    """The schedules of one seed: their counts, and the broken promise with its schedule or None."""
 
     seed: int
-    figures: Counter[str]
+    statistics: Counter[str]
     failure: str | None
 
 
 def run_batch(seed: int) -> Batch:
-    """Run the schedules of a seed, the same ones each time."""
-    # Imported by the processes that work; the one that waits needs none of it.
+    """Run the schedules of a seed. The same seed gives the same schedules."""
+    # Only the worker processes need these imports.
     from hypothesis import HealthCheck, Phase, settings  # noqa: PLC0415
     from hypothesis import seed as seeded  # noqa: PLC0415
     from hypothesis.stateful import run_state_machine_as_test  # noqa: PLC0415
 
-    from tests.simulation.schedules import FIGURES, Schedule  # noqa: PLC0415
+    from tests.simulation.schedules import STATISTICS, Schedule  # noqa: PLC0415
 
-    FIGURES.clear()
-    wanted = settings(
+    STATISTICS.clear()
+    options = settings(
         max_examples=EXAMPLES,
-        stateful_step_count=STEPS_OF_AN_EXAMPLE,
+        stateful_step_count=STEPS_PER_EXAMPLE,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
@@ -51,54 +54,55 @@ def run_batch(seed: int) -> Batch:
         print_blob=False,
     )
     try:
-        run_state_machine_as_test(seeded(seed)(type("Schedule", (Schedule,), {})), settings=wanted)
-    except BaseException as error:  # noqa: BLE001 (whatever it is, it is told with its schedule by the process that waits)
+        run_state_machine_as_test(seeded(seed)(type("Schedule", (Schedule,), {})), settings=options)
+    except BaseException as error:  # noqa: BLE001 (the parent process reports any error with its schedule)
         return Batch(
             seed,
-            Counter(FIGURES),
+            Counter(STATISTICS),
             "".join(traceback.format_exception(error)) + "\n".join(getattr(error, "__notes__", [])),
         )
-    return Batch(seed, Counter(FIGURES), None)
+    return Batch(seed, Counter(STATISTICS), None)
 
 
 def main() -> int:
-    """Run batches on every core until there were enough steps, or a promise was broken."""
-    wanted = _arguments()
-    _say(f"soak: {wanted.steps:,} steps, seed {wanted.seed}, {wanted.processes} processes")
+    """Run batches on every core until there are enough steps or a promise is broken."""
+    options = _arguments()
+    _print(f"soak: {options.steps:,} steps, seed {options.seed}, {options.processes} processes")
     began, total, failures = time.monotonic(), Counter[str](), list[Batch]()
 
-    def goes_on() -> bool:
-        return total["steps"] < wanted.steps and not failures
+    def must_continue() -> bool:
+        return total["steps"] < options.steps and not failures
 
     with ProcessPoolExecutor(
-        wanted.processes, mp_context=get_context("spawn"), max_tasks_per_child=20
+        options.processes, mp_context=get_context("spawn"), max_tasks_per_child=20
     ) as pool:
         for batch in _batches(
-            pool, (wanted.seed + number for number in count()), wanted.processes, goes_on
+            pool, (options.seed + number for number in count()), options.processes, must_continue
         ):
-            total.update(batch.figures)
+            total.update(batch.statistics)
             failures += [batch] if batch.failure else []
-            _say(
-                f"{time.monotonic() - began:6.0f} s  {total['steps']:,} steps, {total['schedules']:,} schedules"
+            _print(
+                f"{time.monotonic() - began:6.0f} s  "
+                f"{total['steps']:,} steps, {total['schedules']:,} schedules"
             )
     for batch in failures:
-        _say(
-            f"Broken by the schedules of seed {batch.seed} (SOAK_STEPS=1 SOAK_SEED={batch.seed} make soak):\n{batch.failure}"
+        _print(
+            f"A schedule of seed {batch.seed} broke a promise. To reproduce it:\n"
+            f"SOAK_STEPS=1 SOAK_SEED={batch.seed} make soak\n{batch.failure}"
         )
-    _say(
-        f"soak: {', '.join(f'{number:,} {name}' for name, number in total.items())}, in {time.monotonic() - began:.0f} s, seed {wanted.seed}"
-    )
-    _say("soak: a promise was broken" if failures else "soak: every promise held")
+    counts = ", ".join(f"{number:,} {name}" for name, number in total.items())
+    _print(f"soak: {counts}, in {time.monotonic() - began:.0f} s, seed {options.seed}")
+    _print("soak: a promise was broken" if failures else "soak: every promise held")
     return int(bool(failures))
 
 
 def _batches(
-    pool: ProcessPoolExecutor, seeds: Iterator[int], width: int, goes_on: Callable[[], bool]
+    pool: ProcessPoolExecutor, seeds: Iterator[int], width: int, must_continue: Callable[[], bool]
 ) -> Iterator[Batch]:
-    """Keep every process busy as long as it goes on; give the batches as they end."""
+    """Run `width` batches at a time while `goes_on()`, and yield them as they end."""
     running = set[Future[Batch]]()
-    while running or goes_on():
-        while goes_on() and len(running) < width:
+    while running or must_continue():
+        while must_continue() and len(running) < width:
             running.add(pool.submit(run_batch, next(seeds)))
         done, running = wait(running, return_when=FIRST_COMPLETED)
         yield from (future.result() for future in done)
@@ -118,8 +122,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 (it talks to the actor at the terminal)
+def _print(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 (this is a command-line program)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from tests.integration.steps import with_setting
 from tests.simulation.bugs import (
     OUTPUT,
     ROUTES,
-    Studio,
+    Backend,
     at_call,
-    balanced,
     body,
+    checked_balance,
     complete,
     job_of_user,
     recover,
@@ -65,17 +65,17 @@ class TestReadCheckCallThenWrite:
             status, was_first = self.raced(account, number)
 
             assert status == (202 if was_first else refused)
-            assert balanced(account) == Balance(
+            assert checked_balance(account) == Balance(
                 available=credits - 10, held=10, granted=credits, in_flight=1, jobs_total=1
             )
             if was_first:
                 break
         assert number > 1
 
-    def test_nothing_is_requested_that_was_not_paid_for(self, studio: Studio) -> None:
+    def test_nothing_is_requested_that_was_not_paid_for(self, backend: Backend) -> None:
         assert call_api("POST", "/jobs", body=body(), user="bob")[0] == 402
 
-        assert studio.seen("predictions") == []
+        assert backend.provider_records("predictions") == []
         assert (
             client("stepfunctions").list_executions(
                 stateMachineArn=os.environ["STATE_MACHINE_ARN"]
@@ -104,7 +104,7 @@ class TestClientEditsItsBalance:
     def test_no_route_that_writes_gives_a_user_credits(self, method: str, path: str) -> None:
         job = held_job()
         refund(job)
-        before = balanced()
+        before = checked_balance()
         wanted = {
             "amount": 1_000,
             "reason": "because",
@@ -144,7 +144,7 @@ class TestClientEditsItsBalance:
         ):
             assert call_api(method, concrete, body=sent)[0] in {200, 204, 403, 404, 409, 422}
 
-        after = balanced()
+        after = checked_balance()
         assert (after.granted, after.available, after.held, after.spent) == (
             before.granted,
             before.available,
@@ -166,7 +166,7 @@ class TestClientEditsItsBalance:
             == 201
         )
 
-        assert balanced().available == 7
+        assert checked_balance().available == 7
 
     def test_no_client_reaches_the_table_but_through_the_functions(self) -> None:
         kinds = {resource["Type"] for resource in TEMPLATE["Resources"].values()}
@@ -192,7 +192,7 @@ class TestRefundedTwice:
                 assert len(resolutions(job)) == 1, order
 
             assert (stored(job).charged, stored(job).refunded) == (charged, 20 - charged)
-            assert balanced(job.account) == Balance(
+            assert checked_balance(job.account) == Balance(
                 available=100 - charged, spent=charged, granted=100, jobs_total=1
             )
 
@@ -209,7 +209,7 @@ class TestRefundedTwice:
                 resolve(job)
 
             assert len(resolutions(job)) == 1
-            assert balanced(job.account) == Balance(available=100, granted=100, jobs_total=1)
+            assert checked_balance(job.account) == Balance(available=100, granted=100, jobs_total=1)
             if len(calls) <= number:
                 break
         assert number > 2
@@ -226,7 +226,7 @@ class TestRefundedTwice:
                 10 * len(ended.outputs),
                 20 - 10 * len(ended.outputs),
             )
-            assert balanced(job.account).held == 0
+            assert checked_balance(job.account).held == 0
             charged.append(ended.charged)
             if len(calls) <= number:
                 break
@@ -238,4 +238,4 @@ class TestRefundedTwice:
         with pytest.raises(InvalidRequest):
             ledger.grant(ANN, 51, reason="paid", reference="order 1", now=NOON)
 
-        assert balanced().granted == 50
+        assert checked_balance().granted == 50

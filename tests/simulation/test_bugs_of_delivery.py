@@ -18,7 +18,7 @@ from tests.aws import CONTEXT, handler_of
 from tests.builders import NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import AwsError, failing_calls
 from tests.integration.steps import key
-from tests.simulation.bugs import OUTPUT, ROUTES, Studio, balanced, body, complete, refund
+from tests.simulation.bugs import OUTPUT, ROUTES, Backend, body, checked_balance, complete, refund
 
 pytest_plugins = ["tests.simulation.bugs_fixtures"]
 pytestmark = pytest.mark.usefixtures("aws", "settings_of_this_test")
@@ -29,12 +29,12 @@ class TestPaidTwice:
 
     @pytest.mark.parametrize("error", ["Runtime.ExitError", "Sandbox.Timedout"])
     def test_a_crash_between_the_request_and_its_record_pays_once(
-        self, studio: Studio, error: str
+        self, backend: Backend, error: str
     ) -> None:
         def crash(*_: Any, **__: Any) -> None:
             raise type(error, (Exception,), {})("exit status 137")
 
-        def ask(event: Any) -> None:
+        def request_prediction(event: Any) -> None:
             with pytest.MonkeyPatch.context() as patch:
                 if event["job_id"] not in crashed:
                     crashed.append(event["job_id"])
@@ -42,13 +42,13 @@ class TestPaidTwice:
                 handler_of("request_prediction")(event, CONTEXT)
 
         crashed: list[str] = []
-        studio.faults(lose_webhook=1, run_seconds=1)
-        studio.workflow.break_function("request_prediction", ask)
+        backend.faults(lose_webhook=1, run_seconds=1)
+        backend.workflow.break_function("request_prediction", request_prediction)
 
-        job_id = studio.submit()
-        job = studio.ended(job_id)
+        job_id = backend.submit()
+        job = backend.wait_until_ended(job_id)
 
-        (prediction,) = studio.seen("predictions")
+        (prediction,) = backend.provider_records("predictions")
         assert crashed == [job_id]
         assert job.attempt
         assert (job.status, job.attempt.prediction_id, len(job.attempts)) == (
@@ -57,18 +57,20 @@ class TestPaidTwice:
             1,
         )
 
-    def test_an_answer_that_is_lost_pays_once(self, studio: Studio) -> None:
-        studio.faults(lost_create_answer=1, lose_webhook=1, run_seconds=1)
+    def test_an_answer_that_is_lost_pays_once(self, backend: Backend) -> None:
+        backend.faults(lost_create_answer=1, lose_webhook=1, run_seconds=1)
 
-        all_jobs = [studio.ended(job_id) for job_id in [studio.submit() for _ in range(3)]]
+        all_jobs = [
+            backend.wait_until_ended(job_id) for job_id in [backend.submit() for _ in range(3)]
+        ]
 
         assert [job.status for job in all_jobs] == [JobStatus.COMPLETED] * 3
         assert {job.attempt.prediction_id for job in all_jobs if job.attempt} == {
-            prediction["id"] for prediction in studio.seen("predictions")
+            prediction["id"] for prediction in backend.provider_records("predictions")
         }
-        assert len(studio.seen("predictions")) == 3
+        assert len(backend.provider_records("predictions")) == 3
 
-    def test_a_retry_after_a_failed_store_requests_nothing_again(self, studio: Studio) -> None:
+    def test_a_retry_after_a_failed_store_requests_nothing_again(self, backend: Backend) -> None:
         def fail_after_work(event: Any) -> None:
             tries.append(event["job_id"])
             handler_of("store_output")(event, CONTEXT)
@@ -76,62 +78,62 @@ class TestPaidTwice:
                 raise RuntimeError("the upload failed")
 
         tries: list[str] = []
-        studio.workflow.break_function("store_output", fail_after_work)
+        backend.workflow.break_function("store_output", fail_after_work)
 
-        job = studio.ended(studio.submit())
+        job = backend.wait_until_ended(backend.submit())
 
-        assert (job.status, len(tries), len(studio.seen("predictions"))) == (
+        assert (job.status, len(tries), len(backend.provider_records("predictions"))) == (
             JobStatus.COMPLETED,
             3,
             1,
         )
-        assert (len(job.outputs), balanced().spent) == (1, 10)
+        assert (len(job.outputs), checked_balance().spent) == (1, 10)
 
-    def test_the_same_request_sent_again_is_one_job_and_one_payment(self, studio: Studio) -> None:
+    def test_the_same_request_sent_again_is_one_job_and_one_payment(self, backend: Backend) -> None:
         sent = [
             call_api("POST", "/jobs", body=body(), headers={"idempotency-key": "order 1"})[1]["id"]
             for _ in range(3)
         ]
 
-        studio.ended(sent[0])
+        backend.wait_until_ended(sent[0])
 
-        assert len(set(sent)) == len(studio.seen("predictions")) == 1
-        assert balanced() == Balance(available=90, spent=10, granted=100, jobs_total=1)
+        assert len(set(sent)) == len(backend.provider_records("predictions")) == 1
+        assert checked_balance() == Balance(available=90, spent=10, granted=100, jobs_total=1)
 
 
 class TestTemporaryOutputs:
     """12. The provider's link is delivered as the result, and dies within the hour."""
 
-    def test_what_was_delivered_outlives_the_provider(self, studio: Studio) -> None:
-        job_id = studio.submit(num_outputs=2)
-        studio.ended(job_id)
-        (prediction,) = studio.seen("predictions")
-        theirs = [requests.get(url, timeout=5).content for url in prediction["output"]]
+    def test_what_was_delivered_outlives_the_provider(self, backend: Backend) -> None:
+        job_id = backend.submit(num_outputs=2)
+        backend.wait_until_ended(job_id)
+        (prediction,) = backend.provider_records("predictions")
+        provider_files = [requests.get(url, timeout=5).content for url in prediction["output"]]
 
-        studio.replicate.stop()
+        backend.replicate.stop()
 
         _, response, _ = call_api("GET", f"/jobs/{job_id}")
         with pytest.raises(requests.ConnectionError):
             requests.get(prediction["output"][0], timeout=5)
         assert response["status"] == "completed"
-        assert urlsplit(studio.replicate.base_url).netloc not in json.dumps(response)
+        assert urlsplit(backend.replicate.base_url).netloc not in json.dumps(response)
         assert [
             requests.get(output["url"], timeout=5).content for output in response["outputs"]
-        ] == theirs
+        ] == provider_files
         assert all(
             requests.get(output["thumbnail_url"], timeout=5).ok for output in response["outputs"]
         )
 
     def test_an_output_that_cannot_be_fetched_any_more_is_not_delivered(
-        self, studio: Studio
+        self, backend: Backend
     ) -> None:
         def fetch_too_late(event: Any) -> Any:
-            studio.replicate._api.lifecycle.deliveries._files.clear()
+            backend.replicate._api.lifecycle.deliveries._files.clear()
             return handler_of("store_output")(event, CONTEXT)
 
-        studio.workflow.break_function("store_output", fetch_too_late)
+        backend.workflow.break_function("store_output", fetch_too_late)
 
-        job = studio.ended(studio.submit())
+        job = backend.wait_until_ended(backend.submit())
 
         assert job.failure
         assert (job.status, job.failure.code, job.outputs) == (
@@ -139,7 +141,7 @@ class TestTemporaryOutputs:
             "output_unavailable",
             (),
         )
-        assert balanced() == Balance(available=100, granted=100, jobs_total=1)
+        assert checked_balance() == Balance(available=100, granted=100, jobs_total=1)
 
     def test_a_job_whose_storing_fails_is_never_completed(
         self, simulated_replicate: SimulatedReplicate
@@ -175,7 +177,7 @@ class TestTemporaryOutputs:
 
         assert (stored(job).outputs, stored(job).status) == ((), JobStatus.PROCESSING)
         complete(job)
-        assert (stored(job).status, stored(job).charged, balanced().available) == (
+        assert (stored(job).status, stored(job).charged, checked_balance().available) == (
             JobStatus.FAILED,
             0,
             100,
@@ -260,7 +262,7 @@ class TestSomebodyElses:
                 == 403
             )
 
-        assert balanced().granted == 100
+        assert checked_balance().granted == 100
 
     def test_without_a_token_nothing_can_be_requested(self) -> None:
         job = held_job()
@@ -287,4 +289,4 @@ class TestSomebodyElses:
                 200 if path in ("/health", "/openapi.json", "/docs", "/problems/{slug}") else 401
             ), path
 
-        assert (stored(job), balanced().held) == (job, 10)
+        assert (stored(job), checked_balance().held) == (job, 10)

@@ -28,12 +28,12 @@ from tests.simulation.bugs import (
     BOB,
     LATER,
     OUTPUT,
+    Backend,
     Killed,
-    Studio,
     at_call,
-    balanced,
+    checked_balance,
     complete,
-    killed,
+    kill,
     recover,
     refund,
     resolutions,
@@ -47,7 +47,7 @@ class TestRefundLost:
     """4. The status becomes final first, the refund comes second, and its failure is swallowed."""
 
     def test_a_refund_that_fails_with_all_its_retries_is_made_by_recovery(
-        self, studio: Studio
+        self, backend: Backend
     ) -> None:
         def without_a_table(event: Any) -> Any:
             with pytest.MonkeyPatch.context() as patch:
@@ -59,11 +59,11 @@ class TestRefundLost:
             raise AwsError("InternalServerError").error("TransactWriteItems")
 
         tries: list[str] = []
-        studio.workflow.break_function("refund_job", without_a_table)
-        job_id = studio.submit(prompt="please flag me")
+        backend.workflow.break_function("refund_job", without_a_table)
+        job_id = backend.submit(prompt="please flag me")
 
-        job = studio.ended(job_id)
-        assert (len(tries), studio.execution(job_id)) == (7, "FAILED")
+        job = backend.wait_until_ended(job_id)
+        assert (len(tries), backend.execution(job_id)) == (7, "FAILED")
         assert (job.status, job.held, is_open(job)) == (JobStatus.PROCESSING, 10, True)
 
         recover(job)
@@ -74,7 +74,7 @@ class TestRefundLost:
             False,
         )
         assert stored(job).failure
-        assert (balanced().available, len(resolutions(job))) == (100, 1)
+        assert (checked_balance().available, len(resolutions(job))) == (100, 1)
 
     @pytest.mark.parametrize("resolve", [refund, complete])
     def test_a_crash_at_any_moment_leaves_no_final_job_without_its_refund(
@@ -82,52 +82,52 @@ class TestRefundLost:
     ) -> None:
         def crashed(number: int, when: str) -> bool:
             job = held_job(account=AccountId("web", f"{when}{number}"))
-            with at_call(number, **{when: killed}) as calls, suppress(Killed):
+            with at_call(number, **{when: kill}) as calls, suppress(Killed):
                 resolve(job)
             assert (
                 stored(job).status.is_final
                 == bool(resolutions(job))
-                == (balanced(job.account).held == 0)
+                == (checked_balance(job.account).held == 0)
             )
 
             recover(job)
 
             assert (stored(job).refunded, len(resolutions(job)), is_open(job)) == (10, 1, False)
-            assert balanced(job.account) == Balance(available=100, granted=100, jobs_total=1)
+            assert checked_balance(job.account) == Balance(available=100, granted=100, jobs_total=1)
             return len(calls) > number
 
         for when in ("before", "after"):
             assert next(number for number in count() if not crashed(number, when)) > 3
 
-    def test_a_job_whose_start_was_lost_is_not_forgotten(self, studio: Studio) -> None:
+    def test_a_job_whose_start_was_lost_is_not_forgotten(self, backend: Backend) -> None:
         with failing_calls(
             aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ServiceUnavailable")
         ):
-            job_id = studio.submit()
+            job_id = backend.submit()
         job = jobs.read(ANN, job_id)
-        assert (job.status, balanced().held) == (JobStatus.PENDING, 10)
+        assert (job.status, checked_balance().held) == (JobStatus.PENDING, 10)
 
         with pytest.MonkeyPatch.context() as patch:
             at(patch, job.created_at + LATER)
             handler_of("recover_jobs")({}, CONTEXT)
 
-        assert studio.ended(job_id).status is JobStatus.COMPLETED
-        assert (balanced().spent, balanced().held) == (10, 0)
+        assert backend.wait_until_ended(job_id).status is JobStatus.COMPLETED
+        assert (checked_balance().spent, checked_balance().held) == (10, 0)
 
 
 class TestNoRefundAtAll:
     """5. Only success is handled, and every other way to end keeps the credits."""
 
-    def must_have_given_back(self, studio: Studio, job: Job, code: str) -> None:
+    def assert_refunded(self, backend: Backend, job: Job, code: str) -> None:
         assert job.failure
         assert (job.status, job.failure.code) == (JobStatus.FAILED, code)
         assert (job.quoted, job.held, job.charged, job.refunded) == (10, 0, 0, 10)
-        assert balanced() == Balance(available=100, granted=100, jobs_total=1)
+        assert checked_balance() == Balance(available=100, granted=100, jobs_total=1)
         assert [entry.kind for entry in resolutions(job)] == ["release"]
         assert list(SlotRow.query("SLOT#replicate")) == []
         assert not [
             prediction
-            for prediction in studio.seen("predictions")
+            for prediction in backend.provider_records("predictions")
             if prediction["status"] in ("starting", "processing")
         ]
 
@@ -141,41 +141,43 @@ class TestNoRefundAtAll:
         ],
     )
     def test_a_prediction_without_a_result_gives_back(
-        self, studio: Studio, fault: str, code: str
+        self, backend: Backend, fault: str, code: str
     ) -> None:
-        studio.faults(**{fault: 1})
+        backend.faults(**{fault: 1})
 
-        self.must_have_given_back(studio, studio.ended(studio.submit()), code)
+        self.assert_refunded(backend, backend.wait_until_ended(backend.submit()), code)
 
     @pytest.mark.parametrize(
         ("status", "code"),
         [(Status.CANCELED, "prediction_failed"), (Status.ABORTED, "deadline_exceeded")],
     )
     def test_a_prediction_that_is_ended_at_the_provider_gives_back(
-        self, studio: Studio, status: Status, code: str
+        self, backend: Backend, status: Status, code: str
     ) -> None:
-        studio.faults(run_seconds=60)
-        job_id = studio.submit()
+        backend.faults(run_seconds=60)
+        job_id = backend.submit()
 
-        studio.become(studio.prediction(), status)
+        backend.end_prediction(backend.prediction(), status)
 
-        self.must_have_given_back(studio, studio.ended(job_id), code)
+        self.assert_refunded(backend, backend.wait_until_ended(job_id), code)
 
     def test_a_prediction_that_takes_too_long_gives_back(
-        self, studio: Studio, monkeypatch: pytest.MonkeyPatch
+        self, backend: Backend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        studio.faults(run_seconds=60)
+        backend.faults(run_seconds=60)
         impatient = replace(catalog.template("flux-schnell"), seconds_max=2)
         monkeypatch.setattr(catalog, "template", lambda *_: impatient)
 
-        self.must_have_given_back(studio, studio.ended(studio.submit()), "deadline_exceeded")
+        self.assert_refunded(
+            backend, backend.wait_until_ended(backend.submit()), "deadline_exceeded"
+        )
 
     @pytest.mark.parametrize(
         ("status", "code"),
         [(401, "provider_unavailable"), (402, "provider_unavailable"), (422, "invalid_input")],
     )
     def test_a_request_that_the_provider_refuses_gives_back(
-        self, studio: Studio, status: int, code: str, monkeypatch: pytest.MonkeyPatch
+        self, backend: Backend, status: int, code: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         document = json.dumps({"title": "Refused", "detail": "No.", "status": status}).encode()
         with server(
@@ -183,28 +185,30 @@ class TestNoRefundAtAll:
         ) as refusing:
             with_setting(monkeypatch, "REPLICATE_BASE_URL", f"{refusing}/v1")
 
-            self.must_have_given_back(studio, studio.ended(studio.submit()), code)
+            self.assert_refunded(backend, backend.wait_until_ended(backend.submit()), code)
 
     def test_a_provider_that_is_down_until_the_deadline_gives_back(
-        self, studio: Studio, monkeypatch: pytest.MonkeyPatch
+        self, backend: Backend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        studio.faults(unavailable=1)
+        backend.faults(unavailable=1)
         impatient = replace(catalog.template("flux-schnell"), seconds_max=3)
         monkeypatch.setattr(catalog, "template", lambda *_: impatient)
 
-        self.must_have_given_back(studio, studio.ended(studio.submit()), "provider_unavailable")
+        self.assert_refunded(
+            backend, backend.wait_until_ended(backend.submit()), "provider_unavailable"
+        )
 
-    def test_a_cancel_gives_back(self, studio: Studio) -> None:
-        studio.faults(run_seconds=60)
-        job_id = studio.submit()
-        studio.prediction()
+    def test_a_cancel_gives_back(self, backend: Backend) -> None:
+        backend.faults(run_seconds=60)
+        job_id = backend.submit()
+        backend.prediction()
 
         assert call_api("POST", f"/jobs/{job_id}/cancel")[0] == 202
 
-        job = studio.ended(job_id)
+        job = backend.wait_until_ended(job_id)
         assert (job.status, job.charged, job.refunded) == (JobStatus.CANCELED, 0, 10)
-        assert balanced() == Balance(available=100, granted=100, jobs_total=1)
-        until(lambda: studio.seen("predictions")[0]["status"] == "canceled")
+        assert checked_balance() == Balance(available=100, granted=100, jobs_total=1)
+        until(lambda: backend.provider_records("predictions")[0]["status"] == "canceled")
 
 
 class TestRefundOfTheWrongAmount:
@@ -215,12 +219,12 @@ class TestRefundOfTheWrongAmount:
     ) -> None:
         with_setting(monkeypatch, "DEFAULT_IMAGE_CREDIT_COST", 23)
         job = held_job(num_outputs=3)
-        assert (job.quoted, balanced().available) == (69, 31)
+        assert (job.quoted, checked_balance().available) == (69, 31)
         with_setting(monkeypatch, "DEFAULT_IMAGE_CREDIT_COST", 1)
 
         refund(job)
 
-        assert (stored(job).refunded, balanced()) == (
+        assert (stored(job).refunded, checked_balance()) == (
             69,
             Balance(available=100, granted=100, jobs_total=1),
         )
@@ -236,7 +240,7 @@ class TestRefundOfTheWrongAmount:
         refund(job)
 
         assert (stored(job).charged, stored(job).refunded) == (charged, 40 - charged)
-        assert balanced() == Balance(
+        assert checked_balance() == Balance(
             available=100 - charged, spent=charged, granted=100, jobs_total=1
         )
 
@@ -258,9 +262,9 @@ class TestRefundOfTheWrongAmount:
 
         refund(job)
 
-        assert balanced() == Balance(available=100, granted=100, jobs_total=1)
+        assert checked_balance() == Balance(available=100, granted=100, jobs_total=1)
         for other in (same_user_elsewhere, somebody):
-            assert balanced(other) == Balance(available=100, granted=100)
+            assert checked_balance(other) == Balance(available=100, granted=100)
 
     def test_credits_that_are_held_cannot_be_taken_away_before_they_come_back(self) -> None:
         job = held_job(credits=10)
@@ -269,4 +273,4 @@ class TestRefundOfTheWrongAmount:
 
         refund(job)
 
-        assert balanced() == Balance(available=10, granted=10, jobs_total=1)
+        assert checked_balance() == Balance(available=10, granted=10, jobs_total=1)

@@ -24,17 +24,17 @@ from tests.simulation.bugs import (
     BOB,
     LATER,
     OUTPUT,
-    Studio,
-    asked_job,
-    balanced,
+    Backend,
+    checked_balance,
     complete,
     entries,
-    knock,
-    message,
+    job_with_attempt,
+    post_webhook,
     recover,
     reference_of,
     refund,
-    signed,
+    signed_headers,
+    webhook_body,
 )
 
 pytest_plugins = ["tests.simulation.bugs_fixtures"]
@@ -54,8 +54,12 @@ class TestWebhookFromAnybody:
         forgery: str, job: Job, replicate: SimulatedReplicate
     ) -> tuple[str, bytes, dict[str, str]]:
         """A webhook that says that the job has succeeded, and has one thing wrong with it."""
-        content = message(output=["https://replicate.delivery/evil.png"])
-        reference, headers, now = reference_of(job), signed(replicate, content), datetime.now(UTC)
+        content = webhook_body(output=["https://replicate.delivery/evil.png"])
+        reference, headers, now = (
+            reference_of(job),
+            signed_headers(replicate, content),
+            datetime.now(UTC),
+        )
         match forgery:
             case "unsigned":
                 headers = {}
@@ -75,7 +79,7 @@ class TestWebhookFromAnybody:
             case "moved in time":
                 headers["webhook-timestamp"] = str(int(headers["webhook-timestamp"]) - 1)
             case "stale" | "from the future":
-                headers = signed(
+                headers = signed_headers(
                     replicate,
                     content,
                     sent_at=now + timedelta(seconds=310 if forgery == "from the future" else -310),
@@ -92,25 +96,28 @@ class TestWebhookFromAnybody:
     def test_a_webhook_that_is_not_replicates_own_changes_nothing(
         self, forgery: str, simulated_replicate: SimulatedReplicate, resumed: list[str]
     ) -> None:
-        job = asked_job()
+        job = job_with_attempt()
 
-        assert knock(*self.forged(forgery, job, simulated_replicate)) == (
+        assert post_webhook(*self.forged(forgery, job, simulated_replicate)) == (
             404 if forgery.endswith("reference") else 401
         )
 
         assert (stored(job), resumed) == (job, [])
-        assert (balanced().held, balanced().spent) == (10, 0)
-        content = message()
-        assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
+        assert (checked_balance().held, checked_balance().spent) == (10, 0)
+        content = webhook_body()
+        assert (
+            post_webhook(reference_of(job), content, signed_headers(simulated_replicate, content))
+            == 200
+        )
         assert resumed == ["token"]
 
     def test_without_a_secret_nobody_is_let_in(self, resumed: list[str]) -> None:
-        job = asked_job()
+        job = job_with_attempt()
 
         assert (
-            knock(
+            post_webhook(
                 reference_of(job),
-                message(),
+                webhook_body(),
                 {"webhook-id": "m", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"},
             )
             == 503
@@ -121,23 +128,23 @@ class TestWebhookFromAnybody:
     def test_a_replayed_webhook_charges_nothing_again(
         self, simulated_replicate: SimulatedReplicate, resumed: list[str]
     ) -> None:
-        job, content = asked_job(), message()
-        headers = signed(simulated_replicate, content)
-        assert knock(reference_of(job), content, headers) == 200
+        job, content = job_with_attempt(), webhook_body()
+        headers = signed_headers(simulated_replicate, content)
+        assert post_webhook(reference_of(job), content, headers) == 200
         jobs.record_output(job := stored(job), OUTPUT)
         complete(job)
-        before, ended = balanced(), stored(job)
+        before, ended = checked_balance(), stored(job)
 
         for _ in range(3):
-            assert knock(reference_of(job), content, headers) == 200
+            assert post_webhook(reference_of(job), content, headers) == 200
 
-        assert (balanced(), stored(job), resumed) == (before, ended, ["token"])
+        assert (checked_balance(), stored(job), resumed) == (before, ended, ["token"])
 
     def test_a_webhook_of_ones_own_job_does_not_open_another_accounts(
         self, simulated_replicate: SimulatedReplicate, resumed: list[str]
     ) -> None:
-        mine, content = asked_job(), message()
-        headers = signed(simulated_replicate, content)
+        mine, content = job_with_attempt(), webhook_body()
+        headers = signed_headers(simulated_replicate, content)
         open_account(100, BOB)
         theirs, _ = ledger.hold(image_job(account=BOB), key=None, now=NOON)
         now = datetime.now(UTC)
@@ -147,7 +154,8 @@ class TestWebhookFromAnybody:
 
         # The signature is Replicate's own, and the URL that it came to is not part of what is signed.
         assert (
-            knock(str(Reference(BOB, theirs.job_id, mine.attempt.nonce)), content, headers) == 401
+            post_webhook(str(Reference(BOB, theirs.job_id, mine.attempt.nonce)), content, headers)
+            == 401
         )
 
         assert (stored(theirs), resumed) == (before, [])
@@ -155,12 +163,15 @@ class TestWebhookFromAnybody:
     def test_what_a_signed_body_claims_is_never_the_result(
         self, simulated_replicate: SimulatedReplicate, resumed: list[str]
     ) -> None:
-        job = asked_job()
-        content = message(
+        job = job_with_attempt()
+        content = webhook_body(
             output=["https://replicate.delivery/evil.png"], error="E005", status_code=200
         )
 
-        assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
+        assert (
+            post_webhook(reference_of(job), content, signed_headers(simulated_replicate, content))
+            == 200
+        )
 
         assert (stored(job).outputs, stored(job).failure, stored(job).held) == ((), None, 10)
         assert resumed == ["token"]
@@ -180,62 +191,62 @@ class TestLostWebhook:
         ids=str,
     )
     def test_a_job_ends_when_every_webhook_is_lost(
-        self, studio: Studio, fault: dict[str, float], end: str
+        self, backend: Backend, fault: dict[str, float], end: str
     ) -> None:
-        studio.faults(lose_webhook=1, **fault)
+        backend.faults(lose_webhook=1, **fault)
 
-        job = studio.ended(studio.submit())
+        job = backend.wait_until_ended(backend.submit())
 
-        assert {each["status_code"] for each in studio.seen("webhooks")} == {None}
+        assert {each["status_code"] for each in backend.provider_records("webhooks")} == {None}
         assert (job.status, job.charged) == (end, 10 if end == "completed" else 0)
-        assert balanced().held == 0
+        assert checked_balance().held == 0
 
     @pytest.mark.parametrize("status", [Status.CANCELED, Status.ABORTED, Status.FAILED])
     def test_a_job_ends_when_the_provider_ends_it_and_tells_nobody(
-        self, studio: Studio, status: Status
+        self, backend: Backend, status: Status
     ) -> None:
-        studio.faults(run_seconds=60)
-        job_id = studio.submit()
+        backend.faults(run_seconds=60)
+        job_id = backend.submit()
 
-        studio.become(studio.prediction(), status)
+        backend.end_prediction(backend.prediction(), status)
 
-        assert studio.ended(job_id).status is JobStatus.FAILED
-        assert balanced() == Balance(available=100, granted=100, jobs_total=1)
+        assert backend.wait_until_ended(job_id).status is JobStatus.FAILED
+        assert checked_balance() == Balance(available=100, granted=100, jobs_total=1)
 
     def test_a_job_ends_when_its_execution_is_stopped_and_tells_nobody(
-        self, studio: Studio
+        self, backend: Backend
     ) -> None:
-        studio.faults(run_seconds=60)
-        job_id = studio.submit()
-        studio.prediction()
+        backend.faults(run_seconds=60)
+        job_id = backend.submit()
+        backend.prediction()
         arn = (
             os.environ["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:") + f":{job_id}"
         )
         client("stepfunctions").stop_execution(executionArn=arn)
-        job = studio.ended(job_id)
+        job = backend.wait_until_ended(job_id)
         assert not job.status.is_final
 
         recover(job)
 
-        assert (stored(job).status, balanced().available) == (JobStatus.FAILED, 100)
-        assert studio.seen("predictions")[0]["status"] == "canceled"
+        assert (stored(job).status, checked_balance().available) == (JobStatus.FAILED, 100)
+        assert backend.provider_records("predictions")[0]["status"] == "canceled"
 
 
 class TestCallbackBeforeRecord:
     """9. The webhook is quicker than the answer that brings the prediction's id."""
 
     def test_a_webhook_that_comes_before_the_answer_is_not_lost(
-        self, studio: Studio, monkeypatch: pytest.MonkeyPatch
+        self, backend: Backend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def answer_after_the_webhook(request: Received) -> Reply:
+        def respond_after_the_webhook(request: Received) -> Reply:
             headers: dict[str, str] = {
                 name: request.headers[name]
                 for name in ("authorization", "content-type")
                 if name in request.headers
             }
-            answer = requests.request(
+            response = requests.request(
                 request.method,
-                studio.replicate.base_url + request.path,
+                backend.replicate.base_url + request.path,
                 data=request.body,
                 headers=headers,
                 timeout=5,
@@ -244,36 +255,46 @@ class TestCallbackBeforeRecord:
                 until(
                     lambda: [
                         each
-                        for each in studio.seen("webhooks")
+                        for each in backend.provider_records("webhooks")
                         if each["event"] == "completed" and each["status_code"] == 200
                     ]
                 )
                 attempt = jobs.read(ANN, str(entries()[0].job_id)).attempt
-                known.append((answer.json()["id"], attempt.prediction_id if attempt else None))
-            return Reply(answer.status_code, answer.content, {"Content-Type": "application/json"})
+                known.append((response.json()["id"], attempt.prediction_id if attempt else None))
+            return Reply(
+                response.status_code, response.content, {"Content-Type": "application/json"}
+            )
 
         known: list[tuple[str, str | None]] = []
-        with server(answer_after_the_webhook) as slow:
+        with server(respond_after_the_webhook) as slow:
             with_setting(monkeypatch, "REPLICATE_BASE_URL", f"{slow}/v1")
-            job = studio.ended(studio.submit())
+            job = backend.wait_until_ended(backend.submit())
 
         ((prediction_id, known_id),) = known
         assert prediction_id == known_id
         assert (job.status, len(job.attempts), job.charged) == (JobStatus.COMPLETED, 1, 10)
-        assert len(studio.seen("predictions")) == 1
+        assert len(backend.provider_records("predictions")) == 1
 
     def test_a_webhook_that_cannot_be_recorded_is_requested_again(
         self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        job, content = asked_job(), message()
+        job, content = job_with_attempt(), webhook_body()
         nowhere = reference_of(job).replace(job.job_id, image_job().job_id)
 
         # Replicate comes again for whatever is not 2xx or 3xx.
-        assert knock(nowhere, content, signed(simulated_replicate, content)) == 404
+        assert post_webhook(nowhere, content, signed_headers(simulated_replicate, content)) == 404
         with monkeypatch.context() as broken:
             broken.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
-            assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 500
-        assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
+            assert (
+                post_webhook(
+                    reference_of(job), content, signed_headers(simulated_replicate, content)
+                )
+                == 500
+            )
+        assert (
+            post_webhook(reference_of(job), content, signed_headers(simulated_replicate, content))
+            == 200
+        )
 
 
 class TestLateEvents:
@@ -289,25 +310,30 @@ class TestLateEvents:
         ids=str,
     )
     def test_events_in_any_order_are_one_delivery(
-        self, studio: Studio, faults: dict[str, float], monkeypatch: pytest.MonkeyPatch
+        self, backend: Backend, faults: dict[str, float], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         announced: list[str] = []
         monkeypatch.setattr(event_bus, "announce", lambda job: announced.append(job.job_id))
-        studio.faults(**faults)
+        backend.faults(**faults)
 
-        job = studio.ended(studio.submit())
+        job = backend.wait_until_ended(backend.submit())
 
         # A start that was overtaken comes after the completion.
-        until(lambda: {each["event"] for each in studio.seen("webhooks")} == {"start", "completed"})
-        assert {each["status_code"] for each in studio.seen("webhooks")} == {200}
+        until(
+            lambda: (
+                {each["event"] for each in backend.provider_records("webhooks")}
+                == {"start", "completed"}
+            )
+        )
+        assert {each["status_code"] for each in backend.provider_records("webhooks")} == {200}
         assert (stored(job), job.status, announced) == (job, JobStatus.COMPLETED, [job.job_id])
-        assert balanced() == Balance(available=90, spent=10, granted=100, jobs_total=1)
+        assert checked_balance() == Balance(available=90, spent=10, granted=100, jobs_total=1)
 
     @pytest.mark.parametrize("end", ["completed", "failed", "canceled"])
     def test_a_job_that_has_ended_stays_as_it_is(
         self, end: str, simulated_replicate: SimulatedReplicate, resumed: list[str]
     ) -> None:
-        job = asked_job()
+        job = job_with_attempt()
         assert job.attempt
         jobs.record_prediction(job, job.attempt, "prediction1", now=NOON)
         match end:
@@ -318,7 +344,7 @@ class TestLateEvents:
         refund(job)
         ended, before, etag = (
             stored(job),
-            balanced(),
+            checked_balance(),
             call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"],
         )
         assert ended.status == end
@@ -333,8 +359,13 @@ class TestLateEvents:
             "succeeded",
             "processing",
         ):
-            content = message(status)
-            assert knock(reference_of(job), content, signed(simulated_replicate, content)) == 200
+            content = webhook_body(status)
+            assert (
+                post_webhook(
+                    reference_of(job), content, signed_headers(simulated_replicate, content)
+                )
+                == 200
+            )
 
-        assert (stored(job), balanced(), resumed) == (ended, before, [])
+        assert (stored(job), checked_balance(), resumed) == (ended, before, [])
         assert call_api("GET", f"/jobs/{job.job_id}")[2]["ETag"] == etag

@@ -18,30 +18,32 @@ from darkroom.storage import jobs, ledger, provider_queue, transactions
 from darkroom.storage.idempotency import IdempotencyKey
 from tests.aws import client, forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
-from tests.simulation.race_histories import WELCOME_CREDITS, JobHistories
-from tests.simulation.race_ledger import checked_records
-from tests.simulation.race_storm import LOST_ANSWERS, Storm, storm_over
+from tests.simulation.account_records import checked_records
+from tests.simulation.job_histories import WELCOME_CREDITS, JobHistories
+from tests.simulation.write_faults import LOST_RESPONSES, WriteFaults, failing_writes
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
-STORMS = 8
-LIVES = 25
+SEEDS = 8
+JOBS = 25
 THROTTLED = ("ThrottlingException", "ProvisionedThroughputExceededException")
 KEY = IdempotencyKey.of("key", b"body")
 
 
 @pytest.fixture
-def storm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storm]:
+def write_faults(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WriteFaults]:
     """A calm, until its share is raised."""
     monkeypatch.setenv("WELCOME_CREDITS", str(WELCOME_CREDITS))
     forget_settings()
-    with storm_over(monkeypatch, request.node.name) as storm:
-        yield storm
+    with failing_writes(monkeypatch, request.node.name) as write_faults:
+        yield write_faults
     forget_settings()
 
 
 @pytest.fixture
-def job(aws: None, storm: Storm) -> Job:
+def job(aws: None, write_faults: WriteFaults) -> Job:
     """A job in moto's table, whose account has credits left."""
     return held_job()
 
@@ -73,78 +75,93 @@ def everything() -> list[Any]:
     )
 
 
-@pytest.mark.parametrize("seed", range(STORMS))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_the_ledger_balance_after_a_storm(
     seed: int,
     dynamodb_table: Connection,
-    storm: Storm,
+    write_faults: WriteFaults,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(bucket, "delete_all", lambda *_: None)
-    storm.share = 0.2
-    histories = JobHistories(storm, str(seed))
+    write_faults.fault_rate = 0.2
+    histories = JobHistories(write_faults, str(seed))
 
-    for number in range(LIVES):
-        histories.live(number)
+    for number in range(JOBS):
+        histories.run_job(number)
 
-    storm.share = 0
+    write_faults.fault_rate = 0
     histories.check()
     with capsys.disabled():
-        seen = ", ".join(f"{storm.seen[name]} {name}" for name in sorted(storm.seen))
-        print(f"\nstorm {seed}: {LIVES} jobs, {seen}", end=" ")  # noqa: T201
-    assert {"turned away", "answers lost", "refusals lost", "called again"} <= storm.seen.keys()
+        seen = ", ".join(
+            f"{write_faults.counts[name]} {name}" for name in sorted(write_faults.counts)
+        )
+        print(f"\nstorm {seed}: {JOBS} jobs, {seen}", end=" ")  # noqa: T201
+    assert {
+        "turned away",
+        "answers lost",
+        "refusals lost",
+        "called again",
+    } <= write_faults.counts.keys()
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_gives_up_after_six_tries_and_has_written_nothing(
-    verb: str, job: Job, storm: Storm
+    verb: str, job: Job, write_faults: WriteFaults
 ) -> None:
     before = everything()
-    storm.share, storm.lost_share = 1, 0
-    storm.seen.clear()
+    write_faults.fault_rate, write_faults.lost_response_rate = 1, 0
+    write_faults.counts.clear()
 
-    with pytest.raises((TransactWriteError, UpdateError)) as given_up:
+    with pytest.raises((TransactWriteError, UpdateError)) as raised:
         VERBS[verb](job)
 
-    assert given_up.value.cause_response_code in {
+    assert raised.value.cause_response_code in {
         "TransactionCanceledException",
         "TransactionConflictException",
         *THROTTLED,
     }
-    assert storm.seen["turned away"] == 6
-    assert len(storm.waits) == 5
-    assert all(0 <= seconds <= 0.025 * 2**number for number, seconds in enumerate(storm.waits, 1))
+    assert write_faults.counts["turned away"] == 6
+    assert len(write_faults.waits) == 5
+    assert all(
+        0 <= seconds <= 0.025 * 2**number for number, seconds in enumerate(write_faults.waits, 1)
+    )
     assert everything() == before
 
 
 def test_a_verb_gives_up_when_two_seconds_have_passed(
-    job: Job, storm: Storm, monkeypatch: pytest.MonkeyPatch
+    job: Job, write_faults: WriteFaults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each look at this clock is a second after the one before.
     monkeypatch.setattr(
-        transactions, "time", SimpleNamespace(sleep=storm.waits.append, monotonic=count().__next__)
+        transactions,
+        "time",
+        SimpleNamespace(sleep=write_faults.waits.append, monotonic=count().__next__),
     )
-    storm.share, storm.lost_share = 1, 0
-    storm.seen.clear()
+    write_faults.fault_rate, write_faults.lost_response_rate = 1, 0
+    write_faults.counts.clear()
 
     with pytest.raises(TransactWriteError):
         hold()
 
-    assert storm.seen["turned away"] == 3
+    assert write_faults.counts["turned away"] == 3
 
 
-@pytest.mark.parametrize("lost", LOST_ANSWERS)
+@pytest.mark.parametrize("lost_response", LOST_RESPONSES)
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_whose_every_answer_is_lost_is_done_once(
-    verb: str, lost: str, job: Job, storm: Storm
+    verb: str, lost_response: str, job: Job, write_faults: WriteFaults
 ) -> None:
     before = everything()
-    storm.share, storm.lost_share, storm.lost_answers = 1, 1, (lost,)
+    write_faults.fault_rate, write_faults.lost_response_rate, write_faults.lost_responses = (
+        1,
+        1,
+        (lost_response,),
+    )
     with pytest.raises(PynamoDBException):
         VERBS[verb](job)
     once = everything()
-    storm.share = 0
+    write_faults.fault_rate = 0
 
     VERBS[verb](job)
 
@@ -153,13 +170,13 @@ def test_a_verb_whose_every_answer_is_lost_is_done_once(
 
 
 def test_the_last_credits_are_held_once_although_the_answer_was_lost(
-    aws: None, storm: Storm
+    aws: None, write_faults: WriteFaults
 ) -> None:
     open_account(10)
-    storm.share, storm.lost_share = 1, 1
+    write_faults.fault_rate, write_faults.lost_response_rate = 1, 1
     with pytest.raises(PynamoDBException):
         hold()
-    storm.share = 0
+    write_faults.fault_rate = 0
 
     accepted, repeated = hold()
 

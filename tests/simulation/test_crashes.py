@@ -12,7 +12,7 @@ import pytest
 
 from tests.reports import REPORTED
 from tests.simulation.calls import KILL_AFTER, KILL_BEFORE
-from tests.simulation.installation import FUNCTIONS
+from tests.simulation.patching import FUNCTIONS
 from tests.simulation.run_scenario import fault_points, run_scenario
 from tests.simulation.scenarios import SCENARIOS, Scenario
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.simulation import interpreter
-from tests.simulation.event_queue import BEGINNING, EventQueue
-from tests.simulation.interpreter import Execution, Fail, StepFunctions, checked
+from tests.simulation.event_queue import START_TIME, EventQueue
+from tests.simulation.interpreter import Execution, Fail, StepFunctions, checked_definition
 from tests.simulation.memory_table import TableError
 
 INPUT = json.dumps({"account": "web/ann", "job_id": "job", "wait_seconds": 15})
@@ -32,7 +32,7 @@ class Functions:
 
     def last(self) -> tuple[str, Any, Callable[[Any], None], Fail]:
         """Let what is due now happen, and give the invocation that came last."""
-        self.event_queue.pass_seconds(0)
+        self.event_queue.advance(0)
         return self.invoked[-1]
 
 
@@ -50,7 +50,7 @@ def test_a_token_resumes_its_task_once() -> None:
     states.call("SendTaskSuccess", {"taskToken": token, "output": "{}"})
 
     assert functions.last()[0] == "store_output"
-    assert execution.passed == ["RequestPrediction", "StoreOutput"]
+    assert execution.states_entered == ["RequestPrediction", "StoreOutput"]
     with pytest.raises(TableError, match="TaskTimedOut"):
         states.call("SendTaskSuccess", {"taskToken": token, "output": "{}"})
     with pytest.raises(TableError, match="InvalidToken"):
@@ -60,13 +60,13 @@ def test_a_token_resumes_its_task_once() -> None:
 def test_a_task_that_nothing_resumes_times_out_and_gets_a_new_token() -> None:
     functions = Functions()
     execution = started(functions.states())
-    _, first, returned, _ = functions.last()
-    returned(None)
+    _, first, on_success, _ = functions.last()
+    on_success(None)
 
-    functions.event_queue.pass_seconds(15)
+    functions.event_queue.advance(15)
 
     second = functions.last()[1]
-    assert execution.passed == ["RequestPrediction", "PrepareToPoll", "RequestPrediction"]
+    assert execution.states_entered == ["RequestPrediction", "PrepareToPoll", "RequestPrediction"]
     assert second["task_token"] != first["task_token"]
     assert (second["retry_count"], second["entered_at"]) == (0, "2026-01-02T12:00:15.000Z")
 
@@ -78,12 +78,12 @@ def test_an_error_is_retried_as_often_as_is_said_and_then_caught() -> None:
     for retry_count in range(7):
         while len(functions.invoked) == retry_count:
             functions.event_queue.run_next()
-        _, event, _, failed = functions.invoked[-1]
+        _, event, _, on_failure = functions.invoked[-1]
         assert (event["retry_count"], event["entered_at"]) == (
             retry_count,
             "2026-01-02T12:00:00.000Z",
         )
-        failed("Runtime.ExitError", "")
+        on_failure("Runtime.ExitError", "")
 
     assert functions.last()[:2] == (
         "refund_job",
@@ -101,12 +101,12 @@ def test_a_wait_lasts_until_its_time() -> None:
         "RetryLater",
         json.dumps({"errorMessage": "2026-01-02T12:00:42Z", "errorType": "RetryLater"}),
     )
-    functions.event_queue.pass_seconds(41)
+    functions.event_queue.advance(41)
     assert len(functions.invoked) == 1
-    functions.event_queue.pass_seconds(1)
+    functions.event_queue.advance(1)
 
     assert len(functions.invoked) == 2
-    assert execution.passed == [
+    assert execution.states_entered == [
         "RequestPrediction",
         "ParseRetryTime",
         "WaitUntilRetry",
@@ -123,7 +123,7 @@ def test_starting_twice_is_starting_once() -> None:
     states.call("StopExecution", {"executionArn": "execution:job"})
 
     described = states.call("DescribeExecution", {"executionArn": "execution:job"})
-    assert (described["status"], described["stopDate"]) == ("ABORTED", BEGINNING)
+    assert (described["status"], described["stopDate"]) == ("ABORTED", START_TIME)
     with pytest.raises(TableError, match="ExecutionAlreadyExists"):
         started(states)
     with pytest.raises(TableError, match="ExecutionDoesNotExist"):
@@ -145,7 +145,7 @@ def test_starting_twice_is_starting_once() -> None:
 )
 def test_what_is_not_known_is_an_error(state: dict[str, Any]) -> None:
     with pytest.raises(NotImplementedError):
-        checked({"States": {"Any": state}})
+        checked_definition({"States": {"Any": state}})
 
 
 def test_the_deployed_workflow_is_known_whole() -> None:

@@ -9,11 +9,11 @@ from collections import Counter
 import pytest
 
 from tests.reports import REPORTED
-from tests.simulation.calls import Fault, Kind
+from tests.simulation.calls import Fault, FaultKind
 from tests.simulation.run_scenario import fault_points, run_scenario
 from tests.simulation.scenarios import SCENARIOS, Scenario
 
-HELD_UP = Fault(Kind.PAUSE, after=True, seconds=1)
+HELD_UP = Fault(FaultKind.PAUSE, after=True, seconds=1)
 overtakes_seen: Counter[str] = Counter()
 
 

@@ -40,7 +40,7 @@ def test_no_function_requests_what_its_policies_forbid_whichever_provider_it_cal
     # `run_scenario` checks the permissions of every call. A kill after each call leads through the retries and through recovery.
     # Such a job may be refunded: Runway has no list in which a task of an unanswered request could be found.
     for point in fault_points(scenario):
-        run_scenario(replace(scenario, ends=None), point, KILL_AFTER)
+        run_scenario(replace(scenario, expected_statuses=None), point, KILL_AFTER)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_function_that_calls_providers_may_call_each_of_them(function: str, se
 
 
 @pytest.mark.parametrize(
-    ("function", "request_of_it", "allowed"),
+    ("function", "request", "allowed"),
     [
         ("audit_accounts", ("dynamodb:PutItem", '"Table"', "AUDIT"), True),
         ("audit_accounts", ("dynamodb:PutItem", '"Table"', "ACCOUNT#web#ann"), False),
@@ -75,9 +75,9 @@ def test_a_function_that_calls_providers_may_call_each_of_them(function: str, se
     ],
 )
 def test_a_function_may_do_what_its_policy_names_and_nothing_else(
-    function: str, request_of_it: Request, allowed: bool
+    function: str, request: Request, allowed: bool
 ) -> None:
-    assert is_allowed(function, request_of_it) is allowed
+    assert is_allowed(function, request) is allowed
 
 
 def test_a_transaction_requests_each_of_its_writes() -> None:
@@ -98,13 +98,18 @@ def test_what_a_policy_does_not_name_is_a_broken_promise() -> None:
         environment.api("POST", "/jobs", **submission())
         environment.settle()
         promises.check_quiet()
-        asking = next(
+        invocation_of_step = next(
             invocation
             for invocation in environment.invocations
             if invocation.function == "request_prediction"
         )
-        asking.calls.append(
-            Call("request_prediction", asking.number, len(asking.calls), "dynamodb.Scan")
+        invocation_of_step.calls.append(
+            Call(
+                "request_prediction",
+                invocation_of_step.number,
+                len(invocation_of_step.calls),
+                "dynamodb.Scan",
+            )
         )
 
         with pytest.raises(BrokenPromise, match="may not ask for"):

@@ -13,17 +13,17 @@ from tests.simulation.scenarios import submission
 JOBS = 12
 
 
-def lived(slots: int) -> list[dict[str, Any]]:
+def run_until_quiet(slots: int) -> list[dict[str, Any]]:
     """Let more jobs come than there are slots, two seconds apart, and give their records in the order in which they came."""
     environment = Environment()
     environment.replicate.fault_profile.run_seconds = 20
     promises = Promises(environment)
-    environment.event_queue.watch = promises.check
+    environment.event_queue.after_each_event = promises.check
     with environment.activated(PREDICTIONS_IN_FLIGHT_MAX=str(slots)):
         environment.open_account("ann", 1_000)
         for number in range(JOBS):
             environment.api("POST", "/jobs", **submission(key=str(number)))
-            environment.event_queue.pass_seconds(2)
+            environment.event_queue.advance(2)
         environment.settle()
         promises.check_quiet()
     return [
@@ -35,7 +35,7 @@ def lived(slots: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("slots", [1, 3])
 def test_the_first_job_in_the_queue_is_the_next_to_run(slots: int) -> None:
-    jobs = lived(slots)
+    jobs = run_until_quiet(slots)
 
     assert [job["status"]["S"] for job in jobs] == ["completed"] * JOBS
     started = [job["started_at"]["S"] for job in jobs]

@@ -19,8 +19,8 @@ from darkroom.storage import ledger
 from darkroom.storage.idempotency import IdempotencyKey
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, image_job, open_account
-from tests.simulation.race import THREADS, Race, answered, raised
-from tests.simulation.race_ledger import checked_records
+from tests.simulation.account_records import checked_records
+from tests.simulation.race import THREADS, Race, raised, returned
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -41,7 +41,7 @@ def test_the_last_credits_are_spent_once(race: Race) -> None:
 
     outcomes = race.run(lambda _: submit())
 
-    assert len(answered(outcomes)) == 7
+    assert len(returned(outcomes)) == 7
     assert {type(error) for error in raised(outcomes)} == {InsufficientCredits}
     records = checked_records(ANN)
     assert (records.account.available, records.account.held) == (5, 70)
@@ -52,7 +52,7 @@ def test_no_more_jobs_are_in_flight_than_may_be(race: Race) -> None:
 
     outcomes = race.run(lambda _: submit())
 
-    assert len(answered(outcomes)) == 20
+    assert len(returned(outcomes)) == 20
     assert {type(error) for error in raised(outcomes)} == {TooManyJobs}
     assert checked_records(ANN).account.in_flight == 20
 
@@ -66,7 +66,7 @@ def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(
 
     outcomes = race.run(lambda _: ledger.hold(image_job(), key=None, now=NOON))
 
-    assert len(answered(outcomes)) == 13
+    assert len(returned(outcomes)) == 13
     assert {type(error) for error in raised(outcomes)} == {RateLimited}
     assert checked_records(ANN).account.in_flight == 13
 
@@ -75,13 +75,13 @@ def test_a_job_that_ends_lets_one_more_job_in(race: Race) -> None:
     open_account(1_000)
     running = [submit()[0] for _ in range(18)]
 
-    def end_or_submit(place: int) -> object:
-        return ledger.resolve(ANN, running[place].job_id, now=NOON) if place < 10 else submit()
+    def end_or_submit(worker: int) -> object:
+        return ledger.resolve(ANN, running[worker].job_id, now=NOON) if worker < 10 else submit()
 
     outcomes = race.run(end_or_submit)
 
     assert {type(error) for error in raised(outcomes)} <= {TooManyJobs}
-    submitted = answered(outcomes[10:])
+    submitted = returned(outcomes[10:])
     assert 2 <= len(submitted) <= 12
     assert checked_records(ANN).account.in_flight == 8 + len(submitted)
 
@@ -94,23 +94,23 @@ def test_the_same_key_is_one_job_for_everybody(race: Race) -> None:
 
     assert raised(outcomes) == []
     (job,) = checked_records(ANN).jobs
-    assert {accepted.job_id for accepted, _ in answered(outcomes)} == {job.job_id}
-    assert sum(not repeated for _, repeated in answered(outcomes)) == 1
+    assert {accepted.job_id for accepted, _ in returned(outcomes)} == {job.job_id}
+    assert sum(not repeated for _, repeated in returned(outcomes)) == 1
 
 
 def test_the_same_key_with_two_bodies_is_a_job_of_one_of_them(race: Race) -> None:
     open_account(100)
     keys = [IdempotencyKey.of("key", body) for body in (b"this", b"that")]
 
-    outcomes = race.run(lambda place: submit(keys[place % 2]))
+    outcomes = race.run(lambda worker: submit(keys[worker % 2]))
 
     of_one, of_the_other = sorted(
         [outcomes[0::2], outcomes[1::2]], key=lambda half: len(raised(half))
     )
     (job,) = checked_records(ANN).jobs
     assert raised(of_one) == []
-    assert {accepted.job_id for accepted, _ in answered(of_one)} == {job.job_id}
-    assert answered(of_the_other) == []
+    assert {accepted.job_id for accepted, _ in returned(of_one)} == {job.job_id}
+    assert returned(of_the_other) == []
     assert {type(error) for error in raised(of_the_other)} == {IdempotencyKeyReused}
 
 
@@ -119,30 +119,30 @@ def test_the_same_reference_is_one_grant_for_everybody(race: Race) -> None:
 
     assert raised(outcomes) == []
     (entry,) = checked_records(ANN).entries
-    assert {granted.entry_id for granted, _ in answered(outcomes)} == {
+    assert {granted.entry_id for granted, _ in returned(outcomes)} == {
         entry.sk.removeprefix("ENTRY#")
     }
-    assert sum(not repeated for _, repeated in answered(outcomes)) == 1
+    assert sum(not repeated for _, repeated in returned(outcomes)) == 1
 
 
 def test_the_same_reference_with_two_amounts_is_a_grant_of_one_of_them(race: Race) -> None:
-    outcomes = race.run(lambda place: grant(10 + place % 2, "gift"))
+    outcomes = race.run(lambda worker: grant(10 + worker % 2, "gift"))
 
     granted = checked_records(ANN).account.granted
-    assert {entry.granted for entry, _ in answered(outcomes)} == {granted}
-    assert len(answered(outcomes)) == THREADS / 2
+    assert {entry.granted for entry, _ in returned(outcomes)} == {granted}
+    assert len(returned(outcomes)) == THREADS / 2
     assert {type(error) for error in raised(outcomes)} == {InvalidRequest}
 
 
 def test_a_correction_and_a_hold_never_take_the_same_credits(race: Race) -> None:
     open_account(105)
 
-    def correct_or_submit(place: int) -> object:
-        return grant(-10, f"mistake {place}") if place % 2 else submit()
+    def correct_or_submit(worker: int) -> object:
+        return grant(-10, f"mistake {worker}") if worker % 2 else submit()
 
     outcomes = race.run(correct_or_submit)
 
-    assert len(answered(outcomes)) == 10
+    assert len(returned(outcomes)) == 10
     assert {type(error) for error in raised(outcomes)} == {InsufficientCredits, InvalidRequest}
     assert checked_records(ANN).account.available == 5
 
@@ -154,7 +154,7 @@ def test_a_user_is_welcomed_once_on_whichever_platform(
     forget_settings()
     platforms = [AccountId(platform, "ann") for platform in ("web", "mobile")]
 
-    outcomes = race.run(lambda place: ledger.welcome(platforms[place % 2], now=NOON))
+    outcomes = race.run(lambda worker: ledger.welcome(platforms[worker % 2], now=NOON))
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
     assert checked_records(platforms[outcomes.index(True) % 2]).account.granted == 25

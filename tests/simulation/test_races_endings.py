@@ -19,8 +19,8 @@ from darkroom.storage import checks, jobs, ledger
 from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.table import DeletedRow
 from tests.builders import ANN, NOON, held_job, image_job, stored
-from tests.simulation.race import THREADS, Race, answered, raised
-from tests.simulation.race_ledger import checked_records
+from tests.simulation.account_records import checked_records
+from tests.simulation.race import THREADS, Race, raised, returned
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -38,16 +38,16 @@ def emptied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def read_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody in the race go on from its first look at the job before all have looked, so that each decides by what is old."""
-    line, thread, read = Barrier(THREADS, timeout=60), local(), jobs.read
+    barrier, thread, read = Barrier(THREADS, timeout=60), local(), jobs.read
 
-    def read_in_line(account: AccountId, job_id: str) -> Job:
+    def read_and_wait(account: AccountId, job_id: str) -> Job:
         job = read(account, job_id)
         if current_thread() is not main_thread() and not hasattr(thread, "has_read"):
             thread.has_read = True
-            line.wait()
+            barrier.wait()
         return job
 
-    monkeypatch.setattr(jobs, "read", read_in_line)
+    monkeypatch.setattr(jobs, "read", read_and_wait)
 
 
 def processing_job() -> Job:
@@ -127,30 +127,30 @@ def test_a_job_ends_once_by_complete_cancel_or_refund(
         assert jobs.record_storing(job, now=NOON)
         deliver(job)
 
-    outcomes = race.run(lambda place: (cancel, resolve, refund)[place % 3](job))
+    outcomes = race.run(lambda worker: (cancel, resolve, refund)[worker % 3](job))
 
     ended = stored(job)
-    accepted = [asked for asked in answered(outcomes[0::3]) if asked]
+    accepted = [canceled for canceled in returned(outcomes[0::3]) if canceled]
     expected = (
         JobStatus.COMPLETED if delivered else JobStatus.CANCELED if accepted else JobStatus.FAILED
     )
     assert raised(outcomes) == []
     assert receipt(ended) == (expected, *((40, 0) if delivered else (0, 40)))
-    assert all(known == ended for known in answered([*outcomes[1::3], *outcomes[2::3]]))
+    assert all(known == ended for known in returned([*outcomes[1::3], *outcomes[2::3]]))
     checked_records(job.account)
 
 
 def test_a_cancel_wins_if_and_only_if_it_was_accepted_before_storing_began(race: Race) -> None:
     job = processing_job()
 
-    outcomes = race.run(lambda place: cancel(job) if place % 2 else store_and_complete(job))
+    outcomes = race.run(lambda worker: cancel(job) if worker % 2 else store_and_complete(job))
 
     ended = resolve(job)
-    in_time = any(asked and asked.cancel_wins for asked in answered(outcomes[1::2]))
+    in_time = any(canceled and canceled.cancel_wins for canceled in returned(outcomes[1::2]))
     assert receipt(ended) == (
         (JobStatus.CANCELED, 0, 40) if in_time else (JobStatus.COMPLETED, 40, 0)
     )
-    assert all(known == ended for known in answered(outcomes[0::2]))
+    assert all(known == ended for known in returned(outcomes[0::2]))
     assert (ended.storing_at is None) == in_time
     checked_records(job.account)
 
@@ -170,7 +170,7 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
     ]
 
     outcomes = race.run(
-        lambda place: delete(job) if place % 2 else disturbances[place % len(disturbances)]()
+        lambda worker: delete(job) if worker % 2 else disturbances[worker % len(disturbances)]()
     )
 
     assert True in outcomes
@@ -193,7 +193,7 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
 def test_no_job_is_deleted_before_its_end_is_announced(race: Race, emptied: list[str]) -> None:
     job = processing_job()
 
-    outcomes = race.run(lambda place: delete(job) if place % 2 else leave_open_jobs(job))
+    outcomes = race.run(lambda worker: delete(job) if worker % 2 else leave_open_jobs(job))
 
     assert {type(error) for error in raised(outcomes)} <= {JobIsOpen, NotFound}
     gone = True in outcomes[1::2]
@@ -207,16 +207,16 @@ def test_the_key_of_a_deleted_job_makes_no_second_one(race: Race, emptied: list[
     job, _ = ledger.hold(image_job(), key=KEY, now=datetime.now(UTC))
     assert leave_open_jobs(job)
 
-    def delete_or_submit(place: int) -> object:
+    def delete_or_submit(worker: int) -> object:
         return (
             delete(job)
-            if place % 2
+            if worker % 2
             else ledger.hold(image_job(), key=KEY, now=datetime.now(UTC))[0].job_id
         )
 
     outcomes = race.run(delete_or_submit)
 
     assert {type(error) for error in raised(outcomes)} <= {NotFound}
-    assert set(answered(outcomes[0::2])) <= {job.job_id}
+    assert set(returned(outcomes[0::2])) <= {job.job_id}
     assert len(checked_records(ANN).entries_of("hold")) == 2
     assert set(emptied) == {job.job_id}

@@ -10,8 +10,8 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
 from darkroom.storage import jobs, ledger
 from tests.builders import NOON, held_job, stored
-from tests.simulation.race import THREADS, Race, answered, raised
-from tests.simulation.race_ledger import checked_records
+from tests.simulation.account_records import checked_records
+from tests.simulation.race import THREADS, Race, raised, returned
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -28,7 +28,7 @@ def renew(job: Job, attempt: Attempt) -> Attempt | None:
     return jobs.retry_attempt(job, attempt, "next entry", lease_until=LATER + LEASE, now=LATER)
 
 
-def asked_job() -> tuple[Job, Attempt]:
+def job_with_attempt() -> tuple[Job, Attempt]:
     """A job whose first attempt is written down."""
     job = held_job(num_outputs=4)
     attempt = begin(job)
@@ -51,13 +51,13 @@ def test_the_token_of_the_latest_state_entry_stays(race: Race) -> None:
     job = held_job()
 
     outcomes = race.run(
-        lambda place: jobs.store_task_token(
-            job, f"token {place:02}", f"entry {place:02}", next_check_at=NOON
+        lambda worker: jobs.store_task_token(
+            job, f"token {worker:02}", f"entry {worker:02}", next_check_at=NOON
         )
     )
 
     assert stored(job).task_token == f"token {THREADS - 1}"
-    assert stored(job).revision == sum(stored is not None for stored in answered(outcomes))
+    assert stored(job).revision == sum(stored is not None for stored in returned(outcomes))
 
 
 def test_an_attempt_is_written_down_by_one(race: Race) -> None:
@@ -65,37 +65,37 @@ def test_an_attempt_is_written_down_by_one(race: Race) -> None:
 
     outcomes = race.run(lambda _: begin(job))
 
-    (attempt,) = filter(None, answered(outcomes))
+    (attempt,) = filter(None, returned(outcomes))
     assert stored(job).attempts == (attempt,)
 
 
 def test_an_attempt_is_taken_up_again_by_one(race: Race) -> None:
-    job, attempt = asked_job()
+    job, attempt = job_with_attempt()
 
     outcomes = race.run(lambda _: renew(job, attempt))
 
-    (renewed,) = filter(None, answered(outcomes))
+    (renewed,) = filter(None, returned(outcomes))
     assert stored(job).attempts == (renewed,)
     assert (renewed.nonce, renewed.requests_count) == (attempt.nonce, 2)
 
 
 def test_a_second_attempt_is_written_down_by_one(race: Race) -> None:
-    job, first = asked_job()
+    job, first = job_with_attempt()
     assert jobs.record_prediction(job, first, "interrupted", now=NOON)
     seen = stored(job)
 
     outcomes = race.run(lambda _: begin(seen))
 
-    (second,) = filter(None, answered(outcomes))
+    (second,) = filter(None, returned(outcomes))
     assert second.number == 2
     assert [attempt.nonce for attempt in stored(job).attempts] == [first.nonce, second.nonce]
 
 
 def test_only_the_first_prediction_of_an_attempt_is_recorded(race: Race) -> None:
-    job, attempt = asked_job()
+    job, attempt = job_with_attempt()
 
     outcomes = race.run(
-        lambda place: jobs.record_prediction(job, attempt, f"prediction {place}", now=NOON)
+        lambda worker: jobs.record_prediction(job, attempt, f"prediction {worker}", now=NOON)
     )
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
@@ -105,24 +105,24 @@ def test_only_the_first_prediction_of_an_attempt_is_recorded(race: Race) -> None
 
 
 def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
-    job, attempt = asked_job()
+    job, attempt = job_with_attempt()
 
-    def learn_or_renew(place: int) -> object:
+    def learn_or_renew(worker: int) -> object:
         return (
             jobs.record_prediction(job, attempt, "prediction", now=LATER)
-            if place % 2
+            if worker % 2
             else renew(job, attempt)
         )
 
     outcomes = race.run(learn_or_renew)
 
     # The nonce stays, so the prediction is recorded whether or not the attempt was taken up again before.
-    assert answered(outcomes[1::2]).count(True) == 1
+    assert returned(outcomes[1::2]).count(True) == 1
     recorded = stored(job).attempts[0]
     assert recorded.prediction_id == "prediction"
     assert (
         recorded.requests_count
-        == 1 + sum(renewed is not None for renewed in answered(outcomes[0::2]))
+        == 1 + sum(renewed is not None for renewed in returned(outcomes[0::2]))
         <= 2
     )
     assert renew(job, recorded) is None
@@ -131,11 +131,11 @@ def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
 def test_no_output_is_lost_or_doubled(race: Race) -> None:
     job = held_job(num_outputs=4)
 
-    def store(place: int) -> bool:
+    def store(worker: int) -> bool:
         """Store one of the four until it is on the record, as a step does."""
         seen = stored(job)
-        while place % 4 not in {known.number for known in seen.outputs}:
-            if jobs.record_output(seen, output(place % 4, f" of {place}")):
+        while worker % 4 not in {known.number for known in seen.outputs}:
+            if jobs.record_output(seen, output(worker % 4, f" of {worker}")):
                 return True
             seen = stored(job)
         return False
@@ -145,7 +145,9 @@ def test_no_output_is_lost_or_doubled(race: Race) -> None:
     recorded = stored(job).outputs
     assert sorted(known.number for known in recorded) == [0, 1, 2, 3]
     assert {known.key for known in recorded} == {
-        output(place % 4, f" of {place}").key for place in range(THREADS) if outcomes[place] is True
+        output(worker % 4, f" of {worker}").key
+        for worker in range(THREADS)
+        if outcomes[worker] is True
     }
 
 
@@ -161,7 +163,7 @@ def test_the_first_reason_stays(race: Race) -> None:
         )
     ]
 
-    outcomes = race.run(lambda place: jobs.record_failure(job, reasons[place % 4]))
+    outcomes = race.run(lambda worker: jobs.record_failure(job, reasons[worker % 4]))
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
     assert stored(job).failure == reasons[outcomes.index(True) % 4]
@@ -176,10 +178,10 @@ def test_an_output_recorded_while_a_job_ends_is_charged_or_refused(
         assert jobs.record_output(stored(job), output(number))
     seen = stored(job)
 
-    def record_or_end(place: int) -> object:
-        if place % 2:
+    def record_or_end(worker: int) -> object:
+        if worker % 2:
             return ledger.resolve(job.account, job.job_id, now=NOON)
-        return jobs.record_output(seen, output(outputs_count, f" of {place}"))
+        return jobs.record_output(seen, output(outputs_count, f" of {worker}"))
 
     outcomes = race.run(record_or_end)
 
@@ -190,5 +192,5 @@ def test_an_output_recorded_while_a_job_ends_is_charged_or_refused(
         10 * len(ended.outputs),
         40 - 10 * len(ended.outputs),
     )
-    assert all(known == ended for known in answered(outcomes[1::2]))
+    assert all(known == ended for known in returned(outcomes[1::2]))
     checked_records(job.account)

@@ -8,8 +8,8 @@ from darkroom.domain.jobs import Job
 from darkroom.storage import ledger, provider_queue
 from darkroom.storage.table import SlotRow
 from tests.builders import ANN, NOON, image_job, open_account, stored
+from tests.simulation.account_records import checked_records
 from tests.simulation.race import THREADS, Race, raised
-from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -45,12 +45,12 @@ def held_slots(jobs: list[Job]) -> dict[str, str]:
 def test_a_slot_has_one_holder_and_a_job_one_slot(race: Race) -> None:
     jobs = held_jobs(12)
 
-    race.run(lambda place: acquire(jobs[place % 12]))
-    race.run(lambda place: acquire(jobs[place % 12]))
+    race.run(lambda worker: acquire(jobs[worker % 12]))
+    race.run(lambda worker: acquire(jobs[worker % 12]))
 
     assert len(holders()) == SLOTS
     assert holders() == held_slots(jobs)
-    race.run(lambda place: resolve(jobs[place % 12]))
+    race.run(lambda worker: resolve(jobs[worker % 12]))
     assert holders() == {}
     checked_records(ANN)
 
@@ -59,10 +59,10 @@ def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
     jobs = held_jobs(12)
     assert [acquire(job) for job in jobs[: SLOTS + 1]] == [True] * SLOTS + [False]
 
-    def end_or_take(place: int) -> object:
-        return resolve(jobs[place]) if place < SLOTS else acquire(jobs[SLOTS + place % 7])
+    def end_or_acquire(worker: int) -> object:
+        return resolve(jobs[worker]) if worker < SLOTS else acquire(jobs[SLOTS + worker % 7])
 
-    race.run(end_or_take)
+    race.run(end_or_acquire)
 
     assert len(holders()) <= SLOTS
     assert holders() == held_slots(jobs)
@@ -70,7 +70,7 @@ def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
     checked_records(ANN)
 
 
-def free_leaked() -> list[str]:
+def release_leaked() -> list[str]:
     """Free what leaked, as recovery does, and name who held it."""
     return [
         slot.holder
@@ -88,7 +88,7 @@ def test_a_leaked_slot_is_freed_once_and_no_other(race: Race) -> None:
         "SLOT#replicate", leaked, holder=f"{leaking.account}/{leaking.job_id}", taken_at=NOON
     ).save()
 
-    outcomes = race.run(lambda _: free_leaked())
+    outcomes = race.run(lambda _: release_leaked())
 
     assert sorted(map(str, outcomes)) == [
         str([f"{leaking.account}/{leaking.job_id}"]),
@@ -101,13 +101,13 @@ def test_a_slot_that_its_job_frees_is_no_leak(race: Race) -> None:
     jobs = held_jobs(SLOTS)
     assert all(acquire(job) for job in jobs)
 
-    def end_or_look(place: int) -> list[str]:
-        if place < SLOTS:
-            resolve(jobs[place])
+    def end_or_release_leaked(worker: int) -> list[str]:
+        if worker < SLOTS:
+            resolve(jobs[worker])
             return []
-        return [leak for _ in range(3) for leak in free_leaked()]
+        return [leak for _ in range(3) for leak in release_leaked()]
 
-    outcomes = race.run(end_or_look)
+    outcomes = race.run(end_or_release_leaked)
 
     assert raised(outcomes) == []
     assert outcomes == [[]] * THREADS

@@ -23,8 +23,8 @@ from darkroom.storage import checks, jobs, ledger
 from darkroom.storage.job_rows import CheckQueue
 from tests.aws import forget_settings
 from tests.builders import NOON, held_job, stored
+from tests.simulation.account_records import checked_records
 from tests.simulation.race import Race, raised
-from tests.simulation.race_ledger import checked_records
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
@@ -159,8 +159,8 @@ def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services
     services.executions[job.job_id] = {"status": "ABORTED", "stopDate": NOON}
 
     outcomes = race.run(
-        lambda place: (
-            recover(CheckQueue.OPEN) if place % 2 else finish(job.account, job.job_id, now=NOON)
+        lambda worker: (
+            recover(CheckQueue.OPEN) if worker % 2 else finish(job.account, job.job_id, now=NOON)
         )
     )
 

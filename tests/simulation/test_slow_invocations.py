@@ -8,32 +8,35 @@ from datetime import timedelta
 
 import pytest
 
-from tests.simulation.calls import Call, Fault, Kind
+from tests.simulation.calls import Call, Fault, FaultKind
 from tests.simulation.documents import Item
 from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
-from tests.simulation.records import moment
+from tests.simulation.records import parse_time
 from tests.simulation.scenarios import submission
 
 QUICK = timedelta(seconds=12)
 
 
 def test_a_webhook_that_comes_before_the_creates_answer_resumes_the_job_at_once() -> None:
-    for answer_seconds in (0, 2, 6, 10):
+    for response_seconds in (0, 2, 6, 10):
         with held_up(
-            lambda call: call.name == "provider POST predictions", answer_seconds
+            lambda call: call.name == "provider POST predictions", response_seconds
         ) as environment:
             environment.api("POST", "/jobs", **submission())
             environment.settle()
 
         job, execution = only_job(environment), next(iter(environment.states.executions.values()))
-        created_at, finished_at = moment(job["created_at"]["S"]), moment(job["finished_at"]["S"])
+        created_at, finished_at = (
+            parse_time(job["created_at"]["S"]),
+            parse_time(job["finished_at"]["S"]),
+        )
         assert created_at
         assert finished_at
         assert job["status"]["S"] == "completed"
         # Less than the wait after which the workflow would have looked for itself.
         assert finished_at - created_at < QUICK < timedelta(seconds=int(job["wait_seconds"]["N"]))
-        assert execution.passed == ["RequestPrediction", "StoreOutput", "CompleteJob"]
+        assert execution.states_entered == ["RequestPrediction", "StoreOutput", "CompleteJob"]
 
 
 @pytest.mark.parametrize("storing_seconds", [5, 60, 100])
@@ -58,10 +61,10 @@ def test_what_an_invocation_of_a_stopped_execution_still_stores_is_delivered(
 @contextmanager
 def held_up(where: Callable[[Call], bool], seconds: float) -> Iterator[Environment]:
     """An environment in which the calls that are meant take this long, and somebody with credits."""
-    slow = Fault(Kind.PAUSE, after=True, seconds=seconds)
+    slow = Fault(FaultKind.PAUSE, after=True, seconds=seconds)
     environment = Environment(fault_at=lambda call: slow if where(call) else None)
     promises = Promises(environment)
-    environment.event_queue.watch = promises.check
+    environment.event_queue.after_each_event = promises.check
     with environment.activated():
         environment.open_account("ann", 100)
         yield environment

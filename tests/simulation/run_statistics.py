@@ -1,18 +1,18 @@
-"""What the simulations did, counted, so that a run can say it."""
+"""Counts what the simulations did, for the report at the end of a test run."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from tests.simulation.calls import Kind
+from tests.simulation.calls import FaultKind
 from tests.simulation.environment import Environment
 
 
-class Figures(Counter[str]):
-    """Counts by name. Those of several runs add up."""
+class RunStatistics(Counter[str]):
+    """Counts by name. The counts of several runs add up."""
 
     def add_environment(self, environment: Environment, ends: Counter[str]) -> None:
-        """Count what happened in an environment that is over."""
+        """Add the counts of an environment whose run is over."""
         self["schedules"] += 1
         self["invocations"] += len(environment.invocations)
         self["calls"] += sum(len(invocation.calls) for invocation in environment.invocations)
@@ -25,14 +25,14 @@ class Figures(Counter[str]):
         for status, count in ends.items():
             self[f"jobs {status}"] += count
 
-    def run_scenario(self) -> str:
-        """Say them in one line."""
+    def summary(self) -> str:
+        """Return the counts in one line."""
         return ", ".join(f"{count:,} {name}" for name, count in self.items())
 
 
 _NAMES = {
-    Kind.KILL: "crashes",
-    Kind.ERROR: "conflicts and errors of AWS",
-    Kind.PAUSE: "pauses",
-    Kind.REPEAT: "calls repeated by the client",
+    FaultKind.KILL: "crashes",
+    FaultKind.ERROR: "conflicts and errors of AWS",
+    FaultKind.PAUSE: "pauses",
+    FaultKind.REPEAT: "calls repeated by the client",
 }

@@ -1,4 +1,7 @@
-"""An environment in the place of the real one: time, chance, AWS, the provider, HTTP. Everything of the project's own stays as it is."""
+"""Replaces time, randomness, AWS, the provider and HTTP with a simulated environment.
+
+The project's own code stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from darkroom import clock
 from tests.aws import TEMPLATE, folder_of, forget_settings, handler_of
 from tests.simulation.calls import Fault, Request
 from tests.simulation.memory_table import TableError
-from tests.simulation.other_providers import RUNWAY_HOST, WEBUI_HOST, webui_answer
+from tests.simulation.other_providers import RUNWAY_HOST, WEBUI_HOST, webui_response
 from tests.simulation.replicate_model import BASE_URL, DELIVERY_HOST
 
 if TYPE_CHECKING:
@@ -55,13 +58,13 @@ _VARIABLES = {
 
 
 class _Current:
-    """Where the environment stands that the handlers live in."""
+    """Holds the environment in which the handlers run."""
 
     environment: Environment
 
 
 class _SeededRandom:
-    """The chance of whatever environment is on the stage, in the place of the module `random`."""
+    """Replaces the module `random` with the generator of the current environment."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_Current.environment.rng, name)
@@ -69,15 +72,15 @@ class _SeededRandom:
 
 @contextmanager
 def patched_environment(environment: Environment, **variables: str) -> Iterator[None]:
-    """Have the handlers live in this environment, with these variables in their environment."""
-    _install()
+    """Run the handlers in this environment, with these environment variables."""
+    _import_handlers()
     _Current.environment = environment
     with mock.patch.dict(os.environ, _VARIABLES | variables):
         forget_settings()
         with ExitStack() as stack:
-            for target, name, instead in _replacements():
+            for target, name, replacement in _replacements():
                 stack.callback(setattr, target, name, getattr(target, name))
-                setattr(target, name, instead)
+                setattr(target, name, replacement)
             logging.disable(logging.CRITICAL)
             stack.callback(logging.disable, logging.NOTSET)
             yield
@@ -85,53 +88,55 @@ def patched_environment(environment: Environment, **variables: str) -> Iterator[
 
 
 @cache
-def _install() -> None:
-    """Import every handler, so that what is to be replaced is there."""
+def _import_handlers() -> None:
+    """Import every handler. All modules that need patches are then loaded."""
     for function in FUNCTIONS:
         handler_of(function)
 
 
 @cache
 def _virtual_modules() -> dict[ModuleType, Any]:
-    """Give what stands in the place of the modules that know the time and chance."""
-    draw: Any = _SeededRandom()
+    """Return the replacements of the modules `time`, `random` and `secrets`."""
+    rng: Any = _SeededRandom()
 
-    def bits(count: int) -> int:
-        number: int = draw.getrandbits(count)
+    def random_bits(count: int) -> int:
+        number: int = rng.getrandbits(count)
         return number
 
-    def some_bytes(count: int) -> bytes:
-        found: bytes = draw.randbytes(count)
+    def random_bytes(count: int) -> bytes:
+        found: bytes = rng.randbytes(count)
         return found
 
     virtual_time = SimpleNamespace(
-        time=_seconds,
-        monotonic=_seconds,
-        time_ns=lambda: int(_seconds() * 1e9),
+        time=_timestamp,
+        monotonic=_timestamp,
+        time_ns=lambda: int(_timestamp() * 1e9),
         sleep=lambda _: None,
     )
     secret = SimpleNamespace(
-        token_hex=lambda count: some_bytes(count).hex(), token_bytes=some_bytes, randbits=bits
+        token_hex=lambda count: random_bytes(count).hex(),
+        token_bytes=random_bytes,
+        randbits=random_bits,
     )
-    return {time: virtual_time, random: draw, secrets: secret}
+    return {time: virtual_time, random: rng, secrets: secret}
 
 
 @cache
 def _replaced_modules() -> tuple[tuple[ModuleType, str, Any], ...]:
-    ours = [
+    project_modules = [
         module
         for name, module in list(sys.modules.items())
         if name.startswith(("darkroom.", "functions."))
     ]
     return tuple(
         (module, name, _virtual_modules()[value])
-        for module in (*ours, uuid6)
+        for module in (*project_modules, uuid6)
         for name, value in list(vars(module).items())
         if isinstance(value, ModuleType) and value in _virtual_modules()
     )
 
 
-def _seconds() -> float:
+def _timestamp() -> float:
     return _Current.environment.event_queue.now.timestamp()
 
 
@@ -141,17 +146,19 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield (
         botocore.client.BaseClient,
         "_make_api_call",
-        lambda client, operation, request: _aws(_Current.environment, client, operation, request),
+        lambda client, operation, request: _call_aws(
+            _Current.environment, client, operation, request
+        ),
     )
     yield (
         httpx.HTTPTransport,
         "handle_request",
-        lambda _, request: _provider(_Current.environment, request),
+        lambda _, request: _call_provider(_Current.environment, request),
     )
     yield (
         requests.adapters.HTTPAdapter,
         "send",
-        lambda _, request, **__: _http(_Current.environment, request),
+        lambda _, request, **__: _send_http(_Current.environment, request),
     )
     yield uuid6, "_last_v7_timestamp", None
     yield from _replaced_modules()
@@ -163,7 +170,7 @@ class _VirtualDatetime(datetime):
         return _Current.environment.event_queue.now.astimezone(tz or UTC)
 
 
-def _aws(environment: Environment, client: Any, operation: str, request: Any) -> Any:
+def _call_aws(environment: Environment, client: Any, operation: str, request: Any) -> Any:
     service = client.meta.service_model.service_name
 
     def error(code: str, members: Any) -> ClientError:
@@ -177,7 +184,7 @@ def _aws(environment: Environment, client: Any, operation: str, request: Any) ->
         except TableError as refused:
             raise error(refused.code, dict(refused.members)) from None
 
-    def failed(fault: Fault) -> Exception:
+    def fault_error(fault: Fault) -> Exception:
         if not fault.reasons:
             return error(fault.code, {})
         if operation != "TransactWriteItems":
@@ -188,27 +195,32 @@ def _aws(environment: Environment, client: Any, operation: str, request: Any) ->
             {"CancellationReasons": [*({"Code": reason} for reason in fault.reasons), *others]},
         )
 
-    return environment.external(Request(f"{service}.{operation}", perform, failed, request))
+    return environment.call_external(
+        Request(f"{service}.{operation}", perform, fault_error, request)
+    )
 
 
-def _provider(environment: Environment, request: httpx.Request) -> httpx.Response:
-    def failed(fault: Fault) -> Exception:
+def _call_provider(environment: Environment, request: httpx.Request) -> httpx.Response:
+    def fault_error(fault: Fault) -> Exception:
         return (
-            httpx.ReadTimeout("no answer", request=request)
+            httpx.ReadTimeout("no response", request=request)
             if fault.after
-            else httpx.ConnectError("refused", request=request)
+            else httpx.ConnectError("connection refused", request=request)
         )
 
-    name = f"provider {request.method} {'/'.join(part for part in request.url.path.split('/')[2:] if not part.startswith(('p0', 'task-')))}"
+    # Without the ids of predictions and tasks, the same call has the same name in every run.
+    parts = request.url.path.split("/")[2:]
+    path = "/".join(part for part in parts if not part.startswith(("p0", "task-")))
+    name = f"provider {request.method} {path}"
     provider = environment.runway if request.url.host == RUNWAY_HOST else environment.replicate
-    return environment.external(Request(name, lambda: provider.answer(request), failed))
+    return environment.call_external(Request(name, lambda: provider.respond(request), fault_error))
 
 
-def _http(environment: Environment, request: requests.PreparedRequest) -> requests.Response:
+def _send_http(environment: Environment, request: requests.PreparedRequest) -> requests.Response:
     def perform() -> requests.Response:
         url = str(request.url)
         if WEBUI_HOST in url:
-            status, body = webui_answer(request)
+            status, body = webui_response(request)
         elif DELIVERY_HOST in url:
             status, body = (
                 (200, file)
@@ -216,14 +228,14 @@ def _http(environment: Environment, request: requests.PreparedRequest) -> reques
                 else environment.replicate.file(url)
             )
         else:
-            status, body = environment.called_back(request)
+            status, body = environment.receive_callback(request)
         return _response(request, status, body)
 
-    return environment.external(
+    return environment.call_external(
         Request(
             f"http {request.method}",
             perform,
-            lambda _: requests.exceptions.ConnectionError("no answer"),
+            lambda _: requests.exceptions.ConnectionError("no response"),
         )
     )
 

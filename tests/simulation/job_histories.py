@@ -1,4 +1,4 @@
-"""The lives of jobs, verb by verb: what callers, the workflow and recovery do with them, and what it must come to."""
+"""Histories of jobs: the calls of users, the workflow and recovery, and their expected results."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.job_rows import CheckQueue
 from darkroom.storage.table import RequestRow, SlotRow
 from tests.builders import NOON, image_job, stored
-from tests.simulation.race_ledger import checked_records
-from tests.simulation.race_storm import Storm
+from tests.simulation.account_records import checked_records
+from tests.simulation.write_faults import WriteFaults
 
 WELCOME_CREDITS = 25
 _LATER = NOON + timedelta(days=1)
@@ -29,7 +29,7 @@ _LATER = NOON + timedelta(days=1)
 
 @dataclass
 class Expected:
-    """What an account must come to."""
+    """The expected state of an account."""
 
     granted: int = 0
     spent: int = 0
@@ -38,12 +38,15 @@ class Expected:
 
 
 class JobHistories:
-    """Two users on two platforms, and their jobs. Every verb is called until it answers."""
+    """Two users on two platforms, and their jobs. Every operation is repeated until it succeeds."""
 
-    def __init__(self, storm: Storm, seed: str) -> None:
-        """Give everybody credits: gifts, a correction, and the welcome, which comes once for each user."""
-        self._surely = storm.surely
-        self._luck = random.Random(seed)
+    def __init__(self, write_faults: WriteFaults, seed: str) -> None:
+        """Grant each account credits: two grants, a correction and the welcome credits.
+
+        Each user gets welcome credits once, on the first platform.
+        """
+        self._until_success = write_faults.until_success
+        self._rng = random.Random(seed)
         self._expected = {
             AccountId(platform, user): Expected()
             for user in ("ann", "bob")
@@ -55,22 +58,24 @@ class JobHistories:
                 "another gift": 1_000,
                 "mistake": -500,
             }.items():
-                self._surely(
+                self._until_success(
                     partial(
                         ledger.grant, account, amount, reason="test", reference=reference, now=NOON
                     )
                 )
-            self._surely(partial(ledger.welcome, account, now=NOON))
+            self._until_success(partial(ledger.welcome, account, now=NOON))
             expected.granted = 1_500 + (WELCOME_CREDITS if account.platform == "web" else 0)
 
-    def live(self, number: int) -> None:
-        """Live one life from its submission to its end, and now and then to its deletion."""
-        job = self._submitted(self._luck.choice(list(self._expected)), f"key {number}")
-        self._ask(job)
-        canceled = self._luck.random() < 1 / 4
+    def run_job(self, number: int) -> None:
+        """Run one job from its submission to its end. Delete some of the jobs."""
+        job = self._submit_job(self._rng.choice(list(self._expected)), f"key {number}")
+        self._request_prediction(job)
+        canceled = self._rng.random() < 1 / 4
         if canceled:
-            assert self._surely(lambda: jobs.request_cancel(job, next_check_at=NOON, now=NOON))
-        outputs_count = 0 if canceled else self._luck.randint(0, job.model_input.outputs_count)
+            assert self._until_success(
+                lambda: jobs.request_cancel(job, next_check_at=NOON, now=NOON)
+            )
+        outputs_count = 0 if canceled else self._rng.randint(0, job.model_input.outputs_count)
         self._store(job, outputs_count)
         self._end(
             job,
@@ -80,11 +85,11 @@ class JobHistories:
             if canceled
             else JobStatus.FAILED,
         )
-        if self._luck.random() < 1 / 4:
+        if self._rng.random() < 1 / 4:
             self._delete(job)
 
     def check(self) -> None:
-        """Hold everything that there is against what must be."""
+        """Compare all records with the expected state."""
         for account, expected in self._expected.items():
             records = checked_records(account)
             assert (records.account.granted, records.account.spent, records.account.held) == (
@@ -109,9 +114,9 @@ class JobHistories:
             due for queue in CheckQueue for due in checks.due_checks(queue, now=_LATER, limit=1_000)
         ] == []
 
-    def _submitted(self, account: AccountId, name: str) -> Job:
-        """Submit a job, now and then twice, and then something else by the same key."""
-        outputs_count = self._luck.randint(1, 4)
+    def _submit_job(self, account: AccountId, name: str) -> Job:
+        """Submit a job. Some are submitted twice, then with another body under the same key."""
+        outputs_count = self._rng.randint(1, 4)
 
         def submit(body: bytes = b"body") -> tuple[Job, bool]:
             return ledger.hold(
@@ -120,41 +125,45 @@ class JobHistories:
                 now=datetime.now(UTC),
             )
 
-        job, _ = self._surely(submit)
+        job, _ = self._until_success(submit)
         self._expected[account].keys_count += 1
         self._expected[account].jobs.add(job.job_id)
-        if self._luck.random() < 1 / 4:
-            again, repeated = self._surely(submit)
-            assert (again.job_id, repeated) == (job.job_id, True)
+        if self._rng.random() < 1 / 4:
+            repeated_job, repeated = self._until_success(submit)
+            assert (repeated_job.job_id, repeated) == (job.job_id, True)
             with pytest.raises(IdempotencyKeyReused):
-                self._surely(lambda: submit(b"something else"))
+                self._until_success(lambda: submit(b"something else"))
         return job
 
-    def _ask(self, job: Job) -> None:
-        assert self._surely(lambda: provider_queue.acquire(stored(job), now=NOON))
-        self._surely(lambda: jobs.store_task_token(job, "token", "entry", next_check_at=NOON))
-        self._surely(lambda: jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON))
+    def _request_prediction(self, job: Job) -> None:
+        assert self._until_success(lambda: provider_queue.acquire(stored(job), now=NOON))
+        self._until_success(
+            lambda: jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
+        )
+        self._until_success(lambda: jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON))
         (attempt,) = stored(job).attempts
-        if self._luck.random() < 1 / 4:
-            self._ask_again(job, attempt)
-        self._surely(lambda: jobs.record_prediction(job, attempt, "prediction", now=NOON))
-        assert not self._surely(lambda: jobs.record_prediction(job, attempt, "another", now=NOON))
-        self._surely(lambda: jobs.record_finished(job, attempt, now=NOON))
-        asked = stored(job)
-        (attempt,) = asked.attempts
-        assert (asked.status, asked.task_token) == (JobStatus.PROCESSING, "token")
+        if self._rng.random() < 1 / 4:
+            self._retry_attempt(job, attempt)
+        self._until_success(lambda: jobs.record_prediction(job, attempt, "prediction", now=NOON))
+        assert not self._until_success(
+            lambda: jobs.record_prediction(job, attempt, "another", now=NOON)
+        )
+        self._until_success(lambda: jobs.record_finished(job, attempt, now=NOON))
+        processing = stored(job)
+        (attempt,) = processing.attempts
+        assert (processing.status, processing.task_token) == (JobStatus.PROCESSING, "token")
         assert (attempt.prediction_id, attempt.finished_at) == ("prediction", NOON)
 
-    def _ask_again(self, job: Job, attempt: Attempt) -> None:
-        self._surely(lambda: jobs.abandon_attempt(job, attempt, now=NOON))
-        self._surely(
+    def _retry_attempt(self, job: Job, attempt: Attempt) -> None:
+        self._until_success(lambda: jobs.abandon_attempt(job, attempt, now=NOON))
+        self._until_success(
             lambda: jobs.retry_attempt(job, attempt, "next entry", lease_until=NOON, now=NOON)
         )
         (renewed,) = stored(job).attempts
         assert (renewed.requests_count, renewed.abandoned) == (2, False)
 
     def _store(self, job: Job, outputs_count: int) -> None:
-        self._surely(lambda: jobs.record_storing(job, now=NOON))
+        self._until_success(lambda: jobs.record_storing(job, now=NOON))
         assert (stored(job).storing_at is None) == stored(job).cancel_wins
         for number in range(outputs_count):
             output = Output(
@@ -165,23 +174,23 @@ class JobHistories:
                 width=1,
                 height=1,
             )
-            self._surely(partial(jobs.record_output, stored(job), output))
+            self._until_success(partial(jobs.record_output, stored(job), output))
         assert [known.number for known in stored(job).outputs] == list(range(outputs_count))
 
     def _end(self, job: Job, status: JobStatus) -> None:
-        reason = self._luck.choice([None, failure(FailureCode.NO_OUTPUT)])
-        ended = self._surely(
+        reason = self._rng.choice([None, failure(FailureCode.NO_OUTPUT)])
+        ended = self._until_success(
             lambda: ledger.resolve(job.account, job.job_id, reason=reason, now=NOON)
         )
-        self._surely(lambda: jobs.leave_open_jobs(ended))
+        self._until_success(lambda: jobs.leave_open_jobs(ended))
         assert (ended.status, ended.charged) == (status, 10 * len(ended.outputs))
         self._expected[job.account].spent += ended.charged
 
     def _delete(self, job: Job) -> None:
-        # Whoever calls again may be told that it is gone.
+        # A repeated call may find that the job is deleted.
         with suppress(NotFound):
-            self._surely(lambda: delete_job.delete(job.account, job.job_id, now=NOON))
-        self._surely(
+            self._until_success(lambda: delete_job.delete(job.account, job.job_id, now=NOON))
+        self._until_success(
             lambda: delete_job.purge_media(job.account, job.job_id, next_check_at=datetime.now(UTC))
         )
         self._expected[job.account].jobs.remove(job.job_id)

@@ -1,4 +1,4 @@
-"""The ledger of an account, recomputed from its entries and its jobs."""
+"""The records of an account, with every sum recomputed from its entries and its jobs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SUMS = ("granted", "available", "held", "spent")
 
 @dataclass(frozen=True)
 class AccountRecords:
-    """What an account's partition holds, all of it."""
+    """All records of an account."""
 
     account: AccountRow
     entries: tuple[EntryRow, ...]
@@ -26,7 +26,7 @@ class AccountRecords:
 
 
 def checked_records(account: AccountId) -> AccountRecords:
-    """Read the ledger and hold every sum against every other."""
+    """Read all records of an account, and check that they are consistent."""
     records = AccountRecords(
         AccountRow.get(partition(account), "ACCOUNT", consistent_read=True),
         tuple(
@@ -49,7 +49,9 @@ def checked_records(account: AccountId) -> AccountRecords:
 
 def _check_sums(records: AccountRecords) -> None:
     row = records.account
-    assert row.granted == row.available + row.held + row.spent, "granted = available + held + spent"
+    assert row.granted == row.available + row.held + row.spent, (
+        "granted is not available + held + spent"
+    )
     for name in _SUMS:
         assert getattr(row, name) >= 0, f"{name} is below zero"
         assert getattr(row, name) == sum(getattr(entry, name) for entry in records.entries), (
@@ -64,13 +66,15 @@ def _check_sums(records: AccountRecords) -> None:
 def _check_counts(records: AccountRecords) -> None:
     row = records.account
     assert row.in_flight == sum(not job.status.is_final for job in records.jobs), (
-        "in_flight counts the open jobs"
+        "in_flight is not the number of open jobs"
     )
-    assert row.jobs_total == len(records.jobs), "jobs_total counts the jobs"
-    assert row.held == sum(job.held for job in records.jobs), "what is held is held by jobs"
+    assert row.jobs_total == len(records.jobs), "jobs_total is not the number of jobs"
+    assert row.held == sum(job.held for job in records.jobs), (
+        "held is not the sum of the jobs' holds"
+    )
     deleted_count = len(records.entries_of("hold")) - len(records.jobs)
     assert row.revision == len(records.entries) + deleted_count, (
-        "revision counts the entries and the deletions"
+        "revision is not the number of entries and deletions"
     )
 
 
@@ -79,25 +83,25 @@ def _check_resolutions(records: AccountRecords) -> None:
     resolutions = defaultdict(list)
     for entry in (*records.entries_of("settle"), *records.entries_of("release")):
         resolutions[entry.job_id].append(entry)
-    assert len(holds) == len(records.entries_of("hold")), "a job has one hold"
-    assert holds.keys() >= {job.job_id for job in records.jobs}, "a job has a hold"
+    assert len(holds) == len(records.entries_of("hold")), "a job has two holds"
+    assert holds.keys() >= {job.job_id for job in records.jobs}, "a job has no hold"
     open_jobs = {job.job_id for job in records.jobs if not job.status.is_final}
-    # A job that was deleted had ended, and its entries have stayed.
+    # Only an ended job can be deleted, and its entries remain.
     assert resolutions.keys() == holds.keys() - open_jobs, (
-        "an open job has no resolution, and every other has"
+        "an open job has a resolution, or an ended job has none"
     )
     for job_id, entries in resolutions.items():
         (entry,) = entries
-        assert entry.held == -holds[job_id].held, "a hold is resolved as a whole"
+        assert entry.held == -holds[job_id].held, "a hold is resolved only in part"
     for job in records.jobs:
         if job.status.is_final:
             (entry,) = resolutions[job.job_id]
             assert (entry.spent, entry.available) == (job.charged, job.refunded), (
-                "the receipt is the entry"
+                "the receipt differs from the entry"
             )
             assert (job.charged + job.refunded, job.held) == (job.quoted, 0), (
-                "charged + refunded = quoted"
+                "charged + refunded is not quoted"
             )
             assert job.charged == job.quoted * len(job.outputs) // job.model_input.outputs_count, (
-                "paid if and only if delivered"
+                "the charge does not match the delivered outputs"
             )
