@@ -95,7 +95,7 @@ class Actors:
             user = self._jobs[job_id]
 
             def check(response: Response) -> None:
-                self._expect_status(response, (202, 402, 422, 429, 503), "run again")
+                self._expect_status(response, (202, 402, 422, 429, 503), "rerun")
                 if response.status == 202:
                     self._jobs[response.document["id"]] = user
 

@@ -185,9 +185,9 @@ class Backend:
         return jobs.read(ANN, job_id)
 
 
-def job_with_attempt() -> Job:
+def job_with_attempt(account: AccountId = ANN) -> Job:
     """Return a job with a stored task token and an attempt without a prediction."""
-    job, now = held_job(), datetime.now(UTC)
+    job, now = held_job(account=account), datetime.now(UTC)
     jobs.store_task_token(job, "token", "entry", next_check_at=now)
     assert jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
     return stored(job)

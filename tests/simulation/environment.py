@@ -68,7 +68,7 @@ class Environment:
         self.cloud = Cloud(self.event_queue, self.states, secrets, self._notify)
         self.replicate = Replicate(
             self.event_queue,
-            self._webhook_sent,
+            self._on_webhook,
             lambda prediction: self.broken.extend(self.on_creation(prediction)),
         )
         self.runway = Runway(self.event_queue)
@@ -84,6 +84,7 @@ class Environment:
         # Called with each invocation that pauses, before the clock moves on.
         self.overtake: Callable[[Invocation], object] = lambda _: None
         self.broken: list[str] = []
+        # Returns the promises that a new prediction breaks.
         self.on_creation: Callable[[Prediction], Iterable[str]] = lambda _: ()
         self._running: list[Invocation] = []
         self.event_queue.after(60, "every minute", self._run_scheduled_recovery, recurs=True)
@@ -136,6 +137,10 @@ class Environment:
     def _continue(
         self, invocation: Invocation, times_out_at: datetime, on_end: Callable[[Invocation], None]
     ) -> None:
+        """Run an invocation until it ends or pauses.
+
+        Schedule the end of its pause, or its time-out.
+        """
         self._running.append(invocation)
         try:
             invocation.run()
@@ -194,6 +199,7 @@ class Environment:
     def _invoke_step(
         self, function: str, event: Any, on_success: Callable[[Any], None], on_failure: Fail
     ) -> None:
+        """Invoke a function for the workflow, with the next fault of `lambda_faults`."""
         fault = (
             self.lambda_faults.get(function, []).pop(0) if self.lambda_faults.get(function) else ""
         )
@@ -239,6 +245,7 @@ class Environment:
         return self.invoke("recover_jobs", {})
 
     def _notify(self, event: dict[str, Any], receives: int = 1) -> None:
+        """Send an event to notify_client, again until it is accepted or was received too often."""
         message_id = f"message-{len(self.invocations)}"
         record = {
             "messageId": message_id,
@@ -261,18 +268,18 @@ class Environment:
 
     # Webhooks.
 
-    def _webhook_sent(self, message: Message) -> None:
+    def _on_webhook(self, message: Message) -> None:
         match self.webhooks:
             case "sent":
                 self.event_queue.after(
-                    0.2, f"webhook {message.event}", partial(self._send, message)
+                    0.2, f"webhook {message.event}", partial(self._send_webhook, message)
                 )
             case "held":
                 self.held_webhooks.append(message)
             case _:
                 self.lost_webhooks += 1
 
-    def _send(self, message: Message, retry_count: int = 0) -> None:
+    def _send_webhook(self, message: Message, retry_count: int = 0) -> None:
         """Deliver a webhook as Replicate does: it repeats completion webhooks that are refused."""
 
         def check_response(response: Response) -> None:
@@ -284,7 +291,7 @@ class Environment:
                 self.event_queue.after(
                     _RETRY_SECONDS[retry_count],
                     f"webhook {message.event}, retry",
-                    partial(self._send, message, retry_count + 1),
+                    partial(self._send_webhook, message, retry_count + 1),
                 )
 
         self.deliver(message, on_response=check_response)
@@ -335,11 +342,11 @@ class Environment:
         """
         responses: list[Response] = []
 
-        def ended(invocation: Invocation) -> None:
+        def on_end(invocation: Invocation) -> None:
             responses.append(response_of(invocation))
             on_response(responses[0])
 
-        self.invoke(function, http_event(method, path, **event), ended)
+        self.invoke(function, http_event(method, path, **event), on_end)
         return responses[0] if responses else None
 
     def open_account(self, user: str, credits: int) -> AccountId:
@@ -358,7 +365,7 @@ class Environment:
 
     @property
     def is_quiet(self) -> bool:
-        """Return whether no job is open, no purge is due and no event is scheduled."""
+        """Return whether no job is open, no purge is pending and no event is scheduled."""
         has_open_checks = any(
             "check_queue" in item and not _is_retained(item)
             for item in self.cloud.table.items.values()

@@ -77,14 +77,10 @@ class JobHistories:
             )
         outputs_count = 0 if canceled else self._rng.randint(0, job.model_input.outputs_count)
         self._store(job, outputs_count)
-        self._end(
-            job,
-            JobStatus.COMPLETED
-            if outputs_count
-            else JobStatus.CANCELED
-            if canceled
-            else JobStatus.FAILED,
-        )
+        if outputs_count:
+            self._end(job, JobStatus.COMPLETED)
+        else:
+            self._end(job, JobStatus.CANCELED if canceled else JobStatus.FAILED)
         if self._rng.random() < 1 / 4:
             self._delete(job)
 
@@ -159,8 +155,8 @@ class JobHistories:
         self._until_success(
             lambda: jobs.retry_attempt(job, attempt, "next entry", lease_until=NOON, now=NOON)
         )
-        (renewed,) = stored(job).attempts
-        assert (renewed.requests_count, renewed.abandoned) == (2, False)
+        (retried,) = stored(job).attempts
+        assert (retried.requests_count, retried.abandoned) == (2, False)
 
     def _store(self, job: Job, outputs_count: int) -> None:
         self._until_success(lambda: jobs.record_storing(job, now=NOON))

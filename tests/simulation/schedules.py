@@ -249,11 +249,9 @@ class Schedule(RuleBasedStateMachine):
     )
     def change_prediction_outcomes(self, outcomes: list[str], queue: float, run: float) -> None:
         fault_profile = self.environment.replicate.fault_profile
-        fault_profile.outcomes, fault_profile.queue_seconds, fault_profile.run_seconds = (
-            outcomes,
-            queue,
-            run,
-        )
+        fault_profile.outcomes = outcomes
+        fault_profile.queue_seconds = queue
+        fault_profile.run_seconds = run
 
     @step(count=st.integers(1, 2))
     def duplicate_next_creates(self, count: int) -> None:
@@ -311,11 +309,9 @@ class Schedule(RuleBasedStateMachine):
             return
         try:
             self.armed_faults, self.slow_creates, self.error_rate = [], [], 0.0
-            (
-                self.environment.lambda_faults,
-                self.environment.webhooks,
-                self.environment.replicate.fault_profile,
-            ) = {}, "sent", FaultProfile()
+            self.environment.lambda_faults = {}
+            self.environment.webhooks = "sent"
+            self.environment.replicate.fault_profile = FaultProfile()
             self.environment.settle()
             self.actors.pause(paused=False)
             self.actors.repeat_all()

@@ -1,17 +1,16 @@
-"""The bugs by which services of this kind spend credits twice, let clients make them, or give them back twice."""
+"""Common bugs of credit systems: credits are spent twice, created by a client or refunded twice."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count, permutations
 
 import pytest
 
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.errors import InsufficientCredits, InvalidRequest, TooManyJobs
-from darkroom.domain.jobs import Job
 from darkroom.storage import jobs, ledger
 from tests.aws import TEMPLATE, client
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored
@@ -34,18 +33,24 @@ pytest_plugins = ["tests.simulation.bugs_fixtures"]
 pytestmark = pytest.mark.usefixtures("aws", "settings_of_this_test")
 
 
-class TestReadCheckCallThenWrite:
-    """1. Whoever reads the balance, checks it and writes it later spends the same credits twice. So do limits that are counted first."""
+class TestCheckThenWrite:
+    """1. The balance is read, checked and written later: two requests spend the same credits.
+
+    Limits that are counted before the write have the same bug.
+    """
 
     @staticmethod
-    def raced(account: AccountId, number: int) -> tuple[int, bool]:
-        """Submit while another invocation does the same just before the nth call; gives the answer's status, and whether it was first."""
+    def submit_with_competitor(account: AccountId, number: int) -> tuple[int, bool]:
+        """Submit while another invocation submits just before the nth call.
+
+        Returns the status, and whether the hold was written before that call.
+        """
 
         def compete() -> None:
             with suppress(InsufficientCredits, TooManyJobs):
-                ledger.hold(rival, key=None, now=rival.created_at)
+                ledger.hold(competing_job, key=None, now=competing_job.created_at)
 
-        rival = image_job(account=account)
+        competing_job = image_job(account=account)
         with at_call(number, before=compete) as calls:
             status, _, _ = call_api("POST", "/jobs", body=body(), user=account.user)
         return status, "TransactWriteItems" in calls[:number]
@@ -55,14 +60,14 @@ class TestReadCheckCallThenWrite:
         [(10, 20, 402), (100, 1, 429)],
         ids=["credits", "jobs in flight"],
     )
-    def test_two_submits_at_once_cannot_spend_what_is_there_for_one(
+    def test_two_submits_at_once_cannot_use_the_same_credits_or_limit(
         self, credits: int, in_flight_max: int, refused: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "JOBS_IN_FLIGHT_MAX", in_flight_max)
         for number in count():
             account = open_account(credits, AccountId("web", f"user{number}"))
 
-            status, was_first = self.raced(account, number)
+            status, was_first = self.submit_with_competitor(account, number)
 
             assert status == (202 if was_first else refused)
             assert checked_balance(account) == Balance(
@@ -72,7 +77,7 @@ class TestReadCheckCallThenWrite:
                 break
         assert number > 1
 
-    def test_nothing_is_requested_that_was_not_paid_for(self, backend: Backend) -> None:
+    def test_a_job_without_credits_makes_no_prediction(self, backend: Backend) -> None:
         assert call_api("POST", "/jobs", body=body(), user="bob")[0] == 402
 
         assert backend.provider_records("predictions") == []
@@ -98,61 +103,49 @@ class TestClientEditsItsBalance:
         "[admin,users]",
     )
 
-    @pytest.mark.parametrize(
-        ("method", "path"), [route for route in ROUTES if route[0] != "GET"], ids=str
-    )
-    def test_no_route_that_writes_gives_a_user_credits(self, method: str, path: str) -> None:
-        job = held_job()
-        refund(job)
-        before = checked_balance()
-        wanted = {
-            "amount": 1_000,
-            "reason": "because",
-            "reference": "mine",
-            "available": 1_000,
-            "granted": 1_000,
-            "held": -1_000,
-            "paused": True,
-        }
-        concrete = path.format(
-            platform="web", user="ann", job_id=job.job_id, code="flux-schnell", upload_id=job.job_id
-        )
-        grant = {name: wanted[name] for name in ("amount", "reason", "reference")}
-
-        for groups in self.CLAIMS:
-            claims = {
-                "cognito:groups": groups,
-                "custom:groups": "[admin]",
-                "groups": "admin",
-                "roles": "admin",
-            }
-            assert call_api(method, concrete, body=grant, **claims)[0] in {
-                200,
-                204,
-                403,
-                404,
-                409,
-                422,
-            }
-        for sent in (
-            wanted,
-            body() | wanted,
+    def test_no_route_lets_a_user_change_its_balance(self) -> None:
+        statuses = {200, 204, 403, 404, 409, 422}
+        grant = {"amount": 1_000, "reason": "because", "reference": "mine"}
+        claimed = grant | {"available": 1_000, "granted": 1_000, "held": -1_000, "paused": True}
+        bodies = (
+            claimed,
+            body() | claimed,
             body(num_outputs=-4),
             body() | {"quoted": 0},
             grant | {"amount": -1_000},
             {"paused": True},
-        ):
-            assert call_api(method, concrete, body=sent)[0] in {200, 204, 403, 404, 409, 422}
-
-        after = checked_balance()
-        assert (after.granted, after.available, after.held, after.spent) == (
-            before.granted,
-            before.available,
-            before.held,
-            before.spent,
         )
 
-    def test_an_administrator_can(self) -> None:
+        for method, path in (route for route in ROUTES if route[0] != "GET"):
+            job = held_job()
+            refund(job)
+            before = checked_balance()
+            url = path.format(
+                platform="web",
+                user="ann",
+                job_id=job.job_id,
+                code="flux-schnell",
+                upload_id=job.job_id,
+            )
+
+            for groups in self.CLAIMS:
+                claims = {
+                    "cognito:groups": groups,
+                    "custom:groups": "[admin]",
+                    "groups": "admin",
+                    "roles": "admin",
+                }
+                assert call_api(method, url, body=grant, **claims)[0] in statuses, (url, groups)
+            for sent in bodies:
+                assert call_api(method, url, body=sent)[0] in statuses, (url, sent)
+
+            after = checked_balance()
+            sums = [
+                (each.granted, each.available, each.held, each.spent) for each in (before, after)
+            ]
+            assert sums[0] == sums[1], url
+
+    def test_an_administrator_can_grant_credits(self) -> None:
         granted = {"amount": 7, "reason": "because", "reference": "order 7"}
 
         assert (
@@ -168,7 +161,7 @@ class TestClientEditsItsBalance:
 
         assert checked_balance().available == 7
 
-    def test_no_client_reaches_the_table_but_through_the_functions(self) -> None:
+    def test_clients_reach_the_table_only_through_the_functions(self) -> None:
         kinds = {resource["Type"] for resource in TEMPLATE["Resources"].values()}
 
         assert "AWS::Cognito::IdentityPool" not in kinds
@@ -177,48 +170,48 @@ class TestClientEditsItsBalance:
 
 
 class TestRefundedTwice:
-    """3. Several paths give credits back, and none asks whether another one did."""
+    """3. Several code paths refund credits, and none checks whether another path did."""
 
-    def test_a_hold_is_resolved_once_in_whatever_order_they_come(self) -> None:
-        for number, order in enumerate(
+    def test_a_hold_is_resolved_once_in_any_order_of_resolutions(self) -> None:
+        for number, sequence in enumerate(
             sorted(set(permutations((refund, refund, recover, complete))), key=str)
         ):
             job, charged = job_of_user(number, num_outputs=2), 10 * (number % 2)
             if charged:
                 jobs.record_output(job, OUTPUT)
 
-            for resolve in order:
+            for resolve in sequence:
                 resolve(job)
-                assert len(resolutions(job)) == 1, order
+                assert len(resolutions(job)) == 1, sequence
 
             assert (stored(job).charged, stored(job).refunded) == (charged, 20 - charged)
             assert checked_balance(job.account) == Balance(
                 available=100 - charged, spent=charged, granted=100, jobs_total=1
             )
 
-    @pytest.mark.parametrize(
-        ("resolve", "rival"),
-        [(refund, complete), (complete, refund), (refund, recover), (recover, refund)],
-    )
-    def test_a_rival_at_any_moment_does_not_resolve_it_again(
-        self, resolve: Callable[[Job], None], rival: Callable[[Job], None]
-    ) -> None:
-        for number in count():
-            job = job_of_user(number)
-            with at_call(number, before=lambda job=job: rival(job)) as calls:  # type: ignore[misc]
-                resolve(job)
+    def test_a_second_resolution_at_any_call_changes_nothing(self) -> None:
+        pairs = ((refund, complete), (complete, refund), (refund, recover), (recover, refund))
+        users = count()
+        for resolve, competitor in pairs:
+            for number in count():
+                job = job_of_user(next(users))
+                compete = partial(competitor, job)
+                with at_call(number, before=compete) as calls:
+                    resolve(job)
 
-            assert len(resolutions(job)) == 1
-            assert checked_balance(job.account) == Balance(available=100, granted=100, jobs_total=1)
-            if len(calls) <= number:
-                break
-        assert number > 2
+                pair = f"{competitor.__name__} at call {number} of {resolve.__name__}"
+                assert len(resolutions(job)) == 1, pair
+                balance = checked_balance(job.account)
+                assert balance == Balance(available=100, granted=100, jobs_total=1), pair
+                if len(calls) <= number:
+                    break
+            assert number > 2
 
-    def test_an_output_that_is_stored_at_any_moment_is_charged_or_comes_too_late(self) -> None:
+    def test_an_output_stored_during_a_refund_is_charged_or_refused(self) -> None:
         charged: list[int] = []
         for number in count():
             job = job_of_user(number, num_outputs=2)
-            with at_call(number, before=lambda job=job: jobs.record_output(job, OUTPUT)) as calls:  # type: ignore[misc]
+            with at_call(number, before=partial(jobs.record_output, job, OUTPUT)) as calls:
                 refund(job)
 
             ended = stored(job)
@@ -232,7 +225,7 @@ class TestRefundedTwice:
                 break
         assert {0, 10} == set(charged)
 
-    def test_a_grant_that_is_repeated_is_one_grant(self) -> None:
+    def test_a_repeated_grant_is_one_grant(self) -> None:
         for _ in range(2):
             ledger.grant(ANN, 50, reason="paid", reference="order 1", now=NOON)
         with pytest.raises(InvalidRequest):

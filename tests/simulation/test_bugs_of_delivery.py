@@ -1,4 +1,4 @@
-"""The bugs by which services of this kind pay twice for one job, deliver a link that dies, or show somebody else's."""
+"""Common bugs of delivery: a job is paid twice, a link expires, or another account sees a job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("aws", "settings_of_this_test")
 
 
 class TestPaidTwice:
-    """10. What was paid for is asked for again after a crash, a time-out or a lost answer, or its id is lost."""
+    """10. After a crash, a time-out or a lost response, the same prediction is requested again."""
 
     @pytest.mark.parametrize("error", ["Runtime.ExitError", "Sandbox.Timedout"])
     def test_a_crash_between_the_request_and_its_record_pays_once(
@@ -57,7 +57,7 @@ class TestPaidTwice:
             1,
         )
 
-    def test_an_answer_that_is_lost_pays_once(self, backend: Backend) -> None:
+    def test_a_lost_response_pays_once(self, backend: Backend) -> None:
         backend.faults(lost_create_answer=1, lose_webhook=1, run_seconds=1)
 
         all_jobs = [
@@ -70,15 +70,15 @@ class TestPaidTwice:
         }
         assert len(backend.provider_records("predictions")) == 3
 
-    def test_a_retry_after_a_failed_store_requests_nothing_again(self, backend: Backend) -> None:
-        def fail_after_work(event: Any) -> None:
+    def test_a_retried_store_step_makes_no_second_prediction(self, backend: Backend) -> None:
+        def fail_after_storing(event: Any) -> None:
             tries.append(event["job_id"])
             handler_of("store_output")(event, CONTEXT)
             if len(tries) <= 2:
                 raise RuntimeError("the upload failed")
 
         tries: list[str] = []
-        backend.workflow.break_function("store_output", fail_after_work)
+        backend.workflow.break_function("store_output", fail_after_storing)
 
         job = backend.wait_until_ended(backend.submit())
 
@@ -89,22 +89,22 @@ class TestPaidTwice:
         )
         assert (len(job.outputs), checked_balance().spent) == (1, 10)
 
-    def test_the_same_request_sent_again_is_one_job_and_one_payment(self, backend: Backend) -> None:
-        sent = [
+    def test_a_repeated_submission_is_one_job_and_one_payment(self, backend: Backend) -> None:
+        job_ids = [
             call_api("POST", "/jobs", body=body(), headers={"idempotency-key": "order 1"})[1]["id"]
             for _ in range(3)
         ]
 
-        backend.wait_until_ended(sent[0])
+        backend.wait_until_ended(job_ids[0])
 
-        assert len(set(sent)) == len(backend.provider_records("predictions")) == 1
+        assert len(set(job_ids)) == len(backend.provider_records("predictions")) == 1
         assert checked_balance() == Balance(available=90, spent=10, granted=100, jobs_total=1)
 
 
 class TestTemporaryOutputs:
-    """12. The provider's link is delivered as the result, and dies within the hour."""
+    """12. The provider's link is delivered as the result, and expires within the hour."""
 
-    def test_what_was_delivered_outlives_the_provider(self, backend: Backend) -> None:
+    def test_delivered_outputs_stay_available_without_the_provider(self, backend: Backend) -> None:
         job_id = backend.submit(num_outputs=2)
         backend.wait_until_ended(job_id)
         (prediction,) = backend.provider_records("predictions")
@@ -124,9 +124,7 @@ class TestTemporaryOutputs:
             requests.get(output["thumbnail_url"], timeout=5).ok for output in response["outputs"]
         )
 
-    def test_an_output_that_cannot_be_fetched_any_more_is_not_delivered(
-        self, backend: Backend
-    ) -> None:
+    def test_an_expired_output_is_not_delivered(self, backend: Backend) -> None:
         def fetch_too_late(event: Any) -> Any:
             backend.replicate._api.lifecycle.deliveries._files.clear()
             return handler_of("store_output")(event, CONTEXT)
@@ -143,7 +141,7 @@ class TestTemporaryOutputs:
         )
         assert checked_balance() == Balance(available=100, granted=100, jobs_total=1)
 
-    def test_a_job_whose_storing_fails_is_never_completed(
+    def test_a_job_whose_output_cannot_be_stored_is_not_completed(
         self, simulated_replicate: SimulatedReplicate
     ) -> None:
         requests.put(
@@ -166,7 +164,7 @@ class TestTemporaryOutputs:
             )
         )
 
-        # Neither the thumbnail nor the output can be put.
+        # The uploads of the output and of its thumbnail fail.
         with (
             failing_calls(
                 aws_adapter.client("s3", bulky=True), "PutObject", *[AwsError("InternalError")] * 2
@@ -184,8 +182,8 @@ class TestTemporaryOutputs:
         )
 
 
-class TestSomebodyElses:
-    """Also seen elsewhere: jobs that anybody reads or stops by their ids, and open endpoints to what costs money."""
+class TestOtherAccounts:
+    """More common bugs: jobs that anyone can read or stop by id, and unprotected paid endpoints."""
 
     def job_of_ann(self) -> Job:
         job = held_job(num_outputs=2)
@@ -193,8 +191,8 @@ class TestSomebodyElses:
         refund(job)
         return stored(job)
 
-    def test_every_route_with_an_id_is_tried_here(self) -> None:
-        tried = {
+    def test_every_route_with_an_id_is_covered_here(self) -> None:
+        covered = {
             "/jobs/{job_id}",
             "/jobs/{job_id}/cancel",
             "/accounts/{platform}/{user}",
@@ -202,69 +200,77 @@ class TestSomebodyElses:
         }
         public = {"/templates/{code}", "/templates/{code}/quote", "/problems/{slug}"}
 
-        assert {path for _, path in ROUTES if "{" in path} == tried | public | {
+        assert {path for _, path in ROUTES if "{" in path} == covered | public | {
             "/accounts/{platform}/{user}/entries"
         }
 
-    @pytest.mark.parametrize(
-        "claims", [{"user": "bob"}, {"user": "ann", "custom:platform": "mobile"}], ids=str
-    )
-    @pytest.mark.parametrize("ended", [True, False])
-    def test_another_accounts_job_is_not_there(self, claims: dict[str, Any], ended: bool) -> None:
-        open_account(100, AccountId(claims.get("custom:platform", "web"), claims["user"]))
-        job = self.job_of_ann() if ended else held_job()
+    def test_a_job_of_another_account_is_not_found(self) -> None:
+        for claims in ({"user": "bob"}, {"user": "ann", "custom:platform": "mobile"}):
+            open_account(100, AccountId(claims.get("custom:platform", "web"), claims["user"]))
+            for job in (self.job_of_ann(), held_job()):
+                self.assert_not_found(job, claims)
+
+    def assert_not_found(self, job: Job, claims: dict[str, Any]) -> None:
+        """Check that every route responds as if the job did not exist, and changes nothing."""
         before = stored(job)
+        unknown = image_job()
 
         for method, path in (route for route in ROUTES if "{job_id}" in route[1]):
-            seen = [
-                call_api(method, path.format(job_id=job_id), **claims)
-                for job_id in (job.job_id, image_job().job_id)
+            responses = [
+                call_api(method, path.format(job_id=each.job_id), **claims)
+                for each in (job, unknown)
             ]
-            assert seen[0][0] == 404
-            assert seen[0] == seen[1]
-        seen = [
-            call_api("POST", "/jobs", body={"rerun_of": job_id}, **claims)
-            for job_id in (job.job_id, image_job().job_id)
+            assert responses[0][0] == 404
+            assert responses[0] == responses[1]
+        responses = [
+            call_api("POST", "/jobs", body={"rerun_of": each.job_id}, **claims)
+            for each in (job, unknown)
         ]
-        assert seen[0][0] == 422
-        assert seen[0] == seen[1]
+        assert responses[0][0] == 422
+        assert responses[0] == responses[1]
 
         assert stored(job) == before
-        assert call_api("GET", "/jobs", **claims)[1] == {
-            "jobs": [],
-            "next_cursor": None,
-            "total": 0,
-        }
+        listed = call_api("GET", "/jobs", **claims)[1]
+        assert listed == {"jobs": [], "next_cursor": None, "total": 0}
         assert call_api("GET", f"/jobs/{job.job_id}")[0] == 200
 
-    @pytest.mark.parametrize(
-        "user",
-        ["bob#JOB", "ann#JOB#1", "../ann", "web/ann", "ann#", "ann/", "a=6Enn", "%61nn", "ANN"],
-    )
-    def test_a_sub_that_looks_like_a_key_reaches_no_other_partition(self, user: str) -> None:
+    def test_a_sub_that_resembles_a_key_reaches_no_other_partition(self) -> None:
         job = self.job_of_ann()
+        subs = (
+            "bob#JOB",
+            "ann#JOB#1",
+            "../ann",
+            "web/ann",
+            "ann#",
+            "ann/",
+            "a=6Enn",
+            "%61nn",
+            "ANN",
+        )
 
-        assert call_api("GET", f"/jobs/{job.job_id}", user=user)[0] == 404
-        assert call_api("GET", "/jobs", user=user)[1]["jobs"] == []
-        assert call_api("GET", "/credits", user=user)[1]["granted"] == 0
+        for user in subs:
+            assert call_api("GET", f"/jobs/{job.job_id}", user=user)[0] == 404, user
+            assert call_api("GET", "/jobs", user=user)[1]["jobs"] == [], user
+            assert call_api("GET", "/credits", user=user)[1]["granted"] == 0, user
 
-    @pytest.mark.parametrize("user", ["", "x" * 256])
-    def test_a_sub_that_is_no_name_does_not_come_in(self, user: str) -> None:
-        assert call_api("GET", "/jobs", user=user)[0] == 403
+    def test_an_empty_or_too_long_sub_is_refused(self) -> None:
+        statuses = [call_api("GET", "/jobs", user=user)[0] for user in ("", "x" * 256)]
 
-    def test_nobody_but_an_administrator_reads_another_account(self) -> None:
+        assert statuses == [403, 403]
+
+    def test_only_an_administrator_reads_another_account(self) -> None:
         open_account(100)
 
         for method, path in (route for route in ROUTES if "{user}" in route[1]):
-            sent = {"amount": 1, "reason": "r", "reference": "r"} if method == "POST" else None
+            grant = {"amount": 1, "reason": "r", "reference": "r"} if method == "POST" else None
             assert (
-                call_api(method, path.format(platform="web", user="ann"), body=sent, user="bob")[0]
+                call_api(method, path.format(platform="web", user="ann"), body=grant, user="bob")[0]
                 == 403
             )
 
         assert checked_balance().granted == 100
 
-    def test_without_a_token_nothing_can_be_requested(self) -> None:
+    def test_only_public_routes_respond_without_a_token(self) -> None:
         job = held_job()
         bodies = {
             "/accounts/{platform}/{user}/credits": {"amount": 1, "reason": "r", "reference": "r"},
@@ -273,7 +279,7 @@ class TestSomebodyElses:
             "/templates/{code}/quote": {"parameters": {"prompt": "x"}},
             "/uploads": {"content_type": "image/png", "bytes": 1},
         }
-        places = {
+        path_parameters = {
             "platform": "web",
             "user": "ann",
             "job_id": job.job_id,
@@ -283,7 +289,7 @@ class TestSomebodyElses:
 
         for method, path in ROUTES:
             status, _, _ = call_api(
-                method, path.format(**places), body=bodies.get(path, body()), user=None
+                method, path.format(**path_parameters), body=bodies.get(path, body()), user=None
             )
             assert status == (
                 200 if path in ("/health", "/openapi.json", "/docs", "/problems/{slug}") else 401

@@ -1,4 +1,4 @@
-"""The bugs by which services of this kind lose a refund, never make one, or make it of the wrong amount."""
+"""Common bugs of refunds: a refund is lost, never made, or made with the wrong amount."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from tests.simulation.bugs import (
     at_call,
     checked_balance,
     complete,
+    job_of_user,
     kill,
     recover,
     refund,
@@ -44,22 +45,20 @@ pytestmark = pytest.mark.usefixtures("aws", "settings_of_this_test")
 
 
 class TestRefundLost:
-    """4. The status becomes final first, the refund comes second, and its failure is swallowed."""
+    """4. The status becomes final first, the refund follows, and its failure is ignored."""
 
-    def test_a_refund_that_fails_with_all_its_retries_is_made_by_recovery(
-        self, backend: Backend
-    ) -> None:
-        def without_a_table(event: Any) -> Any:
+    def test_recovery_refunds_a_job_whose_refund_step_failed(self, backend: Backend) -> None:
+        def refund_without_a_table(event: Any) -> Any:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(ledger, "transact", broken)
+                patch.setattr(ledger, "transact", fail)
                 return handler_of("refund_job")(event, CONTEXT)
 
-        def broken(_: Any) -> None:
+        def fail(_: Any) -> None:
             tries.append("refund")
             raise AwsError("InternalServerError").error("TransactWriteItems")
 
         tries: list[str] = []
-        backend.workflow.break_function("refund_job", without_a_table)
+        backend.workflow.break_function("refund_job", refund_without_a_table)
         job_id = backend.submit(prompt="please flag me")
 
         job = backend.wait_until_ended(job_id)
@@ -77,7 +76,7 @@ class TestRefundLost:
         assert (checked_balance().available, len(resolutions(job))) == (100, 1)
 
     @pytest.mark.parametrize("resolve", [refund, complete])
-    def test_a_crash_at_any_moment_leaves_no_final_job_without_its_refund(
+    def test_a_crash_at_any_call_leaves_no_final_job_without_its_refund(
         self, resolve: Callable[[Job], None]
     ) -> None:
         def crashed(number: int, when: str) -> bool:
@@ -99,7 +98,7 @@ class TestRefundLost:
         for when in ("before", "after"):
             assert next(number for number in count() if not crashed(number, when)) > 3
 
-    def test_a_job_whose_start_was_lost_is_not_forgotten(self, backend: Backend) -> None:
+    def test_recovery_starts_a_job_whose_execution_did_not_start(self, backend: Backend) -> None:
         with failing_calls(
             aws_adapter.client("stepfunctions"), "StartExecution", AwsError("ServiceUnavailable")
         ):
@@ -116,7 +115,7 @@ class TestRefundLost:
 
 
 class TestNoRefundAtAll:
-    """5. Only success is handled, and every other way to end keeps the credits."""
+    """5. Only success is handled. Every other way to end keeps the credits."""
 
     def assert_refunded(self, backend: Backend, job: Job, code: str) -> None:
         assert job.failure
@@ -140,7 +139,7 @@ class TestNoRefundAtAll:
             ("drop_output", "no_output"),
         ],
     )
-    def test_a_prediction_without_a_result_gives_back(
+    def test_a_prediction_without_a_result_is_refunded(
         self, backend: Backend, fault: str, code: str
     ) -> None:
         backend.faults(**{fault: 1})
@@ -151,7 +150,7 @@ class TestNoRefundAtAll:
         ("status", "code"),
         [(Status.CANCELED, "prediction_failed"), (Status.ABORTED, "deadline_exceeded")],
     )
-    def test_a_prediction_that_is_ended_at_the_provider_gives_back(
+    def test_a_prediction_ended_at_the_provider_is_refunded(
         self, backend: Backend, status: Status, code: str
     ) -> None:
         backend.faults(run_seconds=60)
@@ -161,12 +160,12 @@ class TestNoRefundAtAll:
 
         self.assert_refunded(backend, backend.wait_until_ended(job_id), code)
 
-    def test_a_prediction_that_takes_too_long_gives_back(
+    def test_a_prediction_that_reaches_its_deadline_is_refunded(
         self, backend: Backend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         backend.faults(run_seconds=60)
-        impatient = replace(catalog.template("flux-schnell"), seconds_max=2)
-        monkeypatch.setattr(catalog, "template", lambda *_: impatient)
+        short_deadline = replace(catalog.template("flux-schnell"), seconds_max=2)
+        monkeypatch.setattr(catalog, "template", lambda *_: short_deadline)
 
         self.assert_refunded(
             backend, backend.wait_until_ended(backend.submit()), "deadline_exceeded"
@@ -176,7 +175,7 @@ class TestNoRefundAtAll:
         ("status", "code"),
         [(401, "provider_unavailable"), (402, "provider_unavailable"), (422, "invalid_input")],
     )
-    def test_a_request_that_the_provider_refuses_gives_back(
+    def test_a_request_refused_by_the_provider_is_refunded(
         self, backend: Backend, status: int, code: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         document = json.dumps({"title": "Refused", "detail": "No.", "status": status}).encode()
@@ -187,18 +186,18 @@ class TestNoRefundAtAll:
 
             self.assert_refunded(backend, backend.wait_until_ended(backend.submit()), code)
 
-    def test_a_provider_that_is_down_until_the_deadline_gives_back(
+    def test_a_job_is_refunded_if_the_provider_is_down_until_its_deadline(
         self, backend: Backend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         backend.faults(unavailable=1)
-        impatient = replace(catalog.template("flux-schnell"), seconds_max=3)
-        monkeypatch.setattr(catalog, "template", lambda *_: impatient)
+        short_deadline = replace(catalog.template("flux-schnell"), seconds_max=3)
+        monkeypatch.setattr(catalog, "template", lambda *_: short_deadline)
 
         self.assert_refunded(
             backend, backend.wait_until_ended(backend.submit()), "provider_unavailable"
         )
 
-    def test_a_cancel_gives_back(self, backend: Backend) -> None:
+    def test_a_canceled_job_is_refunded(self, backend: Backend) -> None:
         backend.faults(run_seconds=60)
         job_id = backend.submit()
         backend.prediction()
@@ -212,9 +211,9 @@ class TestNoRefundAtAll:
 
 
 class TestRefundOfTheWrongAmount:
-    """6. The refund is computed anew, or goes to another pocket than the one that paid."""
+    """6. The refund is computed again at today's price, or goes to another account."""
 
-    def test_what_was_held_is_given_back_whatever_it_would_cost_today(
+    def test_the_held_credits_are_refunded_after_a_price_change(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "DEFAULT_IMAGE_CREDIT_COST", 23)
@@ -229,22 +228,20 @@ class TestRefundOfTheWrongAmount:
             Balance(available=100, granted=100, jobs_total=1),
         )
 
-    @pytest.mark.parametrize(("stored_count", "charged"), [(0, 0), (1, 10), (2, 20), (3, 30)])
-    def test_a_part_that_was_not_delivered_is_given_back(
-        self, stored_count: int, charged: int
-    ) -> None:
-        job = held_job(num_outputs=4)
-        for number in range(stored_count):
-            jobs.record_output(stored(job), replace(OUTPUT, number=number))
+    def test_outputs_that_were_not_delivered_are_refunded(self) -> None:
+        for stored_count, charged in ((0, 0), (1, 10), (2, 20), (3, 30)):
+            job = job_of_user(stored_count, num_outputs=4)
+            for number in range(stored_count):
+                jobs.record_output(stored(job), replace(OUTPUT, number=number))
 
-        refund(job)
+            refund(job)
 
-        assert (stored(job).charged, stored(job).refunded) == (charged, 40 - charged)
-        assert checked_balance() == Balance(
-            available=100 - charged, spent=charged, granted=100, jobs_total=1
-        )
+            assert (stored(job).charged, stored(job).refunded) == (charged, 40 - charged)
+            assert checked_balance(job.account) == Balance(
+                available=100 - charged, spent=charged, granted=100, jobs_total=1
+            )
 
-    def test_a_part_of_a_credit_is_not_charged(self) -> None:
+    def test_a_fraction_of_a_credit_is_not_charged(self) -> None:
         open_account(100)
         job, _ = ledger.hold(replace(image_job(num_outputs=3), quoted=20), key=None, now=NOON)
         jobs.record_output(job, OUTPUT)
@@ -253,8 +250,8 @@ class TestRefundOfTheWrongAmount:
 
         assert (stored(job).charged, stored(job).refunded) == (6, 14)
 
-    def test_the_account_that_paid_gets_it_back_and_no_other(self) -> None:
-        same_user_elsewhere, somebody = (
+    def test_only_the_account_that_paid_is_refunded(self) -> None:
+        same_user_on_another_platform, other_user = (
             open_account(100, AccountId("mobile", "ann")),
             open_account(100, BOB),
         )
@@ -263,10 +260,10 @@ class TestRefundOfTheWrongAmount:
         refund(job)
 
         assert checked_balance() == Balance(available=100, granted=100, jobs_total=1)
-        for other in (same_user_elsewhere, somebody):
+        for other in (same_user_on_another_platform, other_user):
             assert checked_balance(other) == Balance(available=100, granted=100)
 
-    def test_credits_that_are_held_cannot_be_taken_away_before_they_come_back(self) -> None:
+    def test_a_correction_cannot_remove_held_credits(self) -> None:
         job = held_job(credits=10)
         with pytest.raises(InvalidRequest):
             ledger.grant(ANN, -1, reason="a new period", reference="period 2", now=NOON)

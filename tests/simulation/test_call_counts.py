@@ -1,4 +1,4 @@
-"""How many calls a function makes when there is nothing to do."""
+"""The number of calls that recovery makes when it has nothing to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_an_idle_recovery_makes_two_queries_and_one_for_each_provider() -> None:
         assert calls == {"dynamodb.Query": 2 + len(settings().providers)}
 
 
-def test_jobs_that_are_not_due_cost_recovery_nothing() -> None:
+def test_jobs_that_are_not_due_add_no_calls_to_recovery() -> None:
     environment = Environment()
     with environment.activated(RETENTION_DAYS="30"):
         environment.open_account("ann", 100)

@@ -1,4 +1,8 @@
-"""Chaos over HTTP, in a process of its own: a local stack and this process's AWS would be one and the same."""
+"""Chaos over HTTP.
+
+It runs in its own process: this process replaces AWS with mocks, which the local stack must not
+share.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,11 @@ JOBS_COUNT = 300
 SECONDS_MAX = 1_500
 
 
-def test_whatever_goes_wrong_every_job_ends_and_every_credit_is_accounted_for() -> None:
+def test_every_job_ends_and_every_credit_is_accounted_for_under_chaos() -> None:
     command = [sys.executable, "-m", "tests.simulation.chaos", "--jobs", str(JOBS_COUNT)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    completed = subprocess.run(
+        command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+    )
 
-    REPORTED.extend(["chaos over HTTP:", *(f"  {line}" for line in ran.stdout.splitlines())])
-    assert ran.returncode == 0, ran.stderr
+    REPORTED.extend(["chaos over HTTP:", *(f"  {line}" for line in completed.stdout.splitlines())])
+    assert completed.returncode == 0, completed.stderr

@@ -1,4 +1,7 @@
-"""A fifth of all writes meets another transaction, is throttled, or loses its answer; whoever gets an error simply calls again."""
+"""Faults of writes:
+
+conflicts, throttling and lost responses. The caller repeats a failed operation.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ import pytest
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError, UpdateError
 
+from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.media import bucket
 from darkroom.storage import jobs, ledger, provider_queue, transactions
 from darkroom.storage.idempotency import IdempotencyKey
 from tests.aws import client, forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
+from tests.reports import REPORTED
 from tests.simulation.account_records import checked_records
 from tests.simulation.job_histories import WELCOME_CREDITS, JobHistories
 from tests.simulation.write_faults import LOST_RESPONSES, WriteFaults, failing_writes
@@ -34,7 +39,7 @@ KEY = IdempotencyKey.of("key", b"body")
 def write_faults(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[WriteFaults]:
-    """A calm, until its share is raised."""
+    """Faults of writes, off until the test sets `fault_rate`."""
     monkeypatch.setenv("WELCOME_CREDITS", str(WELCOME_CREDITS))
     forget_settings()
     with failing_writes(monkeypatch, request.node.name) as write_faults:
@@ -44,16 +49,16 @@ def write_faults(
 
 @pytest.fixture
 def job(aws: None, write_faults: WriteFaults) -> Job:
-    """A job in moto's table, whose account has credits left."""
+    """A job in moto's table. Its account has credits left."""
     return held_job()
 
 
-def hold() -> tuple[Job, bool]:
-    return ledger.hold(image_job(), key=KEY, now=datetime.now(UTC))
+def hold(account: AccountId = ANN) -> tuple[Job, bool]:
+    return ledger.hold(image_job(account=account), key=KEY, now=datetime.now(UTC))
 
 
-VERBS: dict[str, Callable[[Job], object]] = {
-    "hold": lambda _: hold(),
+OPERATIONS: dict[str, Callable[[Job], object]] = {
+    "hold": lambda job: hold(job.account),
     "grant": lambda job: ledger.grant(job.account, 10, reason="gift", reference="gift", now=NOON),
     "correct": lambda job: ledger.grant(
         job.account, -10, reason="mistake", reference="mistake", now=NOON
@@ -66,8 +71,8 @@ VERBS: dict[str, Callable[[Job], object]] = {
 }
 
 
-def everything() -> list[Any]:
-    """Every item of the table, in one order, but for how often each was written."""
+def all_items() -> list[Any]:
+    """Return every item of the table, sorted, without the write counter `revision`."""
     items = client("dynamodb").scan(TableName="darkroom-test", ConsistentRead=True)["Items"]
     return sorted(
         ({name: value for name, value in item.items() if name != "revision"} for item in items),
@@ -76,12 +81,11 @@ def everything() -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_the_ledger_balance_after_a_storm(
+def test_the_ledger_balances_after_faults_of_writes(
     seed: int,
     dynamodb_table: Connection,
     write_faults: WriteFaults,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(bucket, "delete_all", lambda *_: None)
     write_faults.fault_rate = 0.2
@@ -92,47 +96,40 @@ def test_the_ledger_balance_after_a_storm(
 
     write_faults.fault_rate = 0
     histories.check()
-    with capsys.disabled():
-        seen = ", ".join(
-            f"{write_faults.counts[name]} {name}" for name in sorted(write_faults.counts)
-        )
-        print(f"\nstorm {seed}: {JOBS} jobs, {seen}", end=" ")  # noqa: T201
-    assert {
-        "turned away",
-        "answers lost",
-        "refusals lost",
-        "called again",
-    } <= write_faults.counts.keys()
+    counts = write_faults.counts
+    by_name = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    REPORTED.append(f"faults of writes, seed {seed}: {JOBS} jobs, {by_name}")
+    assert {"rejected", "lost responses", "lost refusals", "repeated calls"} <= counts.keys()
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_gives_up_after_six_tries_and_has_written_nothing(
-    verb: str, job: Job, write_faults: WriteFaults
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_gives_up_after_six_tries_without_a_write(
+    operation: str, job: Job, write_faults: WriteFaults
 ) -> None:
-    before = everything()
+    before = all_items()
     write_faults.fault_rate, write_faults.lost_response_rate = 1, 0
     write_faults.counts.clear()
 
     with pytest.raises((TransactWriteError, UpdateError)) as raised:
-        VERBS[verb](job)
+        OPERATIONS[operation](job)
 
     assert raised.value.cause_response_code in {
         "TransactionCanceledException",
         "TransactionConflictException",
         *THROTTLED,
     }
-    assert write_faults.counts["turned away"] == 6
+    assert write_faults.counts["rejected"] == 6
     assert len(write_faults.waits) == 5
     assert all(
         0 <= seconds <= 0.025 * 2**number for number, seconds in enumerate(write_faults.waits, 1)
     )
-    assert everything() == before
+    assert all_items() == before
 
 
-def test_a_verb_gives_up_when_two_seconds_have_passed(
+def test_an_operation_gives_up_after_two_seconds(
     job: Job, write_faults: WriteFaults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Each look at this clock is a second after the one before.
+    # Each reading of this clock is one second after the previous one.
     monkeypatch.setattr(
         transactions,
         "time",
@@ -144,32 +141,31 @@ def test_a_verb_gives_up_when_two_seconds_have_passed(
     with pytest.raises(TransactWriteError):
         hold()
 
-    assert write_faults.counts["turned away"] == 3
+    assert write_faults.counts["rejected"] == 3
 
 
-@pytest.mark.parametrize("lost_response", LOST_RESPONSES)
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_whose_every_answer_is_lost_is_done_once(
-    verb: str, lost_response: str, job: Job, write_faults: WriteFaults
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_with_lost_responses_takes_effect_once(
+    operation: str, aws: None, write_faults: WriteFaults
 ) -> None:
-    before = everything()
-    write_faults.fault_rate, write_faults.lost_response_rate, write_faults.lost_responses = (
-        1,
-        1,
-        (lost_response,),
-    )
-    with pytest.raises(PynamoDBException):
-        VERBS[verb](job)
-    once = everything()
-    write_faults.fault_rate = 0
+    for lost_response in LOST_RESPONSES:
+        write_faults.fault_rate = 0
+        job = held_job(account=AccountId("web", lost_response))
+        before = all_items()
+        write_faults.fault_rate, write_faults.lost_response_rate = 1, 1
+        write_faults.lost_responses = (lost_response,)
+        with pytest.raises(PynamoDBException):
+            OPERATIONS[operation](job)
+        once = all_items()
+        write_faults.fault_rate = 0
 
-    VERBS[verb](job)
+        OPERATIONS[operation](job)
 
-    assert everything() == once != before
-    checked_records(job.account)
+        assert all_items() == once != before, lost_response
+        checked_records(job.account)
 
 
-def test_the_last_credits_are_held_once_although_the_answer_was_lost(
+def test_the_last_credits_are_held_once_after_a_lost_response(
     aws: None, write_faults: WriteFaults
 ) -> None:
     open_account(10)

@@ -1,7 +1,8 @@
-"""An invocation dies, at every call that any function is seen to make; then retries and recovery have their way.
+"""Kills an invocation at each call of each function. Retries and recovery must repair the rest.
 
-A dead invocation leaves nothing behind but what its calls did, and knows nothing that the next one knows. So to die before a call is to die after
-the one before it took effect, and each of these moments is tried once: before the first call, and after every one.
+A killed invocation leaves only the effects of its calls and shares no memory with the next one. A
+kill before a call is therefore the same as a kill after the previous call. Each moment is tested
+once: before the first call, and after each call.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ def test_a_crash_at_any_call_breaks_no_promise(scenario: Scenario) -> None:
 
 def test_every_function_was_killed() -> None:
     if len(scenarios_run) < len(SCENARIOS):
-        pytest.skip("only some of the scenarios were run")
+        pytest.skip("not all scenarios were run")
     by_function = ", ".join(f"{name} {count}" for name, count in sorted(kills_count.items()))
     REPORTED.append(
-        f"crashes: {kills_count.total():,} invocations killed, each at another call, in {len(scenarios_run)} scenarios ({by_function})"
+        f"crashes: {kills_count.total():,} invocations killed, each at another call, "
+        f"in {len(scenarios_run)} scenarios ({by_function})"
     )
 
     assert kills_count.keys() == FUNCTIONS.keys()

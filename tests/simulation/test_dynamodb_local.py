@@ -1,4 +1,4 @@
-"""DynamoDB Local is fetched by whoever comes first, and by nobody else."""
+"""DynamoDB Local is installed once, by the first process that needs it."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -8,17 +8,15 @@ from tests.simulation.dynamodb_local import fetched
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
-WORKERS = 3
+PROCESSES = 3
 
 
-def test_workers_that_need_it_at_the_same_moment_share_one(
-    dynamodb_local: object, tmp_path: Path
-) -> None:
+def test_parallel_processes_share_one_installation(dynamodb_local: object, tmp_path: Path) -> None:
     home = tmp_path / "dynamodb-local"
 
-    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as workers:
-        homes = list(workers.map(fetched, [home] * WORKERS))
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as workers:
+        homes = list(workers.map(fetched, [home] * PROCESSES))
 
-    assert homes == [home] * WORKERS
+    assert homes == [home] * PROCESSES
     assert (home / "DynamoDBLocal.jar").is_file()
-    assert [made.name for made in tmp_path.iterdir() if made.is_dir()] == ["dynamodb-local"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["dynamodb-local"]

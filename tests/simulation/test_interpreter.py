@@ -1,4 +1,4 @@
-"""The interpreter of the simulations keeps to the words of the Amazon States Language, and knows no others."""
+"""The interpreter follows the Amazon States Language and refuses unknown states and fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INPUT = json.dumps({"account": "web/ann", "job_id": "job", "wait_seconds": 15})
 
 @dataclass
 class Functions:
-    """The functions that were invoked, each of which ends when the test says so."""
+    """Records the invoked functions. Each ends when the test calls one of its callbacks."""
 
     event_queue: EventQueue = field(default_factory=EventQueue)
     invoked: list[tuple[str, Any, Callable[[Any], None], Fail]] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Functions:
         )
 
     def last(self) -> tuple[str, Any, Callable[[Any], None], Fail]:
-        """Let what is due now happen, and give the invocation that came last."""
+        """Process all due events, and return the last invocation."""
         self.event_queue.advance(0)
         return self.invoked[-1]
 
@@ -57,7 +57,7 @@ def test_a_token_resumes_its_task_once() -> None:
         states.call("SendTaskSuccess", {"taskToken": "another", "output": "{}"})
 
 
-def test_a_task_that_nothing_resumes_times_out_and_gets_a_new_token() -> None:
+def test_a_task_without_a_resume_times_out_and_gets_a_new_token() -> None:
     functions = Functions()
     execution = started(functions.states())
     _, first, on_success, _ = functions.last()
@@ -71,7 +71,7 @@ def test_a_task_that_nothing_resumes_times_out_and_gets_a_new_token() -> None:
     assert (second["retry_count"], second["entered_at"]) == (0, "2026-01-02T12:00:15.000Z")
 
 
-def test_an_error_is_retried_as_often_as_is_said_and_then_caught() -> None:
+def test_an_error_is_retried_up_to_the_limit_and_then_caught() -> None:
     functions = Functions()
     execution = started(functions.states())
 
@@ -114,7 +114,7 @@ def test_a_wait_lasts_until_its_time() -> None:
     ]
 
 
-def test_starting_twice_is_starting_once() -> None:
+def test_a_second_start_with_the_same_input_changes_nothing() -> None:
     functions = Functions()
     states = functions.states()
     execution = started(states)
@@ -130,23 +130,20 @@ def test_starting_twice_is_starting_once() -> None:
         states.call("DescribeExecution", {"executionArn": "execution:other"})
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
+def test_an_unknown_state_or_field_is_an_error() -> None:
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke"}
+    states: list[dict[str, Any]] = [
         {"Type": "Parallel", "Branches": []},
-        {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage"},
-        {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "HeartbeatSeconds": 5},
-        {
-            "Type": "Task",
-            "Resource": "arn:aws:states:::lambda:invoke",
-            "Retry": [{"ErrorEquals": ["States.ALL"], "Unknown": 1}],
-        },
-    ],
-)
-def test_what_is_not_known_is_an_error(state: dict[str, Any]) -> None:
-    with pytest.raises(NotImplementedError):
-        checked_definition({"States": {"Any": state}})
+        task | {"Resource": "arn:aws:states:::sqs:sendMessage"},
+        task | {"HeartbeatSeconds": 5},
+        task | {"Retry": [{"ErrorEquals": ["States.ALL"], "Unknown": 1}]},
+    ]
+
+    checked_definition({"States": {"Any": task}})
+    for state in states:
+        with pytest.raises(NotImplementedError):
+            checked_definition({"States": {"Any": state}})
 
 
-def test_the_deployed_workflow_is_known_whole() -> None:
+def test_the_deployed_workflow_has_only_known_states_and_fields() -> None:
     assert interpreter.deployed_definition()["StartAt"] == "RequestPrediction"

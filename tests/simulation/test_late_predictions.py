@@ -1,4 +1,7 @@
-"""Predictions that were made although nobody was told, and that show only later: each is found, and no other is paid for."""
+"""Predictions that exist although their create had no response, and that are visible only later.
+
+Each is found, and no job is paid twice.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ UNKNOWN_SECONDS = 60
 
 
 def run_until_quiet(environment: Environment) -> Environment:
-    """Live until everything is quiet, with somebody who has credits and submits one job."""
+    """Submit one job of a user with credits, and run until the environment is quiet."""
     promises = Promises(environment)
     environment.event_queue.after_each_event = promises.check
     with environment.activated():
@@ -33,8 +36,8 @@ def attempts_of(environment: Environment) -> list[dict[str, object]]:
     return [attempt["M"] for attempt in job["attempts"]["L"]]
 
 
-@pytest.mark.parametrize("found_by", ["its webhook", "a look"])
-def test_a_throttled_request_does_not_undo_an_earlier_unanswered_one(found_by: str) -> None:
+@pytest.mark.parametrize("found_by", ["webhook", "poll"])
+def test_a_throttled_retry_keeps_an_earlier_request_without_a_response(found_by: str) -> None:
     environment = Environment()
     fault_profile = environment.replicate.fault_profile
     fault_profile.responses, fault_profile.visible_after_seconds = (
@@ -42,7 +45,7 @@ def test_a_throttled_request_does_not_undo_an_earlier_unanswered_one(found_by: s
         UNKNOWN_SECONDS + 15,
     )
     fault_profile.queue_seconds, fault_profile.run_seconds = UNKNOWN_SECONDS + 10, 1
-    environment.webhooks = "sent" if found_by == "its webhook" else "lost"
+    environment.webhooks = "sent" if found_by == "webhook" else "lost"
     environment.event_queue.after(
         UNKNOWN_SECONDS - 5,
         "creates are throttled",
@@ -60,11 +63,25 @@ def test_a_throttled_request_does_not_undo_an_earlier_unanswered_one(found_by: s
     assert len(environment.replicate.predictions) == len(attempts_of(environment)) == 1
 
 
-@pytest.mark.parametrize("held_up_at", range(8))
 @pytest.mark.parametrize("seconds", [9, 25, 45])
-def test_no_second_request_before_the_lease_of_a_dead_invocation_ends(
-    held_up_at: int, seconds: float
-) -> None:
+def test_no_second_request_before_the_lease_of_a_killed_invocation_ends(seconds: float) -> None:
+    for paused_at in range(8):
+        environment, creates = environment_with_a_killed_create(paused_at, seconds)
+
+        run_until_quiet(environment)
+
+        assert creates, paused_at
+        attempts = attempts_of(environment)
+        assert len(environment.replicate.predictions) == len(attempts) == 1, paused_at
+
+
+def environment_with_a_killed_create(
+    paused_at: int, seconds: float
+) -> tuple[Environment, list[Call]]:
+    """Return an environment in which the invocation of the first create is killed after it.
+
+    That create is appended to the list. Before it, the invocation pauses at the call `paused_at`.
+    """
     creates: list[Call] = []
 
     def fault_at(call: Call) -> Fault | None:
@@ -74,22 +91,14 @@ def test_no_second_request_before_the_lease_of_a_dead_invocation_ends(
         is_first = call.function == "request_prediction" and not any(
             invocation.faults for invocation in environment.invocations
         )
-        return (
-            Fault(FaultKind.PAUSE, after=True, seconds=seconds)
-            if is_first and call.number == held_up_at
-            else None
-        )
+        if is_first and call.number == paused_at:
+            return Fault(FaultKind.PAUSE, after=True, seconds=seconds)
+        return None
 
     environment = Environment(fault_at=fault_at)
-    environment.webhooks, environment.replicate.fault_profile.visible_after_seconds = (
-        "lost",
-        UNKNOWN_SECONDS - 1,
-    )
-
-    run_until_quiet(environment)
-
-    assert creates
-    assert len(environment.replicate.predictions) == len(attempts_of(environment)) == 1
+    environment.webhooks = "lost"
+    environment.replicate.fault_profile.visible_after_seconds = UNKNOWN_SECONDS - 1
+    return environment, creates
 
 
 def test_a_late_prediction_is_used_and_a_missing_one_is_requested_again() -> None:

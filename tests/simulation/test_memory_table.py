@@ -1,4 +1,7 @@
-"""The table in memory answers as moto's does: the same writes in the same order leave the same items and meet the same refusals."""
+"""Compares the table in memory with moto's.
+
+The same writes in the same order must leave the same items and get the same refusals.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from tests.simulation.event_queue import START_TIME
 from tests.simulation.memory_table import MemoryTable, TableError
 
 STEPS = 150
-# moto cannot tell the size of what is not there, so some rows always are, and others come and go.
+# moto cannot evaluate size() of a missing item. Conditions with size() therefore use lasting rows.
 _LASTING, _TRANSIENT = range(3), range(3, 5)
 _PARTITIONS = ("ACCOUNT#web#ann", "ACCOUNT#web#bob")
 _INDEXES = {"next-check": ("check_queue", "next_check_at")}
@@ -31,7 +34,7 @@ _INDEXES = {"next-check": ("check_queue", "next_check_at")}
 
 @pytest.fixture
 def paired_table(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryTable]:
-    """Two tables, moto's and the one in memory: each call goes to both, and what they answer must be the same."""
+    """A table in memory beside moto's. Each call goes to both and must have the same response."""
     table = MemoryTable(os.environ["TABLE_NAME"], _INDEXES)
     real = vars(botocore.client.BaseClient)["_make_api_call"]
 
@@ -52,7 +55,7 @@ def paired_table(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryT
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_table_in_memory_is_like_motos(paired_table: MemoryTable, seed: int) -> None:
+def test_the_memory_table_behaves_like_motos_table(paired_table: MemoryTable, seed: int) -> None:
     rng = Random(seed)
     for partition, number in product(_PARTITIONS, _LASTING):
         transact(
@@ -84,11 +87,22 @@ def _row(rng: Random, numbers: range = _LASTING) -> JobRow:
 def _filled(row: JobRow, rng: Random) -> JobRow:
     values = {
         "status": rng.choice(("pending", "processing", "completed")),
-        "template_code": "t", "template_version": 1, "template_name": "T", "category": "image", "provider": "p", "model": "m",
-        "parameters": {"a": [1, None, {"b": "c"}]}, "input": {}, "outputs_count": rng.randrange(1, 5), "quoted": rng.randrange(50),
-        "wait_seconds": 15, "created_at": START_TIME, "deadline_at": START_TIME, "next_check_at": START_TIME.replace(second=rng.randrange(60)),
+        "template_code": "t",
+        "template_version": 1,
+        "template_name": "T",
+        "category": "image",
+        "provider": "p",
+        "model": "m",
+        "parameters": {"a": [1, None, {"b": "c"}]},
+        "input": {},
+        "outputs_count": rng.randrange(1, 5),
+        "quoted": rng.randrange(50),
+        "wait_seconds": 15,
+        "created_at": START_TIME,
+        "deadline_at": START_TIME,
+        "next_check_at": START_TIME.replace(second=rng.randrange(60)),
         "check_queue": rng.choice(("open", "ended", None)),
-    }  # fmt: skip
+    }
     for name, value in values.items():
         setattr(row, name, value)
     return row
@@ -107,11 +121,21 @@ def _attempt(rng: Random) -> AttemptMap:
 def _condition(rng: Random, *, sizes: bool = True) -> Condition:
     attempt: Any = JobRow.attempts[rng.randrange(2)]
     plain: list[Condition] = [
-        JobRow.pk.exists(), JobRow.pk.does_not_exist(), JobRow.check_queue.exists(), JobRow.check_queue.startswith("open"), JobRow.quoted >= rng.randrange(50),
-        JobRow.status.is_in("pending", "processing"), JobRow.status == "pending", JobRow.quoted.between(10, 30), JobRow.next_check_at <= START_TIME,
-        attempt.requests_count == 1, attempt.prediction_id.does_not_exist(),
-        JobRow.slot == "000", JobRow.slot < "001", JobRow.status != "pending",
-    ]  # fmt: skip
+        JobRow.pk.exists(),
+        JobRow.pk.does_not_exist(),
+        JobRow.check_queue.exists(),
+        JobRow.check_queue.startswith("open"),
+        JobRow.quoted >= rng.randrange(50),
+        JobRow.status.is_in("pending", "processing"),
+        JobRow.status == "pending",
+        JobRow.quoted.between(10, 30),
+        JobRow.next_check_at <= START_TIME,
+        attempt.requests_count == 1,
+        attempt.prediction_id.does_not_exist(),
+        JobRow.slot == "000",
+        JobRow.slot < "001",
+        JobRow.status != "pending",
+    ]
     if sizes:
         plain += [size(JobRow.attempts) == rng.randrange(3), size(JobRow.attempts) > 0]
     first, second = rng.sample(plain, 2)
@@ -131,12 +155,20 @@ def _condition(rng: Random, *, sizes: bool = True) -> Condition:
 def _actions(rng: Random) -> list[Action]:
     attempt: Any = JobRow.attempts[0]
     plain: list[Action] = [
-        JobRow.quoted.add(rng.randrange(-5, 6)), JobRow.slot.set("000"), JobRow.slot.remove(), JobRow.task_token.set(JobRow.task_token | "first"),
-        JobRow.attempts.set(JobRow.attempts.append([_attempt(rng)])), attempt.prediction_id.set("p"), attempt.requests_count.set(rng.randrange(3)),
-        JobRow.check_queue.set("ended"), JobRow.check_queue.remove(),
-        JobRow.next_check_at.set(START_TIME.replace(minute=rng.randrange(60))), JobRow.revision.add(1),
-        JobRow.metadata.set({"x": rng.random()}), JobRow.held.set(JobRow.quoted - 1),
-    ]  # fmt: skip
+        JobRow.quoted.add(rng.randrange(-5, 6)),
+        JobRow.slot.set("000"),
+        JobRow.slot.remove(),
+        JobRow.task_token.set(JobRow.task_token | "first"),
+        JobRow.attempts.set(JobRow.attempts.append([_attempt(rng)])),
+        attempt.prediction_id.set("p"),
+        attempt.requests_count.set(rng.randrange(3)),
+        JobRow.check_queue.set("ended"),
+        JobRow.check_queue.remove(),
+        JobRow.next_check_at.set(START_TIME.replace(minute=rng.randrange(60))),
+        JobRow.revision.add(1),
+        JobRow.metadata.set({"x": rng.random()}),
+        JobRow.held.set(JobRow.quoted - 1),
+    ]
     chosen = {str(action.values[0]): action for action in rng.sample(plain, rng.randrange(1, 5))}
     names = {name.partition("[")[0] for name in chosen}
     return list(chosen.values()) if len(names) == len(chosen) else [JobRow.revision.add(1)]
@@ -146,7 +178,7 @@ def _update(rng: Random) -> bool:
     try:
         return update(_row(rng), _actions(rng), _condition(rng))
     except UpdateError:
-        # A path into an attempt that is not there.
+        # The path leads into an attempt that does not exist.
         return False
 
 
@@ -202,7 +234,7 @@ type Outcome = tuple[str, Any]
 
 
 def _outcome_of(call: Any) -> Outcome:
-    """Give what both tables must agree on of an answer or a refusal."""
+    """Return the parts of a response or refusal that must be equal in both tables."""
     try:
         response = call()
     except ClientError as error:

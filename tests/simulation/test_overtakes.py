@@ -1,5 +1,7 @@
-"""Everything that invokes a function may do so twice. An invocation is held up after every call that it is seen to make, and a second one with the
-same event overtakes it; then the first goes on with what it had read before.
+"""Every event may be delivered twice.
+
+An invocation pauses after each of its calls, and a second one with the same event runs until its
+end. The first then continues with the data that it read before.
 """
 
 from __future__ import annotations
@@ -13,23 +15,25 @@ from tests.simulation.calls import Fault, FaultKind
 from tests.simulation.run_scenario import fault_points, run_scenario
 from tests.simulation.scenarios import SCENARIOS, Scenario
 
-HELD_UP = Fault(FaultKind.PAUSE, after=True, seconds=1)
-overtakes_seen: Counter[str] = Counter()
+PAUSED = Fault(FaultKind.PAUSE, after=True, seconds=1)
+overtakes_count: Counter[str] = Counter()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_an_invocation_overtaken_at_any_call_breaks_no_promise(scenario: Scenario) -> None:
+def test_a_second_invocation_at_any_call_breaks_no_promise(scenario: Scenario) -> None:
     for point in fault_points(scenario):
         try:
-            run_scenario(scenario, point, HELD_UP, overtaken=True)
+            run_scenario(scenario, point, PAUSED, overtaken=True)
         except AssertionError as error:
-            raise AssertionError(f"{point} was overtaken: {error}") from error
-        overtakes_seen[point.function] += 1
+            raise AssertionError(f"overtaken at {point}: {error}") from error
+        overtakes_count[point.function] += 1
 
 
-def test_overtakes_were_seen() -> None:
+def test_second_invocations_were_run() -> None:
+    by_function = ", ".join(f"{name} {count}" for name, count in sorted(overtakes_count.items()))
     REPORTED.append(
-        f"overtakes: {overtakes_seen.total():,} ({', '.join(f'{name} {count}' for name, count in sorted(overtakes_seen.items()))})"
+        f"overtakes: {overtakes_count.total():,} second invocations, "
+        f"each during another call of the first ({by_function})"
     )
 
-    assert overtakes_seen
+    assert overtakes_count

@@ -1,4 +1,4 @@
-"""Every simulation holds what the functions ask AWS for against their policies; here is that this would find what is missing."""
+"""Every simulation compares calls with the IAM policies. These tests verify that comparison."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.simulation.provider_scenarios import PROVIDER_SCENARIOS
 from tests.simulation.run_scenario import fault_points, run_scenario
 from tests.simulation.scenarios import Scenario, submission
 
-# A provider is a module that says whether it supports webhooks.
+# Each provider's module defines SUPPORTS_WEBHOOKS; helper modules do not.
 PROVIDERS = {
     path.stem
     for path in (ROOT / "shared/darkroom/providers").glob("*.py")
@@ -34,32 +34,36 @@ def test_every_provider_has_permission_scenarios() -> None:
     [each for scenarios in PROVIDER_SCENARIOS.values() for each in scenarios],
     ids=lambda scenario: scenario.name,
 )
-def test_no_function_requests_what_its_policies_forbid_whichever_provider_it_calls(
-    scenario: Scenario,
-) -> None:
-    # `run_scenario` checks the permissions of every call. A kill after each call leads through the retries and through recovery.
-    # Such a job may be refunded: Runway has no list in which a task of an unanswered request could be found.
+def test_every_call_is_allowed_for_each_provider(scenario: Scenario) -> None:
+    # `run_scenario` checks the permissions of every call. A kill after each call runs the retries
+    # and recovery. A killed job may be refunded: Runway has no list in which the task of a request
+    # without a response could be found.
     for point in fault_points(scenario):
         run_scenario(replace(scenario, expected_statuses=None), point, KILL_AFTER)
 
 
-@pytest.mark.parametrize(
-    "function",
-    ["request_prediction", "receive_prediction", "store_output", "refund_job", "recover_jobs"],
-)
-@pytest.mark.parametrize(
-    "secret", ["ReplicateTokenSecret", "RunwayKeySecret", "StableDiffusionLoginSecret"]
-)
-def test_a_function_that_calls_providers_may_call_each_of_them(function: str, secret: str) -> None:
-    assert is_allowed(function, ("secretsmanager:GetSecretValue", secret, None))
-    for action in ("s3:GetObject", "s3:PutObject"):
-        assert is_allowed(function, (action, MEDIA, None))
-    assert is_allowed(function, ("s3:ListBucket", '"MediaBucket"', None))
+def test_a_function_that_calls_providers_may_call_each_of_them() -> None:
+    secrets = ("ReplicateTokenSecret", "RunwayKeySecret", "StableDiffusionLoginSecret")
+    requests: list[Request] = [
+        *(("secretsmanager:GetSecretValue", secret, None) for secret in secrets),
+        ("s3:GetObject", MEDIA, None),
+        ("s3:PutObject", MEDIA, None),
+        ("s3:ListBucket", '"MediaBucket"', None),
+    ]
+
+    for function in (
+        "request_prediction",
+        "receive_prediction",
+        "store_output",
+        "refund_job",
+        "recover_jobs",
+    ):
+        refused = [request for request in requests if not is_allowed(function, request)]
+        assert not refused, function
 
 
-@pytest.mark.parametrize(
-    ("function", "request", "allowed"),
-    [
+def test_a_function_may_only_do_what_its_policies_allow() -> None:
+    cases: list[tuple[str, Request, bool]] = [
         ("audit_accounts", ("dynamodb:PutItem", '"Table"', "AUDIT"), True),
         ("audit_accounts", ("dynamodb:PutItem", '"Table"', "ACCOUNT#web#ann"), False),
         ("audit_accounts", ("dynamodb:UpdateItem", '"Table"', None), False),
@@ -72,15 +76,13 @@ def test_a_function_that_calls_providers_may_call_each_of_them(function: str, se
         ("notify_client", ("s3:GetObject", UPLOADS, None), True),
         ("recover_jobs", ("dynamodb:Query", "${Table.Arn}/index/next-check", None), True),
         ("api", ("dynamodb:Query", "${Table.Arn}/index/next-check", None), False),
-    ],
-)
-def test_a_function_may_do_what_its_policy_names_and_nothing_else(
-    function: str, request: Request, allowed: bool
-) -> None:
-    assert is_allowed(function, request) is allowed
+    ]
+
+    for function, request, allowed in cases:
+        assert is_allowed(function, request) is allowed, f"{function}: {request}"
 
 
-def test_a_transaction_requests_each_of_its_writes() -> None:
+def test_a_transaction_needs_permission_for_each_of_its_writes() -> None:
     writes: dict[str, Any] = {"TransactItems": [{"Put": {}}, {"Update": {}}, {"Delete": {}}]}
 
     assert list(forbidden([Call("api", 0, 0, "dynamodb.TransactWriteItems", writes)])) == []
@@ -90,7 +92,7 @@ def test_a_transaction_requests_each_of_its_writes() -> None:
     )
 
 
-def test_what_a_policy_does_not_name_is_a_broken_promise() -> None:
+def test_a_call_without_permission_is_a_broken_promise() -> None:
     environment = Environment()
     promises = Promises(environment)
     with environment.activated():
@@ -112,5 +114,5 @@ def test_what_a_policy_does_not_name_is_a_broken_promise() -> None:
             )
         )
 
-        with pytest.raises(BrokenPromise, match="may not ask for"):
+        with pytest.raises(BrokenPromise, match="no policy allows"):
             promises.check_quiet()

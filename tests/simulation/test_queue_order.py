@@ -1,4 +1,4 @@
-"""Whose turn it is when there are fewer slots than jobs: who came first goes first, and everybody comes."""
+"""With fewer slots than jobs, jobs start in the order of their submission, and every job starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ JOBS = 12
 
 
 def run_until_quiet(slots: int) -> list[dict[str, Any]]:
-    """Let more jobs come than there are slots, two seconds apart, and give their records in the order in which they came."""
+    """Submit more jobs than there are slots, two seconds apart.
+
+    Returns their records in the order of submission.
+    """
     environment = Environment()
     environment.replicate.fault_profile.run_seconds = 20
     promises = Promises(environment)
@@ -39,7 +42,7 @@ def test_the_first_job_in_the_queue_is_the_next_to_run(slots: int) -> None:
 
     assert [job["status"]["S"] for job in jobs] == ["completed"] * JOBS
     started = [job["started_at"]["S"] for job in jobs]
-    # Those who are let in together have no order among themselves.
+    # Jobs that acquire their slots at the same time may start in any order.
     overtakers = [
         sum(later < mine for later in started[number + 1 :]) for number, mine in enumerate(started)
     ]

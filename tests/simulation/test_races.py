@@ -1,4 +1,4 @@
-"""Credits under 32 threads: nothing is spent, given or taken twice, and nothing is lost."""
+"""32 threads change the same account: no credits are spent or granted twice, and none are lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = IdempotencyKey.of("key", b"body")
 
 
 def submit(key: IdempotencyKey | None = None) -> tuple[Job, bool]:
-    """Submit a job for 10 credits, a new one each time."""
+    """Submit a new job for 10 credits."""
     return ledger.hold(image_job(), key=key, now=datetime.now(UTC))
 
 
@@ -47,7 +47,7 @@ def test_the_last_credits_are_spent_once(race: Race) -> None:
     assert (records.account.available, records.account.held) == (5, 70)
 
 
-def test_no_more_jobs_are_in_flight_than_may_be(race: Race) -> None:
+def test_no_more_jobs_are_open_than_the_limit(race: Race) -> None:
     open_account(1_000)
 
     outcomes = race.run(lambda _: submit())
@@ -57,7 +57,7 @@ def test_no_more_jobs_are_in_flight_than_may_be(race: Race) -> None:
     assert checked_records(ANN).account.in_flight == 20
 
 
-def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(
+def test_no_more_jobs_are_accepted_in_a_minute_than_the_limit(
     race: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JOBS_PER_MINUTE_MAX", "13")
@@ -71,7 +71,7 @@ def test_no_more_jobs_are_accepted_in_a_minute_than_may_be(
     assert checked_records(ANN).account.in_flight == 13
 
 
-def test_a_job_that_ends_lets_one_more_job_in(race: Race) -> None:
+def test_an_ended_job_makes_room_for_one_job(race: Race) -> None:
     open_account(1_000)
     running = [submit()[0] for _ in range(18)]
 
@@ -86,8 +86,8 @@ def test_a_job_that_ends_lets_one_more_job_in(race: Race) -> None:
     assert checked_records(ANN).account.in_flight == 8 + len(submitted)
 
 
-def test_the_same_key_is_one_job_for_everybody(race: Race) -> None:
-    # The last credits, so that whoever comes second could not pay.
+def test_the_same_key_is_one_job(race: Race) -> None:
+    # The last credits: a second job could not be paid.
     open_account(10)
 
     outcomes = race.run(lambda _: submit(KEY))
@@ -98,23 +98,23 @@ def test_the_same_key_is_one_job_for_everybody(race: Race) -> None:
     assert sum(not repeated for _, repeated in returned(outcomes)) == 1
 
 
-def test_the_same_key_with_two_bodies_is_a_job_of_one_of_them(race: Race) -> None:
+def test_the_same_key_with_two_bodies_is_a_job_of_one_body(race: Race) -> None:
     open_account(100)
     keys = [IdempotencyKey.of("key", body) for body in (b"this", b"that")]
 
     outcomes = race.run(lambda worker: submit(keys[worker % 2]))
 
-    of_one, of_the_other = sorted(
+    accepted_body, refused_body = sorted(
         [outcomes[0::2], outcomes[1::2]], key=lambda half: len(raised(half))
     )
     (job,) = checked_records(ANN).jobs
-    assert raised(of_one) == []
-    assert {accepted.job_id for accepted, _ in returned(of_one)} == {job.job_id}
-    assert returned(of_the_other) == []
-    assert {type(error) for error in raised(of_the_other)} == {IdempotencyKeyReused}
+    assert raised(accepted_body) == []
+    assert {accepted.job_id for accepted, _ in returned(accepted_body)} == {job.job_id}
+    assert returned(refused_body) == []
+    assert {type(error) for error in raised(refused_body)} == {IdempotencyKeyReused}
 
 
-def test_the_same_reference_is_one_grant_for_everybody(race: Race) -> None:
+def test_the_same_reference_is_one_grant(race: Race) -> None:
     outcomes = race.run(lambda _: grant(10, "gift"))
 
     assert raised(outcomes) == []
@@ -125,7 +125,7 @@ def test_the_same_reference_is_one_grant_for_everybody(race: Race) -> None:
     assert sum(not repeated for _, repeated in returned(outcomes)) == 1
 
 
-def test_the_same_reference_with_two_amounts_is_a_grant_of_one_of_them(race: Race) -> None:
+def test_the_same_reference_with_two_amounts_is_a_grant_of_one_amount(race: Race) -> None:
     outcomes = race.run(lambda worker: grant(10 + worker % 2, "gift"))
 
     granted = checked_records(ANN).account.granted
@@ -134,7 +134,7 @@ def test_the_same_reference_with_two_amounts_is_a_grant_of_one_of_them(race: Rac
     assert {type(error) for error in raised(outcomes)} == {InvalidRequest}
 
 
-def test_a_correction_and_a_hold_never_take_the_same_credits(race: Race) -> None:
+def test_a_correction_and_a_hold_never_use_the_same_credits(race: Race) -> None:
     open_account(105)
 
     def correct_or_submit(worker: int) -> object:
@@ -147,7 +147,7 @@ def test_a_correction_and_a_hold_never_take_the_same_credits(race: Race) -> None
     assert checked_records(ANN).account.available == 5
 
 
-def test_a_user_is_welcomed_once_on_whichever_platform(
+def test_a_user_gets_welcome_credits_once_on_any_platform(
     race: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WELCOME_CREDITS", "25")

@@ -1,4 +1,4 @@
-"""The ends of a job under 32 threads: it ends once, a cancel that was accepted in time wins, and what is deleted stays deleted."""
+"""32 threads end the same job: it ends once, a cancel in time wins, and a deletion is final."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = IdempotencyKey.of("key", b"body")
 
 
 @pytest.fixture
-def emptied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def purged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The jobs whose media were deleted."""
     job_ids: list[str] = []
     monkeypatch.setattr(bucket, "delete_all", lambda _, job_id: job_ids.append(job_id))
@@ -36,8 +36,11 @@ def emptied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def read_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have nobody in the race go on from its first look at the job before all have looked, so that each decides by what is old."""
+def simultaneous_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every thread wait after its first read of the job until all threads have read it.
+
+    Each thread then decides on an outdated record.
+    """
     barrier, thread, read = Barrier(THREADS, timeout=60), local(), jobs.read
 
     def read_and_wait(account: AccountId, job_id: str) -> Job:
@@ -51,7 +54,7 @@ def read_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def processing_job() -> Job:
-    """A job of 4 outputs, which cost 40 credits, whose prediction is known."""
+    """Return a job of 4 outputs for 40 credits, with a recorded prediction."""
     job = held_job(num_outputs=4)
     attempt = jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
     assert attempt
@@ -71,11 +74,11 @@ def output(number: int) -> Output:
 
 
 def deliver(job: Job) -> None:
-    """Store all outputs, unless others have."""
+    """Store all outputs that no other thread has stored."""
     for number in range(job.model_input.outputs_count):
         seen = stored(job)
         while (
-            number not in {known.number for known in seen.outputs}
+            number not in {resolved.number for resolved in seen.outputs}
             and not seen.status.is_final
             and not jobs.record_output(seen, output(number))
         ):
@@ -93,12 +96,12 @@ def refund(job: Job) -> Job:
 
 
 def cancel(job: Job) -> Job | None:
-    """Read the job and ask for its end, as the door does."""
+    """Read the job and request its cancel, as the API does."""
     return jobs.request_cancel(stored(job), next_check_at=NOON, now=NOON)
 
 
 def store_and_complete(job: Job) -> Job:
-    """What StoreOutput and the step after it do once the prediction has succeeded."""
+    """Do what StoreOutput and the next step do after the prediction has succeeded."""
     if not jobs.record_storing(job, now=NOON) and stored(job).cancel_wins:
         return refund(job)
     deliver(job)
@@ -120,7 +123,7 @@ def receipt(job: Job) -> tuple[JobStatus, int, int]:
 
 @pytest.mark.parametrize("delivered", [False, True], ids=["nothing delivered", "all delivered"])
 def test_a_job_ends_once_by_complete_cancel_or_refund(
-    race: Race, read_together: None, *, delivered: bool
+    race: Race, simultaneous_reads: None, *, delivered: bool
 ) -> None:
     job = processing_job()
     if delivered:
@@ -136,7 +139,7 @@ def test_a_job_ends_once_by_complete_cancel_or_refund(
     )
     assert raised(outcomes) == []
     assert receipt(ended) == (expected, *((40, 0) if delivered else (0, 40)))
-    assert all(known == ended for known in returned([*outcomes[1::3], *outcomes[2::3]]))
+    assert all(resolved == ended for resolved in returned([*outcomes[1::3], *outcomes[2::3]]))
     checked_records(job.account)
 
 
@@ -150,16 +153,16 @@ def test_a_cancel_wins_if_and_only_if_it_was_accepted_before_storing_began(race:
     assert receipt(ended) == (
         (JobStatus.CANCELED, 0, 40) if in_time else (JobStatus.COMPLETED, 40, 0)
     )
-    assert all(known == ended for known in returned(outcomes[0::2]))
+    assert all(resolved == ended for resolved in returned(outcomes[0::2]))
     assert (ended.storing_at is None) == in_time
     checked_records(job.account)
 
 
-def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[str]) -> None:
+def test_a_deleted_job_stays_deleted_during_other_changes(race: Race, purged: list[str]) -> None:
     job = processing_job()
     assert leave_open_jobs(job)
 
-    disturbances: list[Callable[[], object]] = [
+    other_changes: list[Callable[[], object]] = [
         partial(resolve, job),
         partial(cancel, job),
         partial(jobs.record_output, job, output(0)),
@@ -170,7 +173,7 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
     ]
 
     outcomes = race.run(
-        lambda worker: delete(job) if worker % 2 else disturbances[worker % len(disturbances)]()
+        lambda worker: delete(job) if worker % 2 else other_changes[worker % len(other_changes)]()
     )
 
     assert True in outcomes
@@ -187,22 +190,24 @@ def test_a_deleted_job_is_gone_whoever_else_is_at_it(race: Race, emptied: list[s
         records.account.pk, DeletedRow.sk.startswith("DELETED#"), consistent_read=True
     )
     assert mark.sk == f"DELETED#{job.job_id}"
-    assert set(emptied) == {job.job_id}
+    assert set(purged) == {job.job_id}
 
 
-def test_no_job_is_deleted_before_its_end_is_announced(race: Race, emptied: list[str]) -> None:
+def test_no_job_is_deleted_before_its_end_is_announced(race: Race, purged: list[str]) -> None:
     job = processing_job()
 
     outcomes = race.run(lambda worker: delete(job) if worker % 2 else leave_open_jobs(job))
 
     assert {type(error) for error in raised(outcomes)} <= {JobIsOpen, NotFound}
-    gone = True in outcomes[1::2]
-    assert gone == bool(emptied)
-    assert [left.job_id for left in checked_records(ANN).jobs] == ([] if gone else [job.job_id])
+    is_deleted = True in outcomes[1::2]
+    assert is_deleted == bool(purged)
+    assert [job_left.job_id for job_left in checked_records(ANN).jobs] == (
+        [] if is_deleted else [job.job_id]
+    )
     assert outcomes[0::2].count(True) == 1
 
 
-def test_the_key_of_a_deleted_job_makes_no_second_one(race: Race, emptied: list[str]) -> None:
+def test_the_key_of_a_deleted_job_makes_no_second_job(race: Race, purged: list[str]) -> None:
     held_job()
     job, _ = ledger.hold(image_job(), key=KEY, now=datetime.now(UTC))
     assert leave_open_jobs(job)
@@ -219,4 +224,4 @@ def test_the_key_of_a_deleted_job_makes_no_second_one(race: Race, emptied: list[
     assert {type(error) for error in raised(outcomes)} <= {NotFound}
     assert set(returned(outcomes[0::2])) <= {job.job_id}
     assert len(checked_records(ANN).entries_of("hold")) == 2
-    assert set(emptied) == {job.job_id}
+    assert set(purged) == {job.job_id}

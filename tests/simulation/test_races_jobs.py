@@ -1,4 +1,4 @@
-"""The record of a job under 32 threads: one invocation wins, and nothing that was recorded is lost or doubled."""
+"""32 threads change the same job: one invocation wins, and no record is lost or stored twice."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def begin(job: Job) -> Attempt | None:
     return jobs.begin_attempt(job, "entry", lease_until=LATER, now=NOON)
 
 
-def renew(job: Job, attempt: Attempt) -> Attempt | None:
-    """Take the attempt up again as soon as its lease is over."""
+def retry(job: Job, attempt: Attempt) -> Attempt | None:
+    """Retry the attempt as soon as its lease is over."""
     return jobs.retry_attempt(job, attempt, "next entry", lease_until=LATER + LEASE, now=LATER)
 
 
 def job_with_attempt() -> tuple[Job, Attempt]:
-    """A job whose first attempt is written down."""
+    """Return a job with its first attempt."""
     job = held_job(num_outputs=4)
     attempt = begin(job)
     assert attempt
@@ -47,7 +47,7 @@ def output(number: int, name: str = "") -> Output:
     )
 
 
-def test_the_token_of_the_latest_state_entry_stays(race: Race) -> None:
+def test_the_task_token_of_the_latest_state_entry_is_stored(race: Race) -> None:
     job = held_job()
 
     outcomes = race.run(
@@ -60,7 +60,7 @@ def test_the_token_of_the_latest_state_entry_stays(race: Race) -> None:
     assert stored(job).revision == sum(stored is not None for stored in returned(outcomes))
 
 
-def test_an_attempt_is_written_down_by_one(race: Race) -> None:
+def test_one_invocation_begins_an_attempt(race: Race) -> None:
     job = held_job()
 
     outcomes = race.run(lambda _: begin(job))
@@ -69,22 +69,22 @@ def test_an_attempt_is_written_down_by_one(race: Race) -> None:
     assert stored(job).attempts == (attempt,)
 
 
-def test_an_attempt_is_taken_up_again_by_one(race: Race) -> None:
+def test_one_invocation_retries_an_attempt(race: Race) -> None:
     job, attempt = job_with_attempt()
 
-    outcomes = race.run(lambda _: renew(job, attempt))
+    outcomes = race.run(lambda _: retry(job, attempt))
 
-    (renewed,) = filter(None, returned(outcomes))
-    assert stored(job).attempts == (renewed,)
-    assert (renewed.nonce, renewed.requests_count) == (attempt.nonce, 2)
+    (retried,) = filter(None, returned(outcomes))
+    assert stored(job).attempts == (retried,)
+    assert (retried.nonce, retried.requests_count) == (attempt.nonce, 2)
 
 
-def test_a_second_attempt_is_written_down_by_one(race: Race) -> None:
+def test_one_invocation_begins_the_second_attempt(race: Race) -> None:
     job, first = job_with_attempt()
     assert jobs.record_prediction(job, first, "interrupted", now=NOON)
-    seen = stored(job)
+    read_before = stored(job)
 
-    outcomes = race.run(lambda _: begin(seen))
+    outcomes = race.run(lambda _: begin(read_before))
 
     (second,) = filter(None, returned(outcomes))
     assert second.number == 2
@@ -104,40 +104,40 @@ def test_only_the_first_prediction_of_an_attempt_is_recorded(race: Race) -> None
     assert recorded.status is JobStatus.PROCESSING
 
 
-def test_nobody_asks_again_once_the_prediction_is_known(race: Race) -> None:
+def test_an_attempt_with_a_prediction_is_not_retried(race: Race) -> None:
     job, attempt = job_with_attempt()
 
-    def learn_or_renew(worker: int) -> object:
+    def record_or_retry(worker: int) -> object:
         return (
             jobs.record_prediction(job, attempt, "prediction", now=LATER)
             if worker % 2
-            else renew(job, attempt)
+            else retry(job, attempt)
         )
 
-    outcomes = race.run(learn_or_renew)
+    outcomes = race.run(record_or_retry)
 
-    # The nonce stays, so the prediction is recorded whether or not the attempt was taken up again before.
+    # A retry keeps the nonce, so the prediction is recorded before and after a retry.
     assert returned(outcomes[1::2]).count(True) == 1
     recorded = stored(job).attempts[0]
     assert recorded.prediction_id == "prediction"
     assert (
         recorded.requests_count
-        == 1 + sum(renewed is not None for renewed in returned(outcomes[0::2]))
+        == 1 + sum(retried is not None for retried in returned(outcomes[0::2]))
         <= 2
     )
-    assert renew(job, recorded) is None
+    assert retry(job, recorded) is None
 
 
-def test_no_output_is_lost_or_doubled(race: Race) -> None:
+def test_no_output_is_lost_or_stored_twice(race: Race) -> None:
     job = held_job(num_outputs=4)
 
     def store(worker: int) -> bool:
         """Store one of the four until it is on the record, as a step does."""
-        seen = stored(job)
-        while worker % 4 not in {known.number for known in seen.outputs}:
-            if jobs.record_output(seen, output(worker % 4, f" of {worker}")):
+        read_before = stored(job)
+        while worker % 4 not in {known.number for known in read_before.outputs}:
+            if jobs.record_output(read_before, output(worker % 4, f" of {worker}")):
                 return True
-            seen = stored(job)
+            read_before = stored(job)
         return False
 
     outcomes = race.run(store)
@@ -151,7 +151,7 @@ def test_no_output_is_lost_or_doubled(race: Race) -> None:
     }
 
 
-def test_the_first_reason_stays(race: Race) -> None:
+def test_the_first_failure_reason_remains(race: Race) -> None:
     job = held_job()
     reasons = [
         failure(code)
@@ -176,12 +176,12 @@ def test_an_output_recorded_while_a_job_ends_is_charged_or_refused(
     job = held_job(num_outputs=4)
     for number in range(outputs_count):
         assert jobs.record_output(stored(job), output(number))
-    seen = stored(job)
+    read_before = stored(job)
 
     def record_or_end(worker: int) -> object:
         if worker % 2:
             return ledger.resolve(job.account, job.job_id, now=NOON)
-        return jobs.record_output(seen, output(outputs_count, f" of {worker}"))
+        return jobs.record_output(read_before, output(outputs_count, f" of {worker}"))
 
     outcomes = race.run(record_or_end)
 

@@ -1,4 +1,4 @@
-"""Slots under 32 threads: never more holders than slots, no job with two, and none that leaks."""
+"""32 threads use the same slots: no slot has two holders, no job has two slots, and none leaks."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def resolve(job: Job) -> Job:
 
 
 def holders() -> dict[str, str]:
-    """Who holds which slot, as the slots have it."""
+    """Return the holder of each slot, from the slots."""
     return {row.sk: row.holder for row in SlotRow.query("SLOT#replicate", consistent_read=True)}
 
 
 def held_slots(jobs: list[Job]) -> dict[str, str]:
-    """Who holds which slot, as the jobs have it. Two jobs of one slot fail the test."""
+    """Return the holder of each slot, from the jobs. Fails if two jobs have the same slot."""
     held = [(job.slot, f"{job.account}/{job.job_id}") for job in map(stored, jobs) if job.slot]
     assert len(dict(held)) == len(held)
     return dict(held)
@@ -55,7 +55,7 @@ def test_a_slot_has_one_holder_and_a_job_one_slot(race: Race) -> None:
     checked_records(ANN)
 
 
-def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
+def test_a_released_slot_is_acquired_by_one_job(race: Race) -> None:
     jobs = held_jobs(12)
     assert [acquire(job) for job in jobs[: SLOTS + 1]] == [True] * SLOTS + [False]
 
@@ -71,7 +71,7 @@ def test_a_slot_that_is_freed_is_taken_by_one_other(race: Race) -> None:
 
 
 def release_leaked() -> list[str]:
-    """Free what leaked, as recovery does, and name who held it."""
+    """Release leaked slots as recovery does, and return their holders."""
     return [
         slot.holder
         for slot in provider_queue.possibly_leaked("replicate", now=LATER)
@@ -79,7 +79,7 @@ def release_leaked() -> list[str]:
     ]
 
 
-def test_a_leaked_slot_is_freed_once_and_no_other(race: Race) -> None:
+def test_only_the_leaked_slot_is_released_and_only_once(race: Race) -> None:
     leaking, holding = held_jobs(2)
     assert acquire(holding)
     (held,) = holders()
@@ -97,7 +97,7 @@ def test_a_leaked_slot_is_freed_once_and_no_other(race: Race) -> None:
     assert holders() == held_slots([leaking, holding])
 
 
-def test_a_slot_that_its_job_frees_is_no_leak(race: Race) -> None:
+def test_a_slot_released_by_its_job_is_not_a_leak(race: Race) -> None:
     jobs = held_jobs(SLOTS)
     assert all(acquire(job) for job in jobs)
 

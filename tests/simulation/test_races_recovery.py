@@ -1,4 +1,7 @@
-"""Many recoveries at once are one recovery: each job is started, stopped, ended or deleted as if nobody else had looked."""
+"""Many recoveries at once have the effect of one:
+
+each job is started, stopped, ended or deleted once.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ LATER = NOON + timedelta(hours=1)
 
 @dataclass
 class Services:
-    """What recovery asks of Step Functions and the bus. Any thread may call, as anybody may call AWS."""
+    """Step Functions and the event bus, as recovery uses them. Any thread may call them."""
 
     executions: dict[str, dict[str, Any]] = field(default_factory=dict)
     announced: set[str] = field(default_factory=set)
@@ -71,7 +74,7 @@ class Services:
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Services:
-    """Step Functions and the bus, and one hour past noon."""
+    """Step Functions and the event bus. The time is one hour past noon."""
     services = Services()
     for service, operations in {
         "stepfunctions": ("start_execution", "describe_execution", "stop_execution"),
@@ -80,13 +83,13 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
         for operation in operations:
             monkeypatch.setattr(clients.client(service), operation, getattr(services, operation))
     monkeypatch.setattr(clock, "now", lambda: LATER)
-    # An invocation, and so its metrics, serves one invocation at a time.
+    # Powertools' metrics are not thread-safe. In Lambda, invocations of a process never overlap.
     monkeypatch.setattr(metrics, "add_metric", lambda *_: None)
     return services
 
 
 def job_of(user: str, *, outputs_count: int = 0, now: datetime = NOON) -> Job:
-    """A job of 4 outputs, which cost 40 credits, with some of them stored."""
+    """Return a job of 4 outputs for 40 credits, with some outputs stored."""
     job = held_job(account=AccountId("web", user), num_outputs=4, now=now)
     for number in range(outputs_count):
         output = Output(
@@ -106,7 +109,7 @@ def resolve(job: Job) -> Job:
 
 
 def recover(queue: CheckQueue) -> None:
-    """Look at what is due in a queue, as one recovery does, and have every error come through."""
+    """Check the due jobs of a queue as recovery does, and raise every error."""
     for due in checks.due_checks(queue, now=LATER, limit=200):
         recover_jobs.check(queue, due, LATER)
 
@@ -120,7 +123,7 @@ def receipt(job: Job) -> tuple[JobStatus, int, int]:
     return ended.status, ended.charged, ended.refunded
 
 
-def test_many_recoveries_are_one(race: Race, services: Services) -> None:
+def test_parallel_recoveries_have_the_effect_of_one(race: Race, services: Services) -> None:
     never_started, overdue = job_of("ann", now=LATER - timedelta(minutes=2)), job_of("bea")
     stopped, half_delivered, unannounced = (
         job_of("cleo"),
@@ -171,25 +174,25 @@ def test_recovery_and_the_workflow_end_a_job_once(race: Race, services: Services
     checked_records(job.account)
 
 
-def test_many_recoveries_purge_the_media_of_a_deleted_job(
+def test_parallel_recoveries_purge_the_media_of_a_deleted_job(
     race: Race, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    emptied: list[str] = []
-    monkeypatch.setattr(bucket, "delete_all", lambda _, job_id: emptied.append(job_id))
+    purged: list[str] = []
+    monkeypatch.setattr(bucket, "delete_all", lambda _, job_id: purged.append(job_id))
     job = job_of("ann")
     assert jobs.leave_open_jobs(resolve(job))
     delete_job.delete(job.account, job.job_id, now=NOON)
-    emptied.clear()
+    purged.clear()
 
     outcomes = race.run(lambda _: recover(CheckQueue.ENDED))
 
     assert raised(outcomes) == []
-    assert set(emptied) == {job.job_id}
+    assert set(purged) == {job.job_id}
     assert not is_due(job, CheckQueue.ENDED, by=LATER + timedelta(days=1))
     assert checked_records(job.account).account.jobs_total == 0
 
 
-def test_many_recoveries_delete_an_expired_job_once(
+def test_parallel_recoveries_delete_an_expired_job_once(
     race: Race, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bucket, "delete_all", lambda *_: None)
@@ -202,7 +205,7 @@ def test_many_recoveries_delete_an_expired_job_once(
 
     outcomes = race.run(lambda _: recover(CheckQueue.ENDED))
 
-    # Whoever is late finds it gone, which the handler notes and leaves at that.
+    # A later recovery does not find the job. The handler logs this and continues.
     assert {type(error) for error in raised(outcomes)} <= {NotFound}
     records = checked_records(job.account)
     assert (records.jobs, records.account.jobs_total, len(records.entries)) == ((), 0, 3)

@@ -1,4 +1,4 @@
-"""Thousands of schedules' steps, the same ones in each run; `python -m tests.simulation.soak` runs new ones."""
+"""Random schedules with more than 10,000 steps, the same in each run. `make soak` runs new ones."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ _REPEATABLE = settings(
 def test_no_schedule_breaks_a_promise() -> None:
     began = time.monotonic()
     run_state_machine_as_test(Schedule, settings=_REPEATABLE)
-    REPORTED.append(f"schedules: {STATISTICS.summary()}, in {time.monotonic() - began:.0f} s")
+    REPORTED.append(
+        f"random schedules: {STATISTICS.summary()}, in {time.monotonic() - began:.0f} s"
+    )
 
     assert STATISTICS["steps"] >= STEPS_MIN

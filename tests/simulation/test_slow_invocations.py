@@ -1,4 +1,4 @@
-"""An invocation that is held up, and what overtakes it meanwhile."""
+"""An invocation is slow, and other events happen meanwhile."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.simulation.scenarios import submission
 QUICK = timedelta(seconds=12)
 
 
-def test_a_webhook_that_comes_before_the_creates_answer_resumes_the_job_at_once() -> None:
+def test_a_webhook_before_the_creates_response_resumes_the_job_at_once() -> None:
     for response_seconds in (0, 2, 6, 10):
-        with held_up(
+        with slow_calls(
             lambda call: call.name == "provider POST predictions", response_seconds
         ) as environment:
             environment.api("POST", "/jobs", **submission())
@@ -34,23 +34,23 @@ def test_a_webhook_that_comes_before_the_creates_answer_resumes_the_job_at_once(
         assert created_at
         assert finished_at
         assert job["status"]["S"] == "completed"
-        # Less than the wait after which the workflow would have looked for itself.
+        # The job ended before the end of the wait after which the workflow polls.
         assert finished_at - created_at < QUICK < timedelta(seconds=int(job["wait_seconds"]["N"]))
         assert execution.states_entered == ["RequestPrediction", "StoreOutput", "CompleteJob"]
 
 
 @pytest.mark.parametrize("storing_seconds", [5, 60, 100])
-def test_what_an_invocation_of_a_stopped_execution_still_stores_is_delivered(
+def test_outputs_stored_after_the_execution_was_stopped_are_delivered(
     storing_seconds: float,
 ) -> None:
-    with held_up(
+    with slow_calls(
         lambda call: call.function == "store_output" and call.name == "http GET", storing_seconds
     ) as environment:
         submitted = environment.api("POST", "/jobs", **submission())
         while not environment.paused:
             environment.event_queue.run_next()
         environment.states.stop(next(iter(environment.states.executions.values())), "ABORTED")
-        # It comes too late, and has recovery look at the job soon.
+        # This cancel is too late, but it schedules an early check by recovery.
         assert submitted
         assert environment.api("POST", f"/jobs/{submitted.document['id']}/cancel")
         environment.settle()
@@ -59,10 +59,10 @@ def test_what_an_invocation_of_a_stopped_execution_still_stores_is_delivered(
 
 
 @contextmanager
-def held_up(where: Callable[[Call], bool], seconds: float) -> Iterator[Environment]:
-    """An environment in which the calls that are meant take this long, and somebody with credits."""
+def slow_calls(is_slow: Callable[[Call], bool], seconds: float) -> Iterator[Environment]:
+    """Yield an environment in which some calls take this long, with a user who has credits."""
     slow = Fault(FaultKind.PAUSE, after=True, seconds=seconds)
-    environment = Environment(fault_at=lambda call: slow if where(call) else None)
+    environment = Environment(fault_at=lambda call: slow if is_slow(call) else None)
     promises = Promises(environment)
     environment.event_queue.after_each_event = promises.check
     with environment.activated():
@@ -72,7 +72,7 @@ def held_up(where: Callable[[Call], bool], seconds: float) -> Iterator[Environme
 
 
 def only_job(environment: Environment) -> Item:
-    """The one job that there is."""
+    """Return the only job."""
     (job,) = (
         item for (_, sk), item in environment.cloud.table.items.items() if sk.startswith("JOB#")
     )

@@ -40,11 +40,11 @@ class WriteFaults:
     counts: Counter[str] = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)
 
-    def until_success[Result](self, verb: Callable[[], Result]) -> Result:
+    def until_success[Result](self, operation: Callable[[], Result]) -> Result:
         """Repeat an operation until it succeeds, as a client, the workflow or recovery does."""
         for _ in range(_CALLS_MAX):
             try:
-                return verb()
+                return operation()
             except PynamoDBException:
                 self.counts["repeated calls"] += 1
         pytest.fail(f"no success after {_CALLS_MAX} calls")
