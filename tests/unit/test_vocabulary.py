@@ -1,4 +1,4 @@
-"""The vocabulary: docs/glossary.md has the words, and no identifier uses one that they replaced."""
+"""The vocabulary: the terms of docs/glossary.md, and the old identifiers that they replaced."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ import yaml
 
 from tests.aws import ROOT
 
-# Words that are no part of an identifier, in any case.
+# Words that no identifier contains, in any case.
 OLD_WORD = re.compile(
     r"agenda|books?|chairs?|chance|doors?|fates?|films?|laps?|not(ed|ing)|park(ed|ing)?"
     r"|pictures?|retouching|sandbox(es)?|shelf|sold|strays?|troubles?|waiters?|weather"
     r"|withdrawn|woken|world"
 )
-# Whole identifiers, without the underscores in front.
+# Whole identifiers, without leading underscores.
 OLD_NAME = re.compile(
     r"BooksDiffer\w*|CALLS_BACK|CannotTell|ComeBackLater|Created|JobClosed|Order|Pause"
     r"|PASSING_CODES|ReadTheTime|Wanted|WasItAFault|Work|ask(ed_at|ed_since|s_count)"
     r"|is_(known|on|passing)|keep_on|kept_until|look_(again|at)|no_more_this_minute"
     r"|is_told|note_\w+|[Ss]aid|shown|stand_in_line|sweep_up|throw_away|told"
 )
-# Modules that have another name now.
+# Modules that were renamed.
 OLD_MODULE = re.compile(
     r"answers|callers|elsewhere|ending|front|minutes|shown|slots|switches"
     r"|telling|told"
 )
-# What stays: a pattern of paths, a pattern of texts, and the reason. A string's text has quotes.
+# Allowed old names: patterns of the path and of the text, and the reason. Strings have quotes.
 EXCEPTIONS = {
-    ("*", '"Sandbox.*"'): "Lambda's own names of errors",
-    ("*.asl.yaml", "Sandbox.*"): "Lambda's own names of errors",
-    ("*", '"noted"'): "the wire: the field of the answer to a webhook",
-    ("*", '"stray"'): "the wire: the answer to the webhook of an orphan prediction",
-    ("*", "NotedResponse"): "the wire: the schema of the answer to a webhook",
-    ("shared/darkroom/schemas/responses.py", "noted"): "the wire: its field",
+    ("*", '"Sandbox.*"'): "an error name that Lambda defines",
+    ("*.asl.yaml", "Sandbox.*"): "an error name that Lambda defines",
+    ("*", '"noted"'): "a public field of the response to a webhook",
+    ("*", '"stray"'): "a public value of the response to the webhook of an orphan prediction",
+    ("*", "NotedResponse"): "the public schema of the response to a webhook",
+    ("shared/darkroom/schemas/responses.py", "noted"): "its public field",
     ("template.yaml", "Pause"): "the event of the route PUT /admin/paused",
     ("tests/unit/test_vocabulary.py", "*"): "the examples below",
 }
@@ -54,6 +54,7 @@ STRING = re.compile(r"""\w*(?:'([^\s'"]+)'|"([^\s'"]+)")""")
 
 
 def tracked(*patterns: str) -> list[str]:
+    """Return the tracked files that match these patterns."""
     listed = subprocess.run(
         ["git", "ls-files", *patterns],
         cwd=ROOT,
@@ -61,12 +62,12 @@ def tracked(*patterns: str) -> list[str]:
         text=True,
         check=True,
     )
-    # A file that was just moved may still be listed.
+    # Git still lists a file that was moved and not committed.
     return [path for path in listed.stdout.splitlines() if (ROOT / path).is_file()]
 
 
 def names_in_python(source: str) -> Iterator[tuple[int, str]]:
-    """Give each name, and each string that could be one, with its line."""
+    """Yield each name, and each string that could be a name, with its line."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.NAME:
             yield token.start[0], token.string
@@ -75,23 +76,25 @@ def names_in_python(source: str) -> Iterator[tuple[int, str]]:
 
 
 def names_in_yaml(source: str) -> Iterator[tuple[int, str]]:
-    """Give each key and value that has no white space, with its line."""
+    """Yield each key and value without white space, with its line."""
     for token in yaml.scan(source):
         if isinstance(token, yaml.ScalarToken) and not re.search(r"\s", token.value):
             yield token.start_mark.line + 1, token.value
 
 
 def is_old(text: str) -> bool:
+    """Return whether a text contains an old name."""
     return any(is_old_name(name.lstrip("_")) for name in IDENTIFIER.findall(text))
 
 
 def is_old_name(name: str) -> bool:
+    """Return whether an identifier is old or contains an old word."""
     has_old_word = any(OLD_WORD.fullmatch(word.lower()) for word in WORD.findall(name))
     return has_old_word or bool(OLD_NAME.fullmatch(name.replace("-", "_")))
 
 
 def old_names() -> Iterator[tuple[str, int, str]]:
-    """Give each old name in the tracked Python and YAML files, with its path and line."""
+    """Yield each old name in the tracked Python and YAML files, with its path and line."""
     for path in tracked("*.py", "*.yaml"):
         names_in = names_in_python if path.endswith(".py") else names_in_yaml
         for line, text in names_in((ROOT / path).read_text()):
@@ -100,22 +103,23 @@ def old_names() -> Iterator[tuple[str, int, str]]:
 
 
 def exceptions_for(path: str, text: str) -> set[tuple[str, str]]:
+    """Return the exceptions that allow this text in this file."""
     return {each for each in EXCEPTIONS if fnmatch(path, each[0]) and fnmatch(text, each[1])}
 
 
 def glossary() -> list[tuple[str, str, str]]:
-    """Give the term, the meaning and the file of each row."""
+    """Return the term, the meaning and the file of each row."""
     _, _, rows = (ROOT / "docs/glossary.md").read_text().partition("|---|---|---|\n")
     matches = [GLOSSARY_ROW.fullmatch(row) for row in rows.splitlines()]
     return [(match[1], match[2], match[3]) for match in matches if match]
 
 
 def spelled_out(source: str) -> str:
-    """Write identifiers as words: `next_check_at` and `NextCheck` both contain "next check"."""
+    """Return identifiers as words: `next_check_at` and `NextCheck` both contain "next check"."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", source).replace("_", " ").lower()
 
 
-def test_no_identifier_uses_a_word_that_was_replaced() -> None:
+def test_no_identifier_contains_an_old_word() -> None:
     old = [each for each in old_names() if not exceptions_for(each[0], each[2])]
 
     found = [f"{path}:{line}: {text}" for path, line, text in old]
@@ -123,7 +127,7 @@ def test_no_identifier_uses_a_word_that_was_replaced() -> None:
     assert not found, "old names, see docs/glossary.md:\n" + "\n".join(found)
 
 
-def test_no_module_has_a_name_that_was_replaced() -> None:
+def test_no_module_has_an_old_name() -> None:
     modules = {path: path.removesuffix(".py") for path in tracked("*.py")}
 
     found = [path for path, name in modules.items() if is_old(name)]
@@ -154,7 +158,7 @@ def test_an_old_identifier_in_python_is_found(source: str, old: list[str]) -> No
     assert [text for _, text in names_in_python(source) if is_old(text)] == old
 
 
-def test_prose_and_words_that_only_contain_an_old_one_are_no_old_identifiers() -> None:
+def test_prose_and_longer_words_are_not_old_identifiers() -> None:
     source = """
         def overlap(parker, classroom, outdoors): 'The picture is shown to the world.'
         # A stray waiter is parked.
