@@ -181,7 +181,7 @@ class Backend:
 
     def wait_until_ended(self, job_id: str) -> Job:
         """Return the job after its execution has ended."""
-        until(lambda: self.execution(job_id) != "RUNNING", seconds=60)
+        until(lambda: self.execution(job_id) != "RUNNING", seconds=120)
         return jobs.read(ANN, job_id)
 
 
