@@ -76,13 +76,13 @@ def output(number: int) -> Output:
 def deliver(job: Job) -> None:
     """Store all outputs that no other thread has stored."""
     for number in range(job.model_input.outputs_count):
-        seen = stored(job)
+        job_read = stored(job)
         while (
-            number not in {resolved.number for resolved in seen.outputs}
-            and not seen.status.is_final
-            and not jobs.record_output(seen, output(number))
+            number not in {each.number for each in job_read.outputs}
+            and not job_read.status.is_final
+            and not jobs.record_output(job_read, output(number))
         ):
-            seen = stored(job)
+            job_read = stored(job)
 
 
 def resolve(job: Job) -> Job:
@@ -201,7 +201,7 @@ def test_no_job_is_deleted_before_its_end_is_announced(race: Race, purged: list[
     assert {type(error) for error in raised(outcomes)} <= {JobIsOpen, NotFound}
     is_deleted = True in outcomes[1::2]
     assert is_deleted == bool(purged)
-    assert [job_left.job_id for job_left in checked_records(ANN).jobs] == (
+    assert [each.job_id for each in checked_records(ANN).jobs] == (
         [] if is_deleted else [job.job_id]
     )
     assert outcomes[0::2].count(True) == 1

@@ -57,7 +57,7 @@ def test_the_task_token_of_the_latest_state_entry_is_stored(race: Race) -> None:
     )
 
     assert stored(job).task_token == f"token {THREADS - 1}"
-    assert stored(job).revision == sum(stored is not None for stored in returned(outcomes))
+    assert stored(job).revision == sum(each is not None for each in returned(outcomes))
 
 
 def test_one_invocation_begins_an_attempt(race: Race) -> None:
@@ -82,9 +82,9 @@ def test_one_invocation_retries_an_attempt(race: Race) -> None:
 def test_one_invocation_begins_the_second_attempt(race: Race) -> None:
     job, first = job_with_attempt()
     assert jobs.record_prediction(job, first, "interrupted", now=NOON)
-    read_before = stored(job)
+    job_read = stored(job)
 
-    outcomes = race.run(lambda _: begin(read_before))
+    outcomes = race.run(lambda _: begin(job_read))
 
     (second,) = filter(None, returned(outcomes))
     assert second.number == 2
@@ -133,18 +133,18 @@ def test_no_output_is_lost_or_stored_twice(race: Race) -> None:
 
     def store(worker: int) -> bool:
         """Store one of the four until it is on the record, as a step does."""
-        read_before = stored(job)
-        while worker % 4 not in {known.number for known in read_before.outputs}:
-            if jobs.record_output(read_before, output(worker % 4, f" of {worker}")):
+        job_read = stored(job)
+        while worker % 4 not in {each.number for each in job_read.outputs}:
+            if jobs.record_output(job_read, output(worker % 4, f" of {worker}")):
                 return True
-            read_before = stored(job)
+            job_read = stored(job)
         return False
 
     outcomes = race.run(store)
 
     recorded = stored(job).outputs
-    assert sorted(known.number for known in recorded) == [0, 1, 2, 3]
-    assert {known.key for known in recorded} == {
+    assert sorted(each.number for each in recorded) == [0, 1, 2, 3]
+    assert {each.key for each in recorded} == {
         output(worker % 4, f" of {worker}").key
         for worker in range(THREADS)
         if outcomes[worker] is True
@@ -176,12 +176,12 @@ def test_an_output_recorded_while_a_job_ends_is_charged_or_refused(
     job = held_job(num_outputs=4)
     for number in range(outputs_count):
         assert jobs.record_output(stored(job), output(number))
-    read_before = stored(job)
+    job_read = stored(job)
 
     def record_or_end(worker: int) -> object:
         if worker % 2:
             return ledger.resolve(job.account, job.job_id, now=NOON)
-        return jobs.record_output(read_before, output(outputs_count, f" of {worker}"))
+        return jobs.record_output(job_read, output(outputs_count, f" of {worker}"))
 
     outcomes = race.run(record_or_end)
 
@@ -192,5 +192,5 @@ def test_an_output_recorded_while_a_job_ends_is_charged_or_refused(
         10 * len(ended.outputs),
         40 - 10 * len(ended.outputs),
     )
-    assert all(known == ended for known in returned(outcomes[1::2]))
+    assert all(each == ended for each in returned(outcomes[1::2]))
     checked_records(job.account)
