@@ -1,0 +1,226 @@
+"""Every function takes its own sample events."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+from standardwebhooks import Webhook
+
+from darkroom import catalog
+from darkroom.domain.accounts import Balance
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.jobs import Attempt, Job, JobStatus
+from darkroom.domain.references import Reference
+from darkroom.services import callbacks
+from darkroom.storage import jobs, ledger
+from darkroom.storage.job_rows import CheckQueue
+from local.simulators.replicate import SimulatedReplicate
+from tests.builders import open_account, stored
+from tests.integration.sample_events.samples import (
+    ACCOUNT,
+    FIRST_ENTRY,
+    JOB_ID,
+    PREDICTION_FINISHED,
+    generated_job,
+    messages_in,
+    predictions_at,
+    sample,
+    sample_job,
+    take,
+)
+from tests.integration.steps import due_job_ids
+
+
+def test_the_sample_submission_is_accepted(aws: None) -> None:
+    open_account(100, ACCOUNT)
+
+    answer = take("api/submit_job")
+    job = json.loads(answer["body"])
+
+    assert answer["statusCode"] == 202
+    assert answer["headers"]["Location"] == f"/jobs/{job['id']}"
+    assert (job["status"], job["credits"]["held"]) == ("pending", 10)
+    assert ledger.balance(ACCOUNT) == Balance(
+        available=90, held=10, granted=100, in_flight=1, jobs_total=1
+    )
+
+
+def test_the_sample_submission_without_credits_is_refused(aws: None) -> None:
+    assert take("api/submit_job")["statusCode"] == 402
+    assert ledger.balance(ACCOUNT) == Balance()
+
+
+def test_the_sample_request_for_templates_is_answered_with_the_catalog(aws: None) -> None:
+    answer = take("api/list_templates")
+
+    assert answer["statusCode"] == 200
+    assert [template["code"] for template in json.loads(answer["body"])["templates"]] == list(
+        catalog.templates()
+    )
+
+
+def test_the_sample_grant_gives_credits_once(aws: None) -> None:
+    assert [take("api/grant_credits")["statusCode"] for _ in range(2)] == [201, 200]
+    assert ledger.balance(ACCOUNT) == Balance(available=100, granted=100)
+
+
+def test_the_sample_grant_by_somebody_who_is_no_admin_is_refused(aws: None) -> None:
+    event = sample("api/grant_credits")
+    event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = "[not-admin users]"
+
+    assert take("api/grant_credits", event)["statusCode"] == 403
+    assert ledger.balance(ACCOUNT) == Balance()
+
+
+def test_the_sample_state_entry_creates_one_prediction_however_often_it_comes(
+    simulated_replicate: SimulatedReplicate,
+) -> None:
+    job = sample_job()
+
+    take(FIRST_ENTRY)
+    take(FIRST_ENTRY)
+
+    [prediction] = predictions_at(simulated_replicate)
+    asked = stored(job)
+    assert [attempt.prediction_id for attempt in asked.attempts] == [prediction["id"]]
+    assert (asked.status, asked.task_token) == (
+        JobStatus.PROCESSING,
+        sample(FIRST_ENTRY)["task_token"],
+    )
+
+
+def begun_attempt(job: Job) -> Attempt:
+    now = datetime.now(UTC)
+    attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
+    assert attempt
+    return attempt
+
+
+def sent_now(event: dict[str, Any], attempt: Attempt, secret: str) -> dict[str, Any]:
+    """The event as if Replicate had just sent it, signed with this secret, to the URL that was made for this attempt."""
+    now = datetime.now(UTC)
+    reference = str(Reference(ACCOUNT, JOB_ID, attempt.nonce))
+    url = f"https://{event['requestContext']['domainName']}{event['rawPath']}?job={quote(reference, safe='')}"
+    body = json.dumps(json.loads(event["body"]) | {"webhook": url})
+    signature = Webhook(secret).sign(event["headers"]["webhook-id"], now, body)
+    headers = event["headers"] | {
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+    }
+    return event | {
+        "body": body,
+        "headers": headers,
+        "rawQueryString": f"job={quote(reference, safe='')}",
+        "queryStringParameters": {"job": reference},
+    }
+
+
+def test_the_sample_webhook_is_not_believed_because_its_signature_is_not_ours(
+    simulated_replicate: SimulatedReplicate,
+) -> None:
+    job = sample_job()
+    begun_attempt(job)
+    before = stored(job)
+
+    assert take("receive_prediction/replicate_calls")["statusCode"] == 401
+    assert stored(job) == before
+
+
+def test_the_sample_webhook_is_recorded_when_it_is_signed(
+    simulated_replicate: SimulatedReplicate,
+) -> None:
+    job = sample_job()
+    event = sent_now(
+        sample("receive_prediction/replicate_calls"),
+        begun_attempt(job),
+        simulated_replicate.webhook_secret,
+    )
+
+    answer = take("receive_prediction/replicate_calls", event)
+
+    recorded = stored(job)
+    assert answer["statusCode"] == 200
+    assert recorded.attempt
+    assert (recorded.status, recorded.attempt.prediction_id) == (
+        JobStatus.PROCESSING,
+        json.loads(event["body"])["id"],
+    )
+    assert recorded.attempt.finished_at
+
+
+def test_the_sample_of_a_finished_prediction_is_stored(
+    simulated_replicate: SimulatedReplicate,
+) -> None:
+    job = generated_job(simulated_replicate)
+
+    take(PREDICTION_FINISHED)
+
+    [output] = stored(job).outputs
+    listed = boto3.client("s3").list_objects_v2(Bucket=os.environ["MEDIA_BUCKET"])["Contents"]
+    assert {found["Key"]: found["Size"] for found in listed}[output.key] == output.bytes
+    assert {found["Key"] for found in listed} == {output.key, output.thumbnail_key}
+
+
+def test_the_sample_of_stored_outputs_completes_the_job(
+    simulated_replicate: SimulatedReplicate,
+) -> None:
+    job = generated_job(simulated_replicate)
+    take(PREDICTION_FINISHED)
+
+    take("complete_job/outputs_stored")
+
+    ended = stored(job)
+    assert (ended.status, ended.charged, ended.refunded) == (JobStatus.COMPLETED, 10, 0)
+    assert ledger.balance(ACCOUNT) == Balance(available=90, spent=10, granted=100, jobs_total=1)
+
+
+def test_the_sample_of_a_failure_gives_the_credits_back(aws: None) -> None:
+    job = sample_job()
+
+    assert take("refund_job/provider_unavailable") == {"fault": True}
+
+    ended = stored(job)
+    assert ended.failure
+    assert (ended.status, ended.failure.code) == (
+        JobStatus.FAILED,
+        FailureCode.PROVIDER_UNAVAILABLE,
+    )
+    assert (ended.charged, ended.refunded) == (0, 10)
+    assert ledger.balance(ACCOUNT) == Balance(available=100, granted=100, jobs_total=1)
+
+
+def test_the_sample_message_calls_the_callers_url(
+    aws: None, calls: tuple[str, list[tuple[dict[str, str], bytes]]]
+) -> None:
+    url, received = calls
+    sample_job(callback_url=url)
+    ledger.resolve(ACCOUNT, JOB_ID, now=datetime.now(UTC))
+
+    answer = take("notify_client/job_ended")
+
+    [(headers, body)] = received
+    document = Webhook(callbacks.secrets_of(ACCOUNT, now=datetime.now(UTC)).current).verify(
+        body, headers
+    )
+    assert answer == {"batchItemFailures": []}
+    assert (document["type"], document["data"]["id"]) == ("job.failed", JOB_ID)
+
+
+def test_the_sample_minute_announces_a_job_that_ended_unheard(queue: str) -> None:
+    job = sample_job(age=timedelta(minutes=2))
+    ledger.resolve(ACCOUNT, JOB_ID, now=datetime.now(UTC))
+    assert messages_in(queue) == []
+
+    take("recover_jobs/every_minute")
+
+    [announced] = messages_in(queue)
+    assert (announced["detail-type"], announced["detail"]["id"]) == (
+        "job.failed",
+        f"{job.job_id}.failed",
+    )
+    assert due_job_ids(CheckQueue.OPEN, now=datetime.now(UTC) + timedelta(days=1)) == []

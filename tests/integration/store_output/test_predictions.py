@@ -1,0 +1,101 @@
+"""The step StoreOutput: predictions that run, or came to nothing, and jobs that have ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from darkroom.domain.errors import RetryLater
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.predictions import Prediction
+from darkroom.services import store_output
+from darkroom.storage import ledger
+from tests.builders import ANN, NOON, held_job, stored
+from tests.integration.servers import Reply
+from tests.integration.store_output.delivery import StoreOutput, image
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+class TestStoreOutput(StoreOutput):
+    def test_a_prediction_that_still_runs_is_waited_for(self) -> None:
+        with self.returning(None, status="processing"), pytest.raises(RetryLater) as pause:
+            self.store(self.processing())
+
+        assert timedelta() < pause.value.at - datetime.now(UTC) < timedelta(seconds=10)
+
+    def test_a_job_without_a_prediction_goes_back(self) -> None:
+        job = held_job()
+
+        with pytest.raises(RetryLater):
+            self.store(job)
+
+        assert stored(job).storing_at is None
+
+    @pytest.mark.parametrize(
+        ("prediction", "code"),
+        [
+            (
+                {
+                    "status": "failed",
+                    "error": "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
+                },
+                FailureCode.REFUSED,
+            ),
+            ({"status": "failed", "error": "NSFW content detected"}, FailureCode.REFUSED),
+            ({"status": "failed", "error": "CUDA out of memory"}, FailureCode.PREDICTION_FAILED),
+            ({"status": "failed", "error": None}, FailureCode.PREDICTION_FAILED),
+            ({"status": "canceled"}, FailureCode.PREDICTION_FAILED),
+            (
+                {
+                    "status": "canceled",
+                    "deadline": "2026-01-02T12:05:00Z",
+                    "completed_at": "2026-01-02T12:04:00Z",
+                },
+                FailureCode.PREDICTION_FAILED,
+            ),
+            (
+                {
+                    "status": "canceled",
+                    "deadline": "2026-01-02T12:05:00Z",
+                    "completed_at": "2026-01-02T12:05:01Z",
+                },
+                FailureCode.DEADLINE_EXCEEDED,
+            ),
+            ({"status": "aborted"}, FailureCode.DEADLINE_EXCEEDED),
+            ({"status": "succeeded"}, FailureCode.NO_OUTPUT),
+            ({"status": "succeeded", "output": []}, FailureCode.NO_OUTPUT),
+            ({"status": "succeeded", "output": "just text"}, FailureCode.NO_OUTPUT),
+            ({"status": "succeeded", "data_removed": True}, FailureCode.OUTPUT_UNAVAILABLE),
+        ],
+    )
+    def test_a_prediction_that_came_to_nothing_says_why(
+        self, prediction: dict[str, Any], code: FailureCode
+    ) -> None:
+        with self.returning(prediction.pop("output", None), **prediction):
+            assert self.refused(self.processing()) is code
+
+    def test_a_job_that_ended_while_the_provider_was_asked_is_left_alone(self) -> None:
+        finished = store_output._finished_prediction
+
+        def ended_meanwhile(job: Job) -> Prediction:
+            prediction = finished(job)
+            ledger.resolve(job.account, job.job_id, now=NOON)
+            return prediction
+
+        self.monkeypatch.setattr(store_output, "_finished_prediction", ended_meanwhile)
+        with self.returning(["/a"], {"/a": Reply(200, image())}):
+            job = self.store(self.processing())
+
+        assert (job.status, job.outputs, job.storing_at) == (JobStatus.FAILED, (), None)
+        assert (self.fetched, self.objects()) == ([], {})
+
+    def test_a_final_job_is_left_alone(self) -> None:
+        job = self.processing()
+        ended = ledger.resolve(ANN, job.job_id, now=NOON)
+
+        assert self.store(job) == ended
+        assert self.fetched == []

@@ -1,0 +1,26 @@
+"""A job that waits for a webhook."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from darkroom.domain.jobs import Job
+from darkroom.storage import jobs
+from tests.builders import held_job, stored
+from tests.integration.webhook.wire import (
+    LATER,
+    SECRET,
+    put_secret,
+)
+
+
+@pytest.fixture
+def job() -> Job:
+    """A job whose prediction was asked for, and a secret to sign with."""
+    put_secret(SECRET)
+    job, now = held_job(), datetime.now(UTC)
+    assert jobs.store_task_token(job, "token-of-the-entry", "entry", next_check_at=now)
+    assert jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
+    return stored(job)

@@ -1,0 +1,175 @@
+"""Replicate's webhook: malformed headers and bodies."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from darkroom.domain.jobs import Job
+from tests.aws import CONTEXT, handler_of
+from tests.builders import http_event, stored
+from tests.integration.webhook.wire import (
+    call,
+    prediction,
+    reference_of,
+    signed,
+)
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+def is_prediction(body: bytes) -> bool:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and all(
+        isinstance(document.get(name), str) for name in ("id", "status")
+    )
+
+
+class TestWhoMayCall:
+    HEADER_TEXT = st.text(st.characters(codec="utf-8"), max_size=80)
+    SIGNATURE = st.one_of(
+        HEADER_TEXT,
+        st.sampled_from(
+            ["v1,", "v1", ",", "v1,,", "v1,=", "v1,AAAA", "v2,AAAA", "v1,é", " ", "v1,AA AA"]
+        ),
+        HEADER_TEXT.map("v1,{}".format),
+    )
+    TIMESTAMP = st.one_of(
+        HEADER_TEXT,
+        st.sampled_from(
+            [
+                "nan",
+                "inf",
+                "-inf",
+                "1e400",
+                "-1",
+                "0",
+                "99999999999999999999",
+                "１７００",
+                "0x10",
+                "",
+            ]
+        ),
+        st.integers().map(str),
+    )
+
+    @settings(
+        max_examples=1_500,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "webhook-id": HEADER_TEXT,
+                "webhook-timestamp": TIMESTAMP,
+                "webhook-signature": SIGNATURE,
+            },
+        ),
+        st.binary(max_size=60),
+    )
+    def test_malformed_headers_are_refused_whatever_they_hold(
+        self, job: Job, headers: dict[str, str], body: bytes
+    ) -> None:
+        answered, _ = call(reference_of(job), body, headers)
+
+        assert answered == 401
+
+    @settings(
+        max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(SIGNATURE, TIMESTAMP)
+    def test_a_good_time_or_a_good_id_helps_no_bad_signature(
+        self, job: Job, signature: str, timestamp: str
+    ) -> None:
+        good = signed(prediction())
+
+        assert (
+            call(reference_of(job), prediction(), good | {"webhook-signature": signature})[0] == 401
+        )
+        assert (
+            call(reference_of(job), prediction(), good | {"webhook-timestamp": timestamp})[0] == 401
+        )
+        assert stored(job) == job
+
+    JSON = st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3),
+            st.dictionaries(
+                st.sampled_from(["id", "status", "webhook", "output", "x"]), inner, max_size=4
+            ),
+        ),
+        max_leaves=8,
+    )
+
+    @settings(
+        max_examples=1_000,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(st.one_of(JSON.map(json.dumps), st.text(max_size=80)).map(str.encode))
+    def test_a_signed_body_that_is_no_prediction_changes_nothing(
+        self, job: Job, body: bytes
+    ) -> None:
+        assume(not is_prediction(body))
+        answered, _ = call(reference_of(job), body, signed(body))
+
+        assert answered in (415, 422)
+        assert stored(job) == job
+
+
+class TestWhatItSays:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"", b"no json", b"[]", b"null", b"7", b"{}", b'{"id": "p"}', b'{"status": "succeeded"}', b'{"id": 7, "status": "succeeded"}',
+            b'{"id": "", "status": "succeeded"}', b'{"id": "p", "status": null}', b'{"id": ["p"], "status": "succeeded"}', b"[" * 100_000,
+            b'{"id": ' + b"9" * 5_000 + b', "status": "x"}', b'{"id": "\\ud800", "status": "succeeded"}',
+            b'{"id": "' + b"p" * 500_000 + b'", "status": "processing"}',
+        ],
+        ids=lambda body: repr(body[:30]),
+    )  # fmt: skip
+    def test_a_signed_body_that_is_no_prediction_changes_nothing(
+        self, job: Job, body: bytes
+    ) -> None:
+        assert call(reference_of(job), body, signed(body))[0] == 422
+        assert stored(job) == job
+
+    def test_a_body_that_is_not_utf_8_is_refused(self, job: Job) -> None:
+        assert call(reference_of(job), b'{"id": "\xff"}', signed(b'{"id": "\xff"}'))[0] == 401
+
+    def test_a_body_as_text_is_taken_too(self, job: Job) -> None:
+        body = prediction("processing", logs="灯塔 🏮")
+        event = http_event(
+            "POST", "/webhooks/replicate", body=body.decode(), user=None, headers=signed(body)
+        )
+        event["queryStringParameters"] = {"job": reference_of(job)}
+
+        assert handler_of("receive_prediction")(event, CONTEXT)["statusCode"] == 200
+
+    def test_the_largest_body_is_taken_and_one_byte_more_is_not(self, job: Job) -> None:
+        empty = prediction("processing", logs="")
+        largest = prediction("processing", logs="x" * (5_000_000 - len(empty)))
+
+        assert call(reference_of(job), largest + b" ", signed(largest + b" "))[0] == 413
+        assert stored(job) == job
+        assert call(reference_of(job), largest, signed(largest))[0] == 200
+
+    @pytest.mark.parametrize(
+        "content_type",
+        ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"],
+    )
+    def test_the_content_type_does_not_matter(self, job: Job, content_type: str) -> None:
+        body = prediction("processing")
+
+        assert (
+            call(reference_of(job), body, signed(body) | {"content-type": content_type})[0] == 200
+        )
