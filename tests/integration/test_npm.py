@@ -38,7 +38,7 @@ def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], npm
     return packing
 
 
-def test_a_package_is_fetched_once(tmp_path: Path, pack: Callable[[str], npm.Package]) -> None:
+def test_downloads_a_package_once(tmp_path: Path, pack: Callable[[str], npm.Package]) -> None:
     package, home = pack("genuine"), tmp_path / "tools" / "anything@1.0.0"
 
     assert npm.fetched(package, home) == npm.fetched(package, home) == home
@@ -47,7 +47,7 @@ def test_a_package_is_fetched_once(tmp_path: Path, pack: Callable[[str], npm.Pac
     assert call.startswith("pack anything@1.0.0 --ignore-scripts")
 
 
-def test_what_was_not_pinned_is_not_kept(
+def test_deletes_a_package_with_a_wrong_checksum(
     tmp_path: Path, pack: Callable[[str], npm.Package]
 ) -> None:
     pack("something else")
@@ -65,7 +65,7 @@ def test_what_was_not_pinned_is_not_kept(
     ("program", "message"),
     [(None, "not installed"), ("#!/bin/sh\necho no network >&2; exit 1\n", "no network")],
 )
-def test_what_cannot_be_fetched_is_told(
+def test_reports_why_a_download_is_impossible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, message: str
 ) -> None:
     if program:

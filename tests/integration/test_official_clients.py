@@ -61,8 +61,10 @@ def image() -> bytes:
     return file.getvalue()
 
 
-class TestPredictions:
-    def test_creates_waits_reads_and_lists(self, client: replicate.Replicate) -> None:
+class TestPythonPredictions:
+    def test_client_creates_waits_for_reads_and_lists_a_prediction(
+        self, client: replicate.Replicate
+    ) -> None:
         created = client.predictions.create(version=MODEL, input={"prompt": "a lighthouse"})
 
         ended = client.predictions.wait(created.id)
@@ -71,7 +73,7 @@ class TestPredictions:
         assert client.predictions.get(prediction_id=created.id) == ended
         assert created.id in [prediction.id for prediction in client.predictions.list()]
 
-    def test_waits_within_the_create(self, client: replicate.Replicate) -> None:
+    def test_create_request_waits_for_the_prediction(self, client: replicate.Replicate) -> None:
         answer = client.predictions.with_raw_response.create(
             version=MODEL, input={"prompt": "a lighthouse"}, prefer="wait=20"
         )
@@ -79,7 +81,9 @@ class TestPredictions:
         assert answer.headers["preference-applied"] == "wait=20"
         assert answer.parse().status == "succeeded"
 
-    def test_cancels(self, client: replicate.Replicate, simulator: SimulatedReplicate) -> None:
+    def test_client_cancels_a_prediction(
+        self, client: replicate.Replicate, simulator: SimulatedReplicate
+    ) -> None:
         set_faults(simulator, run_seconds=60)
         created = client.predictions.create(version=MODEL, input={"prompt": "never mind"})
 
@@ -87,10 +91,12 @@ class TestPredictions:
         assert client.predictions.wait(created.id).status == "canceled"
 
 
-class TestRuns:
+class TestPythonRuns:
     @pytest.mark.parametrize("model", [MODEL, f"stability-ai/sdxl:{SDXL}"])
     @pytest.mark.parametrize("wait", [True, False], ids=["blocking", "polling"])
-    def test_gives_the_files(self, client: replicate.Replicate, model: str, *, wait: bool) -> None:
+    def test_run_returns_the_output_files(
+        self, client: replicate.Replicate, model: str, *, wait: bool
+    ) -> None:
         output = client.run(model, input={"prompt": "a lighthouse", "num_outputs": 2}, wait=wait)
 
         assert len(output) == 2
@@ -99,7 +105,7 @@ class TestRuns:
             1024,
         )
 
-    def test_goes_on_to_poll_when_the_answer_did_not_wait_long_enough(
+    def test_run_polls_when_the_create_request_stops_waiting(
         self, client: replicate.Replicate, simulator: SimulatedReplicate
     ) -> None:
         set_faults(simulator, run_seconds=1.5)
@@ -107,7 +113,7 @@ class TestRuns:
         assert len(client.run(MODEL, input={"prompt": "a lighthouse"}, wait=1)) == 1
 
     @pytest.mark.parametrize("wait", [True, False], ids=["blocking", "polling"])
-    def test_raises_what_the_run_failed_with(
+    def test_failed_run_raises_its_error(
         self, client: replicate.Replicate, simulator: SimulatedReplicate, *, wait: bool
     ) -> None:
         set_faults(simulator, fail=1, error="CUDA out of memory (E1001)")
@@ -116,8 +122,8 @@ class TestRuns:
             client.run(MODEL, input={"prompt": "a lighthouse"}, wait=wait)
 
 
-class TestFiles:
-    def test_are_uploaded_and_named_as_an_input(self, client: replicate.Replicate) -> None:
+class TestPythonFiles:
+    def test_run_accepts_the_url_of_an_uploaded_file(self, client: replicate.Replicate) -> None:
         file = client.files.create(content=("image.png", image(), "image/png"))
         assert (file.content_type, file.size) == ("image/png", len(image()))
         assert [each.id for each in client.files.list()] == [file.id]
@@ -128,9 +134,7 @@ class TestFiles:
         with pytest.raises(replicate.NotFoundError):
             client.files.get(file_id=file.id)
 
-    def test_are_uploaded_by_whoever_gives_them_as_an_input(
-        self, client: replicate.Replicate
-    ) -> None:
+    def test_run_uploads_a_file_input(self, client: replicate.Replicate) -> None:
         assert (
             len(client.run(EDITOR, input={"prompt": "from a file", "image": BytesIO(image())})) == 1
         )
@@ -138,7 +142,7 @@ class TestFiles:
         (file,) = client.files.list()
         assert file.size == len(image())
 
-    def test_that_are_not_there_any_more_fail_the_run(self, client: replicate.Replicate) -> None:
+    def test_deleted_file_fails_the_run(self, client: replicate.Replicate) -> None:
         file = client.files.create(content=("image.png", image(), "image/png"))
         client.files.delete(file_id=file.id)
 
@@ -146,7 +150,7 @@ class TestFiles:
             client.run(EDITOR, input={"prompt": "from a file", "image": file.urls.get})
 
 
-def test_the_account_the_models_and_the_secret_are_read(
+def test_client_reads_account_models_and_webhook_secret(
     client: replicate.Replicate, simulator: SimulatedReplicate
 ) -> None:
     versions = client.models.versions.list(model_owner="stability-ai", model_name="sdxl")
@@ -173,7 +177,7 @@ def test_the_account_the_models_and_the_secret_are_read(
     ],
     ids=str,
 )
-def test_a_refusal_is_told_with_its_status_and_its_title(
+def test_refused_request_raises_its_status_and_title(
     client: replicate.Replicate,
     simulator: SimulatedReplicate,
     faults: dict[str, Any],
@@ -225,7 +229,7 @@ def delivered_webhook(client: replicate.Replicate) -> Received:
     return received[0]
 
 
-def test_javascript(
+def test_javascript_client_works_with_the_simulator(
     simulator: SimulatedReplicate, client: replicate.Replicate, javascript_client: Path
 ) -> None:
     webhook = delivered_webhook(client)

@@ -50,7 +50,7 @@ def enter(job: Job) -> None:
     )
 
 
-def test_there_are_so_many_and_no_more() -> None:
+def test_acquires_no_more_slots_than_the_maximum() -> None:
     first, second, third = job_of("a"), job_of("b"), job_of("c")
 
     assert provider_queue.acquire(first, now=NOON)
@@ -62,7 +62,7 @@ def test_there_are_so_many_and_no_more() -> None:
     assert stored(third).slot is None
 
 
-def test_a_card_of_ones_own_makes_one_image_after_the_other(
+def test_stable_diffusion_has_one_slot_by_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def job(user: str) -> Job:
@@ -80,7 +80,7 @@ def test_a_card_of_ones_own_makes_one_image_after_the_other(
     assert provider_queue.acquire(job("c"), now=NOON)
 
 
-def test_a_job_acquires_one_slot_however_often_it_tries() -> None:
+def test_repeated_acquire_returns_the_same_slot() -> None:
     job = job_of("a")
 
     assert provider_queue.acquire(job, now=NOON)
@@ -90,7 +90,7 @@ def test_a_job_acquires_one_slot_however_often_it_tries() -> None:
     assert holders() == {holder(job)}
 
 
-def test_a_final_job_takes_none() -> None:
+def test_final_job_acquires_no_slot() -> None:
     job = job_of("a")
     ledger.resolve(job.account, job.job_id, now=NOON)
 
@@ -98,7 +98,7 @@ def test_a_final_job_takes_none() -> None:
     assert holders() == set()
 
 
-def test_the_transaction_that_ends_a_job_releases_its_slot() -> None:
+def test_resolving_a_job_releases_its_slot() -> None:
     job, other = job_of("a"), job_of("b")
     for each in (job, other):
         provider_queue.acquire(each, now=NOON)
@@ -110,7 +110,7 @@ def test_the_transaction_that_ends_a_job_releases_its_slot() -> None:
     assert provider_queue.acquire(job_of("c"), now=NOON)
 
 
-def test_a_slot_that_another_job_holds_by_now_blocks_no_resolution() -> None:
+def test_job_that_lost_its_slot_can_be_resolved() -> None:
     job, thief = job_of("a"), job_of("b")
     provider_queue.acquire(job, now=NOON)
     (row,) = SlotRow.query("SLOT#replicate")
@@ -123,7 +123,7 @@ def test_a_slot_that_another_job_holds_by_now_blocks_no_resolution() -> None:
     assert holders() == {holder(thief)}
 
 
-def test_a_leaked_slot_is_freed_by_recovery_and_no_other() -> None:
+def test_recovery_releases_only_leaked_slots() -> None:
     job, final, gone = job_of("a"), job_of("b"), job_of("c")
     provider_queue.acquire(job, now=NOON)
     ledger.resolve(final.account, final.job_id, now=NOON)
@@ -136,7 +136,7 @@ def test_a_leaked_slot_is_freed_by_recovery_and_no_other() -> None:
     assert holders() == {holder(job)}
 
 
-def test_recovery_leaves_a_reused_slot_to_its_new_holder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovery_does_not_release_a_reused_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     ended, other = job_of("a"), job_of("b")
     provider_queue.acquire(ended, now=NOON)
@@ -149,7 +149,7 @@ def test_recovery_leaves_a_reused_slot_to_its_new_holder(monkeypatch: pytest.Mon
     assert holders() == {holder(other)}
 
 
-def test_slots_that_fails_keep_no_job_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_slot_does_not_stop_recovery_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     final = job_of("a")
     ledger.resolve(final.account, final.job_id, now=NOON)
     assert is_open(final)
@@ -161,7 +161,7 @@ def test_slots_that_fails_keep_no_job_waiting(monkeypatch: pytest.MonkeyPatch) -
     assert not is_open(final)
 
 
-def test_a_slot_that_was_taken_a_moment_ago_is_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovery_ignores_slots_younger_than_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     final = job_of("a")
     ledger.resolve(final.account, final.job_id, now=NOON)
     SlotRow("SLOT#replicate", "000", holder=holder(final), taken_at=NOON).save()
@@ -175,7 +175,7 @@ def test_a_slot_that_was_taken_a_moment_ago_is_no_leak(monkeypatch: pytest.Monke
     assert holders() == set()
 
 
-def test_without_a_free_slot_nothing_is_requested_and_the_job_tries_again(
+def test_job_without_a_free_slot_waits_and_requests_nothing(
     simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     all_jobs = [job_of(user) for user in "abc"]
@@ -204,7 +204,7 @@ def test_without_a_free_slot_nothing_is_requested_and_the_job_tries_again(
     assert stored(all_jobs[2]).waiting_since is None
 
 
-def test_the_first_in_the_queue_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_queued_job_acquires_the_free_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     holding, first, second, newcomer = (job_of(user) for user in "abcd")
     assert provider_queue.acquire(holding, now=NOON)
@@ -223,7 +223,7 @@ def test_the_first_in_the_queue_is_next(monkeypatch: pytest.MonkeyPatch) -> None
     assert provider_queue.acquire(newcomer, now=now), "nobody stands in line any more"
 
 
-def test_so_many_as_are_free_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_passes_the_queue_when_enough_slots_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = job_of("a"), job_of("b")
     wait(first, NOON)
 
@@ -232,7 +232,7 @@ def test_so_many_as_are_free_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     assert provider_queue.acquire(stored(first), now=NOON)
 
 
-def test_a_job_that_left_the_queue_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_queue_entry_does_not_block_other_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     gone, other = job_of("a"), job_of("b")
     wait(gone, NOON)
@@ -241,7 +241,7 @@ def test_a_job_that_left_the_queue_delays_no_other(monkeypatch: pytest.MonkeyPat
     assert provider_queue.acquire(other, now=NOON + timedelta(seconds=19))
 
 
-def test_a_job_that_tries_again_keeps_its_position(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_keeps_the_position_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     first, other = job_of("a"), job_of("b")
     wait(first, NOON)
@@ -250,7 +250,7 @@ def test_a_job_that_tries_again_keeps_its_position(monkeypatch: pytest.MonkeyPat
     assert not provider_queue.acquire(other, now=NOON + timedelta(seconds=30))
 
 
-def test_a_job_far_behind_tries_less_often() -> None:
+def test_retry_delay_grows_with_the_queue_position() -> None:
     all_jobs = [job_of(f"user{number}") for number in range(30)]
 
     seconds = [wait(job, NOON + timedelta(seconds=number)) for number, job in enumerate(all_jobs)]
@@ -260,7 +260,7 @@ def test_a_job_far_behind_tries_less_often() -> None:
     assert max(seconds) == 20
 
 
-def test_a_poll_needs_no_slot(
+def test_polling_needs_no_slot(
     simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = job_of("a")

@@ -55,7 +55,7 @@ def prompted(code: str, parameters: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("code", "offer"), [(code, offer) for code, offers in OFFERS.items() for offer in offers]
 )
-def test_the_hold_is_the_quote(code: str, offer: dict[str, Any]) -> None:
+def test_job_holds_the_quoted_credits(code: str, offer: dict[str, Any]) -> None:
     open_account(1_000)
     parameters = prompted(code, offer)
 
@@ -76,7 +76,7 @@ def test_the_hold_is_the_quote(code: str, offer: dict[str, Any]) -> None:
 @hypothesis_settings(
     max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
-def test_what_is_charged_never_exceeds_the_quote(delivered_count: int) -> None:
+def test_charge_never_exceeds_the_quote(delivered_count: int) -> None:
     account = AccountId("web", f"u{uuid7().hex}")
     open_account(1_000, account)
     parameters = {"prompt": "a", "quality": "high", "num_outputs": 4}
@@ -97,7 +97,7 @@ def test_what_is_charged_never_exceeds_the_quote(delivered_count: int) -> None:
     assert 0 <= charged <= quoted == 60
 
 
-def test_asks_nobody_for_credits_and_writes_nothing() -> None:
+def test_quote_needs_no_credits_and_creates_no_job() -> None:
     assert quote("flux-schnell", {"prompt": "a"}) == (200, {"credits": 10})
     assert call_api("GET", "/jobs")[1] == {"jobs": [], "next_cursor": None, "total": 0}
 
@@ -113,7 +113,7 @@ def test_asks_nobody_for_credits_and_writes_nothing() -> None:
         (None, "parameters"),
     ],
 )
-def test_refuses_what_a_job_would_be_refused_for(parameters: object, field: str) -> None:
+def test_quote_and_job_refuse_the_same_parameters(parameters: object, field: str) -> None:
     open_account(100)
 
     for status, problem in (
@@ -124,12 +124,12 @@ def test_refuses_what_a_job_would_be_refused_for(parameters: object, field: str)
         assert [error["field"] for error in problem["errors"]] == [field]
 
 
-def test_another_template_or_nobody_is_refused() -> None:
+def test_refuses_unknown_template_and_unsigned_caller() -> None:
     assert quote("no-such", {"prompt": "a"})[0] == 404
     assert quote("flux-schnell", {"prompt": "a"}, user=None)[0] == 401
 
 
-def test_prices_are_those_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quote_uses_the_prices_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "DEFAULT_IMAGE_CREDIT_COST": 7,
         "DEFAULT_VIDEO_CREDIT_COST": 31,
@@ -147,8 +147,8 @@ def test_prices_are_those_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
-class TestVersions:
-    def test_an_old_version_stays_readable(self) -> None:
+class TestTemplateVersions:
+    def test_old_template_version_stays_readable(self) -> None:
         _, available, _ = call_api("GET", "/templates/flux-schnell")
         _, old, _ = call_api("GET", "/templates/flux-schnell", query="version=1")
 
@@ -158,7 +158,7 @@ class TestVersions:
         assert call_api("GET", "/templates/flux-schnell", query="version=3")[0] == 404
         assert call_api("GET", "/templates/flux-schnell", query="version=0")[0] == 422
 
-    def test_a_job_of_an_old_version_keeps_it_and_what_it_requests(self) -> None:
+    def test_job_keeps_its_template_version_and_model_input(self) -> None:
         old = catalog.template("flux-schnell", 1)
         parameters = check_parameters(old, {"prompt": "a"}, prompt_characters_max=100)
         job = new_job(

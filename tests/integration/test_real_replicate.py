@@ -56,7 +56,7 @@ def predictions(replicate: SimulatedReplicate, prompt: str) -> list[dict[str, An
     return [prediction for prediction in made if prediction["input"].get("prompt") == prompt]
 
 
-def test_a_job_completes_by_polling_alone(actor: Actor, replicate: SimulatedReplicate) -> None:
+def test_job_completes_without_webhooks(actor: Actor, replicate: SimulatedReplicate) -> None:
     requests.put(
         f"{replicate.base_url}/faults", json={"run_seconds": 8}, timeout=5
     ).raise_for_status()
@@ -70,7 +70,7 @@ def test_a_job_completes_by_polling_alone(actor: Actor, replicate: SimulatedRepl
     actor.must_have_a_balanced_ledger()
 
 
-def test_a_failure_is_refunded(actor: Actor, replicate: SimulatedReplicate) -> None:
+def test_failed_job_is_refunded(actor: Actor, replicate: SimulatedReplicate) -> None:
     job = actor.ended(actor.submit(prompt="flag me, by polling"))
 
     assert (job["status"], job["error"]["code"], job["credits"]["refunded"]) == (
@@ -81,9 +81,7 @@ def test_a_failure_is_refunded(actor: Actor, replicate: SimulatedReplicate) -> N
     assert len(predictions(replicate, "flag me, by polling")) == 1
 
 
-def test_an_uploaded_image_goes_into_the_request(
-    actor: Actor, replicate: SimulatedReplicate
-) -> None:
+def test_request_contains_the_uploaded_image(actor: Actor, replicate: SimulatedReplicate) -> None:
     """Replicate cannot fetch it from the bucket of this machine."""
     upload = announced(actor)
     assert sent(upload, image()).status_code == 204
@@ -96,7 +94,7 @@ def test_an_uploaded_image_goes_into_the_request(
     assert prediction["input"]["image"].startswith("data:image/jpeg;base64,")
 
 
-def test_the_token_appears_nowhere(actor: Actor, stack: LocalStack) -> None:
+def test_token_appears_nowhere(actor: Actor, stack: LocalStack) -> None:
     must_show_nowhere(stack, actor.ended(actor.submit(prompt="flag me, secretly")), TOKEN)
 
 
@@ -115,7 +113,9 @@ def test_the_token_appears_nowhere(actor: Actor, stack: LocalStack) -> None:
         ),
     ],
 )
-def test_is_used_if_there_is_a_token(environment: dict[str, str], expected: dict[str, str]) -> None:
+def test_token_selects_the_real_replicate(
+    environment: dict[str, str], expected: dict[str, str]
+) -> None:
     real = RealReplicate.from_environment(environment)
 
     assert (real is not None) is bool(expected)
@@ -139,7 +139,7 @@ def test_is_used_if_there_is_a_token(environment: dict[str, str], expected: dict
         ),
     ],
 )
-def test_an_invalid_variable_is_named(environment: dict[str, str]) -> None:
+def test_error_names_the_invalid_variable(environment: dict[str, str]) -> None:
     with pytest.raises(
         InvalidVariable,
         match="PUBLIC_URL" if "PUBLIC_URL" in environment else "REPLICATE_API_TOKEN",
@@ -147,7 +147,7 @@ def test_an_invalid_variable_is_named(environment: dict[str, str]) -> None:
         RealReplicate.from_environment(environment)
 
 
-def test_with_a_public_url_the_webhook_secret_is_the_accounts(
+def test_reads_the_webhook_secret_only_with_a_public_url(
     replicate: SimulatedReplicate,
 ) -> None:
     account = RealReplicate(

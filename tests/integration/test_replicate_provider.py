@@ -74,8 +74,8 @@ def got(api: Replicate, **members: Any) -> Prediction:
     return replicate.get("p1")
 
 
-class TestCreating:
-    def test_is_asked_once_with_the_deadline_and_the_webhook(self, api: Replicate) -> None:
+class TestCreate:
+    def test_sends_one_request_with_deadline_and_webhook(self, api: Replicate) -> None:
         api.says(201, PREDICTION)
 
         assert replicate.create(REQUEST) == Prediction("p1", PredictionStatus.RUNNING)
@@ -101,7 +101,7 @@ class TestCreating:
             (402, {"title": "Insufficient credit", "detail": "You have insufficient credit to run this model.", "status": 402}, GenerationFailed),
         ],
     )  # fmt: skip
-    def test_is_never_repeated_by_itself(
+    def test_never_repeats_a_failed_create(
         self, api: Replicate, status: int, document: object, expected: type[DarkroomError]
     ) -> None:
         """There is no idempotency key, so a second request would be a second prediction."""
@@ -112,7 +112,7 @@ class TestCreating:
 
         assert len(api.received) == 1
 
-    def test_a_refused_input_is_told_by_its_fields(self, api: Replicate) -> None:
+    def test_invalid_input_message_lists_the_fields(self, api: Replicate) -> None:
         fields = [
             {"type": "required", "field": "input", "description": "prompt is required"},
             {"type": "x", "field": "y", "description": "seed is odd"},
@@ -137,7 +137,7 @@ class TestCreating:
         )
 
     @pytest.mark.parametrize("status", [401, 402, 403])
-    def test_a_refusal_of_our_own_account_rings_an_alarm_and_tells_the_user_calmly(
+    def test_refused_account_raises_an_alarm_and_hides_the_reason(
         self, api: Replicate, status: int, capsys: pytest.CaptureFixture[str]
     ) -> None:
         api.says(
@@ -177,7 +177,7 @@ class TestCreating:
             ({"retry_after": float("nan")}, {}, 10), ({"retry_after": -5}, {}, 1), ({"detail": "resets in ~0s"}, {}, 1),
         ],
     )  # fmt: skip
-    def test_a_throttled_one_is_made_when_replicate_says(
+    def test_throttled_create_waits_as_long_as_requested(
         self, api: Replicate, document: object, headers: dict[str, str], seconds: float
     ) -> None:
         api.says(429, document, **headers)
@@ -188,9 +188,9 @@ class TestCreating:
         assert busy.value.retry_after_seconds == seconds
 
 
-class TestReading:
+class TestGet:
     @pytest.mark.parametrize("status", ["starting", "processing", "queued", "a status of tomorrow"])
-    def test_what_is_not_over_runs(self, api: Replicate, status: str) -> None:
+    def test_unfinished_prediction_is_running(self, api: Replicate, status: str) -> None:
         assert got(api, status=status).status is PredictionStatus.RUNNING
 
     @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ class TestReading:
             ([None, LINK, 7], (LINK,)),
         ],
     )
-    def test_every_shape_of_output_is_read(
+    def test_reads_links_from_every_shape_of_output(
         self, api: Replicate, output: object, links: tuple[str, ...]
     ) -> None:
         assert got(api, status="succeeded", output=output) == Prediction(
@@ -213,14 +213,14 @@ class TestReading:
         )
 
     @pytest.mark.parametrize("output", [None, [], "", "a text", ["a", " text"], {"seed": 7}, {}, 7])
-    def test_a_success_without_a_file_is_a_failure(self, api: Replicate, output: object) -> None:
+    def test_success_without_a_file_is_a_failure(self, api: Replicate, output: object) -> None:
         prediction = got(api, status="succeeded", output=output)
 
         assert (prediction.status, prediction.retryable) == (PredictionStatus.FAILED, False)
         assert prediction.failure
         assert prediction.failure.code is FailureCode.NO_OUTPUT
 
-    def test_what_replicate_has_thrown_away_by_now_cannot_be_fetched(self, api: Replicate) -> None:
+    def test_deleted_output_is_unavailable(self, api: Replicate) -> None:
         failed = got(api, status="succeeded", output=None, data_removed=True).failure
 
         assert failed
@@ -265,7 +265,7 @@ class TestReading:
             ({"title": "an error that is no text"}, FailureCode.PREDICTION_FAILED, False),
         ],
     )
-    def test_each_kind_of_failure_is_told_from_the_others(
+    def test_maps_each_error_to_its_failure_code(
         self, api: Replicate, error: object, code: FailureCode, *, retryable: bool
     ) -> None:
         prediction = got(api, status="failed", error=error)
@@ -297,7 +297,7 @@ class TestReading:
             ({"status": "canceled"}, FailureCode.PREDICTION_FAILED),
         ],
     )
-    def test_whose_time_was_over_is_told_from_what_somebody_else_canceled(
+    def test_distinguishes_deadline_from_cancellation(
         self, api: Replicate, members: dict[str, str], code: FailureCode
     ) -> None:
         failed = got(api, **members).failure
@@ -306,7 +306,7 @@ class TestReading:
         assert failed.code is code
 
     @pytest.mark.parametrize("status", [401, 402, 403, 404, 422, 500, 502, 503])
-    def test_no_refusal_says_anything_of_a_prediction_that_exists(
+    def test_error_response_means_the_provider_is_unavailable(
         self, api: Replicate, status: int
     ) -> None:
         """Right after a create, a 404 means 'not yet'."""
@@ -319,7 +319,7 @@ class TestReading:
         with pytest.raises(ProviderUnavailable):
             replicate.find(REQUEST)
 
-    def test_without_a_webhook_nothing_marks_a_prediction_as_ours(self, api: Replicate) -> None:
+    def test_lookup_needs_a_webhook_url(self, api: Replicate) -> None:
         with pytest.raises(LookupUnsupported):
             replicate.find(dataclasses.replace(REQUEST, webhook_url=None))
         assert api.received == []

@@ -50,7 +50,7 @@ class TestRequestPrediction:
             CONTEXT,
         )
 
-    def test_stores_the_task_token_and_requests_what_is_on_the_job(self) -> None:
+    def test_stores_the_task_token_and_requests_the_jobs_input(self) -> None:
         job = held_job(num_outputs=2)
 
         self.enter(job)
@@ -70,9 +70,7 @@ class TestRequestPrediction:
         assert timedelta(seconds=-2) < deadline - job.deadline_at <= timedelta(seconds=1)
         assert "token" not in created["webhook"].replace("webhooks", "")
 
-    def test_a_later_state_entry_polls_and_creates_no_second_prediction(
-        self, resumed: list[str]
-    ) -> None:
+    def test_later_state_entry_polls_and_creates_no_prediction(self, resumed: list[str]) -> None:
         job = held_job()
         self.enter(job)
 
@@ -82,9 +80,7 @@ class TestRequestPrediction:
         assert len(self.predictions()) == 1
         assert resumed == []
 
-    def test_a_state_entry_that_finds_the_prediction_finished_resumes_itself(
-        self, resumed: list[str]
-    ) -> None:
+    def test_state_entry_resumes_when_the_prediction_has_finished(self, resumed: list[str]) -> None:
         self.faults(run_seconds=0, queue_seconds=0)
         job = held_job()
         self.enter(job)
@@ -94,7 +90,7 @@ class TestRequestPrediction:
 
         assert resumed == ["second"]
 
-    def test_a_crash_after_the_request_is_found_again_and_not_paid_again(
+    def test_retry_finds_the_prediction_of_a_crashed_invocation(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job()
@@ -111,7 +107,7 @@ class TestRequestPrediction:
         assert now.attempt
         assert (now.attempt.prediction_id, now.status) == (created["id"], JobStatus.PROCESSING)
 
-    def test_no_second_request_while_a_dead_invocation_may_have_sent_one(
+    def test_sends_no_request_during_the_lease_of_another_invocation(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job, now = held_job(), datetime.now(UTC)
@@ -128,7 +124,7 @@ class TestRequestPrediction:
         assert len(self.predictions()) == 1
         assert len(stored(job).attempts) == 1
 
-    def test_an_answer_that_was_lost_is_looked_for_and_not_paid_again(
+    def test_finds_the_prediction_after_a_lost_response(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job()
@@ -145,7 +141,7 @@ class TestRequestPrediction:
         assert now.attempt
         assert now.attempt.prediction_id == created["id"]
 
-    def test_without_a_public_url_the_prediction_is_polled(
+    def test_polls_without_a_public_url(
         self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
     ) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
@@ -164,7 +160,7 @@ class TestRequestPrediction:
         )
         assert resumed == []
 
-    def test_without_a_public_url_it_is_not_requested_again_in_the_same_state_entry(
+    def test_retry_sends_no_second_request_without_a_public_url(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
@@ -180,7 +176,7 @@ class TestRequestPrediction:
 
         assert len(self.predictions()) == 1
 
-    def test_without_a_public_url_nobody_pays_twice_for_an_answer_that_was_lost(
+    def test_lost_response_fails_the_job_without_a_public_url(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
@@ -197,7 +193,7 @@ class TestRequestPrediction:
         assert stored(job).failure == failure(FailureCode.PROVIDER_UNAVAILABLE)
         assert len(self.predictions()) == 1
 
-    def test_a_provider_that_fails_is_requested_again_when_nothing_can_have_come_of_it(
+    def test_requests_again_when_the_first_request_created_nothing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job, now = held_job(), datetime.now(UTC)
@@ -219,7 +215,7 @@ class TestRequestPrediction:
         assert asked.attempt
         assert (asked.attempt.requests_count, asked.failure) == (2, None)
 
-    def test_a_provider_that_stays_that_fails_is_given_up_at_the_deadline(
+    def test_unavailable_provider_fails_the_job_at_the_deadline(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job()
@@ -237,7 +233,7 @@ class TestRequestPrediction:
             [],
         )
 
-    def test_what_still_runs_at_the_deadline_has_failed(
+    def test_running_prediction_fails_the_job_at_the_deadline(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job()
@@ -249,7 +245,7 @@ class TestRequestPrediction:
 
         assert stored(job).failure == failure(FailureCode.DEADLINE_EXCEEDED)
 
-    def test_what_finished_before_the_deadline_is_not_thrown_away_after_it(
+    def test_finished_prediction_counts_after_the_deadline(
         self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
     ) -> None:
         self.faults(run_seconds=0, queue_seconds=0)
@@ -263,7 +259,7 @@ class TestRequestPrediction:
         assert resumed == ["late"]
         assert stored(job).failure is None
 
-    def test_a_throttled_ask_is_made_when_the_provider_says(self) -> None:
+    def test_throttled_request_waits_as_long_as_the_provider_says(self) -> None:
         job, now = held_job(), datetime.now(UTC)
         self.faults(throttle=1)
 
@@ -281,7 +277,7 @@ class TestRequestPrediction:
         assert len(self.predictions()) == 1
         assert (stored(job).status, stored(job).waiting_since) == (JobStatus.PROCESSING, None)
 
-    def test_what_the_provider_refuses_fails_the_job_with_its_words(self) -> None:
+    def test_refused_input_fails_the_job_with_the_providers_message(self) -> None:
         job = image_job()
         open_account(100)
         job, _ = ledger.hold(
@@ -302,7 +298,7 @@ class TestRequestPrediction:
     @pytest.mark.parametrize(
         ("fault", "unknown_seconds"), [("unavailable", 10), ("lost_create_answer", 60)]
     )
-    def test_nothing_is_requested_again_while_it_is_unknown_what_was_made(
+    def test_lease_covers_the_time_of_an_unknown_result(
         self, fault: str, unknown_seconds: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job, now = held_job(), datetime.now(UTC)
@@ -319,7 +315,7 @@ class TestRequestPrediction:
             now,
         )
 
-    def test_a_token_that_was_rotated_meanwhile_is_fetched_anew(self) -> None:
+    def test_reads_a_rotated_token_again(self) -> None:
         secret_id = os.environ["REPLICATE_TOKEN_SECRET"]
         client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString="revoked")
         forget_settings()
@@ -334,7 +330,7 @@ class TestRequestPrediction:
 
         assert len(self.predictions()) == 1
 
-    def test_a_token_that_the_provider_refuses_is_our_fault(self) -> None:
+    def test_refused_token_is_recorded_as_our_fault(self) -> None:
         client("secretsmanager").put_secret_value(
             SecretId=os.environ["REPLICATE_TOKEN_SECRET"], SecretString="wrong"
         )
@@ -348,7 +344,7 @@ class TestRequestPrediction:
         assert recorded
         assert (recorded.code, recorded.is_fault) == (FailureCode.PROVIDER_UNAVAILABLE, True)
 
-    def test_after_the_deadline_nothing_is_requested(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_requests_nothing_after_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         at(monkeypatch, job.deadline_at)
 
@@ -360,7 +356,7 @@ class TestRequestPrediction:
             [],
         )
 
-    def test_an_older_state_entry_steps_aside(self, resumed: list[str]) -> None:
+    def test_older_state_entry_does_nothing(self, resumed: list[str]) -> None:
         job = held_job()
         jobs.store_task_token(job, "new", "2026-01-02T12:00:30.000000#000", next_check_at=NOON)
 
@@ -368,7 +364,7 @@ class TestRequestPrediction:
 
         assert (stored(job).task_token, self.predictions(), resumed) == ("new", [], [])
 
-    def test_a_final_job_goes_on_at_once(self, resumed: list[str]) -> None:
+    def test_final_job_resumes_at_once(self, resumed: list[str]) -> None:
         job = held_job()
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 

@@ -83,8 +83,8 @@ def got(api: Runway, **members: Any) -> Prediction:
     return runway.get(TASK["id"])
 
 
-class TestCreating:
-    def test_a_video_from_a_prompt(self, api: Runway) -> None:
+class TestCreate:
+    def test_requests_a_video_from_a_prompt(self, api: Runway) -> None:
         api.says(200, {"id": TASK["id"]})
 
         assert runway.create(REQUEST) == Prediction(TASK["id"], PredictionStatus.RUNNING)
@@ -102,7 +102,7 @@ class TestCreating:
             "duration": 5,
         }
 
-    def test_a_video_from_an_image(self, api: Runway) -> None:
+    def test_requests_a_video_from_an_image(self, api: Runway) -> None:
         api.says(200, {"id": TASK["id"]})
         given = {
             "image": "https://example.com/a.png",
@@ -137,7 +137,7 @@ class TestCreating:
             (429, ProviderBusy), (502, ProviderBusy), (503, ProviderBusy), (400, GenerationFailed), (404, GenerationFailed), (422, GenerationFailed),
         ],
     )  # fmt: skip
-    def test_is_never_repeated_by_itself(
+    def test_never_repeats_a_failed_create(
         self, api: Runway, status: int, expected: type[DarkroomError]
     ) -> None:
         """There is no idempotency key, so a second request would be a second task."""
@@ -168,7 +168,7 @@ class TestCreating:
             (403, {"error": "no"}, FailureCode.PROVIDER_UNAVAILABLE, True),
         ],
     )
-    def test_what_the_user_must_change_is_told_from_what_is_ours(
+    def test_distinguishes_user_errors_from_account_errors(
         self, api: Runway, status: int, document: object, code: FailureCode, *, is_ours: bool
     ) -> None:
         api.says(status, document)
@@ -181,7 +181,7 @@ class TestCreating:
         assert "credits" not in refused.value.failure.message
         assert ("ProviderAccountRefused" in metrics.metric_set) is is_ours
 
-    def test_where_nobody_listens_nothing_was_done(
+    def test_refused_connection_means_the_provider_is_busy(
         self, api: Runway, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "RUNWAY_BASE_URL", "http://127.0.0.1:9")
@@ -190,7 +190,7 @@ class TestCreating:
             runway.create(REQUEST)
         assert api.received == []
 
-    def test_without_a_key_it_waits_for_one(self, api: Runway) -> None:
+    def test_missing_key_means_the_provider_is_busy(self, api: Runway) -> None:
         client("secretsmanager").create_secret(Name="empty")
         with pytest.MonkeyPatch.context() as patch:
             with_setting(patch, "RUNWAY_KEY_SECRET", "empty")
@@ -199,24 +199,24 @@ class TestCreating:
 
         assert api.received == []
 
-    def test_what_an_unanswered_one_made_cannot_be_told(self, api: Runway) -> None:
+    def test_lookup_is_unsupported(self, api: Runway) -> None:
         with pytest.raises(LookupUnsupported):
             runway.find(REQUEST)
         assert api.received == []
 
 
-class TestReading:
+class TestGet:
     @pytest.mark.parametrize("status", ["PENDING", "THROTTLED", "RUNNING", "A_STATUS_OF_TOMORROW"])
-    def test_what_is_not_over_runs(self, api: Runway, status: str) -> None:
+    def test_unfinished_task_is_running(self, api: Runway, status: str) -> None:
         assert got(api, status=status).status is PredictionStatus.RUNNING
 
-    def test_what_is_done_has_links(self, api: Runway) -> None:
+    def test_succeeded_task_has_links(self, api: Runway) -> None:
         assert got(api, status="SUCCEEDED", output=[LINK]) == Prediction(
             TASK["id"], PredictionStatus.SUCCEEDED, (LINK,)
         )
 
     @pytest.mark.parametrize("members", [{"output": []}, {"output": None}, {}, {"output": [None]}])
-    def test_a_success_without_a_file_is_a_failure(
+    def test_success_without_a_file_is_a_failure(
         self, api: Runway, members: dict[str, Any]
     ) -> None:
         failed = got(api, status="SUCCEEDED", **members).failure
@@ -239,7 +239,7 @@ class TestReading:
             (None, FailureCode.PREDICTION_FAILED, True),
         ],
     )
-    def test_each_kind_of_failure_is_told_from_the_others(
+    def test_maps_each_error_to_its_failure_code(
         self, api: Runway, code: str | None, expected: FailureCode, *, retryable: bool
     ) -> None:
         prediction = got(api, status="FAILED", failure="Something for engineers.", failureCode=code)
@@ -248,7 +248,7 @@ class TestReading:
         assert (prediction.failure.code, prediction.retryable) == (expected, retryable)
         assert "engineers" not in prediction.failure.message
 
-    def test_what_somebody_else_canceled_has_failed(self, api: Runway) -> None:
+    def test_canceled_task_has_failed(self, api: Runway) -> None:
         prediction = got(api, status="CANCELLED")
 
         assert prediction.failure
@@ -257,21 +257,23 @@ class TestReading:
             False,
         )
 
-    def test_an_answer_that_is_none_says_nothing(self, api: Runway) -> None:
+    def test_malformed_response_means_the_provider_is_unavailable(self, api: Runway) -> None:
         api.reply = Reply(200, b"<html>", {"Content-Type": "application/json"})
 
         with pytest.raises(ProviderUnavailable):
             runway.get(TASK["id"])
 
     @pytest.mark.parametrize("status", [400, 401, 404, 500])
-    def test_no_refusal_says_anything_of_a_task_that_exists(self, api: Runway, status: int) -> None:
+    def test_error_response_means_the_provider_is_unavailable(
+        self, api: Runway, status: int
+    ) -> None:
         api.says(status, {"error": "no"})
 
         with pytest.raises(ProviderUnavailable):
             runway.get(TASK["id"])
 
 
-class TestCanceling:
+class TestCancel:
     def test_deletes_the_task(self, api: Runway) -> None:
         api.reply = Reply(204)
 
@@ -281,12 +283,12 @@ class TestCanceling:
             ("DELETE", f"/v1/tasks/{TASK['id']}")
         ]
 
-    def test_one_that_is_not_there_any_more_is_stopped(self, api: Runway) -> None:
+    def test_accepts_a_task_that_does_not_exist(self, api: Runway) -> None:
         api.says(404, {"error": "Not found"})
 
         runway.cancel(TASK["id"])
 
-    def test_a_refusal_is_no_cancel(self, api: Runway) -> None:
+    def test_error_response_is_not_a_cancellation(self, api: Runway) -> None:
         api.says(500, {"error": "no"})
 
         with pytest.raises(ProviderUnavailable):

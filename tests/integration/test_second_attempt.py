@@ -66,7 +66,7 @@ class TestSecondAttempt:
         self.ended_predictions(1)
         return job
 
-    def test_is_written_down_before_it_is_made_under_a_nonce_of_its_own(self) -> None:
+    def test_second_attempt_has_its_own_nonce(self) -> None:
         job = self.interrupted_job()
         with pytest.raises(RetryLater):
             handler_of("store_output")(key(job), CONTEXT)
@@ -82,7 +82,7 @@ class TestSecondAttempt:
         ]
         assert (second.number, stored(job).status) == (2, JobStatus.PROCESSING)
 
-    def test_there_is_never_a_third(self) -> None:
+    def test_third_attempt_never_happens(self) -> None:
         job = self.interrupted_job()
         self.enter(job, state_entry=1)
         self.ended_predictions(2)
@@ -94,7 +94,7 @@ class TestSecondAttempt:
         assert len(self.predictions()) == 2
         assert stored(job).failure == failure(FailureCode.PREDICTION_FAILED)
 
-    def test_follows_a_prediction_that_was_found_after_a_lost_response(self) -> None:
+    def test_second_attempt_follows_a_lost_response(self) -> None:
         self.faults(fail=1, lost_create_answer=1)
         job = held_job()
         with pytest.raises(RetryLater):
@@ -110,7 +110,7 @@ class TestSecondAttempt:
         ]
         assert first.finished_at
 
-    def test_a_create_that_returns_an_interrupted_prediction_resumes_the_workflow(
+    def test_interrupted_prediction_of_a_create_resumes_the_workflow(
         self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
     ) -> None:
         ended = Prediction(
@@ -127,7 +127,7 @@ class TestSecondAttempt:
         assert resumed == ["token 0"]
         assert [attempt.prediction_id for attempt in stored(job).attempts] == ["p-ended"]
 
-    def test_a_refused_prompt_is_not_requested_again(self) -> None:
+    def test_refused_prompt_has_no_second_attempt(self) -> None:
         self.faults(flag_sensitive=1)
         job = held_job()
         self.enter(job)
@@ -140,7 +140,7 @@ class TestSecondAttempt:
         assert len(self.predictions()) == 1
         assert len(stored(job).attempts) == 1
 
-    def test_nothing_is_requested_again_when_no_time_is_left(
+    def test_second_attempt_needs_time_before_the_deadline(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = self.interrupted_job()
@@ -152,7 +152,7 @@ class TestSecondAttempt:
 
         assert len(self.predictions()) == 1
 
-    def test_of_two_invocations_that_see_the_interruption_one_asks(self) -> None:
+    def test_only_one_invocation_begins_the_second_attempt(self) -> None:
         job = self.interrupted_job()
         now, known = datetime.now(UTC), stored(job)
 
@@ -164,7 +164,7 @@ class TestSecondAttempt:
         assert second is None
         assert len(stored(job).attempts) == 2
 
-    def test_a_late_webhook_of_the_first_resumes_nothing(self, resumed: list[str]) -> None:
+    def test_late_webhook_of_the_first_attempt_resumes_nothing(self, resumed: list[str]) -> None:
         job = self.interrupted_job()
         self.faults(run_seconds=30)
         self.enter(job, state_entry=1)
@@ -185,7 +185,7 @@ class TestSecondAttempt:
         )
 
 
-def test_on_the_whole_way_it_delivers_and_is_charged_once(
+def test_workflow_delivers_the_second_attempt_and_charges_once(
     workflow: Workflow, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(probability: float) -> None:

@@ -44,7 +44,7 @@ def read[Model: BaseModel](folder: Path, text: str, model_type: type[Model], gro
     return model
 
 
-def test_a_models_name_is_its_files_path(tmp_path: Path) -> None:
+def test_model_name_is_the_path_of_its_file(tmp_path: Path) -> None:
     model = read(tmp_path, REPLICATE, replicate.Model, "owner")
 
     assert model.full_name == "acme/one-1.5"
@@ -71,7 +71,7 @@ def test_a_models_name_is_its_files_path(tmp_path: Path) -> None:
         ("exclusiveMinimum = 9", 'exclusiveMinimum = "9"', "rejections.0.when"),
     ],
 )
-def test_a_broken_table_of_replicate_is_refused(
+def test_refuses_invalid_replicate_model_files(
     tmp_path: Path, line: str, broken: str, message: str
 ) -> None:
     with pytest.raises(ModelFileInvalid, match=r"acme/one-1\.5\.toml: .*" + message):
@@ -90,7 +90,7 @@ def test_a_broken_table_of_replicate_is_refused(
         ('frames = ["first"]', "frames = 1", "int"),
     ],
 )
-def test_a_broken_table_of_runway_is_refused(
+def test_refuses_invalid_runway_model_files(
     tmp_path: Path, line: str, broken: str, message: str
 ) -> None:
     with pytest.raises(ModelFileInvalid, match=r"acme/one-1\.5\.toml: .*" + message):

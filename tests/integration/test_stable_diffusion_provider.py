@@ -84,7 +84,7 @@ def keys() -> list[str]:
     )
 
 
-def test_the_images_lie_beside_the_job(webui: SimulatedStableDiffusion) -> None:
+def test_stores_the_images_in_the_jobs_folder(webui: SimulatedStableDiffusion) -> None:
     prediction = stable_diffusion.create(REQUEST)
 
     assert (prediction.status, prediction.outputs) == (
@@ -102,13 +102,13 @@ def test_the_images_lie_beside_the_job(webui: SimulatedStableDiffusion) -> None:
     )
 
 
-def test_before_all_of_them_are_there_nothing_is_found(webui: SimulatedStableDiffusion) -> None:
+def test_finds_nothing_until_all_images_are_stored(webui: SimulatedStableDiffusion) -> None:
     assert stable_diffusion.find(REQUEST) is None
     boto3.client("s3").put_object(Bucket=BUCKET, Key=f"{PREFIX}0.png", Body=b"x")
     assert stable_diffusion.find(REQUEST) is None
 
 
-def test_what_was_deleted_meanwhile_cannot_be_delivered(webui: SimulatedStableDiffusion) -> None:
+def test_deleted_image_makes_the_output_unavailable(webui: SimulatedStableDiffusion) -> None:
     prediction = stable_diffusion.create(REQUEST)
     boto3.client("s3").delete_object(Bucket=BUCKET, Key=f"{PREFIX}1.png")
 
@@ -118,7 +118,7 @@ def test_what_was_deleted_meanwhile_cannot_be_delivered(webui: SimulatedStableDi
     assert failed.code is FailureCode.OUTPUT_UNAVAILABLE
 
 
-def test_stopping_one_stops_nobody_elses(webui: SimulatedStableDiffusion) -> None:
+def test_cancel_sends_nothing_to_the_webui(webui: SimulatedStableDiffusion) -> None:
     stable_diffusion.cancel("2@media/web/ann/a-job/")
 
     assert runs(webui) == []
@@ -133,7 +133,7 @@ def test_stopping_one_stops_nobody_elses(webui: SimulatedStableDiffusion) -> Non
         ("no_output", GenerationFailed),
     ],
 )
-def test_each_kind_of_fault_raises_its_own_error(
+def test_each_fault_raises_its_own_error(
     webui: SimulatedStableDiffusion, fault: str, expected: type[DarkroomError]
 ) -> None:
     set_faults(webui, **{fault: 1})
@@ -151,7 +151,7 @@ def test_each_kind_of_fault_raises_its_own_error(
         ({"width": "wide"}, FailureCode.INVALID_INPUT),
     ],
 )
-def test_what_the_webui_does_not_take_is_the_users(
+def test_refused_parameter_is_an_invalid_input(
     webui: SimulatedStableDiffusion, changes: dict[str, Any], code: FailureCode
 ) -> None:
     with pytest.raises(GenerationFailed) as refused:
@@ -167,7 +167,7 @@ def test_what_the_webui_does_not_take_is_the_users(
     assert refused.value.failure.code is code
 
 
-def test_a_wrong_login_is_ours(
+def test_wrong_login_is_reported_as_our_fault(
     webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client("secretsmanager").create_secret(Name="other", SecretString="ann:wrong")
@@ -181,7 +181,7 @@ def test_a_wrong_login_is_ours(
     assert "ProviderAccountRefused" in metrics.metric_set
 
 
-def test_where_nobody_listens_nothing_was_done(
+def test_refused_connection_means_the_provider_is_busy(
     webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_setting(monkeypatch, "STABLE_DIFFUSION_URL", "http://127.0.0.1:9")
@@ -199,7 +199,7 @@ def test_where_nobody_listens_nothing_was_done(
         ({}, FailureCode.NO_OUTPUT),
     ],
 )
-def test_an_answer_without_images_is_a_failure(
+def test_response_without_images_is_a_failure(
     webui: SimulatedStableDiffusion,
     document: object,
     code: FailureCode,

@@ -52,7 +52,7 @@ def ended(job: Job) -> Job:
 
 
 class TestRerun:
-    def test_a_final_job_runs_again_with_its_template_and_parameters(self) -> None:
+    def test_rerun_uses_the_jobs_template_and_parameters(self) -> None:
         open_account(100)
         first = submit()[1]
         ended(jobs.read(ANN, first["id"]))
@@ -69,7 +69,7 @@ class TestRerun:
         assert again["metadata"] == {"order": 2}
         assert ledger.balance(ANN).held == 20
 
-    def test_an_open_job_does_not_run_again(self) -> None:
+    def test_refuses_rerun_of_an_open_job(self) -> None:
         job = held_job()
 
         status, problem, _ = submit({"rerun_of": job.job_id})
@@ -78,12 +78,12 @@ class TestRerun:
         assert ledger.balance(ANN).jobs_total == 1
 
     @pytest.mark.parametrize("named", ["nonsense", "", "01a2041b-9344-7a89-96bd-f73189540bdf"])
-    def test_what_is_not_there_does_not_run_again(self, named: str) -> None:
+    def test_refuses_rerun_of_an_unknown_job(self, named: str) -> None:
         status, problem, _ = submit({"rerun_of": named})
 
         assert (status, fields(problem)) == (422, {"rerun_of"})
 
-    def test_nobody_runs_the_job_of_another_account_again(self) -> None:
+    def test_refuses_rerun_of_another_accounts_job(self) -> None:
         job = held_job()
         ended(job)
         open_account(100, AccountId("web", "bob"))
@@ -102,16 +102,14 @@ class TestRerun:
             ({"rerun_of": "x", "parameters": {}}, {"parameters"}),
         ],
     )
-    def test_it_is_either_a_template_with_parameters_or_a_job(
+    def test_requires_either_template_and_parameters_or_rerun_of(
         self, body: dict[str, Any], named: set[str]
     ) -> None:
         status, problem, _ = submit(body)
 
         assert (status, fields(problem)) == (422, named)
 
-    def test_a_job_of_a_retired_template_does_not_run_again(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_refuses_rerun_with_a_retired_template(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
         ended(job)
         others = tuple(code for code in catalog.codes() if code != "flux-schnell")
@@ -122,8 +120,8 @@ class TestRerun:
         assert (status, fields(problem)) == (422, {"rerun_of"})
 
 
-class TestTheSameRequestTwice:
-    def test_is_one_job_also_when_the_catalog_has_changed_since(
+class TestIdempotencyKey:
+    def test_repeated_request_returns_the_job_after_a_catalog_change(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         open_account(100)
@@ -135,7 +133,7 @@ class TestTheSameRequestTwice:
         assert (status, second["id"], headers["Idempotency-Replayed"]) == (202, first["id"], "true")
         assert submit()[0] == 422
 
-    def test_is_started_when_the_first_try_died_before_the_start(
+    def test_repeated_request_starts_the_missing_execution(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         open_account(100)
@@ -153,7 +151,7 @@ class TestTheSameRequestTwice:
 
         assert started == [first["id"]]
 
-    def test_of_a_deleted_job_makes_no_new_one(self) -> None:
+    def test_repeated_request_for_a_deleted_job_is_not_found(self) -> None:
         open_account(100)
         first = submit(**with_key("k"))[1]
         ended(jobs.read(ANN, first["id"]))
@@ -168,11 +166,11 @@ class TestTheSameRequestTwice:
         assert ledger.balance(ANN).jobs_total == 0
 
 
-class TestPaused:
+class TestPausedSubmission:
     def pause(self, paused: object = True, **caller: Any) -> tuple[int, Any, dict[str, str]]:  # noqa: FBT002 (the switch itself)
         return call_api("PUT", "/admin/paused", body={"paused": paused}, **(caller or ADMIN))
 
-    def test_no_job_is_taken_and_nothing_is_charged(self) -> None:
+    def test_pause_refuses_jobs_and_charges_nothing(self) -> None:
         open_account(100)
         assert self.pause()[:2] == (200, {"paused": True})
 
@@ -186,7 +184,7 @@ class TestPaused:
         )
         assert ledger.balance(ANN).available == 100
 
-    def test_a_request_that_was_accepted_before_is_answered(self) -> None:
+    def test_pause_returns_the_job_of_a_repeated_request(self) -> None:
         open_account(100)
         first = submit(**with_key("k"))[1]
         self.pause()
@@ -194,27 +192,27 @@ class TestPaused:
         assert submit(**with_key("k"))[1]["id"] == first["id"]
         assert submit(**with_key("other"))[0] == 503
 
-    def test_everything_else_goes_on(self) -> None:
+    def test_pause_does_not_block_reads_and_cancellations(self) -> None:
         job = held_job()
         self.pause()
 
         assert call_api("GET", f"/jobs/{job.job_id}")[0] == 200
         assert call_api("POST", f"/jobs/{job.job_id}/cancel")[0] == 202
 
-    def test_jobs_are_taken_again(self) -> None:
+    def test_submission_works_after_the_pause(self) -> None:
         open_account(100)
         self.pause()
         self.pause(paused=False)
 
         assert submit()[0] == 202
 
-    def test_only_an_administrator_may(self) -> None:
+    def test_only_an_administrator_can_pause(self) -> None:
         assert self.pause(user="ann")[0] == 403
         open_account(100)
         assert submit()[0] == 202
 
     @pytest.mark.parametrize("paused", ["true", 1, None])
-    def test_it_is_on_or_off(self, paused: object) -> None:
+    def test_pause_requires_a_boolean(self, paused: object) -> None:
         status, problem, _ = self.pause(paused)
 
         assert (status, fields(problem)) == (422, {"paused"})
@@ -225,7 +223,7 @@ class TestWelcomeCredits:
     def thirty(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "WELCOME_CREDITS", 30)
 
-    def test_a_new_user_has_them_at_the_first_look(self) -> None:
+    def test_new_user_has_welcome_credits_at_the_first_read(self) -> None:
         assert call_api("GET", "/credits")[1]["available"] == 30
         (entry,) = call_api("GET", "/credits/entries")[1]["entries"]
         assert (entry["kind"], entry["granted"], entry["available"], entry["reference"]) == (
@@ -235,37 +233,37 @@ class TestWelcomeCredits:
             "welcome",
         )
 
-    def test_and_can_submit_a_job_with_them_before_any_look(self) -> None:
+    def test_first_job_can_use_welcome_credits(self) -> None:
         assert submit()[0] == 202
         assert ledger.balance(ANN) == replace(
             ledger.balance(ANN), granted=30, available=10, held=20
         )
 
-    def test_they_come_once(self) -> None:
+    def test_welcome_credits_are_granted_once(self) -> None:
         for _ in range(3):
             assert call_api("GET", "/credits")[1]["granted"] == 30
 
-    def test_they_come_once_for_a_user_of_two_platforms(self) -> None:
+    def test_user_of_two_platforms_has_welcome_credits_once(self) -> None:
         call_api("GET", "/credits")
 
         for _ in range(2):
             assert call_api("GET", "/credits", **{"custom:platform": "mobile"})[1]["granted"] == 0
         assert submit(**{"custom:platform": "mobile"})[0] == 402
 
-    def test_credits_that_came_before_do_not_keep_them_away(self) -> None:
+    def test_account_with_credits_also_has_welcome_credits(self) -> None:
         open_account(5)
 
         assert call_api("GET", "/credits")[1]["granted"] == 35
 
-    def test_another_user_has_her_own(self) -> None:
+    def test_each_user_has_welcome_credits(self) -> None:
         call_api("GET", "/credits")
 
         assert call_api("GET", "/credits", user="bob")[1]["granted"] == 30
 
-    def test_an_administrator_who_looks_welcomes_nobody(self) -> None:
+    def test_administrators_read_grants_no_welcome_credits(self) -> None:
         assert call_api("GET", "/accounts/web/ann", **ADMIN)[1]["granted"] == 0
 
-    def test_an_administrators_reference_of_the_same_name_is_another_grant(self) -> None:
+    def test_administrators_grant_may_use_the_reference_welcome(self) -> None:
         call_api("GET", "/credits")
         body = {"amount": 7, "reason": "sorry", "reference": "welcome"}
 
@@ -273,12 +271,12 @@ class TestWelcomeCredits:
         assert call_api("GET", "/credits")[1]["granted"] == 37
 
 
-def test_without_welcome_credits_a_new_user_has_nothing() -> None:
+def test_new_user_has_nothing_without_welcome_credits() -> None:
     assert call_api("GET", "/credits")[1]["granted"] == 0
     assert call_api("GET", "/credits/entries")[1]["entries"] == []
 
 
-def test_a_job_that_was_deleted_is_not_there_for_anybody() -> None:
+def test_deleted_job_is_not_found() -> None:
     job = ended(held_job())
     delete_job.delete(ANN, job.job_id, now=datetime.now(UTC))
 

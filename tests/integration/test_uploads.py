@@ -85,8 +85,8 @@ def fields_of(problem: Any) -> list[str]:
     return [error["field"] for error in problem["errors"]]
 
 
-class TestAnnouncing:
-    def test_gives_a_form_for_exactly_one_object(self) -> None:
+class TestCreateUpload:
+    def test_returns_a_form_for_one_object(self) -> None:
         status, upload = announce()
 
         assert status == 201
@@ -115,19 +115,19 @@ class TestAnnouncing:
             ({"content_type": "image/png", "bytes": 1, "key": "media/web/bob/x"}, "key"),
         ],
     )
-    def test_names_what_is_wrong(self, body: object, field: str) -> None:
+    def test_names_the_invalid_field(self, body: object, field: str) -> None:
         status, problem = announce(body)
 
         assert status == 422
         assert fields_of(problem) == [field]
 
-    def test_takes_the_largest_file_and_nobody_who_is_not_signed_in(self) -> None:
+    def test_accepts_the_largest_file_and_refuses_unsigned_callers(self) -> None:
         assert announce({"content_type": "image/gif", "bytes": 20_000_000})[0] == 201
         assert announce(user=None)[0] == 401
 
 
-class TestCompleting:
-    def test_makes_it_fit_and_keeps_only_that(self) -> None:
+class TestCompleteUpload:
+    def test_keeps_only_the_resized_image(self) -> None:
         upload = announce({"content_type": "image/png", "bytes": 50_000})[1]
         send(upload, image((2000, 1000)))
 
@@ -141,7 +141,7 @@ class TestCompleting:
         )
         assert keys() == [f"uploads/web/ann/{upload['upload_id']}.jpg"]
 
-    def test_completing_again_gives_the_same_answer_whatever_was_sent_since(self) -> None:
+    def test_repeated_completion_returns_the_same_response(self) -> None:
         upload = announce()[1]
         send(upload, image())
         first = complete(upload["upload_id"])
@@ -149,7 +149,7 @@ class TestCompleting:
 
         assert complete(upload["upload_id"]) == first
 
-    def test_another_accounts_unknown_and_malformed_ones_are_not_found(self) -> None:
+    def test_does_not_find_foreign_unknown_or_malformed_uploads(self) -> None:
         upload_id = prepared()
 
         assert complete(upload_id, user="bob")[0] == 404
@@ -158,14 +158,14 @@ class TestCompleting:
             assert complete(unknown)[0] == 404
         assert complete(upload_id, user=None)[0] == 401
 
-    def test_before_the_file_has_arrived_it_says_so(self) -> None:
+    def test_refuses_completion_before_the_file_arrives(self) -> None:
         status, problem = complete(announce()[1]["upload_id"])
 
         assert (status, fields_of(problem), problem["charged"]) == (422, ["upload_id"], 0)
         assert "arrived" in problem["errors"][0]["message"]
 
     @pytest.mark.parametrize("body", [b"", b"a text file called image.jpg", image()[:-30]])
-    def test_what_is_no_image_is_refused_and_nothing_is_kept_of_it(self, body: bytes) -> None:
+    def test_refuses_a_file_that_is_not_an_image(self, body: bytes) -> None:
         upload = announce()[1]
         send(upload, body)
 
@@ -174,7 +174,7 @@ class TestCompleting:
         assert (status, fields_of(problem), problem["charged"]) == (422, ["upload_id"], 0)
         assert keys() == [upload["fields"]["key"]]
 
-    def test_more_than_was_announced_is_not_read(self) -> None:
+    def test_refuses_a_file_larger_than_announced(self) -> None:
         upload = announce({"content_type": "image/png", "bytes": 10})[1]
         send(upload, image())
 
@@ -185,7 +185,7 @@ class TestCompleting:
             "Has more than the 10 bytes that were announced.",
         )
 
-    def test_it_is_too_old_after_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_upload_expires_after_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
         upload_id = prepared()
         expires_at = datetime.fromisoformat(complete(upload_id)[1]["expires_at"])
         assert abs(
@@ -197,7 +197,7 @@ class TestCompleting:
         at(monkeypatch, expires_at)
         assert complete(upload_id)[0] == 404
 
-    def test_who_completes_it_at_the_same_time_hears_what_was_written_down_first(
+    def test_concurrent_completions_return_the_same_response(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         upload = announce()[1]
@@ -216,7 +216,7 @@ class TestCompleting:
         assert answers[0][0] == 200
 
     @pytest.mark.parametrize("after", ["PutObject", "UpdateItem", "DeleteObject"])
-    def test_a_crash_between_any_two_calls_is_made_good_by_completing_again(
+    def test_repeated_completion_repairs_a_crash_after_any_call(
         self, after: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         upload = announce()[1]
@@ -245,8 +245,8 @@ def crash_after(operation: str, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BaseClient, "_make_api_call", dying)
 
 
-class TestUsing:
-    def test_a_job_takes_an_upload_of_its_own_account(self) -> None:
+class TestInputImages:
+    def test_job_accepts_an_upload_of_its_account(self) -> None:
         open_account(100)
         upload_id = prepared()
 
@@ -267,7 +267,7 @@ class TestUsing:
             ("image",),
         )
 
-    def test_several_images_are_taken_in_their_order(self) -> None:
+    def test_keeps_the_order_of_several_images(self) -> None:
         open_account(1000)
         first, second = prepared(), prepared()
         url = "https://example.com/a.png"
@@ -284,7 +284,7 @@ class TestUsing:
         sent = stored_work(job["id"]).input["reference_images"]
         assert sent == [f"uploads/web/ann/{second}.jpg", url, f"uploads/web/ann/{first}.jpg"]
 
-    def test_where_nobody_can_fetch_it_a_small_one_goes_into_the_request(self) -> None:
+    def test_small_image_is_sent_inline_when_requested(self) -> None:
         upload_id = prepared()
         key = f"uploads/web/ann/{upload_id}.jpg"
         body = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
@@ -306,7 +306,7 @@ class TestUsing:
             bucket.link_inputs(work, inline_bytes_max=len(body) - 1).input["image"]
         ).startswith("https://")
 
-    def test_anything_else_is_refused_and_costs_nothing(self) -> None:
+    def test_refuses_other_uploads_and_charges_nothing(self) -> None:
         open_account(100)
         announced = announce()[1]["upload_id"]
         bobs = prepared(user="bob")
@@ -328,7 +328,7 @@ class TestUsing:
             "in_flight": 0,
         }
 
-    def test_a_prompt_that_looks_like_a_key_is_a_prompt(self) -> None:
+    def test_prompt_that_resembles_a_key_stays_a_prompt(self) -> None:
         open_account(100)
         prompt = f"uploads/web/bob/{NOBODYS}.jpg"
 

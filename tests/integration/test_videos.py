@@ -35,12 +35,12 @@ def thumbnail(body: bytes) -> Image.Image:
     return image
 
 
-class TestWhatIsDelivered:
+class TestProbe:
     @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "mpeg4"])
-    def test_an_mp4_of_any_codec(self, codec: str) -> None:
+    def test_accepts_mp4_of_every_codec(self, codec: str) -> None:
         assert probe(video(codec=codec)) == OutputFile("video/mp4", "mp4", 64, 48, 2.0)
 
-    def test_a_webm(self) -> None:
+    def test_accepts_webm(self) -> None:
         found = probe(video(codec="libvpx-vp9", extension="webm"))
 
         assert (found.content_type, found.extension, found.width, found.height) == (
@@ -54,7 +54,7 @@ class TestWhatIsDelivered:
     @pytest.mark.parametrize(
         ("frames_count", "rate", "seconds"), [(1, 1, 1.0), (81, 16, 5.06), (5, 24, 0.21)]
     )
-    def test_its_length_is_told_to_the_hundredth(
+    def test_rounds_the_length_to_hundredths_of_a_second(
         self, frames_count: int, rate: int, seconds: float
     ) -> None:
         assert probe(video(colours=("teal",) * frames_count, rate=rate)).seconds == seconds
@@ -62,12 +62,12 @@ class TestWhatIsDelivered:
     @pytest.mark.parametrize(
         ("rotation", "size"), [(0, (64, 48)), (90, (48, 64)), (180, (64, 48)), (-90, (48, 64))]
     )
-    def test_its_size_is_that_which_is_shown(self, rotation: int, size: tuple[int, int]) -> None:
+    def test_size_respects_the_rotation(self, rotation: int, size: tuple[int, int]) -> None:
         found = probe(video(rotation=rotation))
 
         assert (found.width, found.height) == size
 
-    def test_an_image_is_still_an_image(self) -> None:
+    def test_accepts_an_image(self) -> None:
         file = BytesIO()
         Image.new("RGB", (30, 20)).save(file, "PNG")
 
@@ -75,27 +75,27 @@ class TestWhatIsDelivered:
 
 
 class TestThumbnails:
-    def test_is_a_square_of_200_pixels(self) -> None:
+    def test_thumbnail_is_a_square_of_200_pixels(self) -> None:
         assert thumbnail(video((128, 48))).size == (200, 200)
         assert inspect.thumbnail(BytesIO(video())).placeholder.startswith("data:image/webp;base64,")
 
-    def test_shows_a_frame_that_is_not_black(self) -> None:
+    def test_thumbnail_shows_a_frame_that_is_not_black(self) -> None:
         image = thumbnail(video(colours=("black",) * 12 + ("teal",) * 12))
 
         assert image.getpixel((150, 150)) == pytest.approx((0, 128, 128), abs=12)
 
-    def test_a_video_that_is_black_has_a_black_one(self) -> None:
+    def test_black_video_has_a_black_thumbnail(self) -> None:
         assert thumbnail(video(colours=("black",) * 30)).getpixel((100, 100)) == pytest.approx(
             (0, 0, 0), abs=12
         )
 
     @pytest.mark.parametrize(("rotation", "corner"), [(0, (20, 20)), (180, (180, 180))])
-    def test_is_turned_as_the_video_is_shown(self, rotation: int, corner: tuple[int, int]) -> None:
+    def test_thumbnail_respects_a_half_turn(self, rotation: int, corner: tuple[int, int]) -> None:
         assert thumbnail(video((64, 64), rotation=rotation)).getpixel(corner) == pytest.approx(
             (255, 255, 255), abs=12
         )
 
-    def test_turns_a_quarter_as_the_video_is_shown(self) -> None:
+    def test_thumbnail_respects_a_quarter_turn(self) -> None:
         corners = {
             name: thumbnail(video((64, 64), rotation=rotation)).getpixel((20, 180)) for name, rotation in {"left": 90, "right": -90}.items()
         }  # fmt: skip
@@ -105,7 +105,7 @@ class TestThumbnails:
         assert corners["right"] != pytest.approx((255, 255, 255), abs=12)
 
 
-class TestWhatIsRejected:
+class TestRejection:
     @pytest.mark.parametrize(
         "body",
         [
@@ -114,28 +114,28 @@ class TestWhatIsRejected:
             b"1\n00:00:00,000 --> 00:00:01,000\nsubtitles\n", b"\x00\x00\x00\x18ftypheic" + bytes(100),
         ],
     )  # fmt: skip
-    def test_what_is_no_video(self, body: bytes) -> None:
+    def test_rejects_files_that_are_not_videos(self, body: bytes) -> None:
         with pytest.raises(GenerationFailed):
             probe(body)
 
-    def test_a_video_without_an_image(self) -> None:
+    def test_rejects_a_video_without_an_image_stream(self) -> None:
         with pytest.raises(GenerationFailed):
             probe(sound_alone())
 
-    def test_a_video_that_lost_its_end_and_with_it_its_table_of_contents(self) -> None:
+    def test_rejects_a_truncated_video(self) -> None:
         whole = video()
 
         with pytest.raises(GenerationFailed):
             probe(whole[: len(whole) // 2])
 
-    def test_more_pixels_than_may_be_decoded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_rejects_more_pixels_than_the_maximum(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 64 * 48 - 1)
         with pytest.raises(GenerationFailed):
             probe(video())
         with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 64 * 48)
         assert probe(video()).width == 64
 
-    def test_a_video_that_names_other_files_shows_nothing_of_them(self) -> None:
+    def test_reads_no_other_file_that_a_video_names(self) -> None:
         whole = video()
         # A data reference that is not the file itself (ISO/IEC 14496-12, 8.7.2): the flag that says so is cleared.
         elsewhere = whole.replace(b"url \x00\x00\x00\x01", b"url \x00\x00\x00\x00")
@@ -150,7 +150,7 @@ class TestWhatIsRejected:
             return
         assert found.width == 64
 
-    def test_a_damaged_video_is_a_video_or_none_and_no_crash(self) -> None:
+    def test_damaged_video_never_crashes(self) -> None:
         whole = video(colours=("teal",) * 3)
         for seed in range(400):
             dice = random.Random(seed)

@@ -74,7 +74,7 @@ def counters() -> tuple[int, int, int, int]:
     return balance.available, balance.held, balance.spent, balance.in_flight
 
 
-def test_a_prompt_becomes_stored_images(replicate: SimulatedReplicate) -> None:
+def test_prompt_becomes_stored_images(replicate: SimulatedReplicate) -> None:
     job, execution = ended(submit(num_outputs=2))
 
     assert (job["status"], execution) == ("completed", "SUCCEEDED")
@@ -85,7 +85,7 @@ def test_a_prompt_becomes_stored_images(replicate: SimulatedReplicate) -> None:
     assert counters() == (80, 0, 20, 0)
 
 
-def test_a_prompt_that_the_model_refuses_costs_nothing_and_is_no_fault(
+def test_refused_prompt_costs_nothing_and_execution_succeeds(
     replicate: SimulatedReplicate,
 ) -> None:
     job, execution = ended(submit("please flag me"))
@@ -100,7 +100,7 @@ def test_a_prompt_that_the_model_refuses_costs_nothing_and_is_no_fault(
 @pytest.mark.parametrize(
     ("fault", "code"), [("fail", "prediction_failed"), ("no_output", "no_output")]
 )
-def test_a_fault_costs_nothing_and_is_red(
+def test_fault_costs_nothing_and_execution_fails(
     replicate: SimulatedReplicate, fault: str, code: str
 ) -> None:
     faults(replicate, **{fault: 1})
@@ -116,7 +116,7 @@ def test_a_fault_costs_nothing_and_is_red(
     assert counters() == (100, 0, 0, 0)
 
 
-def test_a_part_delivered_is_a_part_charged(replicate: SimulatedReplicate) -> None:
+def test_partial_delivery_is_charged_in_part(replicate: SimulatedReplicate) -> None:
     # With this seed some of the four are dropped, and not all.
     faults(replicate, drop_output=0.5, seed=7)
 
@@ -135,7 +135,7 @@ def test_a_part_delivered_is_a_part_charged(replicate: SimulatedReplicate) -> No
 
 
 @pytest.mark.parametrize("function", ["store_output", "complete_job"])
-def test_a_step_that_crashes_is_tried_again(
+def test_crashed_step_is_retried(
     replicate: SimulatedReplicate, workflow: Workflow, function: str
 ) -> None:
     """The step does its work and its invocation is lost before the answer, as AWS reports it."""
@@ -157,7 +157,7 @@ def test_a_step_that_crashes_is_tried_again(
     assert counters() == (90, 0, 10, 0)
 
 
-def test_a_bug_in_a_step_gives_the_credits_back(
+def test_exception_in_a_step_refunds_the_credits(
     replicate: SimulatedReplicate, workflow: Workflow
 ) -> None:
     workflow.break_function("store_output", lambda _: 1 / 0)
@@ -169,7 +169,7 @@ def test_a_bug_in_a_step_gives_the_credits_back(
     assert counters() == (100, 0, 0, 0)
 
 
-def test_a_throttled_provider_is_waited_for(replicate: SimulatedReplicate) -> None:
+def test_waits_for_a_throttled_provider(replicate: SimulatedReplicate) -> None:
     faults(replicate, throttle=1)
     job_id = submit()
     until(lambda: call_api("GET", f"/jobs/{job_id}")[1]["waiting_since"])
@@ -181,7 +181,7 @@ def test_a_throttled_provider_is_waited_for(replicate: SimulatedReplicate) -> No
     assert (job["attempts"], len(predictions(replicate))) == (1, 1)
 
 
-def test_webhooks_that_are_repeated_or_reordered_change_nothing(
+def test_repeated_or_reordered_webhooks_change_nothing(
     replicate: SimulatedReplicate,
 ) -> None:
     faults(replicate, duplicate_webhook=1, reorder=1)
@@ -192,7 +192,7 @@ def test_webhooks_that_are_repeated_or_reordered_change_nothing(
     assert counters() == (90, 0, 10, 0)
 
 
-def test_a_prediction_whose_webhooks_are_all_lost_is_polled(replicate: SimulatedReplicate) -> None:
+def test_prediction_without_webhooks_is_polled(replicate: SimulatedReplicate) -> None:
     """This one takes a whole wait of fifteen seconds."""
     faults(replicate, lose_webhook=1)
 
@@ -201,7 +201,7 @@ def test_a_prediction_whose_webhooks_are_all_lost_is_polled(replicate: Simulated
     assert (job["status"], execution, len(predictions(replicate))) == ("completed", "SUCCEEDED", 1)
 
 
-def test_the_execution_history_holds_nothing_private(replicate: SimulatedReplicate) -> None:
+def test_execution_history_contains_no_prompt(replicate: SimulatedReplicate) -> None:
     job_id = submit("a secret lighthouse please flag me")
     ended(job_id)
     assert replicate

@@ -36,7 +36,7 @@ from tests.integration.sample_events.samples import (
 from tests.integration.steps import due_job_ids
 
 
-def test_the_sample_submission_is_accepted(aws: None) -> None:
+def test_sample_submission_creates_a_job(aws: None) -> None:
     open_account(100, ACCOUNT)
 
     answer = take("api/submit_job")
@@ -50,12 +50,12 @@ def test_the_sample_submission_is_accepted(aws: None) -> None:
     )
 
 
-def test_the_sample_submission_without_credits_is_refused(aws: None) -> None:
+def test_sample_submission_needs_credits(aws: None) -> None:
     assert take("api/submit_job")["statusCode"] == 402
     assert ledger.balance(ACCOUNT) == Balance()
 
 
-def test_the_sample_request_for_templates_is_answered_with_the_catalog(aws: None) -> None:
+def test_sample_template_request_returns_the_catalog(aws: None) -> None:
     answer = take("api/list_templates")
 
     assert answer["statusCode"] == 200
@@ -64,12 +64,12 @@ def test_the_sample_request_for_templates_is_answered_with_the_catalog(aws: None
     )
 
 
-def test_the_sample_grant_gives_credits_once(aws: None) -> None:
+def test_sample_grant_adds_credits_once(aws: None) -> None:
     assert [take("api/grant_credits")["statusCode"] for _ in range(2)] == [201, 200]
     assert ledger.balance(ACCOUNT) == Balance(available=100, granted=100)
 
 
-def test_the_sample_grant_by_somebody_who_is_no_admin_is_refused(aws: None) -> None:
+def test_sample_grant_needs_an_administrator(aws: None) -> None:
     event = sample("api/grant_credits")
     event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = "[not-admin users]"
 
@@ -77,7 +77,7 @@ def test_the_sample_grant_by_somebody_who_is_no_admin_is_refused(aws: None) -> N
     assert ledger.balance(ACCOUNT) == Balance()
 
 
-def test_the_sample_state_entry_creates_one_prediction_however_often_it_comes(
+def test_repeated_sample_state_entry_creates_one_prediction(
     simulated_replicate: SimulatedReplicate,
 ) -> None:
     job = sample_job()
@@ -120,7 +120,7 @@ def sent_now(event: dict[str, Any], attempt: Attempt, secret: str) -> dict[str, 
     }
 
 
-def test_the_sample_webhook_is_not_believed_because_its_signature_is_not_ours(
+def test_sample_webhook_has_an_invalid_signature(
     simulated_replicate: SimulatedReplicate,
 ) -> None:
     job = sample_job()
@@ -131,7 +131,7 @@ def test_the_sample_webhook_is_not_believed_because_its_signature_is_not_ours(
     assert stored(job) == before
 
 
-def test_the_sample_webhook_is_recorded_when_it_is_signed(
+def test_signed_sample_webhook_is_recorded(
     simulated_replicate: SimulatedReplicate,
 ) -> None:
     job = sample_job()
@@ -153,7 +153,7 @@ def test_the_sample_webhook_is_recorded_when_it_is_signed(
     assert recorded.attempt.finished_at
 
 
-def test_the_sample_of_a_finished_prediction_is_stored(
+def test_sample_of_a_finished_prediction_stores_the_output(
     simulated_replicate: SimulatedReplicate,
 ) -> None:
     job = generated_job(simulated_replicate)
@@ -166,7 +166,7 @@ def test_the_sample_of_a_finished_prediction_is_stored(
     assert {found["Key"] for found in listed} == {output.key, output.thumbnail_key}
 
 
-def test_the_sample_of_stored_outputs_completes_the_job(
+def test_sample_of_stored_outputs_completes_the_job(
     simulated_replicate: SimulatedReplicate,
 ) -> None:
     job = generated_job(simulated_replicate)
@@ -179,7 +179,7 @@ def test_the_sample_of_stored_outputs_completes_the_job(
     assert ledger.balance(ACCOUNT) == Balance(available=90, spent=10, granted=100, jobs_total=1)
 
 
-def test_the_sample_of_a_failure_gives_the_credits_back(aws: None) -> None:
+def test_sample_of_a_failure_refunds_the_credits(aws: None) -> None:
     job = sample_job()
 
     assert take("refund_job/provider_unavailable") == {"fault": True}
@@ -194,7 +194,7 @@ def test_the_sample_of_a_failure_gives_the_credits_back(aws: None) -> None:
     assert ledger.balance(ACCOUNT) == Balance(available=100, granted=100, jobs_total=1)
 
 
-def test_the_sample_message_calls_the_callers_url(
+def test_sample_message_sends_the_callback(
     aws: None, calls: tuple[str, list[tuple[dict[str, str], bytes]]]
 ) -> None:
     url, received = calls
@@ -211,7 +211,7 @@ def test_the_sample_message_calls_the_callers_url(
     assert (document["type"], document["data"]["id"]) == ("job.failed", JOB_ID)
 
 
-def test_the_sample_minute_announces_a_job_that_ended_unheard(queue: str) -> None:
+def test_sample_schedule_announces_an_unannounced_job(queue: str) -> None:
     job = sample_job(age=timedelta(minutes=2))
     ledger.resolve(ACCOUNT, JOB_ID, now=datetime.now(UTC))
     assert messages_in(queue) == []

@@ -28,13 +28,13 @@ from tests.integration.sample_events.samples import (
 )
 
 
-def test_every_function_has_a_sample_event_and_every_sample_event_a_function() -> None:
+def test_each_function_has_a_sample_event() -> None:
     functions = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
 
     assert {name.partition("/")[0] for name in SAMPLES} == functions
 
 
-def test_the_sample_events_tell_of_one_job() -> None:
+def test_sample_events_describe_one_job() -> None:
     names = {
         (event["account"], event["job_id"])
         for name in SAMPLES
@@ -51,7 +51,7 @@ def test_the_sample_events_tell_of_one_job() -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_sample_event_has_what_its_state_passes(state: str) -> None:
+def test_sample_events_have_the_fields_that_their_state_passes(state: str) -> None:
     parameters = STATES[state]["Parameters"]
     function = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"][
         parameters["FunctionName"].strip("${}")
@@ -66,7 +66,7 @@ def test_a_sample_event_has_what_its_state_passes(state: str) -> None:
 
 
 @pytest.mark.parametrize("name", HTTP_SAMPLES)
-def test_a_sample_event_is_a_request_on_a_route_of_the_template(name: str) -> None:
+def test_http_samples_match_a_route_of_the_template(name: str) -> None:
     event = sample(name)
     request = APIGatewayProxyEventV2Model.model_validate(event)
     functions = [
@@ -105,7 +105,7 @@ def test_a_sample_event_is_a_request_on_a_route_of_the_template(name: str) -> No
         assert all(isinstance(claim, str) for claim in authorizer.jwt.claims.values())
 
 
-def test_the_sample_of_the_queue_is_what_the_bus_puts_into_it(queue: str) -> None:
+def test_queue_sample_has_the_fields_of_a_delivered_event(queue: str) -> None:
     sample_job()
     take("refund_job/provider_unavailable")
     [delivered] = messages_in(queue)
@@ -118,7 +118,7 @@ def test_the_sample_of_the_queue_is_what_the_bus_puts_into_it(queue: str) -> Non
     assert keys_of(body) == keys_of({"account": "", **delivered})
 
 
-def test_the_sample_of_the_schedule_is_what_the_scheduler_sends() -> None:
+def test_schedule_sample_comes_from_the_scheduler() -> None:
     event = sample("recover_jobs/every_minute")
 
     assert EventBridgeModel.model_validate(event).source == "aws.scheduler"

@@ -14,14 +14,14 @@ from tests.integration.simulated_replicate.wire import (
 
 
 @pytest.mark.parametrize("prompt", ["please flag me now", "Flag me"])
-def test_a_flagged_prompt_always_fails(api: Api, receiver: Receiver, prompt: str) -> None:
+def test_flagged_prompt_always_fails(api: Api, receiver: Receiver, prompt: str) -> None:
     done = api.finished(api.create(prompt, webhook=listening(receiver, "completed"))["id"])
 
     assert (done["status"], done["error"], done["output"]) == ("failed", SENSITIVE, None)
     until(lambda: receiver.states() == ["failed"])
 
 
-def test_throttling_names_a_delay_and_creates_nothing(api: Api) -> None:
+def test_throttled_create_names_a_delay_and_creates_nothing(api: Api) -> None:
     api.set_faults(throttle=1)
     answer = api.post("/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}})
 
@@ -36,7 +36,7 @@ def test_throttling_names_a_delay_and_creates_nothing(api: Api) -> None:
     assert api.all() == []
 
 
-def test_an_outage_creates_nothing(api: Api) -> None:
+def test_unavailable_create_creates_nothing(api: Api) -> None:
     api.set_faults(unavailable=1)
 
     assert (
@@ -46,7 +46,7 @@ def test_an_outage_creates_nothing(api: Api) -> None:
     assert api.all() == []
 
 
-def test_a_lost_response_leaves_a_prediction(api: Api, client: Client) -> None:
+def test_lost_response_creates_a_prediction(api: Api, client: Client) -> None:
     api.set_faults(lost_create_answer=1)
 
     with pytest.raises(APIConnectionError) as failure:
@@ -68,7 +68,7 @@ def test_a_lost_response_leaves_a_prediction(api: Api, client: Client) -> None:
         ("drop_output", "succeeded", None, []),
     ],
 )
-def test_a_run_can_fail(
+def test_fault_ends_the_prediction(
     api: Api, fault: str, status: str, error: str | None, output: object
 ) -> None:
     api.set_faults(**{fault: 1})
@@ -82,13 +82,13 @@ def test_a_run_can_fail(
     )
 
 
-def test_a_run_takes_the_requested_time(api: Api) -> None:
+def test_prediction_runs_for_the_requested_time(api: Api) -> None:
     api.set_faults(run_seconds=0.6)
 
     assert 0.6 <= api.finished(api.create()["id"])["metrics"]["predict_time"] < 5
 
 
-def test_unnamed_faults_return_to_their_defaults(api: Api) -> None:
+def test_omitted_faults_return_to_their_defaults(api: Api) -> None:
     defaults = api.get("/faults").json()
     api.set_faults(lose_webhook=0.2, run_seconds=3)
 

@@ -74,7 +74,7 @@ def png() -> bytes:
 
 
 class TestFiles:
-    def test_describe_the_upload(self, replicate: Replicate) -> None:
+    def test_response_describes_the_file(self, replicate: Replicate) -> None:
         answer = replicate.send(metadata='{"order": 7}')
 
         file = answer.json()
@@ -96,14 +96,14 @@ class TestFiles:
         assert replicate.get(f"/v1/files/{file['id']}").json() == file
         assert replicate.get("/v1/files").json()["results"] == [file]
 
-    def test_have_the_requested_name_and_type(self, replicate: Replicate) -> None:
+    def test_file_has_the_requested_name_and_type(self, replicate: Replicate) -> None:
         longest = "ü" * 127 + "x"
 
         file = replicate.send(filename=longest, type="image/webp").json()
 
         assert (file["name"], file["content_type"], file["metadata"]) == (longest, "image/webp", {})
 
-    def test_are_deleted_once(self, replicate: Replicate) -> None:
+    def test_file_can_be_deleted_once(self, replicate: Replicate) -> None:
         kept, file = replicate.send().json(), replicate.send().json()
 
         assert requests.delete(file["urls"]["get"], headers=HEADERS, timeout=5).status_code == 204
@@ -111,7 +111,7 @@ class TestFiles:
         assert replicate.get(f"/v1/files/{file['id']}").status_code == 404
         assert replicate.get("/v1/files").json()["results"] == [kept]
 
-    def test_are_gone_after_a_day(self, replicate: Replicate, clock: Clock) -> None:
+    def test_file_expires_after_a_day(self, replicate: Replicate, clock: Clock) -> None:
         file = replicate.send().json()
 
         clock.moved = timedelta(hours=23, minutes=59)
@@ -120,7 +120,7 @@ class TestFiles:
         assert replicate.get(f"/v1/files/{file['id']}").status_code == 404
         assert replicate.get("/v1/files").json()["results"] == []
 
-    def test_come_in_pages_of_a_hundred_newest_first(self, replicate: Replicate) -> None:
+    def test_list_has_pages_of_a_hundred_newest_first(self, replicate: Replicate) -> None:
         ids = [replicate.send().json()["id"] for _ in range(101)]
 
         newest = replicate.get("/v1/files").json()
@@ -137,7 +137,7 @@ class TestFiles:
             ({"metadata": "{"}, "metadata"),
         ],
     )
-    def test_with_an_invalid_description_are_refused(
+    def test_refuses_an_invalid_description(
         self, replicate: Replicate, form: dict[str, Any], field: str
     ) -> None:
         answer = replicate.send(**form)
@@ -145,9 +145,7 @@ class TestFiles:
         assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, field)
         assert replicate.get("/v1/files").json()["results"] == []
 
-    def test_without_content_or_with_invalid_metadata_are_refused(
-        self, replicate: Replicate
-    ) -> None:
+    def test_refuses_missing_content_and_unreadable_metadata(self, replicate: Replicate) -> None:
         without = replicate.send_parts({"other": ("x", b"x")})
         unreadable = replicate.send_parts(
             {"content": ("x", b"x"), "metadata": ("y", b"\xff", "application/json")}
@@ -162,7 +160,7 @@ class TestFiles:
             "metadata",
         )
 
-    def test_above_the_limit_are_refused(
+    def test_refuses_a_file_above_the_limit(
         self, replicate: Replicate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert files.FILE_BYTES_MAX == 100_000_000
@@ -177,7 +175,7 @@ class TestFiles:
         )
         assert len(replicate.get("/v1/files").json()["results"]) == 1
 
-    def test_need_the_token(self, replicate: Replicate) -> None:
+    def test_file_requests_need_the_token(self, replicate: Replicate) -> None:
         file = replicate.send().json()
 
         assert requests.get(file["urls"]["get"], timeout=5).status_code == 401
@@ -189,14 +187,14 @@ class TestFiles:
             == 401
         )
 
-    def test_are_read_by_a_model(self, replicate: Replicate) -> None:
+    def test_model_reads_an_uploaded_file(self, replicate: Replicate) -> None:
         prediction = replicate.enlarged(replicate.send(png()).json()["urls"]["get"])
 
         image = requests.get(prediction["output"], timeout=10).content
         assert Image.open(BytesIO(image)).size == (120, 80)
 
     @pytest.mark.parametrize("content", [b"a text", b""])
-    def test_that_are_not_images_fail_the_prediction(
+    def test_file_that_is_not_an_image_fails_the_prediction(
         self, replicate: Replicate, content: bytes
     ) -> None:
         prediction = replicate.enlarged(replicate.send(content).json()["urls"]["get"])
@@ -206,7 +204,7 @@ class TestFiles:
             "cannot identify image file",
         )
 
-    def test_that_are_deleted_fail_the_prediction(self, replicate: Replicate, clock: Clock) -> None:
+    def test_expired_file_fails_the_prediction(self, replicate: Replicate, clock: Clock) -> None:
         url = replicate.send(png()).json()["urls"]["get"]
         clock.moved = timedelta(hours=25)
 
@@ -214,7 +212,7 @@ class TestFiles:
 
 
 class TestModels:
-    def test_have_a_version_that_is_listed_and_readable(self, replicate: Replicate) -> None:
+    def test_model_version_is_listed_and_readable(self, replicate: Replicate) -> None:
         model = replicate.get("/v1/models/stability-ai/sdxl").json()
 
         page = replicate.get("/v1/models/stability-ai/sdxl/versions").json()
@@ -234,11 +232,11 @@ class TestModels:
             f"851-labs/background-remover/versions/{SDXL}",
         ],
     )
-    def test_have_no_version_of_another_model(self, replicate: Replicate, path: str) -> None:
+    def test_version_of_another_model_is_not_found(self, replicate: Replicate, path: str) -> None:
         assert replicate.get(f"/v1/models/{path}").status_code == 404
 
 
-def test_the_account_can_be_read(replicate: Replicate) -> None:
+def test_account_can_be_read(replicate: Replicate) -> None:
     account = replicate.get("/v1/account").json()
 
     assert (account["type"], account["username"]) == ("organization", "darkroom")

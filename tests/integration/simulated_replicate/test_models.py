@@ -80,7 +80,7 @@ def output_of(prediction: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_makes_a_file_of_its_kind(replicate: SimulatedReplicate, name: str) -> None:
+def test_each_model_makes_its_kind_of_file(replicate: SimulatedReplicate, name: str) -> None:
     model = model_named(name)
     more = {"start_image": data_url(png())} if name == "kwaivgi/kling-v2.1" else {}
 
@@ -112,7 +112,7 @@ class TestVideos:
             ("bytedance/seedance-1-lite", {"duration": 2, "aspect_ratio": "3:4"}, (48, 24, True)),
         ],
     )
-    def test_have_the_requested_size_and_length(
+    def test_video_has_the_requested_size_and_length(
         self,
         replicate: SimulatedReplicate,
         name: str,
@@ -129,13 +129,13 @@ class TestVideos:
                 stream.height > stream.width,
             ) == expected
 
-    def test_depend_only_on_the_seed(self, replicate: SimulatedReplicate) -> None:
+    def test_video_depends_only_on_the_seed(self, replicate: SimulatedReplicate) -> None:
         model = model_named("wan-video/wan-2.2-t2v-fast")
         first, again, other = (output_of(ended(replicate, model, seed=seed)) for seed in (1, 1, 2))
 
         assert first == again != other
 
-    def test_begin_with_the_input_image(self, replicate: SimulatedReplicate) -> None:
+    def test_video_begins_with_the_input_image(self, replicate: SimulatedReplicate) -> None:
         model = model_named("wan-video/wan-2.2-i2v-fast")
         reds = []
         for colour in ("red", "blue"):
@@ -148,7 +148,7 @@ class TestVideos:
 
 
 class TestSources:
-    def test_an_image_is_fetched_when_the_model_runs(self, replicate: SimulatedReplicate) -> None:
+    def test_fetches_the_image_when_the_model_runs(self, replicate: SimulatedReplicate) -> None:
         fetched: list[Received] = []
 
         def answer(request: Received) -> Reply:
@@ -170,7 +170,7 @@ class TestSources:
         assert [request.path for request in fetched] == ["/a.png?signed=1"]
         assert "authorization" not in fetched[0].headers
 
-    def test_a_background_is_removed(self, replicate: SimulatedReplicate) -> None:
+    def test_removes_the_background(self, replicate: SimulatedReplicate) -> None:
         with Image.open(
             BytesIO(output_of(ended(replicate, model_named("851-labs/background-remover"))))
         ) as image:
@@ -185,7 +185,7 @@ class TestSources:
             "no url at all",
         ],
     )
-    def test_an_unusable_image_fails_the_prediction(
+    def test_unusable_image_fails_the_prediction(
         self, replicate: SimulatedReplicate, url: str
     ) -> None:
         prediction = ended(replicate, model_named("nightmareai/real-esrgan"), image=url)
@@ -224,13 +224,13 @@ class TestSources:
         ("black-forest-labs/flux-kontext-pro", {"safety_tolerance": 3}, "succeeded"),
     ],
 )
-def test_inputs_that_the_real_model_fails_on_fail_here(
+def test_model_fails_on_the_inputs_of_the_real_model(
     replicate: SimulatedReplicate, name: str, given: dict[str, Any], status: str
 ) -> None:
     assert ended(replicate, model_named(name), **given)["status"] == status
 
 
-def test_limits_of_lists_are_checked_when_a_prediction_is_created(
+def test_create_checks_the_length_of_lists(
     replicate: SimulatedReplicate,
 ) -> None:
     refused = create(

@@ -21,7 +21,7 @@ from tests.integration.simulated_replicate.wire import PRO, SDXL, Api, image_at
     ("extension", "content_type"),
     [("webp", "image/webp"), ("png", "image/png"), ("jpg", "image/jpeg")],
 )
-def test_outputs_are_images_as_requested(
+def test_outputs_have_the_requested_size_and_format(
     api: Api, inputs: dict[str, Any], size: tuple[int, int], extension: str, content_type: str
 ) -> None:
     output = api.finished(api.create(output_format=extension, num_outputs=2, **inputs)["id"])[
@@ -37,7 +37,7 @@ def test_outputs_are_images_as_requested(
         assert Image.MIME[image.format or ""] == content_type
 
 
-def test_the_same_prompt_and_seed_draw_the_same_images(api: Api) -> None:
+def test_prompt_and_seed_determine_the_images(api: Api) -> None:
     def drawn(prompt: str, seed: int) -> list[bytes]:
         output = api.finished(
             api.create(prompt, seed=seed, num_outputs=2, megapixels="0.25")["id"]
@@ -52,21 +52,21 @@ def test_the_same_prompt_and_seed_draw_the_same_images(api: Api) -> None:
     assert drawn("a wolf", 1) != first
 
 
-def test_the_output_of_a_one_image_model_is_a_string(api: Api) -> None:
+def test_output_of_a_one_image_model_is_a_string(api: Api) -> None:
     done = api.finished(api.create(model=PRO, aspect_ratio="custom", width=256, height=320)["id"])
 
     assert image_at(done["output"]).size == (256, 320)
     assert done["version"] == "hidden"
 
 
-def test_a_model_without_a_format_makes_png(api: Api) -> None:
+def test_model_without_a_format_makes_png(api: Api) -> None:
     done = api.finished(api.create(model=SDXL, width=512, height=256)["id"])
 
     assert image_at(done["output"][0]).format == "PNG"
     assert done["version"] == SDXL
 
 
-def test_outputs_are_dropped_one_by_one(api: Api) -> None:
+def test_fault_drops_single_outputs(api: Api) -> None:
     api.set_faults(drop_output=0.5, seed=1)
     counts = [len(api.finished(api.create(num_outputs=4)["id"])["output"]) for _ in range(4)]
 

@@ -20,7 +20,7 @@ from tests.integration.simulated_replicate.wire import (
 )
 
 
-def test_the_official_sdk_creates_and_reads_a_prediction(client: Client) -> None:
+def test_official_sdk_creates_and_reads_a_prediction(client: Client) -> None:
     created = client.predictions.create(
         version=SCHNELL, input={"prompt": "a fox", "num_outputs": 2}, cancel_after="1m30s"
     )
@@ -39,7 +39,7 @@ def test_the_official_sdk_creates_and_reads_a_prediction(client: Client) -> None
     assert done.metrics.total_time >= 0.2
 
 
-def test_the_official_sdk_reads_models_lists_and_the_webhook_secret(
+def test_official_sdk_reads_models_lists_and_the_webhook_secret(
     client: Client, simulator: SimulatedReplicate
 ) -> None:
     created = client.models.predictions.create(
@@ -51,9 +51,7 @@ def test_the_official_sdk_reads_models_lists_and_the_webhook_secret(
     assert client.models.get(model_owner="stability-ai", model_name="sdxl").is_official is False
 
 
-def test_the_official_sdk_cancels_and_the_prediction_stays_canceled(
-    client: Client, api: Api
-) -> None:
+def test_official_sdk_cancels_and_the_prediction_stays_canceled(client: Client, api: Api) -> None:
     api.set_faults(run_seconds=60)
     created = client.predictions.create(version=SCHNELL, input={"prompt": "a fox"})
 
@@ -62,13 +60,13 @@ def test_the_official_sdk_cancels_and_the_prediction_stays_canceled(
     assert client.predictions.get(prediction_id=created.id).output is None
 
 
-def test_a_cancel_after_the_end_changes_nothing(api: Api) -> None:
+def test_cancel_after_the_end_changes_nothing(api: Api) -> None:
     done = api.finished(api.create()["id"])
 
     assert api.post(f"/v1/predictions/{done['id']}/cancel").json() == done
 
 
-def test_a_deadline_aborts_a_queued_and_cancels_a_running_prediction(
+def test_deadline_aborts_queued_and_cancels_running_predictions(
     api: Api, receiver: Receiver
 ) -> None:
     body = {"version": SCHNELL, "input": {"prompt": "a fox"}, **listening(receiver, "completed")}
@@ -90,7 +88,7 @@ def test_a_deadline_aborts_a_queued_and_cancels_a_running_prediction(
     assert receiver.states() == ["canceled"]
 
 
-def test_the_list_comes_in_pages_of_a_hundred_newest_first(api: Api) -> None:
+def test_list_has_pages_of_a_hundred_newest_first(api: Api) -> None:
     ids = [api.create()["id"] for _ in range(101)]
 
     newest = api.get("/v1/predictions").json()
@@ -109,7 +107,7 @@ def test_the_list_comes_in_pages_of_a_hundred_newest_first(api: Api) -> None:
     )
 
 
-def test_the_list_can_be_limited_by_time(api: Api) -> None:
+def test_list_can_be_filtered_by_time(api: Api) -> None:
     first, second = api.create(), api.create()
 
     later = api.get("/v1/predictions", created_after=second["created_at"]).json()["results"]
@@ -121,7 +119,7 @@ def test_the_list_can_be_limited_by_time(api: Api) -> None:
     assert api.get("/v1/predictions", created_after="yesterday").status_code == 422
 
 
-def test_after_the_retention_the_data_is_gone(api: Api, clock: MovableClock) -> None:
+def test_data_is_removed_after_the_retention(api: Api, clock: MovableClock) -> None:
     done = api.finished(api.create()["id"])
 
     clock.moved = timedelta(seconds=3590)
@@ -140,7 +138,7 @@ def test_after_the_retention_the_data_is_gone(api: Api, clock: MovableClock) -> 
     assert api.all() == [done]
 
 
-def test_a_token_sent_to_the_delivery_host_is_recorded(api: Api) -> None:
+def test_records_a_token_sent_to_the_delivery_host(api: Api) -> None:
     [url] = api.finished(api.create()["id"])["output"]
 
     requests.get(url, timeout=10)

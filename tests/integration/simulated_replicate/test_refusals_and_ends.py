@@ -88,7 +88,7 @@ def replicate(clock: MovableClock) -> Iterator[Replicate]:
         ("server_error", 500, "Internal server error"),
     ],
 )
-def test_a_refused_create_makes_no_prediction(
+def test_refused_create_makes_no_prediction(
     replicate: Replicate, fault: str, status: int, title: str
 ) -> None:
     replicate.faults(**{fault: 1})
@@ -106,7 +106,7 @@ def test_a_refused_create_makes_no_prediction(
     assert replicate.create().status_code == 201
 
 
-def test_without_credit_running_predictions_can_still_be_read_and_canceled(
+def test_running_prediction_is_available_without_credit(
     replicate: Replicate,
 ) -> None:
     replicate.faults(run_seconds=60)
@@ -141,7 +141,7 @@ def test_low_credit_allows_one_create_in_ten_seconds(replicate: Replicate) -> No
     assert [replicate.create().status_code for _ in range(2)] == [201, 201]
 
 
-def test_low_credit_names_the_right_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_credit_returns_the_exact_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(ratelimit, "time", SimpleNamespace(monotonic=lambda: now))
     limit = ratelimit.LowCredit()
@@ -158,7 +158,9 @@ def test_low_credit_names_the_right_delay(monkeypatch: pytest.MonkeyPatch) -> No
     assert given[-1] - given[0] <= 60
 
 
-def test_a_young_prediction_may_not_be_found_yet(replicate: Replicate, clock: MovableClock) -> None:
+def test_new_prediction_may_be_not_found_for_a_minute(
+    replicate: Replicate, clock: MovableClock
+) -> None:
     prediction_id = replicate.create().json()["id"]
     replicate.faults(not_yet=1)
 
@@ -173,7 +175,7 @@ def test_a_young_prediction_may_not_be_found_yet(replicate: Replicate, clock: Mo
     assert replicate.get(f"/v1/predictions/{prediction_id}").status_code == 200
 
 
-def test_a_young_prediction_that_is_not_found_can_be_canceled(replicate: Replicate) -> None:
+def test_prediction_that_is_not_found_can_be_canceled(replicate: Replicate) -> None:
     replicate.faults(not_yet=1, run_seconds=60)
 
     answer = requests.post(replicate.create().json()["urls"]["cancel"], headers=HEADERS, timeout=5)
@@ -210,7 +212,7 @@ def test_a_young_prediction_that_is_not_found_can_be_canceled(replicate: Replica
         ({}, {"status": "succeeded", "error": None, "data_removed": False}),
     ],
 )
-def test_a_run_ends_as_its_fault_demands(
+def test_fault_determines_the_end_of_the_prediction(
     replicate: Replicate, faults: dict[str, object], expected: dict[str, object]
 ) -> None:
     assert replicate.faults(**faults).status_code == 200
@@ -218,7 +220,7 @@ def test_a_run_ends_as_its_fault_demands(
     assert replicate.ended().items() >= expected.items()
 
 
-def test_an_aborted_prediction_has_its_deadline(replicate: Replicate) -> None:
+def test_aborted_prediction_has_a_deadline(replicate: Replicate) -> None:
     replicate.faults(abort=1)
     assert replicate.create(**{"Cancel-After": "1h"}).json()["status"] == "starting"
     aborted = replicate.ended()
@@ -228,7 +230,7 @@ def test_an_aborted_prediction_has_its_deadline(replicate: Replicate) -> None:
     assert "deadline" not in replicate.ended()
 
 
-def test_a_foreign_cancel_comes_before_the_deadline(replicate: Replicate) -> None:
+def test_cancel_fault_ends_before_the_deadline(replicate: Replicate) -> None:
     replicate.faults(cancel=1)
 
     canceled = replicate.create(Prefer="wait", **{"Cancel-After": "1h"}).json()
@@ -237,7 +239,7 @@ def test_a_foreign_cancel_comes_before_the_deadline(replicate: Replicate) -> Non
     assert canceled["completed_at"] < canceled["deadline"]
 
 
-def test_a_webhook_has_the_document_of_a_get_also_without_data(replicate: Replicate) -> None:
+def test_webhook_without_data_has_the_document_of_a_get(replicate: Replicate) -> None:
     replicate.faults(data_removed=1)
     received: list[Received] = []
 
@@ -251,7 +253,7 @@ def test_a_webhook_has_the_document_of_a_get_also_without_data(replicate: Replic
     )
 
 
-def test_the_output_has_the_requested_shape(replicate: Replicate) -> None:
+def test_output_has_the_requested_shape(replicate: Replicate) -> None:
     shapes = {}
     for shape in ("string", "list", "object"):
         replicate.faults(output_shape=shape)
@@ -270,7 +272,7 @@ def test_the_output_has_the_requested_shape(replicate: Replicate) -> None:
         assert requests.get(url, timeout=10).headers["content-type"] == "image/webp"
 
 
-def test_a_shape_changes_only_what_succeeds(replicate: Replicate) -> None:
+def test_output_shape_does_not_affect_failed_predictions(replicate: Replicate) -> None:
     replicate.faults(output_shape="text", fail=1)
 
     assert replicate.ended()["output"] is None
@@ -279,12 +281,12 @@ def test_a_shape_changes_only_what_succeeds(replicate: Replicate) -> None:
 @pytest.mark.parametrize(
     "faults", [{"output_shape": "round"}, {"error": 7}, {"no_credit": 2}, {"low_credit": "x"}]
 )
-def test_an_invalid_fault_is_refused(replicate: Replicate, faults: dict[str, object]) -> None:
+def test_refuses_invalid_faults(replicate: Replicate, faults: dict[str, object]) -> None:
     assert replicate.faults(**faults).status_code == 422
 
 
 @pytest.mark.parametrize(("prefer", "applied"), [("wait", "wait=60"), ("wait=20", "wait=20")])
-def test_a_create_can_wait_for_the_end(replicate: Replicate, prefer: str, applied: str) -> None:
+def test_create_can_wait_for_the_end(replicate: Replicate, prefer: str, applied: str) -> None:
     answer = replicate.create(Prefer=prefer)
 
     assert (answer.status_code, answer.headers["preference-applied"], answer.json()["status"]) == (
@@ -294,7 +296,7 @@ def test_a_create_can_wait_for_the_end(replicate: Replicate, prefer: str, applie
     )
 
 
-def test_a_create_waits_no_longer_than_requested(replicate: Replicate) -> None:
+def test_create_waits_no_longer_than_requested(replicate: Replicate) -> None:
     replicate.faults(run_seconds=30)
 
     answer = replicate.create(Prefer="wait=1")
@@ -306,7 +308,7 @@ def test_a_create_waits_no_longer_than_requested(replicate: Replicate) -> None:
     assert "preference-applied" not in replicate.create().headers
 
 
-def test_a_waiting_create_does_not_delay_other_requests(replicate: Replicate) -> None:
+def test_waiting_create_does_not_delay_other_requests(replicate: Replicate) -> None:
     replicate.faults(run_seconds=3600)
     answers: list[requests.Response] = []
     waiting = [
@@ -329,7 +331,7 @@ def test_a_waiting_create_does_not_delay_other_requests(replicate: Replicate) ->
 @pytest.mark.parametrize(
     "prefer", ["wait=0", "wait=61", "wait=-1", "wait=", "wait=x", "respond-async", "wait=1.5", ""]
 )
-def test_another_preference_is_refused(replicate: Replicate, prefer: str) -> None:
+def test_refuses_other_preferences(replicate: Replicate, prefer: str) -> None:
     answer = replicate.create(Prefer=prefer)
 
     assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, "Prefer")

@@ -9,7 +9,7 @@ from tests.integration.simulated_replicate.wire import AUTHORIZATION, PRO, SCHNE
 
 
 @pytest.mark.parametrize("version", [PRO, SDXL, f"stability-ai/sdxl:{SDXL}"])
-def test_each_form_of_a_version_is_accepted(api: Api, version: str) -> None:
+def test_accepts_each_form_of_a_version(api: Api, version: str) -> None:
     assert api.create(model=version)["status"] == "starting"
 
 
@@ -23,7 +23,7 @@ def test_each_form_of_a_version_is_accepted(api: Api, version: str) -> None:
         "nobody/nothing",
     ],
 )
-def test_a_version_that_cannot_be_run_is_refused(api: Api, version: str) -> None:
+def test_refuses_a_version_that_cannot_run(api: Api, version: str) -> None:
     answer = api.post("/v1/predictions", {"version": version, "input": {"prompt": "a fox"}})
 
     assert answer.status_code == 422
@@ -31,7 +31,7 @@ def test_a_version_that_cannot_be_run_is_refused(api: Api, version: str) -> None
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer sk_test", "Basic r8_test", "r8_test"])
-def test_a_request_without_a_replicate_token_is_401(api: Api, authorization: str | None) -> None:
+def test_refuses_a_request_without_a_replicate_token(api: Api, authorization: str | None) -> None:
     answer = requests.get(
         f"{api.simulator.base_url}/v1/predictions",
         headers={"Authorization": authorization} if authorization else {},
@@ -47,7 +47,7 @@ def test_a_request_without_a_replicate_token_is_401(api: Api, authorization: str
     }
 
 
-def test_the_older_form_of_the_token_is_accepted(api: Api) -> None:
+def test_accepts_the_older_form_of_the_token(api: Api) -> None:
     answer = requests.get(
         f"{api.simulator.base_url}/v1/predictions",
         headers={"Authorization": "Token r8_test"},
@@ -62,14 +62,14 @@ def test_the_older_form_of_the_token_is_accepted(api: Api) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/predictions/unknown", "/v1/models/nobody/nothing", "/v1/nowhere", "/nowhere"]
 )
-def test_an_unknown_path_is_not_found(api: Api, path: str) -> None:
+def test_unknown_path_is_not_found(api: Api, path: str) -> None:
     answer = api.get(path)
 
     assert answer.status_code == 404
     assert answer.json() == {"detail": "The requested resource could not be found.", "status": 404}
 
 
-def test_a_community_model_cannot_be_called_by_its_name(api: Api) -> None:
+def test_community_model_has_no_route_by_name(api: Api) -> None:
     assert (
         api.post(
             "/v1/models/stability-ai/sdxl/predictions", {"input": {"prompt": "a fox"}}
@@ -135,7 +135,7 @@ def test_a_community_model_cannot_be_called_by_its_name(api: Api) -> None:
         ),
     ],
 )
-def test_a_wrong_field_is_named_and_nothing_is_created(
+def test_names_the_invalid_field_and_creates_nothing(
     api: Api, change: dict[str, Any], invalid: dict[str, str]
 ) -> None:
     answer = api.post(
@@ -152,15 +152,15 @@ def test_a_wrong_field_is_named_and_nothing_is_created(
     assert api.all() == []
 
 
-def test_an_unknown_input_is_ignored(api: Api) -> None:
+def test_ignores_an_unknown_input(api: Api) -> None:
     assert api.create(num_output=4)["input"] == {"prompt": "a lighthouse", "num_output": 4}
 
 
-def test_a_whole_number_may_be_written_with_a_point(api: Api) -> None:
+def test_accepts_a_whole_number_with_a_decimal_point(api: Api) -> None:
     assert len(api.finished(api.create(num_outputs=2.0)["id"])["output"]) == 2
 
 
-def test_a_body_that_is_not_json_is_refused(api: Api) -> None:
+def test_refuses_a_body_that_is_not_json(api: Api) -> None:
     answer = requests.post(
         f"{api.simulator.base_url}/v1/predictions", data="{", headers=AUTHORIZATION, timeout=10
     )
@@ -169,7 +169,7 @@ def test_a_body_that_is_not_json_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize("header", ["4", "4s", "soon", "", "m", "1m1h", "-30"])
-def test_a_deadline_below_five_seconds_or_malformed_is_refused(api: Api, header: str) -> None:
+def test_refuses_a_malformed_deadline_or_less_than_five_seconds(api: Api, header: str) -> None:
     answer = api.post(
         "/v1/predictions",
         {"version": SCHNELL, "input": {"prompt": "a fox"}},

@@ -15,7 +15,7 @@ from tests.integration.simulated_replicate.wire import (
 )
 
 
-def test_a_webhook_is_signed_and_has_the_document_of_a_get(api: Api, receiver: Receiver) -> None:
+def test_webhook_is_signed_and_has_the_document_of_a_get(api: Api, receiver: Receiver) -> None:
     created = api.create(webhook=listening(receiver, "completed"))
 
     until(lambda: receiver.delivered)
@@ -28,7 +28,7 @@ def test_a_webhook_is_signed_and_has_the_document_of_a_get(api: Api, receiver: R
         Webhook("whsec_b3RoZXI=").verify(message.body, message.headers)
 
 
-def test_only_the_events_of_the_filter_are_sent(api: Api, receiver: Receiver) -> None:
+def test_sends_only_the_events_of_the_filter(api: Api, receiver: Receiver) -> None:
     every = api.create(webhook=listening(receiver, "start", "output", "logs", "completed"))
     until(lambda: len(api.tries()) == 4)
     assert sorted(each["event"] for each in api.tries()) == ["completed", "logs", "output", "start"]
@@ -45,9 +45,7 @@ def test_only_the_events_of_the_filter_are_sent(api: Api, receiver: Receiver) ->
     assert sorted(each["event"] for each in api.tries()[4:]) == ["completed", "output"]
 
 
-def test_a_failed_completion_webhook_is_retried_under_the_same_id(
-    api: Api, receiver: Receiver
-) -> None:
+def test_retries_a_completion_webhook_under_the_same_id(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [500, 401, 503]
 
     api.create(webhook=listening(receiver, "completed"))
@@ -57,7 +55,7 @@ def test_a_failed_completion_webhook_is_retried_under_the_same_id(
     assert len({each.body for each in receiver.delivered}) == 1
 
 
-def test_retries_end(api: Api, receiver: Receiver) -> None:
+def test_stops_after_the_last_retry(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [500] * 10
 
     api.create(webhook=listening(receiver, "completed"))
@@ -67,7 +65,7 @@ def test_retries_end(api: Api, receiver: Receiver) -> None:
     assert len(receiver.delivered) == 4
 
 
-def test_an_unreachable_receiver_is_tried_again(api: Api) -> None:
+def test_retries_an_unreachable_receiver(api: Api) -> None:
     with Receiver() as gone:
         url = gone.url
 
@@ -77,7 +75,7 @@ def test_an_unreachable_receiver_is_tried_again(api: Api) -> None:
     assert {each["error"] for each in api.tries()} == {"ConnectionError"}
 
 
-def test_a_webhook_before_the_end_is_not_retried(api: Api, receiver: Receiver) -> None:
+def test_does_not_retry_a_webhook_before_the_end(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [500]
 
     api.create(webhook=listening(receiver, "start", "completed"))
@@ -87,7 +85,7 @@ def test_a_webhook_before_the_end_is_not_retried(api: Api, receiver: Receiver) -
     assert receiver.states() == ["processing", "succeeded"]
 
 
-def test_a_redirect_is_not_followed_and_not_retried(api: Api, receiver: Receiver) -> None:
+def test_does_not_follow_or_retry_a_redirect(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [301]
 
     api.create(webhook=listening(receiver, "completed"))
@@ -97,7 +95,7 @@ def test_a_redirect_is_not_followed_and_not_retried(api: Api, receiver: Receiver
     assert len(receiver.delivered) == 1
 
 
-def test_a_slow_receiver_does_not_delay_other_predictions(api: Api, receiver: Receiver) -> None:
+def test_slow_receiver_does_not_delay_other_predictions(api: Api, receiver: Receiver) -> None:
     receiver.pause_seconds = 3
     created = [api.create(webhook=listening(receiver, "start")) for _ in range(4)]
     began_at = time.monotonic()
@@ -107,7 +105,7 @@ def test_a_slow_receiver_does_not_delay_other_predictions(api: Api, receiver: Re
     assert time.monotonic() - began_at < 2.5
 
 
-def test_a_lost_webhook_never_arrives(api: Api, receiver: Receiver) -> None:
+def test_lost_webhook_never_arrives(api: Api, receiver: Receiver) -> None:
     api.set_faults(lose_webhook=1)
     api.finished(api.create(webhook=listening(receiver, "completed"))["id"])
 
@@ -116,7 +114,7 @@ def test_a_lost_webhook_never_arrives(api: Api, receiver: Receiver) -> None:
     assert receiver.delivered == []
 
 
-def test_a_duplicate_webhook_has_the_same_id(api: Api, receiver: Receiver) -> None:
+def test_duplicate_webhook_has_the_same_id(api: Api, receiver: Receiver) -> None:
     api.set_faults(duplicate_webhook=1)
     api.create(webhook=listening(receiver, "completed"))
 
@@ -124,7 +122,7 @@ def test_a_duplicate_webhook_has_the_same_id(api: Api, receiver: Receiver) -> No
     assert len({each.headers["webhook-id"] for each in receiver.delivered}) == 1
 
 
-def test_a_delayed_webhook_comes_late_and_still_verifies(api: Api, receiver: Receiver) -> None:
+def test_delayed_webhook_has_a_valid_signature(api: Api, receiver: Receiver) -> None:
     api.set_faults(delay_webhook_seconds=0.5)
     done = api.finished(api.create(webhook=listening(receiver, "completed"))["id"])
 

@@ -16,7 +16,9 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("fault", "status"), [("throttle", 429), ("unavailable", 503), ("server_error", 500)]
     )
-    def test_of_requests_create_and_delete_nothing(self, api: Api, fault: str, status: int) -> None:
+    def test_request_fault_creates_and_deletes_nothing(
+        self, api: Api, fault: str, status: int
+    ) -> None:
         task_id = api.create()
         api.set_faults(**{fault: 1})
 
@@ -31,7 +33,7 @@ class TestFaults:
         ] * 3
         assert [(each["id"], each["deleted"]) for each in api.all()] == [(task_id, False)]
 
-    def test_no_credits_has_the_status_of_an_invalid_input(self, api: Api) -> None:
+    def test_missing_credits_have_the_status_of_an_invalid_input(self, api: Api) -> None:
         api.set_faults(no_credits=1)
 
         answer = api.post()
@@ -43,7 +45,7 @@ class TestFaults:
         assert api.post(ratio="16:9").json()["error"] == "Validation of body failed"
         assert api.all() == []
 
-    def test_a_lost_response_leaves_a_running_task(self, api: Api) -> None:
+    def test_lost_response_creates_a_task(self, api: Api) -> None:
         api.set_faults(lost_create_answer=1)
 
         with pytest.raises(requests.ConnectionError):
@@ -71,7 +73,7 @@ class TestFaults:
             ("no_output", {"status": "SUCCEEDED", "output": [], "cost": {"credits": 24}}),
         ],
     )
-    def test_a_task_can_fail(self, api: Api, fault: str, end: dict[str, Any]) -> None:
+    def test_fault_ends_the_task(self, api: Api, fault: str, end: dict[str, Any]) -> None:
         api.set_faults(**{fault: 1})
 
         done = api.finished(api.create())
@@ -84,12 +86,12 @@ class TestFaults:
         assert ("failure" in done) == (done["status"] == "FAILED")
 
     @pytest.mark.parametrize("prompt", ["please flag me now", "Flag me"])
-    def test_a_flagged_prompt_always_fails(self, api: Api, prompt: str) -> None:
+    def test_flagged_prompt_always_fails(self, api: Api, prompt: str) -> None:
         done = api.finished(api.create(promptText=prompt))
 
         assert (done["status"], done["failureCode"]) == ("FAILED", "SAFETY.INPUT.TEXT")
 
-    def test_repeat_for_the_same_seed(self, api: Api) -> None:
+    def test_faults_repeat_for_the_same_seed(self, api: Api) -> None:
         def statuses() -> list[int]:
             api.set_faults(throttle=0.5, seed=3)
             return [api.post().status_code for _ in range(12)]
@@ -99,7 +101,7 @@ class TestFaults:
         assert first == statuses()
         assert set(first) == {200, 429}
 
-    def test_that_are_unnamed_return_to_their_defaults(self, api: Api) -> None:
+    def test_omitted_faults_return_to_their_defaults(self, api: Api) -> None:
         defaults = requests.get(f"{api.simulator.base_url}/faults", timeout=5).json()
         api.set_faults(fail=0.2, run_seconds=3)
 
@@ -116,7 +118,7 @@ class TestFaults:
             {"seed": 1.5},
         ],
     )
-    def test_that_are_invalid_are_named_and_change_nothing(
+    def test_invalid_faults_are_named_and_change_nothing(
         self, api: Api, wrong: dict[str, object]
     ) -> None:
         before = requests.get(f"{api.simulator.base_url}/faults", timeout=5).json()

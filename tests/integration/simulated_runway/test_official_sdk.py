@@ -11,7 +11,7 @@ import requests
 from tests.integration.simulated_runway.wire import Api, data_uri, image_file
 
 
-class TestTheOfficialSdk:
+class TestOfficialSdk:
     @pytest.fixture
     def sdk(self) -> Any:
         return pytest.importorskip("runwayml")
@@ -26,7 +26,7 @@ class TestTheOfficialSdk:
         ) as client:
             yield client
 
-    def test_creates_and_waits_for_a_video(self, client: Any) -> None:
+    def test_sdk_creates_and_waits_for_a_video(self, client: Any) -> None:
         created = client.image_to_video.create(
             model="gen4_turbo",
             prompt_image=data_uri(image_file()),
@@ -51,7 +51,7 @@ class TestTheOfficialSdk:
             ({"cancel": 1}, "Cancelled"),
         ],
     )
-    def test_reads_every_state(
+    def test_sdk_reads_every_state(
         self, client: Any, api: Api, faults: dict[str, int], state: str
     ) -> None:
         api.set_faults(**faults)
@@ -71,7 +71,7 @@ class TestTheOfficialSdk:
             0 if state == "Failed" else 40
         )
 
-    def test_raises_when_a_task_fails(self, sdk: Any, client: Any) -> None:
+    def test_sdk_raises_when_a_task_fails(self, sdk: Any, client: Any) -> None:
         created = client.text_to_video.create(
             model="gen4.5", prompt_text="flag me", ratio="1280:720", duration=2
         )
@@ -81,7 +81,7 @@ class TestTheOfficialSdk:
 
         assert failure.value.task_details.failure_code == "SAFETY.INPUT.TEXT"
 
-    def test_deletes(self, sdk: Any, client: Any, api: Api) -> None:
+    def test_sdk_deletes_a_task(self, sdk: Any, client: Any, api: Api) -> None:
         api.set_faults(run_seconds=60)
         created = client.text_to_video.create(
             model="gen4.5", prompt_text="a fox", ratio="1280:720", duration=2
@@ -100,7 +100,7 @@ class TestTheOfficialSdk:
             ("no_credits", "BadRequestError"),
         ],
     )
-    def test_raises_the_error_of_a_refusal(
+    def test_sdk_raises_the_error_of_each_fault(
         self, sdk: Any, client: Any, api: Api, fault: str, error: str
     ) -> None:
         api.set_faults(**{fault: 1})
@@ -116,7 +116,7 @@ class TestTheOfficialSdk:
         )
         assert failure.value.body["error"]
 
-    def test_raises_the_error_of_an_invalid_request(self, sdk: Any, client: Any) -> None:
+    def test_sdk_raises_the_error_of_an_invalid_request(self, sdk: Any, client: Any) -> None:
         with pytest.raises(sdk.BadRequestError) as failure:
             client.text_to_video.create(
                 model="gen4.5", prompt_text="a fox", ratio="960:960", duration=2
@@ -128,7 +128,7 @@ class TestTheOfficialSdk:
         with pytest.raises(sdk.BadRequestError):
             client.with_options(runway_version="2023-01-01").tasks.retrieve("any")
 
-    def test_retries_after_a_lost_response_and_makes_a_second_task(
+    def test_sdk_retry_after_a_lost_response_makes_a_second_task(
         self, sdk: Any, client: Any, api: Api
     ) -> None:
         api.set_faults(lost_create_answer=1)

@@ -24,7 +24,7 @@ class TestRequests:
     @pytest.mark.parametrize(
         "authorization", [None, "key_test", "Bearer key_", "Bearer r8_test", "Basic key_test"]
     )
-    def test_need_a_key(self, api: Api, authorization: str | None) -> None:
+    def test_requests_need_a_key(self, api: Api, authorization: str | None) -> None:
         headers = {"X-Runway-Version": "2024-11-06"} | (
             {"Authorization": authorization} if authorization else {}
         )
@@ -41,7 +41,7 @@ class TestRequests:
     @pytest.mark.parametrize(
         "version", [{}, {"X-Runway-Version": "v1"}, {"X-Runway-Version": "2024-09-13"}]
     )
-    def test_need_the_version(self, api: Api, version: dict[str, str]) -> None:
+    def test_requests_need_the_api_version(self, api: Api, version: dict[str, str]) -> None:
         headers = {"Authorization": "Bearer key_test", **version}
         answer = requests.post(
             f"{api.simulator.base_url}/v1/text_to_video",
@@ -66,16 +66,14 @@ class TestRequests:
             ("GET", "/nowhere", 404),
         ],
     )
-    def test_to_other_routes_are_refused(
-        self, api: Api, method: str, path: str, status: int
-    ) -> None:
+    def test_refuses_other_routes(self, api: Api, method: str, path: str, status: int) -> None:
         answer = api.request(method, path)
 
         assert (answer.status_code, list(answer.json())) == (status, ["error"])
         if "/tasks/" in path:
             assert answer.json() == {"error": "Could not find Task"}
 
-    def test_without_json_are_refused(self, api: Api) -> None:
+    def test_refuses_a_body_that_is_not_json(self, api: Api) -> None:
         answer = requests.post(
             f"{api.simulator.base_url}/v1/text_to_video", data="{", headers=HEADERS, timeout=5
         )
@@ -131,7 +129,7 @@ class TestBodies:
             ("text_to_video", {"promptText": "🦊" * 500}),
         ],
     )
-    def test_that_the_real_api_accepts_are_accepted(
+    def test_accepts_the_bodies_that_the_real_api_accepts(
         self, api: Api, endpoint: str, given: dict[str, Any]
     ) -> None:
         api.set_faults(queue_seconds=60)
@@ -225,7 +223,7 @@ class TestBodies:
             ),
         ],
     )
-    def test_that_the_real_api_refuses_are_refused_with_the_path(
+    def test_refuses_the_bodies_that_the_real_api_refuses(
         self, api: Api, endpoint: str, given: dict[str, Any], path: list[str | int]
     ) -> None:
         answer = api.post(endpoint, **given)
@@ -293,7 +291,7 @@ class TestBodies:
             ),
         ],
     )
-    def test_are_refused_in_the_words_of_the_real_api(
+    def test_refusal_has_the_text_of_the_real_api(
         self, api: Api, given: dict[str, Any], issue: dict[str, Any]
     ) -> None:
         assert api.post(**given).json() == {
@@ -303,7 +301,7 @@ class TestBodies:
         }
 
     @pytest.mark.parametrize("body", [[], "text", None])
-    def test_are_objects(self, api: Api, body: object) -> None:
+    def test_refuses_a_body_that_is_not_an_object(self, api: Api, body: object) -> None:
         answer = requests.post(
             f"{api.simulator.base_url}/v1/text_to_video",
             json=body or [],

@@ -58,7 +58,7 @@ class TestTasks:
             ("run_seconds", "RUNNING"),
         ],
     )
-    def test_have_an_estimated_cost_while_open(
+    def test_open_task_has_an_estimated_cost(
         self, api: Api, clock: MovableClock, fault: str, status: str
     ) -> None:
         api.set_faults(**{fault: 3600})
@@ -80,7 +80,7 @@ class TestTasks:
         clock.moved = timedelta(hours=2)
         assert api.task(created["id"]).get("progress", 0.99) < 1
 
-    def test_have_a_cost_when_done(self, api: Api) -> None:
+    def test_finished_task_has_a_cost(self, api: Api) -> None:
         task_id = api.create()
         done = api.finished(task_id)
 
@@ -97,7 +97,7 @@ class TestTasks:
             < timedelta(minutes=1)
         )
 
-    def test_are_throttled_then_pending_then_running_then_done(self) -> None:
+    def test_task_is_throttled_then_pending_then_running_then_done(self) -> None:
         stepped = SteppedTask()
 
         assert stepped.seen == [Status.THROTTLED]
@@ -108,7 +108,7 @@ class TestTasks:
         assert stepped.delays == [1, 2, 3]
 
     @pytest.mark.parametrize("steps", [0, 1, 2])
-    def test_stay_cancelled(self, steps: int) -> None:
+    def test_cancelled_task_stays_cancelled(self, steps: int) -> None:
         stepped = SteppedTask()
         for _ in range(steps):
             stepped.step()
@@ -119,7 +119,7 @@ class TestTasks:
         assert stepped.seen[-1] is Status.CANCELLED
         assert stepped.due == []
 
-    def test_cost_by_the_second(self, api: Api) -> None:
+    def test_cost_depends_on_the_seconds(self, api: Api) -> None:
         veo = {"model": "veo3.1_fast", "duration": 4}
 
         costs = [api.post(endpoint, **given).json()["estimatedCost"]["credits"] for endpoint, given in (
@@ -131,7 +131,7 @@ class TestTasks:
     @pytest.mark.parametrize(
         "faults", [{"throttled_seconds": 60}, {"queue_seconds": 60}, {"run_seconds": 60}, {}]
     )
-    def test_cannot_be_fetched_after_their_deletion(self, api: Api, faults: dict[str, int]) -> None:
+    def test_deleted_task_cannot_be_read(self, api: Api, faults: dict[str, int]) -> None:
         api.set_faults(**faults)
         task_id = api.create()
         status = {
@@ -157,7 +157,7 @@ class TestTasks:
         }
         assert (kept["status"], kept["cost"]["credits"]) == expected[status]
 
-    def test_are_listed_with_their_input(self, api: Api) -> None:
+    def test_list_contains_the_input_of_each_task(self, api: Api) -> None:
         api.create("image_to_video", seed=5)
         api.create()
 

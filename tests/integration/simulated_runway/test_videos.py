@@ -30,7 +30,7 @@ class TestVideos:
             ),
         ],
     )
-    def test_have_the_requested_size_and_length(
+    def test_video_has_the_requested_size_and_length(
         self,
         api: Api,
         endpoint: str,
@@ -49,12 +49,12 @@ class TestVideos:
             ) == (*size, frames_count, 24)
             assert sum(1 for _ in container.decode(stream)) == frames_count
 
-    def test_depend_only_on_the_seed(self, api: Api) -> None:
+    def test_video_depends_only_on_the_seed(self, api: Api) -> None:
         first, again, other = (api.video(seed=seed) for seed in (1, 1, 2))
 
         assert first == again != other
 
-    def test_begin_with_the_input_image(self, api: Api) -> None:
+    def test_video_begins_with_the_input_image(self, api: Api) -> None:
         reds = []
         for colour in ("red", "blue"):
             with av.open(
@@ -69,9 +69,7 @@ class TestVideos:
 
         assert reds[0] > reds[1] + 60
 
-    def test_are_readable_for_a_day_and_a_new_get_signs_new_urls(
-        self, api: Api, clock: MovableClock
-    ) -> None:
+    def test_signed_url_expires_after_a_day(self, api: Api, clock: MovableClock) -> None:
         task_id = api.create()
         [url] = api.finished(task_id)["output"]
         assert url.startswith(f"{api.simulator.base_url}/outputs/{task_id}.mp4?_jwt=")
@@ -82,7 +80,7 @@ class TestVideos:
         assert requests.get(url, timeout=5).status_code == 403
         assert requests.get(api.task(task_id)["output"][0], timeout=20).status_code == 200
 
-    def test_need_their_own_signed_url(self, api: Api) -> None:
+    def test_video_needs_its_own_signed_url(self, api: Api) -> None:
         [first], [second] = (api.finished(api.create())["output"] for _ in range(2))
         bare, _, token = first.partition("?")
 
@@ -101,7 +99,9 @@ class TestInputImages:
         ("form", "content_type"),
         [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")],
     )
-    def test_are_fetched_when_the_task_runs(self, api: Api, form: str, content_type: str) -> None:
+    def test_fetches_the_image_when_the_task_runs(
+        self, api: Api, form: str, content_type: str
+    ) -> None:
         received: list[Received] = []
         api.set_faults(queue_seconds=3600)
 
@@ -125,7 +125,7 @@ class TestInputImages:
         ]
         assert all("authorization" not in each.headers for each in received)
 
-    def test_may_be_the_first_and_the_last_frame(self, api: Api) -> None:
+    def test_accepts_a_first_and_a_last_frame(self, api: Api) -> None:
         paths: list[str] = []
 
         def answer(request: Received) -> Reply:
@@ -182,7 +182,7 @@ class TestInputImages:
             ),
         ],
     )
-    def test_that_cannot_be_used_fail_the_task(self, api: Api, reply: Reply, failure: str) -> None:
+    def test_unusable_image_fails_the_task(self, api: Api, reply: Reply, failure: str) -> None:
         with server(answering(reply)) as base:
             done = api.finished(api.create("image_to_video", promptImage=f"{base}/a.png"))
 
@@ -194,7 +194,7 @@ class TestInputImages:
         assert done["failure"].startswith(failure)
         assert "output" not in done
 
-    def test_must_be_readable_by_head(self, api: Api) -> None:
+    def test_image_must_be_readable_by_head(self, api: Api) -> None:
         def answer(request: Received) -> Reply:
             return Reply(
                 200 if request.method == "GET" else 403, image_file(), {"Content-Type": "image/png"}
@@ -209,7 +209,7 @@ class TestInputImages:
             )
 
     @pytest.mark.parametrize("uri", ["http://127.0.0.1:9/nothing.png", data_uri(b"a text")])
-    def test_that_are_missing_or_not_images_fail_the_task(self, api: Api, uri: str) -> None:
+    def test_missing_or_invalid_image_fails_the_task(self, api: Api, uri: str) -> None:
         assert (
             api.finished(api.create("image_to_video", promptImage=uri))["failureCode"]
             == "ASSET.INVALID"

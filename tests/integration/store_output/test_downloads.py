@@ -18,13 +18,13 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 class TestStoreOutput(StoreOutput):
-    def test_an_output_that_drips_is_requested_again(self) -> None:
+    def test_slow_download_is_retried(self) -> None:
         with self.returning(["/a"], {"/a": Reply(200, image())}):
             with_setting(self.monkeypatch, "OUTPUT_SECONDS_MAX", 0)
             with pytest.raises(OutputUnavailable):
                 self.store(self.processing())
 
-    def test_an_output_that_stays_unavailable_is_given_up_after_two_minutes(self) -> None:
+    def test_unavailable_output_fails_the_job_after_two_minutes(self) -> None:
         job, began = self.processing(), datetime.now(UTC)
         with self.returning(["/a"], {"/a": Reply(503)}):
             for seconds in (0, 119):
@@ -35,7 +35,7 @@ class TestStoreOutput(StoreOutput):
 
             assert self.refused(job) is FailureCode.OUTPUT_UNAVAILABLE
 
-    def test_the_token_of_the_provider_stays_with_the_provider(self) -> None:
+    def test_download_does_not_send_the_provider_token(self) -> None:
         with self.returning("/a", {"/a": Reply(200, image())}):
             self.store(self.processing())
 
@@ -44,7 +44,7 @@ class TestStoreOutput(StoreOutput):
         ] == [set()]
 
     @pytest.mark.parametrize("status", [403, 404, 410])
-    def test_a_dead_link_is_not_tried_again(self, status: int) -> None:
+    def test_dead_link_is_not_retried(self, status: int) -> None:
         with self.returning("/a", {"/a": Reply(status)}):
             assert self.refused(self.processing()) is FailureCode.OUTPUT_UNAVAILABLE
 
@@ -58,7 +58,7 @@ class TestStoreOutput(StoreOutput):
             Reply(200, b"half", content_length=99),
         ],
     )
-    def test_a_fetch_that_may_succeed_another_time_is_tried_again(self, reply: Reply) -> None:
+    def test_temporary_failure_is_retried(self, reply: Reply) -> None:
         with self.returning("/a", {"/a": reply, "/b": Reply(200, image())}):
             job = self.processing()
             with pytest.raises(OutputUnavailable):
@@ -73,15 +73,13 @@ class TestStoreOutput(StoreOutput):
             "https://169.254.169.254/latest/meta-data/", "https://replicate.delivery.evil.example/a.png",
         ],
     )  # fmt: skip
-    def test_another_host_is_not_called(self, link: str) -> None:
+    def test_does_not_connect_to_another_host(self, link: str) -> None:
         with self.returning(link):
             assert self.refused(self.processing()) is FailureCode.OUTPUT_REJECTED
 
         assert self.fetched == []
 
-    def test_a_delivery_host_at_a_private_address_is_not_called(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_does_not_connect_to_a_private_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
         received: list[Received] = []
         with server(answering(Reply(200, image()), received=received)) as private:
             host = f"localhost:{private.rpartition(':')[2]}"
@@ -92,7 +90,7 @@ class TestStoreOutput(StoreOutput):
 
         assert received == []
 
-    def test_the_largest_output_is_taken_and_one_byte_more_is_not(
+    def test_accepts_the_largest_output_and_rejects_one_more_byte(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         body = image()

@@ -33,7 +33,7 @@ class TestStoreOutput(StoreOutput):
         ],
     )
     @pytest.mark.parametrize("size", [(1, 1), (900, 30), (30, 900)])
-    def test_a_thumbnail_is_200_by_200_and_jpeg(
+    def test_thumbnail_is_a_jpeg_of_200_by_200_pixels(
         self, file_format: str, mode: str, size: tuple[int, int]
     ) -> None:
         buffer = BytesIO()
@@ -66,7 +66,7 @@ class TestStoreOutput(StoreOutput):
             b"%!PS-Adobe-3.0 EPSF-3.0\n",
         ],
     )
-    def test_what_is_no_image_is_rejected(self, body: bytes) -> None:
+    def test_rejects_files_that_are_not_images(self, body: bytes) -> None:
         with self.returning("/a", {"/a": Reply(200, body, {"Content-Type": "image/png"})}):
             job = self.processing()
             assert self.refused(job) is FailureCode.OUTPUT_REJECTED
@@ -74,9 +74,7 @@ class TestStoreOutput(StoreOutput):
         assert self.objects() == {}
 
     @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
-    def test_an_image_that_ends_too_early_is_delivered_without_a_thumbnail(
-        self, file_format: str
-    ) -> None:
+    def test_truncated_image_has_no_thumbnail(self, file_format: str) -> None:
         buffer = BytesIO()
         Image.effect_noise((300, 200), 90).convert("RGB").save(buffer, file_format)
         with self.returning(
@@ -89,7 +87,7 @@ class TestStoreOutput(StoreOutput):
             for output in job.outputs
         ] == [(300, 200, None, None)]
 
-    def test_more_pixels_than_may_be_decoded_are_delivered_without_a_thumbnail(
+    def test_image_with_too_many_pixels_has_no_thumbnail(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with self.returning("/a", {"/a": Reply(200, image("PNG", (101, 100)))}):
@@ -98,7 +96,7 @@ class TestStoreOutput(StoreOutput):
 
         assert [(output.width, output.thumbnail_key) for output in job.outputs] == [(101, None)]
 
-    def test_an_image_of_several_frames_is_delivered_or_rejected(self) -> None:
+    def test_image_of_several_frames_is_stored_or_rejected(self) -> None:
         several = image("MPO", save_all=True, append_images=[Image.new("RGB", (300, 200), "red")])
         with self.returning("/a", {"/a": Reply(200, several)}):
             job = self.processing()
@@ -107,7 +105,7 @@ class TestStoreOutput(StoreOutput):
 
         assert stored(job).outputs or stored(job).failure == failure(FailureCode.OUTPUT_REJECTED)
 
-    def test_a_damaged_image_is_an_image_or_none_and_no_crash(self) -> None:
+    def test_damaged_image_never_crashes(self) -> None:
         for seed in range(6_000):
             file = BytesIO(damaged_image(seed))
             try:

@@ -34,7 +34,7 @@ class TestStoreOutput(StoreOutput):
             "xx" + "灯" * 250,
         ],
     )
-    def test_the_object_says_where_it_comes_from_for_as_long_as_it_fits(self, prompt: str) -> None:
+    def test_object_metadata_names_job_template_and_prompt(self, prompt: str) -> None:
         job = self.processing(prompt=prompt)
         with self.returning(["/a"], {"/a": Reply(200, image())}):
             (output,) = self.store(job).outputs
@@ -59,7 +59,7 @@ class TestStoreOutput(StoreOutput):
             [["/a"], None, "no link", ["/b"]],
         ],
     )
-    def test_every_output_is_copied_with_a_thumbnail_beside_it(self, output: object) -> None:
+    def test_stores_each_output_with_a_thumbnail(self, output: object) -> None:
         files = {
             "/a": Reply(200, image("WEBP", (64, 32))),
             "/b": Reply(200, image("PNG", (10, 20))),
@@ -88,13 +88,13 @@ class TestStoreOutput(StoreOutput):
         assert job.storing_at
         assert job.status is JobStatus.PROCESSING
 
-    def test_a_single_link_is_one_output(self) -> None:
+    def test_single_link_is_one_output(self) -> None:
         with self.returning("/a", {"/a": Reply(200, image())}):
             job = self.store(self.processing())
 
         assert len(job.outputs) == 1
 
-    def test_nothing_is_believed_of_a_name_or_a_header(self) -> None:
+    def test_detects_the_content_type_from_the_bytes(self) -> None:
         with self.returning(
             "/a.png", {"/a.png": Reply(200, image("JPEG"), {"Content-Type": "text/html"})}
         ):
@@ -102,20 +102,20 @@ class TestStoreOutput(StoreOutput):
 
         assert (job.outputs[0].content_type, job.outputs[0].key[-5:]) == ("image/jpeg", "0.jpg")
 
-    def test_fewer_outputs_than_requested_are_a_partial_delivery(self) -> None:
+    def test_fewer_outputs_are_a_partial_delivery(self) -> None:
         with self.returning(["/a"], {"/a": Reply(200, image())}):
             job = self.store(self.processing(num_outputs=3))
 
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
         assert (ended.status, ended.charged, ended.refunded) == (JobStatus.COMPLETED, 10, 20)
 
-    def test_more_outputs_than_requested_are_left_where_they_are(self) -> None:
+    def test_ignores_outputs_beyond_the_requested_count(self) -> None:
         with self.returning(["/a", "/a", "/a"], {"/a": Reply(200, image())}):
             job = self.store(self.processing())
 
         assert (len(job.outputs), len(self.fetched)) == (1, 1)
 
-    def test_one_bad_output_does_not_cost_the_others(self) -> None:
+    def test_invalid_output_does_not_affect_the_others(self) -> None:
         files = {"/a": Reply(200, b"nothing"), "/b": Reply(200, image())}
         with self.returning(["/a", "/b", "/dead"], files):
             job = self.store(self.processing(num_outputs=3))
@@ -123,7 +123,7 @@ class TestStoreOutput(StoreOutput):
         assert [output.number for output in job.outputs] == [1]
         assert job.failure is None
 
-    def test_a_second_run_fetches_only_what_is_missing(self) -> None:
+    def test_retry_downloads_only_missing_outputs(self) -> None:
         files = {"/a": Reply(200, image()), "/b": Reply(503), "/c": Reply(200, image())}
         with self.returning(["/a", "/b", "/c"], files):
             job = self.processing(num_outputs=3)
@@ -136,7 +136,7 @@ class TestStoreOutput(StoreOutput):
         assert [request.path for request in self.fetched] == ["/a", "/b", "/c", "/b"]
         assert sorted(output.number for output in stored(job).outputs) == [0, 1, 2]
 
-    def test_what_another_invocation_stored_meanwhile_is_not_counted_again(
+    def test_concurrent_invocation_does_not_count_outputs_twice(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         files = {"/a": Reply(200, image()), "/b": Reply(200, image())}
@@ -157,7 +157,7 @@ class TestStoreOutput(StoreOutput):
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
         assert (ended.charged, ended.refunded) == (20, 10)
 
-    def test_a_crash_between_storing_and_recording_stores_the_same_object_again(
+    def test_retry_overwrites_the_object_of_a_crashed_invocation(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with self.returning("/a", {"/a": Reply(200, image())}):
@@ -170,7 +170,7 @@ class TestStoreOutput(StoreOutput):
 
         assert (len(stored(job).outputs), len(self.objects())) == (1, 2)
 
-    def test_a_video_is_copied_with_its_length_and_a_thumbnail(self) -> None:
+    def test_stores_a_video_with_its_length_and_a_thumbnail(self) -> None:
         body = video((128, 72))
         with self.returning("/a.mp4", {"/a.mp4": Reply(200, body)}):
             job = self.store(self.processing())

@@ -21,13 +21,13 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 
 class TestStoreOutput(StoreOutput):
-    def test_a_prediction_that_still_runs_is_waited_for(self) -> None:
+    def test_waits_for_a_running_prediction(self) -> None:
         with self.returning(None, status="processing"), pytest.raises(RetryLater) as pause:
             self.store(self.processing())
 
         assert timedelta() < pause.value.at - datetime.now(UTC) < timedelta(seconds=10)
 
-    def test_a_job_without_a_prediction_goes_back(self) -> None:
+    def test_job_without_a_prediction_is_retried(self) -> None:
         job = held_job()
 
         with pytest.raises(RetryLater):
@@ -72,13 +72,13 @@ class TestStoreOutput(StoreOutput):
             ({"status": "succeeded", "data_removed": True}, FailureCode.OUTPUT_UNAVAILABLE),
         ],
     )
-    def test_a_prediction_that_came_to_nothing_says_why(
+    def test_failed_prediction_records_its_failure_code(
         self, prediction: dict[str, Any], code: FailureCode
     ) -> None:
         with self.returning(prediction.pop("output", None), **prediction):
             assert self.refused(self.processing()) is code
 
-    def test_a_job_that_ended_while_the_provider_was_asked_is_left_alone(self) -> None:
+    def test_job_that_ends_during_the_poll_does_not_change(self) -> None:
         finished = store_output._finished_prediction
 
         def ended_meanwhile(job: Job) -> Prediction:
@@ -93,7 +93,7 @@ class TestStoreOutput(StoreOutput):
         assert (job.status, job.outputs, job.storing_at) == (JobStatus.FAILED, (), None)
         assert (self.fetched, self.objects()) == ([], {})
 
-    def test_a_final_job_is_left_alone(self) -> None:
+    def test_final_job_does_not_change(self) -> None:
         job = self.processing()
         ended = ledger.resolve(ANN, job.job_id, now=NOON)
 

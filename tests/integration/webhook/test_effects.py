@@ -30,8 +30,8 @@ from tests.integration.webhook.wire import (
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-class TestWhatItSays:
-    def test_a_start_makes_the_job_processing(self, job: Job) -> None:
+class TestEffects:
+    def test_start_sets_the_job_to_processing(self, job: Job) -> None:
         assert tell(job, "processing") == (200, {"noted": "started"})
 
         now = stored(job)
@@ -43,7 +43,7 @@ class TestWhatItSays:
         assert now.started_at
 
     @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled", "aborted"])
-    def test_an_end_is_recorded_and_resumes_the_workflow_once(
+    def test_end_is_recorded_and_resumes_the_workflow(
         self, job: Job, status: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         resumed: list[tuple[str, str]] = []
@@ -61,14 +61,14 @@ class TestWhatItSays:
         assert attempt_of(now).finished_at
         assert resumed == [("token-of-the-entry", "{}")]
 
-    def test_a_repeated_end_changes_nothing(self, job: Job) -> None:
+    def test_repeated_end_changes_nothing(self, job: Job) -> None:
         tell(job)
         before = stored(job)
 
         assert tell(job)[0] == 200
         assert stored(job) == before
 
-    def test_a_start_after_the_end_changes_nothing(self, job: Job) -> None:
+    def test_start_after_the_end_changes_nothing(self, job: Job) -> None:
         tell(job)
         before = stored(job)
 
@@ -76,24 +76,24 @@ class TestWhatItSays:
         assert stored(job) == before
 
     @pytest.mark.parametrize("status", ["processing", "succeeded", "failed"])
-    def test_a_final_job_changes_no_more(self, job: Job, status: str) -> None:
+    def test_final_job_does_not_change(self, job: Job, status: str) -> None:
         tell(job, "starting")
         ended = ledger.resolve(job.account, job.job_id, now=datetime.now(UTC))
 
         assert tell(job, status) == (200, {"noted": "late"})
         assert stored(job) == ended
 
-    def test_a_job_that_ended_without_its_prediction_takes_it_for_an_orphan(self, job: Job) -> None:
+    def test_unrecorded_prediction_of_a_final_job_is_an_orphan(self, job: Job) -> None:
         ended = ledger.resolve(job.account, job.job_id, now=datetime.now(UTC))
 
         assert tell(job, "processing") == (200, {"noted": "stray"})
         assert stored(job) == ended
 
-    def test_an_end_without_anybody_asleep_is_no_error(self, job: Job) -> None:
+    def test_end_without_a_waiting_execution_is_no_error(self, job: Job) -> None:
         # No execution of this job exists here, so its token is nobody's.
         assert tell(job) == (200, {"noted": "late"})
 
-    def test_outputs_in_the_body_are_believed_by_nobody(self, job: Job) -> None:
+    def test_ignores_outputs_and_errors_in_the_body(self, job: Job) -> None:
         body = prediction(output=["https://replicate.delivery/evil.png"], error="E005")
 
         assert call(reference_of(job), body, signed(body))[0] == 200
@@ -103,7 +103,7 @@ class TestWhatItSays:
         ("whose", "status"),
         [("nobody's", "canceled"), ("the job's own", "canceled"), ("another job's", "processing")],
     )
-    def test_an_orphan_is_stopped_unless_it_is_another_jobs_own(
+    def test_cancels_an_orphan_unless_it_belongs_to_another_job(
         self, simulated_replicate: SimulatedReplicate, whose: str, status: str
     ) -> None:
         put_secret(SECRET)
@@ -130,7 +130,7 @@ class TestWhatItSays:
         assert stored(job) == before
         assert until(lambda: seen_at(simulated_replicate, created["id"]) == status)
 
-    def test_an_orphan_that_cannot_be_stopped_is_answered_all_the_same(self, job: Job) -> None:
+    def test_accepts_the_webhook_when_the_orphan_cannot_be_canceled(self, job: Job) -> None:
         tell(job)
         before = stored(job)
 
@@ -138,7 +138,7 @@ class TestWhatItSays:
         assert tell(job, "succeeded", "prediction2") == (200, {"noted": "stray"})
         assert stored(job) == before
 
-    def test_an_event_that_could_not_be_recorded_is_sent_again(
+    def test_failed_recording_returns_a_server_error(
         self, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)

@@ -31,7 +31,7 @@ def is_prediction(body: bytes) -> bool:
     )
 
 
-class TestWhoMayCall:
+class TestGeneratedRequests:
     HEADER_TEXT = st.text(st.characters(codec="utf-8"), max_size=80)
     SIGNATURE = st.one_of(
         HEADER_TEXT,
@@ -75,7 +75,7 @@ class TestWhoMayCall:
         ),
         st.binary(max_size=60),
     )
-    def test_malformed_headers_are_refused_whatever_they_hold(
+    def test_refuses_malformed_headers(
         self, job: Job, headers: dict[str, str], body: bytes
     ) -> None:
         answered, _ = call(reference_of(job), body, headers)
@@ -86,7 +86,7 @@ class TestWhoMayCall:
         max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(SIGNATURE, TIMESTAMP)
-    def test_a_good_time_or_a_good_id_helps_no_bad_signature(
+    def test_refuses_a_wrong_signature_with_other_valid_headers(
         self, job: Job, signature: str, timestamp: str
     ) -> None:
         good = signed(prediction())
@@ -116,9 +116,7 @@ class TestWhoMayCall:
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(st.one_of(JSON.map(json.dumps), st.text(max_size=80)).map(str.encode))
-    def test_a_signed_body_that_is_no_prediction_changes_nothing(
-        self, job: Job, body: bytes
-    ) -> None:
+    def test_signed_body_without_a_prediction_changes_nothing(self, job: Job, body: bytes) -> None:
         assume(not is_prediction(body))
         answered, _ = call(reference_of(job), body, signed(body))
 
@@ -126,7 +124,7 @@ class TestWhoMayCall:
         assert stored(job) == job
 
 
-class TestWhatItSays:
+class TestBodies:
     @pytest.mark.parametrize(
         "body",
         [
@@ -137,16 +135,14 @@ class TestWhatItSays:
         ],
         ids=lambda body: repr(body[:30]),
     )  # fmt: skip
-    def test_a_signed_body_that_is_no_prediction_changes_nothing(
-        self, job: Job, body: bytes
-    ) -> None:
+    def test_refuses_a_signed_body_without_a_prediction(self, job: Job, body: bytes) -> None:
         assert call(reference_of(job), body, signed(body))[0] == 422
         assert stored(job) == job
 
-    def test_a_body_that_is_not_utf_8_is_refused(self, job: Job) -> None:
+    def test_refuses_a_body_that_is_not_utf_8(self, job: Job) -> None:
         assert call(reference_of(job), b'{"id": "\xff"}', signed(b'{"id": "\xff"}'))[0] == 401
 
-    def test_a_body_as_text_is_taken_too(self, job: Job) -> None:
+    def test_accepts_a_body_without_base64(self, job: Job) -> None:
         body = prediction("processing", logs="灯塔 🏮")
         event = http_event(
             "POST", "/webhooks/replicate", body=body.decode(), user=None, headers=signed(body)
@@ -155,7 +151,7 @@ class TestWhatItSays:
 
         assert handler_of("receive_prediction")(event, CONTEXT)["statusCode"] == 200
 
-    def test_the_largest_body_is_taken_and_one_byte_more_is_not(self, job: Job) -> None:
+    def test_accepts_the_largest_body_and_refuses_one_more_byte(self, job: Job) -> None:
         empty = prediction("processing", logs="")
         largest = prediction("processing", logs="x" * (5_000_000 - len(empty)))
 
@@ -167,7 +163,7 @@ class TestWhatItSays:
         "content_type",
         ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"],
     )
-    def test_the_content_type_does_not_matter(self, job: Job, content_type: str) -> None:
+    def test_ignores_the_content_type(self, job: Job, content_type: str) -> None:
         body = prediction("processing")
 
         assert (

@@ -22,34 +22,34 @@ from tests.integration.webhook.wire import (
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-class TestWhichJob:
+class TestReference:
     @pytest.mark.parametrize(
         "reference",
         [None, "", "x", "web/ann", "web/ann/x/y", "/".join(["web", "ann", "0" * 36, "0" * 32])],
     )
-    def test_a_missing_or_malformed_reference_leads_nowhere(
+    def test_does_not_find_a_missing_or_malformed_reference(
         self, job: Job, reference: str | None
     ) -> None:
         assert call(reference, prediction(), signed(prediction()))[0] == 404
         assert stored(job) == job
 
-    def test_a_job_that_is_not_there_is_not_found(self, job: Job) -> None:
+    def test_does_not_find_an_unknown_job(self, job: Job) -> None:
         nowhere = str(Reference(ANN, image_job().job_id, attempt_of(job).nonce))
 
         assert call(nowhere, prediction(), signed(prediction()))[0] == 404
 
-    def test_another_accounts_job_is_not_found(self, job: Job) -> None:
+    def test_does_not_find_another_accounts_job(self, job: Job) -> None:
         theirs = reference_of(job).replace("web/ann", "web/bob")
 
         assert call(theirs, prediction(), signed(prediction()))[0] == 404
 
-    def test_a_wrong_nonce_is_refused(self, job: Job) -> None:
+    def test_refuses_a_wrong_nonce(self, job: Job) -> None:
         guessed = str(Reference(job.account, job.job_id, new_nonce()))
 
         assert call(guessed, prediction(), signed(prediction()))[0] == 401
         assert stored(job) == job
 
-    def test_a_job_that_was_never_requested_refuses_any_nonce(self) -> None:
+    def test_refuses_any_nonce_before_the_first_attempt(self) -> None:
         put_secret(SECRET)
         job = held_job()
 
@@ -62,16 +62,14 @@ class TestWhichJob:
             == 401
         )
 
-    def test_the_signature_is_checked_before_anything_is_told(self, job: Job) -> None:
+    def test_checks_the_signature_before_the_reference_and_the_body(self, job: Job) -> None:
         assert call("web/ann/x/y", prediction(), {})[0] == 401
         assert call(reference_of(job), b"no json", {})[0] == 401
 
 
-class TestWhatItSays:
+class TestWebhookUrl:
     @pytest.mark.parametrize("status", ["starting", "succeeded"])
-    def test_a_webhook_of_another_job_or_attempt_is_not_used_for_this_one(
-        self, job: Job, status: str
-    ) -> None:
+    def test_ignores_a_webhook_for_another_job_or_attempt(self, job: Job, status: str) -> None:
         another = (
             Reference(ANN, image_job().job_id, attempt_of(job).nonce),
             Reference(job.account, job.job_id, "0" * 32),
@@ -86,7 +84,7 @@ class TestWhatItSays:
             assert stored(job) == job
 
     @pytest.mark.parametrize("safe", ["", "/"])
-    def test_what_was_meant_for_this_attempt_is_its_own(self, job: Job, safe: str) -> None:
+    def test_accepts_a_webhook_for_this_attempt(self, job: Job, safe: str) -> None:
         body = prediction(
             "starting",
             webhook=f"https://darkroom.test/webhooks/replicate?job={quote(reference_of(job), safe=safe)}",

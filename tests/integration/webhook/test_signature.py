@@ -29,7 +29,7 @@ from tests.integration.webhook.wire import (
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-class TestWhoMayCall:
+class TestSignature:
     def refused(self, job: Job, headers: dict[str, str], *, status: int = 401) -> None:
         answered, problem = call(reference_of(job), prediction(), headers)
 
@@ -37,28 +37,28 @@ class TestWhoMayCall:
         assert problem["status"] == status
         assert stored(job) == job
 
-    def test_who_signs_with_the_secret(self, job: Job) -> None:
+    def test_accepts_a_valid_signature(self, job: Job) -> None:
         assert tell(job)[0] == 200
         assert stored(job).status is JobStatus.PROCESSING
 
-    def test_nobody_who_does_not_sign(self, job: Job) -> None:
+    def test_refuses_an_unsigned_webhook(self, job: Job) -> None:
         self.refused(job, {})
 
     @pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
-    def test_nobody_who_leaves_a_header_out(self, job: Job, missing: str) -> None:
+    def test_refuses_a_webhook_without_one_of_the_headers(self, job: Job, missing: str) -> None:
         self.refused(
             job, {name: value for name, value in signed(prediction()).items() if name != missing}
         )
 
     @pytest.mark.parametrize("minutes", [10, 5.1, -5.1, -10])
-    def test_nobody_from_another_time(self, job: Job, minutes: float) -> None:
+    def test_refuses_a_timestamp_outside_five_minutes(self, job: Job, minutes: float) -> None:
         self.refused(job, signed(prediction(), at=datetime.now(UTC) - timedelta(minutes=minutes)))
 
     @pytest.mark.parametrize("minutes", [4.9, -4.9])
-    def test_who_is_a_little_early_or_late(self, job: Job, minutes: float) -> None:
+    def test_accepts_a_timestamp_within_five_minutes(self, job: Job, minutes: float) -> None:
         assert tell(job, at=datetime.now(UTC) - timedelta(minutes=minutes))[0] == 200
 
-    def test_nobody_older_than_the_setting_says(
+    def test_refuses_a_webhook_older_than_the_setting(
         self, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("WEBHOOK_AGE_SECONDS_MAX", "60")
@@ -66,25 +66,25 @@ class TestWhoMayCall:
 
         self.refused(job, signed(prediction(), at=datetime.now(UTC) - timedelta(minutes=2)))
 
-    def test_nobody_who_changed_the_body(self, job: Job) -> None:
+    def test_refuses_a_changed_body(self, job: Job) -> None:
         self.refused(job, signed(prediction("failed")))
 
     @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp"])
-    def test_nobody_who_changed_what_is_signed_with_it(self, job: Job, name: str) -> None:
+    def test_refuses_a_changed_signed_header(self, job: Job, name: str) -> None:
         headers = signed(prediction())
         self.refused(job, headers | {name: str(int(headers["webhook-timestamp"]) + 1)})
 
-    def test_nobody_with_another_secret(self, job: Job) -> None:
+    def test_refuses_a_signature_with_another_secret(self, job: Job) -> None:
         self.refused(job, signed(prediction(), secret=OTHER_SECRET))
 
-    def test_one_good_signature_among_several_is_enough(self, job: Job) -> None:
+    def test_accepts_one_valid_signature_among_several(self, job: Job) -> None:
         body = prediction()
         headers = signed(body)
         headers["webhook-signature"] = f"v1,AAAA v1a,{'B' * 44} {headers['webhook-signature']}"
 
         assert call(reference_of(job), body, headers)[0] == 200
 
-    def test_nobody_while_there_is_no_secret(self, job: Job) -> None:
+    def test_is_unavailable_without_a_secret(self, job: Job) -> None:
         client("secretsmanager").delete_secret(
             SecretId=os.environ["REPLICATE_WEBHOOK_SECRET"], ForceDeleteWithoutRecovery=True
         )
@@ -92,7 +92,7 @@ class TestWhoMayCall:
 
         self.refused(job, signed(prediction()), status=503)
 
-    def test_nobody_while_the_secret_is_empty(self) -> None:
+    def test_is_unavailable_with_an_empty_secret(self) -> None:
         job = held_job()
         now = datetime.now(UTC)
         jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
@@ -100,7 +100,7 @@ class TestWhoMayCall:
         assert call(reference_of(stored(job)), prediction(), signed(prediction()))[0] == 503
 
     @pytest.mark.parametrize("secret", ["whsec_", "whsec_?", "whsec_=", "é", " "])
-    def test_nobody_while_the_secret_is_none(self, job: Job, secret: str) -> None:
+    def test_refuses_webhooks_while_the_secret_is_malformed(self, job: Job, secret: str) -> None:
         put_secret(secret)
         put_secret(secret + " ")
         secrets._cache.clear()
@@ -110,9 +110,7 @@ class TestWhoMayCall:
         assert answered in (401, 503)
         assert stored(job) == job
 
-    def test_the_previous_secret_is_accepted_after_a_rotation_and_the_one_before_is_not(
-        self, job: Job
-    ) -> None:
+    def test_accepts_only_the_current_and_the_previous_secret(self, job: Job) -> None:
         put_secret(OTHER_SECRET)
         secrets._cache.clear()
         assert tell(job, "starting")[0] == 200
@@ -124,7 +122,7 @@ class TestWhoMayCall:
         assert tell(job, "starting")[0] == 401
         assert tell(job, "starting", secret=OTHER_SECRET)[0] == 200
 
-    def test_a_new_secret_is_looked_up_when_the_known_ones_do_not_fit(
+    def test_reads_the_secret_again_when_no_known_secret_matches(
         self, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("darkroom.providers.webhook_signature.REFETCH_SECONDS_MIN", 0.0)
@@ -134,7 +132,7 @@ class TestWhoMayCall:
 
         assert tell(job, "starting", secret=OTHER_SECRET)[0] == 200
 
-    def test_forgeries_do_not_make_us_ask_for_the_secret_each_time(self, job: Job) -> None:
+    def test_forged_webhooks_do_not_read_the_secret_again(self, job: Job) -> None:
         assert tell(job, "starting")[0] == 200
 
         with failing_calls(aws_adapter.client("secretsmanager"), "GetSecretValue") as asked:
