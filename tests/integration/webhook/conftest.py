@@ -1,4 +1,4 @@
-"""A job that waits for a webhook."""
+"""A job whose prediction was requested."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ import pytest
 from darkroom.domain.jobs import Job
 from darkroom.storage import jobs
 from tests.builders import held_job, stored
-from tests.integration.webhook.wire import (
-    LATER,
-    SECRET,
-    put_secret,
-)
+from tests.integration.webhook.signed_webhooks import LEASE, SECRET, put_secret
 
 
 @pytest.fixture
 def job() -> Job:
-    """A job whose prediction was asked for, and a secret to sign with."""
+    """A job with a task token and an attempt. The stored webhook secret is SECRET."""
     put_secret(SECRET)
     job, now = held_job(), datetime.now(UTC)
     assert jobs.store_task_token(job, "token-of-the-entry", "entry", next_check_at=now)
-    assert jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
+    assert jobs.begin_attempt(job, "entry", lease_until=now + LEASE, now=now)
     return stored(job)
