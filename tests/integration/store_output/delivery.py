@@ -1,4 +1,4 @@
-"""A job whose prediction has succeeded, and the files of its delivery host."""
+"""A job with a recorded prediction, and the files of its output."""
 
 from __future__ import annotations
 
@@ -32,74 +32,86 @@ def image(
 
 
 def damaged_image(seed: int) -> bytes:
-    """An image with orientation and caption, some of whose first bytes were changed."""
-    dice = random.Random(seed)
+    """Return an image with orientation and caption, and change 1 to 4 of its first 300 bytes."""
+    generator = random.Random(seed)
     image = Image.new("RGB", (80, 60), "teal")
     exif = image.getexif()
     exif[274], exif[270] = 6, "a caption"
     buffer = BytesIO()
     image.save(buffer, ("PNG", "JPEG", "WEBP")[seed % 3], exif=exif)
     damaged = bytearray(buffer.getvalue())
-    for _ in range(dice.randint(1, 4)):
-        damaged[dice.randrange(min(300, len(damaged)))] = dice.choice([0, 255, dice.randrange(256)])
+    for _ in range(generator.randint(1, 4)):
+        damaged[generator.randrange(min(300, len(damaged)))] = generator.choice(
+            [0, 255, generator.randrange(256)]
+        )
     return bytes(damaged)
 
 
-class StoreOutput:
-    @pytest.fixture(autouse=True)
-    def environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.monkeypatch = monkeypatch
-        self.fetched: list[Received] = []
+class ReplicateWithFiles:
+    """A Replicate with one prediction, and the delivery host with the files of its output."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.downloads: list[Received] = []
 
     @contextmanager
     def returning(
         self, output: object, files: dict[str, Reply] | None = None, **prediction: Any
-    ) -> Iterator[str]:
-        """A Replicate whose prediction has this output; a path in it leads to a file of its delivery host."""
+    ) -> Iterator[None]:
+        """Serve a prediction with this output. A path in the output becomes the URL of a file."""
 
-        def answer(request: Received) -> Reply:
+        def respond(request: Received) -> Reply:
             if request.path.startswith("/v1/predictions/"):
+                base_url = f"http://{request.headers['host']}"
                 document = {
                     "id": "p1",
                     "status": "succeeded",
-                    "output": output_of(f"http://{request.headers['host']}"),
+                    "output": with_urls(output, base_url),
                     **prediction,
                 }
                 return Reply(
                     200, json.dumps(document).encode(), {"Content-Type": "application/json"}
                 )
-            self.fetched.append(request)
+            self.downloads.append(request)
             return (files or {}).get(request.path, Reply(404))
 
-        def output_of(base: str) -> object:
-            return json.loads(json.dumps(output).replace('"/', f'"{base}/'))
+        with server(respond) as base_url:
+            self._monkeypatch.setenv("REPLICATE_BASE_URL", f"{base_url}/v1")
+            with_setting(self._monkeypatch, "DELIVERY_HOSTS", base_url.removeprefix("http://"))
+            yield
 
-        with server(answer) as base:
-            self.monkeypatch.setenv("REPLICATE_BASE_URL", f"{base}/v1")
-            with_setting(self.monkeypatch, "DELIVERY_HOSTS", base.removeprefix("http://"))
-            yield base
 
-    def processing(self, **parameters: Any) -> Job:
-        job, now = held_job(**parameters), datetime.now(UTC)
-        attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
-        assert attempt
-        assert jobs.record_prediction(job, attempt, "p1", now=now)
-        return stored(job)
+def with_urls(output: object, base_url: str) -> object:
+    return json.loads(json.dumps(output).replace('"/', f'"{base_url}/'))
 
-    def store(self, job: Job) -> Job:
-        handler_of("store_output")(key(job), CONTEXT)
-        return stored(job)
 
-    def refused(self, job: Job) -> FailureCode:
-        with pytest.raises(GenerationFailed) as failed:
-            self.store(job)
-        recorded = stored(job).failure
-        assert recorded
-        assert recorded == failed.value.failure
-        return recorded.code
+def processing_job(**parameters: Any) -> Job:
+    """Return a job whose prediction p1 is recorded."""
+    job, now = held_job(**parameters), datetime.now(UTC)
+    attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
+    assert attempt
+    assert jobs.record_prediction(job, attempt, "p1", now=now)
+    return stored(job)
 
-    def objects(self) -> dict[str, Any]:
-        listed = client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
-        return {
-            item["Key"]: client("s3").get_object(Bucket=BUCKET, Key=item["Key"]) for item in listed
-        }
+
+def store(job: Job) -> Job:
+    """Run the step StoreOutput, and return the stored job."""
+    handler_of("store_output")(key(job), CONTEXT)
+    return stored(job)
+
+
+def recorded_failure(job: Job) -> FailureCode:
+    """Run the step StoreOutput, which must fail, and return the failure code on the job."""
+    with pytest.raises(GenerationFailed) as failed:
+        store(job)
+    recorded = stored(job).failure
+    assert recorded
+    assert recorded == failed.value.failure
+    return recorded.code
+
+
+def objects() -> dict[str, Any]:
+    """Return each object of the bucket by its key."""
+    s3 = client("s3")
+    listed = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    return {item["Key"]: s3.get_object(Bucket=BUCKET, Key=item["Key"]) for item in listed}

@@ -1,4 +1,4 @@
-"""The step StoreOutput: predictions that run, or came to nothing, and jobs that have ended."""
+"""The step StoreOutput: running and failed predictions, and jobs that have ended."""
 
 from __future__ import annotations
 
@@ -15,87 +15,100 @@ from darkroom.services import store_output
 from darkroom.storage import ledger
 from tests.builders import ANN, NOON, held_job, stored
 from tests.integration.servers import Reply
-from tests.integration.store_output.delivery import StoreOutput, image
+from tests.integration.store_output.delivery import (
+    ReplicateWithFiles,
+    image,
+    objects,
+    processing_job,
+    recorded_failure,
+    store,
+)
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-class TestStoreOutput(StoreOutput):
-    def test_waits_for_a_running_prediction(self) -> None:
-        with self.returning(None, status="processing"), pytest.raises(RetryLater) as pause:
-            self.store(self.processing())
+def test_waits_for_a_running_prediction(replicate: ReplicateWithFiles) -> None:
+    with replicate.returning(None, status="processing"), pytest.raises(RetryLater) as retry:
+        store(processing_job())
 
-        assert timedelta() < pause.value.at - datetime.now(UTC) < timedelta(seconds=10)
+    assert timedelta() < retry.value.at - datetime.now(UTC) < timedelta(seconds=10)
 
-    def test_job_without_a_prediction_is_retried(self) -> None:
-        job = held_job()
 
-        with pytest.raises(RetryLater):
-            self.store(job)
+def test_job_without_a_prediction_is_retried() -> None:
+    job = held_job()
 
-        assert stored(job).storing_at is None
+    with pytest.raises(RetryLater):
+        store(job)
 
-    @pytest.mark.parametrize(
-        ("prediction", "code"),
-        [
-            (
-                {
-                    "status": "failed",
-                    "error": "The input or output was flagged as sensitive. Please try again with different inputs. (E005)",
-                },
-                FailureCode.REFUSED,
-            ),
-            ({"status": "failed", "error": "NSFW content detected"}, FailureCode.REFUSED),
-            ({"status": "failed", "error": "CUDA out of memory"}, FailureCode.PREDICTION_FAILED),
-            ({"status": "failed", "error": None}, FailureCode.PREDICTION_FAILED),
-            ({"status": "canceled"}, FailureCode.PREDICTION_FAILED),
-            (
-                {
-                    "status": "canceled",
-                    "deadline": "2026-01-02T12:05:00Z",
-                    "completed_at": "2026-01-02T12:04:00Z",
-                },
-                FailureCode.PREDICTION_FAILED,
-            ),
-            (
-                {
-                    "status": "canceled",
-                    "deadline": "2026-01-02T12:05:00Z",
-                    "completed_at": "2026-01-02T12:05:01Z",
-                },
-                FailureCode.DEADLINE_EXCEEDED,
-            ),
-            ({"status": "aborted"}, FailureCode.DEADLINE_EXCEEDED),
-            ({"status": "succeeded"}, FailureCode.NO_OUTPUT),
-            ({"status": "succeeded", "output": []}, FailureCode.NO_OUTPUT),
-            ({"status": "succeeded", "output": "just text"}, FailureCode.NO_OUTPUT),
-            ({"status": "succeeded", "data_removed": True}, FailureCode.OUTPUT_UNAVAILABLE),
-        ],
-    )
-    def test_failed_prediction_records_its_failure_code(
-        self, prediction: dict[str, Any], code: FailureCode
-    ) -> None:
-        with self.returning(prediction.pop("output", None), **prediction):
-            assert self.refused(self.processing()) is code
+    assert stored(job).storing_at is None
 
-    def test_job_that_ends_during_the_poll_does_not_change(self) -> None:
-        finished = store_output._finished_prediction
 
-        def ended_meanwhile(job: Job) -> Prediction:
-            prediction = finished(job)
-            ledger.resolve(job.account, job.job_id, now=NOON)
-            return prediction
+@pytest.mark.parametrize(
+    ("prediction", "code"),
+    [
+        (
+            {
+                "status": "failed",
+                "error": "The input or output was flagged as sensitive. "
+                "Please try again with different inputs. (E005)",
+            },
+            FailureCode.REFUSED,
+        ),
+        ({"status": "failed", "error": "NSFW content detected"}, FailureCode.REFUSED),
+        ({"status": "failed", "error": "CUDA out of memory"}, FailureCode.PREDICTION_FAILED),
+        ({"status": "failed", "error": None}, FailureCode.PREDICTION_FAILED),
+        ({"status": "canceled"}, FailureCode.PREDICTION_FAILED),
+        (
+            {
+                "status": "canceled",
+                "deadline": "2026-01-02T12:05:00Z",
+                "completed_at": "2026-01-02T12:04:00Z",
+            },
+            FailureCode.PREDICTION_FAILED,
+        ),
+        (
+            {
+                "status": "canceled",
+                "deadline": "2026-01-02T12:05:00Z",
+                "completed_at": "2026-01-02T12:05:01Z",
+            },
+            FailureCode.DEADLINE_EXCEEDED,
+        ),
+        ({"status": "aborted"}, FailureCode.DEADLINE_EXCEEDED),
+        ({"status": "succeeded"}, FailureCode.NO_OUTPUT),
+        ({"status": "succeeded", "output": []}, FailureCode.NO_OUTPUT),
+        ({"status": "succeeded", "output": "just text"}, FailureCode.NO_OUTPUT),
+        ({"status": "succeeded", "data_removed": True}, FailureCode.OUTPUT_UNAVAILABLE),
+    ],
+)
+def test_failed_prediction_records_its_failure_code(
+    replicate: ReplicateWithFiles, prediction: dict[str, Any], code: FailureCode
+) -> None:
+    with replicate.returning(**{"output": None, **prediction}):
+        assert recorded_failure(processing_job()) is code
 
-        self.monkeypatch.setattr(store_output, "_finished_prediction", ended_meanwhile)
-        with self.returning(["/a"], {"/a": Reply(200, image())}):
-            job = self.store(self.processing())
 
-        assert (job.status, job.outputs, job.storing_at) == (JobStatus.FAILED, (), None)
-        assert (self.fetched, self.objects()) == ([], {})
+def test_job_that_ends_during_the_poll_does_not_change(
+    replicate: ReplicateWithFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished_prediction = store_output._finished_prediction
 
-    def test_final_job_does_not_change(self) -> None:
-        job = self.processing()
-        ended = ledger.resolve(ANN, job.job_id, now=NOON)
+    def resolve_during_the_poll(job: Job) -> Prediction:
+        prediction = finished_prediction(job)
+        ledger.resolve(job.account, job.job_id, now=NOON)
+        return prediction
 
-        assert self.store(job) == ended
-        assert self.fetched == []
+    monkeypatch.setattr(store_output, "_finished_prediction", resolve_during_the_poll)
+    with replicate.returning(["/a"], {"/a": Reply(200, image())}):
+        job = store(processing_job())
+
+    assert (job.status, job.outputs, job.storing_at) == (JobStatus.FAILED, (), None)
+    assert (replicate.downloads, objects()) == ([], {})
+
+
+def test_final_job_does_not_change(replicate: ReplicateWithFiles) -> None:
+    job = processing_job()
+    final = ledger.resolve(ANN, job.job_id, now=NOON)
+
+    assert store(job) == final
+    assert replicate.downloads == []
