@@ -1,4 +1,4 @@
-"""A queue behind the bus, and somebody's own URL."""
+"""A queue for the events of the bus, and a receiver of callbacks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from tests.aws import TEMPLATE
 
 @pytest.fixture
 def queue(aws: None) -> str:
-    """The URL of a queue behind the bus, by the template's own rule."""
+    """The URL of a queue that receives the events of the template's rule JobsEnded."""
     sqs, events = boto3.client("sqs"), boto3.client("events")
     url: str = sqs.create_queue(QueueName="callbacks")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
-    bus, pattern = (
-        os.environ["EVENT_BUS_NAME"],
-        TEMPLATE["Resources"]["JobsEnded"]["Properties"]["EventPattern"],
-    )
+    bus = os.environ["EVENT_BUS_NAME"]
+    pattern = TEMPLATE["Resources"]["JobsEnded"]["Properties"]["EventPattern"]
     events.put_rule(Name="jobs-ended", EventBusName=bus, EventPattern=json.dumps(pattern))
     events.put_targets(
         Rule="jobs-ended", EventBusName=bus, Targets=[{"Id": "callbacks", "Arn": arn}]
@@ -34,8 +32,8 @@ def queue(aws: None) -> str:
 
 
 @pytest.fixture
-def calls() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
-    """Somebody's own URL, and what was sent to it: headers and bodies."""
+def callbacks() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """A callback URL, and the headers and bodies that it receives."""
     received: list[tuple[dict[str, str], bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The sample events in events/, and the job that they are about."""
+"""The sample events in events/, and the job that they describe."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ ACCOUNT = AccountId.parse(sample(FIRST_ENTRY)["account"])
 JOB_ID: str = sample(FIRST_ENTRY)["job_id"]
 
 
-def take(name: str, event: Any = None) -> Any:
-    """Give a sample event, or what a test made of it, to the function in whose folder it lies."""
+def invoke_with_sample(name: str, event: Any = None) -> Any:
+    """Invoke the function of the sample's folder with the sample, or with this event instead."""
     return handler_of(name.partition("/")[0])(event or sample(name), CONTEXT)
 
 
 def sample_job(*, callback_url: str | None = None, age: timedelta = timedelta()) -> Job:
-    """The job that the samples are about: its credits are held, and nothing else has happened to it."""
+    """Create the job that the samples describe. Its credits are held."""
     job = replace(
         image_job(account=open_account(100, ACCOUNT), now=datetime.now(UTC) - age),
         job_id=JOB_ID,
@@ -54,31 +54,29 @@ def sample_job(*, callback_url: str | None = None, age: timedelta = timedelta())
     return ledger.hold(job, key=None, now=job.created_at)[0]
 
 
-def predictions_at(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
+def created_predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
     created: list[dict[str, Any]] = requests.get(
         f"{replicate.base_url}/sim/predictions", timeout=5
     ).json()["predictions"]
     return created
 
 
-def generated_job(replicate: SimulatedReplicate) -> Job:
-    """The samples' job, after its prediction was asked for and has succeeded."""
+def job_with_finished_prediction(replicate: SimulatedReplicate) -> Job:
+    """Create the samples' job, request its prediction, and wait until the prediction succeeds."""
     job = sample_job()
-    take(FIRST_ENTRY)
-    until(lambda: predictions_at(replicate)[0]["status"] == "succeeded")
+    invoke_with_sample(FIRST_ENTRY)
+    until(lambda: created_predictions(replicate)[0]["status"] == "succeeded")
     return job
 
 
-def keys_of(document: Any) -> Any:
-    """The names in a document, however deep, without the values."""
-    return (
-        {name: keys_of(value) for name, value in document.items()}
-        if isinstance(document, dict)
-        else None
-    )
+def field_names(document: Any) -> Any:
+    """Return the nested field names of a document. Each value that is not a dict is None."""
+    if not isinstance(document, dict):
+        return None
+    return {name: field_names(value) for name, value in document.items()}
 
 
 def messages_in(queue: str) -> list[Any]:
-    """The events that lie in the queue, as EventBridge wrote them."""
+    """Return the events in the queue, as EventBridge wrote them."""
     received = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
     return [json.loads(message["Body"]) for message in received.get("Messages", [])]

@@ -1,4 +1,4 @@
-"""Every function takes its own sample events."""
+"""Each function accepts its own sample events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darkroom.domain.accounts import Balance
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Attempt, Job, JobStatus
 from darkroom.domain.references import Reference
-from darkroom.services import callbacks
+from darkroom.services.callbacks import secrets_of
 from darkroom.storage import jobs, ledger
 from darkroom.storage.job_rows import CheckQueue
 from local.simulators.replicate import SimulatedReplicate
@@ -26,12 +26,12 @@ from tests.integration.sample_events.samples import (
     FIRST_ENTRY,
     JOB_ID,
     PREDICTION_FINISHED,
-    generated_job,
+    created_predictions,
+    invoke_with_sample,
+    job_with_finished_prediction,
     messages_in,
-    predictions_at,
     sample,
     sample_job,
-    take,
 )
 from tests.integration.steps import due_job_ids
 
@@ -39,11 +39,11 @@ from tests.integration.steps import due_job_ids
 def test_sample_submission_creates_a_job(aws: None) -> None:
     open_account(100, ACCOUNT)
 
-    answer = take("api/submit_job")
-    job = json.loads(answer["body"])
+    response = invoke_with_sample("api/submit_job")
+    job = json.loads(response["body"])
 
-    assert answer["statusCode"] == 202
-    assert answer["headers"]["Location"] == f"/jobs/{job['id']}"
+    assert response["statusCode"] == 202
+    assert response["headers"]["Location"] == f"/jobs/{job['id']}"
     assert (job["status"], job["credits"]["held"]) == ("pending", 10)
     assert ledger.balance(ACCOUNT) == Balance(
         available=90, held=10, granted=100, in_flight=1, jobs_total=1
@@ -51,21 +51,21 @@ def test_sample_submission_creates_a_job(aws: None) -> None:
 
 
 def test_sample_submission_needs_credits(aws: None) -> None:
-    assert take("api/submit_job")["statusCode"] == 402
+    assert invoke_with_sample("api/submit_job")["statusCode"] == 402
     assert ledger.balance(ACCOUNT) == Balance()
 
 
 def test_sample_template_request_returns_the_catalog(aws: None) -> None:
-    answer = take("api/list_templates")
+    response = invoke_with_sample("api/list_templates")
 
-    assert answer["statusCode"] == 200
-    assert [template["code"] for template in json.loads(answer["body"])["templates"]] == list(
+    assert response["statusCode"] == 200
+    assert [template["code"] for template in json.loads(response["body"])["templates"]] == list(
         catalog.templates()
     )
 
 
 def test_sample_grant_adds_credits_once(aws: None) -> None:
-    assert [take("api/grant_credits")["statusCode"] for _ in range(2)] == [201, 200]
+    assert [invoke_with_sample("api/grant_credits")["statusCode"] for _ in range(2)] == [201, 200]
     assert ledger.balance(ACCOUNT) == Balance(available=100, granted=100)
 
 
@@ -73,7 +73,7 @@ def test_sample_grant_needs_an_administrator(aws: None) -> None:
     event = sample("api/grant_credits")
     event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = "[not-admin users]"
 
-    assert take("api/grant_credits", event)["statusCode"] == 403
+    assert invoke_with_sample("api/grant_credits", event)["statusCode"] == 403
     assert ledger.balance(ACCOUNT) == Balance()
 
 
@@ -82,30 +82,31 @@ def test_repeated_sample_state_entry_creates_one_prediction(
 ) -> None:
     job = sample_job()
 
-    take(FIRST_ENTRY)
-    take(FIRST_ENTRY)
+    invoke_with_sample(FIRST_ENTRY)
+    invoke_with_sample(FIRST_ENTRY)
 
-    [prediction] = predictions_at(simulated_replicate)
-    asked = stored(job)
-    assert [attempt.prediction_id for attempt in asked.attempts] == [prediction["id"]]
-    assert (asked.status, asked.task_token) == (
+    [prediction] = created_predictions(simulated_replicate)
+    recorded = stored(job)
+    assert [attempt.prediction_id for attempt in recorded.attempts] == [prediction["id"]]
+    assert (recorded.status, recorded.task_token) == (
         JobStatus.PROCESSING,
         sample(FIRST_ENTRY)["task_token"],
     )
 
 
-def begun_attempt(job: Job) -> Attempt:
+def begin_attempt(job: Job) -> Attempt:
     now = datetime.now(UTC)
     attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
     assert attempt
     return attempt
 
 
-def sent_now(event: dict[str, Any], attempt: Attempt, secret: str) -> dict[str, Any]:
-    """The event as if Replicate had just sent it, signed with this secret, to the URL that was made for this attempt."""
+def signed_webhook_event(event: dict[str, Any], attempt: Attempt, secret: str) -> dict[str, Any]:
+    """Return the event with a current signature and with the webhook URL of this attempt."""
     now = datetime.now(UTC)
     reference = str(Reference(ACCOUNT, JOB_ID, attempt.nonce))
-    url = f"https://{event['requestContext']['domainName']}{event['rawPath']}?job={quote(reference, safe='')}"
+    query = f"job={quote(reference, safe='')}"
+    url = f"https://{event['requestContext']['domainName']}{event['rawPath']}?{query}"
     body = json.dumps(json.loads(event["body"]) | {"webhook": url})
     signature = Webhook(secret).sign(event["headers"]["webhook-id"], now, body)
     headers = event["headers"] | {
@@ -115,7 +116,7 @@ def sent_now(event: dict[str, Any], attempt: Attempt, secret: str) -> dict[str, 
     return event | {
         "body": body,
         "headers": headers,
-        "rawQueryString": f"job={quote(reference, safe='')}",
+        "rawQueryString": query,
         "queryStringParameters": {"job": reference},
     }
 
@@ -124,10 +125,10 @@ def test_sample_webhook_has_an_invalid_signature(
     simulated_replicate: SimulatedReplicate,
 ) -> None:
     job = sample_job()
-    begun_attempt(job)
+    begin_attempt(job)
     before = stored(job)
 
-    assert take("receive_prediction/replicate_calls")["statusCode"] == 401
+    assert invoke_with_sample("receive_prediction/replicate_calls")["statusCode"] == 401
     assert stored(job) == before
 
 
@@ -135,16 +136,16 @@ def test_signed_sample_webhook_is_recorded(
     simulated_replicate: SimulatedReplicate,
 ) -> None:
     job = sample_job()
-    event = sent_now(
+    event = signed_webhook_event(
         sample("receive_prediction/replicate_calls"),
-        begun_attempt(job),
+        begin_attempt(job),
         simulated_replicate.webhook_secret,
     )
 
-    answer = take("receive_prediction/replicate_calls", event)
+    response = invoke_with_sample("receive_prediction/replicate_calls", event)
 
     recorded = stored(job)
-    assert answer["statusCode"] == 200
+    assert response["statusCode"] == 200
     assert recorded.attempt
     assert (recorded.status, recorded.attempt.prediction_id) == (
         JobStatus.PROCESSING,
@@ -156,9 +157,9 @@ def test_signed_sample_webhook_is_recorded(
 def test_sample_of_a_finished_prediction_stores_the_output(
     simulated_replicate: SimulatedReplicate,
 ) -> None:
-    job = generated_job(simulated_replicate)
+    job = job_with_finished_prediction(simulated_replicate)
 
-    take(PREDICTION_FINISHED)
+    invoke_with_sample(PREDICTION_FINISHED)
 
     [output] = stored(job).outputs
     listed = boto3.client("s3").list_objects_v2(Bucket=os.environ["MEDIA_BUCKET"])["Contents"]
@@ -169,45 +170,43 @@ def test_sample_of_a_finished_prediction_stores_the_output(
 def test_sample_of_stored_outputs_completes_the_job(
     simulated_replicate: SimulatedReplicate,
 ) -> None:
-    job = generated_job(simulated_replicate)
-    take(PREDICTION_FINISHED)
+    job = job_with_finished_prediction(simulated_replicate)
+    invoke_with_sample(PREDICTION_FINISHED)
 
-    take("complete_job/outputs_stored")
+    invoke_with_sample("complete_job/outputs_stored")
 
-    ended = stored(job)
-    assert (ended.status, ended.charged, ended.refunded) == (JobStatus.COMPLETED, 10, 0)
+    final = stored(job)
+    assert (final.status, final.charged, final.refunded) == (JobStatus.COMPLETED, 10, 0)
     assert ledger.balance(ACCOUNT) == Balance(available=90, spent=10, granted=100, jobs_total=1)
 
 
 def test_sample_of_a_failure_refunds_the_credits(aws: None) -> None:
     job = sample_job()
 
-    assert take("refund_job/provider_unavailable") == {"fault": True}
+    assert invoke_with_sample("refund_job/provider_unavailable") == {"fault": True}
 
-    ended = stored(job)
-    assert ended.failure
-    assert (ended.status, ended.failure.code) == (
+    final = stored(job)
+    assert final.failure
+    assert (final.status, final.failure.code) == (
         JobStatus.FAILED,
         FailureCode.PROVIDER_UNAVAILABLE,
     )
-    assert (ended.charged, ended.refunded) == (0, 10)
+    assert (final.charged, final.refunded) == (0, 10)
     assert ledger.balance(ACCOUNT) == Balance(available=100, granted=100, jobs_total=1)
 
 
 def test_sample_message_sends_the_callback(
-    aws: None, calls: tuple[str, list[tuple[dict[str, str], bytes]]]
+    aws: None, callbacks: tuple[str, list[tuple[dict[str, str], bytes]]]
 ) -> None:
-    url, received = calls
+    url, received = callbacks
     sample_job(callback_url=url)
     ledger.resolve(ACCOUNT, JOB_ID, now=datetime.now(UTC))
 
-    answer = take("notify_client/job_ended")
+    response = invoke_with_sample("notify_client/job_ended")
 
     [(headers, body)] = received
-    document = Webhook(callbacks.secrets_of(ACCOUNT, now=datetime.now(UTC)).current).verify(
-        body, headers
-    )
-    assert answer == {"batchItemFailures": []}
+    document = Webhook(secrets_of(ACCOUNT, now=datetime.now(UTC)).current).verify(body, headers)
+    assert response == {"batchItemFailures": []}
     assert (document["type"], document["data"]["id"]) == ("job.failed", JOB_ID)
 
 
@@ -216,10 +215,10 @@ def test_sample_schedule_announces_an_unannounced_job(queue: str) -> None:
     ledger.resolve(ACCOUNT, JOB_ID, now=datetime.now(UTC))
     assert messages_in(queue) == []
 
-    take("recover_jobs/every_minute")
+    invoke_with_sample("recover_jobs/every_minute")
 
-    [announced] = messages_in(queue)
-    assert (announced["detail-type"], announced["detail"]["id"]) == (
+    [event] = messages_in(queue)
+    assert (event["detail-type"], event["detail"]["id"]) == (
         "job.failed",
         f"{job.job_id}.failed",
     )

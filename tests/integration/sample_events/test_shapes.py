@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -20,11 +21,11 @@ from tests.integration.sample_events.samples import (
     JOB_ID,
     SAMPLES,
     STATES,
-    keys_of,
+    field_names,
+    invoke_with_sample,
     messages_in,
     sample,
     sample_job,
-    take,
 )
 
 
@@ -35,65 +36,53 @@ def test_each_function_has_a_sample_event() -> None:
 
 
 def test_sample_events_describe_one_job() -> None:
-    names = {
-        (event["account"], event["job_id"])
-        for name in SAMPLES
-        if "job_id" in (event := sample(name))
-    }
-    ended = json.loads(sample("notify_client/job_ended")["Records"][0]["body"])["detail"]
-    called = Reference.parse(
-        sample("receive_prediction/replicate_calls")["queryStringParameters"]["job"]
-    )
+    with_a_job = [event for event in map(sample, SAMPLES) if "job_id" in event]
+    message = json.loads(sample("notify_client/job_ended")["Records"][0]["body"])["detail"]
+    webhook = sample("receive_prediction/replicate_calls")
+    reference = Reference.parse(webhook["queryStringParameters"]["job"])
 
-    assert names == {(str(ACCOUNT), JOB_ID)}
-    assert (ended["account"], ended["job_id"]) == (str(ACCOUNT), JOB_ID)
-    assert (called.account, called.job_id) == (ACCOUNT, JOB_ID)
+    assert {(event["account"], event["job_id"]) for event in with_a_job} == {(str(ACCOUNT), JOB_ID)}
+    assert (message["account"], message["job_id"]) == (str(ACCOUNT), JOB_ID)
+    assert (reference.account, reference.job_id) == (ACCOUNT, JOB_ID)
 
 
-@pytest.mark.parametrize("state", STATES)
-def test_sample_events_have_the_fields_that_their_state_passes(state: str) -> None:
-    parameters = STATES[state]["Parameters"]
-    function = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"][
-        parameters["FunctionName"].strip("${}")
-    ]
-    folder = folder_of(function["Ref"].removesuffix(".Alias"))
-    passed = {name.removesuffix(".$") for name in parameters["Payload"]}
+def test_sample_events_have_the_fields_that_their_state_passes(subtests: pytest.Subtests) -> None:
+    functions = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
 
-    events = [sample(name) for name in SAMPLES if name.startswith(f"{folder}/")]
+    for state, definition in STATES.items():
+        with subtests.test(state=state):
+            parameters = definition["Parameters"]
+            function = functions[parameters["FunctionName"].strip("${}")]
+            folder = folder_of(function["Ref"].removesuffix(".Alias"))
+            fields = {name.removesuffix(".$") for name in parameters["Payload"]}
 
-    assert events
-    assert all(set(event) == passed for event in events)
+            events = [sample(name) for name in SAMPLES if name.startswith(f"{folder}/")]
+
+            assert events
+            assert all(set(event) == fields for event in events)
 
 
-@pytest.mark.parametrize("name", HTTP_SAMPLES)
-def test_http_samples_match_a_route_of_the_template(name: str) -> None:
-    event = sample(name)
+def test_http_samples_match_a_route_of_the_template(subtests: pytest.Subtests) -> None:
+    assert HTTP_SAMPLES
+    for name in HTTP_SAMPLES:
+        with subtests.test(sample=name):
+            assert_matches_a_route(sample(name), function=name.partition("/")[0])
+
+
+def assert_matches_a_route(event: Any, *, function: str) -> None:
     request = APIGatewayProxyEventV2Model.model_validate(event)
-    functions = [
-        resource["Properties"]
-        for resource in TEMPLATE["Resources"].values()
-        if resource["Type"] == "AWS::Serverless::Function"
-    ]
-    endpoints = [
-        route["Properties"]
-        for function in functions
-        if function["CodeUri"] == f"functions/{name.partition('/')[0]}/"
-        for route in function["Events"].values()
-    ]
     method, path = request.routeKey.split()
     [route] = [
         route
-        for route in endpoints
+        for route in routes_of(function)
         if route.get("Path") == path and route.get("Method") in (method, "ANY")
     ]
+    http = request.requestContext.http
     authorizer = request.requestContext.authorizer
 
     assert request.version == "2.0"
     assert event["requestContext"]["routeKey"] == request.routeKey
-    assert (request.requestContext.http.method, request.requestContext.http.path) == (
-        method,
-        request.rawPath,
-    )
+    assert (http.method, http.path) == (method, request.rawPath)
     assert path.format(**(request.pathParameters or {})) == request.rawPath
     assert all(header == header.lower() for header in request.headers)
     assert unquote(request.rawQueryString) == "&".join(
@@ -105,17 +94,32 @@ def test_http_samples_match_a_route_of_the_template(name: str) -> None:
         assert all(isinstance(claim, str) for claim in authorizer.jwt.claims.values())
 
 
+def routes_of(function: str) -> list[dict[str, Any]]:
+    """Return the properties of each event of the function in template.yaml."""
+    functions = [
+        resource["Properties"]
+        for resource in TEMPLATE["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+    ]
+    return [
+        event["Properties"]
+        for properties in functions
+        if properties["CodeUri"] == f"functions/{function}/"
+        for event in properties["Events"].values()
+    ]
+
+
 def test_queue_sample_has_the_fields_of_a_delivered_event(queue: str) -> None:
     sample_job()
-    take("refund_job/provider_unavailable")
+    invoke_with_sample("refund_job/provider_unavailable")
     [delivered] = messages_in(queue)
 
     [record] = SqsModel.model_validate(sample("notify_client/job_ended")).Records
     body = json.loads(str(record.body))
 
     EventBridgeModel.model_validate(body)
-    # The bus of AWS says whose account it is; moto's does not.
-    assert keys_of(body) == keys_of({"account": "", **delivered})
+    # EventBridge adds the AWS account to an event, moto does not.
+    assert field_names(body) == field_names({"account": "", **delivered})
 
 
 def test_schedule_sample_comes_from_the_scheduler() -> None:
