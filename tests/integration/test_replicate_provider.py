@@ -1,4 +1,4 @@
-"""What Replicate says, sorted: what may be asked again and when, what the user must change, and what somebody of ours must see to."""
+"""Replicate's responses: which error each raises, which can be retried, and whose fault each is."""
 
 from __future__ import annotations
 
@@ -36,20 +36,32 @@ REQUEST = PredictionRequest(
     cancel_after_seconds=60,
 )
 LINK = "https://replicate.delivery/xezq/a/out-0.png"
+RESETS_IN_30_SECONDS = "Request was throttled. Your rate limit resets in ~30s."
 PREDICTION: dict[str, Any] = {
-    "id": "p1", "model": "a/model", "version": "hidden", "status": "starting", "input": {}, "output": None, "error": None, "logs": "",
-    "created_at": "2026-01-02T12:00:00Z", "urls": {"get": "https://api.replicate.com/v1/predictions/p1", "cancel": "https://api.replicate.com/v1/x"},
-}  # fmt: skip
+    "id": "p1",
+    "model": "a/model",
+    "version": "hidden",
+    "status": "starting",
+    "input": {},
+    "output": None,
+    "error": None,
+    "logs": "",
+    "created_at": "2026-01-02T12:00:00Z",
+    "urls": {
+        "get": "https://api.replicate.com/v1/predictions/p1",
+        "cancel": "https://api.replicate.com/v1/x",
+    },
+}
 
 
 class Replicate:
-    """Whatever a test has it say, to every request."""
+    """A Replicate that sends the same response to every request."""
 
     def __init__(self) -> None:
         self.reply = Reply()
         self.received: list[Received] = []
 
-    def says(self, status: int, document: object, **headers: str) -> None:
+    def responds(self, status: int, document: object, **headers: str) -> None:
         self.reply = Reply(
             status, json.dumps(document).encode(), {"Content-Type": "application/json"} | headers
         )
@@ -65,18 +77,19 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicate]:
     with server(api.answer) as url:
         with_setting(monkeypatch, "REPLICATE_BASE_URL", f"{url}/v1")
         yield api
-    # What is counted outside of a handler is written by the next one.
+    # Metrics that a test adds outside of a handler must not reach the next test.
     metrics.clear_metrics()
 
 
-def got(api: Replicate, **members: Any) -> Prediction:
-    api.says(200, PREDICTION | members)
+def get_prediction(api: Replicate, **fields: Any) -> Prediction:
+    """Read a prediction whose document has these fields."""
+    api.responds(200, PREDICTION | fields)
     return replicate.get("p1")
 
 
 class TestCreate:
     def test_sends_one_request_with_deadline_and_webhook(self, api: Replicate) -> None:
-        api.says(201, PREDICTION)
+        api.responds(201, PREDICTION)
 
         assert replicate.create(REQUEST) == Prediction("p1", PredictionStatus.RUNNING)
 
@@ -92,40 +105,57 @@ class TestCreate:
         }
 
     @pytest.mark.parametrize(
-        ("status", "document", "expected"),
+        ("problems", "expected"),
         [
-            (500, {}, ProviderUnavailable), (502, {}, ProviderUnavailable), (503, {}, ProviderUnavailable), (504, {}, ProviderUnavailable),
-            (408, {}, ProviderUnavailable), (409, {}, ProviderUnavailable), (429, {"detail": "x"}, ProviderBusy),
-            (400, {}, GenerationFailed), (404, {"detail": "The requested resource could not be found.", "status": 404}, GenerationFailed),
-            (422, {"title": "Input validation failed", "detail": "- input: prompt is required\n", "status": 422}, GenerationFailed),
-            (402, {"title": "Insufficient credit", "detail": "You have insufficient credit to run this model.", "status": 402}, GenerationFailed),
+            (
+                {status: {} for status in (500, 502, 503, 504, 408, 409)},
+                ProviderUnavailable,
+            ),
+            ({429: {"detail": "x"}}, ProviderBusy),
+            (
+                {
+                    400: {},
+                    402: {
+                        "title": "Insufficient credit",
+                        "detail": "You have no credit.",
+                        "status": 402,
+                    },
+                    404: {"detail": "The requested resource could not be found.", "status": 404},
+                    422: {
+                        "title": "Input validation failed",
+                        "detail": "- input: prompt is required\n",
+                        "status": 422,
+                    },
+                },
+                GenerationFailed,
+            ),
         ],
-    )  # fmt: skip
+    )
     def test_never_repeats_a_failed_create(
-        self, api: Replicate, status: int, document: object, expected: type[DarkroomError]
+        self,
+        api: Replicate,
+        subtests: pytest.Subtests,
+        problems: dict[int, dict[str, object]],
+        expected: type[DarkroomError],
     ) -> None:
-        """There is no idempotency key, so a second request would be a second prediction."""
-        api.says(status, document)
+        """Replicate has no idempotency key: a second request would be a second prediction."""
+        for status, problem in problems.items():
+            with subtests.test(status=status):
+                api.received.clear()
+                api.responds(status, problem)
 
-        with pytest.raises(expected):
-            replicate.create(REQUEST)
+                with pytest.raises(expected):
+                    replicate.create(REQUEST)
 
-        assert len(api.received) == 1
+                assert len(api.received) == 1
 
     def test_invalid_input_message_lists_the_fields(self, api: Replicate) -> None:
         fields = [
             {"type": "required", "field": "input", "description": "prompt is required"},
             {"type": "x", "field": "y", "description": "seed is odd"},
         ]
-        api.says(
-            422,
-            {
-                "title": "Input validation failed",
-                "detail": "…",
-                "status": 422,
-                "invalid_fields": fields,
-            },
-        )
+        problem = {"title": "Input validation failed", "detail": "…", "status": 422}
+        api.responds(422, {**problem, "invalid_fields": fields})
 
         with pytest.raises(GenerationFailed) as refused:
             replicate.create(REQUEST)
@@ -140,14 +170,8 @@ class TestCreate:
     def test_refused_account_raises_an_alarm_and_hides_the_reason(
         self, api: Replicate, status: int, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        api.says(
-            status,
-            {
-                "title": "Insufficient credit",
-                "detail": "Go to https://replicate.com/account/billing to purchase credit.",
-                "status": status,
-            },
-        )
+        detail = "Go to https://replicate.com/account/billing to purchase credit."
+        api.responds(status, {"title": "Insufficient credit", "detail": detail, "status": status})
         job = held_job()
 
         with pytest.raises(GenerationFailed):
@@ -169,18 +193,28 @@ class TestCreate:
         ("document", "headers", "seconds"),
         [
             ({"detail": "x"}, {"Retry-After": "7"}, 7),
-            ({"detail": "Your rate limit resets in ~30s.", "retry_after": 5}, {"Retry-After": "7"}, 7),
-            ({"detail": "Your rate limit resets in ~30s.", "retry_after": 5}, {}, 5),
-            ({"detail": "Request was throttled. Your rate limit resets in ~30s."}, {}, 30),
-            ({"detail": "Request was throttled. Your rate limit resets in ~30s."}, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30),
-            ({"detail": "Wait."}, {}, 10), ([], {}, 10), ({"retry_after": None}, {}, 10), ({"retry_after": 0}, {}, 1), ({"retry_after": 9_999}, {}, 120),
-            ({"retry_after": float("nan")}, {}, 10), ({"retry_after": -5}, {}, 1), ({"detail": "resets in ~0s"}, {}, 1),
+            ({"detail": RESETS_IN_30_SECONDS, "retry_after": 5}, {"Retry-After": "7"}, 7),
+            ({"detail": RESETS_IN_30_SECONDS, "retry_after": 5}, {}, 5),
+            ({"detail": RESETS_IN_30_SECONDS}, {}, 30),
+            (
+                {"detail": RESETS_IN_30_SECONDS},
+                {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"},
+                30,
+            ),
+            ({"detail": "Wait."}, {}, 10),
+            ([], {}, 10),
+            ({"retry_after": None}, {}, 10),
+            ({"retry_after": 0}, {}, 1),
+            ({"retry_after": 9_999}, {}, 120),
+            ({"retry_after": float("nan")}, {}, 10),
+            ({"retry_after": -5}, {}, 1),
+            ({"detail": "resets in ~0s"}, {}, 1),
         ],
-    )  # fmt: skip
+    )
     def test_throttled_create_waits_as_long_as_requested(
         self, api: Replicate, document: object, headers: dict[str, str], seconds: float
     ) -> None:
-        api.says(429, document, **headers)
+        api.responds(429, document, **headers)
 
         with pytest.raises(ProviderBusy) as busy:
             replicate.create(REQUEST)
@@ -189,9 +223,12 @@ class TestCreate:
 
 
 class TestGet:
-    @pytest.mark.parametrize("status", ["starting", "processing", "queued", "a status of tomorrow"])
-    def test_unfinished_prediction_is_running(self, api: Replicate, status: str) -> None:
-        assert got(api, status=status).status is PredictionStatus.RUNNING
+    def test_unfinished_prediction_is_running(self, api: Replicate) -> None:
+        unfinished = ("starting", "processing", "queued", "a future status")
+
+        statuses = {status: get_prediction(api, status=status).status for status in unfinished}
+
+        assert statuses == dict.fromkeys(unfinished, PredictionStatus.RUNNING)
 
     @pytest.mark.parametrize(
         ("output", "links"),
@@ -208,74 +245,88 @@ class TestGet:
     def test_reads_links_from_every_shape_of_output(
         self, api: Replicate, output: object, links: tuple[str, ...]
     ) -> None:
-        assert got(api, status="succeeded", output=output) == Prediction(
+        assert get_prediction(api, status="succeeded", output=output) == Prediction(
             "p1", PredictionStatus.SUCCEEDED, links
         )
 
-    @pytest.mark.parametrize("output", [None, [], "", "a text", ["a", " text"], {"seed": 7}, {}, 7])
-    def test_success_without_a_file_is_a_failure(self, api: Replicate, output: object) -> None:
-        prediction = got(api, status="succeeded", output=output)
+    def test_success_without_a_file_is_a_failure(
+        self, api: Replicate, subtests: pytest.Subtests
+    ) -> None:
+        for output in (None, [], "", "a text", ["a", " text"], {"seed": 7}, {}, 7):
+            with subtests.test(output=output):
+                prediction = get_prediction(api, status="succeeded", output=output)
 
-        assert (prediction.status, prediction.retryable) == (PredictionStatus.FAILED, False)
-        assert prediction.failure
-        assert prediction.failure.code is FailureCode.NO_OUTPUT
+                assert prediction.status is PredictionStatus.FAILED
+                assert not prediction.retryable
+                assert prediction.failure
+                assert prediction.failure.code is FailureCode.NO_OUTPUT
 
     def test_deleted_output_is_unavailable(self, api: Replicate) -> None:
-        failed = got(api, status="succeeded", output=None, data_removed=True).failure
+        failed = get_prediction(api, status="succeeded", output=None, data_removed=True).failure
 
         assert failed
         assert failed.code is FailureCode.OUTPUT_UNAVAILABLE
 
     @pytest.mark.parametrize(
-        ("error", "code", "retryable"),
+        ("errors", "code", "retryable"),
         [
             (
-                "The input or output was flagged as sensitive. Please try again with different inputs. (E005) (abc)",
+                [
+                    (
+                        "The input or output was flagged as sensitive. "
+                        "Please try again with different inputs. (E005) (abc)"
+                    ),
+                    "NSFW content detected. Try running it again, or try a different prompt.",
+                ],
                 FailureCode.REFUSED,
                 False,
             ),
             (
-                "NSFW content detected. Try running it again, or try a different prompt.",
-                FailureCode.REFUSED,
+                [
+                    "Prediction interrupted; please retry (code: PA)",
+                    "Unknown error (E1000)",
+                    "Timeout starting prediction (E6716)",
+                    "Prediction stopped (E8367)",
+                    "Model unhealthy (E8765)",
+                    "Director: unexpected error handling prediction (E9828)",
+                    "Service is temporarily unavailable. Please try again later. (E004)",
+                ],
+                FailureCode.PREDICTION_FAILED,
+                True,
+            ),
+            (
+                [
+                    "CUDA out of memory (E1001)",
+                    "Model start error (E9243)",
+                    "Prediction failed: ",
+                    None,
+                    {"title": "an error that is no text"},
+                ],
+                FailureCode.PREDICTION_FAILED,
                 False,
             ),
-            (
-                "Prediction interrupted; please retry (code: PA)",
-                FailureCode.PREDICTION_FAILED,
-                True,
-            ),
-            ("Unknown error (E1000)", FailureCode.PREDICTION_FAILED, True),
-            ("Timeout starting prediction (E6716)", FailureCode.PREDICTION_FAILED, True),
-            ("Prediction stopped (E8367)", FailureCode.PREDICTION_FAILED, True),
-            ("Model unhealthy (E8765)", FailureCode.PREDICTION_FAILED, True),
-            (
-                "Director: unexpected error handling prediction (E9828)",
-                FailureCode.PREDICTION_FAILED,
-                True,
-            ),
-            (
-                "Service is temporarily unavailable. Please try again later. (E004)",
-                FailureCode.PREDICTION_FAILED,
-                True,
-            ),
-            ("CUDA out of memory (E1001)", FailureCode.PREDICTION_FAILED, False),
-            ("Model start error (E9243)", FailureCode.PREDICTION_FAILED, False),
-            ("Prediction failed: ", FailureCode.PREDICTION_FAILED, False),
-            (None, FailureCode.PREDICTION_FAILED, False),
-            ({"title": "an error that is no text"}, FailureCode.PREDICTION_FAILED, False),
         ],
+        ids=["refused", "retryable", "not retryable"],
     )
     def test_maps_each_error_to_its_failure_code(
-        self, api: Replicate, error: object, code: FailureCode, *, retryable: bool
+        self,
+        api: Replicate,
+        subtests: pytest.Subtests,
+        errors: list[object],
+        code: FailureCode,
+        *,
+        retryable: bool,
     ) -> None:
-        prediction = got(api, status="failed", error=error)
+        for error in errors:
+            with subtests.test(error=error):
+                prediction = get_prediction(api, status="failed", error=error)
 
-        assert prediction.failure
-        assert (prediction.failure.code, prediction.retryable) == (code, retryable)
-        assert str(error) not in prediction.failure.message, "what the provider says is for the log"
+                assert prediction.failure
+                assert (prediction.failure.code, prediction.retryable) == (code, retryable)
+                assert str(error) not in prediction.failure.message, "only the log has the error"
 
     @pytest.mark.parametrize(
-        ("members", "code"),
+        ("fields", "code"),
         [
             ({"status": "aborted"}, FailureCode.DEADLINE_EXCEEDED),
             (
@@ -298,26 +349,27 @@ class TestGet:
         ],
     )
     def test_distinguishes_deadline_from_cancellation(
-        self, api: Replicate, members: dict[str, str], code: FailureCode
+        self, api: Replicate, fields: dict[str, str], code: FailureCode
     ) -> None:
-        failed = got(api, **members).failure
+        failed = get_prediction(api, **fields).failure
 
         assert failed
         assert failed.code is code
 
-    @pytest.mark.parametrize("status", [401, 402, 403, 404, 422, 500, 502, 503])
     def test_error_response_means_the_provider_is_unavailable(
-        self, api: Replicate, status: int
+        self, api: Replicate, subtests: pytest.Subtests
     ) -> None:
-        """Right after a create, a 404 means 'not yet'."""
-        api.says(status, {"detail": "no"})
+        """Right after a create, a 404 means that the prediction is not available yet."""
+        for status in (401, 402, 403, 404, 422, 500, 502, 503):
+            with subtests.test(status=status):
+                api.responds(status, {"detail": "no"})
 
-        with pytest.raises(ProviderUnavailable):
-            replicate.get("p1")
-        with pytest.raises(ProviderUnavailable):
-            replicate.cancel("p1")
-        with pytest.raises(ProviderUnavailable):
-            replicate.find(REQUEST)
+                with pytest.raises(ProviderUnavailable):
+                    replicate.get("p1")
+                with pytest.raises(ProviderUnavailable):
+                    replicate.cancel("p1")
+                with pytest.raises(ProviderUnavailable):
+                    replicate.find(REQUEST)
 
     def test_lookup_needs_a_webhook_url(self, api: Replicate) -> None:
         with pytest.raises(LookupUnsupported):

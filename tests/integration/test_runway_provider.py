@@ -1,4 +1,4 @@
-"""What Runway says, sorted: what may be asked again and when, what the user must change, and what somebody of ours must see to."""
+"""Runway's responses: which error each raises, which can be retried, and whose fault each is."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ KEY = "key_a_key_of_runways"
 
 
 class Runway:
-    """Whatever a test has it say, to every request."""
+    """A Runway that sends the same response to every request."""
 
     def __init__(self) -> None:
         self.reply = Reply()
         self.received: list[Received] = []
 
-    def says(self, status: int, document: object) -> None:
+    def responds(self, status: int, document: object) -> None:
         self.reply = Reply(
             status, json.dumps(document).encode(), {"Content-Type": "application/json"}
         )
@@ -74,18 +74,19 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runway]:
         monkeypatch.setenv("RUNWAY_KEY_SECRET", "runway-key")
         with_setting(monkeypatch, "RUNWAY_BASE_URL", url)
         yield api
-    # What is counted outside of a handler is written by the next one.
+    # Metrics that a test adds outside of a handler must not reach the next test.
     metrics.clear_metrics()
 
 
-def got(api: Runway, **members: Any) -> Prediction:
-    api.says(200, TASK | members)
+def get_task(api: Runway, **fields: Any) -> Prediction:
+    """Read a task whose document has these fields."""
+    api.responds(200, TASK | fields)
     return runway.get(TASK["id"])
 
 
 class TestCreate:
     def test_requests_a_video_from_a_prompt(self, api: Runway) -> None:
-        api.says(200, {"id": TASK["id"]})
+        api.responds(200, {"id": TASK["id"]})
 
         assert runway.create(REQUEST) == Prediction(TASK["id"], PredictionStatus.RUNNING)
 
@@ -103,8 +104,8 @@ class TestCreate:
         }
 
     def test_requests_a_video_from_an_image(self, api: Runway) -> None:
-        api.says(200, {"id": TASK["id"]})
-        given = {
+        api.responds(200, {"id": TASK["id"]})
+        image_input = {
             "image": "https://example.com/a.png",
             "prompt": "it moves",
             "ratio": "960:960",
@@ -115,7 +116,9 @@ class TestCreate:
         runway.create(
             dataclasses.replace(
                 REQUEST,
-                model_input=ModelInput("runway", "image_to_video/gen4_turbo", given, 1, ("image",)),
+                model_input=ModelInput(
+                    "runway", "image_to_video/gen4_turbo", image_input, 1, ("image",)
+                ),
             )
         )
 
@@ -131,25 +134,33 @@ class TestCreate:
         }
 
     @pytest.mark.parametrize(
-        ("status", "expected"),
+        ("statuses", "expected"),
         [
-            (500, ProviderUnavailable), (504, ProviderUnavailable), (408, ProviderUnavailable), (409, ProviderUnavailable),
-            (429, ProviderBusy), (502, ProviderBusy), (503, ProviderBusy), (400, GenerationFailed), (404, GenerationFailed), (422, GenerationFailed),
+            ((500, 504, 408, 409), ProviderUnavailable),
+            ((429, 502, 503), ProviderBusy),
+            ((400, 404, 422), GenerationFailed),
         ],
-    )  # fmt: skip
+    )
     def test_never_repeats_a_failed_create(
-        self, api: Runway, status: int, expected: type[DarkroomError]
+        self,
+        api: Runway,
+        subtests: pytest.Subtests,
+        statuses: tuple[int, ...],
+        expected: type[DarkroomError],
     ) -> None:
-        """There is no idempotency key, so a second request would be a second task."""
-        api.says(status, {"error": "no"})
+        """Runway has no idempotency key: a second request would be a second task."""
+        for status in statuses:
+            with subtests.test(status=status):
+                api.received.clear()
+                api.responds(status, {"error": "no"})
 
-        with pytest.raises(expected):
-            runway.create(REQUEST)
+                with pytest.raises(expected):
+                    runway.create(REQUEST)
 
-        assert len(api.received) == 1
+                assert len(api.received) == 1
 
     @pytest.mark.parametrize(
-        ("status", "document", "code", "is_ours"),
+        ("status", "document", "code", "is_account_error"),
         [
             (
                 400,
@@ -169,9 +180,15 @@ class TestCreate:
         ],
     )
     def test_distinguishes_user_errors_from_account_errors(
-        self, api: Runway, status: int, document: object, code: FailureCode, *, is_ours: bool
+        self,
+        api: Runway,
+        status: int,
+        document: object,
+        code: FailureCode,
+        *,
+        is_account_error: bool,
     ) -> None:
-        api.says(status, document)
+        api.responds(status, document)
         metrics.clear_metrics()
 
         with pytest.raises(GenerationFailed) as refused:
@@ -179,7 +196,7 @@ class TestCreate:
 
         assert refused.value.failure.code is code
         assert "credits" not in refused.value.failure.message
-        assert ("ProviderAccountRefused" in metrics.metric_set) is is_ours
+        assert ("ProviderAccountRefused" in metrics.metric_set) is is_account_error
 
     def test_refused_connection_means_the_provider_is_busy(
         self, api: Runway, monkeypatch: pytest.MonkeyPatch
@@ -206,23 +223,28 @@ class TestCreate:
 
 
 class TestGet:
-    @pytest.mark.parametrize("status", ["PENDING", "THROTTLED", "RUNNING", "A_STATUS_OF_TOMORROW"])
-    def test_unfinished_task_is_running(self, api: Runway, status: str) -> None:
-        assert got(api, status=status).status is PredictionStatus.RUNNING
+    def test_unfinished_task_is_running(self, api: Runway) -> None:
+        unfinished = ("PENDING", "THROTTLED", "RUNNING", "A_FUTURE_STATUS")
+
+        statuses = {status: get_task(api, status=status).status for status in unfinished}
+
+        assert statuses == dict.fromkeys(unfinished, PredictionStatus.RUNNING)
 
     def test_succeeded_task_has_links(self, api: Runway) -> None:
-        assert got(api, status="SUCCEEDED", output=[LINK]) == Prediction(
+        assert get_task(api, status="SUCCEEDED", output=[LINK]) == Prediction(
             TASK["id"], PredictionStatus.SUCCEEDED, (LINK,)
         )
 
-    @pytest.mark.parametrize("members", [{"output": []}, {"output": None}, {}, {"output": [None]}])
     def test_success_without_a_file_is_a_failure(
-        self, api: Runway, members: dict[str, Any]
+        self, api: Runway, subtests: pytest.Subtests
     ) -> None:
-        failed = got(api, status="SUCCEEDED", **members).failure
+        without_a_file: list[dict[str, Any]] = [{"output": output} for output in ([], None, [None])]
+        for fields in [*without_a_file, {}]:
+            with subtests.test(fields=fields):
+                failure = get_task(api, status="SUCCEEDED", **fields).failure
 
-        assert failed
-        assert failed.code is FailureCode.NO_OUTPUT
+                assert failure
+                assert failure.code is FailureCode.NO_OUTPUT
 
     @pytest.mark.parametrize(
         ("code", "expected", "retryable"),
@@ -235,21 +257,23 @@ class TestGet:
             ("INTERNAL", FailureCode.PREDICTION_FAILED, True),
             ("INPUT_PREPROCESSING.INTERNAL", FailureCode.PREDICTION_FAILED, True),
             ("THIRD_PARTY.UNAVAILABLE", FailureCode.PREDICTION_FAILED, True),
-            ("A.CODE.OF.TOMORROW", FailureCode.PREDICTION_FAILED, False),
+            ("A.FUTURE.CODE", FailureCode.PREDICTION_FAILED, False),
             (None, FailureCode.PREDICTION_FAILED, True),
         ],
     )
     def test_maps_each_error_to_its_failure_code(
         self, api: Runway, code: str | None, expected: FailureCode, *, retryable: bool
     ) -> None:
-        prediction = got(api, status="FAILED", failure="Something for engineers.", failureCode=code)
+        prediction = get_task(
+            api, status="FAILED", failure="Something for engineers.", failureCode=code
+        )
 
         assert prediction.failure
         assert (prediction.failure.code, prediction.retryable) == (expected, retryable)
         assert "engineers" not in prediction.failure.message
 
     def test_canceled_task_has_failed(self, api: Runway) -> None:
-        prediction = got(api, status="CANCELLED")
+        prediction = get_task(api, status="CANCELLED")
 
         assert prediction.failure
         assert (prediction.failure.code, prediction.retryable) == (
@@ -263,14 +287,15 @@ class TestGet:
         with pytest.raises(ProviderUnavailable):
             runway.get(TASK["id"])
 
-    @pytest.mark.parametrize("status", [400, 401, 404, 500])
     def test_error_response_means_the_provider_is_unavailable(
-        self, api: Runway, status: int
+        self, api: Runway, subtests: pytest.Subtests
     ) -> None:
-        api.says(status, {"error": "no"})
+        for status in (400, 401, 404, 500):
+            with subtests.test(status=status):
+                api.responds(status, {"error": "no"})
 
-        with pytest.raises(ProviderUnavailable):
-            runway.get(TASK["id"])
+                with pytest.raises(ProviderUnavailable):
+                    runway.get(TASK["id"])
 
 
 class TestCancel:
@@ -284,12 +309,12 @@ class TestCancel:
         ]
 
     def test_accepts_a_task_that_does_not_exist(self, api: Runway) -> None:
-        api.says(404, {"error": "Not found"})
+        api.responds(404, {"error": "Not found"})
 
         runway.cancel(TASK["id"])
 
     def test_error_response_is_not_a_cancellation(self, api: Runway) -> None:
-        api.says(500, {"error": "no"})
+        api.responds(500, {"error": "no"})
 
         with pytest.raises(ProviderUnavailable):
             runway.cancel(TASK["id"])
