@@ -1,4 +1,4 @@
-"""The faults of the simulated Replicate happen on request, and only then."""
+"""The faults of the simulated Replicate happen only on request."""
 
 import pytest
 from replicate import APIConnectionError, APITimeoutError, Client
@@ -8,14 +8,14 @@ from tests.integration.simulated_replicate.wire import (
     SENSITIVE,
     Api,
     Receiver,
-    listening,
     until,
+    webhook_to,
 )
 
 
 @pytest.mark.parametrize("prompt", ["please flag me now", "Flag me"])
 def test_flagged_prompt_always_fails(api: Api, receiver: Receiver, prompt: str) -> None:
-    done = api.finished(api.create(prompt, webhook=listening(receiver, "completed"))["id"])
+    done = api.finished(api.create(prompt, webhook=webhook_to(receiver, "completed"))["id"])
 
     assert (done["status"], done["error"], done["output"]) == ("failed", SENSITIVE, None)
     until(lambda: receiver.states() == ["failed"])
@@ -23,16 +23,16 @@ def test_flagged_prompt_always_fails(api: Api, receiver: Receiver, prompt: str) 
 
 def test_throttled_create_names_a_delay_and_creates_nothing(api: Api) -> None:
     api.set_faults(throttle=1)
-    answer = api.post("/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}})
+    response = api.post("/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}})
 
-    assert answer.status_code == 429
-    assert answer.json() == {
+    assert response.status_code == 429
+    assert response.json() == {
         "title": "Request was throttled",
         "detail": "Request was throttled. Your rate limit resets in ~2s.",
         "retry_after": 2,
         "status": 429,
     }
-    assert answer.headers["ratelimit-remaining"] == "0"
+    assert response.headers["ratelimit-remaining"] == "0"
     assert api.all() == []
 
 
@@ -97,7 +97,7 @@ def test_omitted_faults_return_to_their_defaults(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         {"loose_webhook": 0.5},
         {"throttle": 1.5},
@@ -106,12 +106,12 @@ def test_omitted_faults_return_to_their_defaults(api: Api) -> None:
         {"run_seconds": "1"},
     ],
 )
-def test_invalid_faults_are_named_and_change_nothing(api: Api, wrong: dict[str, object]) -> None:
+def test_invalid_faults_are_named_and_change_nothing(api: Api, invalid: dict[str, object]) -> None:
     before = api.get("/faults").json()
-    answer = api.set_faults(lose_webhook=1, **wrong)
+    response = api.set_faults(lose_webhook=1, **invalid)
 
-    assert answer.status_code == 422
-    assert next(iter(wrong)) in answer.json()["detail"]
+    assert response.status_code == 422
+    assert next(iter(invalid)) in response.json()["detail"]
     assert api.get("/faults").json() == before
 
 

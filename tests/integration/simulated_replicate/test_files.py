@@ -46,13 +46,13 @@ class Replicate:
             model.version for model in MODELS if model.full_name == "nightmareai/real-esrgan"
         )
         body = {"version": version, "input": {"image": image, "scale": 2}}
-        answer = requests.post(
+        response = requests.post(
             f"{self.url}/v1/predictions",
             json=body,
             headers=HEADERS | {"Prefer": "wait"},
             timeout=30,
         )
-        document: dict[str, Any] = answer.json()
+        document: dict[str, Any] = response.json()
         return document
 
 
@@ -75,10 +75,10 @@ def png() -> bytes:
 
 class TestFiles:
     def test_response_describes_the_file(self, replicate: Replicate) -> None:
-        answer = replicate.send(metadata='{"order": 7}')
+        response = replicate.send(metadata='{"order": 7}')
 
-        file = answer.json()
-        assert answer.status_code == 201
+        file = response.json()
+        assert response.status_code == 201
         assert (file["name"], file["content_type"], file["size"], file["metadata"]) == (
             "image.png",
             "image/png",
@@ -140,9 +140,9 @@ class TestFiles:
     def test_refuses_an_invalid_description(
         self, replicate: Replicate, form: dict[str, Any], field: str
     ) -> None:
-        answer = replicate.send(**form)
+        response = replicate.send(**form)
 
-        assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, field)
+        assert (response.status_code, response.json()["invalid_fields"][0]["field"]) == (422, field)
         assert replicate.get("/v1/files").json()["results"] == []
 
     def test_refuses_missing_content_and_unreadable_metadata(self, replicate: Replicate) -> None:

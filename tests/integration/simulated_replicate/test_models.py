@@ -1,4 +1,4 @@
-"""Every simulated model takes the real one's inputs, makes its kind of file, and fails like it."""
+"""Each simulated model accepts the real model's inputs, makes its kind of file, fails like it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tests.builders import until
 from tests.integration.servers import Received, Reply, server
 
 FINAL = {"succeeded", "failed", "canceled", "aborted"}
-NAMES = [model.full_name for model in MODELS]
 
 
 def png(colour: str = "red", size: tuple[int, int] = (60, 40)) -> bytes:
@@ -43,13 +42,13 @@ def replicate(simulated_replicate: SimulatedReplicate) -> SimulatedReplicate:
     return simulated_replicate
 
 
-def create(replicate: SimulatedReplicate, model: Model, **given: Any) -> requests.Response:
+def create(replicate: SimulatedReplicate, model: Model, **inputs: Any) -> requests.Response:
     version = model.full_name if model.official else model.version
-    needed = {
+    required = {
         name: data_url(png()) if model.inputs[name].get("format") == "uri" else "a lighthouse"
         for name in model.required
     }
-    body = {"version": version, "input": needed | given}
+    body = {"version": version, "input": required | inputs}
     return requests.post(
         f"{replicate.base_url}/v1/predictions",
         json=body,
@@ -58,17 +57,17 @@ def create(replicate: SimulatedReplicate, model: Model, **given: Any) -> request
     )
 
 
-def ended(replicate: SimulatedReplicate, model: Model, **given: Any) -> dict[str, Any]:
-    created = create(replicate, model, **given)
+def ended(replicate: SimulatedReplicate, model: Model, **inputs: Any) -> dict[str, Any]:
+    created = create(replicate, model, **inputs)
     assert created.status_code == 201, created.text
 
-    def look() -> dict[str, Any] | None:
+    def read_if_finished() -> dict[str, Any] | None:
         document: dict[str, Any] = requests.get(
             created.json()["urls"]["get"], headers={"Authorization": "Bearer r8_x"}, timeout=10
         ).json()
         return document if document["status"] in FINAL else None
 
-    return until(look)
+    return until(read_if_finished)
 
 
 def output_of(prediction: dict[str, Any]) -> bytes:
@@ -79,28 +78,35 @@ def output_of(prediction: dict[str, Any]) -> bytes:
     return requests.get(url, timeout=20).content
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_model_makes_its_kind_of_file(replicate: SimulatedReplicate, name: str) -> None:
-    model = model_named(name)
-    more = {"start_image": data_url(png())} if name == "kwaivgi/kling-v2.1" else {}
+def test_each_model_makes_its_kind_of_file(
+    replicate: SimulatedReplicate, subtests: pytest.Subtests
+) -> None:
+    for model in MODELS:
+        with subtests.test(model=model.full_name):
+            # The real Kling also fails without a start image.
+            needs_image = model.full_name == "kwaivgi/kling-v2.1"
+            inputs = {"start_image": data_url(png())} if needs_image else {}
 
-    prediction = ended(replicate, model, **more)
+            prediction = ended(replicate, model, **inputs)
 
-    assert isinstance(prediction["output"], list) == (model.output == "uri[]")
-    body = output_of(prediction)
-    if model.makes == "video":
-        with av.open(BytesIO(body), "r", format="mp4") as container:
-            stream = container.streams.video[0]
-            assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
-            assert sum(1 for _ in container.decode(stream)) == stream.frames
-    else:
-        with Image.open(BytesIO(body)) as image:
-            image.load()
+            assert isinstance(prediction["output"], list) == (model.output == "uri[]")
+            body = output_of(prediction)
+            if model.makes == "video":
+                assert_playable_video(body)
+            else:
+                Image.open(BytesIO(body)).load()
+
+
+def assert_playable_video(body: bytes) -> None:
+    with av.open(BytesIO(body), "r", format="mp4") as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert sum(1 for _ in container.decode(stream)) == stream.frames
 
 
 class TestVideos:
     @pytest.mark.parametrize(
-        ("name", "given", "expected"),
+        ("name", "inputs", "expected"),
         [
             ("minimax/hailuo-02", {"duration": 10, "resolution": "768p"}, (240, 24, False)),
             ("google/veo-3.1-fast", {"duration": 4, "aspect_ratio": "9:16"}, (96, 24, True)),
@@ -116,10 +122,10 @@ class TestVideos:
         self,
         replicate: SimulatedReplicate,
         name: str,
-        given: Any,
+        inputs: Any,
         expected: tuple[int, float, bool],
     ) -> None:
-        body = output_of(ended(replicate, model_named(name), **given))
+        body = output_of(ended(replicate, model_named(name), **inputs))
 
         with av.open(BytesIO(body), "r", format="mp4") as container:
             stream = container.streams.video[0]
@@ -151,11 +157,11 @@ class TestSources:
     def test_fetches_the_image_when_the_model_runs(self, replicate: SimulatedReplicate) -> None:
         fetched: list[Received] = []
 
-        def answer(request: Received) -> Reply:
+        def respond(request: Received) -> Reply:
             fetched.append(request)
             return Reply(200, png("red", (30, 20)), {"Content-Type": "image/png"})
 
-        with server(answer) as base:
+        with server(respond) as base:
             body = output_of(
                 ended(
                     replicate,
@@ -195,7 +201,7 @@ class TestSources:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "status"),
+    ("name", "inputs", "status"),
     [
         ("minimax/hailuo-02", {"duration": 10}, "failed"),
         (
@@ -225,9 +231,9 @@ class TestSources:
     ],
 )
 def test_model_fails_on_the_inputs_of_the_real_model(
-    replicate: SimulatedReplicate, name: str, given: dict[str, Any], status: str
+    replicate: SimulatedReplicate, name: str, inputs: dict[str, Any], status: str
 ) -> None:
-    assert ended(replicate, model_named(name), **given)["status"] == status
+    assert ended(replicate, model_named(name), **inputs)["status"] == status
 
 
 def test_create_checks_the_length_of_lists(

@@ -10,19 +10,15 @@ from tests.integration.simulated_replicate.wire import PRO, SDXL, Api, image_at
 
 
 @pytest.mark.parametrize(
-    ("inputs", "size"),
+    ("extension", "content_type", "inputs", "size"),
     [
-        ({}, (1024, 1024)),
-        ({"aspect_ratio": "16:9"}, (1344, 768)),
-        ({"aspect_ratio": "2:3", "megapixels": "0.25"}, (416, 608)),
+        ("webp", "image/webp", {}, (1024, 1024)),
+        ("png", "image/png", {"aspect_ratio": "16:9"}, (1344, 768)),
+        ("jpg", "image/jpeg", {"aspect_ratio": "2:3", "megapixels": "0.25"}, (416, 608)),
     ],
 )
-@pytest.mark.parametrize(
-    ("extension", "content_type"),
-    [("webp", "image/webp"), ("png", "image/png"), ("jpg", "image/jpeg")],
-)
 def test_outputs_have_the_requested_size_and_format(
-    api: Api, inputs: dict[str, Any], size: tuple[int, int], extension: str, content_type: str
+    api: Api, extension: str, content_type: str, inputs: dict[str, Any], size: tuple[int, int]
 ) -> None:
     output = api.finished(api.create(output_format=extension, num_outputs=2, **inputs)["id"])[
         "output"

@@ -1,4 +1,4 @@
-"""The simulated Replicate creates, lists, cancels and ends predictions as the real one does."""
+"""The simulated Replicate creates, lists, cancels and ends predictions like the real one."""
 
 import json
 from datetime import datetime, timedelta
@@ -14,9 +14,9 @@ from tests.integration.simulated_replicate.wire import (
     Api,
     MovableClock,
     Receiver,
-    listening,
     until,
     wait_for_a_later_webhook,
+    webhook_to,
 )
 
 
@@ -69,7 +69,7 @@ def test_cancel_after_the_end_changes_nothing(api: Api) -> None:
 def test_deadline_aborts_queued_and_cancels_running_predictions(
     api: Api, receiver: Receiver
 ) -> None:
-    body = {"version": SCHNELL, "input": {"prompt": "a fox"}, **listening(receiver, "completed")}
+    body = {"version": SCHNELL, "input": {"prompt": "a fox"}, **webhook_to(receiver, "completed")}
     api.set_faults(queue_seconds=60)
     queued = api.post("/v1/predictions", body, **{"Cancel-After": "5"}).json()
     api.set_faults(run_seconds=60)

@@ -1,4 +1,7 @@
-"""Refusals, ends of runs, and creates that wait, which Darkroom does not use."""
+"""The simulated Replicate: refused requests, ends of predictions, and creates that wait.
+
+Darkroom does not use creates that wait.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class Replicate:
     def ended(self) -> dict[str, Any]:
         prediction_id = self.create().json()["id"]
 
-        def look() -> dict[str, Any] | None:
+        def read_if_finished() -> dict[str, Any] | None:
             (found,) = [
                 each
                 for each in self.get("/sim/predictions").json()["predictions"]
@@ -53,7 +56,7 @@ class Replicate:
             ]
             return None if found["status"] in ("starting", "processing") else found
 
-        until(look)
+        until(read_if_finished)
         document: dict[str, Any] = self.get(f"/v1/predictions/{prediction_id}").json()
         return document
 
@@ -93,14 +96,14 @@ def test_refused_create_makes_no_prediction(
 ) -> None:
     replicate.faults(**{fault: 1})
 
-    answer = replicate.create()
+    response = replicate.create()
 
-    assert (answer.status_code, answer.json()["title"], answer.json()["status"]) == (
+    assert (response.status_code, response.json()["title"], response.json()["status"]) == (
         status,
         title,
         status,
     )
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert response.headers["content-type"] == "application/problem+json"
     assert replicate.count() == 0
     replicate.faults()
     assert replicate.create().status_code == 201
@@ -123,10 +126,10 @@ def test_running_prediction_is_available_without_credit(
 def test_low_credit_allows_one_create_in_ten_seconds(replicate: Replicate) -> None:
     replicate.faults(low_credit=1)
 
-    answers = [replicate.create() for _ in range(3)]
+    responses = [replicate.create() for _ in range(3)]
 
-    assert [answer.status_code for answer in answers] == [201, 429, 429]
-    document = answers[1].json()
+    assert [response.status_code for response in responses] == [201, 429, 429]
+    document = responses[1].json()
     assert 1 <= document["retry_after"] <= 10
     assert document == {
         "title": "Request was throttled",
@@ -134,7 +137,7 @@ def test_low_credit_allows_one_create_in_ten_seconds(replicate: Replicate) -> No
         "status": 429,
         "retry_after": document["retry_after"],
     }
-    assert "retry-after" not in answers[1].headers
+    assert "retry-after" not in responses[1].headers
     assert replicate.count() == 1
     assert replicate.get("/v1/predictions").status_code == 200
     replicate.faults()
@@ -145,17 +148,17 @@ def test_low_credit_returns_the_exact_delay(monkeypatch: pytest.MonkeyPatch) -> 
     now = 1000.0
     monkeypatch.setattr(ratelimit, "time", SimpleNamespace(monotonic=lambda: now))
     limit = ratelimit.LowCredit()
-    given = []
+    granted_at = []
     for _ in range(6):
         assert limit.seconds_left() == 0
-        given.append(now)
+        granted_at.append(now)
         now += 3.5
-        left = limit.seconds_left()
-        now += left - 1
+        seconds_left = limit.seconds_left()
+        now += seconds_left - 1
         assert limit.seconds_left() > 0
         now += 1
 
-    assert given[-1] - given[0] <= 60
+    assert granted_at[-1] - granted_at[0] <= 60
 
 
 def test_new_prediction_may_be_not_found_for_a_minute(
@@ -178,9 +181,11 @@ def test_new_prediction_may_be_not_found_for_a_minute(
 def test_prediction_that_is_not_found_can_be_canceled(replicate: Replicate) -> None:
     replicate.faults(not_yet=1, run_seconds=60)
 
-    answer = requests.post(replicate.create().json()["urls"]["cancel"], headers=HEADERS, timeout=5)
+    response = requests.post(
+        replicate.create().json()["urls"]["cancel"], headers=HEADERS, timeout=5
+    )
 
-    assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
+    assert (response.status_code, response.json()["status"]) == (200, "canceled")
 
 
 @pytest.mark.parametrize(
@@ -278,18 +283,25 @@ def test_output_shape_does_not_affect_failed_predictions(replicate: Replicate) -
     assert replicate.ended()["output"] is None
 
 
-@pytest.mark.parametrize(
-    "faults", [{"output_shape": "round"}, {"error": 7}, {"no_credit": 2}, {"low_credit": "x"}]
-)
-def test_refuses_invalid_faults(replicate: Replicate, faults: dict[str, object]) -> None:
-    assert replicate.faults(**faults).status_code == 422
+def test_refuses_invalid_faults(replicate: Replicate) -> None:
+    invalid = {"output_shape": "round", "error": 7, "no_credit": 2, "low_credit": "x"}
+
+    statuses = {
+        name: replicate.faults(**{name: value}).status_code for name, value in invalid.items()
+    }
+
+    assert statuses == dict.fromkeys(invalid, 422)
 
 
 @pytest.mark.parametrize(("prefer", "applied"), [("wait", "wait=60"), ("wait=20", "wait=20")])
 def test_create_can_wait_for_the_end(replicate: Replicate, prefer: str, applied: str) -> None:
-    answer = replicate.create(Prefer=prefer)
+    response = replicate.create(Prefer=prefer)
 
-    assert (answer.status_code, answer.headers["preference-applied"], answer.json()["status"]) == (
+    assert (
+        response.status_code,
+        response.headers["preference-applied"],
+        response.json()["status"],
+    ) == (
         201,
         applied,
         "succeeded",
@@ -299,20 +311,22 @@ def test_create_can_wait_for_the_end(replicate: Replicate, prefer: str, applied:
 def test_create_waits_no_longer_than_requested(replicate: Replicate) -> None:
     replicate.faults(run_seconds=30)
 
-    answer = replicate.create(Prefer="wait=1")
+    response = replicate.create(Prefer="wait=1")
 
-    assert (answer.status_code, answer.headers["preference-applied"]) == (201, "wait=1")
+    assert (response.status_code, response.headers["preference-applied"]) == (201, "wait=1")
     # The official clients poll only after "starting".
-    assert answer.json()["status"] == "starting"
-    assert replicate.get(f"/v1/predictions/{answer.json()['id']}").json()["status"] == "processing"
+    assert response.json()["status"] == "starting"
+    assert (
+        replicate.get(f"/v1/predictions/{response.json()['id']}").json()["status"] == "processing"
+    )
     assert "preference-applied" not in replicate.create().headers
 
 
 def test_waiting_create_does_not_delay_other_requests(replicate: Replicate) -> None:
     replicate.faults(run_seconds=3600)
-    answers: list[requests.Response] = []
+    responses: list[requests.Response] = []
     waiting = [
-        threading.Thread(target=lambda: answers.append(replicate.create(Prefer="wait")))
+        threading.Thread(target=lambda: responses.append(replicate.create(Prefer="wait")))
         for _ in range(8)
     ]
     for each in waiting:
@@ -325,14 +339,15 @@ def test_waiting_create_does_not_delay_other_requests(replicate: Replicate) -> N
 
     for thread in waiting:
         thread.join(timeout=20)
-    assert [answer.json()["status"] for answer in answers] == ["canceled"] * 8
+    assert [response.json()["status"] for response in responses] == ["canceled"] * 8
 
 
-@pytest.mark.parametrize(
-    "prefer", ["wait=0", "wait=61", "wait=-1", "wait=", "wait=x", "respond-async", "wait=1.5", ""]
-)
-def test_refuses_other_preferences(replicate: Replicate, prefer: str) -> None:
-    answer = replicate.create(Prefer=prefer)
+def test_refuses_other_preferences(replicate: Replicate, subtests: pytest.Subtests) -> None:
+    malformed = ("wait=0", "wait=61", "wait=-1", "wait=", "wait=x", "wait=1.5", "respond-async", "")
+    for prefer in malformed:
+        with subtests.test(prefer=prefer):
+            response = replicate.create(Prefer=prefer)
 
-    assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, "Prefer")
-    assert replicate.count() == 0
+            assert response.status_code == 422
+            assert response.json()["invalid_fields"][0]["field"] == "Prefer"
+            assert replicate.count() == 0

@@ -1,4 +1,4 @@
-"""The simulated Replicate accepts and refuses requests as the real one does."""
+"""The simulated Replicate accepts and refuses the same requests as the real one."""
 
 from typing import Any
 
@@ -8,39 +8,42 @@ import requests
 from tests.integration.simulated_replicate.wire import AUTHORIZATION, PRO, SCHNELL, SDXL, Api
 
 
-@pytest.mark.parametrize("version", [PRO, SDXL, f"stability-ai/sdxl:{SDXL}"])
-def test_accepts_each_form_of_a_version(api: Api, version: str) -> None:
-    assert api.create(model=version)["status"] == "starting"
+def test_accepts_each_form_of_a_version(api: Api) -> None:
+    versions = (PRO, SDXL, f"stability-ai/sdxl:{SDXL}")
+
+    statuses = {version: api.create(model=version)["status"] for version in versions}
+
+    assert statuses == dict.fromkeys(versions, "starting")
 
 
-@pytest.mark.parametrize(
-    "version",
-    [
+def test_refuses_a_version_that_cannot_run(api: Api) -> None:
+    versions = (
         "stability-ai/sdxl",
         f"stability-ai/other:{SDXL}",
         f"{SCHNELL}:latest",
         "0" * 64,
         "nobody/nothing",
-    ],
-)
-def test_refuses_a_version_that_cannot_run(api: Api, version: str) -> None:
-    answer = api.post("/v1/predictions", {"version": version, "input": {"prompt": "a fox"}})
+    )
 
-    assert answer.status_code == 422
-    assert answer.json()["title"] == "Invalid version or not permitted"
+    refusals = {}
+    for version in versions:
+        response = api.post("/v1/predictions", {"version": version, "input": {"prompt": "a fox"}})
+        refusals[version] = (response.status_code, response.json()["title"])
+
+    assert refusals == dict.fromkeys(versions, (422, "Invalid version or not permitted"))
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer sk_test", "Basic r8_test", "r8_test"])
 def test_refuses_a_request_without_a_replicate_token(api: Api, authorization: str | None) -> None:
-    answer = requests.get(
+    response = requests.get(
         f"{api.simulator.base_url}/v1/predictions",
         headers={"Authorization": authorization} if authorization else {},
         timeout=10,
     )
 
-    assert answer.status_code == 401
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json() == {
+    assert response.status_code == 401
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json() == {
         "title": "Unauthenticated",
         "detail": "You did not pass a valid authentication token",
         "status": 401,
@@ -48,25 +51,27 @@ def test_refuses_a_request_without_a_replicate_token(api: Api, authorization: st
 
 
 def test_accepts_the_older_form_of_the_token(api: Api) -> None:
-    answer = requests.get(
+    response = requests.get(
         f"{api.simulator.base_url}/v1/predictions",
         headers={"Authorization": "Token r8_test"},
         timeout=10,
     )
 
-    assert answer.status_code == 200
-    assert answer.headers["ratelimit-remaining"] == "2999"
-    assert answer.headers["ratelimit-reset"] == "1"
+    assert response.status_code == 200
+    assert response.headers["ratelimit-remaining"] == "2999"
+    assert response.headers["ratelimit-reset"] == "1"
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/predictions/unknown", "/v1/models/nobody/nothing", "/v1/nowhere", "/nowhere"]
-)
-def test_unknown_path_is_not_found(api: Api, path: str) -> None:
-    answer = api.get(path)
+def test_unknown_path_is_not_found(api: Api) -> None:
+    paths = ("/v1/predictions/unknown", "/v1/models/nobody/nothing", "/v1/nowhere", "/nowhere")
+    problem = {"detail": "The requested resource could not be found.", "status": 404}
 
-    assert answer.status_code == 404
-    assert answer.json() == {"detail": "The requested resource could not be found.", "status": 404}
+    responses = {path: api.get(path) for path in paths}
+
+    assert {response.status_code for response in responses.values()} == {404}
+    assert {path: response.json() for path, response in responses.items()} == dict.fromkeys(
+        paths, problem
+    )
 
 
 def test_community_model_has_no_route_by_name(api: Api) -> None:
@@ -138,12 +143,12 @@ def test_community_model_has_no_route_by_name(api: Api) -> None:
 def test_names_the_invalid_field_and_creates_nothing(
     api: Api, change: dict[str, Any], invalid: dict[str, str]
 ) -> None:
-    answer = api.post(
+    response = api.post(
         "/v1/predictions", {"version": SCHNELL, "input": {"prompt": "a fox"}, **change}
     )
 
-    assert answer.status_code == 422
-    assert answer.json() == {
+    assert response.status_code == 422
+    assert response.json() == {
         "title": "Input validation failed",
         "detail": f"- {invalid['field']}: {invalid['description']}\n",
         "status": 422,
@@ -161,20 +166,23 @@ def test_accepts_a_whole_number_with_a_decimal_point(api: Api) -> None:
 
 
 def test_refuses_a_body_that_is_not_json(api: Api) -> None:
-    answer = requests.post(
+    response = requests.post(
         f"{api.simulator.base_url}/v1/predictions", data="{", headers=AUTHORIZATION, timeout=10
     )
 
-    assert answer.status_code == 400
+    assert response.status_code == 400
 
 
-@pytest.mark.parametrize("header", ["4", "4s", "soon", "", "m", "1m1h", "-30"])
-def test_refuses_a_malformed_deadline_or_less_than_five_seconds(api: Api, header: str) -> None:
-    answer = api.post(
-        "/v1/predictions",
-        {"version": SCHNELL, "input": {"prompt": "a fox"}},
-        **{"Cancel-After": header},
-    )
+def test_refuses_a_malformed_deadline_or_less_than_five_seconds(
+    api: Api, subtests: pytest.Subtests
+) -> None:
+    for deadline in ("4", "4s", "soon", "", "m", "1m1h", "-30"):
+        with subtests.test(deadline=deadline):
+            response = api.post(
+                "/v1/predictions",
+                {"version": SCHNELL, "input": {"prompt": "a fox"}},
+                **{"Cancel-After": deadline},
+            )
 
-    assert answer.status_code == 422
-    assert answer.json()["invalid_fields"][0]["field"] == "Cancel-After"
+            assert response.status_code == 422
+            assert response.json()["invalid_fields"][0]["field"] == "Cancel-After"

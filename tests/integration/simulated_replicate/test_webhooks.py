@@ -9,14 +9,14 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from tests.integration.simulated_replicate.wire import (
     Api,
     Receiver,
-    listening,
     until,
     wait_for_a_later_webhook,
+    webhook_to,
 )
 
 
 def test_webhook_is_signed_and_has_the_document_of_a_get(api: Api, receiver: Receiver) -> None:
-    created = api.create(webhook=listening(receiver, "completed"))
+    created = api.create(webhook=webhook_to(receiver, "completed"))
 
     until(lambda: receiver.delivered)
     [message] = receiver.delivered
@@ -29,9 +29,14 @@ def test_webhook_is_signed_and_has_the_document_of_a_get(api: Api, receiver: Rec
 
 
 def test_sends_only_the_events_of_the_filter(api: Api, receiver: Receiver) -> None:
-    every = api.create(webhook=listening(receiver, "start", "output", "logs", "completed"))
-    until(lambda: len(api.tries()) == 4)
-    assert sorted(each["event"] for each in api.tries()) == ["completed", "logs", "output", "start"]
+    every = api.create(webhook=webhook_to(receiver, "start", "output", "logs", "completed"))
+    until(lambda: len(api.webhook_attempts()) == 4)
+    assert sorted(each["event"] for each in api.webhook_attempts()) == [
+        "completed",
+        "logs",
+        "output",
+        "start",
+    ]
     [with_output] = [
         each.prediction
         for each in receiver.delivered
@@ -40,17 +45,17 @@ def test_sends_only_the_events_of_the_filter(api: Api, receiver: Receiver) -> No
     assert with_output["output"] == api.prediction(every["id"])["output"]
 
     receiver.delivered.clear()
-    api.create(webhook=listening(receiver))
-    until(lambda: len(api.tries()) == 6)
-    assert sorted(each["event"] for each in api.tries()[4:]) == ["completed", "output"]
+    api.create(webhook=webhook_to(receiver))
+    until(lambda: len(api.webhook_attempts()) == 6)
+    assert sorted(each["event"] for each in api.webhook_attempts()[4:]) == ["completed", "output"]
 
 
 def test_retries_a_completion_webhook_under_the_same_id(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [500, 401, 503]
 
-    api.create(webhook=listening(receiver, "completed"))
+    api.create(webhook=webhook_to(receiver, "completed"))
 
-    until(lambda: [each["status_code"] for each in api.tries()] == [500, 401, 503, 200])
+    until(lambda: [each["status_code"] for each in api.webhook_attempts()] == [500, 401, 503, 200])
     assert len({each.headers["webhook-id"] for each in receiver.delivered}) == 1
     assert len({each.body for each in receiver.delivered}) == 1
 
@@ -58,7 +63,7 @@ def test_retries_a_completion_webhook_under_the_same_id(api: Api, receiver: Rece
 def test_stops_after_the_last_retry(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [500] * 10
 
-    api.create(webhook=listening(receiver, "completed"))
+    api.create(webhook=webhook_to(receiver, "completed"))
 
     until(lambda: len(receiver.delivered) == 4)
     wait_for_a_later_webhook(api)
@@ -71,14 +76,14 @@ def test_retries_an_unreachable_receiver(api: Api) -> None:
 
     api.create(webhook={"webhook": url, "webhook_events_filter": ["completed"]})
 
-    until(lambda: len(api.tries()) == 4)
-    assert {each["error"] for each in api.tries()} == {"ConnectionError"}
+    until(lambda: len(api.webhook_attempts()) == 4)
+    assert {each["error"] for each in api.webhook_attempts()} == {"ConnectionError"}
 
 
 def test_does_not_retry_a_webhook_before_the_end(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [500]
 
-    api.create(webhook=listening(receiver, "start", "completed"))
+    api.create(webhook=webhook_to(receiver, "start", "completed"))
 
     until(lambda: receiver.states()[-1:] == ["succeeded"])
     wait_for_a_later_webhook(api)
@@ -88,7 +93,7 @@ def test_does_not_retry_a_webhook_before_the_end(api: Api, receiver: Receiver) -
 def test_does_not_follow_or_retry_a_redirect(api: Api, receiver: Receiver) -> None:
     receiver.statuses = [301]
 
-    api.create(webhook=listening(receiver, "completed"))
+    api.create(webhook=webhook_to(receiver, "completed"))
 
     until(lambda: receiver.delivered)
     wait_for_a_later_webhook(api)
@@ -97,7 +102,7 @@ def test_does_not_follow_or_retry_a_redirect(api: Api, receiver: Receiver) -> No
 
 def test_slow_receiver_does_not_delay_other_predictions(api: Api, receiver: Receiver) -> None:
     receiver.pause_seconds = 3
-    created = [api.create(webhook=listening(receiver, "start")) for _ in range(4)]
+    created = [api.create(webhook=webhook_to(receiver, "start")) for _ in range(4)]
     began_at = time.monotonic()
 
     assert {api.finished(each["id"])["status"] for each in created} == {"succeeded"}
@@ -107,16 +112,18 @@ def test_slow_receiver_does_not_delay_other_predictions(api: Api, receiver: Rece
 
 def test_lost_webhook_never_arrives(api: Api, receiver: Receiver) -> None:
     api.set_faults(lose_webhook=1)
-    api.finished(api.create(webhook=listening(receiver, "completed"))["id"])
+    api.finished(api.create(webhook=webhook_to(receiver, "completed"))["id"])
 
-    until(api.tries)
-    assert [(each["number"], each["error"]) for each in api.tries()] == [(0, "lost on purpose")]
+    until(api.webhook_attempts)
+    assert [(each["number"], each["error"]) for each in api.webhook_attempts()] == [
+        (0, "lost on purpose")
+    ]
     assert receiver.delivered == []
 
 
 def test_duplicate_webhook_has_the_same_id(api: Api, receiver: Receiver) -> None:
     api.set_faults(duplicate_webhook=1)
-    api.create(webhook=listening(receiver, "completed"))
+    api.create(webhook=webhook_to(receiver, "completed"))
 
     until(lambda: len(receiver.delivered) == 2)
     assert len({each.headers["webhook-id"] for each in receiver.delivered}) == 1
@@ -124,10 +131,10 @@ def test_duplicate_webhook_has_the_same_id(api: Api, receiver: Receiver) -> None
 
 def test_delayed_webhook_has_a_valid_signature(api: Api, receiver: Receiver) -> None:
     api.set_faults(delay_webhook_seconds=0.5)
-    done = api.finished(api.create(webhook=listening(receiver, "completed"))["id"])
+    done = api.finished(api.create(webhook=webhook_to(receiver, "completed"))["id"])
 
-    until(api.tries)
-    [sent] = api.tries()
+    until(api.webhook_attempts)
+    [sent] = api.webhook_attempts()
     assert datetime.fromisoformat(sent["sent_at"]) - datetime.fromisoformat(
         done["completed_at"]
     ) >= timedelta(seconds=0.5)
@@ -138,7 +145,7 @@ def test_delayed_webhook_has_a_valid_signature(api: Api, receiver: Receiver) -> 
 
 def test_reordered_webhooks_report_the_start_after_the_end(api: Api, receiver: Receiver) -> None:
     api.set_faults(reorder=1)
-    api.create(webhook=listening(receiver, "start", "completed"))
+    api.create(webhook=webhook_to(receiver, "start", "completed"))
 
     until(lambda: len(receiver.delivered) == 2)
     assert receiver.states() == ["succeeded", "processing"]

@@ -1,4 +1,4 @@
-"""The simulated Replicate's API and a webhook receiver, over the wire and without an SDK."""
+"""Requests to the simulated Replicate over HTTP, without an SDK, and a webhook receiver."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ AUTHORIZATION = {"Authorization": "Bearer r8_test"}
 SENSITIVE = (
     "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
 )
-PATIENCE_SECONDS = 10
+WAIT_SECONDS_MAX = 10
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class Api:
-    """The API over the wire, without the SDK."""
+    """Send requests to the API without the SDK."""
 
     simulator: SimulatedReplicate
 
@@ -114,12 +114,12 @@ class Api:
         webhook: dict[str, Any] | None = None,
         **inputs: object,
     ) -> dict[str, Any]:
-        answer = self.post(
+        response = self.post(
             "/v1/predictions",
             {"version": model, "input": {"prompt": prompt, **inputs}, **(webhook or {})},
         )
-        assert answer.status_code == 201, answer.text
-        prediction: dict[str, Any] = answer.json()
+        assert response.status_code == 201, response.text
+        prediction: dict[str, Any] = response.json()
         return prediction
 
     def prediction(self, prediction_id: str) -> dict[str, Any]:
@@ -134,35 +134,34 @@ class Api:
         predictions: list[dict[str, Any]] = self.get("/sim/predictions").json()["predictions"]
         return predictions
 
-    def tries(self) -> list[dict[str, Any]]:
+    def webhook_attempts(self) -> list[dict[str, Any]]:
         webhooks: list[dict[str, Any]] = self.get("/sim/webhooks").json()["webhooks"]
         return webhooks
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.01)
 
 
 def image_at(url: str) -> Image.Image:
-    answer = requests.get(url, timeout=10)
-    assert answer.status_code == 200
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    return Image.open(BytesIO(answer.content))
+    response = requests.get(url, timeout=10)
+    assert response.status_code == 200
+    assert int(response.headers["content-length"]) == len(response.content)
+    return Image.open(BytesIO(response.content))
 
 
-def listening(receiver: Receiver, *events: str) -> dict[str, Any]:
-    return (
-        {"webhook": receiver.url, "webhook_events_filter": list(events)}
-        if events
-        else {"webhook": receiver.url}
-    )
+def webhook_to(receiver: Receiver, *events: str) -> dict[str, Any]:
+    """Return the fields of a create request that register the receiver for these events."""
+    if not events:
+        return {"webhook": receiver.url}
+    return {"webhook": receiver.url, "webhook_events_filter": list(events)}
 
 
 def wait_for_a_later_webhook(api: Api) -> None:
-    """Wait longer than any retry, by the simulator's own clock."""
+    """Wait until the simulator has sent a later webhook, which takes longer than every retry."""
     with Receiver() as later:
-        api.create(webhook=listening(later, "completed"))
+        api.create(webhook=webhook_to(later, "completed"))
         until(lambda: later.delivered)

@@ -1,4 +1,4 @@
-"""The faults of the simulated Runway happen on request, and only then."""
+"""The faults of the simulated Runway happen only on request."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class TestFaults:
         task_id = api.create()
         api.set_faults(**{fault: 1})
 
-        answers = [
+        responses = [
             api.post(),
             api.request("GET", f"/v1/tasks/{task_id}"),
             api.request("DELETE", f"/v1/tasks/{task_id}"),
         ]
 
-        assert [(answer.status_code, list(answer.json())) for answer in answers] == [
+        assert [(response.status_code, list(response.json())) for response in responses] == [
             (status, ["error"])
         ] * 3
         assert [(each["id"], each["deleted"]) for each in api.all()] == [(task_id, False)]
@@ -36,9 +36,9 @@ class TestFaults:
     def test_missing_credits_have_the_status_of_an_invalid_input(self, api: Api) -> None:
         api.set_faults(no_credits=1)
 
-        answer = api.post()
+        response = api.post()
 
-        assert (answer.status_code, answer.json()) == (
+        assert (response.status_code, response.json()) == (
             400,
             {"error": NO_CREDITS, "docUrl": DOCUMENTATION},
         )
@@ -108,7 +108,7 @@ class TestFaults:
         assert api.set_faults(throttle=0.5).json() == {**defaults, "throttle": 0.5}
 
     @pytest.mark.parametrize(
-        "wrong",
+        "invalid",
         [
             {"lose_webhook": 0.5},
             {"throttle": 1.5},
@@ -119,12 +119,12 @@ class TestFaults:
         ],
     )
     def test_invalid_faults_are_named_and_change_nothing(
-        self, api: Api, wrong: dict[str, object]
+        self, api: Api, invalid: dict[str, object]
     ) -> None:
         before = requests.get(f"{api.simulator.base_url}/faults", timeout=5).json()
 
-        answer = api.set_faults(flag=1, **wrong)
+        response = api.set_faults(flag=1, **invalid)
 
-        assert answer.status_code == 400
-        assert next(iter(wrong)) in answer.text
+        assert response.status_code == 400
+        assert next(iter(invalid)) in response.text
         assert requests.get(f"{api.simulator.base_url}/faults", timeout=5).json() == before

@@ -92,16 +92,16 @@ class TestOfficialSdk:
             client.tasks.retrieve(created.id)
 
     @pytest.mark.parametrize(
-        ("fault", "error"),
+        ("fault", "error", "status"),
         [
-            ("throttle", "RateLimitError"),
-            ("unavailable", "InternalServerError"),
-            ("server_error", "InternalServerError"),
-            ("no_credits", "BadRequestError"),
+            ("throttle", "RateLimitError", 429),
+            ("unavailable", "InternalServerError", 503),
+            ("server_error", "InternalServerError", 500),
+            ("no_credits", "BadRequestError", 400),
         ],
     )
     def test_sdk_raises_the_error_of_each_fault(
-        self, sdk: Any, client: Any, api: Api, fault: str, error: str
+        self, sdk: Any, client: Any, api: Api, *, fault: str, error: str, status: int
     ) -> None:
         api.set_faults(**{fault: 1})
 
@@ -110,10 +110,7 @@ class TestOfficialSdk:
                 model="gen4.5", prompt_text="a fox", ratio="1280:720", duration=2
             )
 
-        assert (
-            failure.value.status_code
-            == {"throttle": 429, "unavailable": 503, "server_error": 500, "no_credits": 400}[fault]
-        )
+        assert failure.value.status_code == status
         assert failure.value.body["error"]
 
     def test_sdk_raises_the_error_of_an_invalid_request(self, sdk: Any, client: Any) -> None:

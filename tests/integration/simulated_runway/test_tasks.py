@@ -1,4 +1,4 @@
-"""The tasks of the simulated Runway: their states, their costs, their deletion."""
+"""The tasks of the simulated Runway: states, costs and deletion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.integration.simulated_runway.wire import IMAGE_TO_VIDEO, TEXT_TO_VIDE
 
 
 class SteppedTask(Scheduler):
-    """A task whose timers fire one by one. `seen` are its states so far."""
+    """A task whose timers fire one at a time. `states` are its states until now."""
 
     def __init__(self) -> None:
         super().__init__("steps")
@@ -37,7 +37,7 @@ class SteppedTask(Scheduler):
             status=Status.THROTTLED,
         )
         self.lifecycle.begin(self.task)
-        self.seen = [self.task.status]
+        self.states = [self.task.status]
 
     @override
     def after(self, delay_seconds: float, action: Callable[[], object]) -> None:
@@ -46,7 +46,7 @@ class SteppedTask(Scheduler):
 
     def step(self) -> None:
         self.due.pop(0)()
-        self.seen += [task.status for task in self.lifecycle.store.all()]
+        self.states += [task.status for task in self.lifecycle.store.all()]
 
 
 class TestTasks:
@@ -100,11 +100,16 @@ class TestTasks:
     def test_task_is_throttled_then_pending_then_running_then_done(self) -> None:
         stepped = SteppedTask()
 
-        assert stepped.seen == [Status.THROTTLED]
+        assert stepped.states == [Status.THROTTLED]
         stepped.step()
         stepped.step()
         stepped.step()
-        assert stepped.seen == [Status.THROTTLED, Status.PENDING, Status.RUNNING, Status.SUCCEEDED]
+        assert stepped.states == [
+            Status.THROTTLED,
+            Status.PENDING,
+            Status.RUNNING,
+            Status.SUCCEEDED,
+        ]
         assert stepped.delays == [1, 2, 3]
 
     @pytest.mark.parametrize("steps", [0, 1, 2])
@@ -116,29 +121,37 @@ class TestTasks:
         stepped.lifecycle.delete(stepped.task)
         stepped.step()
 
-        assert stepped.seen[-1] is Status.CANCELLED
+        assert stepped.states[-1] is Status.CANCELLED
         assert stepped.due == []
 
     def test_cost_depends_on_the_seconds(self, api: Api) -> None:
         veo = {"model": "veo3.1_fast", "duration": 4}
+        bodies: list[tuple[str, dict[str, object]]] = [
+            ("image_to_video", {"duration": 5}),
+            ("text_to_video", {}),
+            ("text_to_video", veo),
+            ("text_to_video", {**veo, "audio": False}),
+        ]
 
-        costs = [api.post(endpoint, **given).json()["estimatedCost"]["credits"] for endpoint, given in (
-            ("image_to_video", {"duration": 5}), ("text_to_video", {}), ("text_to_video", veo), ("text_to_video", {**veo, "audio": False}),
-        )]  # fmt: skip
+        created = [api.post(endpoint, **fields).json() for endpoint, fields in bodies]
 
+        costs = [task["estimatedCost"]["credits"] for task in created]
         assert costs == [25, 24, 60, 40]
 
     @pytest.mark.parametrize(
-        "faults", [{"throttled_seconds": 60}, {"queue_seconds": 60}, {"run_seconds": 60}, {}]
+        ("faults", "status", "final_status", "credits"),
+        [
+            ({"throttled_seconds": 60}, "THROTTLED", "CANCELLED", 0),
+            ({"queue_seconds": 60}, "PENDING", "CANCELLED", 0),
+            ({"run_seconds": 60}, "RUNNING", "CANCELLED", 24),
+            ({}, "SUCCEEDED", "SUCCEEDED", 24),
+        ],
     )
-    def test_deleted_task_cannot_be_read(self, api: Api, faults: dict[str, int]) -> None:
+    def test_deleted_task_cannot_be_read(
+        self, api: Api, faults: dict[str, int], status: str, final_status: str, credits: int
+    ) -> None:
         api.set_faults(**faults)
         task_id = api.create()
-        status = {
-            "throttled_seconds": "THROTTLED",
-            "queue_seconds": "PENDING",
-            "run_seconds": "RUNNING",
-        }.get("".join(faults), "SUCCEEDED")
         output = api.task_when(task_id, status).get("output", [])
 
         deleted = api.request("DELETE", f"/v1/tasks/{task_id}")
@@ -147,15 +160,9 @@ class TestTasks:
         assert api.request("GET", f"/v1/tasks/{task_id}").status_code == 404
         assert api.request("DELETE", f"/v1/tasks/{task_id}").status_code == 404
         assert [requests.get(url, timeout=5).status_code for url in output] == [404] * len(output)
-        [kept] = api.all()
-        assert (kept["id"], kept["deleted"]) == (task_id, True)
-        expected = {
-            "THROTTLED": ("CANCELLED", 0),
-            "PENDING": ("CANCELLED", 0),
-            "RUNNING": ("CANCELLED", 24),
-            "SUCCEEDED": ("SUCCEEDED", 24),
-        }
-        assert (kept["status"], kept["cost"]["credits"]) == expected[status]
+        [recorded] = api.all()
+        assert (recorded["id"], recorded["deleted"]) == (task_id, True)
+        assert (recorded["status"], recorded["cost"]["credits"]) == (final_status, credits)
 
     def test_list_contains_the_input_of_each_task(self, api: Api) -> None:
         api.create("image_to_video", seed=5)

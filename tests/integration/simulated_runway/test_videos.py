@@ -1,4 +1,4 @@
-"""The simulated Runway makes real videos, and fetches their input images as the real one does."""
+"""The simulated Runway makes real videos, and downloads input images like the real Runway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.integration.simulated_runway.wire import Api, MovableClock, data_uri,
 
 class TestVideos:
     @pytest.mark.parametrize(
-        ("endpoint", "given", "size", "frames_count"),
+        ("endpoint", "fields", "size", "frames_count"),
         [
             ("image_to_video", {"ratio": "832:1104"}, (482, 640), 48),
             ("image_to_video", {"ratio": "1584:672", "duration": 3}, (640, 272), 72),
@@ -34,11 +34,11 @@ class TestVideos:
         self,
         api: Api,
         endpoint: str,
-        given: dict[str, Any],
+        fields: dict[str, Any],
         size: tuple[int, int],
         frames_count: int,
     ) -> None:
-        with av.open(BytesIO(api.video(endpoint, **given)), "r", format="mp4") as container:
+        with av.open(BytesIO(api.video(endpoint, **fields)), "r", format="mp4") as container:
             stream = container.streams.video[0]
             assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
             assert (
@@ -128,11 +128,11 @@ class TestInputImages:
     def test_accepts_a_first_and_a_last_frame(self, api: Api) -> None:
         paths: list[str] = []
 
-        def answer(request: Received) -> Reply:
+        def respond(request: Received) -> Reply:
             paths.append(request.path)
             return Reply(200, image_file(), {"Content-Type": "image/png"})
 
-        with server(answer) as base:
+        with server(respond) as base:
             frames = [
                 {"uri": f"{base}/{position}", "position": position}
                 for position in ("last", "first")
@@ -195,12 +195,12 @@ class TestInputImages:
         assert "output" not in done
 
     def test_image_must_be_readable_by_head(self, api: Api) -> None:
-        def answer(request: Received) -> Reply:
+        def respond(request: Received) -> Reply:
             return Reply(
                 200 if request.method == "GET" else 403, image_file(), {"Content-Type": "image/png"}
             )
 
-        with server(answer) as base:
+        with server(respond) as base:
             assert (
                 api.finished(api.create("image_to_video", promptImage=f"{base}/a.png"))[
                     "failureCode"

@@ -1,4 +1,4 @@
-"""The simulated Runway's API over the wire, without the SDK."""
+"""Requests to the simulated Runway over HTTP, without the SDK."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class MovableClock:
 
 @dataclass(frozen=True)
 class Api:
-    """The API over the wire, without the SDK.
+    """Send requests to the API without the SDK.
 
-    A named argument of a call replaces a field of the body; None removes it.
+    A keyword argument replaces a field of the valid body. None removes the field.
     """
 
     simulator: SimulatedRunway
@@ -66,32 +66,32 @@ class Api:
             method, self.simulator.base_url + path, json=body, headers=HEADERS, timeout=20
         )
 
-    def post(self, endpoint: str = "text_to_video", /, **given: object) -> requests.Response:
+    def post(self, endpoint: str = "text_to_video", /, **fields: object) -> requests.Response:
         body = {
             name: value
-            for name, value in {**ENDPOINTS[endpoint], **given}.items()
+            for name, value in {**ENDPOINTS[endpoint], **fields}.items()
             if value is not None
         }
         return self.request("POST", f"/v1/{endpoint}", body)
 
-    def create(self, endpoint: str = "text_to_video", /, **given: object) -> str:
-        answer = self.post(endpoint, **given)
-        assert answer.status_code == 200, answer.text
-        task_id: str = answer.json()["id"]
+    def create(self, endpoint: str = "text_to_video", /, **fields: object) -> str:
+        response = self.post(endpoint, **fields)
+        assert response.status_code == 200, response.text
+        task_id: str = response.json()["id"]
         return task_id
 
     def task(self, task_id: str) -> dict[str, Any]:
-        answer = self.request("GET", f"/v1/tasks/{task_id}")
-        assert answer.status_code == 200, answer.text
-        document: dict[str, Any] = answer.json()
+        response = self.request("GET", f"/v1/tasks/{task_id}")
+        assert response.status_code == 200, response.text
+        document: dict[str, Any] = response.json()
         return document
 
     def task_when(self, task_id: str, *statuses: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
+        def read_if_status_matches() -> dict[str, Any] | None:
             document = self.task(task_id)
             return document if document["status"] in statuses else None
 
-        return until(look)
+        return until(read_if_status_matches)
 
     def finished(self, task_id: str) -> dict[str, Any]:
         return self.task_when(task_id, "SUCCEEDED", "FAILED", "CANCELLED")
@@ -105,9 +105,9 @@ class Api:
         ).json()["tasks"]
         return tasks
 
-    def video(self, endpoint: str = "text_to_video", /, **given: object) -> bytes:
-        done = self.finished(self.create(endpoint, **given))
+    def video(self, endpoint: str = "text_to_video", /, **fields: object) -> bytes:
+        done = self.finished(self.create(endpoint, **fields))
         assert done["status"] == "SUCCEEDED", done
-        answer = requests.get(done["output"][0], timeout=20)
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
-        return answer.content
+        response = requests.get(done["output"][0], timeout=20)
+        assert (response.status_code, response.headers["content-type"]) == (200, "video/mp4")
+        return response.content
