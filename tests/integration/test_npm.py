@@ -1,4 +1,4 @@
-"""What npm fetches for the tests is what was pinned, or it is not kept."""
+"""The tests download npm packages once, and keep only packages with the pinned checksum."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests import npm
 
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], npm.Package]:
-    """An npm that packs one file with this text, and the package as it is pinned."""
+    """Install a fake npm that packs one file with a text, and return the pinned package."""
 
-    def packing(text: str) -> npm.Package:
+    def install_npm(text: str) -> npm.Package:
         (tmp_path / "package" / "inner").mkdir(parents=True)
         (tmp_path / "package" / "inner" / "file").write_text(text)
         archive = tmp_path / "packed.tgz"
@@ -26,16 +26,17 @@ def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], npm
         program = tmp_path / "bin" / "npm"
         program.parent.mkdir()
         program.write_text(
-            f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nwhile [ $# -gt 1 ]; do shift; done\n/bin/cp {archive} "$1"/\n'
+            "#!/bin/sh\n"
+            f'echo "$@" >> {tmp_path}/calls\n'
+            "while [ $# -gt 1 ]; do shift; done\n"
+            f'/bin/cp {archive} "$1"/\n'
         )
         program.chmod(0o755)
         monkeypatch.setenv("PATH", str(program.parent))
-        integrity = (
-            "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-        )
-        return npm.Package(name="anything@1.0.0", integrity=integrity, folder="inner")
+        digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        return npm.Package(name="anything@1.0.0", integrity=f"sha512-{digest}", folder="inner")
 
-    return packing
+    return install_npm
 
 
 def test_downloads_a_package_once(tmp_path: Path, pack: Callable[[str], npm.Package]) -> None:
@@ -47,13 +48,12 @@ def test_downloads_a_package_once(tmp_path: Path, pack: Callable[[str], npm.Pack
     assert call.startswith("pack anything@1.0.0 --ignore-scripts")
 
 
-def test_deletes_a_package_with_a_wrong_checksum(
+def test_refuses_a_package_with_a_wrong_checksum(
     tmp_path: Path, pack: Callable[[str], npm.Package]
 ) -> None:
     pack("something else")
-    pinned = npm.Package(
-        name="anything@1.0.0", integrity="sha512-" + base64.b64encode(b"x" * 64).decode()
-    )
+    other_digest = base64.b64encode(b"x" * 64).decode()
+    pinned = npm.Package(name="anything@1.0.0", integrity=f"sha512-{other_digest}")
 
     with pytest.raises(npm.NotGenuine, match="is pinned"):
         npm.fetched(pinned, tmp_path / "tools" / "anything")
@@ -73,7 +73,6 @@ def test_reports_why_a_download_is_impossible(
         (tmp_path / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
+    package = npm.Package(name="anything@1.0.0", integrity="")
     with pytest.raises(npm.NotHere, match=message):
-        npm.fetched(
-            npm.Package(name="anything@1.0.0", integrity=""), tmp_path / "tools" / "anything"
-        )
+        npm.fetched(package, tmp_path / "tools" / "anything")

@@ -1,4 +1,4 @@
-"""Replicate's own clients, in Python and in JavaScript, work against the simulated Replicate unchanged."""
+"""Replicate's Python and JavaScript clients work with the simulated Replicate without changes."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class TestPythonPredictions:
         assert created.id in [prediction.id for prediction in client.predictions.list()]
 
     def test_create_request_waits_for_the_prediction(self, client: replicate.Replicate) -> None:
-        answer = client.predictions.with_raw_response.create(
+        response = client.predictions.with_raw_response.create(
             version=MODEL, input={"prompt": "a lighthouse"}, prefer="wait=20"
         )
 
-        assert answer.headers["preference-applied"] == "wait=20"
-        assert answer.parse().status == "succeeded"
+        assert response.headers["preference-applied"] == "wait=20"
+        assert response.parse().status == "succeeded"
 
     def test_client_cancels_a_prediction(
         self, client: replicate.Replicate, simulator: SimulatedReplicate
@@ -99,11 +99,9 @@ class TestPythonRuns:
     ) -> None:
         output = client.run(model, input={"prompt": "a lighthouse", "num_outputs": 2}, wait=wait)
 
+        first_file = requests.get(str(output[0]), timeout=10).content
         assert len(output) == 2
-        assert Image.open(BytesIO(requests.get(str(output[0]), timeout=10).content)).size == (
-            1024,
-            1024,
-        )
+        assert Image.open(BytesIO(first_file)).size == (1024, 1024)
 
     def test_run_polls_when_the_create_request_stops_waiting(
         self, client: replicate.Replicate, simulator: SimulatedReplicate
@@ -128,17 +126,17 @@ class TestPythonFiles:
         assert (file.content_type, file.size) == ("image/png", len(image()))
         assert [each.id for each in client.files.list()] == [file.id]
 
-        assert len(client.run(EDITOR, input={"prompt": "from a file", "image": file.urls.get})) == 1
+        output = client.run(EDITOR, input={"prompt": "from a file", "image": file.urls.get})
+        assert len(output) == 1
 
         client.files.delete(file_id=file.id)
         with pytest.raises(replicate.NotFoundError):
             client.files.get(file_id=file.id)
 
     def test_run_uploads_a_file_input(self, client: replicate.Replicate) -> None:
-        assert (
-            len(client.run(EDITOR, input={"prompt": "from a file", "image": BytesIO(image())})) == 1
-        )
+        output = client.run(EDITOR, input={"prompt": "from a file", "image": BytesIO(image())})
 
+        assert len(output) == 1
         (file,) = client.files.list()
         assert file.size == len(image())
 
@@ -154,14 +152,12 @@ def test_client_reads_account_models_and_webhook_secret(
     client: replicate.Replicate, simulator: SimulatedReplicate
 ) -> None:
     versions = client.models.versions.list(model_owner="stability-ai", model_name="sdxl")
-
-    assert [version.id for version in versions] == [SDXL]
-    assert (
-        client.models.versions.get(
-            model_owner="stability-ai", model_name="sdxl", version_id=SDXL
-        ).id
-        == SDXL
+    version = client.models.versions.get(
+        model_owner="stability-ai", model_name="sdxl", version_id=SDXL
     )
+
+    assert [each.id for each in versions] == [SDXL]
+    assert version.id == SDXL
     assert client.account.get().type == "organization"
     assert client.webhooks.default.secret.get().key == simulator.webhook_secret
 
@@ -193,8 +189,11 @@ def test_refused_request_raises_its_status_and_title(
     assert cast("dict[str, Any]", refused.value.body)["title"] == title
 
 
-def fetched(home: Path = HOME) -> Path:
-    """Give the folder of the official JavaScript client, fetched with npm unless it is there. Raises NotHere and NotGenuine."""
+def downloaded_javascript_client(home: Path = HOME) -> Path:
+    """Return the folder of the official JavaScript client. npm downloads a missing client.
+
+    Raises NotHere if node or npm is not available, and NotGenuine if the checksum is wrong.
+    """
     if shutil.which("node") is None:
         raise npm.NotHere("node is not installed (Debian: apt-get install npm)")
     return npm.fetched(JAVASCRIPT_CLIENT, home)
@@ -202,21 +201,21 @@ def fetched(home: Path = HOME) -> Path:
 
 @pytest.fixture(scope="session")
 def javascript_client() -> Path:
-    """The folder of the official JavaScript client. Where it cannot run its test is skipped, but never in CI."""
+    """Return the client's folder. Without node or npm, skip the test, or fail it in CI."""
     try:
-        return fetched()
+        return downloaded_javascript_client()
     except npm.NotHere as missing:
         if os.environ.get("CI"):
-            pytest.fail(f"the JavaScript client must be tried in CI: {missing}")
+            pytest.fail(f"CI must test the JavaScript client: {missing}")
         REPORTED.append(
-            f"JAVASCRIPT CLIENT SKIPPED, it was not tried on the simulated Replicate: {missing}"
+            f"JAVASCRIPT CLIENT SKIPPED, it was not tested with the simulated Replicate: {missing}"
         )
-        warnings.warn(f"Replicate's JavaScript client is not tried: {missing}", stacklevel=1)
+        warnings.warn(f"Replicate's JavaScript client is not tested: {missing}", stacklevel=1)
         pytest.skip(f"no JavaScript client: {missing}")
 
 
 def delivered_webhook(client: replicate.Replicate) -> Received:
-    """What the simulator really sends to a receiver when a prediction is done."""
+    """Return the webhook that the simulator sends at the end of a prediction."""
     received: list[Received] = []
     with server(answering(Reply(), received=received)) as url:
         client.predictions.create(
@@ -241,9 +240,8 @@ def test_javascript_client_works_with_the_simulator(
     }
 
     script = Path(__file__).with_name("official_client.mjs")
-    command = ["node", str(script)]
-    ended = subprocess.run(
-        command,
+    completed = subprocess.run(
+        ["node", str(script)],
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -251,26 +249,26 @@ def test_javascript_client_works_with_the_simulator(
         check=False,
     )
 
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout) == {
-        "waited": ["succeeded", 1],
-        "got": "succeeded",
-        "listed": True,
-        "ran": [2, True],
-        "polled": 1,
-        "ranVersion": 1,
-        "outlasted": 1,
-        "failed": "Prediction failed: CUDA out of memory (E1001)",
+    assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout) == {
+        "waitedFor": ["succeeded", 1],
+        "read": "succeeded",
+        "isListed": True,
+        "blockingRun": [2, True],
+        "pollingRun": 1,
+        "versionRun": 1,
+        "longRun": 1,
+        "failedRun": "Prediction failed: CUDA out of memory (E1001)",
         "canceled": "canceled",
-        "file": ["image/png", 7, True],
-        "files": True,
-        "fromFile": 1,
-        "deleted": True,
-        "gone": ["ApiError", 404, None],
-        "fromBlob": 1,
+        "createdFile": ["image/png", 7, True],
+        "fileIsListed": True,
+        "runFromFile": 1,
+        "deletedFile": True,
+        "deletedFileError": ["ApiError", 404, None],
+        "runFromBlob": 1,
         "account": "organization",
-        "versions": True,
-        "refused": {
+        "versionsMatch": True,
+        "refusals": {
             "invalid": ["ApiError", 422, "Input validation failed"],
             "token": ["ApiError", 401, "Unauthenticated"],
             "no_credit": ["ApiError", 402, "Insufficient credit"],
@@ -278,5 +276,10 @@ def test_javascript_client_works_with_the_simulator(
             "server_error": ["ApiError", 500, "Internal server error"],
             "throttle": ["ApiError", 429, "Request was throttled"],
         },
-        "webhooks": {"genuine": True, "changed": False, "of_another": False, "by_another": False},
+        "webhookIsValid": {
+            "genuine": True,
+            "changed": False,
+            "otherId": False,
+            "otherSecret": False,
+        },
     }

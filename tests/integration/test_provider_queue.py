@@ -1,4 +1,4 @@
-"""Slots: never more predictions in flight at a provider than there may be, and every slot comes back."""
+"""Provider slots: the maximum of predictions in flight, the queue, and the release of slots."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def holder(job: Job) -> str:
     return f"{job.account}/{job.job_id}"
 
 
-def wait(job: Job, now: datetime) -> float:
-    """Have a job find no free slot, and tell after how many seconds it comes back."""
+def queue_for_slot(job: Job, now: datetime) -> float:
+    """Queue a job that found no free slot. Returns the seconds until its next try."""
     jobs.record_waiting(job, now=now)
     return provider_queue.enqueue(job, now=now)
 
@@ -66,13 +66,9 @@ def test_stable_diffusion_has_one_slot_by_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def job(user: str) -> Job:
-        account = open_account(100, AccountId("web", user))
-        wanted = image_job(account=account)
-        return ledger.hold(
-            replace(wanted, model_input=replace(wanted.model_input, provider="stable_diffusion")),
-            key=None,
-            now=NOON,
-        )[0]
+        job = image_job(account=open_account(100, AccountId("web", user)))
+        model_input = replace(job.model_input, provider="stable_diffusion")
+        return ledger.hold(replace(job, model_input=model_input), key=None, now=NOON)[0]
 
     assert provider_queue.acquire(job("a"), now=NOON)
     assert not provider_queue.acquire(job("b"), now=NOON)
@@ -84,7 +80,7 @@ def test_repeated_acquire_returns_the_same_slot() -> None:
     job = job_of("a")
 
     assert provider_queue.acquire(job, now=NOON)
-    assert provider_queue.acquire(job, now=NOON), "also from a record that does not know it yet"
+    assert provider_queue.acquire(job, now=NOON), "the record in memory has no slot"
     assert provider_queue.acquire(stored(job), now=NOON)
 
     assert holders() == {holder(job)}
@@ -111,25 +107,25 @@ def test_resolving_a_job_releases_its_slot() -> None:
 
 
 def test_job_that_lost_its_slot_can_be_resolved() -> None:
-    job, thief = job_of("a"), job_of("b")
+    job, other = job_of("a"), job_of("b")
     provider_queue.acquire(job, now=NOON)
     (row,) = SlotRow.query("SLOT#replicate")
-    row.holder = holder(thief)
+    row.holder = holder(other)
     row.save()
 
     ended = ledger.resolve(job.account, job.job_id, now=NOON)
 
     assert (ended.status, ended.refunded) == (JobStatus.FAILED, 10)
-    assert holders() == {holder(thief)}
+    assert holders() == {holder(other)}
 
 
 def test_recovery_releases_only_leaked_slots() -> None:
-    job, final, gone = job_of("a"), job_of("b"), job_of("c")
+    job, final = job_of("a"), job_of("b")
     provider_queue.acquire(job, now=NOON)
     ledger.resolve(final.account, final.job_id, now=NOON)
-    for number, leaked in enumerate((final, gone)):
-        holding = holder(leaked) if leaked is final else f"web/c/{final.job_id}"
-        SlotRow("SLOT#replicate", f"1{number:02}", holder=holding, taken_at=NOON).save()
+    unknown_job = f"web/c/{final.job_id}"
+    for slot, leaked_by in (("100", holder(final)), ("101", unknown_job)):
+        SlotRow("SLOT#replicate", slot, holder=leaked_by, taken_at=NOON).save()
 
     handler_of("recover_jobs")({}, CONTEXT)
 
@@ -153,7 +149,7 @@ def test_unreadable_slot_does_not_stop_recovery_of_jobs(monkeypatch: pytest.Monk
     final = job_of("a")
     ledger.resolve(final.account, final.job_id, now=NOON)
     assert is_open(final)
-    SlotRow("SLOT#replicate", "000", holder="nobody can read this", taken_at=NOON).save()
+    SlotRow("SLOT#replicate", "000", holder="not a job", taken_at=NOON).save()
     at(monkeypatch, final.created_at + timedelta(minutes=1))
 
     handler_of("recover_jobs")({}, CONTEXT)
@@ -184,20 +180,14 @@ def test_job_without_a_free_slot_waits_and_requests_nothing(
     for job in all_jobs[:2]:
         enter(job)
 
-    with pytest.raises(RetryLater) as pause:
+    with pytest.raises(RetryLater) as retry:
         enter(all_jobs[2])
 
-    assert now + timedelta(seconds=2) <= pause.value.at <= now + timedelta(seconds=5)
+    assert now + timedelta(seconds=2) <= retry.value.at <= now + timedelta(seconds=5)
     assert stored(all_jobs[2]).waiting_since == now
     assert stored(all_jobs[2]).attempts == ()
-    assert (
-        len(
-            requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5).json()[
-                "predictions"
-            ]
-        )
-        == 2
-    )
+    response = requests.get(f"{simulated_replicate.base_url}/sim/predictions", timeout=5)
+    assert len(response.json()["predictions"]) == 2
     ledger.resolve(all_jobs[0].account, all_jobs[0].job_id, now=now)
     enter(all_jobs[2])
     assert stored(all_jobs[2]).status is JobStatus.PROCESSING
@@ -208,8 +198,8 @@ def test_first_queued_job_acquires_the_free_slot(monkeypatch: pytest.MonkeyPatch
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     holding, first, second, newcomer = (job_of(user) for user in "abcd")
     assert provider_queue.acquire(holding, now=NOON)
-    wait(first, NOON)
-    wait(second, NOON + timedelta(seconds=1))
+    queue_for_slot(first, NOON)
+    queue_for_slot(second, NOON + timedelta(seconds=1))
     ledger.resolve(holding.account, holding.job_id, now=NOON)
     now = NOON + timedelta(seconds=2)
 
@@ -220,22 +210,22 @@ def test_first_queued_job_acquires_the_free_slot(monkeypatch: pytest.MonkeyPatch
     assert not provider_queue.acquire(newcomer, now=now)
     assert provider_queue.acquire(stored(second), now=now)
     ledger.resolve(second.account, second.job_id, now=now)
-    assert provider_queue.acquire(newcomer, now=now), "nobody stands in line any more"
+    assert provider_queue.acquire(newcomer, now=now), "the queue is empty"
 
 
 def test_job_passes_the_queue_when_enough_slots_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = job_of("a"), job_of("b")
-    wait(first, NOON)
+    queue_for_slot(first, NOON)
 
-    assert provider_queue.acquire(second, now=NOON), "two are free, and one waits in front"
+    assert provider_queue.acquire(second, now=NOON), "two slots are free, and one job is queued"
     assert not provider_queue.acquire(job_of("c"), now=NOON)
     assert provider_queue.acquire(stored(first), now=NOON)
 
 
 def test_expired_queue_entry_does_not_block_other_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
-    gone, other = job_of("a"), job_of("b")
-    wait(gone, NOON)
+    absent, other = job_of("a"), job_of("b")
+    queue_for_slot(absent, NOON)
 
     assert not provider_queue.acquire(other, now=NOON + timedelta(seconds=18))
     assert provider_queue.acquire(other, now=NOON + timedelta(seconds=19))
@@ -244,8 +234,8 @@ def test_expired_queue_entry_does_not_block_other_jobs(monkeypatch: pytest.Monke
 def test_retry_keeps_the_position_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     with_setting(monkeypatch, "PREDICTIONS_IN_FLIGHT_MAX", 1)
     first, other = job_of("a"), job_of("b")
-    wait(first, NOON)
-    wait(stored(first), NOON + timedelta(seconds=15))
+    queue_for_slot(first, NOON)
+    queue_for_slot(stored(first), NOON + timedelta(seconds=15))
 
     assert not provider_queue.acquire(other, now=NOON + timedelta(seconds=30))
 
@@ -253,7 +243,9 @@ def test_retry_keeps_the_position_in_the_queue(monkeypatch: pytest.MonkeyPatch) 
 def test_retry_delay_grows_with_the_queue_position() -> None:
     all_jobs = [job_of(f"user{number}") for number in range(30)]
 
-    seconds = [wait(job, NOON + timedelta(seconds=number)) for number, job in enumerate(all_jobs)]
+    seconds = [
+        queue_for_slot(job, NOON + timedelta(seconds=number)) for number, job in enumerate(all_jobs)
+    ]
 
     assert seconds[:4] == [2, 2, 4, 4]
     assert seconds == sorted(seconds)

@@ -1,4 +1,4 @@
-"""The price before paying: a quote is what is held, and the most that is charged."""
+"""Quotes: a job holds the quoted credits, and its charge never exceeds the quote."""
 
 from __future__ import annotations
 
@@ -24,18 +24,22 @@ from tests.integration.steps import with_setting
 pytestmark = pytest.mark.usefixtures("aws")
 
 URL = "https://example.com/image.png"
-OFFERS: dict[str, list[dict[str, Any]]] = {
-    "flux-schnell": [{"num_outputs": 3}, {"quality": "high", "num_outputs": 4}],
-    "flux-1.1-pro": [{}],
-    "real-esrgan": [{"image": URL, "resolution": "2k"}, {"image": URL, "resolution": "4k"}],
-    "hailuo-02": [{"duration": 10, "resolution": "768p"}, {}],
-    "veo-3.1-fast": [{"duration": 4}, {"duration": 8}],
-}
+OFFERS: list[tuple[str, dict[str, Any]]] = [
+    ("flux-schnell", {"num_outputs": 3}),
+    ("flux-schnell", {"quality": "high", "num_outputs": 4}),
+    ("flux-1.1-pro", {}),
+    ("real-esrgan", {"image": URL, "resolution": "2k"}),
+    ("real-esrgan", {"image": URL, "resolution": "4k"}),
+    ("hailuo-02", {"duration": 10, "resolution": "768p"}),
+    ("hailuo-02", {}),
+    ("veo-3.1-fast", {"duration": 4}),
+    ("veo-3.1-fast", {"duration": 8}),
+]
 
 
 @pytest.fixture(autouse=True)
-def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No execution is started, so every job stays as it was submitted."""
+def no_executions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no executions: each job stays as it was submitted."""
     monkeypatch.setattr(workflow_adapter, "start", lambda _: None)
 
 
@@ -46,30 +50,33 @@ def quote(code: str, parameters: object, **event: Any) -> tuple[int, Any]:
     return status, document
 
 
-def prompted(code: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    return (
-        {"prompt": "a lighthouse"} if "prompt" in catalog.template(code).required else {}
-    ) | parameters
+def with_prompt(code: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Add a prompt if the template requires one."""
+    if "prompt" not in catalog.template(code).required:
+        return parameters
+    return {"prompt": "a lighthouse", **parameters}
 
 
-@pytest.mark.parametrize(
-    ("code", "offer"), [(code, offer) for code, offers in OFFERS.items() for offer in offers]
-)
-def test_job_holds_the_quoted_credits(code: str, offer: dict[str, Any]) -> None:
-    open_account(1_000)
-    parameters = prompted(code, offer)
+def test_job_holds_the_quoted_credits(subtests: pytest.Subtests) -> None:
+    open_account(10_000)
 
-    status, quoted = quote(code, parameters)
-    _, job, _ = call_api("POST", "/jobs", body={"template": code, "parameters": parameters})
+    for code, offer in OFFERS:
+        with subtests.test(template=code, offer=offer):
+            held_before = ledger.balance(ANN).held
+            parameters = with_prompt(code, offer)
 
-    assert (status, quoted) == (200, {"credits": job["credits"]["quoted"]})
-    assert job["credits"] == {
-        "quoted": quoted["credits"],
-        "held": quoted["credits"],
-        "charged": 0,
-        "refunded": 0,
-    }
-    assert ledger.balance(ANN).held == quoted["credits"]
+            status, quoted = quote(code, parameters)
+            _, job, _ = call_api("POST", "/jobs", body={"template": code, "parameters": parameters})
+
+            quoted_credits = quoted["credits"]
+            assert (status, quoted) == (200, {"credits": quoted_credits})
+            assert job["credits"] == {
+                "quoted": quoted_credits,
+                "held": quoted_credits,
+                "charged": 0,
+                "refunded": 0,
+            }
+            assert ledger.balance(ANN).held == held_before + quoted_credits
 
 
 @given(st.integers(min_value=0, max_value=4))

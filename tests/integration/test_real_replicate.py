@@ -1,6 +1,6 @@
-"""A stack on this machine with the real Replicate, which cannot reach it.
+"""A local stack that uses the real Replicate, whose webhooks cannot reach it.
 
-Another simulator stands in for the real Replicate.
+A second simulator replaces the real Replicate.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.e2e.actors import Actor, must_show_nowhere
 from tests.e2e.test_uploads_and_videos import announced, image, sent
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
-TOKEN = "r8_a_token_of_the_real_one"
+TOKEN = "r8_token_of_the_real_replicate"
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,12 @@ def no_faults(replicate: SimulatedReplicate) -> Iterator[None]:
 
 
 def predictions(replicate: SimulatedReplicate, prompt: str) -> list[dict[str, Any]]:
-    made = requests.get(f"{replicate.base_url}/sim/predictions", timeout=5).json()["predictions"]
-    return [prediction for prediction in made if prediction["input"].get("prompt") == prompt]
+    response = requests.get(f"{replicate.base_url}/sim/predictions", timeout=5)
+    return [
+        prediction
+        for prediction in response.json()["predictions"]
+        if prediction["input"].get("prompt") == prompt
+    ]
 
 
 def test_job_completes_without_webhooks(actor: Actor, replicate: SimulatedReplicate) -> None:
@@ -82,7 +86,7 @@ def test_failed_job_is_refunded(actor: Actor, replicate: SimulatedReplicate) -> 
 
 
 def test_request_contains_the_uploaded_image(actor: Actor, replicate: SimulatedReplicate) -> None:
-    """Replicate cannot fetch it from the bucket of this machine."""
+    """Replicate cannot download the image from the local bucket."""
     upload = announced(actor)
     assert sent(upload, image()).status_code == 204
     actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
@@ -122,37 +126,30 @@ def test_token_selects_the_real_replicate(
     assert real is None or real.parameters.items() >= expected.items()
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"REPLICATE_API_TOKEN": "sk-something-else"},
-        *(
-            {"REPLICATE_API_TOKEN": "r8_x", "PUBLIC_URL": url}
-            for url in (
-                "http://a.example",
-                "a.example",
-                "https://",
-                "https://a.example/path",
-                "https://ann@a.example",
-                "https://[",
-            )
-        ),
-    ],
-)
-def test_error_names_the_invalid_variable(environment: dict[str, str]) -> None:
-    with pytest.raises(
-        InvalidVariable,
-        match="PUBLIC_URL" if "PUBLIC_URL" in environment else "REPLICATE_API_TOKEN",
+def test_refuses_a_token_of_another_service() -> None:
+    with pytest.raises(InvalidVariable, match="REPLICATE_API_TOKEN"):
+        RealReplicate.from_environment({"REPLICATE_API_TOKEN": "sk-something-else"})
+
+
+def test_refuses_a_public_url_that_is_not_an_https_origin(subtests: pytest.Subtests) -> None:
+    for url in (
+        "http://a.example",
+        "a.example",
+        "https://",
+        "https://a.example/path",
+        "https://ann@a.example",
+        "https://[",
     ):
-        RealReplicate.from_environment(environment)
+        with subtests.test(url=url), pytest.raises(InvalidVariable, match="PUBLIC_URL"):
+            RealReplicate.from_environment({"REPLICATE_API_TOKEN": "r8_x", "PUBLIC_URL": url})
 
 
 def test_reads_the_webhook_secret_only_with_a_public_url(
     replicate: SimulatedReplicate,
 ) -> None:
-    account = RealReplicate(
-        token=TOKEN, base_url=f"{replicate.base_url}/v1", public_url="https://a.example"
-    )
+    base_url = f"{replicate.base_url}/v1"
+    public = RealReplicate(token=TOKEN, base_url=base_url, public_url="https://a.example")
+    private = RealReplicate(token=TOKEN, base_url=base_url)
 
-    assert account.webhook_secret() == replicate.webhook_secret
-    assert RealReplicate(token=TOKEN, base_url=f"{replicate.base_url}/v1").webhook_secret() is None
+    assert public.webhook_secret() == replicate.webhook_secret
+    assert private.webhook_secret() is None
