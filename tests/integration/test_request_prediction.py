@@ -1,4 +1,4 @@
-"""The step RequestPrediction, with the real provider adapter over HTTP."""
+"""The step RequestPrediction, with the real provider module and a simulated Replicate."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 class TestRequestPrediction:
     @pytest.fixture(autouse=True)
-    def public(
+    def replicate_without_webhooks(
         self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.replicate = simulated_replicate
-        # Nobody listens there: whatever happens here happens without webhooks.
+        # No server listens there, so no webhook arrives.
         with_setting(monkeypatch, "PUBLIC_URL", "http://127.0.0.1:9")
         self.faults(run_seconds=30)
 
@@ -55,17 +55,16 @@ class TestRequestPrediction:
 
         self.enter(job)
 
-        now = stored(job)
+        requested = stored(job)
         (created,) = self.predictions()
-        assert now.attempt
-        assert (now.status, now.task_token, len(now.attempts)) == (JobStatus.PROCESSING, "token", 1)
-        assert now.attempt.prediction_id == created["id"]
+        assert requested.attempt
+        assert requested.status is JobStatus.PROCESSING
+        assert (requested.task_token, len(requested.attempts)) == ("token", 1)
+        assert requested.attempt.prediction_id == created["id"]
         assert created["input"] == job.model_input.input
         assert created["webhook_events_filter"] == ["start", "completed"]
-        assert (
-            created["webhook"]
-            == f"http://127.0.0.1:9/webhooks/replicate?job=web%2Fann%2F{job.job_id}%2F{now.attempt.nonce}"
-        )
+        reference = f"web%2Fann%2F{job.job_id}%2F{requested.attempt.nonce}"
+        assert created["webhook"] == f"http://127.0.0.1:9/webhooks/replicate?job={reference}"
         deadline = datetime.fromisoformat(created["deadline"])
         assert timedelta(seconds=-2) < deadline - job.deadline_at <= timedelta(seconds=1)
         assert "token" not in created["webhook"].replace("webhooks", "")
@@ -94,8 +93,8 @@ class TestRequestPrediction:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = held_job()
-        with monkeypatch.context() as crashing:
-            crashing.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 self.enter(job)
         assert stored(job).status is JobStatus.PENDING
@@ -103,9 +102,9 @@ class TestRequestPrediction:
         self.enter(job, retry_count=1)
 
         (created,) = self.predictions()
-        now = stored(job)
-        assert now.attempt
-        assert (now.attempt.prediction_id, now.status) == (created["id"], JobStatus.PROCESSING)
+        found = stored(job)
+        assert found.attempt
+        assert (found.attempt.prediction_id, found.status) == (created["id"], JobStatus.PROCESSING)
 
     def test_sends_no_request_during_the_lease_of_another_invocation(
         self, monkeypatch: pytest.MonkeyPatch
@@ -129,35 +128,34 @@ class TestRequestPrediction:
     ) -> None:
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
-        with pytest.raises(RetryLater) as pause:
+        with pytest.raises(RetryLater) as retry:
             self.enter(job)
         self.faults(run_seconds=30)
-        at(monkeypatch, pause.value.at)
+        at(monkeypatch, retry.value.at)
 
         self.enter(job, entered_at=NOON + timedelta(seconds=5))
 
         (created,) = self.predictions()
-        now = stored(job)
-        assert now.attempt
-        assert now.attempt.prediction_id == created["id"]
+        found = stored(job)
+        assert found.attempt
+        assert found.attempt.prediction_id == created["id"]
 
     def test_polls_without_a_public_url(
         self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
     ) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job, now = held_job(), datetime.now(UTC)
-        looks = []
+        poll_delays = []
         for seconds in (0, 6, 60, 200):
             at(monkeypatch, now + timedelta(seconds=seconds))
-            with pytest.raises(RetryLater) as pause:
+            with pytest.raises(RetryLater) as retry:
                 self.enter(job, entered_at=NOON + timedelta(seconds=seconds))
-            looks.append((pause.value.at - now).total_seconds() - seconds)
+            poll_delays.append((retry.value.at - now).total_seconds() - seconds)
 
         (created,) = self.predictions()
         assert created.get("webhook") is None
-        assert looks == [6, 6, 16, 31], (
-            "a whole second later than a quarter of what has passed, within 5 and 30"
-        )
+        # A quarter of the time since the request, from 5 to 30 seconds, plus one second.
+        assert poll_delays == [6, 6, 16, 31]
         assert resumed == []
 
     def test_retry_sends_no_second_request_without_a_public_url(
@@ -166,10 +164,10 @@ class TestRequestPrediction:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
-        with pytest.raises(RetryLater) as pause:
+        with pytest.raises(RetryLater) as retry:
             self.enter(job)
         self.faults(run_seconds=30)
-        at(monkeypatch, pause.value.at)
+        at(monkeypatch, retry.value.at)
 
         with pytest.raises(RetryLater):
             self.enter(job, retry_count=1)
@@ -211,9 +209,9 @@ class TestRequestPrediction:
         self.enter(job, entered_at=NOON + timedelta(seconds=90))
 
         assert len(self.predictions()) == 1
-        asked = stored(job)
-        assert asked.attempt
-        assert (asked.attempt.requests_count, asked.failure) == (2, None)
+        recorded_job = stored(job)
+        assert recorded_job.attempt
+        assert (recorded_job.attempt.requests_count, recorded_job.failure) == (2, None)
 
     def test_unavailable_provider_fails_the_job_at_the_deadline(
         self, monkeypatch: pytest.MonkeyPatch
@@ -263,13 +261,13 @@ class TestRequestPrediction:
         job, now = held_job(), datetime.now(UTC)
         self.faults(throttle=1)
 
-        with pytest.raises(RetryLater) as pause:
+        with pytest.raises(RetryLater) as retry:
             self.enter(job)
 
         waiting = stored(job)
         assert waiting.waiting_since
-        assert timedelta(seconds=2) <= pause.value.at - now <= timedelta(seconds=6)
-        assert datetime.fromisoformat(str(pause.value)) == pause.value.at.replace(microsecond=0)
+        assert timedelta(seconds=2) <= retry.value.at - now <= timedelta(seconds=6)
+        assert datetime.fromisoformat(str(retry.value)) == retry.value.at.replace(microsecond=0)
         assert (waiting.status, self.predictions()) == (JobStatus.PENDING, [])
         self.faults(run_seconds=30)
         self.enter(job, entered_at=NOON + timedelta(seconds=5))
@@ -308,9 +306,9 @@ class TestRequestPrediction:
         with pytest.raises(RetryLater):
             self.enter(job)
 
-        asked = stored(job)
-        assert asked.attempt
-        assert (asked.attempt.lease_until, asked.waiting_since) == (
+        recorded_job = stored(job)
+        assert recorded_job.attempt
+        assert (recorded_job.attempt.lease_until, recorded_job.waiting_since) == (
             now + timedelta(seconds=unknown_seconds),
             now,
         )
@@ -321,9 +319,9 @@ class TestRequestPrediction:
         forget_settings()
         secrets.secret_values(secret_id)
         client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString="r8_new")
-        kept = secrets._cache[secret_id]
+        cached = secrets._cache[secret_id]
         secrets._cache[secret_id] = replace(
-            kept, fetched_at=kept.fetched_at - secrets.REFETCH_SECONDS_MIN - 1
+            cached, fetched_at=cached.fetched_at - secrets.REFETCH_SECONDS_MIN - 1
         )
 
         self.enter(held_job())
@@ -366,8 +364,8 @@ class TestRequestPrediction:
 
     def test_final_job_resumes_at_once(self, resumed: list[str]) -> None:
         job = held_job()
-        ended = ledger.resolve(ANN, job.job_id, now=NOON)
+        final = ledger.resolve(ANN, job.job_id, now=NOON)
 
         self.enter(job)
 
-        assert (stored(job), self.predictions(), resumed) == (ended, [], ["token"])
+        assert (stored(job), self.predictions(), resumed) == (final, [], ["token"])

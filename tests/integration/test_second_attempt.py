@@ -1,4 +1,4 @@
-"""An interrupted prediction is asked for once more, as a second attempt that is written down; never a third time."""
+"""An interrupted prediction is requested once more, as a recorded second attempt."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 class TestSecondAttempt:
     @pytest.fixture(autouse=True)
-    def interrupted(
+    def replicate_that_interrupts(
         self, simulated_replicate: SimulatedReplicate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.replicate = simulated_replicate
         with_setting(monkeypatch, "PUBLIC_URL", "http://127.0.0.1:9")
         self.faults(fail=1)
 
-    def faults(self, **named: float) -> None:
-        given = {"run_seconds": 0, "queue_seconds": 0, **named}
-        requests.put(f"{self.replicate.base_url}/faults", json=given, timeout=5).raise_for_status()
+    def faults(self, **faults: float) -> None:
+        all_faults = {"run_seconds": 0, "queue_seconds": 0, **faults}
+        requests.put(
+            f"{self.replicate.base_url}/faults", json=all_faults, timeout=5
+        ).raise_for_status()
 
     def predictions(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = requests.get(
@@ -57,13 +59,13 @@ class TestSecondAttempt:
             CONTEXT,
         )
 
-    def ended_predictions(self, count: int) -> None:
+    def wait_for_failed_predictions(self, count: int) -> None:
         until(lambda: [each["status"] for each in self.predictions()].count("failed") == count)
 
     def interrupted_job(self) -> Job:
         job = held_job()
         self.enter(job)
-        self.ended_predictions(1)
+        self.wait_for_failed_predictions(1)
         return job
 
     def test_second_attempt_has_its_own_nonce(self) -> None:
@@ -85,7 +87,7 @@ class TestSecondAttempt:
     def test_third_attempt_never_happens(self) -> None:
         job = self.interrupted_job()
         self.enter(job, state_entry=1)
-        self.ended_predictions(2)
+        self.wait_for_failed_predictions(2)
 
         self.enter(job, state_entry=2)
         with pytest.raises(GenerationFailed):
@@ -99,7 +101,7 @@ class TestSecondAttempt:
         job = held_job()
         with pytest.raises(RetryLater):
             self.enter(job)
-        self.ended_predictions(1)
+        self.wait_for_failed_predictions(1)
         self.faults(run_seconds=30)
 
         self.enter(job, state_entry=1)
@@ -113,25 +115,25 @@ class TestSecondAttempt:
     def test_interrupted_prediction_of_a_create_resumes_the_workflow(
         self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
     ) -> None:
-        ended = Prediction(
-            "p-ended",
+        interrupted = Prediction(
+            "p-interrupted",
             PredictionStatus.FAILED,
             failure=failure(FailureCode.PREDICTION_FAILED),
             retryable=True,
         )
-        monkeypatch.setattr(replicate, "create", lambda _: ended)
+        monkeypatch.setattr(replicate, "create", lambda _: interrupted)
         job = held_job()
 
         self.enter(job)
 
         assert resumed == ["token 0"]
-        assert [attempt.prediction_id for attempt in stored(job).attempts] == ["p-ended"]
+        assert [attempt.prediction_id for attempt in stored(job).attempts] == ["p-interrupted"]
 
     def test_refused_prompt_has_no_second_attempt(self) -> None:
         self.faults(flag_sensitive=1)
         job = held_job()
         self.enter(job)
-        self.ended_predictions(1)
+        self.wait_for_failed_predictions(1)
 
         with pytest.raises(GenerationFailed):
             handler_of("store_output")(key(job), CONTEXT)
@@ -154,10 +156,10 @@ class TestSecondAttempt:
 
     def test_only_one_invocation_begins_the_second_attempt(self) -> None:
         job = self.interrupted_job()
-        now, known = datetime.now(UTC), stored(job)
+        now, known_job = datetime.now(UTC), stored(job)
 
         first, second = (
-            jobs.begin_attempt(known, "entry", lease_until=now, now=now) for _ in range(2)
+            jobs.begin_attempt(known_job, "entry", lease_until=now, now=now) for _ in range(2)
         )
 
         assert first
@@ -168,16 +170,16 @@ class TestSecondAttempt:
         job = self.interrupted_job()
         self.faults(run_seconds=30)
         self.enter(job, state_entry=1)
-        (first, _), webhooks = stored(job).attempts, self.predictions()
-        assert first.prediction_id == webhooks[0]["id"]
+        (first, _), predictions = stored(job).attempts, self.predictions()
+        assert first.prediction_id == predictions[0]["id"]
 
-        assert self.receive(job, first.nonce, webhooks[0]) == "late"
+        assert self.record_webhook(job, first.nonce, predictions[0]) == "late"
 
         assert resumed == []
         assert stored(job).attempts[1].finished_at is None
 
-    def receive(self, job: Job, nonce: str, prediction: dict[str, Any]) -> str:
-        """What receive_prediction notes of a webhook, past its signature."""
+    def record_webhook(self, job: Job, nonce: str, prediction: dict[str, Any]) -> str:
+        """Record a webhook whose signature is valid, and return what was recorded."""
         record = stored(job)
         (attempt,) = [attempt for attempt in record.attempts if attempt.nonce == nonce]
         return receive_webhook._record(
@@ -208,7 +210,7 @@ def test_workflow_delivers_the_second_attempt_and_charges_once(
         workflow_adapter.start(job)
         until(predictions)
         fail(0)
-        ended = until(lambda: now if (now := stored(job)).status.is_final else None)
+        final = until(lambda: read if (read := stored(job)).status.is_final else None)
 
-    assert (ended.status, ended.charged, len(ended.attempts)) == (JobStatus.COMPLETED, 10, 2)
+    assert (final.status, final.charged, len(final.attempts)) == (JobStatus.COMPLETED, 10, 2)
     assert [each["status"] for each in predictions()] == ["failed", "succeeded"]

@@ -1,4 +1,4 @@
-"""A broken table of a simulated model is refused, and the error names the file and the key."""
+"""An invalid file of a simulated model is refused. The error names the file and the key."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def test_model_name_is_the_path_of_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "broken", "message"),
+    ("valid", "invalid", "message"),
     [
         ("official = true", "official =", "line 2"),
         ("official = true", "", "official: Field required"),
@@ -72,14 +72,14 @@ def test_model_name_is_the_path_of_its_file(tmp_path: Path) -> None:
     ],
 )
 def test_refuses_invalid_replicate_model_files(
-    tmp_path: Path, line: str, broken: str, message: str
+    tmp_path: Path, valid: str, invalid: str, message: str
 ) -> None:
     with pytest.raises(ModelFileInvalid, match=r"acme/one-1\.5\.toml: .*" + message):
-        read(tmp_path, REPLICATE.replace(line, broken), replicate.Model, "owner")
+        read(tmp_path, REPLICATE.replace(valid, invalid), replicate.Model, "owner")
 
 
 @pytest.mark.parametrize(
-    ("line", "broken", "message"),
+    ("valid", "invalid", "message"),
     [
         ('["ratio"]', '["ratio", "seed"]', "no property is named seed"),
         ('["ratio"]', "[]", "ratio must be required or have a default"),
@@ -91,7 +91,7 @@ def test_refuses_invalid_replicate_model_files(
     ],
 )
 def test_refuses_invalid_runway_model_files(
-    tmp_path: Path, line: str, broken: str, message: str
+    tmp_path: Path, valid: str, invalid: str, message: str
 ) -> None:
     with pytest.raises(ModelFileInvalid, match=r"acme/one-1\.5\.toml: .*" + message):
-        read(tmp_path, RUNWAY.replace(line, broken), runway.Model, "endpoint")
+        read(tmp_path, RUNWAY.replace(valid, invalid), runway.Model, "endpoint")

@@ -1,4 +1,4 @@
-"""Submitting: again what ran before, the same request twice, while paused, and with welcome credits."""
+"""Submitting a job: reruns, idempotency keys, the pause, and welcome credits."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ADMIN = {"user": "root", "cognito:groups": "[admin]"}
 
 
 @pytest.fixture(autouse=True)
-def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No execution is started, so every job stays as it was submitted."""
+def no_executions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no executions: each job stays as it was submitted."""
     monkeypatch.setattr(workflow_adapter, "start", lambda _: None)
 
 
@@ -45,7 +45,8 @@ def fields(problem: dict[str, Any]) -> set[str]:
     return {error["field"] for error in problem["errors"]}
 
 
-def ended(job: Job) -> Job:
+def resolved(job: Job) -> Job:
+    """End the job as failed, and close its check."""
     final = ledger.resolve(job.account, job.job_id, now=datetime.now(UTC))
     jobs.leave_open_jobs(final)
     return final
@@ -55,18 +56,18 @@ class TestRerun:
     def test_rerun_uses_the_jobs_template_and_parameters(self) -> None:
         open_account(100)
         first = submit()[1]
-        ended(jobs.read(ANN, first["id"]))
+        resolved(jobs.read(ANN, first["id"]))
 
-        status, again, _ = submit({"rerun_of": first["id"], "metadata": {"order": 2}})
+        status, rerun, _ = submit({"rerun_of": first["id"], "metadata": {"order": 2}})
 
         assert status == 202
-        assert again["id"] != first["id"]
-        assert (again["template"], again["parameters"], again["credits"]) == (
+        assert rerun["id"] != first["id"]
+        assert (rerun["template"], rerun["parameters"], rerun["credits"]) == (
             first["template"],
             first["parameters"],
             first["credits"],
         )
-        assert again["metadata"] == {"order": 2}
+        assert rerun["metadata"] == {"order": 2}
         assert ledger.balance(ANN).held == 20
 
     def test_refuses_rerun_of_an_open_job(self) -> None:
@@ -77,15 +78,15 @@ class TestRerun:
         assert (status, fields(problem)) == (422, {"rerun_of"})
         assert ledger.balance(ANN).jobs_total == 1
 
-    @pytest.mark.parametrize("named", ["nonsense", "", "01a2041b-9344-7a89-96bd-f73189540bdf"])
-    def test_refuses_rerun_of_an_unknown_job(self, named: str) -> None:
-        status, problem, _ = submit({"rerun_of": named})
+    @pytest.mark.parametrize("job_id", ["nonsense", "", "01a2041b-9344-7a89-96bd-f73189540bdf"])
+    def test_refuses_rerun_of_an_unknown_job(self, job_id: str) -> None:
+        status, problem, _ = submit({"rerun_of": job_id})
 
         assert (status, fields(problem)) == (422, {"rerun_of"})
 
     def test_refuses_rerun_of_another_accounts_job(self) -> None:
         job = held_job()
-        ended(job)
+        resolved(job)
         open_account(100, AccountId("web", "bob"))
 
         status, problem, _ = submit({"rerun_of": job.job_id}, user="bob")
@@ -93,7 +94,7 @@ class TestRerun:
         assert (status, fields(problem)) == (422, {"rerun_of"})
 
     @pytest.mark.parametrize(
-        ("body", "named"),
+        ("body", "invalid_fields"),
         [
             ({}, {"template", "parameters"}),
             ({"template": "flux-schnell"}, {"parameters"}),
@@ -103,15 +104,15 @@ class TestRerun:
         ],
     )
     def test_requires_either_template_and_parameters_or_rerun_of(
-        self, body: dict[str, Any], named: set[str]
+        self, body: dict[str, Any], invalid_fields: set[str]
     ) -> None:
         status, problem, _ = submit(body)
 
-        assert (status, fields(problem)) == (422, named)
+        assert (status, fields(problem)) == (422, invalid_fields)
 
     def test_refuses_rerun_with_a_retired_template(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
-        ended(job)
+        resolved(job)
         others = tuple(code for code in catalog.codes() if code != "flux-schnell")
         monkeypatch.setattr(catalog, "codes", lambda: others)
 
@@ -138,11 +139,11 @@ class TestIdempotencyKey:
     ) -> None:
         open_account(100)
 
-        def cannot(_: Job) -> None:
+        def fail_to_start(_: Job) -> None:
             raise WorkflowUnavailable("test")
 
-        with monkeypatch.context() as broken:
-            broken.setattr(workflow_adapter, "start", cannot)
+        with monkeypatch.context() as patch:
+            patch.setattr(workflow_adapter, "start", fail_to_start)
             first = submit(**with_key("k"))[1]
         started: list[str] = []
         monkeypatch.setattr(workflow_adapter, "start", lambda job: started.append(job.job_id))
@@ -154,7 +155,7 @@ class TestIdempotencyKey:
     def test_repeated_request_for_a_deleted_job_is_not_found(self) -> None:
         open_account(100)
         first = submit(**with_key("k"))[1]
-        ended(jobs.read(ANN, first["id"]))
+        resolved(jobs.read(ANN, first["id"]))
         delete_job.delete(ANN, first["id"], now=datetime.now(UTC))
 
         status, problem, _ = submit(**with_key("k"))
@@ -167,7 +168,7 @@ class TestIdempotencyKey:
 
 
 class TestPausedSubmission:
-    def pause(self, paused: object = True, **caller: Any) -> tuple[int, Any, dict[str, str]]:  # noqa: FBT002 (the switch itself)
+    def pause(self, paused: object = True, **caller: Any) -> tuple[int, Any, dict[str, str]]:  # noqa: FBT002 (the value of the flag)
         return call_api("PUT", "/admin/paused", body={"paused": paused}, **(caller or ADMIN))
 
     def test_pause_refuses_jobs_and_charges_nothing(self) -> None:
@@ -176,12 +177,8 @@ class TestPausedSubmission:
 
         status, problem, headers = submit()
 
-        assert (status, problem["type"], problem["retryable"], headers["Retry-After"]) == (
-            503,
-            "/problems/paused",
-            True,
-            "60",
-        )
+        assert (status, problem["type"]) == (503, "/problems/paused")
+        assert (problem["retryable"], headers["Retry-After"]) == (True, "60")
         assert ledger.balance(ANN).available == 100
 
     def test_pause_returns_the_job_of_a_repeated_request(self) -> None:
@@ -220,7 +217,7 @@ class TestPausedSubmission:
 
 class TestWelcomeCredits:
     @pytest.fixture(autouse=True)
-    def thirty(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def welcome_credits(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with_setting(monkeypatch, "WELCOME_CREDITS", 30)
 
     def test_new_user_has_welcome_credits_at_the_first_read(self) -> None:
@@ -277,7 +274,7 @@ def test_new_user_has_nothing_without_welcome_credits() -> None:
 
 
 def test_deleted_job_is_not_found() -> None:
-    job = ended(held_job())
+    job = resolved(held_job())
     delete_job.delete(ANN, job.job_id, now=datetime.now(UTC))
 
     with pytest.raises(NotFound):

@@ -1,4 +1,4 @@
-"""Images that users bring along: announced, completed, used; each by its owner alone, and again after every crash."""
+"""Uploads: a form for one file, the completion, and the use as an input image of a job."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.integration.steps import BUCKET, at
 pytestmark = pytest.mark.usefixtures("aws")
 
 PNG = {"content_type": "image/png", "bytes": 5_000}
-NOBODYS = "0199f3a0-7b1c-7d4e-9a52-3c8e5f1d2b60"
+UNKNOWN_ID = "0199f3a0-7b1c-7d4e-9a52-3c8e5f1d2b60"
 
 
 @pytest.fixture(autouse=True)
-def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No execution is started, so every job stays as it was submitted."""
+def no_executions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no executions: each job stays as it was submitted."""
     monkeypatch.setattr(workflow_adapter, "start", lambda _: None)
 
 
@@ -41,34 +41,34 @@ def image(size: tuple[int, int] = (40, 30)) -> bytes:
     return file.getvalue()
 
 
-def announce(body: object = PNG, **event: Any) -> tuple[int, Any]:
+def create_upload(body: object = PNG, **event: Any) -> tuple[int, Any]:
     status, document, _ = call_api("POST", "/uploads", body=body, **event)
     return status, document
 
 
-def send(upload: dict[str, Any], body: bytes) -> None:
+def put_file(upload: dict[str, Any], body: bytes) -> None:
     boto3.client("s3").put_object(
         Bucket=BUCKET, Key=upload["fields"]["key"], Body=body, ContentType="image/png"
     )
 
 
 def complete(upload_id: str, **event: Any) -> tuple[int, Any]:
-    answer = handler_of("prepare_upload")(
+    response = handler_of("prepare_upload")(
         http_event("POST", f"/uploads/{upload_id}/complete", **event), CONTEXT
     )
     must_be_as_described(
         "POST",
         f"/uploads/{upload_id}/complete",
-        answer["statusCode"],
-        answer["headers"],
-        answer["body"],
+        response["statusCode"],
+        response["headers"],
+        response["body"],
     )
-    return answer["statusCode"], json.loads(answer["body"])
+    return response["statusCode"], json.loads(response["body"])
 
 
-def prepared(**event: Any) -> str:
-    upload = announce(**event)[1]
-    send(upload, image())
+def completed_upload(**event: Any) -> str:
+    upload = create_upload(**event)[1]
+    put_file(upload, image())
     assert complete(upload["upload_id"], **event)[0] == 200
     upload_id: str = upload["upload_id"]
     return upload_id
@@ -87,7 +87,7 @@ def fields_of(problem: Any) -> list[str]:
 
 class TestCreateUpload:
     def test_returns_a_form_for_one_object(self) -> None:
-        status, upload = announce()
+        status, upload = create_upload()
 
         assert status == 201
         assert upload.keys() == {"upload_id", "url", "fields"}
@@ -116,20 +116,20 @@ class TestCreateUpload:
         ],
     )
     def test_names_the_invalid_field(self, body: object, field: str) -> None:
-        status, problem = announce(body)
+        status, problem = create_upload(body)
 
         assert status == 422
         assert fields_of(problem) == [field]
 
     def test_accepts_the_largest_file_and_refuses_unsigned_callers(self) -> None:
-        assert announce({"content_type": "image/gif", "bytes": 20_000_000})[0] == 201
-        assert announce(user=None)[0] == 401
+        assert create_upload({"content_type": "image/gif", "bytes": 20_000_000})[0] == 201
+        assert create_upload(user=None)[0] == 401
 
 
 class TestCompleteUpload:
     def test_keeps_only_the_resized_image(self) -> None:
-        upload = announce({"content_type": "image/png", "bytes": 50_000})[1]
-        send(upload, image((2000, 1000)))
+        upload = create_upload({"content_type": "image/png", "bytes": 50_000})[1]
+        put_file(upload, image((2000, 1000)))
 
         status, document = complete(upload["upload_id"])
 
@@ -142,32 +142,32 @@ class TestCompleteUpload:
         assert keys() == [f"uploads/web/ann/{upload['upload_id']}.jpg"]
 
     def test_repeated_completion_returns_the_same_response(self) -> None:
-        upload = announce()[1]
-        send(upload, image())
+        upload = create_upload()[1]
+        put_file(upload, image())
         first = complete(upload["upload_id"])
-        send(upload, image((7, 7)))
+        put_file(upload, image((7, 7)))
 
         assert complete(upload["upload_id"]) == first
 
     def test_does_not_find_foreign_unknown_or_malformed_uploads(self) -> None:
-        upload_id = prepared()
+        upload_id = completed_upload()
 
         assert complete(upload_id, user="bob")[0] == 404
         assert complete(upload_id, **{"custom:platform": "mobile"})[0] == 404
-        for unknown in (NOBODYS, "x", "..%2Fbob", upload_id.upper(), "JOB%23x"):
+        for unknown in (UNKNOWN_ID, "x", "..%2Fbob", upload_id.upper(), "JOB%23x"):
             assert complete(unknown)[0] == 404
         assert complete(upload_id, user=None)[0] == 401
 
     def test_refuses_completion_before_the_file_arrives(self) -> None:
-        status, problem = complete(announce()[1]["upload_id"])
+        status, problem = complete(create_upload()[1]["upload_id"])
 
         assert (status, fields_of(problem), problem["charged"]) == (422, ["upload_id"], 0)
         assert "arrived" in problem["errors"][0]["message"]
 
     @pytest.mark.parametrize("body", [b"", b"a text file called image.jpg", image()[:-30]])
     def test_refuses_a_file_that_is_not_an_image(self, body: bytes) -> None:
-        upload = announce()[1]
-        send(upload, body)
+        upload = create_upload()[1]
+        put_file(upload, body)
 
         status, problem = complete(upload["upload_id"])
 
@@ -175,8 +175,8 @@ class TestCompleteUpload:
         assert keys() == [upload["fields"]["key"]]
 
     def test_refuses_a_file_larger_than_announced(self) -> None:
-        upload = announce({"content_type": "image/png", "bytes": 10})[1]
-        send(upload, image())
+        upload = create_upload({"content_type": "image/png", "bytes": 10})[1]
+        put_file(upload, image())
 
         status, problem = complete(upload["upload_id"])
 
@@ -186,7 +186,7 @@ class TestCompleteUpload:
         )
 
     def test_upload_expires_after_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        upload_id = prepared()
+        upload_id = completed_upload()
         expires_at = datetime.fromisoformat(complete(upload_id)[1]["expires_at"])
         assert abs(
             expires_at - datetime.now(UTC) - timedelta(hours=settings().upload_hours)
@@ -200,27 +200,27 @@ class TestCompleteUpload:
     def test_concurrent_completions_return_the_same_response(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        upload = announce()[1]
-        send(upload, image())
-        real, answers = input_images.fit, []
+        upload = create_upload()[1]
+        put_file(upload, image())
+        fit, responses = input_images.fit, []
 
-        def meanwhile(body: bytes) -> Any:
-            monkeypatch.setattr(input_images, "fit", real)
-            answers.append(complete(upload["upload_id"]))
-            return real(body)
+        def complete_concurrently(body: bytes) -> Any:
+            monkeypatch.setattr(input_images, "fit", fit)
+            responses.append(complete(upload["upload_id"]))
+            return fit(body)
 
-        monkeypatch.setattr(input_images, "fit", meanwhile)
-        answers.append(complete(upload["upload_id"]))
+        monkeypatch.setattr(input_images, "fit", complete_concurrently)
+        responses.append(complete(upload["upload_id"]))
 
-        assert answers[0] == answers[1]
-        assert answers[0][0] == 200
+        assert responses[0] == responses[1]
+        assert responses[0][0] == 200
 
     @pytest.mark.parametrize("after", ["PutObject", "UpdateItem", "DeleteObject"])
     def test_repeated_completion_repairs_a_crash_after_any_call(
         self, after: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        upload = announce()[1]
-        send(upload, image())
+        upload = create_upload()[1]
+        put_file(upload, image())
         with monkeypatch.context() as patch:
             crash_after(after, patch)
             with pytest.raises(KeyboardInterrupt):
@@ -233,22 +233,22 @@ class TestCompleteUpload:
 
 
 def crash_after(operation: str, patch: pytest.MonkeyPatch) -> None:
-    """Let the process die once this call has done its work."""
-    real = BaseClient._make_api_call  # type: ignore[attr-defined]
+    """Crash the process after the first call of this operation has taken effect."""
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
-    def dying(client: Any, name: str, parameters: Any) -> Any:
-        answer = real(client, name, parameters)
+    def call_and_crash(client: Any, name: str, parameters: Any) -> Any:
+        response = call(client, name, parameters)
         if name == operation:
             raise KeyboardInterrupt
-        return answer
+        return response
 
-    patch.setattr(BaseClient, "_make_api_call", dying)
+    patch.setattr(BaseClient, "_make_api_call", call_and_crash)
 
 
 class TestInputImages:
     def test_job_accepts_an_upload_of_its_account(self) -> None:
         open_account(100)
-        upload_id = prepared()
+        upload_id = completed_upload()
 
         status, job, _ = call_api(
             "POST",
@@ -261,15 +261,15 @@ class TestInputImages:
 
         assert status == 202
         assert job["parameters"]["image"] == upload_id
-        work = stored_work(job["id"])
-        assert (work.input["image"], work.images) == (
+        model_input = stored_model_input(job["id"])
+        assert (model_input.input["image"], model_input.images) == (
             f"uploads/web/ann/{upload_id}.jpg",
             ("image",),
         )
 
     def test_keeps_the_order_of_several_images(self) -> None:
         open_account(1000)
-        first, second = prepared(), prepared()
+        first, second = completed_upload(), completed_upload()
         url = "https://example.com/a.png"
 
         _, job, _ = call_api(
@@ -281,14 +281,14 @@ class TestInputImages:
             },
         )
 
-        sent = stored_work(job["id"]).input["reference_images"]
-        assert sent == [f"uploads/web/ann/{second}.jpg", url, f"uploads/web/ann/{first}.jpg"]
+        references = stored_model_input(job["id"]).input["reference_images"]
+        assert references == [f"uploads/web/ann/{second}.jpg", url, f"uploads/web/ann/{first}.jpg"]
 
     def test_small_image_is_sent_inline_when_requested(self) -> None:
-        upload_id = prepared()
+        upload_id = completed_upload()
         key = f"uploads/web/ann/{upload_id}.jpg"
         body = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        work = ModelInput(
+        model_input = ModelInput(
             "replicate",
             "a/model",
             {"image": key, "others": [key, "https://example.com/a.png"]},
@@ -297,21 +297,21 @@ class TestInputImages:
         )
 
         inline = f"data:image/jpeg;base64,{b64encode(body).decode()}"
-        assert bucket.link_inputs(work, inline_bytes_max=len(body)).input == {
+        assert bucket.link_inputs(model_input, inline_bytes_max=len(body)).input == {
             "image": inline,
             "others": [inline, "https://example.com/a.png"],
         }
 
         assert str(
-            bucket.link_inputs(work, inline_bytes_max=len(body) - 1).input["image"]
+            bucket.link_inputs(model_input, inline_bytes_max=len(body) - 1).input["image"]
         ).startswith("https://")
 
     def test_refuses_other_uploads_and_charges_nothing(self) -> None:
         open_account(100)
-        announced = announce()[1]["upload_id"]
-        bobs = prepared(user="bob")
+        without_a_file = create_upload()[1]["upload_id"]
+        of_another_account = completed_upload(user="bob")
 
-        for image in (announced, bobs, NOBODYS):
+        for image in (without_a_file, of_another_account, UNKNOWN_ID):
             status, problem, _ = call_api(
                 "POST", "/jobs", body={"template": "real-esrgan", "parameters": {"image": image}}
             )
@@ -330,7 +330,7 @@ class TestInputImages:
 
     def test_prompt_that_resembles_a_key_stays_a_prompt(self) -> None:
         open_account(100)
-        prompt = f"uploads/web/bob/{NOBODYS}.jpg"
+        prompt = f"uploads/web/bob/{UNKNOWN_ID}.jpg"
 
         _, job, _ = call_api(
             "POST",
@@ -341,13 +341,13 @@ class TestInputImages:
             },
         )
 
-        work = stored_work(job["id"])
-        assert (work.input["prompt"], work.input["image"], work.images) == (
+        model_input = stored_model_input(job["id"])
+        assert (model_input.input["prompt"], model_input.input["image"], model_input.images) == (
             prompt,
             "https://example.com/a.png",
             ("image",),
         )
 
 
-def stored_work(job_id: str) -> Any:
+def stored_model_input(job_id: str) -> Any:
     return jobs.read(ANN, job_id).model_input

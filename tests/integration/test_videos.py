@@ -1,4 +1,4 @@
-"""Videos as outputs: told by their own bytes, measured as they are shown, and shown by a frame that shows something."""
+"""Videos as outputs: detection from the bytes, size, length, thumbnail, and rejection."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.integration.videos import sound_alone, video
 
 
 @pytest.fixture(autouse=True)
-def settings_anew() -> Iterator[None]:
-    """What one test sets, the next does not find."""
+def fresh_settings() -> Iterator[None]:
+    """Read the settings again, and forget them after the test."""
     forget_settings()
     yield
     forget_settings()
@@ -96,24 +96,30 @@ class TestThumbnails:
         )
 
     def test_thumbnail_respects_a_quarter_turn(self) -> None:
-        corners = {
-            name: thumbnail(video((64, 64), rotation=rotation)).getpixel((20, 180)) for name, rotation in {"left": 90, "right": -90}.items()
-        }  # fmt: skip
+        lower_left = (20, 180)
+        left_turn = thumbnail(video((64, 64), rotation=90)).getpixel(lower_left)
+        right_turn = thumbnail(video((64, 64), rotation=-90)).getpixel(lower_left)
 
-        # A display rotation counts counterclockwise (FFmpeg's display.h), which brings the upper left corner to the lower left.
-        assert corners["left"] == pytest.approx((255, 255, 255), abs=12)
-        assert corners["right"] != pytest.approx((255, 255, 255), abs=12)
+        # A display rotation is counterclockwise (FFmpeg's display.h).
+        # A left turn moves the white upper left corner to the lower left.
+        assert left_turn == pytest.approx((255, 255, 255), abs=12)
+        assert right_turn != pytest.approx((255, 255, 255), abs=12)
 
 
 class TestRejection:
     @pytest.mark.parametrize(
         "body",
         [
-            b"\x00\x00\x00\x18ftypmp42", b"\x00\x00\x00\x18ftypmp42" + bytes(1000), b"\x1a\x45\xdf\xa3" + bytes(200),
-            b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", b"ffconcat version 1.0\nfile /etc/passwd\n", b"RIFF\x00\x00\x00\x00AVI LIST",
-            b"1\n00:00:00,000 --> 00:00:01,000\nsubtitles\n", b"\x00\x00\x00\x18ftypheic" + bytes(100),
+            b"\x00\x00\x00\x18ftypmp42",
+            b"\x00\x00\x00\x18ftypmp42" + bytes(1000),
+            b"\x1a\x45\xdf\xa3" + bytes(200),
+            b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
+            b"ffconcat version 1.0\nfile /etc/passwd\n",
+            b"RIFF\x00\x00\x00\x00AVI LIST",
+            b"1\n00:00:00,000 --> 00:00:01,000\nsubtitles\n",
+            b"\x00\x00\x00\x18ftypheic" + bytes(100),
         ],
-    )  # fmt: skip
+    )
     def test_rejects_files_that_are_not_videos(self, body: bytes) -> None:
         with pytest.raises(GenerationFailed):
             probe(body)
@@ -137,15 +143,15 @@ class TestRejection:
 
     def test_reads_no_other_file_that_a_video_names(self) -> None:
         whole = video()
-        # A data reference that is not the file itself (ISO/IEC 14496-12, 8.7.2): the flag that says so is cleared.
-        elsewhere = whole.replace(b"url \x00\x00\x00\x01", b"url \x00\x00\x00\x00")
-        assert elsewhere != whole
+        # Clear the flag "self-contained" of the data reference (ISO/IEC 14496-12, 8.7.2).
+        with_external_data = whole.replace(b"url \x00\x00\x00\x01", b"url \x00\x00\x00\x00")
+        assert with_external_data != whole
 
         with pytest.raises(GenerationFailed):
             probe(whole[:4] + b"ftypmp42" + b"file:///etc/passwd" * 20)
         found = None
         try:
-            found = probe(elsewhere)
+            found = probe(with_external_data)
         except GenerationFailed:
             return
         assert found.width == 64
@@ -153,10 +159,12 @@ class TestRejection:
     def test_damaged_video_never_crashes(self) -> None:
         whole = video(colours=("teal",) * 3)
         for seed in range(400):
-            dice = random.Random(seed)
+            generator = random.Random(seed)
             damaged = bytearray(whole)
-            for _ in range(dice.randint(1, 6)):
-                damaged[dice.randrange(len(damaged))] = dice.choice([0, 255, dice.randrange(256)])
+            for _ in range(generator.randint(1, 6)):
+                damaged[generator.randrange(len(damaged))] = generator.choice(
+                    [0, 255, generator.randrange(256)]
+                )
             try:
                 probe(bytes(damaged))
                 inspect.thumbnail(BytesIO(bytes(damaged)))

@@ -1,4 +1,4 @@
-"""The deployed workflow with the real handlers, against the simulated Replicate, whose webhooks come in through the real door."""
+"""The deployed workflow with the real handlers, the simulated Replicate and its webhooks."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ PROMPT = "a lighthouse"
 def replicate(
     simulated_replicate: SimulatedReplicate, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SimulatedReplicate]:
-    """A quick Replicate whose webhooks arrive."""
+    """A fast simulated Replicate whose webhooks reach receive_prediction."""
     assert workflow
     with webhook_endpoint() as public_url:
         monkeypatch.setenv("PUBLIC_URL", public_url)
         forget_settings()
-        faults(simulated_replicate)
+        set_faults(simulated_replicate)
         open_account(credits=100)
         yield simulated_replicate
 
 
-def faults(replicate: SimulatedReplicate, **named: float) -> None:
-    quick = {"run_seconds": 0.1, "queue_seconds": 0}
-    requests.put(f"{replicate.base_url}/faults", json=quick | named, timeout=5).raise_for_status()
+def set_faults(replicate: SimulatedReplicate, **faults: float) -> None:
+    all_faults = {"run_seconds": 0.1, "queue_seconds": 0, **faults}
+    requests.put(f"{replicate.base_url}/faults", json=all_faults, timeout=5).raise_for_status()
 
 
 def predictions(replicate: SimulatedReplicate) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ def execution_of(job_id: str) -> dict[str, Any]:
 
 
 def ended(job_id: str, *, seconds: float = 30) -> tuple[dict[str, Any], str]:
-    """The job when its execution is over, and how that ended."""
+    """Wait for the end of the execution, and return the job and the execution's status."""
     status = until(
         lambda: (found := execution_of(job_id)["status"]) != "RUNNING" and found, seconds=seconds
     )
@@ -103,7 +103,7 @@ def test_refused_prompt_costs_nothing_and_execution_succeeds(
 def test_fault_costs_nothing_and_execution_fails(
     replicate: SimulatedReplicate, fault: str, code: str
 ) -> None:
-    faults(replicate, **{fault: 1})
+    set_faults(replicate, **{fault: 1})
 
     job, execution = ended(submit())
 
@@ -117,8 +117,8 @@ def test_fault_costs_nothing_and_execution_fails(
 
 
 def test_partial_delivery_is_charged_in_part(replicate: SimulatedReplicate) -> None:
-    # With this seed some of the four are dropped, and not all.
-    faults(replicate, drop_output=0.5, seed=7)
+    # With this seed, the simulator drops at least one of the four outputs, but not all.
+    set_faults(replicate, drop_output=0.5, seed=7)
 
     job, execution = ended(submit(num_outputs=4))
 
@@ -138,13 +138,13 @@ def test_partial_delivery_is_charged_in_part(replicate: SimulatedReplicate) -> N
 def test_crashed_step_is_retried(
     replicate: SimulatedReplicate, workflow: Workflow, function: str
 ) -> None:
-    """The step does its work and its invocation is lost before the answer, as AWS reports it."""
-    tries: list[object] = []
+    """Crash the invocation after the step's effect. AWS reports this as Runtime.ExitError."""
+    invocations: list[object] = []
 
     def crash_once(event: Any) -> Any:
         result = handler_of(function)(event, CONTEXT)
-        tries.append(event)
-        if len(tries) == 1:
+        invocations.append(event)
+        if len(invocations) == 1:
             raise type("Runtime.ExitError", (Exception,), {})("exit status 137")
         return result
 
@@ -152,7 +152,7 @@ def test_crashed_step_is_retried(
 
     job, execution = ended(submit())
 
-    assert (job["status"], execution, len(tries)) == ("completed", "SUCCEEDED", 2)
+    assert (job["status"], execution, len(invocations)) == ("completed", "SUCCEEDED", 2)
     assert (len(job["outputs"]), len(predictions(replicate))) == (1, 1)
     assert counters() == (90, 0, 10, 0)
 
@@ -170,10 +170,10 @@ def test_exception_in_a_step_refunds_the_credits(
 
 
 def test_waits_for_a_throttled_provider(replicate: SimulatedReplicate) -> None:
-    faults(replicate, throttle=1)
+    set_faults(replicate, throttle=1)
     job_id = submit()
     until(lambda: call_api("GET", f"/jobs/{job_id}")[1]["waiting_since"])
-    faults(replicate)
+    set_faults(replicate)
 
     job, execution = ended(job_id)
 
@@ -184,7 +184,7 @@ def test_waits_for_a_throttled_provider(replicate: SimulatedReplicate) -> None:
 def test_repeated_or_reordered_webhooks_change_nothing(
     replicate: SimulatedReplicate,
 ) -> None:
-    faults(replicate, duplicate_webhook=1, reorder=1)
+    set_faults(replicate, duplicate_webhook=1, reorder=1)
 
     job, execution = ended(submit())
 
@@ -193,8 +193,8 @@ def test_repeated_or_reordered_webhooks_change_nothing(
 
 
 def test_prediction_without_webhooks_is_polled(replicate: SimulatedReplicate) -> None:
-    """This one takes a whole wait of fifteen seconds."""
-    faults(replicate, lose_webhook=1)
+    """The workflow polls after 15 seconds."""
+    set_faults(replicate, lose_webhook=1)
 
     job, execution = ended(submit(), seconds=60)
 

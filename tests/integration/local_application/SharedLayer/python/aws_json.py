@@ -1,4 +1,4 @@
-"""A call of an AWS service in its JSON protocol, for functions without the SDK."""
+"""Call an AWS service with its JSON protocol, for functions without the SDK."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from typing import Any
 def call(service: str, target: str, **arguments: Any) -> Any:
     region = os.environ["AWS_REGION"]
     scope = f"20260101/{region}/{service}/aws4_request"
-    credential = f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/{scope}"
+    authorization = f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/{scope}"
     request = urllib.request.Request(
         os.environ["AWS_ENDPOINT_URL"] + "/",
         json.dumps(arguments).encode(),
         {
             "X-Amz-Target": target,
             "Content-Type": "application/x-amz-json-1.0",
-            "Authorization": credential,
+            "Authorization": authorization,
         },
     )
     with urllib.request.urlopen(request, timeout=5) as response:
