@@ -1,4 +1,4 @@
-"""The tests download npm packages once, and keep only packages with the pinned checksum."""
+"""The tests download npm packages once, and accept only packages with the pinned checksum."""
 
 from __future__ import annotations
 

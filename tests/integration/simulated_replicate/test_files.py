@@ -104,12 +104,12 @@ class TestFiles:
         assert (file["name"], file["content_type"], file["metadata"]) == (longest, "image/webp", {})
 
     def test_file_can_be_deleted_once(self, replicate: Replicate) -> None:
-        kept, file = replicate.send().json(), replicate.send().json()
+        other, file = replicate.send().json(), replicate.send().json()
 
         assert requests.delete(file["urls"]["get"], headers=HEADERS, timeout=5).status_code == 204
         assert requests.delete(file["urls"]["get"], headers=HEADERS, timeout=5).status_code == 404
         assert replicate.get(f"/v1/files/{file['id']}").status_code == 404
-        assert replicate.get("/v1/files").json()["results"] == [kept]
+        assert replicate.get("/v1/files").json()["results"] == [other]
 
     def test_file_expires_after_a_day(self, replicate: Replicate, clock: Clock) -> None:
         file = replicate.send().json()

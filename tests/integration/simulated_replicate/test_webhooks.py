@@ -71,8 +71,8 @@ def test_stops_after_the_last_retry(api: Api, receiver: Receiver) -> None:
 
 
 def test_retries_an_unreachable_receiver(api: Api) -> None:
-    with Receiver() as gone:
-        url = gone.url
+    with Receiver() as stopped:
+        url = stopped.url
 
     api.create(webhook={"webhook": url, "webhook_events_filter": ["completed"]})
 
