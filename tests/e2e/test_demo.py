@@ -22,7 +22,7 @@ def without_details(text: str) -> list[str]:
 
 def test_the_demo_prints_what_the_readme_shows() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = readme.partition("$ make demo\n")[2].partition("```")[0]
+    documented = readme.partition("$ make demo\n")[2].partition("```")[0]
 
     done = subprocess.run(
         [sys.executable, "-m", "local", "demo"],
@@ -33,4 +33,4 @@ def test_the_demo_prints_what_the_readme_shows() -> None:
         check=True,
     )
 
-    assert without_details(done.stdout) == without_details(shown)
+    assert without_details(done.stdout) == without_details(documented)

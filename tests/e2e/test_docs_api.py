@@ -102,9 +102,9 @@ def _varies(documented: Any, where: str) -> bool:
 def test_the_shell_blocks_run_and_respond_as_documented(
     stack: LocalStack, callback_url: str, tmp_path: Path
 ) -> None:
-    shown = [block for block in blocks() if not block.kind and block.language in ("sh", "json")]
+    examples = [block for block in blocks() if not block.kind and block.language in ("sh", "json")]
     script, expected = ["set -euo pipefail"], {}
-    for number, block in enumerate(shown):
+    for number, block in enumerate(examples):
         if block.language == "sh":
             script += [block.text, f"printf '\\n--end of block {number}--\\n'"]
         else:
@@ -133,11 +133,11 @@ def test_the_shell_blocks_run_and_respond_as_documented(
 
 
 def _with_documented_fields(documented: Any, text: str) -> Any:
-    """Parse a response. Parameters with defaults are shown in part, so the others are dropped."""
+    """Parse a response without the parameters that the page leaves out, the defaults."""
     actual = json.loads(text)
     if "parameters" in documented:
-        shown = documented["parameters"]
-        actual["parameters"] = {name: actual["parameters"][name] for name in shown}
+        examples = documented["parameters"]
+        actual["parameters"] = {name: actual["parameters"][name] for name in examples}
     return actual
 
 

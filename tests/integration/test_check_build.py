@@ -39,7 +39,7 @@ def test_finds_an_extension_for_another_processor(build: Path) -> None:
 
     (fault,) = faults(build, "arm64")
 
-    assert fault.endswith("fast.cpython-313.so: is not for arm64")
+    assert fault.endswith("fast.cpython-313.so: is not compiled for arm64")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_finds_compiled_code_that_depends_on_its_source(
 
     (fault,) = faults(build, "arm64")
 
-    assert fault.endswith("handler.py: has no unchecked compiled code")
+    assert fault.endswith("handler.py: has no bytecode with an unchecked hash")
 
 
 def test_finds_a_module_that_was_not_compiled(build: Path) -> None:
@@ -60,7 +60,7 @@ def test_finds_a_module_that_was_not_compiled(build: Path) -> None:
 
     (fault,) = faults(build, "arm64")
 
-    assert fault.endswith("late.py: has no unchecked compiled code")
+    assert fault.endswith("late.py: has no bytecode with an unchecked hash")
 
 
 def test_reports_an_empty_directory(tmp_path: Path) -> None:

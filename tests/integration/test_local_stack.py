@@ -381,7 +381,7 @@ class TestStorage:
 
 
 def test_refuses_a_port_that_is_in_use_by_its_number(stack: LocalStack) -> None:
-    with pytest.raises(PortTaken, match="cannot be had"):
+    with pytest.raises(PortTaken, match="is not available"):
         HttpServer(urlsplit(stack.api_url).port or 0)
 
 

@@ -188,8 +188,7 @@ def test_configuration_lists_every_limit_with_its_default() -> None:
     limits = {
         each.name: f"{each.default:,}"
         for each in fields(Settings)
-        if isinstance(each.default, int)
-        and f"{each.name.upper()}:" not in template
+        if isinstance(each.default, int) and f"{each.name.upper()}:" not in template
     }
 
     listed = {code(row[0]): code(row[1]) for row in rows_of("configuration.md", "setting")}

@@ -163,7 +163,7 @@ class TestCommand:
         assert self.run_audit(url) == (
             2,
             "",
-            f"What answers at {url} is not Darkroom: it has 0 tables.\n",
+            f"The server at {url} is not Darkroom's: it has 0 tables instead of one.\n",
         )
         status, printed, errors = self.run_audit("", "nowhere", endpoint=url)
 
@@ -175,7 +175,7 @@ class TestCommand:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         message = (
-            f"Nothing answers at {url}. "
-            "Start `make run`, or name a deployed stack: make audit STACK=darkroom-prod\n"
+            f"No server responds at {url}. Start the local stack with `make run`,"
+            " or name a deployed stack: make audit STACK=darkroom-prod\n"
         )
         assert self.run_audit(url) == (2, "", message)
