@@ -16,7 +16,7 @@ ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 
-.PHONY: help setup demo run test check format lock build deploy audit catalog problems secrets soak fuzz bench clean
+.PHONY: help setup demo run test check format lock build deploy audit catalog problems openapi secrets soak fuzz bench clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,7 @@ check: .aws-sam/local/.ready ## The gate: format, lint, imports, types, lock, te
 	ruff check .
 	PYTHONPATH=shared lint-imports --no-cache --no-logo
 	mypy
+	$(MAKE) --no-print-directory openapi && git diff --exit-code -- shared/darkroom/api/openapi.json
 	$(UV) lock --check
 	$(MAKE) --no-print-directory requirements && git diff --exit-code -- layers
 	sam validate --lint --region us-east-1
@@ -72,6 +73,9 @@ catalog: .venv/.ready ## Check every generation template, and print them with th
 
 problems: .venv/.ready ## Write docs/problems.md from the table of problems
 	PYTHONPATH=shared python -m tools.problems > docs/problems.md
+
+openapi: .venv/.ready ## Write docs/openapi.json from the routes
+	PYTHONPATH=shared python -m tools.openapi
 
 secrets: .venv/.ready ## Put REPLICATE_API_TOKEN and its webhook secret into the deployed stack
 	python -m tools.put_secrets $(STACK)

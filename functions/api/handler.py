@@ -20,5 +20,5 @@ for subject in (jobs, templates, uploads, credits, callbacks, admin, service):
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle one HTTP request."""
+    """Handle one request."""
     return app.resolve(event, context)

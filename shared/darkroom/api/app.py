@@ -59,7 +59,8 @@ class HttpApi(APIGatewayHttpResolver):
     """Powertools' resolver, with our problem documents for everything that is refused."""
 
     def __init__(self, *, body_bytes_max: int) -> None:
-        """Take bodies up to this size."""
+        """Accept bodies up to this size."""
+        self._methods: list[tuple[re.Pattern[str], str]] = []
         super().__init__(enable_validation=True, serializer=json_text)
         self.body_bytes_max = body_bytes_max
         self._request_validation_middleware = _StrictBodies()  # type: ignore[no-untyped-call]
@@ -67,6 +68,12 @@ class HttpApi(APIGatewayHttpResolver):
         self.exception_handler(list(PROBLEMS))(problem_response)
         self.exception_handler(RequestValidationError)(_invalid)
         self.exception_handler(Exception)(self._unhandled)
+
+    def route(self, rule: str, method: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (Powertools' own signature)
+        """Register a route. A 405 response needs the methods of each path."""
+        methods = [method] if isinstance(method, str) else method
+        self._methods += [(self._compile_regex(rule), name.upper()) for name in methods]
+        return super().route(rule, method, *args, **kwargs)
 
     def raw_body(self) -> bytes:
         """Give the body's bytes as they came. Raises BodyTooLarge."""
@@ -99,8 +106,7 @@ class HttpApi(APIGatewayHttpResolver):
 
     def _no_such_route(self, _: NotFoundError) -> Response[str]:
         path = self.current_event.path
-        routes = (*self._static_routes, *self._dynamic_routes)
-        methods = sorted({route.method for route in routes if route.rule.match(path)})
+        methods = sorted({method for rule, method in self._methods if rule.match(path)})
         if not methods:
             return problem_response(errors.NotFound(f"path as {path}"))
         allowed = ", ".join(methods)

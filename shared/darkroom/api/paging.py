@@ -11,5 +11,11 @@ from darkroom.settings import settings
 
 PAGE_SIZE = settings().page_size
 
-Limit = Annotated[PageSize, Query()]
-Cursor = Annotated[str | None, Query(max_length=200)]
+Limit = Annotated[PageSize, Query(description="The maximum number of items on the page.")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="The `next_cursor` of the previous page. Omit it to read the first page.",
+    ),
+]

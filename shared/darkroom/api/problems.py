@@ -39,6 +39,12 @@ class ProblemResponse(TypedDict):
     request_id: NotRequired[str]
 
 
+class MessageResponse(TypedDict):
+    """A response of the gateway in front of the API."""
+
+    message: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A type of problem. `detail` is what an answer of it says, with what its error carries filled in.

@@ -3,13 +3,25 @@
 Annotations are no texts in this module: typing would compile each of them, at every cold start.
 """
 
-from typing import Any, Literal, TypedDict
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict, is_typeddict
 
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import JobStatus
 
-type Time = str
-type Url = str
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """The `format` of a string in the OpenAPI document. Pydantic calls the method."""
+
+    name: str
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:  # noqa: ANN401 (Pydantic's protocol)
+        return {**handler(schema), "format": self.name}
+
+
+type Time = Annotated[str, _Format("date-time")]
+type Url = Annotated[str, _Format("uri")]
 type EntryKind = Literal["grant", "correction", "hold", "settle", "release"]
 
 
@@ -204,3 +216,9 @@ class HealthResponse(TypedDict):
     """The API is up."""
 
     status: str
+
+
+# At run time Powertools asks Pydantic for a model of each response of a route. Nothing uses the
+# model, so Pydantic builds it only when the OpenAPI document is made.
+for _view in [view for view in vars().values() if is_typeddict(view)]:
+    _view.__pydantic_config__ = {"defer_build": True}

@@ -6,18 +6,19 @@ from http import HTTPStatus
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
 
 from darkroom import clock
 from darkroom.api.app import Routes
+from darkroom.api.openapi import JSON_BODY, SIGNED_IN, links, problems, response
 from darkroom.api.paging import PAGE_SIZE, Cursor, Limit
-from darkroom.api.responses import KnownTags, etag_matches, json_response, not_modified, returns
+from darkroom.api.responses import KnownTags, etag_matches, json_response, not_modified
 from darkroom.domain import errors
 from darkroom.domain.jobs import JobStatus
 from darkroom.observability import logger
-from darkroom.schemas import responses
 from darkroom.schemas.job_response import etag_of, job_response, retry_after
 from darkroom.schemas.requests import JobRequest
+from darkroom.schemas.responses import JobPageResponse, JobResponse
 from darkroom.services.cancel_job import cancel
 from darkroom.services.delete_job import delete
 from darkroom.services.submit_job import submit
@@ -26,43 +27,85 @@ from darkroom.storage.idempotency import IdempotencyKey
 
 routes = Routes()
 
-
-@routes.post("/jobs", tags=["jobs"])
-@returns(
-    {HTTPStatus.ACCEPTED: responses.JobResponse},
-    headers=("Location", "Idempotency-Replayed"),
-    problems=(
-        errors.IdempotencyKeyReused,
-        errors.InsufficientCredits,
-        errors.TooManyJobs,
-        errors.RateLimited,
-        errors.Paused,
-        errors.NotFound,
+JobId = Annotated[str, Path(description="The `id` of the job.")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x20-\x7e]{1,255}$",
+        description=(
+            "1 to 255 printable ASCII characters, for example a UUID. A second request with the "
+            "same key and the same body bytes creates no second job: it returns the first job."
+        ),
     ),
+]
+Status = Annotated[
+    JobStatus | None,
+    Query(
+        description=(
+            "List only jobs of this status. A page may then have fewer items than `limit`, "
+            "and still have a next page."
+        )
+    ),
+]
+
+
+@routes.post(
+    "/jobs",
+    operation_id="submit_job",
+    summary="Submit a job",
+    description=(
+        "Holds the credits of the job and accepts it. An accepted job is durable: it runs even if "
+        "its workflow cannot be started at once. Send an `Idempotency-Key` and you can repeat the "
+        "request after a timeout."
+    ),
+    tags=["jobs"],
+    responses={
+        202: response(
+            "The job is accepted. `Location` is the path of the job.",
+            JobResponse,
+            headers=("Location", "Idempotency-Replayed"),
+            links=links("job_id", "/id", "read_job", "cancel_job", "delete_job"),
+        ),
+        **problems(
+            *SIGNED_IN,
+            *JSON_BODY,
+            errors.IdempotencyKeyReused,
+            errors.InsufficientCredits,
+            errors.TooManyJobs,
+            errors.RateLimited,
+            errors.Paused,
+            errors.NotFound,
+        ),
+    },
 )
 def submit_job(
-    request: Annotated[JobRequest, Body()],
-    idempotency_key: Annotated[
-        str | None, Header(alias="Idempotency-Key", pattern=r"^[\x20-\x7e]{1,255}$")
-    ] = None,
+    request: Annotated[JobRequest, Body()], idempotency_key: Key = None
 ) -> Response[str]:
-    """Hold the credits and accept the job. From then on it is durable, whether or not its start succeeds."""
+    """Hold the credits and accept the job."""
     account, now = routes.user().account, clock.now()
     ledger.welcome(account, now=now)
     key = IdempotencyKey.of(idempotency_key, routes.api.raw_body()) if idempotency_key else None
     accepted = submit(account, request, key=key, now=now)
-    headers = {"Location": f"/jobs/{accepted.job.job_id}"} | (
-        {"Idempotency-Replayed": "true"} if accepted.is_repeat else {}
-    )
+    headers = {"Location": f"/jobs/{accepted.job.job_id}"}
+    if accepted.is_repeat:
+        headers["Idempotency-Replayed"] = "true"
     return json_response(HTTPStatus.ACCEPTED, job_response(accepted.job, now=now), headers)
 
 
-@routes.get("/jobs", tags=["jobs"])
-@returns({HTTPStatus.OK: responses.JobPageResponse})
+@routes.get(
+    "/jobs",
+    operation_id="list_jobs",
+    summary="List your jobs",
+    description="Lists the jobs of the caller's account, newest first.",
+    tags=["jobs"],
+    responses={
+        200: response("A page of jobs.", JobPageResponse),
+        **problems(*SIGNED_IN, errors.InvalidRequest),
+    },
+)
 def list_jobs(
-    limit: Limit = PAGE_SIZE,
-    cursor: Cursor = None,
-    status: Annotated[JobStatus | None, Query()] = None,
+    limit: Limit = PAGE_SIZE, cursor: Cursor = None, status: Status = None
 ) -> Response[str]:
     """List the caller's jobs, newest first."""
     account = routes.user().account
@@ -78,18 +121,31 @@ def list_jobs(
     )
 
 
-@routes.get("/jobs/<job_id>", tags=["jobs"])
-@returns(
-    {HTTPStatus.OK: responses.JobResponse, HTTPStatus.NOT_MODIFIED: None},
-    headers=("ETag", "Cache-Control", "Retry-After"),
-    problems=(errors.NotFound,),
+@routes.get(
+    "/jobs/<job_id>",
+    operation_id="read_job",
+    summary="Read a job",
+    description=(
+        "Returns one job of the caller's account. Poll an open job after the seconds in "
+        "`Retry-After`, and send its `ETag` as `If-None-Match`."
+    ),
+    tags=["jobs"],
+    responses={
+        200: response("The job.", JobResponse, headers=("ETag", "Cache-Control", "Retry-After")),
+        304: response(
+            "The client's copy is current.", headers=("ETag", "Cache-Control", "Retry-After")
+        ),
+        **problems(*SIGNED_IN, errors.NotFound),
+    },
 )
-def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
-    """Show one of the caller's jobs."""
+def read_job(job_id: JobId, if_none_match: KnownTags = None) -> Response[str]:
+    """Return one of the caller's jobs, or a 304."""
     job, now = jobs.read(routes.user().account, job_id), clock.now()
-    headers = {"ETag": etag_of(job, now=now), "Cache-Control": "private, no-cache"} | retry_after(
-        job, now=now
-    )
+    headers = {
+        "ETag": etag_of(job, now=now),
+        "Cache-Control": "private, no-cache",
+        **retry_after(job, now=now),
+    }
     return (
         not_modified(headers)
         if etag_matches(headers["ETag"], if_none_match)
@@ -97,21 +153,42 @@ def read_job(job_id: str, if_none_match: KnownTags = None) -> Response[str]:
     )
 
 
-@routes.post("/jobs/<job_id>/cancel", tags=["jobs"])
-@returns(
-    {HTTPStatus.ACCEPTED: responses.JobResponse}, problems=(errors.NotFound, errors.JobIsFinal)
+@routes.post(
+    "/jobs/<job_id>/cancel",
+    operation_id="cancel_job",
+    summary="Cancel a job",
+    description=(
+        "Requests that the job ends as canceled. A job whose outputs are already being stored is "
+        "completed and charged instead. Read the job until its status is final."
+    ),
+    tags=["jobs"],
+    responses={
+        202: response("The cancellation is recorded. The job is still open.", JobResponse),
+        **problems(*SIGNED_IN, errors.NotFound, errors.JobIsFinal),
+    },
 )
-def cancel_job(job_id: str) -> Response[str]:
-    """Cancel a job. The cancel wins when it came before storing began. Only the workflow ends the job, and its status shows which won."""
+def cancel_job(job_id: JobId) -> Response[str]:
+    """Record the request to cancel a job. The workflow ends the job."""
     now = clock.now()
     job = cancel(routes.user().account, job_id, now=now)
     return json_response(HTTPStatus.ACCEPTED, job_response(job, now=now))
 
 
-@routes.delete("/jobs/<job_id>", tags=["jobs"])
-@returns({HTTPStatus.NO_CONTENT: None}, problems=(errors.NotFound, errors.JobIsOpen))
-def delete_job(job_id: str) -> Response[str]:
-    """Delete a job that has ended: its record and its media. Its ledger entries stay."""
+@routes.delete(
+    "/jobs/<job_id>",
+    operation_id="delete_job",
+    summary="Delete a job",
+    description=(
+        "Deletes the record and the media of a job that has ended. Its ledger entries remain."
+    ),
+    tags=["jobs"],
+    responses={
+        204: response("The job is deleted."),
+        **problems(*SIGNED_IN, errors.NotFound, errors.JobIsOpen),
+    },
+)
+def delete_job(job_id: JobId) -> Response[str]:
+    """Delete a job that has ended, with its media."""
     delete(routes.user().account, job_id, now=clock.now())
     logger.info("job deleted", job_id=job_id)
     return Response(HTTPStatus.NO_CONTENT, body="")

@@ -2,54 +2,104 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
+from pathlib import Path as FilePath
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from darkroom.api.app import Routes
+from darkroom.api.openapi import HTML, PUBLIC, problems, response
 from darkroom.api.problems import PROBLEMS, problem_by_slug
-from darkroom.api.responses import KnownTags, cacheable_json, json_response, returns
+from darkroom.api.responses import KnownTags, cacheable_response, json_response
 from darkroom.domain import errors
-from darkroom.schemas import responses
+from darkroom.schemas.responses import DocumentResponse, HealthResponse
 
 routes = Routes()
 
+Slug = Annotated[
+    str,
+    Path(
+        description="The last part of the `type` of a problem.",
+        json_schema_extra={"enum": sorted(problem.slug for problem in PROBLEMS.values())},
+    ),
+]
 
-@routes.get("/openapi.json", tags=["service"])
-@returns(
-    {HTTPStatus.OK: responses.DocumentResponse, HTTPStatus.NOT_MODIFIED: None},
-    headers=("ETag", "Cache-Control"),
-    is_public=True,
+
+@routes.get(
+    "/openapi.json",
+    operation_id="read_openapi",
+    summary="Read this document",
+    description="Returns the OpenAPI 3.1 document of this API.",
+    tags=["service"],
+    openapi_extensions=PUBLIC,
+    responses={
+        200: response("The OpenAPI document.", DocumentResponse, headers=("ETag", "Cache-Control")),
+        304: response("The client's copy is current.", headers=("ETag", "Cache-Control")),
+        **problems(),
+    },
 )
 def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
-    """Describe this API in OpenAPI 3.1."""
-    from darkroom.api import openapi  # noqa: PLC0415 (no other request pays for it)
-
-    return cacheable_json(openapi.document_text(routes.api), if_none_match, "public, max-age=300")
+    """Return the OpenAPI document that `make openapi` wrote."""
+    return cacheable_response(_document_text(), if_none_match, "public, max-age=300")
 
 
-@routes.get("/docs", tags=["service"])
-@returns({HTTPStatus.OK: str}, headers=("Cache-Control",), is_public=True)
-def read_docs() -> Response[str]:
-    """Show what this API is, to people."""
-    from darkroom.api import docs_page, openapi  # noqa: PLC0415 (no other request pays for it)
-
-    return docs_page.docs_page(openapi.document(routes.api), PROBLEMS.values())
-
-
-@routes.get("/problems/<slug>", tags=["service"])
-@returns(
-    {HTTPStatus.OK: str}, headers=("Cache-Control",), problems=(errors.NotFound,), is_public=True
+@routes.get(
+    "/docs",
+    operation_id="read_docs",
+    summary="Read the documentation",
+    description="Returns an HTML page with the reference of this API.",
+    tags=["service"],
+    openapi_extensions=PUBLIC,
+    responses={
+        200: response("The page.", HTML, headers=("Cache-Control",)),
+        **problems(),
+    },
 )
-def read_problem(slug: str) -> Response[str]:
-    """Show what a type of problem means and what to do about it, to people."""
+def read_docs() -> Response[str]:
+    """Return the page of the API reference."""
+    from darkroom.api import docs_page  # noqa: PLC0415 (no other request pays for it)
+
+    return docs_page.docs_page(json.loads(_document_text()), PROBLEMS.values())
+
+
+@routes.get(
+    "/problems/<slug>",
+    operation_id="read_problem",
+    summary="Read about a problem",
+    description="Returns an HTML page about a type of problem: what it means and what to do.",
+    tags=["service"],
+    openapi_extensions=PUBLIC,
+    responses={
+        200: response("The page.", HTML, headers=("Cache-Control",)),
+        **problems(errors.NotFound),
+    },
+)
+def read_problem(slug: Slug) -> Response[str]:
+    """Return the page of a type of problem."""
     from darkroom.api import docs_page  # noqa: PLC0415 (no other request pays for it)
 
     return docs_page.problem_page(problem_by_slug(slug))
 
 
-@routes.get("/health", tags=["service"])
-@returns({HTTPStatus.OK: responses.HealthResponse}, is_public=True)
+@routes.get(
+    "/health",
+    operation_id="read_health",
+    summary="Check the health",
+    description="Returns `ok` if the API can be reached. It checks nothing else.",
+    tags=["service"],
+    openapi_extensions=PUBLIC,
+    responses={
+        200: response("The API can be reached.", HealthResponse),
+        **problems(),
+    },
+)
 def read_health() -> Response[str]:
-    """Answer that the API is up."""
+    """Return that the API can be reached."""
     return json_response(HTTPStatus.OK, {"status": "ok"})
+
+
+def _document_text() -> str:
+    return (FilePath(__file__).parents[1] / "openapi.json").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Routes of the templates: what can be generated, and what it costs."""
+"""Routes of the templates: the available models, their parameters and their prices."""
 
 from __future__ import annotations
 
@@ -6,47 +6,90 @@ from http import HTTPStatus
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 
 from darkroom import clock
 from darkroom.api.app import Routes
-from darkroom.api.responses import KnownTags, cacheable_json, json_response, json_text, returns
+from darkroom.api.openapi import JSON_BODY, SIGNED_IN, links, problems, response
+from darkroom.api.responses import KnownTags, cacheable_response, json_response, json_text
 from darkroom.catalog.available_templates import available_template, available_templates
 from darkroom.domain import errors
-from darkroom.schemas import responses
 from darkroom.schemas.requests import QuoteRequest, Version
+from darkroom.schemas.responses import QuoteResponse, TemplateResponse, TemplatesResponse
 from darkroom.schemas.views import template_response
 from darkroom.services.submit_job import price
 
 routes = Routes()
 
+Code = Annotated[str, Path(description="The `code` of the template.")]
+PastVersion = Annotated[
+    Version | None,
+    Query(description="A past version of the template. Omit it to read the current version."),
+]
 
-@routes.get("/templates", tags=["templates"])
-@returns(
-    {HTTPStatus.OK: responses.TemplatesResponse, HTTPStatus.NOT_MODIFIED: None},
-    headers=("ETag", "Cache-Control"),
+
+@routes.get(
+    "/templates",
+    operation_id="list_templates",
+    summary="List the templates",
+    description="Lists every available template with the JSON Schema of its parameters.",
+    tags=["templates"],
+    responses={
+        200: response(
+            "The available templates.",
+            TemplatesResponse,
+            headers=("ETag", "Cache-Control"),
+            links=links("code", "/templates/0/code", "read_template", "quote"),
+        ),
+        304: response("The client's copy is current.", headers=("ETag", "Cache-Control")),
+        **problems(*SIGNED_IN),
+    },
 )
 def list_templates(if_none_match: KnownTags = None) -> Response[str]:
-    """Show what can be generated, and with which parameters."""
+    """List every available template."""
     routes.user()
     text = json_text(
         {"templates": [template_response(template) for template in available_templates()]}
     )
-    return cacheable_json(text, if_none_match, "private, max-age=300")
+    return cacheable_response(text, if_none_match, "private, max-age=300")
 
 
-@routes.get("/templates/<code>", tags=["templates"])
-@returns({HTTPStatus.OK: responses.TemplateResponse}, problems=(errors.NotFound,))
-def read_template(code: str, version: Annotated[Version | None, Query()] = None) -> Response[str]:
-    """Show one template, in its current version, or as it was in the version that an old job was made from."""
+@routes.get(
+    "/templates/<code>",
+    operation_id="read_template",
+    summary="Read a template",
+    description=(
+        "Returns one template. A job keeps the version of its template: use `version` to read the "
+        "version that an old job was made from."
+    ),
+    tags=["templates"],
+    responses={
+        200: response("The template.", TemplateResponse),
+        **problems(*SIGNED_IN, errors.InvalidRequest, errors.NotFound),
+    },
+)
+def read_template(code: Code, version: PastVersion = None) -> Response[str]:
+    """Return one template, in its current version or in a past one."""
     routes.user()
     return json_response(HTTPStatus.OK, template_response(available_template(code, version)))
 
 
-@routes.post("/templates/<code>/quote", tags=["templates"])
-@returns({HTTPStatus.OK: responses.QuoteResponse}, problems=(errors.NotFound,))
-def quote(code: str, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
-    """Say what a job would cost, or why it would be refused, without taking it."""
+@routes.post(
+    "/templates/<code>/quote",
+    operation_id="quote",
+    summary="Quote a price",
+    description=(
+        "Checks the parameters and returns the price of a job with them. Creates no job and holds "
+        "no credits."
+    ),
+    tags=["templates"],
+    responses={
+        200: response("The price in credits.", QuoteResponse),
+        **problems(*SIGNED_IN, *JSON_BODY, errors.NotFound),
+    },
+)
+def quote(code: Code, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
+    """Check the parameters and return the price of a job with them."""
     account = routes.user().account
     return json_response(
         HTTPStatus.OK,
