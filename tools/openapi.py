@@ -72,8 +72,11 @@ def document() -> dict[str, Any]:
         os.environ.setdefault(name, "")
     # The functions read their settings when they are imported.
     from darkroom.api.openapi import SCHEMAS  # noqa: PLC0415
-    from darkroom.api.problems import MessageResponse, ProblemResponse  # noqa: PLC0415
-    from darkroom.schemas.responses import JobEventResponse  # noqa: PLC0415
+    from darkroom.schemas.responses import (  # noqa: PLC0415
+        JobEventResponse,
+        MessageResponse,
+        ProblemResponse,
+    )
     from functions.api.handler import app as api  # noqa: PLC0415
     from functions.prepare_upload.handler import app as prepare_upload  # noqa: PLC0415
     from functions.receive_prediction.handler import app as receive_prediction  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Write the table of problems as a page: docs/problems.md."""
+"""Write docs/problems.md from the table of problems: python -m tools.problems."""
 
 from __future__ import annotations
 
@@ -9,23 +9,35 @@ from darkroom.api.problems import PROBLEMS, Problem
 _INTRODUCTION = """\
 # Problems
 
-What the API refuses is a problem document (RFC 9457): `application/problem+json` with a `type`, which is one of these and never changes its
-meaning, a `title`, the `status`, a `detail` about this very request, `retryable`, and `charged`, which is always 0: nothing that is refused costs
-anything. `retryable` is true when the same request may succeed later; the header `Retry-After` then says after how many seconds it is worth a try.
-`GET /problems/<slug>` shows the same as a page.
+Every error response of the API is a problem document (RFC 9457) of the media type
+`application/problem+json`. It has these fields:
 
-This page is written from `shared/darkroom/api/problems.py` (`make problems`).
+- `type`: one of the types below. The meaning of a type never changes.
+- `title` and `status`: the same for every problem of the type.
+- `detail`: what happened to this request.
+- `retryable`: true if the same request may succeed later. The header `Retry-After` then has the
+  seconds to wait.
+- `charged`: always 0, because a refused request costs nothing. It is absent if the result of the
+  request is unknown.
+
+`GET /problems/<slug>` returns the same information as an HTML page.
+
+`make problems` writes this page from `shared/darkroom/api/problems.py`.
 """
 
 
 def problems_text() -> str:
-    """Write the page."""
+    """Return the text of the page."""
     return "\n".join([_INTRODUCTION, *map(_section, PROBLEMS.values())])
 
 
 def _section(problem: Problem) -> str:
-    retry = " · may succeed later" if problem.retry_after_seconds else ""
-    return f"## {problem.slug}\n\n`{problem.type}` · {problem.status} {problem.status.phrase} · {problem.title}{retry}\n\n{problem.meaning} {problem.advice}\n"
+    retry = " · retryable" if problem.retry_after_seconds else ""
+    status = f"{problem.status} {problem.status.phrase}"
+    return (
+        f"## {problem.slug}\n\n`{problem.type}` · {status} · {problem.title}{retry}\n\n"
+        f"{problem.meaning} {problem.advice}\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every refusal has a type, and every type a page: for whoever reads the API's answers, and for whoever reads the repository."""
+"""Every error has a type of problem, and every type has its pages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from tests.aws import ROOT
 from tests.builders import call_api
 from tools.problems import problems_text
 
-# What the workflow hears, and no caller.
-NOBODYS = {
-    errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy, errors.RetryLater, errors.ProviderUnavailable,
-    errors.OutputUnavailable, errors.GenerationFailed, errors.LookupUnsupported,
+# Errors that no client of the API receives.
+INTERNAL = {
+    errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy,
+    errors.RetryLater, errors.ProviderUnavailable, errors.OutputUnavailable,
+    errors.GenerationFailed, errors.LookupUnsupported,
 }  # fmt: skip
 ERRORS = {
     kind
@@ -26,16 +27,16 @@ ERRORS = {
 MARKUP = re.compile(r"<script|<link|<img|<iframe|\bon\w+=|https?://(?!\S*127)", re.IGNORECASE)
 
 
-def test_every_error_that_a_caller_can_hear_has_a_type() -> None:
-    assert PROBLEMS.keys() == ERRORS - NOBODYS
+def test_every_error_that_a_client_can_receive_has_a_type() -> None:
+    assert PROBLEMS.keys() == ERRORS - INTERNAL
 
 
-def test_no_two_types_share_a_name() -> None:
+def test_slugs_are_unique() -> None:
     assert len({problem.slug for problem in PROBLEMS.values()}) == len(PROBLEMS)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.slug)
-def test_every_type_says_what_it_means_and_what_to_do(problem: Problem) -> None:
+def test_every_type_has_its_texts(problem: Problem) -> None:
     assert re.fullmatch("[a-z]+(-[a-z]+)*", problem.slug)
     assert problem.title
     assert problem.meaning.endswith(".")
@@ -44,7 +45,7 @@ def test_every_type_says_what_it_means_and_what_to_do(problem: Problem) -> None:
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.slug)
-def test_the_url_of_a_type_leads_everybody_to_its_page(problem: Problem) -> None:
+def test_the_path_of_a_type_is_a_public_page(problem: Problem) -> None:
     status, text, headers = call_api("GET", problem.type, user=None)
 
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -52,17 +53,17 @@ def test_the_url_of_a_type_leads_everybody_to_its_page(problem: Problem) -> None
     assert f"HTTP {problem.status.value} " in text
 
 
-def test_a_type_that_is_none_has_no_page() -> None:
+def test_an_unknown_type_has_no_page() -> None:
     status, problem, _ = call_api("GET", "/problems/nothing", user=None)
 
     assert (status, problem["type"]) == (404, "/problems/not-found")
 
 
-def test_the_page_in_the_repository_is_written_from_the_table() -> None:
+def test_the_page_in_the_repository_is_generated_from_the_table() -> None:
     assert (ROOT / "docs/problems.md").read_text() == problems_text()
 
 
-def test_an_error_without_a_type_is_a_bug_here() -> None:
+def test_an_internal_error_has_no_type() -> None:
     with pytest.raises(KeyError):
         problem_of(errors.RetryLater)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""A response is an explicit list of fields: nothing more comes out, whatever a record holds."""
+"""Each response has an explicit list of fields, whatever the stored record contains."""
 
 from __future__ import annotations
 
@@ -58,14 +58,15 @@ def full_job() -> Job:
     )
 
 
-def test_a_job_is_shown_by_the_fields_of_the_contract() -> None:
+def test_a_job_response_has_the_fields_of_the_contract() -> None:
     assert view(full_job()).keys() == {
-        "id", "status", "template", "parameters", "credits", "outputs", "links_expire_at", "error", "metadata", "deadline_at", "attempts", "waiting_since",
-        "cancel_requested_at", "created_at", "started_at", "finished_at", "processing_seconds",
+        "id", "status", "template", "parameters", "credits", "outputs", "links_expire_at", "error",
+        "metadata", "deadline_at", "attempts", "waiting_since", "cancel_requested_at",
+        "created_at", "started_at", "finished_at", "processing_seconds",
     }  # fmt: skip
 
 
-def test_what_is_inside_stays_inside() -> None:
+def test_internal_fields_are_not_in_the_response() -> None:
     assert "secret" not in json.dumps(view(full_job()))
 
 
@@ -105,7 +106,7 @@ def test_the_parts_of_a_job() -> None:
     )
 
 
-def test_a_reason_is_shown_once_it_is_final() -> None:
+def test_the_error_is_in_the_response_of_a_final_job_only() -> None:
     job = replace(image_job(), failure=failure(FailureCode.REFUSED))
 
     assert view(job)["error"] is None
@@ -116,7 +117,7 @@ def test_a_reason_is_shown_once_it_is_final() -> None:
     }
 
 
-def test_a_job_without_outputs_has_no_links_to_expire() -> None:
+def test_a_job_without_outputs_has_no_expiry_of_links() -> None:
     response = view(image_job())
 
     assert (response["outputs"], response["links_expire_at"], response["processing_seconds"]) == (
@@ -126,7 +127,7 @@ def test_a_job_without_outputs_has_no_links_to_expire() -> None:
     )
 
 
-def test_a_balance_response_is_by_the_fields_of_the_contract() -> None:
+def test_a_balance_response_has_the_fields_of_the_contract() -> None:
     assert balance_response(Balance(1, 2, 3, 6, 5, 9)) == {
         "available": 1,
         "held": 2,
@@ -136,16 +137,16 @@ def test_a_balance_response_is_by_the_fields_of_the_contract() -> None:
     }
 
 
-def test_an_entry_is_shown_by_the_fields_of_the_contract() -> None:
+def test_an_entry_response_has_the_fields_of_the_contract() -> None:
     entry = Entry("e1", "grant", 1, 1, 0, 0, None, "order 1", NOON)
 
     assert entry_response(entry) == {
-        "id": "e1", "kind": "grant", "granted": 1, "available": 1, "held": 0, "spent": 0, "job_id": None,
-        "reference": "order 1", "created_at": "2026-01-02T12:00:00.000Z",
+        "id": "e1", "kind": "grant", "granted": 1, "available": 1, "held": 0, "spent": 0,
+        "job_id": None, "reference": "order 1", "created_at": "2026-01-02T12:00:00.000Z",
     }  # fmt: skip
 
 
-def test_a_template_response_has_its_schema_and_not_its_provider() -> None:
+def test_a_template_response_has_the_schema_but_not_the_provider() -> None:
     response = template_response(catalog.template("flux-schnell"))
 
     assert response.keys() == {
@@ -163,7 +164,7 @@ def test_a_template_response_has_its_schema_and_not_its_provider() -> None:
     assert "black-forest-labs" not in json.dumps(response)
 
 
-def test_times_are_utc_to_the_millisecond() -> None:
+def test_times_are_in_utc_with_milliseconds() -> None:
     assert (
         time_text(datetime(2026, 1, 2, 14, 0, 0, 1_999, tzinfo=timezone(timedelta(hours=2))))
         == "2026-01-02T12:00:00.001Z"

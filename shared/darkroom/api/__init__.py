@@ -1,1 +1,1 @@
-"""The HTTP API, and nothing but HTTP."""
+"""The HTTP layer: routes, authentication, problem documents and the OpenAPI document."""

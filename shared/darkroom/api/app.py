@@ -1,4 +1,4 @@
-"""The HTTP API's side of every function behind it: strict JSON in, and one place where errors become problem documents (RFC 9457)."""
+"""The base of every function behind the HTTP API: strict JSON bodies and problem documents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from darkroom.observability import Metric, count, logger
 
 
 class _StrictBodies(OpenAPIRequestValidationMiddleware):
-    """Takes JSON objects and nothing else, where Powertools takes forms too, and the first object of a list."""
+    """Accepts JSON objects only. Powertools also accepts forms, and the first object of a list."""
 
     def _get_body(self, app: Any) -> dict[str, Any]:  # noqa: ANN401 (Powertools' own signature)
         content_type = (
@@ -42,7 +42,7 @@ class Routes(APIGatewayHttpRouter):
     """The routes of one subject. A function's HttpApi includes them."""
 
     def __init__(self) -> None:
-        """Begin without routes."""
+        """Create the router without routes."""
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -56,7 +56,7 @@ class Routes(APIGatewayHttpRouter):
 
 
 class HttpApi(APIGatewayHttpResolver):
-    """Powertools' resolver, with our problem documents for everything that is refused."""
+    """Powertools' resolver, with a problem document (RFC 9457) for every error."""
 
     def __init__(self, *, body_bytes_max: int) -> None:
         """Accept bodies up to this size."""
@@ -76,7 +76,7 @@ class HttpApi(APIGatewayHttpResolver):
         return super().route(rule, method, *args, **kwargs)
 
     def raw_body(self) -> bytes:
-        """Give the body's bytes as they came. Raises BodyTooLarge."""
+        """Return the request body as bytes. Raises BodyTooLarge."""
         event = self.current_event
         body = event.body or ""
         raw = b64decode(body) if event.is_base64_encoded else body.encode("utf-8", "surrogatepass")
@@ -85,18 +85,25 @@ class HttpApi(APIGatewayHttpResolver):
         return raw
 
     def claims(self) -> dict[str, Any] | None:
-        """Give the claims of the token that the authorizer has checked; None where there was none to check."""
+        """Return the claims of the token that the authorizer verified, or None without a token."""
         authorizer = self.current_event.raw_event.get("requestContext", {}).get("authorizer") or {}
         claims: dict[str, Any] | None = (authorizer.get("jwt") or {}).get("claims")
         return claims
 
     @staticmethod
     def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:  # noqa: ARG004 (Powertools' own signature)
-        """Let a path variable be anything but a slash: Powertools' own stops at `#`, and what cannot be found is then no wrong value but no route."""
+        """Let a path variable have every character but a slash.
+
+        Powertools' own pattern excludes characters such as `#`. A path with one would match no
+        route, and the 404 would not say which object is missing.
+        """
         return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", re.escape(rule)) + r"\Z")
 
     def _unhandled(self, error: Exception) -> Response[str]:
-        """Answer for an error that nobody foresaw. Lambda counts no error then, so that a metric of our own does."""
+        """Build the response for an unexpected error.
+
+        Lambda counts no error here, because the invocation succeeds. A metric counts it instead.
+        """
         if is_transient(error):
             logger.warning("no answer from AWS", exc_info=True)
             return problem_response(errors.Unavailable())
@@ -108,10 +115,10 @@ class HttpApi(APIGatewayHttpResolver):
         path = self.current_event.path
         methods = sorted({method for rule, method in self._methods if rule.match(path)})
         if not methods:
-            return problem_response(errors.NotFound(f"path as {path}"))
+            return problem_response(errors.NotFound(f"path: {path}"))
         allowed = ", ".join(methods)
         if self.current_event.http_method == "OPTIONS":
-            # A preflight may come through $default; the HTTP API puts the CORS headers on whatever 2xx is answered.
+            # A preflight can arrive through $default. The HTTP API adds the CORS headers to a 2xx.
             return Response(HTTPStatus.NO_CONTENT, headers={"Allow": allowed})
         return problem_response(errors.MethodNotAllowed(path, allowed))
 
@@ -128,7 +135,10 @@ def _field_name(location: Sequence[str | int]) -> str:
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
-    """Read a body as RFC 8259 has JSON: UTF-8, no NaN, and only text that can be written as UTF-8 again. Raises InvalidRequest."""
+    """Parse a body as RFC 8259 defines JSON: UTF-8 without NaN. Raises InvalidRequest.
+
+    The texts in it must be encodable as UTF-8 too, so a lone surrogate is refused.
+    """
     try:
         document = json.loads(
             body.decode("utf-8"), parse_constant=_no_such_number, object_pairs_hook=_unique_members
@@ -139,7 +149,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
             [FieldError("body", f"Is not JSON: {error.msg} at character {error.pos}.")]
         ) from None
     except (RecursionError, ValueError):
-        # A lone surrogate, a number of thousands of digits, bytes that are no UTF-8.
+        # A lone surrogate, a number with thousands of digits, or bytes that are not UTF-8.
         raise errors.InvalidRequest(
             [
                 FieldError(
@@ -154,13 +164,16 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 
 def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a name that comes twice: whoever reads the other value has been told something else (RFC 8259, section 4)."""
+    """Refuse a repeated name, because parsers differ in the value they use (RFC 8259, section 4).
+
+    Raises InvalidRequest.
+    """
     document = dict(members)
     if len(document) < len(members):
         names = [name for name, _ in members]
         raise errors.InvalidRequest(
             [
-                FieldError(name, "Comes more than once.")
+                FieldError(name, "Is in the object more than once.")
                 for name in document
                 if names.count(name) > 1
             ]

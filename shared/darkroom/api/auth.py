@@ -1,4 +1,4 @@
-"""Who is asking: the account and the groups of the token that the authorizer has checked."""
+"""The user of a request: the account and the groups in the token that the authorizer verified."""
 
 from __future__ import annotations
 
@@ -17,28 +17,32 @@ _PLATFORM_DEFAULT = "web"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who is signed in."""
+    """The signed-in user of a request."""
 
     account: AccountId
     is_admin: bool
 
     def require_admin(self) -> None:
-        """Raise Forbidden for everybody who is not in the group `admin`."""
+        """Raise Forbidden if the user is not a member of the group admin."""
         if not self.is_admin:
             raise Forbidden("Only members of the group admin may do this.")
 
 
 def current_user(claims: Mapping[str, Any] | None) -> User:
-    """Read the caller from the claims. Raises NotSignedIn without claims or for a token of another use, Forbidden for ids that may not come in.
+    """Read the user from the claims of the token.
 
-    The authorizer of an HTTP API takes access tokens as well, and custom attributes stand in ID tokens alone
-    (docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-id-token.html).
+    Raises NotSignedIn without claims or if the token is not of the configured `token_use`. Raises
+    Forbidden if the platform is not configured, or if `sub` cannot name an account.
+
+    The authorizer of an HTTP API accepts access tokens too, but only ID tokens have custom
+    attributes (docs.aws.amazon.com/cognito/latest/developerguide/
+    amazon-cognito-user-pools-using-the-id-token.html).
     """
     if not claims or (settings().token_use and claims.get("token_use") != settings().token_use):
         raise NotSignedIn
     platform = str(claims.get("custom:platform") or _PLATFORM_DEFAULT)
     if platform not in settings().platforms:
-        raise Forbidden("Accounts of this platform may not come in.")
+        raise Forbidden("The API does not accept accounts of this platform.")
     try:
         account = AccountId(platform, str(claims.get("sub", "")))
     except ValueError:
@@ -47,10 +51,10 @@ def current_user(claims: Mapping[str, Any] | None) -> User:
 
 
 def account_in_path(platform: str, user: str) -> AccountId:
-    """Read the account that a path names. Raises InvalidRequest naming the part that cannot be one.
+    """Read the account from the parts of a path. Raises InvalidRequest for an invalid part.
 
-    The gateway decodes a path once, and this decodes it once more. A `sub` with a `/`, a `?` or a `%` is therefore percent-encoded twice; for
-    every other sub once and twice are the same.
+    The gateway decodes the path once, and this function decodes `user` again. So the client
+    encodes a `sub` with `/`, `?` or `%` twice. For every other `sub`, both are the same.
     """
     if platform not in settings().platforms:
         raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document that routes declare: their responses, links, problems and security.
+"""What routes declare for the OpenAPI document: responses, links, problems and security.
 
 Powertools makes the document from these declarations when `make openapi` runs. At run time nothing
 reads them.

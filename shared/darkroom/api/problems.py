@@ -1,55 +1,27 @@
-"""What is refused, as problem documents (RFC 9457): one table of the types, from which answers, the API's document and its pages are made."""
+"""The problem documents (RFC 9457) of the API: one table with every type of problem.
+
+The responses, the OpenAPI document, the pages and docs/problems.md are made from the table.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import NotRequired, TypedDict
 
 from darkroom.domain import errors
+from darkroom.schemas.responses import ProblemResponse
 
 BUSY_RETRY_AFTER_SECONDS = 5
 UNAVAILABLE_RETRY_AFTER_SECONDS = 2
 PAUSED_RETRY_AFTER_SECONDS = 60
 
 
-class FieldErrorResponse(TypedDict):
-    """What is wrong with one field, and what to do about it."""
-
-    field: str
-    message: str
-
-
-class ProblemResponse(TypedDict):
-    """A problem document (RFC 9457). `retryable` says whether the same request may succeed later.
-
-    What is refused charges nothing, and says so; where nobody knows what became of the request, nothing is said of it.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    retryable: bool
-    charged: NotRequired[int]
-    errors: NotRequired[list[FieldErrorResponse]]
-    required: NotRequired[int]
-    available: NotRequired[int]
-    missing: NotRequired[int]
-    request_id: NotRequired[str]
-
-
-class MessageResponse(TypedDict):
-    """A response of the gateway in front of the API."""
-
-    message: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A type of problem. `detail` is what an answer of it says, with what its error carries filled in.
+    """A type of problem.
 
-    A refusal changed nothing. Of what is none, nobody knows what became of the request.
+    `detail` is a format string for the error's message and attributes. `is_refusal` says that the
+    request changed nothing. If it is false, nobody knows whether the request took effect.
     """
 
     slug: str
@@ -63,17 +35,17 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """The URL of the type, which leads to its page."""
+        """The path of the page about this type."""
         return f"/problems/{self.slug}"
 
 
 def problem_of(error: errors.DarkroomError) -> Problem:
-    """Give the type of problem that an error is."""
+    """Return the type of problem of an error. Raises KeyError if the error has none."""
     return PROBLEMS[type(error)]
 
 
 def problem_by_slug(slug: str) -> Problem:
-    """Give the type of problem of this name. Raises NotFound."""
+    """Return the type of problem with this slug. Raises NotFound."""
     for problem in PROBLEMS.values():
         if problem.slug == slug:
             return problem
@@ -81,7 +53,7 @@ def problem_by_slug(slug: str) -> Problem:
 
 
 def document_of(error: errors.DarkroomError) -> ProblemResponse:
-    """Write an error as the caller reads it."""
+    """Build the problem document of an error."""
     found = problem_of(error)
     document: ProblemResponse = {
         "type": found.type,
@@ -109,14 +81,16 @@ def document_of(error: errors.DarkroomError) -> ProblemResponse:
 
 
 def headers_of(error: errors.DarkroomError) -> dict[str, str]:
-    """Give the headers that go with an error's document."""
+    """Return the headers of an error's response."""
     headers = {"Allow": error.allowed} if isinstance(error, errors.MethodNotAllowed) else {}
     seconds = (
         error.retry_after_seconds
         if isinstance(error, errors.RateLimited)
         else problem_of(error).retry_after_seconds
     )
-    return headers | ({"Retry-After": str(seconds)} if seconds is not None else {})
+    if seconds is not None:
+        headers["Retry-After"] = str(seconds)
+    return headers
 
 
 PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
@@ -124,73 +98,103 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         slug="invalid-request",
         status=HTTPStatus.UNPROCESSABLE_ENTITY,
         title="The request is not valid",
-        meaning="Fields of the request are missing, unknown, or not what they must be. Nothing was written.",
-        advice="Each entry of errors names a field and says what it must be. Correct them all and send the request again.",
+        meaning="Fields of the request are missing, unknown or invalid. Nothing was changed.",
+        advice="Correct every field that errors names, and send the request again.",
     ),
     errors.IdempotencyKeyReused: Problem(
         slug="idempotency-key-reused",
         status=HTTPStatus.UNPROCESSABLE_ENTITY,
-        title="The Idempotency-Key was used for another body",
-        meaning="A request with this Idempotency-Key was accepted in the last hours, and its body had other bytes.",
-        advice="Use a new Idempotency-Key for a new request, and the same one only to repeat the same bytes.",
-        detail="Use a new Idempotency-Key for a new request, and the same one only to repeat the same bytes.",
+        title="The Idempotency-Key belongs to another request",
+        meaning=(
+            "A request with this Idempotency-Key was accepted in the last hours, "
+            "and the bytes of its body were different."
+        ),
+        advice="Use a new key for a new request. Use the same key only to repeat the same bytes.",
+        detail=(
+            "This key was used with a different body, so no job was created and nothing was "
+            "charged. Use a new Idempotency-Key for a new request."
+        ),
     ),
     errors.InsufficientCredits: Problem(
         slug="insufficient-credits",
         status=HTTPStatus.PAYMENT_REQUIRED,
         title="Not enough credits",
-        meaning="The job costs more credits than the account has available. Credits that open jobs hold are not available.",
-        advice="missing says how many are lacking. Wait until open jobs give theirs back, get more credits, or ask for less.",
-        detail="The job costs {required} credits and {available} are available: {missing} are missing.",
+        meaning=(
+            "The job costs more credits than the account has available. "
+            "Credits that open jobs hold are not available."
+        ),
+        advice=(
+            "missing is the number of missing credits. Wait until open jobs end, get more "
+            "credits, or submit a cheaper job."
+        ),
+        detail=(
+            "The job costs {required} credits, and {available} are available: "
+            "{missing} are missing. Nothing was charged."
+        ),
     ),
     errors.TooManyJobs: Problem(
         slug="too-many-jobs",
         status=HTTPStatus.TOO_MANY_REQUESTS,
-        title="Too many jobs in flight",
-        meaning="The account has as many open jobs as it may have at once.",
-        advice="Submit again when one of them has ended.",
-        detail="{in_flight_max} jobs of this account are in flight, which is the limit. Submit again when one has ended.",
+        title="Too many open jobs",
+        meaning="The account has reached its limit of open jobs.",
+        advice="Submit the job again when one of the open jobs has ended.",
+        detail=(
+            "The account has {in_flight_max} open jobs, which is the limit. Nothing was charged. "
+            "Submit the job again when one of them has ended."
+        ),
         retry_after_seconds=BUSY_RETRY_AFTER_SECONDS,
     ),
     errors.RateLimited: Problem(
         slug="too-many-jobs-this-minute",
         status=HTTPStatus.TOO_MANY_REQUESTS,
         title="Too many jobs in this minute",
-        meaning="The account has had as many jobs accepted in this minute as it may have. Requests that were refused do not count.",
-        advice="Submit again in the next minute: Retry-After says in how many seconds it begins.",
-        detail="{per_minute_max} jobs of this account were accepted in this minute, which is the limit. Submit again in the next one.",
+        meaning=(
+            "The account has reached its limit of accepted jobs per minute. "
+            "Refused requests do not count."
+        ),
+        advice="Submit the job again in the next minute, after the seconds in Retry-After.",
+        detail=(
+            "{per_minute_max} jobs of this account were accepted in this minute, which is the "
+            "limit. Nothing was charged. Submit the job again in the next minute."
+        ),
         retry_after_seconds=60,
     ),
     errors.Paused: Problem(
         slug="paused",
         status=HTTPStatus.SERVICE_UNAVAILABLE,
-        title="No jobs are taken at the moment",
-        meaning="An administrator has paused the taking of new jobs. Jobs that were accepted before go on and end.",
-        advice="Submit again later, with the same Idempotency-Key.",
-        detail="Jobs that were accepted go on. Submit again later.",
+        title="New jobs are paused",
+        meaning="An administrator has paused new jobs. Jobs that were accepted before continue.",
+        advice="Submit the job again later, with the same Idempotency-Key.",
+        detail=(
+            "No job was created and nothing was charged. Accepted jobs continue. "
+            "Submit the job again later."
+        ),
         retry_after_seconds=PAUSED_RETRY_AFTER_SECONDS,
     ),
     errors.JobIsFinal: Problem(
         slug="job-is-final",
         status=HTTPStatus.CONFLICT,
         title="The job has ended",
-        meaning="The job is completed, failed or canceled, and nothing changes it any more.",
-        advice="Read the job to see how it ended.",
-        detail="The job is {message} already.",
+        meaning="The job is completed, failed or canceled. It cannot be canceled any more.",
+        advice="Read the job to see its result.",
+        detail="The job is already {message}.",
     ),
     errors.JobIsOpen: Problem(
         slug="job-is-open",
         status=HTTPStatus.CONFLICT,
         title="The job is still open",
-        meaning="The job has not ended, or its end has not been announced yet. Only then can it be deleted.",
-        advice="Cancel the job or let it end, and delete it again after that.",
+        meaning=(
+            "Only a job that has ended can be deleted. This job is open, "
+            "or its end is not announced yet."
+        ),
+        advice="Cancel the job or wait for its end. Then delete it.",
         retry_after_seconds=BUSY_RETRY_AFTER_SECONDS,
     ),
     errors.NotSignedIn: Problem(
         slug="not-signed-in",
         status=HTTPStatus.UNAUTHORIZED,
         title="Not signed in",
-        meaning="The request has no token that this API takes. It takes ID tokens, not access tokens.",
+        meaning=("The request has no valid token. The API accepts ID tokens, not access tokens."),
         advice="Sign in, and send the ID token as Authorization: Bearer <token>.",
         detail="Send an ID token as Authorization: Bearer <token>.",
     ),
@@ -198,29 +202,37 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         slug="forbidden",
         status=HTTPStatus.FORBIDDEN,
         title="Not allowed",
-        meaning="The token is good, and whoever it belongs to may not do this.",
-        advice="Sign in as somebody who may: some routes are for the group admin, and accounts of some platforms may not come in at all.",
+        meaning="The token is valid, but its user may not do this.",
+        advice=(
+            "Sign in as another user. Some routes are for the group admin only, "
+            "and the API accepts accounts of the configured platforms only."
+        ),
     ),
     errors.NotFound: Problem(
         slug="not-found",
         status=HTTPStatus.NOT_FOUND,
-        title="There is nothing here",
-        meaning="It does not exist, it was deleted, or it belongs to another account. The answer is the same for all three.",
-        advice="Check the path and the id. Paths have no slash at their end, and their case matters.",
+        title="Not found",
+        meaning=(
+            "It does not exist, it was deleted, or it belongs to another account. "
+            "The response is the same in all three cases."
+        ),
+        advice=(
+            "Check the path and the id. Paths are case-sensitive and have no slash at the end."
+        ),
         detail="There is no such {message}.",
     ),
     errors.MethodNotAllowed: Problem(
         slug="method-not-allowed",
         status=HTTPStatus.METHOD_NOT_ALLOWED,
         title="Method not allowed",
-        meaning="The path exists, and does not take this method.",
-        advice="Use one of the methods that the header Allow names.",
+        meaning="The path exists, but it does not support this method.",
+        advice="Use one of the methods in the header Allow.",
     ),
     errors.NotJson: Problem(
         slug="unsupported-media-type",
         status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        title="Not JSON",
-        meaning="The body is announced as something else than JSON.",
+        title="The body is not JSON",
+        meaning="The Content-Type of the request is not application/json.",
         advice="Send the body as Content-Type: application/json.",
         detail="Send the body as Content-Type: application/json.",
     ),
@@ -228,43 +240,63 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         slug="body-too-large",
         status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         title="The body is too large",
-        meaning="The body has more bytes than this route takes. detail says how many it may have.",
+        meaning="The body has more bytes than this route accepts. detail has the limit.",
         advice="Send a smaller body.",
         detail="The body may have at most {bytes_max} bytes.",
     ),
     errors.Unavailable: Problem(
         slug="unavailable",
         status=HTTPStatus.SERVICE_UNAVAILABLE,
-        title="No answer at the moment",
-        meaning="What the API stands on did not answer in time or was too busy, and it is not known whether the request took effect.",
-        advice="Repeat the request after a moment. A POST /jobs that is repeated with the same Idempotency-Key is one job, however often it is sent.",
-        detail="It is not known whether the request took effect. Repeat it with the same Idempotency-Key.",
+        title="Temporarily unavailable",
+        meaning=(
+            "A service of AWS did not respond in time, or refused because of too many requests. "
+            "It is unknown whether the request took effect."
+        ),
+        advice=(
+            "Repeat the request after the seconds in Retry-After. If you repeat POST /jobs with "
+            "the same Idempotency-Key, there is only one job."
+        ),
+        detail=(
+            "It is unknown whether the request took effect. "
+            "Repeat it with the same Idempotency-Key."
+        ),
         retry_after_seconds=UNAVAILABLE_RETRY_AFTER_SECONDS,
         is_refusal=False,
     ),
     errors.InternalError: Problem(
         slug="internal-error",
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
-        title="Something went wrong on our side",
-        meaning="The API ran into a bug of its own, and it is not known whether the request took effect.",
-        advice="Tell whoever runs the API the request_id, under which the log says more. Look at the job or the ledger before you repeat the request.",
-        detail="It is not known whether the request took effect. request_id names it in the log.",
+        title="Internal error",
+        meaning="The API has a bug. It is unknown whether the request took effect.",
+        advice=(
+            "Read the job or the ledger before you repeat the request. Report the request_id to "
+            "the operator of the API: the log has the error under this id."
+        ),
+        detail=(
+            "It is unknown whether the request took effect. The log has the error under request_id."
+        ),
         is_refusal=False,
     ),
     errors.WebhookRejected: Problem(
         slug="webhook-rejected",
         status=HTTPStatus.UNAUTHORIZED,
         title="The webhook was refused",
-        meaning="A webhook is unsigned, signed with another secret, older than it may be, or does not carry what its attempt was given.",
-        advice="Only the provider calls this route. If it does, compare the stack's webhook secret with the provider's, and the clocks.",
-        detail="It is not signed, or signed too long ago.",
+        meaning=(
+            "The webhook has no signature, a wrong or an old signature, or it belongs to no "
+            "attempt of the job."
+        ),
+        advice=(
+            "Only the provider calls this route. If the provider's webhooks are refused, compare "
+            "the webhook secret of the stack with the provider's, and check the clocks."
+        ),
+        detail="The signature is missing, wrong or too old, or the attempt does not exist.",
     ),
     errors.WebhookSecretMissing: Problem(
         slug="webhook-secret-missing",
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         title="Webhooks cannot be verified yet",
-        meaning="The stack has no webhook secret, so no webhook can be believed.",
-        advice="Put the provider's webhook secret into the stack. The provider calls again.",
+        meaning="The stack has no webhook secret, so it accepts no webhooks.",
+        advice="Store the provider's webhook secret in the stack. The provider repeats webhooks.",
         detail="The stack has no webhook secret yet.",
         retry_after_seconds=BUSY_RETRY_AFTER_SECONDS,
     ),

@@ -53,7 +53,7 @@ def cacheable_response(
     *,
     content_type: str = "application/json",
 ) -> Response[str]:
-    """Build a response with a text and its strong ETag, or a 304 if If-None-Match names the ETag."""
+    """Build a response with a text and its strong ETag, or a 304 if If-None-Match has the ETag."""
     headers = {
         "ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"',
         "Cache-Control": cache_control,

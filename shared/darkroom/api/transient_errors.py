@@ -1,4 +1,7 @@
-"""Tells the AWS errors after which the same request may succeed later. Every other error is a bug or a missing permission."""
+"""Distinguishes transient AWS errors from bugs and missing permissions.
+
+After a transient error, the same request may succeed later.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from darkroom.media.bucket import MediaNotDeleted
 from darkroom.storage.transactions import TRANSIENT_CODES, Refused
 
 _OF_OTHER_SERVICES = {
-    "SlowDown", "InternalError", "RequestTimeout", "Throttling", "TooManyRequestsException", "InternalServiceError", "InternalServiceErrorException",
-    "ServiceUnavailableException",
+    "SlowDown", "InternalError", "RequestTimeout", "Throttling", "TooManyRequestsException",
+    "InternalServiceError", "InternalServiceErrorException", "ServiceUnavailableException",
 }  # fmt: skip
 _TRANSIENT_REASONS = {
     "None",
@@ -25,7 +28,11 @@ _SERVER_ERROR = 500
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether an error came of AWS being slow, busy or broken, or of others who kept writing to the same rows."""
+    """Return whether an error is transient.
+
+    An error is transient if AWS was slow, busy or failed, or if concurrent writes kept changing
+    the same items.
+    """
     match error:
         case WorkflowUnavailable() | Refused() | HTTPClientError() | AwsConnectionError():
             return True

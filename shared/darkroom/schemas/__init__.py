@@ -1,1 +1,1 @@
-"""The wire format: what requests hold, and what responses show."""
+"""The wire format: the bodies of requests and responses."""

@@ -1,4 +1,4 @@
-"""A job as its owner is shown it: its links signed, and the headers that say when to look again."""
+"""The response for a job, with signed links, and its headers ETag and Retry-After."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ type Link = Callable[[str], str]
 
 
 def job_response(job: Job, *, now: datetime) -> JobResponse:
-    """Show a job, with links that are good from now on."""
+    """Build the response for a job, with links that are valid from now on."""
     seconds = settings().link_seconds
     return build_job_response(
         job, link=lambda key: bucket.link(key, seconds=seconds), link_seconds=seconds, now=now
@@ -26,16 +26,17 @@ def job_response(job: Job, *, now: datetime) -> JobResponse:
 
 
 def etag_of(job: Job, *, now: datetime) -> str:
-    """Name the state of a job and of its links. It is weak, because each answer signs its links anew.
+    """Return the ETag of a job and its links.
 
-    Links that are half their life old are still good, and who asks then gets new ones.
+    The ETag is weak, because each response signs its links again. It changes after half of the
+    links' lifetime. So a client replaces its links before they expire.
     """
     half_lives = int(now.timestamp() / (settings().link_seconds / 2)) if job.outputs else 0
     return f'W/"{job.revision}-{half_lives}"'
 
 
 def retry_after(job: Job, *, now: datetime) -> dict[str, str]:
-    """Say when it is worth asking for an open job again; a final one does not change any more."""
+    """Return the header Retry-After for an open job, and no header for a final job."""
     if job.status.is_final:
         return {}
     age_seconds = (now - job.created_at).total_seconds()
@@ -43,7 +44,10 @@ def retry_after(job: Job, *, now: datetime) -> dict[str, str]:
 
 
 def build_job_response(job: Job, *, link: Link, link_seconds: int, now: datetime) -> JobResponse:
-    """Show a job to its owner. `link` signs a link to an object of the bucket, good for `link_seconds`."""
+    """Build the response for a job.
+
+    `link` signs a link to an object of the bucket. The link is valid for `link_seconds`.
+    """
     return {
         "id": job.job_id,
         "status": job.status,

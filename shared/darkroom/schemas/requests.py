@@ -1,4 +1,4 @@
-"""The bodies and the parameters of requests, as Pydantic models."""
+"""The bodies and parameters of requests, as Pydantic models."""
 
 import json
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ from darkroom.settings import settings
 
 
 def _digits(text: object) -> object:
-    """Refuse what Python takes for a number and nobody else does: `+5`, ` 5`, `05`, `5_0`, digits of other scripts."""
+    """Refuse a number that only Python accepts: `+5`, ` 5`, `05`, `5_0`, non-ASCII digits."""
     if isinstance(text, str) and not (
         text.isascii() and text.isdigit() and (text == "0" or text[0] != "0")
     ):
-        raise ValueError("must be a number, in digits")
+        raise ValueError("must be a number in digits")
     return text
 
 
 def _to_integer(number: object) -> object:
-    """Take 7.0 for 7, as JSON Schema does; a truth value is no number."""
+    """Convert 7.0 to 7, because both are integers in JSON Schema."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
@@ -44,7 +44,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class NewJob(BaseModel):
-    """A job of a template and parameters."""
+    """A request for a job of a template."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +54,7 @@ class NewJob(BaseModel):
 
 
 class Rerun(BaseModel):
-    """A job with the template and the parameters of a job that has ended."""
+    """A request to repeat a job that has ended, with its template and parameters."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -73,7 +73,11 @@ _KINDS: TypeAdapter[NewJob | Rerun] = TypeAdapter(
 
 
 class JobRequest(BaseModel):
-    """The body of POST /jobs: a template and parameters, or a job to run again."""
+    """A new job: a template with its parameters, or an ended job to repeat.
+
+    Send `template` and `parameters`, or `rerun_of`. `callback_url` receives a signed request when
+    the job has ended. `metadata` is stored with the job and returned with it.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -97,7 +101,7 @@ class JobRequest(BaseModel):
 
     @property
     def kind(self) -> NewJob | Rerun:
-        """Tell a new job from a rerun. Raises InvalidRequest for a request that is neither, or both."""
+        """The request as a NewJob or a Rerun. Raises InvalidRequest if it is neither or both."""
         try:
             return _KINDS.validate_python(
                 {
@@ -108,9 +112,9 @@ class JobRequest(BaseModel):
             )
         except ValidationError as error:
             message = (
-                "Is required, unless rerun_of names a job to run again."
+                "Is required without rerun_of."
                 if self.rerun_of is None
-                else "Must not be given together with rerun_of."
+                else "Is not allowed together with rerun_of."
             )
             raise InvalidRequest(
                 [FieldError(str(found["loc"][-1]), message) for found in error.errors()]
@@ -119,14 +123,14 @@ class JobRequest(BaseModel):
     @field_validator("metadata")
     @classmethod
     def must_be_small(cls, metadata: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-        """Refuse what is too much to carry along with every job."""
+        """Limit the size, because every response of the job contains the metadata."""
         if len(json.dumps(metadata, ensure_ascii=False).encode()) > settings().metadata_bytes_max:
             raise ValueError(f"must have at most {settings().metadata_bytes_max} bytes as JSON")
         return metadata
 
 
 class QuoteRequest(BaseModel):
-    """The body of POST /templates/{code}/quote."""
+    """The parameters of a job whose price is requested."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -134,7 +138,7 @@ class QuoteRequest(BaseModel):
 
 
 class UploadRequest(BaseModel):
-    """The body of POST /uploads. `bytes` is the size of the file, or more."""
+    """The image to upload. `bytes` is the maximum size of the file."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -143,7 +147,7 @@ class UploadRequest(BaseModel):
 
 
 class CallbackTestRequest(BaseModel):
-    """The body of POST /callbacks/test."""
+    """The URL that receives a test callback."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -151,7 +155,7 @@ class CallbackTestRequest(BaseModel):
 
 
 class PauseRequest(BaseModel):
-    """The body of PUT /admin/paused."""
+    """Whether new jobs are paused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -159,7 +163,10 @@ class PauseRequest(BaseModel):
 
 
 class GrantRequest(BaseModel):
-    """The body of POST /accounts/{platform}/{user}/credits. A negative amount is a correction."""
+    """Credits for an account. A negative `amount` corrects the balance.
+
+    `reference` identifies the grant, for example an order number. Each reference is granted once.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -174,7 +181,7 @@ class GrantRequest(BaseModel):
     @field_validator("amount")
     @classmethod
     def must_change_something(cls, amount: int) -> int:
-        """Refuse zero, which would be an entry that says nothing."""
+        """Refuse zero, because the entry would change nothing."""
         if not amount:
             raise ValueError("must not be zero")
         return amount

@@ -1,10 +1,11 @@
-"""What is shown, as types: the API's description of itself is made of them, and nothing else reads them at run time.
+"""The bodies of responses, as types. The OpenAPI document has their docstrings and fields.
 
-Annotations are no texts in this module: typing would compile each of them, at every cold start.
+This module evaluates annotations at once (no `from __future__ import annotations`). Otherwise
+typing compiles each annotation at every cold start.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypedDict, is_typeddict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, is_typeddict
 
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import JobStatus
@@ -26,7 +27,7 @@ type EntryKind = Literal["grant", "correction", "hold", "settle", "release"]
 
 
 class TemplateVersionResponse(TypedDict):
-    """The template that a job was made from, in the version that it was made from."""
+    """The template of a job, in the version that the job was made from."""
 
     code: str
     version: int
@@ -35,7 +36,11 @@ class TemplateVersionResponse(TypedDict):
 
 
 class JobCreditsResponse(TypedDict):
-    """What a job costs: quoted never changes, held is what is held now, and once the job is final charged + refunded = quoted."""
+    """The credits of a job.
+
+    `quoted` is the price and never changes. `held` is set aside while the job is open. When the
+    job has ended, `charged` + `refunded` = `quoted`.
+    """
 
     quoted: int
     held: int
@@ -44,7 +49,11 @@ class JobCreditsResponse(TypedDict):
 
 
 class OutputResponse(TypedDict):
-    """One result. The links are signed and good until links_expire_at; placeholder is a tiny image as a data: URL; seconds is how long a video is."""
+    """An image or a video of a job.
+
+    `url` and `thumbnail_url` are signed links that expire at the job's `links_expire_at`.
+    `placeholder` is a tiny image as a `data:` URL. `seconds` is the length of a video.
+    """
 
     url: Url
     thumbnail_url: Url | None
@@ -57,7 +66,7 @@ class OutputResponse(TypedDict):
 
 
 class JobErrorResponse(TypedDict):
-    """Why a job has no result. retryable says whether submitting the same job again may help."""
+    """Why a job failed. `retryable` is true if a second job like it may succeed."""
 
     code: FailureCode
     message: str
@@ -65,7 +74,11 @@ class JobErrorResponse(TypedDict):
 
 
 class JobResponse(TypedDict):
-    """A job. Pending and processing are open, the other three are final."""
+    """A job. A pending or processing job is open. Every other status is final.
+
+    `deadline_at` is the time at which an open job is ended. `attempts` counts the requests to the
+    provider. `waiting_since` is set while the job waits for a free place at the provider.
+    """
 
     id: str
     status: JobStatus
@@ -87,7 +100,11 @@ class JobResponse(TypedDict):
 
 
 class JobPageResponse(TypedDict):
-    """Some jobs, newest first. total counts all jobs of the account, whatever the filter; next_cursor is null on the last page."""
+    """A page of jobs, newest first.
+
+    `next_cursor` is null on the last page. `total` counts all jobs of the account, without the
+    filter.
+    """
 
     jobs: list[JobResponse]
     next_cursor: str | None
@@ -95,7 +112,7 @@ class JobPageResponse(TypedDict):
 
 
 class JobEventResponse(TypedDict):
-    """What a callback tells: the job as its owner would read it when it has ended."""
+    """The event in a callback. `data` is the job as it was when it ended."""
 
     type: str
     timestamp: Time
@@ -103,7 +120,10 @@ class JobEventResponse(TypedDict):
 
 
 class BalanceResponse(TypedDict):
-    """The balance of an account, in credits: granted = available + held + spent."""
+    """The balance of an account in credits: `granted` = `available` + `held` + `spent`.
+
+    `in_flight` is the number of open jobs.
+    """
 
     available: int
     held: int
@@ -113,7 +133,10 @@ class BalanceResponse(TypedDict):
 
 
 class EntryResponse(TypedDict):
-    """One transaction of the ledger, as the signed changes that it made; granted = available + held + spent in each."""
+    """A ledger entry: the signed changes that one transaction made to the balance.
+
+    In each entry, `granted` = `available` + `held` + `spent`.
+    """
 
     id: str
     kind: EntryKind
@@ -127,14 +150,14 @@ class EntryResponse(TypedDict):
 
 
 class EntryPageResponse(TypedDict):
-    """Some entries, newest first. next_cursor is null on the last page."""
+    """A page of ledger entries, newest first. `next_cursor` is null on the last page."""
 
     entries: list[EntryResponse]
     next_cursor: str | None
 
 
 class UploadResponse(TypedDict):
-    """An image that is fit to be an input, until it expires."""
+    """An upload. It is a valid input of jobs until `expires_at`."""
 
     upload_id: str
     content_type: str | None
@@ -144,7 +167,10 @@ class UploadResponse(TypedDict):
 
 
 class UploadFormResponse(TypedDict):
-    """Where an image goes: post a multipart form with these fields, and the file as its last one, to the url."""
+    """The form of an upload.
+
+    Send a multipart form to `url`: first these `fields`, then the file as the field `file`.
+    """
 
     upload_id: str
     url: Url
@@ -152,7 +178,10 @@ class UploadFormResponse(TypedDict):
 
 
 class TemplateResponse(TypedDict):
-    """What can be generated. parameters is a JSON Schema (2020-12), from which a form can be drawn."""
+    """A template: a model with its parameters.
+
+    `parameters` is a JSON Schema (2020-12). A client can build its input form from it.
+    """
 
     code: str
     version: int
@@ -166,19 +195,22 @@ class TemplateResponse(TypedDict):
 
 
 class TemplatesResponse(TypedDict):
-    """Everything that is in the catalog."""
+    """The available templates."""
 
     templates: list[TemplateResponse]
 
 
 class QuoteResponse(TypedDict):
-    """What a job with these parameters would cost."""
+    """The price of a job in credits."""
 
     credits: int
 
 
 class SecretResponse(TypedDict):
-    """What callbacks are signed with, by Standard Webhooks. After a rotation the previous secret signs beside the new one for a while."""
+    """The secret that signs callbacks (Standard Webhooks).
+
+    After a rotation, the `previous` secret signs too until `previous_until`.
+    """
 
     secret: str
     previous: str | None
@@ -186,26 +218,29 @@ class SecretResponse(TypedDict):
 
 
 class DeliveryResponse(TypedDict):
-    """How a test callback went: delivered when the answer was 2xx, and no status when there was none in time."""
+    """The result of a test callback.
+
+    `delivered` is true if the response was 2xx. `status` is null if no response arrived in time.
+    """
 
     delivered: bool
     status: int | None
 
 
 class NotedResponse(TypedDict):
-    """What became of a webhook: started, finished, late, or stray."""
+    """The effect of a webhook: `started`, `finished`, `late` or `stray`."""
 
     noted: str
 
 
 class PausedResponse(TypedDict):
-    """Whether new jobs are taken."""
+    """Whether new jobs are paused."""
 
     paused: bool
 
 
 class DocumentResponse(TypedDict):
-    """The description of the API itself (spec.openapis.org/oas/v3.1.0)."""
+    """An OpenAPI document (spec.openapis.org/oas/v3.1.0)."""
 
     openapi: str
     info: dict[str, Any]
@@ -213,12 +248,46 @@ class DocumentResponse(TypedDict):
 
 
 class HealthResponse(TypedDict):
-    """The API is up."""
+    """The state of the API. `status` is `ok`."""
 
     status: str
 
 
-# At run time Powertools asks Pydantic for a model of each response of a route. Nothing uses the
-# model, so Pydantic builds it only when the OpenAPI document is made.
+class FieldErrorResponse(TypedDict):
+    """An invalid field of the request. `message` says what is wrong or what the field must be."""
+
+    field: str
+    message: str
+
+
+class ProblemResponse(TypedDict):
+    """A problem document (RFC 9457).
+
+    `type` identifies the kind of problem. It is the path of a page that says what to do.
+    `retryable` is true if the same request may succeed later. `charged` is 0 if the request was
+    refused. It is absent if the result of the request is unknown.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    retryable: bool
+    charged: NotRequired[int]
+    errors: NotRequired[list[FieldErrorResponse]]
+    required: NotRequired[int]
+    available: NotRequired[int]
+    missing: NotRequired[int]
+    request_id: NotRequired[str]
+
+
+class MessageResponse(TypedDict):
+    """An error of the gateway in front of the API."""
+
+    message: str
+
+
+# At run time Powertools creates a type adapter for each response of a route, but uses none of them.
+# So Pydantic builds their schemas only when the OpenAPI document is made.
 for _view in [view for view in vars().values() if is_typeddict(view)]:
     _view.__pydantic_config__ = {"defer_build": True}

@@ -1,4 +1,4 @@
-"""How a job, an account and a template are shown. Every answer is an explicit list of fields."""
+"""The responses for accounts, uploads and templates. Each response lists its fields explicitly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from darkroom.storage.pagination import Page
 
 
 def balance_response(balance: Balance) -> BalanceResponse:
-    """Show the balance of an account."""
+    """Build the response for a balance."""
     return {
         "available": balance.available,
         "held": balance.held,
@@ -33,7 +33,7 @@ def balance_response(balance: Balance) -> BalanceResponse:
 
 
 def entry_response(entry: Entry) -> EntryResponse:
-    """Show a ledger entry."""
+    """Build the response for a ledger entry."""
     return {
         "id": entry.entry_id,
         "kind": cast("EntryKind", entry.kind),
@@ -48,7 +48,7 @@ def entry_response(entry: Entry) -> EntryResponse:
 
 
 def entry_page_response(page: Page[Entry]) -> EntryPageResponse:
-    """Show a page of ledger entries."""
+    """Build the response for a page of ledger entries."""
     return {
         "entries": [entry_response(entry) for entry in page.items],
         "next_cursor": page.next_cursor,
@@ -56,7 +56,7 @@ def entry_page_response(page: Page[Entry]) -> EntryPageResponse:
 
 
 def upload_response(upload: Upload) -> UploadResponse:
-    """Show an upload that is fit to be an input."""
+    """Build the response for a completed upload."""
     image = upload.image
     return {
         "upload_id": upload.upload_id,
@@ -68,7 +68,7 @@ def upload_response(upload: Upload) -> UploadResponse:
 
 
 def template_response(template: Template) -> TemplateResponse:
-    """Show a template, with the JSON Schema from which a client draws its form."""
+    """Build the response for a template, with the JSON Schema of its parameters."""
     return {
         "code": template.code,
         "version": template.version,
@@ -87,7 +87,7 @@ def time_text(time: datetime) -> Time: ...
 @overload
 def time_text(time: datetime | None) -> Time | None: ...
 def time_text(time: datetime | None) -> Time | None:
-    """Write a time as ISO 8601 in UTC, to the millisecond."""
+    """Format a time as ISO 8601 in UTC, with milliseconds."""
     return (
         time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if time
