@@ -16,10 +16,10 @@ ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 
-.PHONY: help setup demo run test check format lock build deploy audit catalog problems openapi secrets soak fuzz bench clean
+.PHONY: help setup demo run test check format lock build deploy audit catalog problems openapi lint-openapi secrets soak fuzz bench clean
 
 help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.ready ## Make the virtual environment
 
@@ -38,6 +38,7 @@ check: .aws-sam/local/.ready ## The gate: format, lint, imports, types, lock, te
 	PYTHONPATH=shared lint-imports --no-cache --no-logo
 	mypy
 	$(MAKE) --no-print-directory openapi && git diff --exit-code -- shared/darkroom/api/openapi.json
+	$(MAKE) --no-print-directory lint-openapi
 	$(UV) lock --check
 	$(MAKE) --no-print-directory requirements && git diff --exit-code -- layers
 	sam validate --lint --region us-east-1
@@ -76,6 +77,9 @@ problems: .venv/.ready ## Write docs/problems.md from the table of problems
 
 openapi: .venv/.ready ## Write docs/openapi.json from the routes
 	PYTHONPATH=shared python -m tools.openapi
+
+lint-openapi: .venv/.ready ## Lint docs/openapi.json with Redocly and Spectral (needs npm)
+	python -m tools.lint_openapi
 
 secrets: .venv/.ready ## Put REPLICATE_API_TOKEN and its webhook secret into the deployed stack
 	python -m tools.put_secrets $(STACK)

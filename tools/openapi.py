@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
-from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, License, Server, Tag
+from aws_lambda_powertools.event_handler.openapi.models import (
+    Contact,
+    HTTPBearer,
+    License,
+    Server,
+    Tag,
+)
 from pydantic import TypeAdapter
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +66,6 @@ _HEADERS = {
         "string",
     ),
     "Retry-After": ("The seconds to wait before the next request.", "integer"),
-    "Allow": ("The methods of the path.", "string"),
 }
 _HEADER_NAMES = {name.lower(): name for name in ("Idempotency-Key", "If-None-Match")}
 _NULL = {"type": "null"}
@@ -86,6 +91,7 @@ def document() -> dict[str, Any]:
         title="Darkroom",
         version=project["version"],
         description=_DESCRIPTION,
+        contact=Contact(name="The Darkroom authors"),
         license_info=License(name="MIT", identifier="MIT"),
         servers=[Server(url="/")],
         tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],

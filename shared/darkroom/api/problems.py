@@ -216,9 +216,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
             "It does not exist, it was deleted, or it belongs to another account. "
             "The response is the same in all three cases."
         ),
-        advice=(
-            "Check the path and the id. Paths are case-sensitive and have no slash at the end."
-        ),
+        advice="Check the path and the id. Paths are case-sensitive and end without a slash.",
         detail="There is no such {message}.",
     ),
     errors.MethodNotAllowed: Problem(
@@ -272,9 +270,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
             "Read the job or the ledger before you repeat the request. Report the request_id to "
             "the operator of the API: the log has the error under this id."
         ),
-        detail=(
-            "It is unknown whether the request took effect. The log has the error under request_id."
-        ),
+        detail="It is unknown whether the request took effect. The log has this request_id.",
         is_refusal=False,
     ),
     errors.WebhookRejected: Problem(
