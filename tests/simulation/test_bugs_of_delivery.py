@@ -292,7 +292,7 @@ class TestOtherAccounts:
                 method, path.format(**path_parameters), body=bodies.get(path, body()), user=None
             )
             assert status == (
-                200 if path in ("/health", "/openapi.json", "/docs", "/problems/{slug}") else 401
+                200 if path.startswith(("/docs", "/health", "/openapi.json", "/problems/")) else 401
             ), path
 
         assert (stored(job), checked_balance().held) == (job, 10)

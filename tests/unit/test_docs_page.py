@@ -1,88 +1,121 @@
-"""The page for people: everything that the description says, and nothing of it as markup."""
+"""The pages for people: the API reference with its vendored script, and the pages of problems."""
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import json
+import os
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
-from darkroom.api.docs_page import docs_page
-from darkroom.api.problems import PROBLEMS
-from tests.builders import call_api
-from tests.contract import description
+import pytest
 
-EVIL = '<img src=x onerror="alert(1)">'
-DOCUMENT = {
-    "info": {"title": EVIL, "version": EVIL, "description": EVIL},
-    "tags": [{"name": EVIL, "description": EVIL}],
-    "paths": {
-        EVIL: {
-            EVIL: {
-                "operationId": EVIL,
-                "summary": EVIL,
-                "description": EVIL,
-                "tags": [EVIL],
-                "parameters": [{"name": EVIL, "in": "query", "description": EVIL, "schema": {"type": EVIL, "pattern": EVIL}}],
-                "responses": {"200": {"description": EVIL, "headers": {EVIL: {}}, "content": {EVIL: {"schema": {"enum": [EVIL]}}}}},
-            }
-        }
-    },
-    "webhooks": {},
-    "components": {"schemas": {EVIL: {"description": EVIL, "properties": {EVIL: {"$ref": f"#/components/schemas/{EVIL}"}}}}},
-}  # fmt: skip
+from darkroom.api.pages import DOCS, DOCS_POLICY
+from tests import npm
+from tests.aws import ROOT
+from tests.builders import CONTEXT, call_api, handler_of, http_event
+
+VENDORED = json.loads((DOCS / "vendored.json").read_text())
+PATHS = {"/docs": "index.html", "/docs/rapidoc-min.js": "rapidoc-min.js"}
 
 
 class Page(HTMLParser):
-    """Which elements there are, and which ids and links."""
+    """The elements of a page with their attributes, and the text inside of scripts."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.tags: set[str] = set()
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.inline_scripts: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.ids += [str(value) for name, value in attrs if name == "id"]
-        self.links += [str(value) for name, value in attrs if name == "href"]
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
+        self.elements.append((tag, dict(attrs)))
 
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][0] == "script" and data.strip():
+            self.inline_scripts.append(data)
 
 
-def test_every_operation_and_every_schema_is_on_it() -> None:
-    status, text, _ = call_api("GET", "/docs", user=None)
+def integrity_of(path: Path) -> str:
+    return "sha512-" + base64.b64encode(hashlib.sha512(path.read_bytes()).digest()).decode()
+
+
+def test_the_page_loads_its_script_and_the_document_of_this_api_only() -> None:
+    status, text, headers = call_api("GET", "/docs", user=None)
     page = Page(text)
 
-    assert status == 200
-    assert set(page.ids) >= {
-        operation["operationId"]
-        for methods in description()["paths"].values()
-        for operation in methods.values()
-    }
-    assert set(page.ids) >= {f"schema-{name}" for name in description()["components"]["schemas"]}
-    assert "job_ended" in page.ids
-    assert len(page.ids) == len(set(page.ids))
-    assert page.open == []
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert [attributes["src"] for tag, attributes in page.elements if tag == "script"] == [
+        "docs/rapidoc-min.js"
+    ]
+    assert [attributes["spec-url"] for tag, attributes in page.elements if tag == "rapi-doc"] == [
+        "openapi.json"
+    ]
+    assert page.inline_scripts == []
+    assert not re.search(r"https?://|//cdn", text)
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
 
 
-def test_every_link_leads_somewhere() -> None:
-    page = Page(call_api("GET", "/docs", user=None)[1])
+@pytest.mark.parametrize("path", PATHS)
+def test_only_scripts_of_this_api_may_run(path: str) -> None:
+    _, _, headers = call_api("GET", path, user=None)
 
-    inside = {link.removeprefix("#") for link in page.links if link.startswith("#")}
-    assert inside <= set(page.ids)
-    assert {link for link in page.links if not link.startswith("#")} == {
-        "openapi.json",
-        *(f"problems/{problem.slug}" for problem in PROBLEMS.values()),
-    }
+    assert headers["Content-Security-Policy"] == DOCS_POLICY
+    assert "script-src 'self';" in DOCS_POLICY
+    assert "unsafe-eval" not in DOCS_POLICY
+    assert "http" not in DOCS_POLICY
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_what_is_described_cannot_become_markup() -> None:
-    text = str(docs_page(DOCUMENT, []).body)
+@pytest.mark.parametrize(("path", "name"), PATHS.items())
+def test_a_client_that_accepts_gzip_receives_the_file_compressed(path: str, name: str) -> None:
+    event = http_event("GET", path, user=None, headers={"accept-encoding": "gzip, br"})
 
-    assert "<img" not in text
-    assert "img" not in Page(text).tags
-    assert not re.search(r'="[^"]*<', text)
+    answer = handler_of("api")(event, CONTEXT)
+
+    assert answer["isBase64Encoded"]
+    assert answer["headers"]["Content-Encoding"] == "gzip"
+    assert answer["headers"]["Vary"] == "Accept-Encoding"
+    body = base64.b64decode(answer["body"])
+    assert gzip.decompress(body) == (DOCS / name).read_bytes()
+    # The limit of a Lambda response is 6 MB.
+    assert len(answer["body"]) < 1_000_000
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_current_copy_is_not_sent_again(path: str) -> None:
+    etag = call_api("GET", path, user=None)[2]["ETag"]
+
+    status, body, headers = call_api(
+        "GET", path, user=None, headers={"if-none-match": etag, "accept-encoding": "gzip"}
+    )
+
+    assert (status, body, headers["ETag"]) == (304, None, etag)
+    assert "Content-Encoding" not in headers
+
+
+@pytest.mark.parametrize("name", VENDORED["files"])
+def test_a_vendored_file_has_its_hash(name: str) -> None:
+    assert integrity_of(DOCS / name) == VENDORED["files"][name]["integrity"]
+
+
+def test_every_file_of_the_folder_is_ours_or_vendored() -> None:
+    own = {"index.html", "README.md", "vendored.json"}
+
+    assert {path.name for path in DOCS.iterdir()} == own | VENDORED["files"].keys()
+
+
+def test_the_vendored_files_are_those_of_the_npm_package() -> None:
+    package = npm.Package(name=VENDORED["package"], integrity=VENDORED["integrity"])
+    try:
+        folder = npm.fetched(package, ROOT / ".tools" / package.name)
+    except npm.NotHere as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"not tried: {missing}")
+
+    for name, file in VENDORED["files"].items():
+        assert (folder / file["source"]).read_bytes() == (DOCS / name).read_bytes()

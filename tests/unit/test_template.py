@@ -27,6 +27,7 @@ WITHOUT_TOKEN = {
     ("GET", "/health"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
+    ("GET", "/docs/rapidoc-min.js"),
     ("GET", "/problems/{slug}"),
     ("ANY", "/webhooks/replicate"),
     ("ANY", "$default"),

@@ -18,6 +18,7 @@ from darkroom.domain.errors import DarkroomError
 
 SCHEMAS = "#/components/schemas/"
 HTML = "text/html"
+JAVASCRIPT = "text/javascript"
 
 PUBLIC: dict[str, Any] = {"security": []}
 """The `openapi_extensions` of a route that needs no token. Powertools drops an empty `security`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
@@ -49,6 +49,21 @@ Status = Annotated[
     ),
 ]
 
+# Powertools' type for an example is a Pydantic model, which no cold start needs.
+_EXAMPLES: Any = {
+    "new": {
+        "summary": "A new job",
+        "value": {
+            "template": "flux-schnell",
+            "parameters": {"prompt": "a lighthouse at dawn", "num_outputs": 2},
+        },
+    },
+    "rerun": {
+        "summary": "An ended job again",
+        "value": {"rerun_of": "0193e7a4-8a5c-7d0e-b1f2-3c4d5e6f7a8b"},
+    },
+}
+
 
 @routes.post(
     "/jobs",
@@ -80,7 +95,8 @@ Status = Annotated[
     },
 )
 def submit_job(
-    request: Annotated[JobRequest, Body()], idempotency_key: Key = None
+    request: Annotated[JobRequest, Body(openapi_examples=_EXAMPLES)],
+    idempotency_key: Key = None,
 ) -> Response[str]:
     """Hold the credits and accept the job."""
     account, now = routes.user().account, clock.now()

@@ -10,10 +10,11 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from darkroom.api import pages
 from darkroom.api.app import Routes
-from darkroom.api.openapi import HTML, PUBLIC, problems, response
+from darkroom.api.openapi import HTML, JAVASCRIPT, PUBLIC, problems, response
 from darkroom.api.problems import PROBLEMS, problem_by_slug
-from darkroom.api.responses import KnownTags, cacheable_response, json_response
+from darkroom.api.responses import KnownTags, cacheable_response, json_response, json_text
 from darkroom.domain import errors
 from darkroom.schemas.responses import DocumentResponse, HealthResponse
 
@@ -43,7 +44,8 @@ Slug = Annotated[
 )
 def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
     """Return the OpenAPI document that `make openapi` wrote."""
-    return cacheable_response(_document_text(), if_none_match, "public, max-age=300")
+    document = json.loads((FilePath(__file__).parents[1] / "openapi.json").read_bytes())
+    return cacheable_response(json_text(document), if_none_match, "public, max-age=300")
 
 
 @routes.get(
@@ -54,15 +56,32 @@ def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
     tags=["service"],
     openapi_extensions=PUBLIC,
     responses={
-        200: response("The page.", HTML, headers=("Cache-Control",)),
+        200: response("The page.", HTML, headers=("ETag", "Cache-Control")),
+        304: response("The client's copy is current.", headers=("ETag", "Cache-Control")),
         **problems(),
     },
 )
-def read_docs() -> Response[str]:
+def read_docs(if_none_match: KnownTags = None) -> Response[str]:
     """Return the page of the API reference."""
-    from darkroom.api import docs_page  # noqa: PLC0415 (no other request pays for it)
+    return pages.docs_page(if_none_match)
 
-    return docs_page.docs_page(json.loads(_document_text()), PROBLEMS.values())
+
+@routes.get(
+    "/docs/rapidoc-min.js",
+    operation_id="read_docs_script",
+    summary="Read the script of the documentation",
+    description="Returns the script that renders the reference of this API (RapiDoc).",
+    tags=["service"],
+    openapi_extensions=PUBLIC,
+    responses={
+        200: response("The script.", JAVASCRIPT, headers=("ETag", "Cache-Control")),
+        304: response("The client's copy is current.", headers=("ETag", "Cache-Control")),
+        **problems(),
+    },
+)
+def read_docs_script(if_none_match: KnownTags = None) -> Response[str]:
+    """Return the script of the API reference."""
+    return pages.docs_script(if_none_match)
 
 
 @routes.get(
@@ -79,9 +98,7 @@ def read_docs() -> Response[str]:
 )
 def read_problem(slug: Slug) -> Response[str]:
     """Return the page of a type of problem."""
-    from darkroom.api import docs_page  # noqa: PLC0415 (no other request pays for it)
-
-    return docs_page.problem_page(problem_by_slug(slug))
+    return pages.problem_page(problem_by_slug(slug))
 
 
 @routes.get(
@@ -99,7 +116,3 @@ def read_problem(slug: Slug) -> Response[str]:
 def read_health() -> Response[str]:
     """Return that the API can be reached."""
     return json_response(HTTPStatus.OK, {"status": "ok"})
-
-
-def _document_text() -> str:
-    return (FilePath(__file__).parents[1] / "openapi.json").read_text(encoding="utf-8")
