@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
-SOURCES := template.yaml $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt)
+SOURCES := template.yaml $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt -o -path '*/api/*.json' -o -path '*/api/docs/*')
 CONFIG ?= dev
 ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)

@@ -1,4 +1,4 @@
-"""A client that the public generator openapi-python-client generates from openapi.json."""
+"""The client that openapi-python-client generates from the OpenAPI document, unchanged."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PACKAGE = "darkroom_client"
 
 @dataclass(frozen=True)
 class Caller:
-    """A user with the generated client."""
+    """A user of the generated client."""
 
     client: Any
 
     @classmethod
-    def arrive(cls, stack: LocalStack, token: str) -> Caller:
+    def signed_in(cls, stack: LocalStack, token: str) -> Caller:
         return cls(
             import_module(PACKAGE).AuthenticatedClient(
                 base_url=stack.api_url, token=token, raise_on_unexpected_status=True
@@ -38,7 +38,7 @@ class Caller:
         )
 
     def call(self, operation: str, *path: str, **arguments: Any) -> Any:
-        """Call the operation `tag.name`. The result has status_code, headers and parsed."""
+        """Call the operation `tag.name`. The response has `status_code`, `headers` and `parsed`."""
         return import_module(f"{PACKAGE}.api.{operation}").sync_detailed(
             *path, client=self.client, **arguments
         )
@@ -52,10 +52,11 @@ def model(name: str, document: dict[str, Any]) -> Any:
 def generated(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("generated")
     (folder / "config.yaml").write_text("post_hooks: []\n")
-    generator = str(Path(sys.executable).with_name("openapi-python-client"))
-    command = [generator, "generate", "--url", f"{stack.api_url}/openapi.json"]
-    command += ["--fail-on-warning", "--meta", "none", "--output-path", str(folder / PACKAGE)]
-    command += ["--config", str(folder / "config.yaml")]
+    command = [
+        str(Path(sys.executable).with_name("openapi-python-client")), "generate",
+        "--url", f"{stack.api_url}/openapi.json", "--fail-on-warning", "--meta", "none",
+        "--output-path", str(folder / PACKAGE), "--config", str(folder / "config.yaml"),
+    ]  # fmt: skip
     subprocess.run(command, check=True, timeout=120, cwd=folder)
     sys.path.insert(0, str(folder))
     yield
@@ -71,8 +72,8 @@ def user() -> str:
 
 @pytest.fixture
 def caller(stack: LocalStack, user: str) -> Caller:
-    """A new user with 50 credits, which the generated client granted."""
-    admin = Caller.arrive(stack, stack.token("grace", groups=["admin"]))
+    """A new user with 50 credits. The generated client grants the credits too."""
+    admin = Caller.signed_in(stack, stack.token("grace", groups=["admin"]))
     granted = admin.call(
         "administration.grant_credits",
         "web",
@@ -80,12 +81,10 @@ def caller(stack: LocalStack, user: str) -> Caller:
         body=model("GrantRequest", {"amount": 50, "reason": "test", "reference": "arrival"}),
     )
     assert (granted.status_code, granted.parsed.available) == (201, 50)
-    return Caller.arrive(stack, stack.token(user))
+    return Caller.signed_in(stack, stack.token(user))
 
 
-def test_the_generated_client_runs_a_job_from_its_quote_to_its_deletion(
-    caller: Caller, stack: LocalStack
-) -> None:
+def test_runs_a_job_from_the_quote_to_the_deletion(caller: Caller, stack: LocalStack) -> None:
     parameters = {"prompt": "灯塔在黎明 🌅", "num_outputs": 2}
     templates = caller.call("templates.list_templates").parsed.templates
     assert "flux-schnell" in [template.code for template in templates]
@@ -105,11 +104,11 @@ def test_the_generated_client_runs_a_job_from_its_quote_to_its_deletion(
         "true",
     )
 
-    def read_ended_job() -> Any:
+    def ended() -> Any:
         job = caller.call("jobs.read_job", accepted.parsed.id).parsed
         return job if job.status.value in FINAL else None
 
-    job = until(read_ended_job, seconds=60)
+    job = until(ended, seconds=60)
     assert (
         job.status.value,
         job.credits_.charged,
@@ -136,7 +135,7 @@ def test_the_generated_client_runs_a_job_from_its_quote_to_its_deletion(
     assert caller.call("jobs.delete_job", job.id).status_code == 204
 
 
-def test_the_generated_client_uploads_an_image(caller: Caller) -> None:
+def test_uploads_an_image(caller: Caller) -> None:
     file = BytesIO()
     Image.new("RGB", (30, 20), "tomato").save(file, "PNG")
     form = caller.call(
@@ -152,7 +151,7 @@ def test_the_generated_client_uploads_an_image(caller: Caller) -> None:
     assert (upload.upload_id, upload.width, upload.height) == (form.upload_id, 30, 20)
 
 
-def test_the_generated_client_parses_problem_documents(caller: Caller, stack: LocalStack) -> None:
+def test_parses_problems_and_messages_of_the_gateway(caller: Caller, stack: LocalStack) -> None:
     costly = model(
         "JobRequest",
         {
@@ -183,8 +182,8 @@ def test_the_generated_client_parses_problem_documents(caller: Caller, stack: Lo
         ).parsed.type_
         == "/problems/forbidden"
     )
-    # The authorizer of the HTTP API refuses the token. Its response is not a problem document.
-    stranger = Caller.arrive(stack, "no token")
+    # The gateway in front of the API sends its own body.
+    stranger = Caller.signed_in(stack, "no token")
     assert (
         stranger.call("credits_.read_credits").parsed.message,
         stranger.call("credits_.read_credits").status_code,

@@ -20,6 +20,8 @@ _URLS = st.sampled_from(
         f"https://sub.images.invalid/{'a' * 1_900}",
     ]
 )
+# The platforms of the local stack. The document does not name them.
+_PLATFORMS = ["web", "mobile"]
 _USER_BYTES_MAX = 255
 _KEY = re.compile(r"[ -~]{1,255}")
 
@@ -34,6 +36,9 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, 
     for name, schema in schemas.items():
         if "properties" in schema and name != "Document":
             schema["additionalProperties"] = False
+    for path, operations in raw_schema["paths"].items():
+        for operation in operations.values() if "{platform}" in path else ():
+            operation["parameters"][0]["schema"]["enum"] = _PLATFORMS
     templates = _templates()
     quote = raw_schema["paths"]["/templates/{code}/quote"]["post"]
     for code, parameters in templates.items():

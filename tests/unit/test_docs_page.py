@@ -15,8 +15,8 @@ import pytest
 
 from darkroom.api.pages import DOCS, DOCS_POLICY
 from tests import npm
-from tests.aws import ROOT
-from tests.builders import CONTEXT, call_api, handler_of, http_event
+from tests.aws import CONTEXT, ROOT, handler_of
+from tests.builders import call_api, http_event
 
 VENDORED = json.loads((DOCS / "vendored.json").read_text())
 PATHS = {"/docs": "index.html", "/docs/rapidoc-min.js": "rapidoc-min.js"}

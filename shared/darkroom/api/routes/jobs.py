@@ -51,16 +51,12 @@ Status = Annotated[
 
 # Powertools' type for an example is a Pydantic model, which no cold start needs.
 _EXAMPLES: Any = {
-    "new": {
-        "summary": "A new job",
+    "job": {
+        "summary": "Two images",
         "value": {
             "template": "flux-schnell",
             "parameters": {"prompt": "a lighthouse at dawn", "num_outputs": 2},
         },
-    },
-    "rerun": {
-        "summary": "An ended job again",
-        "value": {"rerun_of": "0193e7a4-8a5c-7d0e-b1f2-3c4d5e6f7a8b"},
     },
 }
 
