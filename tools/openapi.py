@@ -22,6 +22,9 @@ from aws_lambda_powertools.event_handler.openapi.models import (
 )
 from pydantic import TypeAdapter
 
+from darkroom.api.openapi import SCHEMAS, SIGNATURE
+from darkroom.schemas.responses import JobEventResponse, MessageResponse, ProblemResponse
+
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "shared/darkroom/api/openapi.json"
 """The committed document. docs/openapi.json is a link to it."""
@@ -76,12 +79,6 @@ def document() -> dict[str, Any]:
     for name in _REQUIRED_SETTINGS:
         os.environ.setdefault(name, "")
     # The functions read their settings when they are imported.
-    from darkroom.api.openapi import SCHEMAS  # noqa: PLC0415
-    from darkroom.schemas.responses import (  # noqa: PLC0415
-        JobEventResponse,
-        MessageResponse,
-        ProblemResponse,
-    )
     from functions.api.handler import app as api  # noqa: PLC0415
     from functions.prepare_upload.handler import app as prepare_upload  # noqa: PLC0415
     from functions.receive_prediction.handler import app as receive_prediction  # noqa: PLC0415
@@ -103,18 +100,7 @@ def document() -> dict[str, Any]:
     )
     for app in (api, prepare_upload, receive_prediction):
         merge.add_schema(json.loads(app.get_openapi_json_schema()))
-    _, found = TypeAdapter.json_schemas(
-        [
-            (view, "validation", TypeAdapter(view))
-            for view in (ProblemResponse, MessageResponse, JobEventResponse)
-        ],
-        ref_template=f"{SCHEMAS}{{model}}",
-    )
-    headers = {
-        name: {"description": text, "schema": {"type": kind}}
-        for name, (text, kind) in _HEADERS.items()
-    }
-    merge.add_schema({"components": {"schemas": found["$defs"], "headers": headers}})
+    merge.add_schema({"components": _components()})
     described: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
     paths = sorted(_tidied(described["paths"]).items(), key=_place)
     described["paths"] = {
@@ -128,6 +114,20 @@ def document() -> dict[str, Any]:
         if not name.endswith("ValidationError")
     }
     return described
+
+
+def _components() -> dict[str, Any]:
+    """Return the schemas and headers that routes only refer to."""
+    views: list[Any] = [ProblemResponse, MessageResponse, JobEventResponse]
+    _, found = TypeAdapter.json_schemas(
+        [(view, "validation", TypeAdapter(view)) for view in views],
+        ref_template=f"{SCHEMAS}{{model}}",
+    )
+    headers = {
+        name: {"description": text, "schema": {"type": kind}}
+        for name, (text, kind) in _HEADERS.items()
+    }
+    return {"schemas": found["$defs"], "headers": headers}
 
 
 def document_text() -> str:
@@ -163,8 +163,6 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _callback() -> dict[str, Any]:
-    from darkroom.api.openapi import SCHEMAS, SIGNATURE  # noqa: PLC0415
-
     return {
         "operationId": "job_ended",
         "summary": "A job has ended",
@@ -198,7 +196,7 @@ def _tidied(value: Any) -> Any:  # noqa: ANN401 (any part of a JSON document)
             }
         case list():
             return [_tidied(part) for part in value]
-        case str() if value.startswith("#/components/schemas/"):
+        case str() if value.startswith(SCHEMAS):
             return value.removesuffix("Response")
         case float() if value.is_integer():
             return int(value)
