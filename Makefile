@@ -1,11 +1,11 @@
-# Everything is set up by the targets themselves: a virtual environment from uv.lock, and uv itself in .tools.
+# Each target installs what it needs: uv into .tools, and the packages of uv.lock into .venv.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
-# sam build looks for python3.13 on the path; the virtual environment has it.
+# sam build searches the path for python3.13, which is in the virtual environment.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
@@ -15,87 +15,121 @@ CONFIG ?= dev
 ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
+PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo run test check format lock build deploy audit catalog problems openapi lint-openapi secrets soak fuzz bench clean
+.PHONY: help setup demo run test test-fast coverage coverage-data coverage-report check lint format lock \
+	requirements build build-local deploy audit catalog problems openapi lint-openapi secrets soak fuzz sabotage bench clean
 
-help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+help: ## Show this list
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.ready ## Make the virtual environment
+## Run it on this machine
 
-demo: .aws-sam/local/.ready ## See three jobs go the whole way on this machine
+demo: .aws-sam/local/.ready ## Run three jobs from the request to the files, then stop
 	python -m local demo
 
-run: .aws-sam/local/.ready ## Keep the whole system up on this machine
+run: .aws-sam/local/.ready ## Run the whole system until Ctrl+C
 	python -m local run
 
-test: .aws-sam/local/.ready ## Run every test
-	python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
+## Develop
 
-check: .aws-sam/local/.ready ## The gate: format, lint, imports, types, lock, template, build, tests
+setup: .venv/.ready ## Create the virtual environment (every other target does this, too)
+
+test: .aws-sam/local/.ready ## Run all tests (PYTEST_OPTIONS="tests/unit -x" selects some)
+	$(PYTEST) $(PYTEST_OPTIONS)
+
+test-fast: .venv/.ready ## Run the tests that are not slow, in less than a minute
+	$(PYTEST) -m "not slow" $(PYTEST_OPTIONS)
+
+check: lint build coverage ## Run the gate: all of lint, build and coverage. A change that passes can be merged
+
+lint: .venv/.ready ## Check format, lint, imports, types, lock file, template and GitHub workflows
 	ruff format --check .
 	ruff check .
 	PYTHONPATH=shared lint-imports --no-cache --no-logo
 	mypy
-	$(MAKE) --no-print-directory openapi && git diff --exit-code -- shared/darkroom/api/openapi.json
-	$(MAKE) --no-print-directory lint-openapi
 	$(UV) lock --check
 	$(MAKE) --no-print-directory requirements && git diff --exit-code -- layers
+	$(MAKE) --no-print-directory openapi && git diff --exit-code -- shared/darkroom/api/openapi.json
+	$(MAKE) --no-print-directory lint-openapi
 	sam validate --lint --region us-east-1
-	$(MAKE) --no-print-directory build
-	$(MAKE) --no-print-directory test
+	zizmor --offline --strict-collection --quiet .github
 
-format: .venv/.ready ## Format the code and fix what can be fixed
+coverage: ## Run all tests, list the branches that no test reaches, and fail below the minimum
+	rm -f .coverage .coverage.*
+	$(MAKE) --no-print-directory coverage-data
+	$(MAKE) --no-print-directory coverage-report
+
+format: .venv/.ready ## Format the code and apply the fixes of the linter
 	ruff check --fix-only -q .
 	ruff format .
 
-lock: .tools/.ready ## Resolve the dependencies anew and write the layers' requirements
+lock: .tools/.ready ## Update uv.lock and the requirements of the layers after a change of pyproject.toml
 	$(UV) lock
 	$(MAKE) --no-print-directory requirements
 
-.PHONY: requirements
-requirements: .tools/.ready
-	$(UV) export -q --frozen --no-default-groups --no-emit-project -o layers/dependencies/requirements.txt > /dev/null
-	$(UV) export -q --frozen --only-group media --no-emit-project -o layers/media/requirements.txt > /dev/null
-
-build: .venv/.ready ## Build everything that is deployed (CONFIG=dev or prod), for arm64
-	sam build --config-env $(CONFIG)
-	$(COMPILE) .aws-sam/build
-	python -m tools.check_build .aws-sam/build $(ARCHITECTURE)
-
-deploy: build ## Deploy (CONFIG=dev or prod)
-	sam deploy --config-env $(CONFIG)
-
-audit: .venv/.ready ## Audit the ledger: of `make run`, or of a deployed stack (STACK=darkroom-prod)
-	PYTHONPATH=shared python -m tools.audit $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
-
-catalog: .venv/.ready ## Check every generation template, and print them with their prices
+catalog: .venv/.ready ## Check all templates and print their prices
 	PYTHONPATH=shared python -m tools.catalog
 
-problems: .venv/.ready ## Write docs/problems.md from the table of problems
+problems: .venv/.ready ## Write docs/problems.md
 	PYTHONPATH=shared python -m tools.problems > docs/problems.md
 
-openapi: .venv/.ready ## Write docs/openapi.json from the routes
+openapi: .venv/.ready ## Write docs/openapi.json
 	PYTHONPATH=shared python -m tools.openapi
 
 lint-openapi: .venv/.ready ## Lint docs/openapi.json with Redocly and Spectral (needs npm)
 	python -m tools.lint_openapi
 
-secrets: .venv/.ready ## Put REPLICATE_API_TOKEN and its webhook secret into the deployed stack
-	python -m tools.put_secrets $(STACK)
+clean: ## Delete everything that the other targets create
+	rm -rf .venv .tools .aws-sam demo-output .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+## Test for longer
+
+sabotage: .venv/.ready ## Break each important condition once, and require a test to fail (ONLY="webhook-*" selects)
+	python -m tests.sabotage $(foreach pattern,$(ONLY),'$(pattern)')
 
 soak: .venv/.ready ## Run 100,000 steps of random schedules and crashes
 	PYTHONPATH=shared python -m tests.simulation.soak
 
-fuzz: .aws-sam/local/.ready ## Ask the running API what nobody thought of (EXAMPLES=200 of each operation)
+fuzz: .aws-sam/local/.ready ## Send random requests to the running API (EXAMPLES=200 for each operation)
 	PYTHONPATH=shared python -m tests.fuzz
 
-bench: .aws-sam/local/.ready ## Measure cold starts, and trace one job
+bench: .aws-sam/local/.ready ## Measure cold starts, and count the calls of one job
 	python -m tests.bench
 	PYTHONPATH=shared python -m tests.bench.trace_job
 
-clean: ## Take away everything that was made
-	rm -rf .venv .tools .aws-sam demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+## Deploy
+
+build: .venv/.ready ## Build for AWS (CONFIG=dev or prod, ARCHITECTURE=arm64 or x86_64)
+	sam build --config-env $(CONFIG)
+	$(COMPILE) .aws-sam/build
+	python -m tools.check_build .aws-sam/build $(ARCHITECTURE)
+
+deploy: build ## Build and deploy (CONFIG=dev or prod)
+	sam deploy --config-env $(CONFIG)
+
+secrets: .venv/.ready ## Store the providers' secrets from the environment in the deployed stack
+	python -m tools.put_secrets $(STACK)
+
+audit: .venv/.ready ## Audit the ledger of `make run`, or of a deployed stack (STACK=darkroom-prod)
+	PYTHONPATH=shared python -m tools.audit $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
+
+# ---- Parts of the targets above ----
+
+build-local: .aws-sam/local/.ready
+
+# Measure the tests that PYTEST_OPTIONS selects. The data is in $COVERAGE_FILE, or in .coverage.
+coverage-data: .aws-sam/local/.ready
+	$(PYTEST) --cov --cov-report= --cov-fail-under=0 $(PYTEST_OPTIONS)
+
+# Combine the data files, if there are several, and report.
+coverage-report: .venv/.ready
+	if compgen -G '.coverage.*' > /dev/null; then coverage combine --quiet; fi
+	coverage report
+
+requirements: .tools/.ready
+	$(UV) export -q --frozen --no-default-groups --no-emit-project -o layers/dependencies/requirements.txt > /dev/null
+	$(UV) export -q --frozen --only-group media --no-emit-project -o layers/media/requirements.txt > /dev/null
 
 .tools/.ready:
 	python3 -m venv .tools
@@ -106,10 +140,7 @@ clean: ## Take away everything that was made
 	$(UV) sync -q --frozen
 	touch $@
 
-# What a deployment would hold, for the processor of this machine.
-.PHONY: build-local
-build-local: .aws-sam/local/.ready ## Build the same for this machine
-
+# The build that a deployment would contain, for the processor of this machine.
 .aws-sam/local/.ready: .venv/.ready $(SOURCES)
 	sam build --parameter-overrides Architecture=$(HOST_ARCHITECTURE) --build-dir .aws-sam/local --cache-dir .aws-sam/cache-local --cached --parallel
 	$(COMPILE) .aws-sam/local

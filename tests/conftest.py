@@ -40,7 +40,7 @@ settings.register_profile(
 )
 settings.load_profile("untimed")
 
-pytest_plugins = ["tests.aws", "tests.reports"]
+pytest_plugins = ["tests.aws", "tests.markers", "tests.reports"]
 
 LONGEST = "test_chaos.py"
 

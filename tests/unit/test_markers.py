@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from tests import markers
+from tests.aws import ROOT
+
+DECLARED = {
+    text.partition(":")[0]
+    for text in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"][
+        "ini_options"
+    ]["markers"]
+}
+
+
+@pytest.mark.parametrize("path", markers.BY_PATH)
+def test_marked_path_exists(path: str) -> None:
+    assert (markers.ROOT / path).exists()
+
+
+def test_each_declared_marker_is_set_somewhere() -> None:
+    used = {*markers.BY_PATH.values(), *markers.BY_FIXTURE.values()}
+
+    assert {name for names in used for name in names} == DECLARED
