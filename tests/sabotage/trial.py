@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -10,12 +11,27 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 from tests.sabotage.conditions import Condition
 
-_PYTEST_FAILED = 1
+_ROOT = Path(__file__).parents[2]
 _SECONDS_MAX = 600
+# Every trial is a fork of a process that has imported these, because they take longer than most
+# tests. The list has no module of the project: a trial imports these from its copy.
+_FORK = multiprocessing.get_context("forkserver")
+_FORK.set_forkserver_preload(
+    [
+        "aws_lambda_powertools", "boto3", "hypothesis.stateful", "jsonschema", "moto.server",
+        "moto.awslambda_simple.models", "moto.dynamodb.models", "moto.events.models",
+        "moto.s3.models", "moto.secretsmanager.models", "moto.sqs.models",
+        "moto.stepfunctions.models", "PIL.Image", "pydantic", "pynamodb.models", "pytest",
+        "replicate", "requests", "runwayml", "samcli.yamlhelper",
+        "samtranslator.policy_template_processor.processor", "standardwebhooks",
+    ]
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +71,7 @@ def try_condition(condition: Condition, copy: Path) -> Result:
         file.write_text(intact)
     failed = _failed_tests(copy)
     failed_test, problem = None, None
-    if code == _PYTEST_FAILED and failed:
+    if code == pytest.ExitCode.TESTS_FAILED and failed:
         (failed_test,) = failed
     elif code == 0:
         problem = "no test failed"
@@ -73,23 +89,28 @@ def failing_without_a_break(tests: list[str], copy: Path) -> list[str]:
 
 def _pytest(copy: Path, arguments: list[str]) -> int | None:
     """Run pytest in the copy and return its exit code. None: it ran longer than the limit."""
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", *arguments]
+    process = _FORK.Process(target=_run_pytest, args=(copy, arguments))
+    process.start()
+    process.join(_SECONDS_MAX)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return None
+    return process.exitcode
+
+
+def _run_pytest(copy: Path, arguments: list[str]) -> NoReturn:
+    os.chdir(copy)
     # Python compares a module's cached bytecode by the second and the size of the source.
     # A broken file and the restored one may have both in common, so no bytecode is written.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.pop("PYTHONPATH", None)
-    try:
-        done = subprocess.run(
-            command,
-            cwd=copy,
-            env=environment,
-            check=False,
-            capture_output=True,
-            timeout=_SECONDS_MAX,
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    return done.returncode
+    sys.dont_write_bytecode = True
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != _ROOT]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, sys.stderr.fileno())
+    sys.exit(pytest.main(["--quiet", "--tb=no", *arguments]))
 
 
 def _failed_tests(copy: Path) -> list[str]:
