@@ -11,7 +11,7 @@ import pytest
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, state_entry_name
+from darkroom.domain.jobs import ATTEMPTS_MAX, Attempt, Job, JobStatus, Output, state_entry_name
 from darkroom.storage import checks, jobs, ledger
 from darkroom.storage.checks import DueCheck
 from darkroom.storage.job_rows import CheckQueue
@@ -181,6 +181,15 @@ class TestAttempt:
         ledger.hold(second, key=None, now=NOON)
 
         assert begin_attempt(first).nonce != begin_attempt(second).nonce
+
+    def test_no_attempt_begins_after_the_last_one(self) -> None:
+        job = held_job()
+        for _ in range(ATTEMPTS_MAX):
+            begin_attempt(job)
+            job = stored(job)
+
+        assert jobs.begin_attempt(job, "entry", lease_until=LATER, now=NOON) is None
+        assert len(stored(job).attempts) == ATTEMPTS_MAX
 
     def test_an_attempt_is_retried_only_after_its_lease(self) -> None:
         job = held_job()
