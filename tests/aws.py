@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.dynamodb.responses import DynamoHandler
 from samcli.yamlhelper import yaml_parse
 from samtranslator.policy_template_processor.processor import PolicyTemplatesProcessor
 
@@ -53,7 +55,23 @@ def client(service: str) -> Any:
 
 
 @pytest.fixture
-def aws() -> Iterator[None]:
+def one_dynamodb_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let moto handle one request to DynamoDB at a time, from any thread.
+
+    moto reads an item while another thread changes the item, and then raises an error. DynamoDB
+    reads and writes an item as a whole.
+    """
+    lock, call_action = threading.RLock(), DynamoHandler.call_action
+
+    def call_action_alone(handler: Any) -> Any:
+        with lock:
+            return call_action(handler)
+
+    monkeypatch.setattr(DynamoHandler, "call_action", call_action_alone)
+
+
+@pytest.fixture
+def aws(one_dynamodb_request_at_a_time: None) -> Iterator[None]:
     """An AWS account with the template's table, bucket, bus and secrets, all empty."""
     with mock_aws(
         config={"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}

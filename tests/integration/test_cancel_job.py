@@ -111,7 +111,7 @@ class TestRoute:
         assert (status, problem["type"], problem["detail"]) == (
             409,
             "/problems/job-is-final",
-            "The job is failed already.",
+            "The job is already failed.",
         )
         assert stored(job).cancel_requested_at is None
 
