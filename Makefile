@@ -39,7 +39,7 @@ test: .aws-sam/local/.ready ## Run all tests (PYTEST_OPTIONS="tests/unit -x" sel
 	$(PYTEST) $(PYTEST_OPTIONS)
 
 test-fast: .venv/.ready ## Run the tests that are not slow, in less than a minute
-	$(PYTEST) -m "not slow" $(PYTEST_OPTIONS)
+	python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/unit tests/integration $(PYTEST_OPTIONS)
 
 check: lint build coverage ## Run the gate: all of lint, build and coverage. A change that passes can be merged
 

@@ -1,3 +1,5 @@
+"""Each marker is declared, and each pattern for markers matches a path."""
+
 from __future__ import annotations
 
 import tomllib
