@@ -103,7 +103,7 @@ class Settings:
     `<provider>_in_flight_max`, if it exists, replaces this limit for one provider.
     """
     welcome_credits: int = 0
-    """Credits that each account receives once, at its first request. 0: none."""
+    """Credits that each user receives once, at the first job or read of credits. 0: none."""
     retention_days: int = 0
     """Days between the end of a job and its deletion. 0: no deletion."""
     output_bytes_max: int = 100_000_000

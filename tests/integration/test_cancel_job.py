@@ -111,7 +111,7 @@ class TestRoute:
         assert (status, problem["type"], problem["detail"]) == (
             409,
             "/problems/job-is-final",
-            "The job is already failed.",
+            "The job is already failed and cannot be canceled. Read the job for its result.",
         )
         assert stored(job).cancel_requested_at is None
 
@@ -256,3 +256,11 @@ class TestWorkflow:
 
         assert (ended.status, ended.refunded) == (JobStatus.CANCELED, 10)
         assert predictions(simulated_replicate) == []
+
+
+def test_storing_does_not_begin_after_a_cancel_request() -> None:
+    job = held_job()
+    assert jobs.request_cancel(job, next_check_at=NOON, now=NOON)
+
+    assert not jobs.record_storing(job, now=NOON)
+    assert stored(job).storing_at is None

@@ -131,3 +131,14 @@ class TestNotifyClient:
     def test_ignores_jobs_without_a_callback_url_and_deleted_jobs(self) -> None:
         assert self.notify(self.ended_job(None)) == {"batchItemFailures": []}
         assert self.notify(image_job()) == {"batchItemFailures": []}
+
+    def test_sends_nothing_to_a_url_that_is_no_longer_allowed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        received: list[Received] = []
+        with server(answering(Reply(204), received=received)) as base:
+            job = self.ended_job(base)
+            with_setting(monkeypatch, "PRIVATE_HOSTS", "")
+
+            assert self.notify(job) == {"batchItemFailures": []}
+            assert received == []

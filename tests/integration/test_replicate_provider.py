@@ -163,7 +163,8 @@ class TestCreate:
         assert refused.value.failure.code is FailureCode.INVALID_INPUT
         assert (
             refused.value.failure.message
-            == "The model did not accept these parameters: prompt is required; seed is odd."
+            == "The model did not accept these parameters: prompt is required; seed is odd. "
+            "Nothing was charged. Change the parameters and submit the job again."
         )
 
     @pytest.mark.parametrize("status", [401, 402, 403])

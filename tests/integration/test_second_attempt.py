@@ -179,7 +179,7 @@ class TestSecondAttempt:
         assert stored(job).attempts[1].finished_at is None
 
     def record_webhook(self, job: Job, nonce: str, prediction: dict[str, Any]) -> str:
-        """Record a webhook whose signature is valid, and return what was recorded."""
+        """Record the webhook of an attempt and return its effect, for example "late"."""
         record = stored(job)
         (attempt,) = [attempt for attempt in record.attempts if attempt.nonce == nonce]
         return receive_webhook._record(

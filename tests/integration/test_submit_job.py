@@ -162,7 +162,7 @@ class TestIdempotencyKey:
 
         assert (status, problem["detail"]) == (
             404,
-            "There is no such job: the job of this Idempotency-Key was deleted.",
+            "There is no such job: the job of this Idempotency-Key was deleted. Use a new key.",
         )
         assert ledger.balance(ANN).jobs_total == 0
 

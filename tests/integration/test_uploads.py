@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -15,9 +15,10 @@ from PIL import Image
 
 from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.jobs import ModelInput
+from darkroom.domain.uploads import FittedImage
 from darkroom.media import bucket, input_images
 from darkroom.settings import settings
-from darkroom.storage import jobs
+from darkroom.storage import jobs, uploads
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, call_api, http_event, open_account
 from tests.contract import must_be_as_described
@@ -64,6 +65,12 @@ def complete(upload_id: str, **event: Any) -> tuple[int, Any]:
         response["body"],
     )
     return response["statusCode"], json.loads(response["body"])
+
+
+def policy_of(upload: dict[str, Any]) -> list[Any]:
+    """Return the conditions that S3 checks when it receives the form of an upload."""
+    conditions: list[Any] = json.loads(b64decode(upload["fields"]["policy"]))["conditions"]
+    return conditions
 
 
 def completed_upload(**event: Any) -> str:
@@ -182,7 +189,7 @@ class TestCompleteUpload:
 
         assert (status, problem["errors"][0]["message"]) == (
             422,
-            "Has more than the 10 bytes that were announced.",
+            "The file has more than the announced 10 bytes. Announce a new upload.",
         )
 
     def test_upload_expires_after_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,3 +358,17 @@ class TestInputImages:
 
 def stored_model_input(job_id: str) -> Any:
     return jobs.read(ANN, job_id).model_input
+
+
+def test_the_form_accepts_at_most_the_announced_bytes() -> None:
+    upload = create_upload(PNG | {"bytes": 123})[1]
+
+    assert ["content-length-range", 1, 123] in policy_of(upload)
+
+
+def test_the_first_image_that_is_recorded_for_an_upload_stays() -> None:
+    upload = uploads.create(ANN, bytes_max=1_000, now=datetime.now(UTC))
+    first, second = FittedImage("image/png", 1, 2), FittedImage("image/jpeg", 3, 4)
+
+    assert uploads.record_image(upload, first).image == first
+    assert uploads.record_image(upload, second).image == first

@@ -25,10 +25,7 @@ class TableError(Exception):
 
 
 class MemoryTable:
-    """The table of the template:
-
-    string keys `pk` and `sk`, and indexes by name with their two keys.
-    """
+    """The table of the template: string keys `pk` and `sk`, and indexes with two keys each."""
 
     def __init__(self, name: str, indexes: Mapping[str, tuple[str, str]]) -> None:
         self.name = name

@@ -1,7 +1,4 @@
-"""Scenarios:
-
-what a user does with one or two jobs, from the first request until nothing is scheduled.
-"""
+"""Scenarios: the requests of a user for one or two jobs, until nothing is scheduled."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Common bugs of webhooks:
-
-a forged one is accepted, a lost one blocks a job, a late one changes it.
-"""
+"""Common bugs of webhooks: forged, lost, early and late webhooks change or block a job."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Faults of writes:
+"""Faults of writes: conflicts, throttling and lost responses.
 
-conflicts, throttling and lost responses. The caller repeats a failed operation.
+The caller repeats a failed operation.
 """
 
 from __future__ import annotations

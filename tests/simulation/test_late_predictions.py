@@ -37,7 +37,7 @@ def attempts_of(environment: Environment) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("found_by", ["webhook", "poll"])
-def test_a_throttled_retry_keeps_an_earlier_request_without_a_response(found_by: str) -> None:
+def test_after_a_throttled_retry_the_prediction_of_the_first_request_is_used(found_by: str) -> None:
     environment = Environment()
     fault_profile = environment.replicate.fault_profile
     fault_profile.responses, fault_profile.visible_after_seconds = (

@@ -22,6 +22,7 @@ PROVIDERS = {
     for path in (ROOT / "shared/darkroom/providers").glob("*.py")
     if "\nSUPPORTS_WEBHOOKS =" in path.read_text()
 }
+EXECUTIONS = "execution:${AWS::StackName}-generation:*"
 MEDIA, UPLOADS = "${MediaBucket.Arn}/media/*", "${MediaBucket.Arn}/uploads/*"
 
 
@@ -76,6 +77,9 @@ def test_a_function_may_only_do_what_its_policies_allow() -> None:
         ("notify_client", ("s3:GetObject", UPLOADS, None), True),
         ("recover_jobs", ("dynamodb:Query", "${Table.Arn}/index/next-check", None), True),
         ("api", ("dynamodb:Query", "${Table.Arn}/index/next-check", None), False),
+        ("recover_jobs", ("states:DescribeExecution", EXECUTIONS, None), True),
+        ("recover_jobs", ("states:StopExecution", EXECUTIONS, None), True),
+        ("api", ("states:StopExecution", EXECUTIONS, None), False),
     ]
 
     for function, request, allowed in cases:

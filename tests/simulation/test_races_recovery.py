@@ -1,7 +1,4 @@
-"""Many recoveries at once have the effect of one:
-
-each job is started, stopped, ended or deleted once.
-"""
+"""Concurrent recoveries start, stop, end or delete each job once."""
 
 from __future__ import annotations
 

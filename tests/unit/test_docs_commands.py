@@ -32,6 +32,9 @@ RUN_BY = {
     ("adding-a-provider.md", "python"): "tests/integration/test_adding_a_provider.py",
     ("adding-a-provider.md", "python settings"): "tests/integration/test_adding_a_provider.py",
     ("adding-a-provider.md", "toml"): "tests/integration/test_adding_a_provider.py",
+    ("adding-a-route-column-alarm.md", "python route"): "tests/integration/test_adding_a_route.py",
+    ("adding-a-route-column-alarm.md", "python test"): "tests/integration/test_adding_a_route.py",
+    ("adding-a-route-column-alarm.md", "yaml event"): "tests/integration/test_adding_a_route.py",
     ("architecture.md", "mermaid"): "tests/unit/test_docs.py",
     ("architecture.md", "text"): "tests/unit/test_docs.py",
 } | {
@@ -131,7 +134,7 @@ def unknown_parts(command: str) -> list[str]:
     shape = model.operation_model(operations[operation]).input_shape
     members = {xform_name(name, "-") for name in (shape.members if shape else ())}
     options = {word.removeprefix("--") for word in words if word.startswith("--")}
-    # A boolean has an option to say no.
+    # The AWS CLI has a second option `--no-…` for each boolean.
     return sorted(
         option
         for option in options - {"query", "output", "region"}

@@ -123,7 +123,7 @@ class TestFailures:
 
         assert not silent
 
-    def test_failures_caused_by_the_user_are_no_fault_and_not_retryable(self) -> None:
+    def test_failures_caused_by_the_user_are_neither_faults_nor_retryable(self) -> None:
         of_the_user = {FailureCode.REFUSED, FailureCode.INVALID_INPUT, FailureCode.CANCELED}
 
         assert {code for code in FailureCode if not failure(code).is_fault} == of_the_user

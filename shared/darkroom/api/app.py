@@ -92,10 +92,10 @@ class HttpApi(APIGatewayHttpResolver):
 
     @staticmethod
     def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:  # noqa: ARG004 (Powertools' own signature)
-        """Let a path variable have every character but a slash.
+        """Compile a rule. A path variable matches every character except a slash.
 
-        Powertools' own pattern excludes characters such as `#`. A path with one would match no
-        route, and the 404 would not say which object is missing.
+        Powertools' own pattern excludes characters such as `#`. A path with such a character would
+        match no route, and the 404 would not name the missing object.
         """
         return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", re.escape(rule)) + r"\Z")
 
@@ -105,7 +105,7 @@ class HttpApi(APIGatewayHttpResolver):
         Lambda counts no error here, because the invocation succeeds. A metric counts it instead.
         """
         if is_transient(error):
-            logger.warning("no answer from AWS", exc_info=True)
+            logger.warning("transient AWS error", exc_info=True)
             return problem_response(errors.Unavailable())
         logger.exception("unhandled error")
         count(Metric.UNHANDLED_ERRORS)

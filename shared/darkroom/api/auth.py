@@ -54,7 +54,7 @@ def account_in_path(platform: str, user: str) -> AccountId:
     """Read the account from the parts of a path. Raises InvalidRequest for an invalid part.
 
     The gateway decodes the path once, and this function decodes `user` again. So the client
-    encodes a `sub` with `/`, `?` or `%` twice. For every other `sub`, both are the same.
+    encodes a `sub` with `/`, `?` or `%` twice. For every other `sub`, one encoding is enough.
     """
     if platform not in settings().platforms:
         raise InvalidRequest(

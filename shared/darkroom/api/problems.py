@@ -20,8 +20,8 @@ PAUSED_RETRY_AFTER_SECONDS = 60
 class Problem:
     """A type of problem.
 
-    `detail` is a format string for the error's message and attributes. `is_refusal` says that the
-    request changed nothing. If it is false, nobody knows whether the request took effect.
+    `detail` is a format string for the error's message and attributes. `is_refusal` is true if the
+    request changed nothing. If `is_refusal` is false, the effect of the request is unknown.
     """
 
     slug: str
@@ -177,7 +177,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="The job has ended",
         meaning="The job is completed, failed or canceled. It cannot be canceled any more.",
         advice="Read the job to see its result.",
-        detail="The job is already {message}.",
+        detail="The job is already {message} and cannot be canceled. Read the job for its result.",
     ),
     errors.JobIsOpen: Problem(
         slug="job-is-open",
@@ -196,7 +196,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="Not signed in",
         meaning=("The request has no valid token. The API accepts ID tokens, not access tokens."),
         advice="Sign in, and send the ID token as Authorization: Bearer <token>.",
-        detail="Send an ID token as Authorization: Bearer <token>.",
+        detail="No valid ID token. Send an ID token as Authorization: Bearer <token>.",
     ),
     errors.Forbidden: Problem(
         slug="forbidden",
@@ -213,7 +213,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         status=HTTPStatus.NOT_FOUND,
         title="Not found",
         meaning=(
-            "It does not exist, it was deleted, or it belongs to another account. "
+            "The object does not exist, was deleted, or belongs to another account. "
             "The response is the same in all three cases."
         ),
         advice="Check the path and the id. Paths are case-sensitive and end without a slash.",
@@ -232,7 +232,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="The body is not JSON",
         meaning="The Content-Type of the request is not application/json.",
         advice="Send the body as Content-Type: application/json.",
-        detail="Send the body as Content-Type: application/json.",
+        detail="The body is not JSON. Send it as Content-Type: application/json.",
     ),
     errors.BodyTooLarge: Problem(
         slug="body-too-large",
@@ -240,7 +240,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
         title="The body is too large",
         meaning="The body has more bytes than this route accepts. detail has the limit.",
         advice="Send a smaller body.",
-        detail="The body may have at most {bytes_max} bytes.",
+        detail="The body has more than {bytes_max} bytes, which is the limit. Send a smaller body.",
     ),
     errors.Unavailable: Problem(
         slug="unavailable",
@@ -255,8 +255,8 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
             "the same Idempotency-Key, there is only one job."
         ),
         detail=(
-            "It is unknown whether the request took effect. "
-            "Repeat it with the same Idempotency-Key."
+            "A service of AWS failed or was busy. It is unknown whether the request took effect. "
+            "Repeat the request (POST /jobs with the same Idempotency-Key)."
         ),
         retry_after_seconds=UNAVAILABLE_RETRY_AFTER_SECONDS,
         is_refusal=False,
@@ -270,7 +270,7 @@ PROBLEMS: dict[type[errors.DarkroomError], Problem] = {
             "Read the job or the ledger before you repeat the request. Report the request_id to "
             "the operator of the API: the log has the error under this id."
         ),
-        detail="It is unknown whether the request took effect. The log has this request_id.",
+        detail="The API has a bug. The effect of the request is unknown. Report the request_id.",
         is_refusal=False,
     ),
     errors.WebhookRejected: Problem(

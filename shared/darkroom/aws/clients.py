@@ -16,7 +16,7 @@ _S3 = Config(
     s3={"addressing_style": "virtual"},
 )
 
-# For puts of large outputs, which need more time than other calls.
+# For large objects in S3, which need more time than other calls.
 _BULKY = Config(
     connect_timeout=1, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"}
 )

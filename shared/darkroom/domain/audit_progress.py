@@ -48,5 +48,5 @@ class Progress:
 
     @property
     def failed_known(self) -> int:
-        """The number of accounts that could not be audited, likewise."""
+        """The accounts that could not be audited: the larger number of this round and the last."""
         return max(self.failed, self.failed_before)

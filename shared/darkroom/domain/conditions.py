@@ -31,9 +31,9 @@ def is_met(condition: Condition, parameters: Mapping[str, Any]) -> bool:
 class Rule:
     """A restriction that the model imposes, or a combination that it would ignore and still bill.
 
-    If `when` is met, each parameter in `then` must match its schema if it is present, each in
-    `requires` must be present, and each in `excludes` must be absent. `message` tells the user how
-    to correct the request.
+    The rule applies if `when` is met. Each parameter in `then` must match its schema if it is
+    present. Each parameter in `requires` must be present, and each in `excludes` must be absent.
+    `message` describes how to correct the request.
     """
 
     when: Condition

@@ -20,7 +20,7 @@ DarkroomError
 ├── InternalError          the API's caller: 500, a bug; the log has the details
 ├── WebhookRejected        the webhook's sender: 401
 ├── WebhookSecretMissing   the webhook's sender: 503
-├── WorkflowUnavailable    no caller: recovery starts or resumes the execution
+├── WorkflowUnavailable    the webhook's sender: 503; recovery starts or resumes the execution
 ├── ProviderBusy           RequestPrediction: becomes RetryLater
 ├── LookupUnsupported      RequestPrediction: sends no second request
 ├── RetryLater             the workflow: waits until a time and enters RequestPrediction again
@@ -47,7 +47,7 @@ UNKNOWN_SECONDS = 60.0
 
 
 class DarkroomError(Exception):
-    """The base class of all exceptions that Darkroom raises itself."""
+    """The base class of the exceptions in this module and in `storage`."""
 
 
 class RequestError(DarkroomError):

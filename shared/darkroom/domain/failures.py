@@ -70,9 +70,9 @@ class Failure:
 
     @property
     def is_fault(self) -> bool:
-        """Whether the cause is not the user's.
+        """Whether Darkroom or the provider caused the failure.
 
-        Then the execution ends as failed, and alarms count it.
+        If true, the execution ends as failed, and alarms count the failed execution.
         """
         return self.code not in _OF_THE_USER
 

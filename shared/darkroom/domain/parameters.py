@@ -154,7 +154,10 @@ def _preset_errors(
                 if name in each.sets
                 for key in each.when
             )
-            yield FieldError(f"parameters.{name}", f"Is {value} with {cause}. Omit one of them.")
+            yield FieldError(
+                f"parameters.{name}",
+                f"Must be {value} with {cause}. Omit this parameter, or change the other.",
+            )
 
 
 def _rule_errors(template: Template, parameters: Mapping[str, Any]) -> Iterator[FieldError]:
@@ -166,5 +169,5 @@ def _rule_errors(template: Template, parameters: Mapping[str, Any]) -> Iterator[
 
 
 def _to_integer(schema: Mapping[str, Any], value: object) -> object:
-    # In JSON Schema 2.0 is an integer. The providers' own checks refuse it.
+    # JSON Schema accepts the number 2.0 as an integer. The providers' own checks refuse 2.0.
     return int(value) if schema.get("type") == "integer" and isinstance(value, float) else value

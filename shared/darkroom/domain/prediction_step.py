@@ -71,7 +71,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class CloseAttempt:
-    """Record that the attempt's prediction was interrupted, so that the next attempt may begin."""
+    """Record that the attempt's prediction was interrupted. Then the next attempt may begin."""
 
     prediction_id: str
 

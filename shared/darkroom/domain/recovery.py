@@ -8,8 +8,8 @@ from enum import Enum, auto
 
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 
-# The longest timeout of a function. This long after an execution was stopped, none of its
-# invocations can still write to the job.
+# The longest timeout of a function, in seconds. After this time, no invocation of a stopped
+# execution can still write to the job.
 FUNCTION_TIMEOUT_SECONDS_MAX = 150
 CHECK_INTERVAL_SECONDS = 60
 # An execution that an operator stopped sends no event, so running jobs are checked at this
@@ -60,8 +60,8 @@ def decide(
     - The execution runs after `over_at`: STOP.
     - The execution waits although a cancel was requested: RESUME.
     - The execution runs otherwise: CHECK_LATER.
-    - The execution ended and the job is open: END, but FUNCTION_TIMEOUT_SECONDS_MAX after
-      `stopped_at`, and CHECK_LATER until then.
+    - The execution ended and the job is open: CHECK_LATER until FUNCTION_TIMEOUT_SECONDS_MAX
+      after `stopped_at`, then END.
     """
     soon = now + timedelta(seconds=CHECK_INTERVAL_SECONDS)
     if job.status.is_final:

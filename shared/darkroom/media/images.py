@@ -36,7 +36,7 @@ def probe(file: IO[bytes]) -> OutputFile:
 
 
 def thumbnail(file: IO[bytes], *, pixels_max: int) -> Thumbnail:
-    """Make a JPEG thumbnail of 200 × 200 pixels, quality 80. The image covers it and is cropped.
+    """Scale and crop an image to a JPEG thumbnail of 200 × 200 pixels, quality 80.
 
     Raises ValueError if the image has more than `pixels_max` pixels. Pillow can raise almost any
     exception for an image that cannot be decoded.

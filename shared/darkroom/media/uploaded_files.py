@@ -45,7 +45,9 @@ def read_original(upload: Upload) -> bytes | None:
         raise InvalidRequest(
             [
                 FieldError(
-                    "upload_id", f"Has more than the {upload.bytes_max} bytes that were announced."
+                    "upload_id",
+                    f"The file has more than the announced {upload.bytes_max} bytes. "
+                    "Announce a new upload.",
                 )
             ]
         )

@@ -39,8 +39,8 @@ from darkroom.settings import settings
 SUPPORTS_WEBHOOKS = True
 INLINE_INPUT_BYTES_MAX = 0
 
-# Seconds, shorter than the Timeout of each calling function, which must still record the error.
-# tests/unit/test_dependent_numbers.py compares the two.
+# Seconds. Shorter than the Timeout of each calling function, so the function can record the error.
+# tests/unit/test_dependent_numbers.py compares both numbers.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _CANCEL_AFTER_SECONDS_MIN = 5
 _RETRY_AFTER_SECONDS_DEFAULT = 10.0
@@ -238,11 +238,19 @@ def _invalid_input_message(body: object) -> str | None:
     described = "; ".join(
         str(field.get("description", "")) for field in fields if isinstance(field, dict)
     )
-    return f"The model did not accept these parameters: {described[:500]}." if described else None
+    if not described:
+        return None
+    return (
+        f"The model did not accept these parameters: {described[:500]}. Nothing was charged. "
+        "Change the parameters and submit the job again."
+    )
 
 
 def _retry_after_seconds(error: replicate.RateLimitError) -> float:
-    """Return the delay from the header, else from `retry_after`, else from 'resets in ~Ns'."""
+    """Return the delay from the header, else from `retry_after`, else from 'resets in ~Ns'.
+
+    The delay is at least 1 and at most 120 seconds, or 10 seconds without a hint.
+    """
     body = error.body if isinstance(error.body, dict) else {}
     words = _RESETS_IN.search(str(body.get("detail", "")))
     for hint in (

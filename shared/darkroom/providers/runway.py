@@ -31,8 +31,8 @@ SUPPORTS_WEBHOOKS = False
 # A data URL may have 5 MB after encoding (docs.dev.runwayml.com/assets/inputs).
 INLINE_INPUT_BYTES_MAX = 3_700_000
 
-# Seconds, shorter than the Timeout of each calling function, which must still record the error.
-# tests/unit/test_dependent_numbers.py compares the two.
+# Seconds. Shorter than the Timeout of each calling function, so the function can record the error.
+# tests/unit/test_dependent_numbers.py compares both numbers.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _UNREACHABLE_SECONDS = 5.0
 _SHEDDING_LOAD_SECONDS = 10.0
@@ -132,7 +132,9 @@ def _failure_of(code: str | None) -> Failure:
         return failure(FailureCode.REFUSED)
     if parts[0] == "ASSET":
         return failure(
-            FailureCode.INVALID_INPUT, "The model could not use the input image. Use another image."
+            FailureCode.INVALID_INPUT,
+            "The model could not use the input image. Nothing was charged. "
+            "Submit the job again with another image.",
         )
     return failure(FailureCode.PREDICTION_FAILED)
 

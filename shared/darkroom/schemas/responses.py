@@ -77,7 +77,7 @@ class JobResponse(TypedDict):
     """A job. A pending or processing job is open. Every other status is final.
 
     `deadline_at` is the time at which an open job is ended. `attempts` counts the requests to the
-    provider. `waiting_since` is set while the job waits for a free place at the provider.
+    provider. `waiting_since` is set while the job waits for a provider slot or a busy provider.
     """
 
     id: str

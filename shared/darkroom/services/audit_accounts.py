@@ -18,7 +18,7 @@ from darkroom.storage.account_records import read_account
 
 READINGS_COUNT = 3
 _PAUSE_SECONDS = 0.1
-# A run starts no further account when less time is left. The largest account needs about this long.
+# The largest account needs about this long. A run with less time left audits no further account.
 # tests/unit/test_dependent_numbers.py compares it with the Timeout of AuditAccountsFunction.
 _MARGIN_MILLISECONDS = 120_000
 

@@ -136,7 +136,9 @@ def send_test(account: AccountId, url: str, *, now: datetime) -> DeliveryRespons
     callbacks to this URL.
     """
     if not is_safe_url(url, settings().private_hosts):
-        raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
+        raise InvalidRequest(
+            [FieldError("callback_url", "Must be an https URL of at most 2000 ASCII characters.")]
+        )
     headers, body = _sign(
         f"test.{uuid7()}",
         {"type": "callback.test", "timestamp": time_text(now), "data": {}},

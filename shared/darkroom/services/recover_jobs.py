@@ -25,7 +25,7 @@ from darkroom.storage.checks import DueCheck
 from darkroom.storage.job_rows import CheckQueue
 
 _CHECK_INTERVAL = timedelta(seconds=CHECK_INTERVAL_SECONDS)
-# A run checks no further job when less time is left. The calls for one job can last this long.
+# The calls for one job can last this long. A run with less time left checks no further job.
 # tests/unit/test_dependent_numbers.py compares it with the Timeout of RecoverJobsFunction.
 _ONE_JOB_MILLISECONDS = 15_000
 

@@ -269,8 +269,9 @@ def _webhook_url(job: Job, attempt: Attempt) -> str:
 
 
 def _retry_after(seconds: float, job: Job) -> NoReturn:
-    """Raise RetryLater for a time in `seconds`, or for the deadline if the deadline is earlier.
+    """Raise RetryLater for a time in `seconds`, at the latest for the deadline.
 
+    If the deadline is less than RECHECK_SECONDS away, the latest time is RECHECK_SECONDS from now.
     Step Functions waits until a whole second, so one second is added.
     """
     now = clock.now()

@@ -90,7 +90,7 @@ def _store_all(job: Job, prediction: Prediction) -> None:
     unavailable: OutputUnavailable | None = None
     rejected: GenerationFailed | None = None
     for number, url in enumerate(prediction.outputs[: job.model_input.outputs_count]):
-        # `job` is read again after each output: another invocation may have stored this one.
+        # `_record_output` returns an updated job: another invocation may have stored this output.
         if number in {output.number for output in job.outputs}:
             continue
         try:

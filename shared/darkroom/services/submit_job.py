@@ -40,9 +40,10 @@ def submit(
 
     The job is durable after the hold. If the start fails, recovery starts the job. Raises
     InvalidRequest, Paused, IdempotencyKeyReused, InsufficientCredits, TooManyJobs or RateLimited.
-    Then nothing is written.
+    Raises NotFound if the job of the key was deleted. After an error, nothing is written.
     """
-    # The flag is read before the key, so a request that was accepted before the pause is found.
+    # Read the flag before the key. Then a repeated request returns its job, even if another request
+    # accepted the job between the two reads and new jobs are paused after that.
     is_paused = feature_flags.is_paused()
     if key and (existing := idempotency.find_accepted(account, key, now=now)):
         accepted = Accepted(existing, is_repeat=True)
@@ -68,7 +69,9 @@ def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
     if request.callback_url is not None and not is_safe_url(
         request.callback_url, settings().private_hosts
     ):
-        raise InvalidRequest([FieldError("callback_url", "Must be an https URL.")])
+        raise InvalidRequest(
+            [FieldError("callback_url", "Must be an https URL of at most 2000 ASCII characters.")]
+        )
     code, requested = _template_and_parameters(request.kind, account)
     try:
         template = available_template(code)

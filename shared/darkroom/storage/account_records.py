@@ -54,10 +54,10 @@ def accounts(*, after: Key | None = None) -> Iterator[tuple[str, Key]]:
 
 
 def read_account(pk: str) -> AccountRecords:
-    """Read all rows of an account, as they are at one moment.
+    """Read all rows of an account between two reads of the account's revision.
 
-    The account's revision must be the same before and after the reading: then no write has moved
-    credits or counted jobs meanwhile. Raises AccountUnsettled after 8 tries, about 25 seconds.
+    Both revisions must be equal: then no write moved credits or counted jobs between them.
+    Raises AccountUnsettled after 8 tries, about 25 seconds.
     """
     for number in range(_TRIES_MAX):
         time.sleep(_PAUSE_SECONDS * (2**number - 1))

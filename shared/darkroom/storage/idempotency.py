@@ -60,9 +60,9 @@ def request_write(job: Job, key: IdempotencyKey, now: datetime) -> Put:
 
 
 def accepted_for(job: Job, key: IdempotencyKey, request: RawItem | None) -> tuple[Job, bool]:
-    """Return the job that was accepted for the key, and whether it is a different job.
+    """Return the job that was accepted for the key, and whether that job differs from `job`.
 
-    It is the same job if an earlier try of the transaction wrote it and its response was lost.
+    They are equal if an earlier try of the transaction wrote `job` and its response was lost.
     `request` is the stored row if DynamoDB returned it with the refusal.
     """
     row = (
@@ -84,4 +84,4 @@ def _job_of_request(account: AccountId, row: RequestRow, key: IdempotencyKey) ->
     try:
         return jobs.read(account, row.job_id)
     except NotFound:
-        raise NotFound("job: the job of this Idempotency-Key was deleted") from None
+        raise NotFound("job: the job of this Idempotency-Key was deleted. Use a new key") from None

@@ -1,8 +1,8 @@
 """Reads jobs and updates their records.
 
 Each update is one conditional write, so an invocation with an outdated copy of a job changes
-nothing. An update returns whether the write was done, or the new value, or None if it was not done.
-It never moves credits: the functions in `ledger.py` create and end jobs.
+nothing. An update returns whether it was written, or it returns the new value, or None if refused.
+Updates never move credits: the functions in `ledger.py` create and end jobs.
 """
 
 from __future__ import annotations

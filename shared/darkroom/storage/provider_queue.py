@@ -28,7 +28,7 @@ _TRIES_MAX = 3
 _AGE_MIN = timedelta(seconds=60)
 _RETRY_SECONDS_MIN = 2.0
 _RETRY_SECONDS_MAX = 20.0
-# Longer queues are not counted further: such a job retries at the longest interval anyway.
+# Jobs ahead are counted up to this number, which gives the longest retry interval by default.
 _COUNTED_AHEAD_MAX = 100
 # A retry may be late by its jitter and by the delays of Step Functions and Lambda.
 _DELAY_SECONDS_MAX = 15

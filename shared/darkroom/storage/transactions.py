@@ -112,7 +112,7 @@ def transact(writes: Mapping[str, Write]) -> None:
 
 
 def update(row: Model, actions: Sequence[Action], condition: Condition | None = None) -> bool:
-    """Update one row if the condition is true, and return whether it was.
+    """Update one row if the condition is true. Return whether the row was updated.
 
     After an update, `row` has the attributes that the table has.
     """

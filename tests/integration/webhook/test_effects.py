@@ -108,7 +108,7 @@ def test_unrecorded_prediction_of_a_final_job_is_an_orphan(job: Job) -> None:
     assert stored(job) == final
 
 
-def test_end_without_a_waiting_execution_is_no_error(job: Job) -> None:
+def test_end_without_a_waiting_execution_is_accepted(job: Job) -> None:
     # The job has no execution here, so AWS does not know its task token.
     assert send_webhook(job) == (200, {"noted": "late"})
 

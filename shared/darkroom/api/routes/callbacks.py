@@ -55,7 +55,7 @@ def read_callback_secret() -> Response[str]:
     },
 )
 def rotate_callback_secret() -> Response[str]:
-    """Create a new signing secret. The previous one stays valid for a while."""
+    """Create a new signing secret. The previous secret also signs until `previous_until`."""
     account = routes.user().account
     secrets = callbacks.rotate(account, now=clock.now())
     logger.info("callback secret rotated", account=str(account))

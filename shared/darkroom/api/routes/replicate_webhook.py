@@ -33,7 +33,7 @@ _REQUEST: dict[str, Any] = {
             "name": "job",
             "in": "query",
             "required": True,
-            "description": "The reference of the attempt, from the URL that Replicate was given.",
+            "description": "The reference of the attempt, from the webhook URL of the prediction.",
             "schema": {"type": "string"},
         },
         *SIGNATURE,

@@ -59,8 +59,8 @@ def list_templates(if_none_match: KnownTags = None) -> Response[str]:
     operation_id="read_template",
     summary="Read a template",
     description=(
-        "Returns one template. A job keeps the version of its template: use `version` to read the "
-        "version that an old job was made from."
+        "Returns one template. A job stores the version of its template. Use `version` to read a "
+        "past version."
     ),
     tags=["templates"],
     responses={
