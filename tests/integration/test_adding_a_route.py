@@ -33,7 +33,8 @@ def api() -> HttpApi:
 
 
 def call(api: HttpApi, method: str, path: str, **event: Any) -> tuple[int, Any, dict[str, str]]:
-    response = api.resolve(http_event(method, path, **event), CONTEXT)
+    context: Any = CONTEXT
+    response = api.resolve(http_event(method, path, **event), context)
     return response["statusCode"], json.loads(response["body"]), response["headers"]
 
 
