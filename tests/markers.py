@@ -33,7 +33,7 @@ BY_PATH: dict[str, tuple[str, ...]] = {
     "integration/test_uploads.py": ("slow",),
     "integration/test_workflow.py": ("slow",),
     "integration/webhook/test_malformed_requests.py": ("slow",),
-    "simulation": ("slow",),
+    "simulation": ("slow", "no_cover"),
     "simulation/test_chaos.py": ("stack",),
     "unit/test_docs_commands.py": ("slow",),
     "unit/test_versions.py": ("slow",),

@@ -89,7 +89,7 @@ class TestDailyRun:
         assert [
             {name: vars(record)[name] for name in names}
             for record in caplog.records
-            if record.levelname == "ERROR"
+            if (record.name, record.levelname) == ("darkroom", "ERROR")
         ] == [
             dict(zip(names, ("web/ann", "jobs in total by the records", 1, 3, None), strict=True)),
             dict(zip(names, ("web/ann", "held on the job", 10, 9, job.job_id), strict=True)),
