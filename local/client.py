@@ -38,7 +38,7 @@ class Client:
             if cursor is None:
                 return
 
-    def call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 (requests' own options, a JSON document)
+    def call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 (JSON)
         """Send a request. Returns the response's JSON document, or None if it has no body.
 
         Raises HTTPError with the problem document in its message.

@@ -106,7 +106,7 @@ def _current(secrets: Any, secret_id: str) -> str | None:  # noqa: ANN401 (a bot
 def main() -> int:
     """Run the command. Returns the exit status."""
     token = os.environ.get("REPLICATE_API_TOKEN", "")
-    if len(sys.argv) != 2 or not token.startswith("r8_"):  # noqa: PLR2004 (the command and the stack)
+    if len(sys.argv) != 2 or not token.startswith("r8_"):  # noqa: PLR2004
         sys.stderr.write("usage: REPLICATE_API_TOKEN=r8_… python -m tools.put_secrets STACK\n")
         return 2
     outputs = outputs_of(sys.argv[1])

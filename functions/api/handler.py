@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom.api.app import HttpApi
-from darkroom.api.routes import admin, callbacks, credits, jobs, service, templates, uploads  # noqa: A004 (credits)
+from darkroom.api.routes import admin, callbacks, credits, jobs, service, templates, uploads
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
 

@@ -13,6 +13,6 @@ from darkroom.services.finish_job import finish_step
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
-def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+def handler(event: JobKey, context: LambdaContext) -> None:
     """Settle the job from its record."""
     finish_step(*key_of_event(event), now=clock.now())

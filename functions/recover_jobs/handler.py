@@ -13,6 +13,6 @@ from darkroom.services.recover_jobs import recover_jobs
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Check the jobs that are due until the time is over."""
     recover_jobs(context.get_remaining_time_in_millis)

@@ -13,7 +13,7 @@ from darkroom.services.finish_job import finish_step
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
-def handler(event: FailedStep, context: LambdaContext) -> RefundResult:  # noqa: ARG001 (Lambda passes it)
+def handler(event: FailedStep, context: LambdaContext) -> RefundResult:
     """Settle the job from its record, and cancel its running predictions."""
     job = finish_step(*key_of_event(event), error_name=event["failure"], now=clock.now())
     return {"fault": job is not None and job.is_fault}

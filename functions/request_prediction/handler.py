@@ -23,7 +23,7 @@ class RequestPredictionInput(JobKey):
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
-def handler(event: RequestPredictionInput, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+def handler(event: RequestPredictionInput, context: LambdaContext) -> None:
     """Request the job's prediction, or read its state."""
     account, job_id = key_of_event(event)
     state_entry = state_entry_name(

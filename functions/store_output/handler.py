@@ -12,6 +12,6 @@ from darkroom.services.store_output import store_output
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
-def handler(event: JobKey, context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+def handler(event: JobKey, context: LambdaContext) -> None:
     """Store the outputs of the job's prediction."""
     store_output(*key_of_event(event))

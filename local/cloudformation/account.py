@@ -36,4 +36,5 @@ def client(service: str, endpoint_url: str) -> Client:
         # In this region botocore signs URLs with version 2 by default. S3 refuses that for new
         # buckets.
         config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "path"}))
-    return session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload]
+    make_client: Any = session.client
+    return make_client(service, endpoint_url=endpoint_url, config=config)

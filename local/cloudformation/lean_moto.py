@@ -42,7 +42,7 @@ def lean_moto() -> Iterator[None]:
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
     named: list[Mapping[str, Any]] = []
     transact, client_for = DynamoDBBackend.transact_write_items, lambda_eval_utils.boto_client_for
-    walked = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 (moto has no public hook for it)
+    walked = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 (no public hook)
 
     def transact_named(
         backend: Any,  # noqa: ANN401 (moto's own)
@@ -61,14 +61,20 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
             _copy_table(original, named) if isinstance(original, Table) else copy.deepcopy(original)
         )
 
-    def written(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:  # noqa: ANN401 (moto's own)
+    def written(
+        serializer: Any,  # noqa: ANN401 (moto's own)
+        serialized: Any,  # noqa: ANN401 (moto's own)
+        value: Any,  # noqa: ANN401 (moto's own)
+        shape: Any,  # noqa: ANN401 (moto's own)
+        key: str,
+    ) -> None:
         if shape.name == "AttributeValue" and isinstance(value, dict) and value.keys() in _SCALARS:
             serialized[key] = value
         else:
             walked(serializer, serialized, value, shape, key)
 
     @cache
-    def cached_client(region: str, service: str) -> Any:  # noqa: ANN401 (boto3 makes its clients at run time)
+    def cached_client(region: str, service: str) -> Any:  # noqa: ANN401 (boto3's own)
         return client_for(region=region, service=service)
 
     yield DynamoDBBackend, "transact_write_items", transact_named

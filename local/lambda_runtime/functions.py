@@ -12,7 +12,8 @@ from local.cloudformation.template import built_path
 
 # Lambda API Reference, "Invoke": a name, name:qualifier, a partial ARN or a full one.
 _NAME_IN_REFERENCE = re.compile(
-    r"(?:(?:arn:[^:]+:lambda:[^:]*:)?\d{12}:function:|function:)?(?P<name>[A-Za-z0-9_-]+)(?::[^:/]+)?"
+    r"(?:(?:arn:[^:]+:lambda:[^:]*:)?\d{12}:function:|function:)?"
+    r"(?P<name>[A-Za-z0-9_-]+)(?::[^:/]+)?"
 )
 
 

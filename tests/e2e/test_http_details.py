@@ -22,7 +22,8 @@ PROMPTS = [
 
 
 def send(stack: LocalStack, method: str, path: str, **options: object) -> requests.Response:
-    return requests.request(method, f"{stack.api_url}{path}", timeout=30, **options)  # type: ignore[arg-type]
+    url = f"{stack.api_url}{path}"
+    return requests.request(method, url, timeout=30, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])

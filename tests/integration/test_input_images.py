@@ -244,7 +244,8 @@ class TestTransparency:
         image, body = fit(encoded(mask))
 
         assert image == FittedImage("image/png", 1024, 1024)
-        assert sorted(colour for _, colour in opened(body).getcolors()) == [0, 255]  # type: ignore[union-attr]
+        colors: Any = opened(body).getcolors()
+        assert sorted(color for _, color in colors) == [0, 255]
 
     def test_keeps_the_greys_of_sixteen_bits(self) -> None:
         deep = Image.new("I;16", (4, 4), 0x8000)

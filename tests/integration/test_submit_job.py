@@ -168,7 +168,7 @@ class TestIdempotencyKey:
 
 
 class TestPausedSubmission:
-    def pause(self, paused: object = True, **caller: Any) -> tuple[int, Any, dict[str, str]]:  # noqa: FBT002 (the value of the flag)
+    def pause(self, paused: object = True, **caller: Any) -> Any:  # noqa: FBT002
         return call_api("PUT", "/admin/paused", body={"paused": paused}, **(caller or ADMIN))
 
     def test_pause_refuses_jobs_and_charges_nothing(self) -> None:

@@ -35,7 +35,8 @@ def video(
                 image = Image.new("RGB", size, colour)
                 if colour != "black":
                     image.paste("white", (0, 0, size[0] // 2, size[1] // 2))
-                container.mux(stream.encode(av.VideoFrame.from_image(image)))  # type: ignore[no-untyped-call]
+                frame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]
+                container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         return path.read_bytes()
 

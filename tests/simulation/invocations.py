@@ -115,7 +115,7 @@ class Invocation:
     def _run_handler(self) -> None:
         try:
             self.result = handler_of(self.function)(self.event, self._context)
-        except BaseException as error:  # noqa: BLE001 (the exception is the result of the invocation)
+        except BaseException as error:  # noqa: BLE001 (it is the result)
             self.error = error
         if self._is_killed:
             self.result, self.error = None, self.error or Killed()

@@ -55,7 +55,7 @@ def run_batch(seed: int) -> Batch:
     )
     try:
         run_state_machine_as_test(seeded(seed)(type("Schedule", (Schedule,), {})), settings=options)
-    except BaseException as error:  # noqa: BLE001 (the parent process reports any error with its schedule)
+    except BaseException as error:  # noqa: BLE001 (the parent reports it)
         return Batch(
             seed,
             Counter(STATISTICS),

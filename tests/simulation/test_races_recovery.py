@@ -47,7 +47,7 @@ class Services:
                 )
             self.executions[name] = {"status": "RUNNING"}
 
-    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 (AWS's own name)
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
         with self.lock:
             name = executionArn.rpartition(":")[2]
             if name not in self.executions:
@@ -56,14 +56,14 @@ class Services:
                 )
             return dict(self.executions[name])
 
-    def stop_execution(self, *, executionArn: str, **_: object) -> None:  # noqa: N803 (AWS's own name)
+    def stop_execution(self, *, executionArn: str, **_: object) -> None:  # noqa: N803
         with self.lock:
             self.executions[executionArn.rpartition(":")[2]] = {
                 "status": "ABORTED",
                 "stopDate": clock.now(),
             }
 
-    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, int]:  # noqa: N803 (AWS's own name)
+    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, int]:  # noqa: N803
         with self.lock:
             self.announced |= {json.loads(entry["Detail"])["id"] for entry in Entries}
             return {"FailedEntryCount": 0}

@@ -72,7 +72,8 @@ def _render(video: OutputVideo) -> bytes:
             stream.width, stream.height = video.size
             stream.pix_fmt = "yuv420p"
             for frame in _frames(video):
-                encoded = stream.encode(av.VideoFrame.from_image(frame))  # type: ignore[no-untyped-call]
+                video_frame = av.VideoFrame.from_image(frame)  # type: ignore[no-untyped-call]
+                encoded = stream.encode(video_frame)
                 container.mux(encoded)
             container.mux(stream.encode(None))
         return path.read_bytes()

@@ -66,7 +66,7 @@ class FaultSettings(common.FaultSettings):
     - queue_seconds, run_seconds: how long a prediction is starting, and then processing.
     """
 
-    TEXTS = {"output_shape": ("", "string", "list", "object", "text", "empty_list")}  # noqa: RUF012 (the base class declares the type)
+    TEXTS = {"output_shape": ("", "string", "list", "object", "text", "empty_list")}  # noqa: RUF012
 
     lose_webhook: float = 0.0
     duplicate_webhook: float = 0.0

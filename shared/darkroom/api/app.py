@@ -69,7 +69,7 @@ class HttpApi(APIGatewayHttpResolver):
         self.exception_handler(RequestValidationError)(_invalid)
         self.exception_handler(Exception)(self._unhandled)
 
-    def route(self, rule: str, method: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (Powertools' own signature)
+    def route(self, rule: str, method: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Register a route. A 405 response needs the methods of each path."""
         methods = [method] if isinstance(method, str) else method
         self._methods += [(self._compile_regex(rule), name.upper()) for name in methods]
@@ -91,7 +91,7 @@ class HttpApi(APIGatewayHttpResolver):
         return claims
 
     @staticmethod
-    def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:  # noqa: ARG004 (Powertools' own signature)
+    def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:  # noqa: ARG004
         """Compile a rule. A path variable matches every character except a slash.
 
         Powertools' own pattern excludes characters such as `#`. A path with such a character would

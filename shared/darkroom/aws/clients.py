@@ -28,6 +28,6 @@ _CONFIGS = {
 
 
 @cache
-def client(service: str, *, bulky: bool = False) -> Any:  # noqa: ANN401 (boto3 clients have no static types)
+def client(service: str, *, bulky: bool = False) -> Any:  # noqa: ANN401 (untyped)
     """Return the client of a service. `bulky`: for large bodies in S3."""
     return cast("Any", boto3).client(service, config=_CONFIGS[service == "s3", bulky])

@@ -116,7 +116,7 @@ def open_object(key: str) -> IO[bytes]:
         raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE)) from None
     if found["ContentLength"] > settings().output_bytes_max:
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
-    file = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES_MAX)  # noqa: SIM115 (the caller closes it)
+    file = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES_MAX)  # noqa: SIM115
     shutil.copyfileobj(found["Body"], file)
     file.seek(0)
     return file

@@ -139,7 +139,7 @@ def _failure_of(code: str | None) -> Failure:
     return failure(FailureCode.PREDICTION_FAILED)
 
 
-def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (any result of the SDK)
+def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the SDK's)
     """Call Runway. Raises ProviderBusy, ProviderUnavailable, or the SDK's APIStatusError.
 
     APIStatusError is any error response except 429, 502 and 503.
@@ -167,7 +167,7 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (any
         raise ProviderUnavailable(type(error).__name__) from error
 
 
-def _call_about_task(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (any result of the SDK)
+def _call_about_task(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the SDK's)
     """Call Runway about an existing task. Raises ProviderUnavailable for each error response.
 
     An error response does not change the state of the task.

@@ -17,7 +17,7 @@ class _Format:
 
     name: str
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:  # noqa: ANN401 (Pydantic's protocol)
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:  # noqa: ANN401
         return {**handler(schema), "format": self.name}
 
 

@@ -111,7 +111,7 @@ class _Step:
         while seen is not None:
             seen = self._act(seen)
 
-    def _act(self, seen: Observation) -> Observation | None:  # noqa: RET503 (each action returns or raises)
+    def _act(self, seen: Observation) -> Observation | None:  # noqa: RET503
         """Execute the next action. Return its observation, or None if no further action follows."""
         # The first action does not depend on webhooks. A canceled job must not load its provider.
         receives_webhooks = seen is not Event.ENTERED and self.receives_webhooks
@@ -124,7 +124,7 @@ class _Step:
         )
         match action:
             case Wait(seconds, has_jitter):
-                factor = random.uniform(1, _JITTER_FACTOR_MAX) if has_jitter else 1  # noqa: S311 (not secret)
+                factor = random.uniform(1, _JITTER_FACTOR_MAX) if has_jitter else 1  # noqa: S311
                 _retry_after(seconds * factor, self.job)
             case Fail(code):
                 raise GenerationFailed(failure(code))

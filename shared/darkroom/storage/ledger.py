@@ -285,10 +285,10 @@ def _find_account(account: AccountId) -> AccountRow | None:
         return None
 
 
-def _entry_row(account: AccountId, kind: str, now: datetime, **changes: Any) -> EntryRow:  # noqa: ANN401 (attributes)
+def _entry_row(account: AccountId, kind: str, now: datetime, **more: Any) -> EntryRow:  # noqa: ANN401
     """Return the row of a new entry with these signed changes."""
     return EntryRow(
-        partition(account), f"{ENTRY_PREFIX}{uuid7()}", kind=kind, created_at=now, **changes
+        partition(account), f"{ENTRY_PREFIX}{uuid7()}", kind=kind, created_at=now, **more
     )
 
 

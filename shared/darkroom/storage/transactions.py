@@ -142,7 +142,7 @@ def _with_retries[Result](send: Callable[[], Result]) -> Result:
         except (TransactWriteError, UpdateError) as error:
             if _code_of(error) not in TRANSIENT_CODES or time.monotonic() > give_up_at:
                 raise
-        time.sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))  # noqa: S311 (jitter is no secret)
+        time.sleep(random.uniform(0, _BACKOFF_SECONDS * 2**attempt))  # noqa: S311 (jitter)
     return send()
 
 

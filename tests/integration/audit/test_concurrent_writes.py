@@ -111,7 +111,8 @@ class TestConcurrentWrites:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         open_account(1000)
-        rounds_count, lock, call = 6, Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]
+        rounds_count, lock = 6, Lock()
+        call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
         def atomic_call(service: Any, operation: str, arguments: Any) -> Any:
             # Transactions are atomic in DynamoDB. In moto they are not.

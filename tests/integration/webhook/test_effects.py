@@ -71,7 +71,7 @@ def test_end_is_recorded_and_resumes_the_workflow(
     monkeypatch.setattr(
         aws_adapter.client("stepfunctions"),
         "send_task_success",
-        lambda *, taskToken, output: resumed.append((taskToken, output)),  # noqa: N803 (AWS's own name)
+        lambda *, taskToken, output: resumed.append((taskToken, output)),  # noqa: N803
     )
 
     assert send_webhook(job, status) == (200, {"noted": "finished"})
