@@ -75,6 +75,10 @@ class Settings:
     """The accepted values of the claim `custom:platform`."""
     token_use: str = ""
     """The required value of the claim `token_use`. Empty: the claim is not checked."""
+    admin_claim: str = "cognito:groups"
+    """The claim that makes a user an administrator. Empty: there are no administrators."""
+    admin_mfa_user_pool: str = ""
+    """The Cognito user pool in which administrators need an authenticator app. Empty: no check."""
 
     # Prices.
 

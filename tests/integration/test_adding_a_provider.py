@@ -88,7 +88,7 @@ def extended_template() -> dict[str, Any]:
         found = re.search(anchor, text, re.MULTILINE)
         assert found, section
         text = text[: found.start()] + block(f"yaml {section}") + text[found.start() :]
-    provider = "!If [UsesAtelier, atelier, !Ref AWS::NoValue]"
+    provider = '!If [UsesAtelier, atelier, ""]'
     assert provider in PAGE
     text, count = re.subn(
         r"(PROVIDERS:.*?)(!If \[UsesRunway)", rf"\1{provider}, \2", text, count=1, flags=re.DOTALL
