@@ -23,6 +23,8 @@ def local_parameters(
     """Return the local values of the parameters that the template declares."""
     simulator = urlsplit(replicate_url).netloc
     known = {
+        # The local tokens belong to users that the local user pool does not have.
+        "AdminMfa": "optional",
         "DeliveryHosts": simulator,
         "PrivateHosts": f"{simulator},127.0.0.1,localhost",
         "PublicUrl": api_url,

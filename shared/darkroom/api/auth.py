@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from darkroom.aws import user_pool
 from darkroom.domain.accounts import NAME_BYTES_MAX, AccountId, groups_of_claim
 from darkroom.domain.errors import FieldError, Forbidden, InvalidRequest, NotSignedIn
 from darkroom.settings import settings
 
 ADMIN_GROUP = "admin"
+_COGNITO_GROUPS = "cognito:groups"
 _PLATFORM_DEFAULT = "web"
 
 
@@ -21,11 +23,19 @@ class User:
 
     account: AccountId
     is_admin: bool
+    username: str
+    """The user's name in the user pool."""
 
     def require_admin(self) -> None:
-        """Raise Forbidden if the user is not a member of the group admin."""
+        """Raise Forbidden if the user is not an administrator with the required authenticator app.
+
+        Raises ClientError if Cognito does not respond.
+        """
         if not self.is_admin:
             raise Forbidden("Only members of the group admin may do this.")
+        pool = settings().admin_mfa_user_pool
+        if pool and not user_pool.has_authenticator_app(pool, self.username):
+            raise Forbidden("Administrators need an authenticator app (TOTP) in the user pool.")
 
 
 def current_user(claims: Mapping[str, Any] | None) -> User:
@@ -47,7 +57,19 @@ def current_user(claims: Mapping[str, Any] | None) -> User:
         account = AccountId(platform, str(claims.get("sub", "")))
     except ValueError:
         raise Forbidden(f"The token's sub must have 1 to {NAME_BYTES_MAX} bytes.") from None
-    return User(account, ADMIN_GROUP in groups_of_claim(claims.get("cognito:groups")))
+    return User(account, _is_admin(claims), str(claims.get("cognito:username", account.user)))
+
+
+def _is_admin(claims: Mapping[str, Any]) -> bool:
+    """Return whether the configured claim makes the user an administrator.
+
+    The gateway joins a list by spaces. Only Cognito forbids spaces in the name of a group. So the
+    claim of another issuer must be the group's name, and not a list.
+    """
+    name = settings().admin_claim
+    if name == _COGNITO_GROUPS:
+        return ADMIN_GROUP in groups_of_claim(claims.get(name))
+    return bool(name) and claims.get(name) == ADMIN_GROUP
 
 
 def account_in_path(platform: str, user: str) -> AccountId:

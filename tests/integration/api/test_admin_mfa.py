@@ -1,0 +1,121 @@
+"""An administrator of the user pool needs an authenticator app, and other issuers a plain claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.aws import forget_settings
+from tests.builders import call_api
+
+NAME = "grace@example.com"
+PASSWORD = "correct-Horse-7-battery"
+
+
+class Pool:
+    """A user pool of moto with one user in the group admin, and the setting that names the pool."""
+
+    def __init__(self) -> None:
+        self.cognito: Any = boto3.client("cognito-idp")
+        self.id = self.cognito.create_user_pool(PoolName="users")["UserPool"]["Id"]
+        self.user = {"UserPoolId": self.id, "Username": NAME}
+        self.cognito.admin_create_user(**self.user)
+
+    def add_authenticator_app(self) -> None:
+        """Do what a user does with the token of the first sign-in."""
+        client_id = self.cognito.create_user_pool_client(
+            UserPoolId=self.id, ClientName="users", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
+        )["UserPoolClient"]["ClientId"]
+        self.cognito.admin_set_user_password(**self.user, Password=PASSWORD, Permanent=True)
+        token = self.cognito.initiate_auth(
+            ClientId=client_id,
+            AuthFlow="USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": NAME, "PASSWORD": PASSWORD},
+        )["AuthenticationResult"]["AccessToken"]
+        self.cognito.associate_software_token(AccessToken=token)
+        self.cognito.verify_software_token(AccessToken=token, UserCode="123456")
+        self.cognito.set_user_mfa_preference(
+            AccessToken=token, SoftwareTokenMfaSettings={"Enabled": True, "PreferredMfa": True}
+        )
+
+
+@pytest.fixture
+def pool(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    pool = Pool()
+    monkeypatch.setenv("ADMIN_MFA_USER_POOL", pool.id)
+    forget_settings()
+    yield pool
+    forget_settings()
+
+
+def read_account(**claims: Any) -> tuple[int, Any]:
+    status, document, _ = call_api("GET", "/accounts/web/ann", **claims)
+    return status, document
+
+
+def read_account_as_admin() -> tuple[int, Any]:
+    return read_account(**{"cognito:groups": "[admin]", "cognito:username": NAME})
+
+
+def test_an_administrator_needs_an_authenticator_app(pool: Pool) -> None:
+    status, problem = read_account_as_admin()
+    assert (status, problem["detail"]) == (
+        403,
+        "Administrators need an authenticator app (TOTP) in the user pool.",
+    )
+
+    pool.add_authenticator_app()
+
+    assert read_account_as_admin()[0] == 200
+
+
+def test_an_administrator_is_refused_as_soon_as_the_user_is_disabled(pool: Pool) -> None:
+    pool.add_authenticator_app()
+    assert read_account_as_admin()[0] == 200
+
+    pool.cognito.admin_disable_user(**pool.user)
+
+    assert read_account_as_admin()[0] == 403
+
+
+def test_an_administrator_whose_user_was_deleted_is_refused(pool: Pool) -> None:
+    pool.cognito.admin_delete_user(**pool.user)
+
+    assert read_account_as_admin()[0] == 403
+
+
+def test_other_users_need_no_authenticator_app(pool: Pool) -> None:
+    assert call_api("GET", "/credits", **{"cognito:username": NAME})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"role": "admin"}, 200),
+        ({"role": "[admin]"}, 403),
+        ({"role": "[x admin]"}, 403),
+        ({"role": "[admin x]"}, 403),
+        ({"role": "not-admin"}, 403),
+        ({"role": "Admin"}, 403),
+        ({"cognito:groups": "[admin]"}, 403),
+        ({}, 403),
+    ],
+)
+def test_the_claim_of_another_issuer_must_be_the_name_of_the_group(
+    claims: dict[str, str], status: int, aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADMIN_CLAIM", "role")
+    forget_settings()
+
+    assert read_account(**claims)[0] == status
+
+
+@pytest.mark.usefixtures("aws")
+def test_an_issuer_without_a_claim_has_no_administrators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_CLAIM", "")
+    forget_settings()
+
+    assert read_account(**{"cognito:groups": "[admin]", "": "admin"})[0] == 403
