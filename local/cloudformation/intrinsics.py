@@ -107,7 +107,22 @@ class Resolver:
         """Return whether a condition of the template is true. Raises Unresolvable if unknown."""
         if name not in self._conditions:
             raise Unresolvable(f"the template has no condition {name}")
-        return self._holds(self._conditions[name])
+        return self.holds(self._conditions[name])
+
+    def holds(self, condition: Value) -> bool:
+        """Return whether a condition function is true. Raises Unresolvable if unknown."""
+        match condition:
+            case {"Condition": name}:
+                return self.condition(name)
+            case {"Fn::And": parts}:
+                return all(self.holds(part) for part in parts)
+            case {"Fn::Or": parts}:
+                return any(self.holds(part) for part in parts)
+            case {"Fn::Not": [part]}:
+                return not self.holds(part)
+            case {"Fn::Equals": [left, right]}:
+                return _text(self.resolve(left)) == _text(self.resolve(right))
+        raise Unresolvable(f"this is not a condition: {condition}")
 
     def _resolve(self, value: Value) -> Value:
         if isinstance(value, Mapping):
@@ -127,20 +142,6 @@ class Resolver:
                 raise Unresolvable(f"the local stack does not implement {name}")
         resolved = {key: self._resolve(item) for key, item in value.items()}
         return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
-
-    def _holds(self, condition: Value) -> bool:
-        match condition:
-            case {"Condition": name}:
-                return self.condition(name)
-            case {"Fn::And": parts}:
-                return all(self._holds(part) for part in parts)
-            case {"Fn::Or": parts}:
-                return any(self._holds(part) for part in parts)
-            case {"Fn::Not": [part]}:
-                return not self._holds(part)
-            case {"Fn::Equals": [left, right]}:
-                return _text(self.resolve(left)) == _text(self.resolve(right))
-        raise Unresolvable(f"this is not a condition: {condition}")
 
     def _ref(self, name: str) -> Value:
         if name == "AWS::NoValue":

@@ -23,6 +23,13 @@ def tags_of(environment: str) -> dict[str, str]:
     return tags
 
 
+def overrides_of(environment: str) -> dict[str, str]:
+    overrides: dict[str, str] = CfnParameterOverridesType().convert(
+        options_of(environment, "global")["parameter_overrides"], None, None
+    )
+    return overrides
+
+
 def test_the_environments_are_default_dev_and_prod() -> None:
     assert ENVIRONMENTS.keys() == {"default", "dev", "prod"}
 
@@ -48,9 +55,7 @@ def test_every_environment_sets_the_options_of_a_deployment() -> None:
 
 def test_every_environment_overrides_existing_parameters_with_allowed_values() -> None:
     for environment in ENVIRONMENTS:
-        overrides = CfnParameterOverridesType().convert(
-            options_of(environment, "global")["parameter_overrides"], None, None
-        )
+        overrides = overrides_of(environment)
 
         assert overrides, environment
         for name, value in overrides.items():
@@ -74,9 +79,20 @@ def test_no_environment_sets_a_region() -> None:
     assert not with_region
 
 
-def test_only_prod_requires_a_confirmation_of_the_changes() -> None:
-    assert {name: options_of(name, "deploy")["confirm_changeset"] for name in ENVIRONMENTS} == {
-        "default": False,
-        "dev": False,
-        "prod": True,
-    }
+def test_a_pipeline_can_deploy_every_environment() -> None:
+    for environment in ENVIRONMENTS:
+        assert options_of(environment, "deploy")["confirm_changeset"] is False, environment
+
+
+def test_prod_deploys_the_api_by_a_canary_and_protects_its_data() -> None:
+    overrides = overrides_of("prod")
+
+    assert overrides["ApiDeploymentPreference"].startswith("Canary")
+    assert overrides["DeletionProtection"] == overrides["MediaVersioning"] == "true"
+    assert overrides.get("AdminMfa", TEMPLATE["Parameters"]["AdminMfa"]["Default"]) == "required"
+
+
+def test_prod_shows_where_the_topic_of_the_alarms_goes() -> None:
+    text = (ROOT / "samconfig.toml").read_text().partition("[prod.global.parameters]")[2]
+
+    assert '"AlarmTopicArn=arn:aws:sns:' in text.partition("[prod.validate")[0]

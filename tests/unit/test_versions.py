@@ -5,10 +5,15 @@ The workflow and the API call aliases. An alias moves only when a new version is
 
 from __future__ import annotations
 
-from samcli.yamlhelper import yaml_parse
+import copy
+import tomllib
+from functools import cache
+from typing import Any
+
+from samcli.cli.types import CfnParameterOverridesType
 
 from local.cloudformation.template import translate
-from tests.aws import ROOT
+from tests.aws import ROOT, TEMPLATE
 
 
 def version_resources(
@@ -17,25 +22,49 @@ def version_resources(
     shared: str = "shared",
     dependencies: str = "dependencies",
     media: str = "media",
+    **parameters: str,
 ) -> dict[str, str]:
     """Translate the template with these builds. Returns the version resource of each function."""
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+    return {
+        resource["Properties"]["FunctionName"]["Ref"]: name
+        for name, resource in translated(
+            code=code, shared=shared, dependencies=dependencies, media=media, **parameters
+        ).items()
+        if resource["Type"] == "AWS::Lambda::Version"
+    }
+
+
+@cache
+def translated(
+    *,
+    code: str = "code",
+    shared: str = "shared",
+    dependencies: str = "dependencies",
+    media: str = "media",
+    **parameters: str,
+) -> dict[str, Any]:
+    """Translate the template with these builds and parameters. Returns the resources."""
+    template = copy.deepcopy(TEMPLATE)
     layers = {"DarkroomLayer": shared, "DependenciesLayer": dependencies, "MediaLayer": media}
     for name, resource in template["Resources"].items():
         if "CodeUri" in resource.get("Properties", {}):
             resource["Properties"]["CodeUri"] = f"{code}-{name}"
         elif name in layers:
             resource["Properties"]["ContentUri"] = layers[name]
-    translated = translate(template, {})["Resources"]
-    return {
-        resource["Properties"]["FunctionName"]["Ref"]: name
-        for name, resource in translated.items()
-        if resource["Type"] == "AWS::Lambda::Version"
-    }
+    resources: dict[str, Any] = translate(template, parameters)["Resources"]
+    return resources
+
+
+def samconfig() -> dict[str, Any]:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    return {name: environment for name, environment in config.items() if name != "version"}
 
 
 def test_the_same_build_publishes_no_new_version() -> None:
-    assert version_resources() == version_resources()
+    before = version_resources()
+    translated.cache_clear()
+
+    assert version_resources() == before
 
 
 def test_every_function_has_a_version() -> None:
@@ -58,3 +87,55 @@ def test_a_new_media_layer_updates_only_the_functions_that_use_it() -> None:
         "PrepareUploadFunction",
         "StoreOutputFunction",
     }
+
+
+def test_a_new_revision_publishes_a_new_version_of_every_function() -> None:
+    before, after = version_resources(Revision="a1b2c3"), version_resources(Revision="d4e5f6")
+
+    assert not set(before.values()) & set(after.values())
+    assert before.keys() == after.keys()
+
+
+def test_the_same_revision_publishes_no_new_version() -> None:
+    before = version_resources(Revision="a1b2c3")
+    translated.cache_clear()
+
+    assert version_resources(Revision="a1b2c3") == before
+
+
+def test_a_new_revision_changes_every_function() -> None:
+    """Lambda refuses to publish a version of a function that has not changed."""
+    resources = translated(Revision="a1b2c3")
+    functions = [each for each in resources.values() if each["Type"] == "AWS::Lambda::Function"]
+
+    assert len(functions) == len(version_resources())
+    for function in functions:
+        assert function["Properties"]["Environment"]["Variables"]["REVISION"] == {"Ref": "Revision"}
+
+
+def test_without_a_revision_new_code_publishes_new_versions() -> None:
+    before, after = version_resources(Revision=""), version_resources(Revision="", code="new")
+
+    assert not set(before.values()) & set(after.values())
+
+
+def test_the_default_revision_is_empty() -> None:
+    """With a fixed text, plain `sam deploy` would never publish new code."""
+    assert TEMPLATE["Parameters"]["Revision"]["Default"] == ""
+
+
+def test_plain_sam_deploy_replaces_the_revision_of_make_deploy() -> None:
+    """Otherwise the stack keeps the previous Revision, and new code is not published."""
+    for environment in samconfig().values():
+        overrides = CfnParameterOverridesType().convert(
+            environment["global"]["parameters"]["parameter_overrides"], None, None
+        )
+
+        assert overrides["Revision"] == ""
+
+
+def test_a_description_has_room_for_a_revision() -> None:
+    """The translator appends Revision to the description, which has at most 256 characters."""
+    for resource in TEMPLATE["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            assert len(resource["Properties"]["Description"]) + 1 + 64 <= 256
