@@ -130,6 +130,10 @@ class LocalStack:
         """Return the value of Ref for a resource of the template."""
         return self._resources.ref(logical_id)
 
+    def properties_of(self, resource_type: str) -> Mapping[str, dict[str, Any]]:
+        """Return the resolved properties of the resources of a type, by logical id."""
+        return self._resources.of_type(resource_type)
+
     def invoke(self, logical_id: str, payload: bytes) -> InvocationResponse:
         """Invoke a function once, by its logical id in the template."""
         return self._environments.invoke(self._resources.ref(logical_id), payload)

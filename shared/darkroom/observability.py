@@ -17,22 +17,51 @@ metrics = Metrics()
 
 
 class Metric(StrEnum):
-    """Every metric in the namespace `Darkroom`. The alarms in template.yaml use some of them."""
+    """Every metric in the namespace `Darkroom`, with its dimension `service`, the stack's name.
+
+    The alarms and the dashboard in template.yaml use these names.
+    """
 
     ACCOUNTS_AUDITED = "AccountsAudited"
+    """The accounts that one run of the audit read. A run without accounts counts 0."""
     AUDITS_FAILED = "AuditsFailed"
+    """The accounts that the audit could not read, in this round or the last complete round."""
     JOBS_CANCELED = "JobsCanceled"
+    """Jobs that the workflow ended as canceled."""
     JOBS_COMPLETED = "JobsCompleted"
+    """Jobs that the workflow ended as completed."""
     JOBS_ENDED_BY_RECOVERY = "JobsEndedByRecovery"
+    """Jobs that recovery ended, because their execution had stopped or never started."""
     JOBS_EXPIRED = "JobsExpired"
+    """Jobs that recovery deleted after their retention."""
     JOBS_FAILED = "JobsFailed"
+    """Jobs that the workflow ended as failed, for any reason."""
     JOBS_RECOVERED = "JobsRecovered"
+    """Actions of recovery on a job or its execution: start, resume, stop and end."""
     LEDGER_MISMATCHES = "LedgerMismatches"
+    """The mismatches that the audit found, in this round or the last complete round."""
     ORPHAN_PREDICTIONS = "OrphanPredictions"
+    """Predictions of a provider that belong to no open attempt. The provider bills them."""
     PROVIDER_ACCOUNT_REFUSED = "ProviderAccountRefused"
+    """Calls without a token, and calls for which a provider rejected Darkroom's account."""
+    PROVIDER_UNAVAILABLE = "ProviderUnavailable"
+    """Calls that a provider did not answer, or answered with an error of its own."""
     RECOVERIES_FAILED = "RecoveriesFailed"
+    """Jobs that one run of recovery could not check, and failed checks of the slots."""
+    RECOVERY_RUNS = "RecoveryRuns"
+    """Runs of recovery that ended without an exception. The heartbeat of recovery."""
+    REQUESTS_REFUSED = "RequestsRefused"
+    """Requests that a function behind the HTTP API refused. The log has a line for each."""
     SLOTS_LEAKED = "SlotsLeaked"
+    """Provider slots that recovery released, because no job needed them any more."""
+    TRANSIENT_ERRORS = "TransientErrors"
+    """Requests that the API answered with 503, because AWS failed or throttled a call."""
     UNHANDLED_ERRORS = "UnhandledErrors"
+    """Requests that the API answered with 500, because of a bug."""
+    WEBHOOKS_REJECTED = "WebhooksRejected"
+    """Webhooks that were refused: no secret is set, or signature, age or attempt is wrong."""
+    WORKFLOW_UNAVAILABLE = "WorkflowUnavailable"
+    """Executions that Step Functions did not start or resume. Recovery repeats the call."""
 
 
 def count(metric: Metric, number: int = 1) -> None:

@@ -19,6 +19,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from darkroom.api.auth import User, current_user
 from darkroom.api.problems import PROBLEMS
+from darkroom.api.refusals import record_refusal
 from darkroom.api.responses import json_text, problem_response
 from darkroom.api.transient_errors import is_transient
 from darkroom.domain import errors
@@ -65,8 +66,8 @@ class HttpApi(APIGatewayHttpResolver):
         self.body_bytes_max = body_bytes_max
         self._request_validation_middleware = _StrictBodies()  # type: ignore[no-untyped-call]
         self.exception_handler(NotFoundError)(self._no_such_route)
-        self.exception_handler(list(PROBLEMS))(problem_response)
-        self.exception_handler(RequestValidationError)(_invalid)
+        self.exception_handler(list(PROBLEMS))(self._refuse)
+        self.exception_handler(RequestValidationError)(self._invalid)
         self.exception_handler(Exception)(self._unhandled)
 
     def route(self, rule: str, method: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
@@ -106,6 +107,7 @@ class HttpApi(APIGatewayHttpResolver):
         """
         if is_transient(error):
             logger.warning("transient AWS error", exc_info=True)
+            count(Metric.TRANSIENT_ERRORS)
             return problem_response(errors.Unavailable())
         logger.exception("unhandled error")
         count(Metric.UNHANDLED_ERRORS)
@@ -115,19 +117,23 @@ class HttpApi(APIGatewayHttpResolver):
         path = self.current_event.path
         methods = sorted({method for rule, method in self._methods if rule.match(path)})
         if not methods:
-            return problem_response(errors.NotFound(f"path: {path}"))
+            return self._refuse(errors.NotFound(f"path: {path}"))
         allowed = ", ".join(methods)
         if self.current_event.http_method == "OPTIONS":
             # A preflight can arrive through $default. The HTTP API adds the CORS headers to a 2xx.
             return Response(HTTPStatus.NO_CONTENT, headers={"Allow": allowed})
-        return problem_response(errors.MethodNotAllowed(path, allowed))
+        return self._refuse(errors.MethodNotAllowed(path, allowed))
 
+    def _invalid(self, error: RequestValidationError) -> Response[str]:
+        field_errors = [
+            FieldError(_field_name(found["loc"]), f"{found['msg']}.") for found in error.errors()
+        ]
+        return self._refuse(errors.InvalidRequest(field_errors))
 
-def _invalid(error: RequestValidationError) -> Response[str]:
-    field_errors = [
-        FieldError(_field_name(found["loc"]), f"{found['msg']}.") for found in error.errors()
-    ]
-    return problem_response(errors.InvalidRequest(field_errors))
+    def _refuse(self, error: errors.DarkroomError) -> Response[str]:
+        """Build the problem document of a refused request, and log the refusal."""
+        record_refusal(error, self.current_event.raw_event, self.claims())
+        return problem_response(error)
 
 
 def _field_name(location: Sequence[str | int]) -> str:

@@ -13,7 +13,7 @@ from darkroom.aws.clients import client
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import WorkflowUnavailable
 from darkroom.domain.jobs import Job
-from darkroom.observability import logger
+from darkroom.observability import Metric, count, logger
 from darkroom.settings import settings
 
 
@@ -71,6 +71,7 @@ def start(job: Job) -> None:
     except states.exceptions.ExecutionAlreadyExists:
         return
     except (BotoCoreError, ClientError) as error:
+        count(Metric.WORKFLOW_UNAVAILABLE)
         raise WorkflowUnavailable(type(error).__name__) from error
 
 
@@ -89,6 +90,7 @@ def resume(task_token: str) -> bool:
     ):
         return False
     except (BotoCoreError, ClientError) as error:
+        count(Metric.WORKFLOW_UNAVAILABLE)
         raise WorkflowUnavailable(type(error).__name__) from error
     return True
 

@@ -22,6 +22,7 @@ DarkroomError
 ├── WebhookSecretMissing   the webhook's sender: 503
 ├── WorkflowUnavailable    the webhook's sender: 503; recovery starts or resumes the execution
 ├── ProviderBusy           RequestPrediction: becomes RetryLater
+│   └── ProviderUnreachable  the same, and a metric counts it
 ├── LookupUnsupported      RequestPrediction: sends no second request
 ├── RetryLater             the workflow: waits until a time and enters RequestPrediction again
 ├── ProviderUnavailable    the workflow: retries
@@ -193,6 +194,10 @@ class ProviderBusy(DarkroomError):
         """Store how long to wait before the next request."""
         super().__init__(str(retry_after_seconds))
         self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderUnreachable(ProviderBusy):
+    """The provider could not be reached, or its gateway reported an error. It created nothing."""
 
 
 class LookupUnsupported(DarkroomError):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Protocol, cast
 
+from darkroom.domain.errors import ProviderUnavailable, ProviderUnreachable
 from darkroom.domain.predictions import Prediction, PredictionRequest
+from darkroom.observability import Metric, count
 
 
 class Provider(Protocol):
@@ -50,3 +54,13 @@ class Provider(Protocol):
 def load_provider(name: str) -> Provider:
     """Import a provider's module at its first use, because the provider SDKs import slowly."""
     return cast("Provider", import_module(f"{__name__}.{name}"))
+
+
+@contextmanager
+def counting_outages() -> Iterator[None]:
+    """Count a call that the provider does not answer, or answers with an error of its own."""
+    try:
+        yield
+    except (ProviderUnreachable, ProviderUnavailable):
+        count(Metric.PROVIDER_UNAVAILABLE)
+        raise

@@ -24,6 +24,7 @@ from darkroom.domain.errors import (
     LookupUnsupported,
     ProviderBusy,
     ProviderUnavailable,
+    ProviderUnreachable,
 )
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.predictions import (
@@ -198,7 +199,7 @@ def _call[Result](call: Callable[[replicate.Client], Result]) -> Result:
         if isinstance(
             error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
         ):
-            raise ProviderBusy(_UNREACHABLE_SECONDS) from error
+            raise ProviderUnreachable(_UNREACHABLE_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__) from error
 
 
@@ -271,6 +272,7 @@ def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> replicate.Client:
     tokens = secret_values(settings().replicate_token_secret, age_seconds_max=age_seconds_max)
     if not tokens:
         logger.error("no Replicate token is set", secret=settings().replicate_token_secret)
+        count(Metric.PROVIDER_ACCOUNT_REFUSED)
         raise ProviderBusy(_UNREACHABLE_SECONDS)
     return _client_with(tokens[0], settings().replicate_base_url)
 

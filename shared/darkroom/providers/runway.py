@@ -20,6 +20,7 @@ from darkroom.domain.errors import (
     LookupUnsupported,
     ProviderBusy,
     ProviderUnavailable,
+    ProviderUnreachable,
 )
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
@@ -154,7 +155,7 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the
         raise ProviderBusy(_THROTTLED_SECONDS) from error
     except runwayml.APIStatusError as error:
         if error.status_code in _SHEDDING_LOAD:
-            raise ProviderBusy(_SHEDDING_LOAD_SECONDS) from error
+            raise ProviderUnreachable(_SHEDDING_LOAD_SECONDS) from error
         if error.status_code in _OUR_ACCOUNT or _lacks_credits(error):
             logger.error("the provider rejects Darkroom's account", status=error.status_code)
             count(Metric.PROVIDER_ACCOUNT_REFUSED)
@@ -163,7 +164,7 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the
         if isinstance(
             error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
         ):
-            raise ProviderBusy(_UNREACHABLE_SECONDS) from error
+            raise ProviderUnreachable(_UNREACHABLE_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__) from error
 
 
@@ -201,6 +202,7 @@ def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> runwayml.RunwayML:
     keys = secret_values(settings().runway_key_secret, age_seconds_max=age_seconds_max)
     if not keys:
         logger.error("no Runway key is set", secret=settings().runway_key_secret)
+        count(Metric.PROVIDER_ACCOUNT_REFUSED)
         raise ProviderBusy(_UNREACHABLE_SECONDS)
     return _client_with(keys[0], settings().runway_base_url)
 

@@ -16,7 +16,7 @@ from typing import Any
 import requests
 
 from darkroom.aws.secrets import secret_values
-from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import GenerationFailed, ProviderUnavailable, ProviderUnreachable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
 from darkroom.media import bucket
@@ -81,10 +81,10 @@ def _run(request: PredictionRequest) -> dict[str, Any]:
             allow_redirects=False,
         )
     except requests.ConnectTimeout as error:
-        raise ProviderBusy(_UNREACHABLE_SECONDS) from error
+        raise ProviderUnreachable(_UNREACHABLE_SECONDS) from error
     except requests.RequestException as error:
         if _is_connection_refused(error):
-            raise ProviderBusy(_UNREACHABLE_SECONDS) from error
+            raise ProviderUnreachable(_UNREACHABLE_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__, unknown_seconds=0) from error
     if response.status_code != HTTPStatus.OK:
         raise _refusal(response)
@@ -99,7 +99,7 @@ def _is_connection_refused(error: requests.RequestException) -> bool:
 
 def _refusal(response: requests.Response) -> Exception:
     if response.status_code in _UNREACHABLE:
-        return ProviderBusy(_UNREACHABLE_SECONDS)
+        return ProviderUnreachable(_UNREACHABLE_SECONDS)
     if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         logger.error("the provider rejects Darkroom's account", status=response.status_code)
         count(Metric.PROVIDER_ACCOUNT_REFUSED)

@@ -39,6 +39,11 @@ def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
     def is_late() -> bool:
         return remaining_milliseconds() < _ONE_JOB_MILLISECONDS
 
+    _run(is_late)
+    count(Metric.RECOVERY_RUNS)
+
+
+def _run(is_late: Callable[[], bool]) -> None:
     for queue in CheckQueue:
         for due in checks.due_checks(
             queue, now=clock.now(), limit=settings().recoveries_per_run_max

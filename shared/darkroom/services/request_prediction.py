@@ -46,7 +46,7 @@ from darkroom.domain.recovery import running_check_at
 from darkroom.domain.references import Reference
 from darkroom.media import bucket
 from darkroom.observability import logger
-from darkroom.providers import Provider, load_provider
+from darkroom.providers import Provider, counting_outages, load_provider
 from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_queue
@@ -152,7 +152,8 @@ class _Step:
 
     def _poll(self, prediction_id: str) -> Observation:
         try:
-            return self.provider.get(prediction_id)
+            with counting_outages():
+                return self.provider.get(prediction_id)
         except ProviderUnavailable:
             return Event.POLL_UNANSWERED
 
@@ -170,7 +171,8 @@ class _Step:
     def _find(self) -> Observation:
         attempt = self._attempt
         try:
-            found = self.provider.find(self._request(attempt))
+            with counting_outages():
+                found = self.provider.find(self._request(attempt))
         except LookupUnsupported:
             return Event.LOOKUP_UNSUPPORTED
         return self._record_prediction(attempt, found) if found else Event.NOT_FOUND
@@ -187,7 +189,10 @@ class _Step:
         if attempt is None:
             return Event.LEASE_TAKEN
         try:
-            created = self.provider.create(replace(self._request(attempt), model_input=model_input))
+            with counting_outages():
+                created = self.provider.create(
+                    replace(self._request(attempt), model_input=model_input)
+                )
         except ProviderBusy:
             self._give_up_request(attempt)
             raise

@@ -22,7 +22,7 @@ from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry
 from darkroom.media import bucket, inspect
 from darkroom.media.download import fetch_output
 from darkroom.observability import logger
-from darkroom.providers import load_provider
+from darkroom.providers import counting_outages, load_provider
 from darkroom.storage import jobs
 
 _NOT_YET_SECONDS = 2
@@ -66,7 +66,8 @@ def _finished_prediction(job: Job) -> Prediction:
     if job.attempt is None or job.attempt.prediction_id is None:
         raise RetryLater(clock.now())
     try:
-        prediction = load_provider(job.model_input.provider).get(job.attempt.prediction_id)
+        with counting_outages():
+            prediction = load_provider(job.model_input.provider).get(job.attempt.prediction_id)
     except (ProviderBusy, ProviderUnavailable) as error:
         # RequestPrediction requests the prediction's status again, and gives up after the deadline.
         raise RetryLater(clock.now() + timedelta(seconds=_NOT_YET_SECONDS)) from error

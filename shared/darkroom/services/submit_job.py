@@ -57,6 +57,7 @@ def submit(
     logger.info(
         "job accepted",
         job_id=job.job_id,
+        account=str(account),
         template=job.template.code,
         credits=job.quoted,
         repeated=accepted.is_repeat,

@@ -67,12 +67,19 @@ def grant_credits(
     platform: Platform, user: Sub, request: Annotated[GrantRequest, Body()]
 ) -> Response[str]:
     """Grant or correct credits, once for each reference."""
-    routes.user().require_admin()
+    administrator = routes.user()
+    administrator.require_admin()
     account = account_in_path(platform, user)
     entry, repeated = ledger.grant(
         account, request.amount, reason=request.reason, reference=request.reference, now=clock.now()
     )
-    logger.info("credits granted", account=str(account), credits=request.amount, repeated=repeated)
+    logger.info(
+        "credits granted",
+        account=str(account),
+        credits=request.amount,
+        by=str(administrator.account),
+        repeated=repeated,
+    )
     return json_response(HTTPStatus.OK if repeated else HTTPStatus.CREATED, entry_response(entry))
 
 

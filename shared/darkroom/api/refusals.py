@@ -1,0 +1,58 @@
+"""Records each refused request: one line in the log, and the metrics of refusals.
+
+The line has no body, no header, no query and no token. So it has no prompt and no secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from darkroom.api.auth import current_user
+from darkroom.api.problems import problem_of
+from darkroom.domain.errors import (
+    DarkroomError,
+    Forbidden,
+    RequestError,
+    WebhookRejected,
+    WebhookSecretMissing,
+)
+from darkroom.observability import Metric, count, logger
+
+
+def record_refusal(
+    error: DarkroomError, event: Mapping[str, Any], claims: Mapping[str, Any] | None
+) -> None:
+    """Log the account, the route and the reason of a refused request, and count the refusal.
+
+    `event` is the request in the payload format 2.0 of an HTTP API. Its request id is also in the
+    access log.
+    """
+    problem, context = problem_of(error), event.get("requestContext", {})
+    is_webhook = isinstance(error, WebhookRejected | WebhookSecretMissing)
+    log = logger.warning if is_webhook else logger.info
+    log(
+        "webhook refused" if is_webhook else "request refused",
+        problem=problem.slug,
+        status=HTTPStatus(problem.status).value,
+        reason=_reason(error),
+        account=_account(claims),
+        method=context.get("http", {}).get("method"),
+        route=event.get("routeKey"),
+        request_id=context.get("requestId"),
+    )
+    count(Metric.WEBHOOKS_REJECTED if is_webhook else Metric.REQUESTS_REFUSED)
+
+
+def _reason(error: DarkroomError) -> str | None:
+    """Return the message of an error whose messages have no text of the caller."""
+    return str(error) if isinstance(error, Forbidden | WebhookRejected) else None
+
+
+def _account(claims: Mapping[str, Any] | None) -> str | None:
+    """Return the account of the request, or None without a token that names an account."""
+    try:
+        return str(current_user(claims).account)
+    except RequestError:
+        return None
