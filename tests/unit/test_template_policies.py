@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.aws import TEMPLATE, statements_of
 
 RESOURCES = TEMPLATE["Resources"]
@@ -37,11 +39,20 @@ def test_only_functions_of_uploads_write_inputs() -> None:
     assert functions_with("s3:PutObject", "/uploads/*") == {"ApiFunction", "PrepareUploadFunction"}
 
 
-def test_only_the_rule_of_ended_jobs_sends_to_the_callback_queue() -> None:
-    policy = RESOURCES["CallbackQueuePolicy"]["Properties"]
+@pytest.mark.parametrize("queue", ["CallbackQueue", "CallbackDeadLetters"])
+def test_only_the_rule_of_ended_jobs_sends_to_the_queues_of_callbacks(queue: str) -> None:
+    policy = RESOURCES[f"{queue}Policy"]["Properties"]
     (statement,) = policy["PolicyDocument"]["Statement"]
 
-    assert policy["Queues"] == [{"Ref": "CallbackQueue"}]
+    assert policy["Queues"] == [{"Ref": queue}]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
     assert "JobsEnded" in json.dumps(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+
+
+def test_an_event_that_cannot_be_sent_is_not_lost() -> None:
+    (target,) = RESOURCES["JobsEnded"]["Properties"]["Targets"]
+
+    assert target["Arn"] == {"Fn::GetAtt": ["CallbackQueue", "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["CallbackDeadLetters", "Arn"]}}
