@@ -46,7 +46,7 @@ def test_an_alarm_of_the_api_ends_the_canary_and_restores_the_old_version() -> N
 
     assert group["AlarmConfiguration"] == {
         "Enabled": True,
-        "Alarms": [{"Name": "one-ApiErrorsAlarm"}],
+        "Alarms": [{"Name": "one-ApiErrorsAlarm"}, {"Name": "one-FunctionErrorsAlarm"}],
     }
     assert group["AutoRollbackConfiguration"] == {
         "Enabled": True,
