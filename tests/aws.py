@@ -203,6 +203,8 @@ def _as_text(value: Any) -> str:
             return f"${{{name}}}"
         case {"Fn::Sub": str(text)}:
             return text
+        case {"Fn::If": [_, first, _]}:
+            return _as_text(first)
         case str():
             return value
         case _:
