@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent
 
 # Patterns of folders and files below tests/.
 BY_PATH: dict[str, tuple[str, ...]] = {
+    "compatibility": ("slow", "no_cover"),
     "e2e": ("slow", "stack"),
     "integration/api/test_transient_errors.py": ("slow",),
     "integration/audit": ("slow",),

@@ -59,14 +59,18 @@ _RETRY_KEYS = {
 @cache
 def deployed_definition() -> dict[str, Any]:
     """Read the workflow as it is deployed, with the functions' folders in place of their ARNs."""
-    substitutions = TEMPLATE["Resources"]["Workflow"]["Properties"]["DefinitionSubstitutions"]
-    folders = {
-        key: folder_of(value["Ref"].removesuffix(".Alias")) for key, value in substitutions.items()
+    properties = TEMPLATE["Resources"]["Workflow"]["Properties"]
+    functions = {
+        key: value["Ref"].removesuffix(".Alias")
+        for key, value in properties["DefinitionSubstitutions"].items()
     }
-    text = re.sub(
-        r"\$\{(\w+)\}", lambda match: folders[match[1]], (ROOT / "workflow.asl.yaml").read_text()
-    )
-    return checked_definition(yaml_parse(text))
+    return read_definition((ROOT / "workflow.asl.yaml").read_text(), functions)
+
+
+def read_definition(text: str, functions: Mapping[str, str]) -> dict[str, Any]:
+    """Read a definition. `functions` maps the name of each substitution to a logical id."""
+    filled = re.sub(r"\$\{(\w+)\}", lambda match: folder_of(functions[match[1]]), text)
+    return checked_definition(yaml_parse(filled))
 
 
 def checked_definition(definition: dict[str, Any]) -> dict[str, Any]:
@@ -95,10 +99,14 @@ class TaskTry:
 
 @dataclass(eq=False)
 class Execution:
-    """One execution. `retries` counts the uses of each retrier of the current state."""
+    """One execution. `retries` counts the uses of each retrier of the current state.
+
+    An execution keeps the definition with which it was started.
+    """
 
     name: str
     input: str
+    definition: Mapping[str, Any] = field(repr=False)
     status: str = "RUNNING"
     stopped_at: datetime | None = None
     state: str = ""
@@ -131,7 +139,6 @@ class StepFunctions:
         self._event_queue = event_queue
         self._rng = rng
         self._invoke = invoke
-        self._states: dict[str, Any] = deployed_definition()["States"]
         self._tokens: dict[str, tuple[Execution, TaskTry]] = {}
 
     def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,9 +173,10 @@ class StepFunctions:
         if existing and not (existing.is_running and existing.input == execution_input):
             raise TableError("ExecutionAlreadyExists")
         if not existing:
-            execution = self.executions[name] = Execution(name, execution_input)
+            execution = Execution(name, execution_input, deployed_definition())
+            self.executions[name] = execution
             self._schedule_entry(
-                execution, deployed_definition()["StartAt"], json.loads(execution_input)
+                execution, execution.definition["StartAt"], json.loads(execution_input)
             )
         return {"executionArn": name, "startDate": self._event_queue.now}
 
@@ -205,7 +213,7 @@ class StepFunctions:
                     {},
                 )
                 execution.states_entered.append(state)
-                self._run_state(execution, self._states[state])
+                self._run_state(execution, execution.definition["States"][state])
 
         self._event_queue.at(
             at or self._event_queue.now, f"{execution.name[-6:]} enters {state}", enter
@@ -272,7 +280,7 @@ class StepFunctions:
     def _task_succeeded(self, execution: Execution, task_try: TaskTry, result: Any) -> None:
         if not task_try.is_current:
             return
-        state = self._states[execution.state]
+        state = execution.definition["States"][execution.state]
         self._leave_state(execution)
         try:
             selected = (
@@ -294,7 +302,7 @@ class StepFunctions:
     def _task_failed(self, execution: Execution, task_try: TaskTry, error: str, cause: str) -> None:
         if not task_try.is_current:
             return
-        state = self._states[execution.state]
+        state = execution.definition["States"][execution.state]
         self._leave_state(execution)
         for number, retry in enumerate(state.get("Retry", [])):
             if any(_matches(error, name) for name in retry["ErrorEquals"]):
