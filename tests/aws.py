@@ -27,6 +27,7 @@ from darkroom.aws import secrets
 from darkroom.media import download
 from darkroom.services import callbacks
 from darkroom.settings import settings
+from local.cloudformation.state_machines import start_by_alias
 from local.simulators.replicate import SimulatedReplicate
 
 ROOT = Path(__file__).parents[1]
@@ -73,9 +74,8 @@ def one_dynamodb_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def aws(one_dynamodb_request_at_a_time: None) -> Iterator[None]:
     """An AWS account with the template's table, bucket, bus and secrets, all empty."""
-    with mock_aws(
-        config={"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
-    ):
+    config = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+    with mock_aws(config=config), start_by_alias():
         forget_settings()
         table = TEMPLATE["Resources"]["Table"]["Properties"]
         client("dynamodb").create_table(
@@ -141,8 +141,14 @@ def workflow(aws: None, monkeypatch: pytest.MonkeyPatch) -> Workflow:
         for retry in state.get("Retry", []):
             retry |= {"IntervalSeconds": 1, "BackoffRate": 1}
     name = os.environ["STATE_MACHINE_ARN"].rpartition(":")[2]
-    client("stepfunctions").create_state_machine(
-        name=name, definition=json.dumps(definition), roleArn=role
+    created = client("stepfunctions").create_state_machine(
+        name=name, definition=json.dumps(definition), roleArn=role, publish=True
+    )
+    client("stepfunctions").create_state_machine_alias(
+        name=TEMPLATE["Resources"]["Workflow"]["Properties"]["AutoPublishAlias"],
+        routingConfiguration=[
+            {"stateMachineVersionArn": created["stateMachineVersionArn"], "weight": 100}
+        ],
     )
     return Workflow(definition, broken)
 

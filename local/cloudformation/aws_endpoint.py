@@ -26,6 +26,7 @@ from local.cloudformation import s3_access
 from local.cloudformation.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from local.cloudformation.lean_moto import lean_moto
 from local.cloudformation.s3_forms import is_form_upload
+from local.cloudformation.state_machines import start_by_alias
 from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.invocations import is_invocation, respond_to_invocation
 
@@ -98,7 +99,7 @@ class LocalAws:
         self.url = self._server.url
         self._endpoint = AwsEndpoint()
         self._previous_environment: dict[str, str | None] = {}
-        self._lean = ExitStack()
+        self._changed_moto = ExitStack()
 
     def start(self) -> None:
         """Serve an empty account."""
@@ -115,7 +116,8 @@ class LocalAws:
         # moto logs an error for each failed state, but the workflow may handle the failure.
         logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
         _reset_moto()
-        self._lean.enter_context(lean_moto())
+        self._changed_moto.enter_context(lean_moto())
+        self._changed_moto.enter_context(start_by_alias())
         # moto makes its clients in many threads, from boto3's shared session. The first client
         # builds the session's shared parts, which is not thread-safe. So make one client here.
         boto3.client(
@@ -133,7 +135,7 @@ class LocalAws:
     def stop(self) -> None:
         """Release the port and delete the account."""
         self._server.stop()
-        self._lean.close()
+        self._changed_moto.close()
         _reset_moto()
         for name, value in self._previous_environment.items():
             if value is None:

@@ -15,7 +15,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from local.cloudformation.account import REGION, URL_SUFFIX, Client, arn
 from local.cloudformation.intrinsics import Value
-from local.cloudformation.state_machines import definition_json
+from local.cloudformation.state_machines import definition_json, publish_version
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,32 @@ def _state_machine(request: CreateRequest) -> PhysicalResource:
     machine_arn = request.client("stepfunctions").create_state_machine(**arguments)[
         "stateMachineArn"
     ]
-    return PhysicalResource(machine_arn, {"Arn": machine_arn, "Name": name})
+    # CloudFormation's name for the revision of a new state machine.
+    attributes = {"Arn": machine_arn, "Name": name, "StateMachineRevisionId": "INITIAL"}
+    return PhysicalResource(machine_arn, attributes)
+
+
+def _state_machine_version(request: CreateRequest) -> PhysicalResource:
+    version_arn = publish_version(
+        request.client("stepfunctions"), request.properties["StateMachineArn"]
+    )
+    return PhysicalResource(version_arn, {"Arn": version_arn})
+
+
+def _state_machine_alias(request: CreateRequest) -> PhysicalResource:
+    properties = request.properties
+    routes = properties.get("RoutingConfiguration") or [properties["DeploymentPreference"]]
+    alias_arn = request.client("stepfunctions").create_state_machine_alias(
+        name=properties["Name"],
+        routingConfiguration=[
+            {
+                "stateMachineVersionArn": route["StateMachineVersionArn"],
+                "weight": int(route.get("StateMachineVersionWeight", 100)),
+            }
+            for route in routes
+        ],
+    )["stateMachineAliasArn"]
+    return PhysicalResource(alias_arn, {"Arn": alias_arn})
 
 
 CREATORS: Mapping[str, Callable[[CreateRequest], PhysicalResource]] = {
@@ -223,4 +248,6 @@ CREATORS: Mapping[str, Callable[[CreateRequest], PhysicalResource]] = {
     "AWS::SQS::Queue": _queue,
     "AWS::SecretsManager::Secret": _secret,
     "AWS::StepFunctions::StateMachine": _state_machine,
+    "AWS::StepFunctions::StateMachineAlias": _state_machine_alias,
+    "AWS::StepFunctions::StateMachineVersion": _state_machine_version,
 }

@@ -1,11 +1,14 @@
-"""State machines: read their definitions, and stop their executions."""
+"""State machines: their definitions, versions and aliases, and the end of their executions."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from samcli.yamlhelper import yaml_parse
 
 from local.cloudformation.account import Client
@@ -27,6 +30,55 @@ def definition_json(properties: Mapping[str, Any], build_dir: Path) -> str:
     substitutions: Mapping[str, Any] = properties.get("DefinitionSubstitutions", {})
     filled = _SUBSTITUTION.sub(lambda found: str(substitutions[found[1]]), text)
     return json.dumps(yaml_parse(filled))
+
+
+def publish_version(stepfunctions: Client, machine_arn: str) -> str:
+    """Publish the current definition as a version, and return the version's ARN.
+
+    moto has no PublishStateMachineVersion, but an update can publish.
+    """
+    definition = stepfunctions.describe_state_machine(stateMachineArn=machine_arn)["definition"]
+    published = stepfunctions.update_state_machine(
+        stateMachineArn=machine_arn, definition=definition, publish=True
+    )
+    version_arn: str = published["stateMachineVersionArn"]
+    return version_arn
+
+
+@contextmanager
+def start_by_alias() -> Iterator[None]:
+    """Let moto start executions by an alias. moto knows aliases, but cannot start them.
+
+    The execution runs the definition of the version to which the alias points. With several
+    versions, this is the first one. Its ARN contains the state machine's name and no alias.
+    """
+    start, lock = StepFunctionsParserBackend.start_execution, Lock()
+
+    def start_execution(
+        backend: Any,  # noqa: ANN401 (moto's own)
+        state_machine_arn: str,
+        *arguments: Any,  # noqa: ANN401 (moto's own)
+        **named: Any,  # noqa: ANN401 (moto's own)
+    ) -> Any:  # noqa: ANN401 (moto's own)
+        machine_arn, _, name = state_machine_arn.rpartition(":")
+        machine = next((each for each in backend.state_machines if each.arn == machine_arn), None)
+        if machine is None or name not in machine.aliases:
+            return start(backend, state_machine_arn, *arguments, **named)
+        route = machine.aliases[name].routing_configuration[0]
+        version = machine.versions[int(route["stateMachineVersionArn"].rpartition(":")[2])]
+        with lock:
+            # moto copies the state machine, with its definition, for the new execution.
+            latest, machine.definition = machine.definition, version.definition
+            try:
+                return start(backend, machine_arn, *arguments, **named)
+            finally:
+                machine.definition = latest
+
+    StepFunctionsParserBackend.start_execution = start_execution
+    try:
+        yield
+    finally:
+        StepFunctionsParserBackend.start_execution = start
 
 
 def stop_executions(stepfunctions: Client) -> None:

@@ -71,7 +71,9 @@ def run_workflow(stack: LocalStack, name: str, action: str) -> dict[str, Any]:
     """Run an execution with this action. Returns the description of the ended execution."""
     stepfunctions = stack.client("stepfunctions")
     started = stepfunctions.start_execution(
-        stateMachineArn=stack.physical_id("Workflow"), name=name, input=json.dumps({"do": action})
+        stateMachineArn=stack.physical_id("WorkflowAliaslive"),
+        name=name,
+        input=json.dumps({"do": action}),
     )
     return eventually(
         lambda: stepfunctions.describe_execution(executionArn=started["executionArn"]),
@@ -267,6 +269,8 @@ class TestWorkflow:
 
         assert execution["status"] == "SUCCEEDED"
         assert json.loads(execution["output"])["answer"] == {"answer": 42}
+        assert stack.physical_id("WorkflowAliaslive").endswith("-generation:live")
+        assert execution["executionArn"].endswith("-generation:answers")
 
     def test_an_exception_reaches_the_workflow_by_its_class_name(self, stack: LocalStack) -> None:
         execution = run_workflow(stack, "fails", "fail")

@@ -7,6 +7,7 @@ developer guide.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ type Fail = Callable[[str, str], None]
 
 _LAMBDA = "arn:aws:states:::lambda:invoke"
 _CALLBACK = ".waitForTaskToken"
+_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
+_ALIAS = TEMPLATE["Resources"]["Workflow"]["Properties"]["AutoPublishAlias"]
 _KEYS = {
     "Task": {
         "Resource",
@@ -54,6 +57,11 @@ _RETRY_KEYS = {
     "JitterStrategy",
     "Comment",
 }
+
+
+def execution_arn(name: str) -> str:
+    """Return the ARN of an execution. It contains the state machine's name and no alias."""
+    return f"{_MACHINE_ARN.replace(':stateMachine:', ':execution:')}:{name}"
 
 
 @cache
@@ -145,6 +153,8 @@ class StepFunctions:
         """Respond to one call of the client. Raises TableError with the service's error code."""
         match operation:
             case "StartExecution":
+                if request["stateMachineArn"] not in (_MACHINE_ARN, f"{_MACHINE_ARN}:{_ALIAS}"):
+                    raise TableError("StateMachineDoesNotExist")
                 return self._start(request["name"], request["input"])
             case "SendTaskSuccess":
                 return self._resume(request["taskToken"])
@@ -178,7 +188,7 @@ class StepFunctions:
             self._schedule_entry(
                 execution, execution.definition["StartAt"], json.loads(execution_input)
             )
-        return {"executionArn": name, "startDate": self._event_queue.now}
+        return {"executionArn": execution_arn(name), "startDate": self._event_queue.now}
 
     def _resume(self, token: str) -> dict[str, Any]:
         if token not in self._tokens:
@@ -191,7 +201,7 @@ class StepFunctions:
 
     def _execution_of(self, arn: str) -> Execution:
         name = arn.rpartition(":")[2]
-        if name not in self.executions:
+        if name not in self.executions or arn != execution_arn(name):
             raise TableError("ExecutionDoesNotExist")
         return self.executions[name]
 

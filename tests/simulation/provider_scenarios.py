@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.simulation.environment import Environment
+from tests.simulation.interpreter import execution_arn
 from tests.simulation.scenarios import Scenario, Steps, call_with_retries
 
 
@@ -42,7 +43,7 @@ def _stop_execution(template: str, **parameters: Any) -> Steps:
     def steps(environment: Environment) -> None:
         job_id = _submit(environment, template, parameters)
         environment.event_queue.advance(2)
-        environment.states.call("StopExecution", {"executionArn": f"execution:{job_id}"})
+        environment.states.call("StopExecution", {"executionArn": execution_arn(job_id)})
 
     return steps
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.simulation.environment import Environment
 from tests.simulation.http_response import Response
+from tests.simulation.interpreter import execution_arn
 
 type Steps = Callable[[Environment], None]
 
@@ -228,7 +229,7 @@ def _audit(environment: Environment) -> None:
 def _stop_by_hand(environment: Environment) -> None:
     job_id = _submit(environment)
     environment.event_queue.advance(2)
-    environment.states.call("StopExecution", {"executionArn": f"execution:{job_id}"})
+    environment.states.call("StopExecution", {"executionArn": execution_arn(job_id)})
 
 
 def _expire(environment: Environment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -12,9 +13,16 @@ import pytest
 
 from tests.simulation import interpreter
 from tests.simulation.event_queue import START_TIME, EventQueue
-from tests.simulation.interpreter import Execution, Fail, StepFunctions, checked_definition
+from tests.simulation.interpreter import (
+    Execution,
+    Fail,
+    StepFunctions,
+    checked_definition,
+    execution_arn,
+)
 from tests.simulation.memory_table import TableError
 
+ALIAS_ARN = f"{os.environ['STATE_MACHINE_ARN']}:live"
 INPUT = json.dumps({"account": "web/ann", "job_id": "job", "wait_seconds": 15})
 
 
@@ -37,7 +45,7 @@ class Functions:
 
 
 def started(states: StepFunctions) -> Execution:
-    states.call("StartExecution", {"name": "job", "input": INPUT})
+    states.call("StartExecution", {"stateMachineArn": ALIAS_ARN, "name": "job", "input": INPUT})
     return states.executions["job"]
 
 
@@ -120,14 +128,29 @@ def test_a_second_start_with_the_same_input_changes_nothing() -> None:
     execution = started(states)
 
     assert started(states) is execution
-    states.call("StopExecution", {"executionArn": "execution:job"})
+    states.call("StopExecution", {"executionArn": execution_arn("job")})
 
-    described = states.call("DescribeExecution", {"executionArn": "execution:job"})
+    described = states.call("DescribeExecution", {"executionArn": execution_arn("job")})
     assert (described["status"], described["stopDate"]) == ("ABORTED", START_TIME)
     with pytest.raises(TableError, match="ExecutionAlreadyExists"):
         started(states)
     with pytest.raises(TableError, match="ExecutionDoesNotExist"):
-        states.call("DescribeExecution", {"executionArn": "execution:other"})
+        states.call("DescribeExecution", {"executionArn": execution_arn("other")})
+
+
+def test_an_alias_starts_an_execution_but_is_not_in_its_arn() -> None:
+    states = Functions().states()
+    started(states)
+    arn = execution_arn("job")
+
+    assert states.call("DescribeExecution", {"executionArn": arn})["status"] == "RUNNING"
+    with pytest.raises(TableError, match="ExecutionDoesNotExist"):
+        states.call("DescribeExecution", {"executionArn": arn.replace(":job", ":live:job")})
+    with pytest.raises(TableError, match="StateMachineDoesNotExist"):
+        states.call(
+            "StartExecution",
+            {"stateMachineArn": f"{ALIAS_ARN}r", "name": "second", "input": INPUT},
+        )
 
 
 def test_an_unknown_state_or_field_is_an_error() -> None:

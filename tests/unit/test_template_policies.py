@@ -56,3 +56,39 @@ def test_an_event_that_cannot_be_sent_is_not_lost() -> None:
 
     assert target["Arn"] == {"Fn::GetAtt": ["CallbackQueue", "Arn"]}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["CallbackDeadLetters", "Arn"]}}
+
+
+def test_two_functions_start_the_alias_by_a_policy_for_its_state_machine() -> None:
+    # IAM compares the ARN of the state machine without the alias (Step Functions Developer Guide,
+    # "Authorization for versions and aliases"). A statement for the alias would allow nothing.
+    plain = f"stateMachine:{RESOURCES['Workflow']['Properties']['Name']['Fn::Sub']}"
+    allowed = {
+        name: statement
+        for name, function in FUNCTIONS.items()
+        for statement in statements_of(function)
+        if "states:StartExecution" in statement["Action"]
+    }
+
+    assert allowed.keys() == {"ApiFunction", "RecoverJobsFunction"}
+    for name, statement in allowed.items():
+        assert statement["Resource"]["Fn::Sub"].endswith(f":{plain}"), name
+        assert "Condition" not in statement, name
+
+
+def test_an_execution_is_named_by_its_state_machine_without_the_alias() -> None:
+    name = RESOURCES["Workflow"]["Properties"]["Name"]["Fn::Sub"]
+    ends = {
+        "states:SendTaskSuccess": f":stateMachine:{name}",
+        "states:DescribeExecution": f":execution:{name}:*",
+        "states:StopExecution": f":execution:{name}:*",
+    }
+    for action, end in ends.items():
+        resources = [
+            statement["Resource"]["Fn::Sub"]
+            for function in FUNCTIONS.values()
+            for statement in statements_of(function)
+            if action in statement["Action"]
+        ]
+
+        assert resources, action
+        assert all(resource.endswith(end) for resource in resources), action

@@ -1,4 +1,5 @@
-"""New code and new layers publish new versions of the functions.
+"""New code and new layers publish new versions of the functions, a new definition one of the
+workflow.
 
 The workflow and the API call aliases. An alias moves only when a new version is published.
 """
@@ -6,11 +7,14 @@ The workflow and the API call aliases. An alias moves only when a new version is
 from __future__ import annotations
 
 import copy
+import json
+import re
 import tomllib
 from functools import cache
 from typing import Any
 
 from samcli.cli.types import CfnParameterOverridesType
+from samcli.yamlhelper import yaml_parse
 
 from local.cloudformation.template import translate
 from tests.aws import ROOT, TEMPLATE
@@ -139,3 +143,37 @@ def test_a_description_has_room_for_a_revision() -> None:
     for resource in TEMPLATE["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             assert len(resource["Properties"]["Description"]) + 1 + 64 <= 256
+
+
+def test_a_new_revision_of_the_workflow_publishes_a_version_and_moves_the_alias() -> None:
+    translated = translate(yaml_parse((ROOT / "template.yaml").read_text()), {})["Resources"]
+    version, alias = translated["WorkflowVersion"], translated["WorkflowAliaslive"]
+
+    assert version["Properties"] == {
+        "StateMachineArn": {"Ref": "Workflow"},
+        "StateMachineRevisionId": {"Fn::GetAtt": ["Workflow", "StateMachineRevisionId"]},
+    }
+    # A running execution needs its version no more, but a rollback of the alias does.
+    assert (version["UpdateReplacePolicy"], version["DeletionPolicy"]) == ("Retain", "Retain")
+    assert alias["Properties"] == {
+        "Name": "live",
+        "DeploymentPreference": {
+            "StateMachineVersionArn": {"Ref": "WorkflowVersion"},
+            "Type": "ALL_AT_ONCE",
+        },
+    }
+
+
+def test_parameters_and_new_code_change_no_revision_of_the_workflow() -> None:
+    # A revision changes with the definition, the role, the logs and the traces
+    # (docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateStateMachine.html). The ARN
+    # of a function's alias is the same for each version.
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    names = set(template["Parameters"])
+    workflow = translate(template, {})["Resources"]["Workflow"]["Properties"]
+    references = re.findall(r'"Ref": "(\w+)"|\$\{(\w+)\}', json.dumps(workflow))
+
+    assert references
+    assert not names & {name for reference in references for name in reference}
+    for substitution in workflow["DefinitionSubstitutions"].values():
+        assert substitution["Ref"].endswith("FunctionAliaslive")

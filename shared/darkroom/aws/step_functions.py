@@ -36,6 +36,10 @@ class RefundResult(TypedDict):
     fault: bool
 
 
+ALIAS = "live"
+"""The alias of the state machine. A deployment moves it to the new version of the definition."""
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """The state of an execution. `stopped_at` is None while it runs."""
@@ -50,10 +54,11 @@ def key_of_event(event: JobKey) -> tuple[AccountId, str]:
 
 
 def start(job: Job) -> None:
-    """Start the job's execution. The call is idempotent.
+    """Start the job's execution, with the definition to which the alias points.
 
-    The name of the execution is the job's id, and its input never changes. A name is reserved for
-    90 days (docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
+    The call is idempotent. The name of the execution is the job's id, and its input never changes.
+    A name is unique in the state machine, whatever the alias, and is reserved for 90 days
+    (docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
     Raises WorkflowUnavailable.
     """
     states = client("stepfunctions")
@@ -64,7 +69,7 @@ def start(job: Job) -> None:
     }
     try:
         states.start_execution(
-            stateMachineArn=settings().state_machine_arn,
+            stateMachineArn=f"{settings().state_machine_arn}:{ALIAS}",
             name=job.job_id,
             input=json.dumps(execution_input, sort_keys=True),
         )
@@ -140,4 +145,5 @@ def resume_or_start(job: Job) -> None:
 
 
 def _execution_arn(job_id: str) -> str:
+    """Return the ARN of a job's execution. It contains the state machine's name and no alias."""
     return f"{settings().state_machine_arn.replace(':stateMachine:', ':execution:')}:{job_id}"
