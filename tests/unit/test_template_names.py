@@ -22,6 +22,7 @@ NO_PHYSICAL_NAMES = {
     ("AWS::CodeDeploy::DeploymentGroup", "DeploymentConfigName"),
     ("AWS::Cognito::UserPoolGroup", "GroupName"),
     ("AWS::Lambda::Alias", "Name"),
+    ("AWS::StepFunctions::StateMachineAlias", "Name"),
 }
 
 
