@@ -69,13 +69,18 @@ def _run() -> int:
         _port("AWS_PORT", 4566),
         _port("REPLICATE_PORT", 3001),
     )
+    webhook_port = _port("WEBHOOK_PORT", 3002)
     print("Starting the stack from template.yaml …", flush=True)
     with LocalStack(
-        api_port=api_port, aws_port=aws_port, replicate_port=replicate_port, real_replicate=real
+        api_port=api_port,
+        aws_port=aws_port,
+        replicate_port=replicate_port,
+        webhook_port=webhook_port,
+        real_replicate=real,
     ) as stack:
         signal.signal(signal.SIGINT, stop)
         about = (
-            _describe(real)
+            _describe(real, stack.webhook_url)
             if real
             else f"simulated; PUT {stack.replicate_url}/faults injects faults"
         )
@@ -93,9 +98,9 @@ def _run() -> int:
     return 0
 
 
-def _describe(real: RealReplicate) -> str:
+def _describe(real: RealReplicate, webhook_url: str | None) -> str:
     how = (
-        f"its webhooks go to {real.public_url}"
+        f"its webhooks go to {real.public_url}, which must lead to {webhook_url}"
         if real.public_url
         else "PUBLIC_URL is not set, so Darkroom polls it"
     )
@@ -116,7 +121,10 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except PortTaken as error:
-        sys.exit(f"{error}. To use other ports, set PORT (the API), AWS_PORT or REPLICATE_PORT.")
+        sys.exit(
+            f"{error}. To use other ports, set PORT (the API), AWS_PORT, REPLICATE_PORT or"
+            " WEBHOOK_PORT."
+        )
     except (EmulatorUnavailable, FileNotFoundError, InvalidVariable) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

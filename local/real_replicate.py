@@ -24,8 +24,8 @@ class InvalidVariable(ValueError):
 class RealReplicate:
     """An account at Replicate.
 
-    `public_url` is the URL at which Replicate reaches the API on this machine. Without a public
-    URL, no webhook arrives and Darkroom polls Replicate.
+    `public_url` is the URL at which Replicate reaches the webhook port of this machine. Without a
+    public URL, no webhook arrives and Darkroom polls Replicate.
     """
 
     token: str
@@ -50,7 +50,7 @@ class RealReplicate:
         if public_url and not _is_origin(public_url):
             raise InvalidVariable(
                 "PUBLIC_URL must be an https URL without a path."
-                " It must lead to the API on this machine."
+                " It must lead to WEBHOOK_PORT of this machine."
             )
         return cls(token=token, public_url=public_url or None)
 

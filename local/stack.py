@@ -14,9 +14,11 @@ from typing import Any, Self
 from local.api_gateway.http_api import HttpApi
 from local.api_gateway.http_server import HttpServer, listen
 from local.api_gateway.token_endpoint import TokenEndpoint, TokenIssuer, TokenRequest
+from local.api_gateway.webhook_endpoint import WebhookEndpoint
 from local.cloudformation.account import Client, client
 from local.cloudformation.aws_endpoint import LocalAws
 from local.cloudformation.queues import Pollers, read_mappings
+from local.cloudformation.real_secrets import RealSecrets
 from local.cloudformation.resources import Resources
 from local.cloudformation.schedules import ScheduleRunner, read_schedules
 from local.cloudformation.seeding import (
@@ -50,6 +52,7 @@ class LocalStack:
         api_port: int = 0,
         aws_port: int = 0,
         replicate_port: int = 0,
+        webhook_port: int = 0,
         parameters: Mapping[str, str] | None = None,
         real_replicate: RealReplicate | None = None,
         runtime_dir: Path = Path(".aws-sam/runtime"),
@@ -58,7 +61,8 @@ class LocalStack:
         """Start everything. Port 0 means a free port.
 
         `parameters` are values of the template's parameters. They override the local values.
-        `real_replicate` replaces the simulated Replicate. Then `replicate_url` is its URL.
+        `real_replicate` replaces the simulated Replicate. Then `replicate_url` is its URL. If it
+        has a public URL, `webhook_url` is the only port to which that URL may lead.
         Each function logs to its own file in `log_dir`.
 
         Raises EmulatorUnavailable if AWS's emulator does not run on this machine. Raises PortTaken
@@ -73,7 +77,7 @@ class LocalStack:
             self._real_replicate = real_replicate
             self._start(
                 build_dir.resolve(),
-                (api_port, aws_port, replicate_port),
+                (api_port, aws_port, replicate_port, webhook_port),
                 parameters or {},
                 runtime_dir.resolve(),
                 log_dir.resolve(),
@@ -157,12 +161,12 @@ class LocalStack:
     def _start(
         self,
         build_dir: Path,
-        ports: tuple[int, int, int],
+        ports: tuple[int, int, int, int],
         parameters: Mapping[str, str],
         runtime_dir: Path,
         log_dir: Path,
     ) -> None:
-        api_port, aws_port, replicate_port = ports
+        api_port, aws_port, replicate_port, webhook_port = ports
         template = read_template(build_dir)
         api_server = self._stop_later(HttpServer(api_port), HttpServer.stop)
         aws = self._stop_later(LocalAws(aws_port), LocalAws.stop)
@@ -194,7 +198,7 @@ class LocalStack:
             client=self.client,
         )
         self._resources.create()
-        self._fill_secrets(replicate)
+        self._fill_secrets(replicate, aws)
         variables = self._real_replicate.environment if self._real_replicate else {}
         self._functions = read_functions(self._resources, build_dir, self.aws_url, variables)
 
@@ -210,6 +214,11 @@ class LocalStack:
         api = self._stop_later(self._read_api(), HttpApi.close)
         self._issuer = TokenIssuer(next(iter(api.authorizers.values())))
         api_server.serve(TokenEndpoint(self._issuer, api))
+        self.webhook_url: str | None = None
+        if self._real_replicate and self._real_replicate.public_url:
+            webhook_server = self._stop_later(HttpServer(webhook_port), HttpServer.stop)
+            webhook_server.serve(WebhookEndpoint(api))
+            self.webhook_url = webhook_server.url
 
         mappings = read_mappings(self._resources, self.client("sqs"))
         pollers = self._stop_later(
@@ -230,17 +239,21 @@ class LocalStack:
         simulator.start()
         return self._stop_later(simulator, Simulator.stop)
 
-    def _fill_secrets(self, replicate: RealReplicate | SimulatedReplicate) -> None:
-        secretsmanager = self.client("secretsmanager")
+    def _fill_secrets(self, replicate: RealReplicate | SimulatedReplicate, aws: LocalAws) -> None:
+        simulated_secret = None
         if isinstance(replicate, RealReplicate):
-            fill_secrets(
-                self._resources,
-                secretsmanager,
-                token=replicate.token,
-                webhook_secret=replicate.webhook_secret(),
+            values = {
+                "ReplicateTokenSecret": replicate.token,
+                "ReplicateWebhookSecret": replicate.webhook_secret(),
+            }
+            aws.serve_real_secrets(
+                RealSecrets({self._resources.ref(name): value for name, value in values.items()})
             )
         else:
-            fill_secrets(self._resources, secretsmanager, webhook_secret=replicate.webhook_secret)
+            simulated_secret = replicate.webhook_secret
+        fill_secrets(
+            self._resources, self.client("secretsmanager"), webhook_secret=simulated_secret
+        )
 
     def _read_api(self) -> HttpApi:
         ((logical_id, properties),) = self._resources.of_type(_API).items()

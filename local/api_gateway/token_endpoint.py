@@ -1,4 +1,7 @@
-"""`POST /local/token`: sign in a user. Only the local stack has this route, not the template."""
+"""`POST /local/token`: sign in a user. Only the local stack has this route, not the template.
+
+The route signs in anybody as anybody, so it responds to requests of this machine only.
+"""
 
 import json
 import time
@@ -15,13 +18,20 @@ from werkzeug.wrappers import Request, Response
 from local.api_gateway.http_server import Application, Environ, StartResponse
 from local.api_gateway.jwt_authorizer import JwtAuthorizer, pool_id_of
 from local.cloudformation.account import ACCOUNT_ID, REGION
+from local.loopback import is_forwarded, is_own_host, is_own_origin
 
 PATH = "/local/token"
 _SECONDS_MAX = 10 * 365 * 24 * 3600
+# One day, the longest lifetime of an ID token of Cognito (Amazon Cognito Developer Guide,
+# "Understanding user pool JSON web tokens (JWTs)").
+_LIFETIME_SECONDS_MAX = 24 * 3600
 
 
 class TokenRequest(BaseModel):
-    """The user and the lifetime of a token. A negative lifetime makes an expired token."""
+    """The user and the lifetime of a token.
+
+    A negative lifetime makes an expired token. A lifetime above one day is shortened to one day.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -58,7 +68,7 @@ class TokenIssuer:
             "token_use": request.token_use,
             "iat": min(now, now + request.expires_in_seconds),
             "auth_time": now,
-            "exp": now + request.expires_in_seconds,
+            "exp": now + min(request.expires_in_seconds, _LIFETIME_SECONDS_MAX),
             "jti": str(uuid.uuid4()),
         }
         if request.groups:
@@ -94,6 +104,8 @@ class TokenEndpoint:
         return self._respond(Request(environ))(environ, start_response)
 
     def _respond(self, request: Request) -> Response:
+        if refused := _refusal(request):
+            return refused
         if request.method != "POST":
             return _problem(
                 HTTPStatus.METHOD_NOT_ALLOWED, 'Use POST with a JSON object: {"user": "ann"}.'
@@ -113,6 +125,26 @@ class TokenEndpoint:
         except LookupError as error:
             return _problem(HTTPStatus.CONFLICT, str(error))
         return Response(json.dumps({"token": token}), content_type="application/json")
+
+
+def _refusal(request: Request) -> Response | None:
+    """Return a problem if the request is from a tunnel, a proxy or a foreign web page, else None.
+
+    A web page whose own host name resolves to 127.0.0.1 sends its own host name.
+    """
+    host, port = request.headers.get("Host", ""), int(request.environ["SERVER_PORT"])
+    origin = request.headers.get("Origin")
+    if not is_own_host(host, port):
+        detail = f"The host must be 127.0.0.1:{port} or localhost:{port}."
+    elif is_forwarded(request.headers):
+        detail = "A proxy or a tunnel has forwarded this request."
+    elif origin is not None and not is_own_origin(origin):
+        detail = "A web page of another site has sent this request."
+    else:
+        return None
+    return _problem(
+        HTTPStatus.FORBIDDEN, f"{detail} {PATH} responds only to requests of this machine."
+    )
 
 
 def _problem(

@@ -1,5 +1,6 @@
 """The simulated AWS account: its names, its credentials, and clients for it."""
 
+import secrets
 from typing import Any
 
 import boto3
@@ -13,9 +14,10 @@ REGION = "us-east-1"
 PARTITION = "aws"
 URL_SUFFIX = "amazonaws.com"
 
-# The local stack signs with these credentials. They belong to no real account.
+# The local stack signs with these credentials. They belong to no real account. The secret is
+# random, so only this process and its functions can presign a link or read a real secret.
 ACCESS_KEY_ID = "LOCALACCESSKEYID0000"
-SECRET_ACCESS_KEY = "local-secret-access-key"  # noqa: S105
+SECRET_ACCESS_KEY = secrets.token_urlsafe(30)
 
 
 def arn(service: str, resource: str) -> str:

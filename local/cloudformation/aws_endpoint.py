@@ -22,9 +22,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Request, Response
 
 from local.api_gateway.http_server import Environ, HttpServer, StartResponse
-from local.cloudformation import s3_access
+from local.cloudformation import aws_access, s3_access, s3_cors
 from local.cloudformation.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from local.cloudformation.lean_moto import lean_moto
+from local.cloudformation.real_secrets import RealSecrets
 from local.cloudformation.s3_forms import is_form_upload
 from local.cloudformation.state_machines import start_by_alias
 from local.lambda_runtime.concurrency import ExecutionEnvironments
@@ -42,25 +43,49 @@ class AwsEndpoint:
     def __init__(self) -> None:
         """Start without execution environments."""
         self.environments: ExecutionEnvironments | None = None
+        self.real_secrets: RealSecrets | None = None
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._dynamodb = Lock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Respond to a request."""
         request = Request(environ)
-        if is_invocation(request.path):
-            return self._invoke(request)(environ, start_response)
-        if self._is_for_s3(environ, request.path):
-            if is_form_upload(request):
-                # Buffer the body: the check below reads the form, and then moto reads it again.
-                environ["wsgi.input"] = BytesIO(request.get_data())
-            if refused := s3_access.refusal(request):
-                return refused(environ, start_response)
+        if refused := aws_access.foreign_host(request):
+            return refused(environ, start_response)
+        if not is_invocation(request.path) and self._is_for_s3(environ, request.path):
+            return self._respond_as_s3(request, environ, start_response)
+        start_response = _with_cors_headers(start_response, [])
+        if own := aws_access.refusal(request) or self._own_response(request, environ):
+            return own(environ, start_response)
         if request.headers.get("X-Amz-Target", "").startswith("DynamoDB"):
             # DynamoDB checks a condition and writes atomically. moto does not do this when
             # threads run at once, so only one DynamoDB request runs at a time.
             with self._dynamodb:
                 return list(self._moto(environ, start_response))
+        response: Iterable[bytes] = self._moto(environ, start_response)
+        return response
+
+    def _own_response(self, request: Request, environ: Environ) -> Response | None:
+        """Return the response to a request that moto must not get, or None."""
+        if is_invocation(request.path):
+            return self._invoke(request)
+        if self.real_secrets is None:
+            return None
+        # Buffer the body: it names the secret, and moto reads the body again.
+        environ["wsgi.input"] = BytesIO(request.get_data())
+        return self.real_secrets.response(request)
+
+    def _respond_as_s3(
+        self, request: Request, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        if s3_cors.is_preflight(request):
+            return s3_cors.preflight_response(request)(environ, start_response)
+        start_response = _with_cors_headers(start_response, s3_cors.response_headers(request))
+        if is_form_upload(request):
+            # Buffer the body: the check below reads the form, and then moto reads it again.
+            environ["wsgi.input"] = BytesIO(request.get_data())
+        if refused := s3_access.refusal(request):
+            return refused(environ, start_response)
         response: Iterable[bytes] = self._moto(environ, start_response)
         return response
 
@@ -132,6 +157,10 @@ class LocalAws:
         """Run invocations in these execution environments from now on."""
         self._endpoint.environments = environments
 
+    def serve_real_secrets(self, real_secrets: RealSecrets) -> None:
+        """Respond to requests for these secrets without moto from now on."""
+        self._endpoint.real_secrets = real_secrets
+
     def stop(self) -> None:
         """Release the port and delete the account."""
         self._server.stop()
@@ -143,6 +172,18 @@ class LocalAws:
             else:
                 os.environ[name] = value
         _ONE_PER_PROCESS.release()
+
+
+def _with_cors_headers(
+    start_response: StartResponse, cors_headers: list[tuple[str, str]]
+) -> StartResponse:
+    """Return a start_response that replaces moto's CORS headers, which allow every origin."""
+
+    def start(status: str, headers: list[tuple[str, str]], *error: object) -> object:
+        own = [pair for pair in headers if not pair[0].lower().startswith("access-control-")]
+        return start_response(status, own + cors_headers, *error)
+
+    return start
 
 
 def _reset_moto() -> None:

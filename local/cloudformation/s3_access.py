@@ -1,7 +1,7 @@
 """S3's checks of unsigned requests, presigned URLs and forms. moto accepts nearly all of them.
 
 Every bucket is private: bucket policies are ignored. Requests with an Authorization header are
-from SDKs and are not checked.
+from SDKs. Their signature is not checked, so a web page of another site may not send one.
 Source: Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters (AWS Signature
 Version 4)".
 """
@@ -17,7 +17,9 @@ from botocore.credentials import Credentials
 from werkzeug.wrappers import Request, Response
 
 from local.cloudformation.account import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from local.cloudformation.aws_access import is_signed
 from local.cloudformation.s3_forms import FormRefused, check_form, is_form_upload
+from local.loopback import is_own_origin
 
 _DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 _SIGNATURE = "X-Amz-Signature"
@@ -29,10 +31,10 @@ class _Refused(Exception):
 
 def refusal(request: Request) -> Response | None:
     """Return S3's error response to a request, or None if S3 would accept the request."""
-    if "Authorization" in request.headers or _is_preflight(request):
-        return None
     try:
-        if is_form_upload(request):
+        if "Authorization" in request.headers:
+            _check_header(request)
+        elif is_form_upload(request):
             check_form(request)
         else:
             _check(
@@ -47,6 +49,12 @@ def refusal(request: Request) -> Response | None:
     except _Refused as refused:
         return _error(HTTPStatus.FORBIDDEN, *refused.args)
     return None
+
+
+def _check_header(request: Request) -> None:
+    origin = request.headers.get("Origin")
+    if not is_signed(request) or (origin is not None and not is_own_origin(origin)):
+        raise _Refused("AccessDenied", "Access Denied")
 
 
 def _error(status: HTTPStatus, code: str, message: str) -> Response:
@@ -87,11 +95,6 @@ def _check(query: dict[str, str], request: Request) -> None:
         )
     if datetime.now(UTC) >= signed_at + timedelta(seconds=seconds):
         raise _Refused("AccessDenied", "Request has expired")
-
-
-def _is_preflight(request: Request) -> bool:
-    """Return whether the request is a browser's preflight, which needs no signature."""
-    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
 def _signature(request: Request, query: dict[str, str], region: str, seconds: int) -> str:

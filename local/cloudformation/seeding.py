@@ -40,15 +40,14 @@ def fill_secrets(
     resources: Resources,
     secretsmanager: Client,
     *,
-    token: str = LOCAL_REPLICATE_TOKEN,
     webhook_secret: str | None,
 ) -> None:
-    """Put the values into the secrets of the stack.
+    """Put the secrets of the simulated providers into the secrets of the stack.
 
-    The webhook secret stays empty if `webhook_secret` is None.
+    Replicate's secrets stay empty if `webhook_secret` is None.
     """
     values = {
-        "ReplicateTokenSecret": token,
+        "ReplicateTokenSecret": LOCAL_REPLICATE_TOKEN if webhook_secret else None,
         "ReplicateWebhookSecret": webhook_secret,
         "RunwayKeySecret": LOCAL_RUNWAY_KEY,
         "StableDiffusionLoginSecret": LOCAL_STABLE_DIFFUSION_LOGIN,

@@ -98,6 +98,10 @@ def test_request_contains_the_uploaded_image(actor: Actor, replicate: SimulatedR
     assert prediction["input"]["image"].startswith("data:image/jpeg;base64,")
 
 
+def test_without_a_public_url_there_is_no_webhook_port(stack: LocalStack) -> None:
+    assert stack.webhook_url is None
+
+
 def test_token_appears_nowhere(actor: Actor, stack: LocalStack) -> None:
     must_show_nowhere(stack, actor.ended(actor.submit(prompt="flag me, secretly")), TOKEN)
 
