@@ -18,7 +18,8 @@ COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo run test test-fast coverage coverage-data coverage-report check lint format lock \
-	requirements build build-local deploy audit catalog problems openapi lint-openapi secrets soak fuzz sabotage bench clean
+	requirements build build-local deploy audit catalog problems openapi lint-openapi secrets soak fuzz sabotage bench clean \
+	scan licenses vulnerabilities sbom
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,7 @@ lint: .venv/.ready ## Check format, lint, imports, types, lock file, template an
 	$(MAKE) --no-print-directory lint-openapi
 	sam validate --lint --region us-east-1
 	zizmor --offline --strict-collection --quiet .github
+	$(MAKE) --no-print-directory scan
 
 coverage: ## Run all tests, list the branches that no test reaches, and fail below the minimum
 	rm -f .coverage .coverage.*
@@ -80,6 +82,12 @@ openapi: .venv/.ready ## Write docs/openapi.json
 lint-openapi: .venv/.ready ## Lint docs/openapi.json with Redocly and Spectral (needs npm)
 	python -m tools.lint_openapi
 
+scan: .venv/.ready .tools/scan/.ready ## Scan for insecure settings, insecure code and secrets (needs npm)
+	python -m tools.scan
+
+licenses: .venv/.ready ## Write docs/licenses.md
+	python -m tools.licenses > docs/licenses.md
+
 clean: ## Delete everything that the other targets create
 	rm -rf .venv .tools .aws-sam demo-output .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -94,6 +102,10 @@ soak: .venv/.ready ## Run 100,000 steps of random schedules and crashes
 fuzz: .aws-sam/local/.ready ## Send random requests to the running API (EXAMPLES=200 for each operation)
 	PYTHONPATH=shared python -m tests.fuzz
 
+vulnerabilities: .tools/scan/.ready ## Look up known vulnerabilities of every package at PyPI
+	$(UV) export -q --frozen --no-emit-project -o .tools/scan/requirements.txt > /dev/null
+	.tools/scan/bin/pip-audit --require-hashes --disable-pip -r .tools/scan/requirements.txt
+
 bench: .aws-sam/local/.ready ## Measure cold starts, and count the calls of one job
 	python -m tests.bench
 	PYTHONPATH=shared python -m tests.bench.trace_job
@@ -107,6 +119,10 @@ build: .venv/.ready ## Build for AWS (CONFIG=dev or prod, ARCHITECTURE=arm64 or 
 
 deploy: build ## Build and deploy (CONFIG=dev or prod)
 	sam deploy --config-env $(CONFIG)
+
+sbom: .tools/.ready ## Write the list of the layers' packages to .aws-sam/sbom.json (CycloneDX 1.5)
+	mkdir -p .aws-sam
+	$(UV) export -q --frozen --no-default-groups --group media --format cyclonedx1.5 -o .aws-sam/sbom.json > /dev/null
 
 secrets: .venv/.ready ## Store the providers' secrets from the environment in the deployed stack
 	python -m tools.put_secrets $(STACK)
@@ -134,6 +150,10 @@ requirements: .tools/.ready
 .tools/.ready:
 	python3 -m venv .tools
 	.tools/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+.tools/scan/.ready: .tools/.ready tools/scan/uv.lock tools/scan/pyproject.toml
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.tools/scan $(UV) sync -q --frozen --project tools/scan
 	touch $@
 
 .venv/.ready: .tools/.ready uv.lock pyproject.toml

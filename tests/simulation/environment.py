@@ -33,6 +33,7 @@ from tests.simulation.other_providers import Runway
 from tests.simulation.patching import FUNCTIONS, patched_environment
 from tests.simulation.replicate_model import Message, Prediction, Replicate
 
+# secretlint-disable-next-line -- a secret of the simulation
 WEBHOOK_SECRET = "whsec_c2ltdWxhdGVkLXNlY3JldC1zaW11bGF0ZWQ="
 QUIET_SECONDS_MAX = 6 * 3600
 _RETRY_SECONDS = (5, 10, 20, 40, 80)

@@ -119,6 +119,7 @@ def test_parameters_that_the_model_accepts_are_accepted(code: str, given: dict[s
         "image.png",
         "http://example.com/a.png",
         "https://",
+        # secretlint-disable-next-line -- no real password
         "https://ann:secret@example.com/a.png",
         "file:///etc/passwd",
         "data:image/png;base64,AAAA",

@@ -56,7 +56,7 @@ def all_commands(workflow: str) -> list[list[str]]:
 
 
 def test_there_are_workflows() -> None:
-    assert {workflow.name for workflow in WORKFLOWS} == {"ci.yml", "nightly.yml"}
+    assert {workflow.name for workflow in WORKFLOWS} == {"ci.yml", "nightly.yml", "release.yml"}
 
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)
@@ -110,4 +110,9 @@ def test_shards_of_ci_are_all_folders_with_tests() -> None:
 
 
 def test_long_checks_run_every_night() -> None:
-    assert {command[1] for command in all_commands("nightly.yml")} == {"soak", "fuzz", "sabotage"}
+    assert {command[1] for command in all_commands("nightly.yml")} == {
+        "soak",
+        "fuzz",
+        "sabotage",
+        "vulnerabilities",
+    }

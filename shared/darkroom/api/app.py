@@ -26,6 +26,8 @@ from darkroom.domain import errors
 from darkroom.domain.errors import FieldError
 from darkroom.observability import Metric, count, logger
 
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
 
 class _StrictBodies(OpenAPIRequestValidationMiddleware):
     """Accepts JSON objects only. Powertools also accepts forms, and the first object of a list."""
@@ -90,6 +92,16 @@ class HttpApi(APIGatewayHttpResolver):
         authorizer = self.current_event.raw_event.get("requestContext", {}).get("authorizer") or {}
         claims: dict[str, Any] | None = (authorizer.get("jwt") or {}).get("claims")
         return claims
+
+    def resolve(self, event: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401 (Powertools' own)
+        """Respond to a request, with the headers that browsers and caches need.
+
+        Most responses belong to one user, and some have signed links. So no cache may store a
+        response that sets no Cache-Control of its own.
+        """
+        response = super().resolve(event, context)
+        response["headers"] = _HEADERS | response.get("headers", {})
+        return response
 
     @staticmethod
     def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:  # noqa: ARG004

@@ -69,3 +69,26 @@ class TestRoutes:
         for job_id in ("x", "%23", "ACCOUNT", "../credits", "0" * 36, "x" * 3_000):
             with subtests.test(job_id=job_id[:12]):
                 assert call_api("GET", f"/jobs/{job_id}")[0] == 404
+
+    def test_no_cache_stores_a_response_and_no_browser_guesses_its_type(
+        self, subtests: pytest.Subtests
+    ) -> None:
+        for method, path, user in (
+            ("GET", "/jobs", "ann"),
+            ("GET", "/credits", "ann"),
+            ("GET", "/callbacks/secret", "ann"),
+            ("POST", "/jobs", "ann"),
+            ("GET", "/jobs", None),
+            ("GET", "/nothing", None),
+        ):
+            with subtests.test(method=method, path=path, user=user):
+                headers = call_api(method, path, user=user)[2]
+
+                assert headers["Cache-Control"] == "no-store"
+                assert headers["X-Content-Type-Options"] == "nosniff"
+
+    def test_a_public_document_keeps_its_own_cache_control(self) -> None:
+        headers = call_api("GET", "/openapi.json", user=None)[2]
+
+        assert headers["Cache-Control"].startswith("public")
+        assert headers["X-Content-Type-Options"] == "nosniff"

@@ -44,7 +44,11 @@ class TestTemplates:
             assert call_api("GET", path, headers={"if-none-match": known}) == (
                 304,
                 None,
-                {"ETag": etag, "Cache-Control": cache_control},
+                {
+                    "ETag": etag,
+                    "Cache-Control": cache_control,
+                    "X-Content-Type-Options": "nosniff",
+                },
             )
         for other in ('"other"', etag.strip('"'), ""):
             assert call_api("GET", path, headers={"if-none-match": other})[:2] == (200, document)

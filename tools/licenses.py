@@ -1,0 +1,85 @@
+"""Write docs/licenses.md from the installed packages of the layers: python -m tools.licenses."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from textwrap import fill
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ("dependencies", "media")
+_PINNED = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?==([^ ;\\]+)", re.MULTILINE)
+_LIBRARY = re.compile(r"(?P<name>lib[A-Za-z0-9-]+?)-[0-9a-f]{8}\.so[.\d]*")
+
+_INTRODUCTION = """\
+# Licenses
+
+The layers contain these third-party packages. `make licenses` writes this page from the metadata of
+the packages that `uv.lock` pins, and a test compares them. `make sbom` writes the same packages
+with their hashes as a CycloneDX document.
+
+Darkroom itself is under the MIT license. Nothing here is legal advice.
+
+## Libraries inside of the package `av`
+
+The wheel of `av` (PyAV) contains FFmpeg and the libraries that FFmpeg uses. FFmpeg reports "LGPL
+version 3 or later" for itself, but the wheel also contains **x264** and **x265**. Their license is
+the GPL, version 2 or later.
+
+- If you deploy Darkroom into your own AWS account, nothing follows: you distribute no copy.
+- If you hand the built layer on (as a public layer, an image or an archive), you distribute binaries
+  under the GPL and the LGPL. Add their license texts, and their source or a written offer of it.
+- If you must not hand on GPL code, build PyAV from its source with an FFmpeg without x264 and x265.
+  Darkroom only decodes videos, so it needs neither encoder.
+
+"""
+
+
+def licenses_text() -> str:
+    """Return the text of the page."""
+    libraries = f"The libraries in the wheel: {', '.join(libraries_of('av'))}."
+    parts = [_INTRODUCTION + fill(libraries, 100, break_on_hyphens=False) + "\n"]
+    for layer in LAYERS:
+        rows = (f"| {name} | {version} | {license_of(name)} |" for name, version in pinned(layer))
+        parts.append(
+            f"## The layer {layer}\n\n| package | version | license |\n|---|---|---|\n"
+            + "\n".join(rows)
+            + "\n"
+        )
+    return "\n".join(parts)
+
+
+def pinned(layer: str) -> list[tuple[str, str]]:
+    """Return the names and versions of the packages of a layer."""
+    return _PINNED.findall((ROOT / "layers" / layer / "requirements.txt").read_text())
+
+
+def license_of(name: str) -> str:
+    """Return the license that the metadata of an installed package names.
+
+    Raises LookupError if the metadata names none.
+    """
+    found = metadata.metadata(name)
+    classifiers = [
+        text.rpartition(" :: ")[2]
+        for text in found.get_all("Classifier") or []
+        if text.startswith("License :: ")
+    ]
+    text = found.get("License-Expression") or " or ".join(classifiers) or found.get("License")
+    if not text:
+        raise LookupError(f"{name} names no license")
+    return text
+
+
+def libraries_of(name: str) -> Iterator[str]:
+    """Yield the names of the shared libraries that the wheel of a package contains, sorted."""
+    files = metadata.files(name) or []
+    found = {match["name"] for file in files if (match := _LIBRARY.fullmatch(file.name))}
+    yield from sorted(found, key=str.lower)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(licenses_text())

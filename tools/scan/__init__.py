@@ -1,0 +1,1 @@
+"""The scanners of `make scan`, in an environment of their own."""
