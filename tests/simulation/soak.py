@@ -1,6 +1,7 @@
-"""Runs new random schedules: `make soak`, or `SOAK_STEPS=1000 SOAK_SEED=7 make soak`.
+"""Runs new random schedules: `make soak`, or `make soak SOAK_STEPS=1000 SOAK_SEED=7`.
 
-Prints the seed and the counts. The exit status is 1 if a promise was broken.
+Prints the seed and the counts, also after a Ctrl-C or a SIGTERM. The exit status is 1 if a promise
+was broken, and 130 after an interrupt.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
 import time
 import traceback
@@ -16,13 +18,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import count
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from threading import Event
 
 import tests.conftest  # noqa: F401 (sets the environment variables before any module reads them)
 
 STEPS_DEFAULT = 100_000
 EXAMPLES = 40
 STEPS_PER_EXAMPLE = 60
+EXIT_INTERRUPTED = 130
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -67,44 +72,71 @@ def run_batch(seed: int) -> Batch:
 def main() -> int:
     """Run batches on every core until there are enough steps or a promise is broken."""
     options = _arguments()
-    _print(f"soak: {options.steps:,} steps, seed {options.seed}, {options.processes} processes")
+    interrupted = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: interrupted.set())
     began, total, failures = time.monotonic(), Counter[str](), list[Batch]()
 
     def must_continue() -> bool:
         return total["steps"] < options.steps and not failures
 
+    _print(f"soak: {options.steps:,} steps, seed {options.seed}, {options.processes} processes")
+    seeds = (options.seed + number for number in count())
     with ProcessPoolExecutor(
-        options.processes, mp_context=get_context("spawn"), max_tasks_per_child=20
+        options.processes,
+        mp_context=get_context("spawn"),
+        initializer=_leave_signals_to_the_parent,
+        max_tasks_per_child=20,
     ) as pool:
-        for batch in _batches(
-            pool, (options.seed + number for number in count()), options.processes, must_continue
-        ):
+        for batch in _batches(pool, seeds, options.processes, must_continue, interrupted):
             total.update(batch.statistics)
             failures += [batch] if batch.failure else []
             _print(
                 f"{time.monotonic() - began:6.0f} s  "
                 f"{total['steps']:,} steps, {total['schedules']:,} schedules"
             )
+        if interrupted.is_set():
+            for worker in active_children():
+                worker.kill()
     for batch in failures:
         _print(
             f"A schedule of seed {batch.seed} broke a promise. To reproduce it:\n"
-            f"SOAK_STEPS=1 SOAK_SEED={batch.seed} make soak\n{batch.failure}"
+            f"make soak SOAK_STEPS=1 SOAK_SEED={batch.seed}\n{batch.failure}"
         )
-    counts = ", ".join(f"{number:,} {name}" for name, number in total.items())
+    counts = ", ".join(f"{number:,} {name}" for name, number in total.items()) or "no steps"
     _print(f"soak: {counts}, in {time.monotonic() - began:.0f} s, seed {options.seed}")
-    _print("soak: a promise was broken" if failures else "soak: every promise held")
-    return int(bool(failures))
+    if failures:
+        _print("soak: a promise was broken")
+        return 1
+    if interrupted.is_set():
+        _print("soak: interrupted; every promise held until then")
+        return EXIT_INTERRUPTED
+    _print("soak: every promise held")
+    return 0
+
+
+def _leave_signals_to_the_parent() -> None:
+    """Ignore a Ctrl-C and a SIGTERM. A terminal sends its Ctrl-C to every process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _batches(
-    pool: ProcessPoolExecutor, seeds: Iterator[int], width: int, must_continue: Callable[[], bool]
+    pool: ProcessPoolExecutor,
+    seeds: Iterator[int],
+    width: int,
+    must_continue: Callable[[], bool],
+    interrupted: Event,
 ) -> Iterator[Batch]:
-    """Run `width` batches at a time while `goes_on()`, and yield them as they end."""
+    """Run `width` batches at a time while `must_continue()`, and yield them as they end.
+
+    An interrupt ends this at once.
+    """
     running = set[Future[Batch]]()
-    while running or must_continue():
+    while (running or must_continue()) and not interrupted.is_set():
         while must_continue() and len(running) < width:
             running.add(pool.submit(run_batch, next(seeds)))
-        done, running = wait(running, return_when=FIRST_COMPLETED)
+        done, running = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
         yield from (future.result() for future in done)
 
 
