@@ -9,37 +9,45 @@ import signal
 import sys
 from threading import Event
 from types import FrameType
+from urllib.parse import urlsplit
 
 from local.api_gateway.http_server import PortTaken
+from local.job_lines import JobLines
 from local.lambda_runtime.execution_environment import EmulatorUnavailable
 from local.real_replicate import InvalidVariable, RealReplicate
 from local.stack import LocalStack
 
 _PORT_MAX = 65_535
+_API_PORT, _AWS_PORT, _REPLICATE_PORT = 3000, 4566, 3001
 # A backslash at the end of a line joins it with the next one: each command is printed as one line.
 _ADDRESSES = """\
 API         {api}
-AWS         {aws}   (simulated; any credentials; set AWS_ENDPOINT_URL={aws})
+API docs    {api}/docs   (all routes)
+AWS         {aws}   (simulated; set AWS_ENDPOINT_URL to it; any credentials)
 Replicate   {replicate}   ({about})
 Runway      {runway}   ({about_others})
 WebUI       {webui}   ({about_others}; a Stable Diffusion WebUI)
 Logs        .aws-sam/logs   (one file for each function)
+Audit       {audit}   (in another terminal: it checks the ledger)
 
 To try the API, paste these lines into another terminal. They sign in a user and an administrator,
-grant credits, submit a job, and read the jobs:
+grant credits, submit a job, wait for its end, and show the job:
 
-  TOKEN=$(curl -s {api}/local/token -d '{{"user": "ann"}}' \
-| python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
-  ADMIN=$(curl -s {api}/local/token -d '{{"user": "grace", "groups": ["admin"]}}' \
-| python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
+  field() {{ python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }}
+  TOKEN=$(curl -s {api}/local/token -d '{{"user": "ann"}}' | field token)
+  ADMIN=$(curl -s {api}/local/token -d '{{"user": "grace", "groups": ["admin"]}}' | field token)
   curl -s {api}/accounts/web/ann/credits -H "Authorization: Bearer $ADMIN" \
 -H 'Content-Type: application/json' \
--d '{{"amount": 100, "reason": "welcome", "reference": "first"}}'
-  curl -s {api}/jobs -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
--d '{{"template": "flux-schnell", "parameters": {{"prompt": "a lighthouse at dawn"}}}}'
-  curl -s {api}/jobs -H "Authorization: Bearer $TOKEN"
+-d '{{"amount": 100, "reason": "welcome", "reference": "first"}}'; echo
+  JOB=$(curl -s {api}/jobs -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+-d '{{"template": "flux-schnell", "parameters": {{"prompt": "a lighthouse at dawn"}}}}' | field id)
+  for second in $(seq 60); do curl -s {api}/jobs/$JOB -H "Authorization: Bearer $TOKEN" \
+| field status | grep -E 'completed|failed|canceled' && break; sleep 1; done
+  curl -s {api}/jobs/$JOB -H "Authorization: Bearer $TOKEN" | python3 -m json.tool
 
-Press Ctrl-C to stop everything.
+The `url` of an output opens in a browser. Press Ctrl-C to stop everything.
+
+Each change of a job is one line, with the seconds since its submit:
 """
 
 
@@ -65,37 +73,45 @@ def _run() -> int:
     signal.signal(signal.SIGTERM, stop)
     real = RealReplicate.from_environment(os.environ)
     api_port, aws_port, replicate_port = (
-        _port("PORT", 3000),
-        _port("AWS_PORT", 4566),
-        _port("REPLICATE_PORT", 3001),
+        _port("PORT", _API_PORT),
+        _port("AWS_PORT", _AWS_PORT),
+        _port("REPLICATE_PORT", _REPLICATE_PORT),
     )
     webhook_port = _port("WEBHOOK_PORT", 3002)
     print("Starting the stack from template.yaml …", flush=True)
-    with LocalStack(
-        api_port=api_port,
-        aws_port=aws_port,
-        replicate_port=replicate_port,
-        webhook_port=webhook_port,
-        real_replicate=real,
-    ) as stack:
+    with (
+        JobLines(sys.stdout) as lines,
+        LocalStack(
+            api_port=api_port,
+            aws_port=aws_port,
+            replicate_port=replicate_port,
+            webhook_port=webhook_port,
+            real_replicate=real,
+        ) as stack,
+    ):
         signal.signal(signal.SIGINT, stop)
-        about = (
-            _describe(real, stack.webhook_url)
-            if real
-            else f"simulated; PUT {stack.replicate_url}/faults injects faults"
-        )
-        urls = {
-            "api": stack.api_url,
-            "aws": stack.aws_url,
-            "replicate": stack.replicate_url,
-            "runway": stack.runway_url,
-            "webui": stack.stable_diffusion_url,
-        }
-        about_others = "simulated, not used beside the real Replicate" if real else "simulated"
-        print(_ADDRESSES.format(**urls, about=about, about_others=about_others), flush=True)
+        print(describe(stack, real), end="", flush=True)
+        stack.watch_table(lines.watch)
         stopping.wait()
+        stack.watch_table(None)
         print("\nStopping …", flush=True)
     return 0
+
+
+def describe(stack: LocalStack, real: RealReplicate | None) -> str:
+    """Describe the addresses of a running stack, and the commands that try it."""
+    aws_port = urlsplit(stack.aws_url).port
+    simulated = f"simulated; PUT {stack.replicate_url}/faults injects faults"
+    return _ADDRESSES.format(
+        api=stack.api_url,
+        aws=stack.aws_url,
+        replicate=stack.replicate_url,
+        runway=stack.runway_url,
+        webui=stack.stable_diffusion_url,
+        about=_describe(real, stack.webhook_url) if real else simulated,
+        about_others="simulated, not used beside the real Replicate" if real else "simulated",
+        audit="make audit" if aws_port == _AWS_PORT else f"make audit AWS_PORT={aws_port}",
+    )
 
 
 def _describe(real: RealReplicate, webhook_url: str | None) -> str:

@@ -16,7 +16,7 @@ from local.api_gateway.http_server import HttpServer, listen
 from local.api_gateway.token_endpoint import TokenEndpoint, TokenIssuer, TokenRequest
 from local.api_gateway.webhook_endpoint import WebhookEndpoint
 from local.cloudformation.account import Client, client
-from local.cloudformation.aws_endpoint import LocalAws
+from local.cloudformation.aws_endpoint import LocalAws, RequestWatcher
 from local.cloudformation.queues import Pollers, read_mappings
 from local.cloudformation.real_secrets import RealSecrets
 from local.cloudformation.resources import Resources
@@ -153,6 +153,10 @@ class LocalStack:
         """Kill all execution environments of a function, busy or idle. Returns their number."""
         return self._environments.kill(self._resources.ref(logical_id))
 
+    def watch_table(self, watcher: RequestWatcher | None) -> None:
+        """Call the watcher around each request to DynamoDB from now on. None ends this."""
+        self._aws.watch(watcher)
+
     @property
     def functions(self) -> Mapping[str, FunctionSpec]:
         """The functions of the stack, by physical name."""
@@ -169,7 +173,7 @@ class LocalStack:
         api_port, aws_port, replicate_port, webhook_port = ports
         template = read_template(build_dir)
         api_server = self._stop_later(HttpServer(api_port), HttpServer.stop)
-        aws = self._stop_later(LocalAws(aws_port), LocalAws.stop)
+        aws = self._aws = self._stop_later(LocalAws(aws_port), LocalAws.stop)
         self.api_url, self.aws_url = api_server.url, aws.url
         replicate = self._real_replicate or self._simulated_replicate(replicate_port)
         self.replicate_url = replicate.base_url

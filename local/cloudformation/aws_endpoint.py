@@ -8,8 +8,8 @@ AWS endpoint. moto's interpreter of state machines calls every service at
 
 import logging
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from http import HTTPStatus
 from io import BytesIO
 from threading import Lock
@@ -32,6 +32,8 @@ from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.invocations import is_invocation, respond_to_invocation
 
 _ONE_PER_PROCESS = Lock()
+# Called with the operation and the body of a request to DynamoDB, which runs within the context.
+type RequestWatcher = Callable[[str, bytes], AbstractContextManager[None]]
 
 
 class AwsEndpoint:
@@ -44,6 +46,7 @@ class AwsEndpoint:
         """Start without execution environments."""
         self.environments: ExecutionEnvironments | None = None
         self.real_secrets: RealSecrets | None = None
+        self.watch: RequestWatcher | None = None
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._dynamodb = Lock()
 
@@ -60,7 +63,7 @@ class AwsEndpoint:
         if request.headers.get("X-Amz-Target", "").startswith("DynamoDB"):
             # DynamoDB checks a condition and writes atomically. moto does not do this when
             # threads run at once, so only one DynamoDB request runs at a time.
-            with self._dynamodb:
+            with self._dynamodb, self._watched(request, environ):
                 return list(self._moto(environ, start_response))
         response: Iterable[bytes] = self._moto(environ, start_response)
         return response
@@ -88,6 +91,14 @@ class AwsEndpoint:
             return refused(environ, start_response)
         response: Iterable[bytes] = self._moto(environ, start_response)
         return response
+
+    def _watched(self, request: Request, environ: Environ) -> AbstractContextManager[None]:
+        if self.watch is None:
+            return nullcontext()
+        # Buffer the body: the watcher reads the request, and then moto reads it again.
+        body = request.get_data()
+        environ["wsgi.input"] = BytesIO(body)
+        return self.watch(request.headers["X-Amz-Target"].rpartition(".")[2], body)
 
     def _invoke(self, request: Request) -> Response:
         if self.environments is None:
@@ -160,6 +171,10 @@ class LocalAws:
     def serve_real_secrets(self, real_secrets: RealSecrets) -> None:
         """Respond to requests for these secrets without moto from now on."""
         self._endpoint.real_secrets = real_secrets
+
+    def watch(self, watcher: RequestWatcher | None) -> None:
+        """Call the watcher around each request to DynamoDB from now on. None ends this."""
+        self._endpoint.watch = watcher
 
     def stop(self) -> None:
         """Release the port and delete the account."""

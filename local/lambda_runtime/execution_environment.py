@@ -53,8 +53,8 @@ def emulator() -> Path:
     architecture = _BINARIES.get(platform.machine().lower())
     if sys.platform != "linux" or architecture is None:
         raise EmulatorUnavailable(
-            "AWS's Lambda emulator runs only on Linux (x86_64, arm64). Use a Linux machine, virtual"
-            " machine or container, or deploy to AWS."
+            f"AWS's Lambda emulator runs only on Linux (x86_64, arm64). This is {sys.platform}"
+            f" ({platform.machine()}). docs/macos-and-windows.md has the ways on other systems."
         )
     return Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{architecture}"
 
