@@ -18,7 +18,7 @@ COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo run test test-fast coverage coverage-data coverage-report check lint format lock \
-	requirements build build-local deploy audit catalog problems openapi lint-openapi secrets soak fuzz sabotage bench clean \
+	requirements build build-local deploy audit catalog problems openapi lint-openapi secrets soak fuzz sabotage bench clean linux \
 	scan licenses vulnerabilities sbom
 
 help: ## Show this list
@@ -26,10 +26,10 @@ help: ## Show this list
 
 ## Run it on this machine
 
-demo: .aws-sam/local/.ready ## Run three jobs from the request to the files, then stop
+demo: linux .aws-sam/local/.ready ## Run three jobs from the request to the files, then stop
 	python -m local demo
 
-run: .aws-sam/local/.ready ## Run the whole system until Ctrl+C
+run: linux .aws-sam/local/.ready ## Run the whole system until Ctrl+C (other ports: PORT=, AWS_PORT=, REPLICATE_PORT=)
 	python -m local run
 
 ## Develop
@@ -96,7 +96,7 @@ clean: ## Delete everything that the other targets create
 sabotage: .venv/.ready ## Break each important condition once, and require a test to fail (ONLY="webhook-*" selects)
 	python -m tests.sabotage $(foreach pattern,$(ONLY),'$(pattern)')
 
-soak: .venv/.ready ## Run 100,000 steps of random schedules and crashes
+soak: .venv/.ready ## Run random schedules and crashes (SOAK_STEPS=100000, SOAK_SEED=7 repeats a run)
 	PYTHONPATH=shared python -m tests.simulation.soak
 
 fuzz: .aws-sam/local/.ready ## Send random requests to the running API (EXAMPLES=200 for each operation)
@@ -127,10 +127,15 @@ sbom: .tools/.ready ## Write the list of the layers' packages to .aws-sam/sbom.j
 secrets: .venv/.ready ## Store the providers' secrets from the environment in the deployed stack
 	python -m tools.put_secrets $(STACK)
 
-audit: .venv/.ready ## Audit the ledger of `make run`, or of a deployed stack (STACK=darkroom-prod)
+audit: .venv/.ready ## Audit the ledger of `make run` (AWS_PORT=4566), or of a deployed stack (STACK=darkroom-prod)
 	PYTHONPATH=shared python -m tools.audit $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
 
 # ---- Parts of the targets above ----
+
+# Fail before the build, which takes minutes.
+linux:
+	@[ "$$(uname -s)" = Linux ] || { echo "The local stack runs only on Linux, because AWS's Lambda emulator does." \
+	"docs/macos-and-windows.md has the ways on other systems." >&2; exit 1; }
 
 build-local: .aws-sam/local/.ready
 

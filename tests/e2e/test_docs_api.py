@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from standardwebhooks.webhooks import Webhook
 
 from local.stack import LocalStack
 from tests.aws import ROOT
+from tests.e2e.actors import set_faults
 from tests.integration.servers import Reply, answering, server
 from tests.npm import NotHere, Package, fetched
 
@@ -157,6 +160,30 @@ def test_the_python_blocks_run(
         "lighthouse-0.webp",
         "lighthouse-1.webp",
     ]
+
+
+SCRIPTS = {"python": ([sys.executable, "-c"], "image-0.webp"), "sh": (["sh", "-c"], "image.webp")}
+
+
+@pytest.mark.parametrize("language", SCRIPTS)
+def test_the_whole_script_saves_an_image(language: str, stack: LocalStack, tmp_path: Path) -> None:
+    command, image = SCRIPTS[language]
+    set_faults(stack, run_seconds=0.1)
+
+    done = subprocess.run(
+        [*command, the_block(language, "script")],
+        env=os.environ | {"API": stack.api_url, "NO_PROXY": "127.0.0.1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS_MAX,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("completed")
+    with Image.open(tmp_path / image) as saved:
+        assert (saved.format, saved.size) == ("WEBP", (1024, 1024))
 
 
 def signed_callback(secret: str) -> tuple[dict[str, str], str]:

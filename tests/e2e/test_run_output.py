@@ -43,6 +43,7 @@ def states_of(job_id: str, output: io.StringIO) -> list[str]:
 
 
 def test_the_lines_to_paste_show_a_completed_job(stack: LocalStack, output: io.StringIO) -> None:
+    set_faults(stack, run_seconds=0.1)
     printed = describe(stack, None).replace("ann", "paula")
     script = "".join(f"{line}\n" for line in printed.splitlines() if line.startswith("  "))
 
@@ -68,6 +69,7 @@ def test_the_lines_to_paste_show_a_completed_job(stack: LocalStack, output: io.S
 def test_each_job_has_a_line_for_each_state(
     stack: LocalStack, actor: Actor, output: io.StringIO
 ) -> None:
+    set_faults(stack, run_seconds=0.1)
     completed, refused = actor.submit(), actor.submit(prompt="flag me")
     actor.ended(completed)
     actor.ended(refused)

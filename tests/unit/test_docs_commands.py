@@ -22,6 +22,8 @@ from tests.unit.test_docs import PAGES, text_of
 RUN_BY = {
     ("README.md", "sh"): "tests/e2e/test_docs_api.py",
     ("api.md", "sh"): "tests/e2e/test_docs_api.py",
+    ("api.md", "sh script"): "tests/e2e/test_docs_api.py",
+    ("api.md", "python script"): "tests/e2e/test_docs_api.py",
     ("api.md", "json"): "tests/e2e/test_docs_api.py",
     ("api.md", "json event"): "tests/e2e/test_docs_api.py",
     ("api.md", "python"): "tests/e2e/test_docs_api.py",
@@ -47,7 +49,13 @@ COMMANDS_RUN_BY = {
     "make test": ".ci/run",
     "make catalog": "tests/unit/test_docs_commands.py",
 }
-MARKERS = {"needs AWS", "needs AWS and a Replicate token", "takes long", "runs the tests"}
+MARKERS = {
+    "needs AWS",
+    "needs AWS and a Replicate token",
+    "needs Docker",
+    "takes long",
+    "runs the tests",
+}
 
 _BLOCK = re.compile(r"(?:<!-- ([^\n]+) -->\n)?```([^\n]*)\n(.*?)```", re.DOTALL)
 _TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
