@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from local.cloudformation.resource_types import CREATORS
+from local.cloudformation.resources import _NAMED
 from tests.aws import TEMPLATE
 from tests.unit.resolved_template import resolved
 
@@ -60,3 +62,12 @@ def test_only_the_alias_of_the_api_waits_for_codedeploy() -> None:
     assert [name for name, resource in resources.items() if "UpdatePolicy" in resource] == [
         "ApiFunctionAliaslive"
     ]
+
+
+def test_the_local_stack_knows_every_resource_of_a_canary() -> None:
+    types = {
+        resource["Type"] for resource in resolved({"ApiDeploymentPreference": CANARIES[0]}).values()
+    }
+
+    assert "AWS::CodeDeploy::DeploymentGroup" in types
+    assert types <= _NAMED.keys() | CREATORS.keys() | {"AWS::ApiGatewayV2::Api"}
