@@ -37,6 +37,11 @@ BY_PATH: dict[str, tuple[str, ...]] = {
     "simulation": ("slow", "no_cover"),
     "simulation/test_chaos.py": ("stack",),
     "unit/test_docs_commands.py": ("slow",),
+    "unit/test_sam_local_variables.py": ("slow",),
+    "unit/test_template_data.py": ("slow",),
+    "unit/test_template_names.py": ("slow",),
+    "unit/test_template_rollout.py": ("slow",),
+    "unit/test_template_users.py": ("slow",),
     "unit/test_versions.py": ("slow",),
 }
 BY_FIXTURE: dict[str, tuple[str, ...]] = {
