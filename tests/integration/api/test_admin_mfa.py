@@ -8,8 +8,10 @@ from typing import Any
 import boto3
 import pytest
 
+from darkroom.aws.clients import client
 from tests.aws import forget_settings
 from tests.builders import call_api
+from tests.integration.broken_aws import AwsError, failing_calls
 
 NAME = "grace@example.com"
 PASSWORD = "correct-Horse-7-battery"
@@ -89,6 +91,18 @@ def test_an_administrator_whose_user_was_deleted_is_refused(pool: Pool) -> None:
 
 def test_other_users_need_no_authenticator_app(pool: Pool) -> None:
     assert call_api("GET", "/credits", **{"cognito:username": NAME})[0] == 200
+
+
+@pytest.mark.parametrize(("code", "status"), [("TooManyRequestsException", 503), ("X", 500)])
+def test_an_administrator_is_not_accepted_while_cognito_fails(
+    code: str, status: int, pool: Pool
+) -> None:
+    pool.add_authenticator_app()
+
+    with failing_calls(client("cognito-idp"), "AdminGetUser", AwsError(code)):
+        assert read_account_as_admin()[0] == status
+
+    assert read_account_as_admin()[0] == 200
 
 
 @pytest.mark.parametrize(
