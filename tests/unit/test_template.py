@@ -16,6 +16,7 @@ from functions.api import handler as api
 from functions.receive_prediction import handler as receive_prediction
 from local.cloudformation.template import translate
 from tests.aws import ROOT, TEMPLATE, folder_of, statements_of, substituted
+from tests.unit import resolved_template
 
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = {
@@ -92,12 +93,15 @@ def references_in(value: object, names: set[str]) -> Iterator[str]:
                 yield from references_in(part, names)
 
 
-def test_resources_have_no_circular_references(translated: dict[str, Any]) -> None:
-    resources = translated["Resources"]
+@pytest.mark.parametrize("preference", ["AllAtOnce", "Canary10Percent5Minutes"])
+def test_resources_have_no_circular_references(preference: str) -> None:
+    """A canary's alarm must not refer to the API, because the API refers to the alias."""
+    resources = resolved_template.translated({"ApiDeploymentPreference": preference})["Resources"]
     graph = {}
     for name, resource in resources.items():
         depends_on = resource.get("DependsOn", [])
-        graph[name] = set(references_in(resource.get("Properties"), set(resources))) | set(
+        parts = [resource.get("Properties"), resource.get("UpdatePolicy")]
+        graph[name] = set(references_in(parts, set(resources))) | set(
             [depends_on] if isinstance(depends_on, str) else depends_on
         )
 
