@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,10 +36,15 @@ class Operator:
         self._alarms = stack.properties_of("AWS::CloudWatch::Alarm")
         self._since = time.time()
 
-    def state(self, alarm_id: str, *, after: timedelta = timedelta(0)) -> str:
-        """Return the state of an alarm now, or after a time without further metrics."""
+    def state(
+        self, alarm_id: str, *, after: timedelta = timedelta(0), also: Sequence[Datapoint] = ()
+    ) -> str:
+        """Return the state of an alarm now, or after a time without further metrics.
+
+        `also` are datapoints of AWS's own metrics.
+        """
         at = time.time() + after.total_seconds()
-        return state_of(self._alarms[alarm_id], self.datapoints(), at=at, before="OK")
+        return state_of(self._alarms[alarm_id], [*self.datapoints(), *also], at=at, before="OK")
 
     def must_ring(self, alarm_id: str, *, seconds: float = 20) -> None:
         """Wait until the alarm is in the state ALARM."""

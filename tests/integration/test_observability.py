@@ -6,6 +6,7 @@ on the metrics that the functions wrote to their logs. The log has a line for ea
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.references import Reference
 from local.stack import LocalStack
+from tests.alarms import Datapoint
 from tests.builders import until
 from tests.integration.operator_view import Operator, Table, failing_aws
 from tests.integration.webhook.signed_webhooks import prediction_body, signed_headers
@@ -265,6 +267,30 @@ def test_a_wrong_balance_and_an_account_that_the_audit_cannot_read(
     operator.must_ring("AuditFailedAlarm")
     # Both keep their state until the next audit.
     assert operator.state("LedgerMismatchAlarm", after=timedelta(minutes=30)) == "ALARM"
+
+
+def test_a_callback_in_the_dead_letter_queue(operator: Operator, stack: LocalStack) -> None:
+    queue_url, sqs = stack.physical_id("CallbackDeadLetters"), stack.client("sqs")
+
+    def state() -> str:
+        """Evaluate the alarm on the attribute that AWS reports as the alarm's metric."""
+        attributes = sqs.get_queue_attributes(
+            QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )["Attributes"]
+        visible = Datapoint(
+            time.time(),
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            frozenset({("QueueName", queue_url.rpartition("/")[2])}),
+            float(attributes["ApproximateNumberOfMessages"]),
+        )
+        return operator.state("CallbackDeadLettersAlarm", also=[visible])
+
+    assert state() == "OK"
+    sqs.send_message(QueueUrl=queue_url, MessageBody="{}")
+    assert state() == "ALARM"
+    sqs.purge_queue(QueueUrl=queue_url)
+    assert state() == "OK"
 
 
 def test_a_refused_request_is_one_line_with_account_route_and_reason(
