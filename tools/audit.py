@@ -42,6 +42,7 @@ def local_environment(port: str) -> dict[str, str]:
     except EndpointConnectionError:
         raise LedgerUnreadable(
             f"No server responds at {url}. Start the local stack with `make run`,"
+            " name its port: make audit AWS_PORT=5000,"
             " or name a deployed stack: make audit STACK=darkroom-prod"
         ) from None
     except (BotoCoreError, ClientError, ResponseParserError) as error:

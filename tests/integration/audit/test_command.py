@@ -176,6 +176,7 @@ class TestCommand:
 
         message = (
             f"No server responds at {url}. Start the local stack with `make run`,"
+            " name its port: make audit AWS_PORT=5000,"
             " or name a deployed stack: make audit STACK=darkroom-prod\n"
         )
         assert self.run_audit(url) == (2, "", message)
