@@ -226,7 +226,7 @@ def test_a_pipe_gets_no_control_codes_and_a_terminal_gets_colors(
         assert "completed" in stream.getvalue()
 
 
-def test_a_stopped_terminal_does_not_stop_the_stack_and_the_missing_lines_are_counted() -> None:
+def test_a_stopped_terminal_stops_nothing_and_the_missing_lines_are_counted() -> None:
     terminal = StoppedTerminal()
     text = line_of(JOB_KEY, {}, row(), NOW)
 
