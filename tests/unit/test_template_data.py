@@ -6,6 +6,9 @@ import json
 import re
 from typing import Any
 
+import pytest
+
+from tests.aws import TEMPLATE
 from tests.unit.resolved_template import resolved
 
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/restored"
@@ -68,6 +71,25 @@ def test_a_restored_table_replaces_the_table_of_the_stack() -> None:
     assert {each["Properties"]["Environment"]["Variables"]["TABLE_NAME"] for each in functions} == {
         "restored"
     }
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "accepted"),
+    [
+        ("TableName", "", True),
+        ("TableName", "restored-2026.11_30", True),
+        ("TableName", ARN, False),
+        ("TableName", "*", False),
+        ("UserPoolId", "", True),
+        ("UserPoolId", "us-east-1_Retained1", True),
+        ("UserPoolId", "*", False),
+        ("UserPoolId", "us-east-1_Retained1/*", False),
+    ],
+)
+def test_a_name_cannot_widen_a_policy(parameter: str, value: str, accepted: bool) -> None:
+    pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"]
+
+    assert bool(re.fullmatch(pattern, value)) is accepted
 
 
 def test_every_policy_names_the_table_in_use() -> None:

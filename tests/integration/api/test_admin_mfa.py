@@ -25,18 +25,22 @@ class Pool:
         self.id = self.cognito.create_user_pool(PoolName="users")["UserPool"]["Id"]
         self.user = {"UserPoolId": self.id, "Username": NAME}
         self.cognito.admin_create_user(**self.user)
+        self.cognito.admin_set_user_password(**self.user, Password=PASSWORD, Permanent=True)
+        self.client_id = self.cognito.create_user_pool_client(
+            UserPoolId=self.id, ClientName="users", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
+        )["UserPoolClient"]["ClientId"]
+
+    def sign_in(self) -> Any:
+        """Sign in by the password. Returns Cognito's response."""
+        return self.cognito.initiate_auth(
+            ClientId=self.client_id,
+            AuthFlow="USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": NAME, "PASSWORD": PASSWORD},
+        )
 
     def add_authenticator_app(self) -> None:
         """Do what a user does with the token of the first sign-in."""
-        client_id = self.cognito.create_user_pool_client(
-            UserPoolId=self.id, ClientName="users", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
-        )["UserPoolClient"]["ClientId"]
-        self.cognito.admin_set_user_password(**self.user, Password=PASSWORD, Permanent=True)
-        token = self.cognito.initiate_auth(
-            ClientId=client_id,
-            AuthFlow="USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": NAME, "PASSWORD": PASSWORD},
-        )["AuthenticationResult"]["AccessToken"]
+        token = self.sign_in()["AuthenticationResult"]["AccessToken"]
         self.cognito.associate_software_token(AccessToken=token)
         self.cognito.verify_software_token(AccessToken=token, UserCode="123456")
         self.cognito.set_user_mfa_preference(
@@ -72,6 +76,8 @@ def test_an_administrator_needs_an_authenticator_app(pool: Pool) -> None:
     pool.add_authenticator_app()
 
     assert read_account_as_admin()[0] == 200
+    # The simulated Cognito asks for a code, as Cognito does.
+    assert pool.sign_in()["ChallengeName"] == "SOFTWARE_TOKEN_MFA"
 
 
 def test_an_administrator_is_refused_as_soon_as_the_user_is_disabled(pool: Pool) -> None:
