@@ -30,8 +30,8 @@ version 3 or later" for itself, but the wheel also contains **x264** and **x265*
 the GPL, version 2 or later.
 
 - If you deploy Darkroom into your own AWS account, nothing follows: you distribute no copy.
-- If you hand the built layer on (as a public layer, an image or an archive), you distribute binaries
-  under the GPL and the LGPL. Add their license texts, and their source or a written offer of it.
+- If you hand the built layer on (as a public layer, an image or an archive), you distribute
+  binaries under the GPL and the LGPL. Add their license texts, and their source or an offer of it.
 - If you must not hand on GPL code, build PyAV from its source with an FFmpeg without x264 and x265.
   Darkroom only decodes videos, so it needs neither encoder.
 
