@@ -104,7 +104,7 @@ fuzz: .aws-sam/local/.ready ## Send random requests to the running API (EXAMPLES
 
 vulnerabilities: .tools/scan/.ready ## Look up known vulnerabilities of every package at PyPI
 	$(UV) export -q --frozen --no-emit-project -o .tools/scan/requirements.txt > /dev/null
-	.tools/scan/bin/pip-audit --require-hashes --disable-pip -r .tools/scan/requirements.txt
+	.tools/scan/bin/pip-audit --strict --require-hashes --disable-pip -r .tools/scan/requirements.txt
 
 bench: .aws-sam/local/.ready ## Measure cold starts, and count the calls of one job
 	python -m tests.bench
