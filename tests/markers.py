@@ -27,6 +27,7 @@ BY_PATH: dict[str, tuple[str, ...]] = {
     "integration/test_local_*": ("slow",),
     "integration/test_local_stack_access.py": ("stack",),
     "integration/test_notify_client.py": ("slow",),
+    "integration/test_observability.py": ("slow", "stack"),
     "integration/test_official_clients.py": ("slow",),
     "integration/test_provider_queue.py": ("slow",),
     "integration/test_real_replicate.py": ("slow", "stack"),

@@ -76,6 +76,8 @@ def test_a_bug_of_the_api(operator: Operator, user: str) -> None:
         assert operator.call("GET", "/credits", user).status_code == 500
 
     operator.must_ring("ApiErrorsAlarm")
+    (line,) = operator.lines("unhandled error")
+    assert (line["account"], line["route"]) == (f"web/{user}", "GET /credits")
     assert operator.state("TransientErrorsAlarm") == "OK"
     assert operator.state("ApiErrorsAlarm", after=timedelta(minutes=6)) == "OK"
 
@@ -89,6 +91,9 @@ def test_a_throttled_table(operator: Operator, user: str) -> None:
 
     assert statuses == [503] * 3
     operator.must_ring("TransientErrorsAlarm")
+    assert {(line["account"], line["route"]) for line in operator.lines("transient AWS error")} == {
+        (f"web/{user}", "GET /credits")
+    }
     assert operator.state("ApiErrorsAlarm") == "OK"
 
 

@@ -19,7 +19,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from darkroom.api.auth import User, current_user
 from darkroom.api.problems import PROBLEMS
-from darkroom.api.refusals import record_refusal
+from darkroom.api.refusals import record_refusal, request_fields
 from darkroom.api.responses import json_text, problem_response
 from darkroom.api.transient_errors import is_transient
 from darkroom.domain import errors
@@ -117,11 +117,12 @@ class HttpApi(APIGatewayHttpResolver):
 
         Lambda counts no error here, because the invocation succeeds. A metric counts it instead.
         """
+        fields = request_fields(self.current_event.raw_event, self.claims())
         if is_transient(error):
-            logger.warning("transient AWS error", exc_info=True)
+            logger.warning("transient AWS error", exc_info=True, **fields)
             count(Metric.TRANSIENT_ERRORS)
             return problem_response(errors.Unavailable())
-        logger.exception("unhandled error")
+        logger.exception("unhandled error", **fields)
         count(Metric.UNHANDLED_ERRORS)
         return problem_response(errors.InternalError(self.lambda_context.aws_request_id))
 

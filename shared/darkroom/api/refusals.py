@@ -1,6 +1,7 @@
 """Records each refused request: one line in the log, and the metrics of refusals.
 
-The line has no body, no header, no query and no token. So it has no prompt and no secret.
+The line has no body, no header, no query and no token. So it has no prompt and no secret. The lines
+about errors of the API name their request by the same fields.
 """
 
 from __future__ import annotations
@@ -24,12 +25,8 @@ from darkroom.observability import Metric, count, logger
 def record_refusal(
     error: DarkroomError, event: Mapping[str, Any], claims: Mapping[str, Any] | None
 ) -> None:
-    """Log the account, the route and the reason of a refused request, and count the refusal.
-
-    `event` is the request in the payload format 2.0 of an HTTP API. Its request id is also in the
-    access log.
-    """
-    problem, context = problem_of(error), event.get("requestContext", {})
+    """Log the account, the route and the reason of a refused request, and count the refusal."""
+    problem = problem_of(error)
     is_webhook = isinstance(error, WebhookRejected | WebhookSecretMissing)
     log = logger.warning if is_webhook else logger.info
     log(
@@ -37,12 +34,23 @@ def record_refusal(
         problem=problem.slug,
         status=HTTPStatus(problem.status).value,
         reason=_reason(error),
-        account=_account(claims),
-        method=context.get("http", {}).get("method"),
-        route=event.get("routeKey"),
-        request_id=context.get("requestId"),
+        **request_fields(event, claims),
     )
     count(Metric.WEBHOOKS_REJECTED if is_webhook else Metric.REQUESTS_REFUSED)
+
+
+def request_fields(event: Mapping[str, Any], claims: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the fields of a log line about a request. Its `request_id` is in the access log too.
+
+    `event` is the request in the payload format 2.0 of an HTTP API.
+    """
+    context = event.get("requestContext", {})
+    return {
+        "account": _account(claims),
+        "method": context.get("http", {}).get("method"),
+        "route": event.get("routeKey"),
+        "request_id": context.get("requestId"),
+    }
 
 
 def _reason(error: DarkroomError) -> str | None:

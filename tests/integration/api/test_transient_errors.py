@@ -184,14 +184,16 @@ def test_an_unexpected_error_returns_500_without_details_and_is_counted(
     assert alarm["Namespace"] == "Darkroom"
 
 
-def test_a_transient_error_is_not_counted(
+def test_a_transient_error_is_not_counted_as_a_bug(
     failing_aws: FailingAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing_aws.fail(NO_RESPONSE[0])
 
     call_api("GET", "/credits")
 
-    assert metrics_in(capsys.readouterr().out) == []
+    (metrics,) = metrics_in(capsys.readouterr().out)
+    assert metrics["TransientErrors"] == [1.0]
+    assert "UnhandledErrors" not in metrics
 
 
 def test_an_invalid_transaction_returns_an_internal_error(failing_aws: FailingAws) -> None:
