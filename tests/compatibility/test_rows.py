@@ -10,7 +10,14 @@ import pytest
 
 from darkroom.domain.accounts import AccountId
 from darkroom.services import callbacks
-from darkroom.storage import account_records, feature_flags, provider_queue, table, uploads
+from darkroom.storage import (
+    account_records,
+    feature_flags,
+    job_rows,
+    provider_queue,
+    table,
+    uploads,
+)
 from tests.compatibility.runs import restored, view
 from tests.compatibility.snapshot import Mode, Snapshot, releases
 from tests.simulation.environment import Environment
@@ -25,11 +32,11 @@ SNAPSHOTS = [
 ]
 
 
-def rows_of(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    """Yield the kind and the sort key of each row."""
+def rows_of(snapshot: Snapshot) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the kind, the sort key and the attributes of each row."""
     for row in snapshot["rows"]:
         pk, sk = row["pk"]["S"], row["sk"]["S"]
-        yield (sk if pk.startswith("ACCOUNT#") else pk).partition("#")[0], sk
+        yield (sk if pk.startswith("ACCOUNT#") else pk).partition("#")[0], sk, row
 
 
 def partitions_of(snapshot: Snapshot) -> set[str]:
@@ -59,16 +66,40 @@ def api(environment: Environment, method: str, path: str, **event: Any) -> Any:
     return response
 
 
-def test_each_kind_of_row_of_the_first_release_is_recorded() -> None:
-    documented = {
-        (words[1] if words[0].startswith("ACCOUNT#") else words[0]).partition("#")[0]
+def models() -> dict[str, Any]:
+    """Return the model of each kind of row, as the docstring of `storage.table` lists them."""
+    return {
+        (words[1] if words[0].startswith("ACCOUNT#") else words[0]).partition("#")[0]: getattr(
+            job_rows if words[2] == "JobRow" else table, words[2]
+        )
         for line in (table.__doc__ or "").splitlines()
         if len(words := line.split()) == 3 and words[2].endswith("Row")
     }
-    first = RELEASES[0]
-    recorded = {kind for name in first.names for kind, _ in rows_of(first.snapshot(name))}
 
-    assert recorded == documented
+
+def names_of(model: Any) -> set[str]:
+    """Return the names that the attributes of a model have in the table."""
+    return {attribute.attr_name for attribute in model.get_attributes().values()}
+
+
+def test_each_kind_of_row_of_the_first_release_is_recorded() -> None:
+    first = RELEASES[0]
+    recorded = {kind for name in first.names for kind, _, _ in rows_of(first.snapshot(name))}
+
+    assert recorded == models().keys()
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.folder.name)
+def test_every_recorded_attribute_is_still_declared(release: Any) -> None:
+    # An attribute that is renamed or removed is silently missing in the rows of earlier releases.
+    declared = {kind: names_of(model) for kind, model in models().items()}
+    parts = {"attempts": names_of(job_rows.AttemptMap), "outputs": names_of(job_rows.OutputMap)}
+    for name in release.names:
+        for kind, _, row in rows_of(release.snapshot(name)):
+            assert row.keys() <= declared[kind], (name, kind)
+            for part, names in parts.items():
+                for member in row.get(part, {"L": []})["L"]:
+                    assert member["M"].keys() <= names, (name, part)
 
 
 @pytest.mark.parametrize(("release", "name"), SNAPSHOTS)
@@ -85,7 +116,7 @@ def test_the_storage_layer_reads_every_row(release: Any) -> None:
         snapshot = release.snapshot(name)
         with restored(snapshot, Mode.LOST, release.definition()) as environment:
             now = environment.event_queue.now
-            for kind, sk in rows_of(snapshot):
+            for kind, sk, _ in rows_of(snapshot):
                 match kind:
                     case "UPLOAD":
                         assert uploads.read(ANN, sk.partition("#")[2], now=now).bytes_max == 1_000
@@ -103,7 +134,7 @@ def test_the_storage_layer_reads_every_row(release: Any) -> None:
                 for provider in ("replicate", "runway", "stable_diffusion")
                 for slot in provider_queue.possibly_leaked(provider, now=later)
             ]
-            assert len(slots) == sum(kind == "SLOT" for kind, _ in rows_of(snapshot)), name
+            assert len(slots) == sum(kind == "SLOT" for kind, _, _ in rows_of(snapshot)), name
             assert not any(map(provider_queue.release_if_leaked, slots)), name
 
 
