@@ -17,7 +17,7 @@ STACK ?= darkroom-$(CONFIG)
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo run test test-fast coverage coverage-data coverage-report check lint format lock \
+.PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint format lock \
 	requirements build build-local deploy audit catalog problems openapi lint-openapi secrets soak fuzz sabotage bench clean linux \
 	scan licenses vulnerabilities sbom
 
@@ -31,6 +31,15 @@ demo: linux .aws-sam/local/.ready ## Run three jobs from the request to the file
 
 run: linux .aws-sam/local/.ready ## Run the whole system until Ctrl+C (other ports: PORT=, AWS_PORT=, REPLICATE_PORT=)
 	python -m local run
+
+events: linux .aws-sam/local/.ready ## Fill the sample events in, beside `make run`, for sam local
+	PYTHONPATH=shared python -m tools.events
+
+invoke: linux .aws-sam/local/.ready ## Invoke one function beside `make run` (FUNCTION=api EVENT=submit_job)
+	@PYTHONPATH=shared python -m tools.invoke '$(FUNCTION)' '$(EVENT)'
+
+sam-local: linux .aws-sam/local/.ready ## Invoke every sample event with `sam local` (needs Docker)
+	PYTHONPATH=shared python -m tools.sam_local
 
 ## Develop
 

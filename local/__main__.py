@@ -4,21 +4,28 @@ python -m local run     Start the system. It runs until Ctrl-C.
 python -m local demo    Start the system, run three jobs, check the results, and stop it.
 """
 
+import ipaddress
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 from urllib.parse import urlsplit
 
-from local.api_gateway.http_server import PortTaken
+from local.api_gateway.http_server import HOST, PortTaken
 from local.job_lines import JobLines
 from local.lambda_runtime.execution_environment import EmulatorUnavailable
 from local.real_replicate import InvalidVariable, RealReplicate
+from local.sam_local.files import EVENTS_DIRECTORY, invoke_line, write_files
 from local.stack import LocalStack
 
 _PORT_MAX = 65_535
 _API_PORT, _AWS_PORT, _REPLICATE_PORT = 3000, 4566, 3001
+_IPV4 = 4
+_CONTAINERS = """
+  (Containers cannot reach 127.0.0.1. For sam local, start with HOST=172.17.0.1 make run.)"""
 # A backslash at the end of a line joins it with the next one: each command is printed as one line.
 _ADDRESSES = """\
 API         {api}
@@ -44,6 +51,11 @@ grant credits, submit a job, wait for its end, and show the job:
   for second in $(seq 60); do curl -s {api}/jobs/$JOB -H "Authorization: Bearer $TOKEN" \
 | field status | grep -E 'completed|failed|canceled' && break; sleep 1; done
   curl -s {api}/jobs/$JOB -H "Authorization: Bearer $TOKEN" | python3 -m json.tool
+
+To invoke one function alone (docs/sam-local.md):
+
+  make invoke FUNCTION=api EVENT=submit_job
+  make events && {sam_local}{containers}
 
 The `url` of an output opens in a browser. Press Ctrl-C to stop everything.
 
@@ -78,16 +90,19 @@ def _run() -> int:
         _port("REPLICATE_PORT", _REPLICATE_PORT),
     )
     webhook_port = _port("WEBHOOK_PORT", 3002)
+    host = _host()
     print("Starting the stack from template.yaml …", flush=True)
     with (
         JobLines(sys.stdout) as lines,
         LocalStack(
+            host=host,
             api_port=api_port,
             aws_port=aws_port,
             replicate_port=replicate_port,
             webhook_port=webhook_port,
             real_replicate=real,
         ) as stack,
+        _described(stack),
     ):
         signal.signal(signal.SIGINT, stop)
         print(describe(stack, real), end="", flush=True)
@@ -102,16 +117,50 @@ def describe(stack: LocalStack, real: RealReplicate | None) -> str:
     """Describe the addresses of a running stack, and the commands that try it."""
     aws_port = urlsplit(stack.aws_url).port
     simulated = f"simulated; PUT {stack.replicate_url}/faults injects faults"
+    # The API listens at 127.0.0.1 in any case, and signs users in only there.
+    api_url = f"http://{HOST}:{urlsplit(stack.api_url).port}"
     return _ADDRESSES.format(
-        api=stack.api_url,
+        api=api_url,
         aws=stack.aws_url,
         replicate=stack.replicate_url,
         runway=stack.runway_url,
         webui=stack.stable_diffusion_url,
         about=_describe(real, stack.webhook_url) if real else simulated,
+        sam_local=invoke_line("ApiFunction", EVENTS_DIRECTORY / "api/submit_job.json"),
+        containers=_CONTAINERS if stack.api_url == api_url else "",
         about_others="simulated, not used beside the real Replicate" if real else "simulated",
         audit="make audit" if aws_port == _AWS_PORT else f"make audit AWS_PORT={aws_port}",
     )
+
+
+@contextmanager
+def _described(stack: LocalStack) -> Iterator[None]:
+    """Write the files for commands in other processes. Delete the description at the end."""
+    description = stack.describe()
+    write_files(description)
+    description.write()
+    try:
+        yield
+    finally:
+        description.remove()
+
+
+def _host() -> str:
+    """Return HOST, an address of this machine that is not public.
+
+    Exits for any other value. The address 0.0.0.0 would open the stack to the whole network.
+    """
+    host = os.environ.get("HOST") or HOST
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if address is None or address.version != _IPV4 or address.is_global or address.is_unspecified:
+        raise SystemExit(
+            "HOST must be a private IPv4 address of this machine, such as 172.17.0.1, the address"
+            " of Docker's bridge."
+        )
+    return host
 
 
 def _describe(real: RealReplicate, webhook_url: str | None) -> str:

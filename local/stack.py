@@ -4,6 +4,7 @@ The template is the only source of the routes, authorizers, functions, environme
 tables, queues, schedules and the workflow. A change of the template changes the local stack.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +12,9 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
+from local.api_gateway.callback_receiver import CallbackReceiver
 from local.api_gateway.http_api import HttpApi
-from local.api_gateway.http_server import HttpServer, listen
+from local.api_gateway.http_server import HOST, HttpServer, listen
 from local.api_gateway.token_endpoint import TokenEndpoint, TokenIssuer, TokenRequest
 from local.api_gateway.webhook_endpoint import WebhookEndpoint
 from local.cloudformation.account import Client, client
@@ -28,6 +30,7 @@ from local.cloudformation.seeding import (
 )
 from local.cloudformation.state_machines import stop_executions
 from local.cloudformation.template import read_template, translate
+from local.description import StackDescription
 from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.execution_environment import InvocationResponse, emulator
 from local.lambda_runtime.functions import FunctionSpec, read_functions
@@ -49,6 +52,7 @@ class LocalStack:
         self,
         build_dir: Path = Path(".aws-sam/local"),
         *,
+        host: str = HOST,
         api_port: int = 0,
         aws_port: int = 0,
         replicate_port: int = 0,
@@ -59,6 +63,10 @@ class LocalStack:
         log_dir: Path = Path(".aws-sam/logs"),
     ) -> None:
         """Start everything. Port 0 means a free port.
+
+        The servers listen on 127.0.0.1. With another address of this machine as `host`, the
+        simulated providers listen there, and the API and AWS listen there, too. Every URL then has
+        `host`. Containers can reach the address of their bridge, but not 127.0.0.1.
 
         `parameters` are values of the template's parameters. They override the local values.
         `real_replicate` replaces the simulated Replicate. Then `replicate_url` is its URL. If it
@@ -74,6 +82,7 @@ class LocalStack:
         self._clients_lock = Lock()
         self._exit_stack = ExitStack()
         with self._exit_stack:
+            self._host = host
             self._real_replicate = real_replicate
             self._start(
                 build_dir.resolve(),
@@ -157,6 +166,17 @@ class LocalStack:
         """Call the watcher around each request to DynamoDB from now on. None ends this."""
         self._aws.watch(watcher)
 
+    def describe(self) -> StackDescription:
+        """Return the description of this stack, for commands in other processes."""
+        return StackDescription(
+            api_url=self.api_url,
+            aws_url=self.aws_url,
+            replicate_url=self.replicate_url,
+            is_simulated=self._real_replicate is None,
+            process_id=os.getpid(),
+            functions={spec.logical_id: spec for spec in self._functions.values()},
+        )
+
     @property
     def functions(self) -> Mapping[str, FunctionSpec]:
         """The functions of the stack, by physical name."""
@@ -172,14 +192,14 @@ class LocalStack:
     ) -> None:
         api_port, aws_port, replicate_port, webhook_port = ports
         template = read_template(build_dir)
-        api_server = self._stop_later(HttpServer(api_port), HttpServer.stop)
-        aws = self._aws = self._stop_later(LocalAws(aws_port), LocalAws.stop)
+        api_server = self._stop_later(HttpServer(api_port, self._host), HttpServer.stop)
+        aws = self._aws = self._stop_later(LocalAws(aws_port, self._host), LocalAws.stop)
         self.api_url, self.aws_url = api_server.url, aws.url
         replicate = self._real_replicate or self._simulated_replicate(replicate_port)
         self.replicate_url = replicate.base_url
-        self.runway_url = self._start_simulator(SimulatedRunway()).base_url
+        self.runway_url = self._start_simulator(SimulatedRunway(host=self._host)).base_url
         self.stable_diffusion_url = self._start_simulator(
-            SimulatedStableDiffusion(login=LOCAL_STABLE_DIFFUSION_LOGIN)
+            SimulatedStableDiffusion(login=LOCAL_STABLE_DIFFUSION_LOGIN, host=self._host)
         ).base_url
 
         aws.start()
@@ -223,6 +243,8 @@ class LocalStack:
             webhook_server = self._stop_later(HttpServer(webhook_port), HttpServer.stop)
             webhook_server.serve(WebhookEndpoint(api))
             self.webhook_url = webhook_server.url
+        hosts = {HOST, "localhost", self._host}
+        api_server.serve(CallbackReceiver(hosts, TokenEndpoint(self._issuer, api)))
 
         mappings = read_mappings(self._resources, self.client("sqs"))
         pollers = self._stop_later(
@@ -236,8 +258,8 @@ class LocalStack:
 
     def _simulated_replicate(self, port: int) -> SimulatedReplicate:
         # If the port is in use, werkzeug's server exits the process. So check the port first.
-        listen(port).close()
-        return self._start_simulator(SimulatedReplicate(port=port))
+        listen(port, self._host).close()
+        return self._start_simulator(SimulatedReplicate(port=port, host=self._host))
 
     def _start_simulator[Part: Simulator](self, simulator: Part) -> Part:
         simulator.start()

@@ -1,4 +1,7 @@
-"""A threaded HTTP server on 127.0.0.1 that logs no requests. Its port is known before it serves."""
+"""A threaded HTTP server that logs no requests. Its port is known before it serves.
+
+It listens on 127.0.0.1 only, unless the caller names another address.
+"""
 
 import os
 import socket
@@ -19,13 +22,13 @@ class PortTaken(Exception):
     """The requested port is in use. The message names the port."""
 
 
-def listen(port: int) -> socket.socket:
-    """Listen on a port of this machine; 0 means a free port. Raises PortTaken."""
+def listen(port: int, host: str = HOST) -> socket.socket:
+    """Listen on a port of an address of this machine; 0 means a free port. Raises PortTaken."""
     try:
-        return socket.create_server((HOST, port), backlog=128)
+        return socket.create_server((host, port), backlog=128)
     except OSError as error:
         raise PortTaken(
-            f"Port {port} of {HOST} is not available: {os.strerror(error.errno or 0)}"
+            f"Port {port} of {host} is not available: {os.strerror(error.errno or 0)}"
         ) from error
 
 
@@ -39,32 +42,43 @@ class _Handler(MotoRequestHandler):  # type: ignore[misc]
 
 
 class HttpServer:
-    """Reserves its port at once. Requests wait until `serve` is called."""
+    """Reserves its port at once. Requests wait until `serve` is called.
 
-    def __init__(self, port: int) -> None:
+    With another `host` than 127.0.0.1, it listens on that address and on 127.0.0.1, because moto
+    calls the AWS port at localhost. `url` has `host`.
+    """
+
+    def __init__(self, port: int, host: str = HOST) -> None:
         """Listen on the port; 0 means a free port. Raises PortTaken."""
-        self._socket = listen(port)
-        self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://{HOST}:{self.port}"
-        self._server: BaseWSGIServer | None = None
+        self._sockets = {host: listen(port, host)}
+        self.port: int = self._sockets[host].getsockname()[1]
+        self.url = f"http://{host}:{self.port}"
+        self._servers: list[BaseWSGIServer] = []
+        if host != HOST:
+            try:
+                self._sockets[HOST] = listen(self.port)
+            except PortTaken:
+                self._sockets[host].close()
+                raise
 
     def serve(self, application: Application) -> None:
         """Start to serve waiting and new requests, each in its own thread."""
-        self._server = make_server(
-            HOST,
-            self.port,
-            application,
-            threaded=True,
-            request_handler=_Handler,
-            fd=self._socket.fileno(),
-        )
-        Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        ).start()
+        for host, listening in self._sockets.items():
+            server = make_server(
+                host,
+                self.port,
+                application,
+                threaded=True,
+                request_handler=_Handler,
+                fd=listening.fileno(),
+            )
+            self._servers.append(server)
+            Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def stop(self) -> None:
         """Stop the server and release the port."""
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-        self._socket.close()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+        for listening in self._sockets.values():
+            listening.close()

@@ -21,7 +21,7 @@ from moto.core.model_instances import reset_model_data
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Request, Response
 
-from local.api_gateway.http_server import Environ, HttpServer, StartResponse
+from local.api_gateway.http_server import HOST, Environ, HttpServer, StartResponse
 from local.cloudformation import aws_access, s3_access, s3_cors
 from local.cloudformation.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from local.cloudformation.lean_moto import lean_moto
@@ -116,8 +116,8 @@ class AwsEndpoint:
 class LocalAws:
     """The AWS endpoint and its port. A process can have only one at a time."""
 
-    def __init__(self, port: int) -> None:
-        """Reserve the port. Port 0 means a free port.
+    def __init__(self, port: int, host: str = HOST) -> None:
+        """Reserve the port of `host` and of 127.0.0.1. Port 0 means a free port.
 
         Raises PortTaken if the port is in use, and RuntimeError if the process already has an AWS
         endpoint.
@@ -128,11 +128,12 @@ class LocalAws:
                 " the process. Stop the other stack first."
             )
         try:
-            self._server = HttpServer(port)
+            self._server = HttpServer(port, host)
         except BaseException:
             _ONE_PER_PROCESS.release()
             raise
         self.url = self._server.url
+        self._hosts = ",".join(dict.fromkeys(("localhost", HOST, host)))
         self._endpoint = AwsEndpoint()
         self._previous_environment: dict[str, str | None] = {}
         self._changed_moto = ExitStack()
@@ -142,8 +143,8 @@ class LocalAws:
         # A proxy of this machine must not get requests to the machine's own addresses.
         own = {
             "MOTO_PORT": str(self._server.port),
-            "NO_PROXY": "localhost,127.0.0.1",
-            "no_proxy": "localhost,127.0.0.1",
+            "NO_PROXY": self._hosts,
+            "no_proxy": self._hosts,
         }
         self._previous_environment = {name: os.environ.get(name) for name in own}
         os.environ.update(own)

@@ -22,11 +22,12 @@ def local_parameters(
 ) -> dict[str, str]:
     """Return the local values of the parameters that the template declares."""
     simulator = urlsplit(replicate_url).netloc
+    hosts = dict.fromkeys((simulator, "127.0.0.1", "localhost", urlsplit(api_url).hostname or ""))
     known = {
         # The local tokens belong to users that the local user pool does not have.
         "AdminMfa": "optional",
         "DeliveryHosts": simulator,
-        "PrivateHosts": f"{simulator},127.0.0.1,localhost",
+        "PrivateHosts": ",".join(hosts),
         "PublicUrl": api_url,
         "ReplicateBaseUrl": f"{replicate_url}/v1",
         "RunwayBaseUrl": runway_url,

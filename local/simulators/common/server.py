@@ -23,13 +23,13 @@ _POLL_SECONDS = 0.05
 class Simulator(ABC):
     """Serves between `start` and `stop`. A stopped simulator cannot start again."""
 
-    def __init__(self, name: str, port: int) -> None:
-        """Reserve the port. Port 0 means a free port."""
+    def __init__(self, name: str, port: int, host: str = HOST) -> None:
+        """Reserve the port of this address. Port 0 means a free port."""
         self._server = make_server(
-            HOST, port, self._serve, threaded=True, request_handler=_QuietHandler
+            host, port, self._serve, threaded=True, request_handler=_QuietHandler
         )
         self.port = self._server.server_port
-        self.base_url = f"http://{HOST}:{self.port}"
+        self.base_url = f"http://{host}:{self.port}"
         self._scheduler = Scheduler(name)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name=name, daemon=True

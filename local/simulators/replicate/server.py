@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from local.simulators.common.clock import Clock, utc_now
 from local.simulators.common.routing import JsonRequest, Router
-from local.simulators.common.server import Simulator
+from local.simulators.common.server import HOST, Simulator
 from local.simulators.replicate.api import Api
 from local.simulators.replicate.control import Control
 from local.simulators.replicate.deliveries import Deliveries
@@ -39,6 +39,7 @@ class SimulatedReplicate(Simulator):
 
     port: int = 0
     _: KW_ONLY
+    host: str = HOST
     retention_seconds: float = RETENTION_SECONDS
     run_seconds: float = FaultSettings.run_seconds
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
@@ -47,7 +48,7 @@ class SimulatedReplicate(Simulator):
 
     def __post_init__(self) -> None:
         """Reserve the port and connect the parts."""
-        super().__init__("simulated-replicate", self.port)
+        super().__init__("simulated-replicate", self.port, self.host)
         self.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
         faults = Faults(FaultSettings(run_seconds=self.run_seconds))
         store = PredictionStore()

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from local.simulators.common.clock import Clock, utc_now
 from local.simulators.common.routing import JsonRequest, Router
-from local.simulators.common.server import Simulator
+from local.simulators.common.server import HOST, Simulator
 from local.simulators.runway.api import Api
 from local.simulators.runway.control import Control
 from local.simulators.runway.faults import Faults, FaultSettings
@@ -32,13 +32,14 @@ class SimulatedRunway(Simulator):
 
     port: int = 0
     _: KW_ONLY
+    host: str = HOST
     output_seconds: float = OUTPUT_SECONDS
     run_seconds: float = FaultSettings.run_seconds
     clock: Clock = utc_now
 
     def __post_init__(self) -> None:
         """Reserve the port and connect the parts."""
-        super().__init__("simulated-runway", self.port)
+        super().__init__("simulated-runway", self.port, self.host)
         faults = Faults(FaultSettings(run_seconds=self.run_seconds))
         store = TaskStore()
         outputs = Outputs(

@@ -6,7 +6,7 @@ from typing import override
 from werkzeug.wrappers import Response
 
 from local.simulators.common.routing import JsonRequest
-from local.simulators.common.server import Simulator
+from local.simulators.common.server import HOST, Simulator
 from local.simulators.stable_diffusion.api import Api
 from local.simulators.stable_diffusion.faults import Faults
 
@@ -21,11 +21,12 @@ class SimulatedStableDiffusion(Simulator):
 
     port: int = 0
     _: KW_ONLY
+    host: str = HOST
     login: str | None = None
 
     def __post_init__(self) -> None:
         """Reserve the port and connect the parts."""
-        super().__init__("simulated-stable-diffusion", self.port)
+        super().__init__("simulated-stable-diffusion", self.port, self.host)
         self._api = Api(faults=Faults(), login=self.login)
 
     @override

@@ -1,0 +1,52 @@
+"""Fill all sample events in, about things that this command makes on the running local stack.
+
+    PYTHONPATH=shared python -m tools.events
+
+The filled events are written to .aws-sam/events/<function>/<name>.json. They stay valid for an
+hour; the signature of the webhook stays valid for five minutes. Most events change what they name,
+so a second invocation with the same event can have another answer.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from local.description import NoStack, StackDescription, write_private
+from local.sam_local.files import EVENTS_DIRECTORY, invoke_line
+from tools.sample_events import samples
+from tools.sample_events.environment import RealProvider, enter
+
+
+def event_path(function: str, name: str) -> Path:
+    """Return the path of a filled event."""
+    return EVENTS_DIRECTORY / function / f"{name}.json"
+
+
+def write_event(function: str, name: str, event: dict[str, Any]) -> Path:
+    """Write a filled event and return its path."""
+    path = event_path(function, name)
+    write_private(path, event)
+    return path
+
+
+def main() -> int:
+    """Run the command. Returns the exit status."""
+    try:
+        enter(StackDescription.read())
+    except (NoStack, RealProvider) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    # The application reads its environment at import.
+    from tools.sample_events.prepare import prepare  # noqa: PLC0415
+
+    for function, names in samples.choices().items():
+        for name in names:
+            path = write_event(function, name, prepare(function, name).event)
+            sys.stdout.write(f"{invoke_line(samples.logical_id(function), path)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
