@@ -138,7 +138,6 @@ def _described(stack: LocalStack) -> Iterator[None]:
     """Write the files for commands in other processes. Delete the description at the end."""
     description = stack.describe()
     write_files(description)
-    description.write()
     try:
         yield
     finally:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ from urllib.parse import urlsplit
 
 from local.lambda_runtime.functions import FunctionSpec
 
-PATH = Path(".aws-sam/stack.json")
+# The folder of the description and of the files for `sam local`. Another folder separates two
+# stacks of one checkout.
+DIRECTORY = Path(os.environ.get("LOCAL_FILES", ".aws-sam"))
+PATH = DIRECTORY / "stack.json"
 
 
 class NoStack(Exception):
@@ -45,10 +49,10 @@ class StackDescription:
             path.unlink()
 
     @classmethod
-    def read(cls, path: Path = PATH) -> Self:
+    def read(cls, path: Path | None = None) -> Self:
         """Read the description of the running stack. Raises NoStack if no stack runs."""
         try:
-            document = json.loads(path.read_text())
+            document = json.loads((path or PATH).read_text())
         except FileNotFoundError:
             raise NoStack(
                 "No local stack runs. Start it with `make run` in another terminal."

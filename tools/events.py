@@ -10,13 +10,17 @@ so a second invocation with the same event can have another answer.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.description import NoStack, StackDescription, write_private
 from local.sam_local.files import EVENTS_DIRECTORY, invoke_line
 from tools.sample_events import samples
 from tools.sample_events.environment import RealProvider, enter
+
+if TYPE_CHECKING:
+    from tools.sample_events.prepare import Prepared
 
 
 def event_path(function: str, name: str) -> Path:
@@ -31,20 +35,31 @@ def write_event(function: str, name: str, event: dict[str, Any]) -> Path:
     return path
 
 
-def main() -> int:
-    """Run the command. Returns the exit status."""
-    try:
-        enter(StackDescription.read())
-    except (NoStack, RealProvider) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+def filled_events(stack: StackDescription) -> Iterator[tuple[str, str, Prepared]]:
+    """Fill each sample event in, write the event, and yield it with its function and its name.
+
+    Raises RealProvider.
+    """
+    enter(stack)
     # The application reads its environment at import.
     from tools.sample_events.prepare import prepare  # noqa: PLC0415
 
     for function, names in samples.choices().items():
         for name in names:
-            path = write_event(function, name, prepare(function, name).event)
-            sys.stdout.write(f"{invoke_line(samples.logical_id(function), path)}\n")
+            prepared = prepare(function, name)
+            write_event(function, name, prepared.event)
+            yield function, name, prepared
+
+
+def main() -> int:
+    """Run the command. Returns the exit status."""
+    try:
+        for function, name, _ in filled_events(StackDescription.read()):
+            line = invoke_line(samples.logical_id(function), event_path(function, name))
+            sys.stdout.write(f"{line}\n")
+    except (NoStack, RealProvider) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     return 0
 
 

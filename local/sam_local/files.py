@@ -15,12 +15,12 @@ from typing import Any
 from samcli.yamlhelper import yaml_dump
 
 from local.cloudformation.template import read_template
-from local.description import StackDescription, write_private
+from local.description import DIRECTORY, PATH, StackDescription, write_private
 from local.lambda_runtime.functions import FunctionSpec
 
-ENV_PATH = Path(".aws-sam/env.json")
-TEMPLATE_PATH = Path(".aws-sam/sam-local/template.yaml")
-EVENTS_DIRECTORY = Path(".aws-sam/events")
+ENV_PATH = DIRECTORY / "env.json"
+TEMPLATE_PATH = DIRECTORY / "sam-local" / "template.yaml"
+EVENTS_DIRECTORY = DIRECTORY / "events"
 IDENTITY_LAYER = "LocalIdentityLayer"
 _IDENTITY_DIRECTORY = Path(__file__).parent / "layer"
 _PATHS = ("CodeUri", "ContentUri", "DefinitionUri")
@@ -50,19 +50,20 @@ def write_files(
     stack: StackDescription,
     build_dir: Path = Path(".aws-sam/local"),
     *,
-    env_path: Path = ENV_PATH,
-    template_path: Path = TEMPLATE_PATH,
+    directory: Path = DIRECTORY,
 ) -> None:
-    """Write `env.json` and the copy of the template.
+    """Write the description of the stack, `env.json` and the copy of the template.
 
     Raises FileNotFoundError if there is no build.
     """
+    template_path = directory / TEMPLATE_PATH.relative_to(DIRECTORY)
     variables = {name: function_variables(spec) for name, spec in stack.functions.items()}
     template_path.parent.mkdir(parents=True, exist_ok=True)
     template_path.write_text(
         yaml_dump(local_template(read_template(build_dir), build_dir, variables))
     )
-    write_private(env_path, variables)
+    write_private(directory / ENV_PATH.name, variables)
+    stack.write(directory / PATH.name)
 
 
 def local_template(
@@ -71,7 +72,7 @@ def local_template(
     """Return the copy of a built template.
 
     - Paths are absolute, and the processor of this machine is the default.
-    - Each function declares its variables.
+    - Each function declares its own variables, and no variables are common.
     - Functions with a JWT route add the claims of the request's token to the event.
     """
     resources = {
@@ -92,7 +93,14 @@ def local_template(
     parameters["Architecture"]["Default"] = (
         "arm64" if platform.machine().lower() in ("aarch64", "arm64") else "x86_64"
     )
-    return {**template, "Parameters": parameters, "Resources": resources}
+    common = template["Globals"]["Function"]
+    of_functions = {name: value for name, value in common.items() if name != "Environment"}
+    return {
+        **template,
+        "Globals": {"Function": of_functions},
+        "Parameters": parameters,
+        "Resources": resources,
+    }
 
 
 def invoke_command(logical_id: str, event: Path) -> list[str]:

@@ -103,7 +103,10 @@ def _refuse(fields: list[InvalidField]) -> None:
 
 
 def _check_webhook(webhook: str | None) -> str | None:
-    """Accept only HTTPS, as the real API does. A receiver on this machine may also use HTTP."""
+    """Accept only HTTPS, as the real API does. A receiver at a private address may also use HTTP.
+
+    The local stack has a private address if containers must reach it.
+    """
     if webhook is None or _is_acceptable(webhook):
         return webhook
     raise problems.invalid([InvalidField("format", "webhook", "Does not match format 'https URL'")])
@@ -114,7 +117,7 @@ def _is_acceptable(webhook: str) -> bool:
         url = urlsplit(webhook)
         host = url.hostname or ""
         if url.scheme == "http":
-            return host == "localhost" or ip_address(host).is_loopback
+            return host == "localhost" or ip_address(host).is_private
         return url.scheme == "https" and bool(host)
     except ValueError:
         return False

@@ -183,8 +183,8 @@ def _data_uri_fault(uri: str) -> str | None:
 def _url_fault(url: str) -> str | None:
     """Return the error of a URL, or None.
 
-    As in the real API, a URL must use HTTPS and a host name. A URL of this machine may also use
-    HTTP and an IP address.
+    As in the real API, a URL must use HTTPS and a host name. A URL with a private address, such as
+    an address of this machine, may also use HTTP.
     """
     try:
         parts = urlsplit(url)
@@ -196,7 +196,7 @@ def _url_fault(url: str) -> str | None:
     if not host or len(url) > URL_CHARACTERS_MAX:
         return "Invalid URL"
     address = _address(host)
-    if host == "localhost" or (address is not None and address.is_loopback):
+    if host == "localhost" or (address is not None and address.is_private):
         return None if parts.scheme in {"http", "https"} else "Only HTTPS URLs are allowed."
     if parts.scheme != "https":
         return "Only HTTPS URLs are allowed."

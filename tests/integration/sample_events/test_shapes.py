@@ -88,7 +88,7 @@ def assert_matches_a_route(event: Any, *, function: str) -> None:
     assert unquote(request.rawQueryString) == "&".join(
         f"{key}={value}" for key, value in (request.queryStringParameters or {}).items()
     )
-    assert ("body" in event) == (method == "POST")
+    assert ("body" in event) == (int(request.headers.get("content-length", 0)) > 0)
     assert (authorizer is None) == (route.get("Auth") == {"Authorizer": "NONE"})
     if authorizer and authorizer.jwt:
         assert all(isinstance(claim, str) for claim in authorizer.jwt.claims.values())
