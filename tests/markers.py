@@ -32,6 +32,7 @@ BY_PATH: dict[str, tuple[str, ...]] = {
     "integration/test_provider_queue.py": ("slow",),
     "integration/test_real_replicate.py": ("slow", "stack"),
     "integration/test_recover_jobs.py": ("slow",),
+    "integration/test_sam_local.py": ("slow", "stack"),
     "integration/test_second_attempt.py": ("slow",),
     "integration/test_uploads.py": ("slow",),
     "integration/test_workflow.py": ("slow",),

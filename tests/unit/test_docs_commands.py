@@ -48,6 +48,7 @@ COMMANDS_RUN_BY = {
     "make demo": "tests/e2e/test_demo.py",
     "make test": ".ci/run",
     "make catalog": "tests/unit/test_docs_commands.py",
+    "make invoke FUNCTION=api EVENT=submit_job": "tests/e2e/test_invoke.py",
 }
 MARKERS = {
     "needs AWS",

@@ -131,8 +131,8 @@ def _read_job(event: Event) -> Prepared:
     job = things.open_job()
 
     def check(answer: Answer) -> bool:
-        shown = json.loads(answer["body"])
-        return bool(answer["statusCode"] == HTTPStatus.OK and shown["id"] == job.job_id)
+        document = json.loads(answer["body"])
+        return bool(answer["statusCode"] == HTTPStatus.OK and document["id"] == job.job_id)
 
     return Prepared(_about(event, job), check)
 
