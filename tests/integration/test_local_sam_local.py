@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -19,8 +20,10 @@ from samcli.yamlhelper import yaml_dump
 from local.cloudformation.template import read_template
 from local.description import StackDescription
 from local.lambda_runtime.functions import FunctionSpec
-from local.sam_local.files import IDENTITY_LAYER, local_template, write_files
+from local.sam_local.files import IDENTITY_LAYER, invoke_line, local_template, write_files
 from tests.aws import ROOT, TEMPLATE
+from tools.events import event_path
+from tools.sample_events import samples
 
 BUILD = ROOT / ".aws-sam" / "local"
 FUNCTIONS = [
@@ -119,6 +122,26 @@ def test_the_deployed_build_has_no_local_identity() -> None:
     assert "local_identity" not in (ROOT / "template.yaml").read_text()
     assert not list(BUILD.rglob("local_identity*"))
     assert not list(ROOT.glob("shared/**/local_identity*"))
+
+
+def test_the_page_has_the_command_of_each_event() -> None:
+    page = (ROOT / "docs/sam-local.md").read_text()
+    commands = {line[2:] for line in page.splitlines() if " local invoke " in line and "$ " in line}
+
+    assert commands == {
+        invoke_line(samples.logical_id(function), event_path(function, name))
+        for function, names in samples.choices().items()
+        for name in names
+    }
+
+
+def test_the_page_says_what_each_event_is_about() -> None:
+    page = (ROOT / "docs/sam-local.md").read_text()
+    table = page.partition("| event |")[2].partition("\n\n")[0]
+
+    assert set(re.findall(r"`(\w+/\w+)`", table)) == {
+        f"{function}/{name}" for function, names in samples.choices().items() for name in names
+    }
 
 
 def token(**claims: Any) -> str:

@@ -10,6 +10,7 @@ from local import description
 from tests.aws import ROOT, TEMPLATE, folder_of
 from tools import invoke
 from tools.sample_events import samples
+from tools.sample_events.prepare import PREPARATIONS
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,12 @@ def test_a_stack_that_has_ended_is_not_used(tmp_path: Path) -> None:
 
     with pytest.raises(description.NoStack, match="has ended"):
         description.StackDescription.read(path)
+
+
+def test_each_sample_event_is_filled_in() -> None:
+    assert sorted(PREPARATIONS) == sorted(
+        f"{function}/{name}" for function, names in samples.choices().items() for name in names
+    )
 
 
 def test_each_folder_of_events_is_a_function_of_the_template() -> None:
