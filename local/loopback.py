@@ -4,7 +4,9 @@ A web page of another site can send requests to 127.0.0.1, and by DNS rebinding 
 can resolve to 127.0.0.1. The headers Host and Origin show both.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from werkzeug.datastructures import Headers
@@ -13,6 +15,19 @@ from werkzeug.datastructures import Headers
 HOSTS = ("127.0.0.1", "localhost")
 _FORWARDING_HEADERS = {"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"}
 _FORWARDING_PREFIX = "x-forwarded-"
+
+
+def hosts_of(environ: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the server of a request: `HOSTS`, and the address where it listens.
+
+    A server listens at another address than 127.0.0.1 only if HOST names this address.
+    """
+    address = str(environ["SERVER_NAME"])
+    try:
+        ip_address(address)
+    except ValueError:
+        return HOSTS
+    return (*HOSTS, address)
 
 
 def is_own_host(host: str, port: int, hosts: Collection[str] = HOSTS) -> bool:

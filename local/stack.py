@@ -243,8 +243,7 @@ class LocalStack:
             webhook_server = self._stop_later(HttpServer(webhook_port), HttpServer.stop)
             webhook_server.serve(WebhookEndpoint(api))
             self.webhook_url = webhook_server.url
-        hosts = {HOST, "localhost", self._host}
-        api_server.serve(CallbackReceiver(hosts, TokenEndpoint(self._issuer, api)))
+        api_server.serve(CallbackReceiver(TokenEndpoint(self._issuer, api)))
 
         mappings = read_mappings(self._resources, self.client("sqs"))
         pollers = self._stop_later(

@@ -9,6 +9,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from local.api_gateway.http_server import Application, Environ, StartResponse
+from local.loopback import hosts_of, is_forwarded, is_own_host
 
 PATH = "/local/callbacks"
 _CALLBACKS_MAX = 100
@@ -23,24 +24,16 @@ class CallbackReceiver:
     tunnel has forwarded.
     """
 
-    def __init__(self, hosts: Iterable[str], application: Application) -> None:
-        """Serve `PATH` at these host names, and send all other requests to the application."""
-        self._hosts = frozenset(hosts)
+    def __init__(self, application: Application) -> None:
+        """Serve `PATH`, and send all other requests to the application."""
         self._application = application
         self._callbacks: deque[dict[str, Any]] = deque(maxlen=_CALLBACKS_MAX)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Respond to a request."""
-        if environ["PATH_INFO"] == PATH and self._is_local(request := Request(environ)):
+        if environ["PATH_INFO"] == PATH and _is_local(request := Request(environ)):
             return self._respond(request)(environ, start_response)
         return self._application(environ, start_response)
-
-    def _is_local(self, request: Request) -> bool:
-        forwarded = any(
-            name.lower() == "forwarded" or name.lower().startswith("x-forwarded-")
-            for name in request.headers.keys()  # noqa: SIM118 (werkzeug's iterator yields pairs)
-        )
-        return not forwarded and request.host.rpartition(":")[0] in self._hosts
 
     def _respond(self, request: Request) -> Response:
         match request.method:
@@ -56,3 +49,8 @@ class CallbackReceiver:
             case "POST":
                 return Response(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return Response(status=HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+def _is_local(request: Request) -> bool:
+    host, port = request.headers.get("Host", ""), int(request.environ["SERVER_PORT"])
+    return is_own_host(host, port, hosts_of(request.environ)) and not is_forwarded(request.headers)

@@ -18,7 +18,7 @@ from botocore.credentials import Credentials
 from werkzeug.wrappers import Request, Response
 
 from local.cloudformation.account import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from local.loopback import is_own_host, is_own_origin
+from local.loopback import hosts_of, is_own_host, is_own_origin
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key_id>[^/, ]+)/\d{8}/(?P<region>[^/, ]+)"
@@ -35,7 +35,7 @@ _AGE_SECONDS_MAX = 900
 def foreign_host(request: Request) -> Response | None:
     """Return an error response if the Host header does not name this port, else None."""
     host, port = request.headers.get("Host", ""), int(request.environ["SERVER_PORT"])
-    if is_own_host(host, port):
+    if is_own_host(host, port, hosts_of(request.environ)):
         return None
     return error("ForeignHost", f"The host must be 127.0.0.1:{port} or localhost:{port}.")
 

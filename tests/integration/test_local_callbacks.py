@@ -14,7 +14,7 @@ def client() -> Client:
     def api(environ: object, start_response: object) -> object:
         return Response("the API", 404)(environ, start_response)  # type: ignore[arg-type]
 
-    return Client(CallbackReceiver({"127.0.0.1", "172.17.0.1"}, api))  # type: ignore[arg-type]
+    return Client(CallbackReceiver(api))  # type: ignore[arg-type]
 
 
 def test_a_callback_is_stored_with_its_headers(client: Client) -> None:

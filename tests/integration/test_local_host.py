@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from werkzeug.wrappers import Response
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request, Response
 
 from local.__main__ import _host
 from local.api_gateway.http_server import HttpServer, PortTaken
+from local.cloudformation.aws_access import foreign_host
 from local.cloudformation.seeding import local_parameters
 from local.simulators.replicate import SimulatedReplicate
 
@@ -53,6 +55,27 @@ def test_a_simulator_has_its_host_in_its_links() -> None:
     with SimulatedReplicate(host=OTHER) as replicate:
         assert replicate.base_url == f"http://{OTHER}:{replicate.port}"
         assert requests.get(f"{replicate.base_url}/sim/predictions", timeout=5).ok
+
+
+@pytest.mark.parametrize(
+    ("listens_at", "host", "is_refused"),
+    [
+        ("172.17.0.1", "172.17.0.1:4566", False),
+        ("172.17.0.1", "127.0.0.1:4566", False),
+        ("127.0.0.1", "172.17.0.1:4566", True),
+        ("172.17.0.1", "172.17.0.2:4566", True),
+        ("172.17.0.1", "rebound.example.com:4566", True),
+        ("rebound.example.com", "rebound.example.com:4566", True),
+    ],
+)
+def test_the_aws_port_answers_only_at_its_own_addresses(
+    listens_at: str, host: str, is_refused: bool
+) -> None:
+    environ = EnvironBuilder(headers={"Host": host}).get_environ()
+    environ.update({"SERVER_NAME": listens_at, "SERVER_PORT": "4566"})
+    request = Request(environ)
+
+    assert (foreign_host(request) is not None) == is_refused
 
 
 def test_functions_may_call_the_host_by_plain_http() -> None:
