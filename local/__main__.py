@@ -24,8 +24,7 @@ from local.stack import LocalStack
 _PORT_MAX = 65_535
 _API_PORT, _AWS_PORT, _REPLICATE_PORT = 3000, 4566, 3001
 _IPV4 = 4
-_CONTAINERS = """
-  (Containers cannot reach 127.0.0.1. For sam local, start with HOST=172.17.0.1 make run.)"""
+_CONTAINERS = "   (start with HOST=172.17.0.1 make run: containers cannot reach 127.0.0.1)"
 # A backslash at the end of a line joins it with the next one: each command is printed as one line.
 _ADDRESSES = """\
 API         {api}
@@ -36,6 +35,8 @@ Runway      {runway}   ({about_others})
 WebUI       {webui}   ({about_others}; a Stable Diffusion WebUI)
 Logs        .aws-sam/logs   (one file for each function)
 Audit       {audit}   (in another terminal: it checks the ledger)
+Invoke      make invoke FUNCTION=api EVENT=submit_job   (one function alone; docs/sam-local.md)
+SAM local   make events && {sam_local}{containers}
 
 To try the API, paste these lines into another terminal. They sign in a user and an administrator,
 grant credits, submit a job, wait for its end, and show the job:
@@ -51,11 +52,6 @@ grant credits, submit a job, wait for its end, and show the job:
   for second in $(seq 60); do curl -s {api}/jobs/$JOB -H "Authorization: Bearer $TOKEN" \
 | field status | grep -E 'completed|failed|canceled' && break; sleep 1; done
   curl -s {api}/jobs/$JOB -H "Authorization: Bearer $TOKEN" | python3 -m json.tool
-
-To invoke one function alone (docs/sam-local.md):
-
-  make invoke FUNCTION=api EVENT=submit_job
-  make events && {sam_local}{containers}
 
 The `url` of an output opens in a browser. Press Ctrl-C to stop everything.
 

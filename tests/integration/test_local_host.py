@@ -71,7 +71,7 @@ def test_a_simulator_has_its_host_in_its_links() -> None:
 def test_the_aws_port_answers_only_at_its_own_addresses(
     listens_at: str, host: str, is_refused: bool
 ) -> None:
-    environ = EnvironBuilder(headers={"Host": host}).get_environ()
+    environ = EnvironBuilder(headers=[("Host", host)]).get_environ()
     environ.update({"SERVER_NAME": listens_at, "SERVER_PORT": "4566"})
     request = Request(environ)
 
