@@ -14,11 +14,13 @@ SOURCES := template.yaml $(shell find functions shared layers -name '*.py' -o -n
 CONFIG ?= dev
 ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)
+# Empty unless STACK or CONFIG is given. The commands about ledgers then use the local stack.
+NAMED_STACK = $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint format lock \
-	requirements build build-local deploy audit catalog problems openapi lint-openapi secrets soak fuzz sabotage bench clean linux \
+	requirements build build-local deploy audit repair variables catalog problems openapi lint-openapi secrets soak fuzz sabotage bench clean linux \
 	scan licenses vulnerabilities sbom
 
 help: ## Show this list
@@ -137,7 +139,13 @@ secrets: .venv/.ready ## Store the providers' secrets from the environment in th
 	python -m tools.put_secrets $(STACK)
 
 audit: .venv/.ready ## Audit the ledger of `make run` (AWS_PORT=4566), or of a deployed stack (STACK=darkroom-prod)
-	PYTHONPATH=shared python -m tools.audit $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
+	PYTHONPATH=shared python -m tools.audit $(if $(filter command,$(firstword $(origin TABLE))),--table $(TABLE),$(NAMED_STACK))
+
+repair: .venv/.ready ## Show the repair of the ledger's counters (APPLY=1 writes it; STACK as in `audit`)
+	PYTHONPATH=shared python -m tools.repair $(NAMED_STACK) $(if $(APPLY),--apply)
+
+variables: .venv/.ready ## Print shell variables with the names of a stack's resources (STACK as in `audit`)
+	@python -m tools.variables $(NAMED_STACK)
 
 # ---- Parts of the targets above ----
 

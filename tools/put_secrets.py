@@ -19,6 +19,10 @@ import boto3
 import replicate
 from samcli.yamlhelper import yaml_parse
 
+from tools.stacks import outputs_of, parameter_of
+
+__all__ = ["others_of", "outputs_of", "put_secrets", "webhook_secret_of"]
+
 _TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
 
@@ -89,12 +93,6 @@ def webhook_secret_of(token: str, base_url: str | None = None) -> str:
     return secret
 
 
-def outputs_of(stack: str) -> dict[str, str]:
-    """Read the outputs of a deployed stack."""
-    described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-
-
 def _current(secrets: Any, secret_id: str) -> str | None:  # noqa: ANN401 (a boto3 client)
     try:
         value: str = secrets.get_secret_value(SecretId=secret_id)["SecretString"]
@@ -112,7 +110,7 @@ def main() -> int:
     outputs = outputs_of(sys.argv[1])
     try:
         others = others_of(os.environ, outputs)
-        webhook_secret = webhook_secret_of(token)
+        webhook_secret = webhook_secret_of(token, parameter_of(sys.argv[1], "ReplicateBaseUrl"))
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -75,7 +75,8 @@ class Balance:
 class Entry:
     """The signed changes, in credits, that one transaction made to one account.
 
-    `kind` is grant, correction, hold, settle or release.
+    `kind` is grant, correction, hold, settle or release. A correction without amounts records a
+    repair of the account's counters.
     """
 
     entry_id: str

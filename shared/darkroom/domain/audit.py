@@ -21,6 +21,8 @@ _CREDITS = ("granted", "available", "held", "spent")
 _GRANT_KINDS = ("grant", "correction")
 # The amounts that must be 0 in an entry of each kind.
 _ZERO_AMOUNTS = {"grant": ("held", "spent"), "correction": ("held", "spent"), "hold": ("spent",)}
+# The text of the mismatch that concerns time and no amount.
+OVERDUE = "overdue: end of an open job"
 # Recovery stops an overdue execution, waits until no invocation can still write, and then ends the
 # job. One of the three intervals allows for a late schedule.
 _OVERDUE_AFTER = timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX + 3 * CHECK_INTERVAL_SECONDS)
@@ -43,7 +45,7 @@ class AccountRecords:
     """The rows of an account that the audit compares.
 
     `deleted` has the ids of jobs that were deleted recently. `unreadable` has the sort keys of rows
-    that could not be parsed.
+    that could not be parsed. `revision` is the account's revision when the rows were read.
     """
 
     account: str
@@ -53,6 +55,7 @@ class AccountRecords:
     markers: tuple[GrantMarker, ...] = ()
     deleted: frozenset[str] = frozenset()
     unreadable: tuple[str, ...] = ()
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +148,14 @@ def _entries(records: AccountRecords) -> Iterator[_Check]:
 
 
 def _kind_of(entry: Entry) -> str:
-    """Return the kind that an entry's amounts imply, regardless of its attribute `kind`."""
+    """Return the kind that an entry's amounts imply, regardless of its attribute `kind`.
+
+    Only the record of a repair has no amounts. It is a correction.
+    """
     if entry.granted:
         return "grant" if entry.granted > 0 else "correction"
+    if not (entry.available or entry.held or entry.spent):
+        return "correction"
     if entry.held > 0:
         return "hold"
     return "settle" if entry.spent else "release"
@@ -202,7 +210,7 @@ def _open_job(job: Job, entries: Sequence[Entry], now: datetime) -> Iterator[_Ch
     yield "resolutions of an open job", 0, len(resolutions), job.job_id
     over_by = over_at(job) + _OVERDUE_AFTER
     if now > over_by:
-        yield "overdue: end of an open job", f"by {over_by:%Y-%m-%dT%H:%M:%SZ}", "open", job.job_id
+        yield OVERDUE, f"by {over_by:%Y-%m-%dT%H:%M:%SZ}", "open", job.job_id
 
 
 def _final_job(job: Job, entries: Sequence[Entry]) -> Iterator[_Check]:

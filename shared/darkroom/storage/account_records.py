@@ -65,7 +65,7 @@ def read_account(pk: str) -> AccountRecords:
         # The marker of the welcome credits is not in the account's partition.
         items = list(chain(_items(pk), _items(f"WELCOME#{pk.rpartition('#')[2]}")))
         if _revision(pk) == revision:
-            return _records(pk, items)
+            return _records(pk, items, revision or 0)
     raise AccountUnsettled(_name_of(pk))
 
 
@@ -107,7 +107,7 @@ def _items(pk: str) -> Iterator[Item]:
         yield from page["Items"]
 
 
-def _records(pk: str, items: Iterable[Item]) -> AccountRecords:
+def _records(pk: str, items: Iterable[Item], revision: int) -> AccountRecords:
     rows, unreadable = defaultdict[str, list[Any]](list), []
     for item in items:
         sort_key: str = item["sk"]["S"]
@@ -130,6 +130,7 @@ def _records(pk: str, items: Iterable[Item]) -> AccountRecords:
         ),
         deleted=frozenset(rows["DELETED"]),
         unreadable=tuple(unreadable),
+        revision=revision,
     )
 
 

@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from pynamodb.expressions.condition import Condition
@@ -47,6 +46,7 @@ from darkroom.storage.table import (
     RateWindowRow,
     Row,
     WelcomeRow,
+    grant_sort_key,
     to_balance,
     to_entry,
 )
@@ -148,8 +148,9 @@ def grant(
     entry = _entry_row(
         account, kind, now, granted=amount, available=amount, reference=reference, reason=reason
     )
-    marker_sk = f"GRANT#{sha256(reference.encode()).hexdigest()}"
-    marker = GrantRow(partition(account), marker_sk, entry_sk=entry.sk, amount=amount)
+    marker = GrantRow(
+        partition(account), grant_sort_key(reference), entry_sk=entry.sk, amount=amount
+    )
     has_credits = AccountRow.available >= -amount if amount < 0 else None
     try:
         transact(_grant_writes(entry, marker, only_if=has_credits))

@@ -23,6 +23,8 @@ after this time, so code never relies on the deletion.
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from pynamodb.attributes import (
     BooleanAttribute,
     NumberAttribute,
@@ -94,7 +96,10 @@ class EntryRow(Row):
 
 
 class GrantRow(Row):
-    """The marker of a granted reference. It names the entry and prevents a second grant."""
+    """The marker of a granted reference. It names the entry and prevents a second grant.
+
+    The marker of a repair has the amount 0.
+    """
 
     entry_sk = UnicodeAttribute()
     amount = NumberAttribute()
@@ -186,6 +191,11 @@ class AuditRow(Row):
     failed = NumberAttribute(default=0)
     mismatches_before = NumberAttribute(default=0)
     failed_before = NumberAttribute(default=0)
+
+
+def grant_sort_key(reference: str) -> str:
+    """Return the sort key of the marker of a reference."""
+    return f"GRANT#{sha256(reference.encode()).hexdigest()}"
 
 
 def to_entry(row: EntryRow) -> Entry:
