@@ -17,8 +17,9 @@ from local.api_gateway.http_api import HttpApi
 from local.api_gateway.http_server import HOST, HttpServer, listen
 from local.api_gateway.token_endpoint import TokenEndpoint, TokenIssuer, TokenRequest
 from local.api_gateway.webhook_endpoint import WebhookEndpoint
-from local.cloudformation.account import Client, client
+from local.cloudformation.account import STACK_NAME, Client, client
 from local.cloudformation.aws_endpoint import LocalAws, RequestWatcher
+from local.cloudformation.described_stack import DescribedStack
 from local.cloudformation.queues import Pollers, read_mappings
 from local.cloudformation.real_secrets import RealSecrets
 from local.cloudformation.resources import Resources
@@ -41,7 +42,6 @@ from local.simulators.replicate import SimulatedReplicate
 from local.simulators.runway import SimulatedRunway
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 
-STACK_NAME = "darkroom"
 _API = "AWS::ApiGatewayV2::Api"
 
 
@@ -222,6 +222,11 @@ class LocalStack:
             client=self.client,
         )
         self._resources.create()
+        aws.describe(
+            DescribedStack(
+                STACK_NAME, self._resources.outputs(), values, self._resources.physical_ids
+            )
+        )
         self._fill_secrets(replicate, aws)
         variables = self._real_replicate.environment if self._real_replicate else {}
         self._functions = read_functions(self._resources, build_dir, self.aws_url, variables)

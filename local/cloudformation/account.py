@@ -9,6 +9,7 @@ from botocore.config import Config
 # boto3 makes a client's methods at run time, from the service's model.
 type Client = Any
 
+STACK_NAME = "darkroom"
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
 PARTITION = "aws"

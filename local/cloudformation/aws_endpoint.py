@@ -24,7 +24,9 @@ from werkzeug.wrappers import Request, Response
 from local.api_gateway.http_server import HOST, Environ, HttpServer, StartResponse
 from local.cloudformation import aws_access, s3_access, s3_cors
 from local.cloudformation.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+from local.cloudformation.described_stack import DescribedStack, is_for_cloudformation
 from local.cloudformation.lean_moto import lean_moto
+from local.cloudformation.message_moves import message_moves
 from local.cloudformation.real_secrets import RealSecrets
 from local.cloudformation.s3_forms import is_form_upload
 from local.cloudformation.state_machines import start_by_alias
@@ -39,14 +41,16 @@ type RequestWatcher = Callable[[str, bytes], AbstractContextManager[None]]
 class AwsEndpoint:
     """A WSGI application for every AWS service.
 
-    Until `environments` is set, invocations get the status 503.
+    Until `environments` is set, invocations get the status 503. `stack` describes the stack that
+    runs here.
     """
 
     def __init__(self) -> None:
-        """Start without execution environments."""
+        """Start without execution environments and without a stack."""
         self.environments: ExecutionEnvironments | None = None
         self.real_secrets: RealSecrets | None = None
         self.watch: RequestWatcher | None = None
+        self.stack: DescribedStack | None = None
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._dynamodb = Lock()
 
@@ -72,6 +76,13 @@ class AwsEndpoint:
         """Return the response to a request that moto must not get, or None."""
         if is_invocation(request.path):
             return self._invoke(request)
+        if self.stack and is_for_cloudformation(request):
+            # Buffer the body: moto reads the form again.
+            environ["wsgi.input"] = BytesIO(request.get_data(parse_form_data=False))
+            described = self.stack.respond(Request(environ))
+            environ["wsgi.input"].seek(0)
+            if described:
+                return described
         if self.real_secrets is None:
             return None
         # Buffer the body: it names the secret, and moto reads the body again.
@@ -155,6 +166,7 @@ class LocalAws:
         _reset_moto()
         self._changed_moto.enter_context(lean_moto())
         self._changed_moto.enter_context(start_by_alias())
+        self._changed_moto.enter_context(message_moves())
         # moto makes its clients in many threads, from boto3's shared session. The first client
         # builds the session's shared parts, which is not thread-safe. So make one client here.
         boto3.client(
@@ -176,6 +188,10 @@ class LocalAws:
     def watch(self, watcher: RequestWatcher | None) -> None:
         """Call the watcher around each request to DynamoDB from now on. None ends this."""
         self._endpoint.watch = watcher
+
+    def describe(self, stack: DescribedStack) -> None:
+        """Describe this stack to CloudFormation's clients from now on."""
+        self._endpoint.stack = stack
 
     def stop(self) -> None:
         """Release the port and delete the account."""

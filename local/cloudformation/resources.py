@@ -133,6 +133,7 @@ class Resources:
         values = {**pseudo_parameters(stack_name), **parameter_values(template, parameters)}
         self._resolver = Resolver(template, values, self)
         self._declared: Mapping[str, Any] = template["Resources"]
+        self._outputs: Mapping[str, Any] = template.get("Outputs", {})
         self._stack_name = stack_name
         self._build_dir = build_dir
         self._named: Mapping[str, Callable[[ResourceRequest], PhysicalResource]] = {
@@ -178,6 +179,19 @@ class Resources:
         if attribute not in attributes:
             raise Unresolvable(f"{logical_id} has no attribute {attribute} in the local stack")
         return attributes[attribute]
+
+    @property
+    def physical_ids(self) -> dict[str, str]:
+        """The values of Ref of all created resources, by logical id."""
+        return {name: resource.ref for name, resource in self._physical_resources.items()}
+
+    def outputs(self) -> dict[str, str]:
+        """Return the values of the template's outputs whose condition is true."""
+        return {
+            name: str(self._resolver.resolve(output["Value"]))
+            for name, output in self._outputs.items()
+            if self._exists(output)
+        }
 
     def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
         """Return the resolved properties of the resources of a type, by logical id.
