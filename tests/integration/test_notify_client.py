@@ -99,6 +99,13 @@ class TestNotifyClient:
                 assert result == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
                 assert len(received) == 1, "redirects are not followed"
 
+    def test_the_log_has_the_cause_of_a_failure(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.notify_with(Reply(503))
+
+        (logged,) = [vars(each) for each in caplog.records if each.message == "callback failed"]
+        assert (logged["levelname"], logged["cause"]) == ("WARNING", "503")
+        assert logged["account"] == "web/ann"
+
     def test_a_callback_is_done_after_status_2xx_or_410(self, subtests: pytest.Subtests) -> None:
         for status in (200, 201, 202, 204, 410):
             with subtests.test(status=status):

@@ -105,12 +105,25 @@ def rotate(account: AccountId, *, now: datetime) -> Secrets:
 def send(job: Job, *, now: datetime) -> None:
     """Send the callback of an ended job once. Repeated sends have the same `webhook-id`.
 
-    Raises CallbackFailed unless the response has a 2xx status or status 410. 410 means that the
+    Logs a failure, because the batch of the function `notify_client` hides the exception. Raises
+    CallbackFailed unless the response has a 2xx status or status 410. 410 means that the
     receiver wants no callbacks. Redirects are not followed, so a redirect is a failure
     (github.com/standard-webhooks/standard-webhooks, spec, 'Operational considerations').
     """
-    if not job.callback_url or not is_safe_url(job.callback_url, settings().private_hosts):
-        return
+    if job.callback_url and is_safe_url(job.callback_url, settings().private_hosts):
+        try:
+            _send(job, job.callback_url, now)
+        except CallbackFailed as error:
+            logger.warning(
+                "callback failed",
+                job_id=job.job_id,
+                account=str(job.account),
+                cause=str(error),
+            )
+            raise
+
+
+def _send(job: Job, url: str, now: datetime) -> None:
     event: JobEventResponse = {
         "type": f"job.{job.status}",
         "timestamp": time_text(job.finished_at or now),
@@ -120,7 +133,7 @@ def send(job: Job, *, now: datetime) -> None:
         f"{job.job_id}.{job.status}", event, secrets_of(job.account, now=now), now
     )
     try:
-        status = _post(job.callback_url, headers, body)
+        status = _post(url, headers, body)
     except AddressRefused as error:
         raise CallbackFailed(type(error).__name__) from error
     if status == HTTPStatus.GONE:
