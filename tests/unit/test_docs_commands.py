@@ -37,6 +37,8 @@ RUN_BY = {
     ("adding-a-route-column-alarm.md", "python route"): "tests/integration/test_adding_a_route.py",
     ("adding-a-route-column-alarm.md", "python test"): "tests/integration/test_adding_a_route.py",
     ("adding-a-route-column-alarm.md", "yaml event"): "tests/integration/test_adding_a_route.py",
+    ("operations.md", "sh local"): "tests/e2e/test_docs_operations.py",
+    ("operations.md", "sh aws"): "tests/unit/test_docs_operations.py",
     ("architecture.md", "mermaid"): "tests/unit/test_docs.py",
     ("architecture.md", "text"): "tests/unit/test_docs.py",
 } | {
