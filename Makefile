@@ -10,9 +10,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
-SOURCES := template.yaml $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt -o -path '*/api/*.json' -o -path '*/api/docs/*')
+SOURCES := template.yaml workflow.asl.yaml tools/deployment/build.py $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt -o -path '*/api/*.json' -o -path '*/api/docs/*')
 CONFIG ?= dev
-ARCHITECTURE ?= arm64
 STACK ?= darkroom-$(CONFIG)
 # Empty unless STACK or CONFIG is given. The commands about ledgers then use the local stack.
 NAMED_STACK = $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
@@ -20,8 +19,8 @@ COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint format lock \
-	requirements build build-local deploy audit repair variables catalog problems openapi lint-openapi secrets soak fuzz sabotage bench clean linux \
-	scan licenses vulnerabilities sbom
+	requirements build build-local deploy deploy-check admin token smoke audit repair variables catalog problems openapi lint-openapi \
+	secrets soak fuzz sabotage bench clean linux scan licenses vulnerabilities sbom
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,13 +122,25 @@ bench: .aws-sam/local/.ready ## Measure cold starts, and count the calls of one 
 
 ## Deploy
 
-build: .venv/.ready ## Build for AWS (CONFIG=dev or prod, ARCHITECTURE=arm64 or x86_64)
-	sam build --config-env $(CONFIG)
-	$(COMPILE) .aws-sam/build
-	python -m tools.check_build .aws-sam/build $(ARCHITECTURE)
+build: .venv/.ready ## Build for AWS (CONFIG=dev or prod, PARAMETERS="Architecture=x86_64")
+	CONFIG=$(CONFIG) python -m tools.deployment build
 
-deploy: build ## Build and deploy (CONFIG=dev or prod)
-	sam deploy --config-env $(CONFIG)
+deploy: .venv/.ready ## Check, build and deploy (CONFIG=dev or prod, PARAMETERS="Name=value …")
+	CONFIG=$(CONFIG) python -m tools.deployment check
+	CONFIG=$(CONFIG) python -m tools.deployment build
+	CONFIG=$(CONFIG) python -m tools.deployment deploy
+
+admin: .venv/.ready ## Create the first administrator (CONFIG=dev or prod, EMAIL=…)
+	python -m tools.admin $(STACK) $(EMAIL)
+
+token: .venv/.ready ## Print an ID token of a user of the deployed stack (EMAIL=…)
+	@python -m tools.sign_in $(STACK) $(EMAIL)
+
+smoke: .venv/.ready ## Run one job on the deployed stack, and check its ledger and files
+	python -m tools.smoke $(STACK)
+
+deploy-check: .aws-sam/local/.ready .tools/ministack/.ready ## Deploy to MiniStack, an emulator of AWS, and run a job there
+	python -m tools.deploy_check
 
 sbom: .tools/.ready ## Write the list of the layers' packages to .aws-sam/sbom.json (CycloneDX 1.5)
 	mkdir -p .aws-sam
@@ -182,9 +193,16 @@ requirements: .tools/.ready
 	$(UV) sync -q --frozen
 	touch $@
 
+# MiniStack needs other versions of packages than Darkroom.
+.tools/ministack/.ready: .venv/.ready tools/deploy_check/requirements.txt
+	$(UV) venv -q --allow-existing --python .venv/bin/python .tools/ministack
+	$(UV) pip sync -q --python .tools/ministack/bin/python tools/deploy_check/requirements.txt
+	touch $@
+
 # The build that a deployment would contain, for the processor of this machine.
 .aws-sam/local/.ready: .venv/.ready $(SOURCES)
 	sam build --parameter-overrides Architecture=$(HOST_ARCHITECTURE) --build-dir .aws-sam/local --cache-dir .aws-sam/cache-local --cached --parallel
 	$(COMPILE) .aws-sam/local
+	python -m tools.deployment.build .aws-sam/local
 	python -m tools.check_build .aws-sam/local $(HOST_ARCHITECTURE)
 	touch $@

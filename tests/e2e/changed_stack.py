@@ -20,8 +20,8 @@ BUILD_DIRECTORY = Path(".aws-sam/local")
 def changed_build(directory: Path) -> Path:
     """Link the build with a template that has a renamed route and one more environment variable."""
     for artifact in BUILD_DIRECTORY.iterdir():
-        if artifact.is_dir():
-            (directory / artifact.name).symlink_to(artifact.resolve(), target_is_directory=True)
+        if artifact.name != "template.yaml":
+            (directory / artifact.name).symlink_to(artifact.resolve())
     template = (BUILD_DIRECTORY / "template.yaml").read_text()
     changed = template.replace("Path: /credits\n", "Path: /balance\n").replace(
         "Variables:\n", "Variables:\n        PROMPT_CHARACTERS_MAX: '10'\n", 1
