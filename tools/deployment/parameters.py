@@ -24,20 +24,24 @@ def check_parameters(
     declared = template["Parameters"]
     for name in deployment.overrides:
         if name not in declared:
-            raise DeploymentRefused(*_unknown(name, list(declared)))
+            raise _unknown(name, list(declared), deployment)
     for name, value in values.items():
         for reason in _faults(name, value, declared[name]):
-            raise DeploymentRefused(reason, f'make deploy PARAMETERS="{name}=…"')
-    for reason in _broken_rules(template, values):
-        raise DeploymentRefused(reason)
+            raise DeploymentRefused(reason, _command(deployment, f"{name}=…"))
+    for reason, assignments in _broken_rules(template, values):
+        raise DeploymentRefused(reason, _command(deployment, assignments))
     _check_alarm_topic(deployment, values.get("AlarmTopicArn", ""), region)
 
 
-def _unknown(name: str, names: list[str]) -> tuple[str, str]:
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f"template.yaml has no parameter {name}.", f'make deploy PARAMETERS="{close[0]}=…"'
-    return f"template.yaml has no parameter {name}. docs/configuration.md lists all.", ""
+def _command(deployment: Deployment, assignments: str) -> str:
+    return f'make deploy CONFIG={deployment.config} PARAMETERS="{assignments}"'
+
+
+def _unknown(name: str, names: list[str], deployment: Deployment) -> DeploymentRefused:
+    reason = f"template.yaml has no parameter {name}."
+    if close := difflib.get_close_matches(name, names, n=1, cutoff=0.5):
+        return DeploymentRefused(reason, _command(deployment, f"{close[0]}=…"))
+    return DeploymentRefused(f"{reason} docs/configuration.md lists all.")
 
 
 def _faults(name: str, value: str, declared: Mapping[str, Any]) -> Iterator[str]:
@@ -61,8 +65,10 @@ def _faults(name: str, value: str, declared: Mapping[str, Any]) -> Iterator[str]
                 yield f"{name} is {value}, but must be at most {declared['MaxValue']}."
 
 
-def _broken_rules(template: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[str]:
-    """Yield the description of each assertion in the template's Rules that does not hold."""
+def _broken_rules(
+    template: Mapping[str, Any], values: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the description of each broken assertion of the Rules, and the parameters to set."""
     typed = parameter_values(template, {name: values[name] for name in template["Parameters"]})
     for name, rule in template.get("Rules", {}).items():
         conditions = {"Applies": rule.get("RuleCondition", {"Fn::Equals": ["", ""]})}
@@ -74,7 +80,18 @@ def _broken_rules(template: Mapping[str, Any], values: Mapping[str, str]) -> Ite
             continue
         for number, each in enumerate(rule["Assertions"]):
             if not resolver.condition(f"Assertion{number}"):
-                yield str(each.get("AssertDescription", f"The rule {name} is broken."))
+                parameters = " ".join(f"{name}=…" for name in _references(each["Assert"]))
+                yield str(each.get("AssertDescription", f"The rule {name} fails.")), parameters
+
+
+def _references(value: Any) -> Iterator[str]:  # noqa: ANN401 (a part of the template)
+    """Yield the parameter of each Ref in a value."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from [item] if name == "Ref" else _references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _references(item)
 
 
 class _NoResources:
@@ -89,7 +106,7 @@ class _NoResources:
 
 def _check_alarm_topic(deployment: Deployment, topic: str, region: str) -> None:
     """Require a topic in production. An alarm can notify a topic of its own region only."""
-    command = f'make deploy CONFIG={deployment.config} PARAMETERS="AlarmTopicArn={_TOPIC}"'
+    command = _command(deployment, f"AlarmTopicArn={_TOPIC}")
     if not topic:
         if deployment.is_production:
             raise DeploymentRefused(

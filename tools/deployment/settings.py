@@ -79,7 +79,7 @@ def options_of(overrides: Mapping[str, str]) -> list[str]:
 
 def _quoted(value: str) -> str:
     """Quote a value for the SAM CLI's own parser of Name=value."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + value.replace('"', '\\"') + '"'
 
 
 def previous_and_new(
