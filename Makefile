@@ -19,7 +19,7 @@ COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint format lock \
-	requirements build build-local deploy deploy-check admin token smoke audit repair variables catalog problems openapi lint-openapi \
+	requirements build build-local deploy deploy-built deploy-check admin token smoke audit repair variables catalog problems openapi lint-openapi \
 	secrets soak fuzz sabotage bench clean linux scan licenses vulnerabilities sbom
 
 help: ## Show this list
@@ -128,6 +128,9 @@ build: .venv/.ready ## Build for AWS (CONFIG=dev or prod, PARAMETERS="Architectu
 deploy: .venv/.ready ## Check, build and deploy (CONFIG=dev or prod, PARAMETERS="Name=value …")
 	CONFIG=$(CONFIG) python -m tools.deployment check
 	CONFIG=$(CONFIG) python -m tools.deployment build
+	CONFIG=$(CONFIG) python -m tools.deployment deploy
+
+deploy-built: .venv/.ready ## Check, and deploy what `make build` has built
 	CONFIG=$(CONFIG) python -m tools.deployment deploy
 
 admin: .venv/.ready ## Create the first administrator (CONFIG=dev or prod, EMAIL=…)

@@ -15,6 +15,7 @@ from local.cloudformation.state_machines import definition_json
 from local.cloudformation.template import BUILD_BUCKET, translate
 from tests.aws import ROOT, TEMPLATE
 from tools.deployment.build import PARAMETER, deploy_template, deployed_revision, finish
+from tools.deployment.refusals import DeploymentRefused
 
 # A stack with the parts that the revision concerns.
 SMALL = """
@@ -173,6 +174,12 @@ def test_the_deployed_template_differs_only_by_the_revision(build: Path) -> None
 
     revision = deployed_revision(built, {"A": "1"})
     assert path.read_text() == (build / "template.yaml").read_text().replace(built, revision)
+
+
+def test_a_deployment_requires_a_finished_build(build: Path) -> None:
+    for directory in (build, build.with_name("missing")):
+        with pytest.raises(DeploymentRefused, match="has no finished build. Type: make build"):
+            deploy_template(directory, {})
 
 
 def test_a_revision_is_text_for_yaml_and_a_name_for_cloudformation(build: Path) -> None:

@@ -17,6 +17,9 @@ TARGETS = {
     target: prerequisites.split("##")[0].split()
     for target, prerequisites in re.findall(r"^([a-z-]+):(?!=)(.*)$", MAKEFILE, re.MULTILINE)
 }
+DEPLOY: dict[str, Any] = yaml.safe_load((WORKFLOWS[0].parent / "deploy.yml").read_text())
+# The jobs that ask GitHub for a token that AWS accepts.
+DEPLOYING = {("deploy.yml", "dev"), ("deploy.yml", "prod")}
 JOBS = [
     pytest.param(workflow.name, job, id=f"{workflow.stem}-{name}")
     for workflow in WORKFLOWS
@@ -56,7 +59,12 @@ def all_commands(workflow: str) -> list[list[str]]:
 
 
 def test_there_are_workflows() -> None:
-    assert {workflow.name for workflow in WORKFLOWS} == {"ci.yml", "nightly.yml", "release.yml"}
+    assert {workflow.name for workflow in WORKFLOWS} == {
+        "ci.yml",
+        "deploy.yml",
+        "nightly.yml",
+        "release.yml",
+    }
 
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)
@@ -85,7 +93,11 @@ def test_workflow_may_only_read_the_repository(workflow: Any) -> None:
     document = yaml.safe_load(workflow.read_text())
 
     assert document["permissions"] == {"contents": "read"}
-    assert not any("permissions" in job for job in document["jobs"].values())
+    for name, job in document["jobs"].items():
+        if (workflow.name, name) in DEPLOYING:
+            assert job["permissions"] == {"contents": "read", "id-token": "write"}, name
+        else:
+            assert "permissions" not in job, name
 
 
 def test_ci_runs_every_part_of_the_gate() -> None:
@@ -115,4 +127,75 @@ def test_long_checks_run_every_night() -> None:
         "fuzz",
         "sabotage",
         "vulnerabilities",
+        "deploy-check",
     }
+
+
+def steps_of(job: str) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = DEPLOY["jobs"][job]["steps"]
+    return steps
+
+
+def test_dev_works_before_prod_is_deployed() -> None:
+    commands = {name: list(commands_of(job)) for name, job in DEPLOY["jobs"].items()}
+
+    assert commands == {
+        "build": [["make", "build"]],
+        "dev": [
+            ["make", "setup"],
+            ["make", "deploy-built", "CONFIG=dev"],
+            ["make", "smoke", "CONFIG=dev"],
+        ],
+        "prod": [
+            ["make", "setup"],
+            ["make", "deploy-built", "CONFIG=prod"],
+            ["make", "smoke", "CONFIG=prod"],
+        ],
+    }
+    assert DEPLOY["jobs"]["dev"]["needs"] == "build"
+    assert DEPLOY["jobs"]["prod"]["needs"] == "dev"
+    assert DEPLOY["jobs"]["dev"]["environment"] == "development"
+    assert DEPLOY["jobs"]["prod"]["environment"] == "production"
+
+
+def test_dev_and_prod_get_the_build_of_the_first_job() -> None:
+    artifacts = {
+        name: [
+            {key: step["with"][key] for key in ("name", "path")}
+            for step in steps_of(name)
+            if "-artifact@" in step.get("uses", "")
+        ]
+        for name in DEPLOY["jobs"]
+    }
+
+    artifact = {"name": "build", "path": ".aws-sam/build"}
+    assert artifacts == {"build": [artifact], "dev": [artifact], "prod": [artifact]}
+
+
+def test_only_the_jobs_that_deploy_get_credentials_and_after_the_installation() -> None:
+    uses = {
+        name: [step.get("uses", step.get("run", "")).split("@")[0] for step in steps_of(name)]
+        for name in DEPLOY["jobs"]
+    }
+    credentials = "aws-actions/configure-aws-credentials"
+
+    assert credentials not in uses["build"]
+    for name in ("dev", "prod"):
+        assert uses[name].index("make setup") < uses[name].index(credentials)
+        (step,) = (step for step in steps_of(name) if credentials in step.get("uses", ""))
+        assert step["with"] == {
+            "aws-region": "${{ vars.AWS_REGION }}",
+            "role-to-assume": "${{ vars.DEPLOY_ROLE_ARN }}",
+        }
+
+
+def test_the_variables_of_each_step_are_read_by_its_command() -> None:
+    sources = {
+        "deploy-built": ROOT / "tools/deployment/__main__.py",
+        "smoke": ROOT / "tools/smoke.py",
+    }
+    for name in ("dev", "prod"):
+        for step in steps_of(name):
+            if "env" in step:
+                text = sources[step["run"].split()[1]].read_text()
+                assert all(f'"{variable}"' in text for variable in step["env"]), step["run"]

@@ -20,6 +20,8 @@ from typing import Any
 
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
+from tools.deployment.refusals import DeploymentRefused
+
 PARAMETER = "Revision"
 # `deploy_template` writes this file beside the built template.
 DEPLOYED = "template.deploy.yaml"
@@ -66,9 +68,15 @@ def deployed_revision(revision: str, parameters: Mapping[str, str]) -> str:
 
 
 def deploy_template(directory: Path, parameters: Mapping[str, str]) -> Path:
-    """Write the template to deploy, with the revision of the build and the parameters."""
-    template = yaml_parse((directory / "template.yaml").read_text())
-    built = str(template["Metadata"][PARAMETER])
+    """Write the template to deploy, with the revision of the build and the parameters.
+
+    Raises DeploymentRefused if there is no finished build.
+    """
+    try:
+        template = yaml_parse((directory / "template.yaml").read_text())
+        built = str(template["Metadata"][PARAMETER])
+    except (FileNotFoundError, KeyError):
+        raise DeploymentRefused(f"{directory} has no finished build.", "make build") from None
     path = directory / DEPLOYED
     revision = deployed_revision(built, parameters)
     path.write_text(
