@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -187,6 +188,19 @@ def test_only_the_jobs_that_deploy_get_credentials_and_after_the_installation() 
             "aws-region": "${{ vars.AWS_REGION }}",
             "role-to-assume": "${{ vars.DEPLOY_ROLE_ARN }}",
         }
+
+
+def test_the_documented_role_trusts_the_environments_of_the_workflow() -> None:
+    page = (ROOT / "docs/deploying.md").read_text()
+    trust = json.loads(page.partition("```json trust\n")[2].partition("```")[0])
+
+    (statement,) = trust["Statement"]
+    subjects = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+    environments = {job["environment"] for job in DEPLOY["jobs"].values() if "environment" in job}
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert {subject.rpartition(":")[2] for subject in subjects} == environments
+    for name in ("AWS_REGION", "DEPLOY_ROLE_ARN", "PARAMETERS", "SMOKE_EMAIL", "SMOKE_PASSWORD"):
+        assert f"`{name}`" in page, name
 
 
 def test_the_variables_of_each_step_are_read_by_its_command() -> None:

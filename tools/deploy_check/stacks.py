@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 
+from tools.deployment.account import read_stack
+
 ALIAS = "live"
+_DELETION_SECONDS_MAX = 120
 # Resources whose physical id belongs to their parent, so that two stacks may have the same id.
 _NAMED_BY_PARENT = (
     "AWS::ApiGatewayV2::Stage",
@@ -77,12 +81,13 @@ def shared_names(first: str, second: str) -> list[str]:
 
 
 def delete(stack: str) -> None:
-    """Delete a stack, and wait for the end. Raises WaiterError if the deletion fails."""
-    client = boto3.client("cloudformation")
-    client.delete_stack(StackName=stack)
-    client.get_waiter("stack_delete_complete").wait(
-        StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
-    )
+    """Delete a stack, and wait for the end. Raises TimeoutError if it still exists after that."""
+    boto3.client("cloudformation").delete_stack(StackName=stack)
+    give_up_at = time.monotonic() + _DELETION_SECONDS_MAX
+    while (status := read_stack(stack).status) != "":
+        if time.monotonic() > give_up_at:
+            raise TimeoutError(f"{stack} is {status}")
+        time.sleep(0.5)
 
 
 def existing_functions(names: list[str]) -> list[str]:
