@@ -78,6 +78,8 @@ format: .venv/.ready ## Format the code and apply the fixes of the linter
 
 lock: .tools/.ready ## Update uv.lock and the requirements of the layers after a change of pyproject.toml
 	$(UV) lock
+	$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.13 \
+		tools/deploy_check/requirements.in -o tools/deploy_check/requirements.txt
 	$(MAKE) --no-print-directory requirements
 
 catalog: .venv/.ready ## Check all templates and print their prices
