@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.aws import TEMPLATE
+from tests.aws import TEMPLATE, substituted
 
 PROPERTIES = TEMPLATE["Resources"]["Dashboard"]["Properties"]
-BODY: dict[str, Any] = json.loads(PROPERTIES["DashboardBody"]["Fn::Sub"])
+BODY: dict[str, Any] = json.loads(substituted(PROPERTIES["DashboardBody"])["Fn::Sub"])
 
 
 @dataclass(frozen=True)

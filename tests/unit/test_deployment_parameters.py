@@ -96,9 +96,13 @@ def test_parameters_of_the_command_line_extend_those_of_samconfig() -> None:
     other = read_deployment("dev", "LogRetentionDays=30", "darkroom-two")
 
     assert dev == Deployment(
-        "dev", "darkroom-dev", {"LogRetentionDays": "7", "JobsPerMinuteMax": "3"}
+        "dev",
+        "darkroom-dev",
+        {"LogRetentionDays": "7", "AdminMfa": "optional", "JobsPerMinuteMax": "3"},
     )
-    assert other == Deployment("dev", "darkroom-two", {"LogRetentionDays": "30"})
+    assert other == Deployment(
+        "dev", "darkroom-two", {"LogRetentionDays": "30", "AdminMfa": "optional"}
+    )
     assert not dev.is_production
     assert read_deployment("prod", "").is_production
 

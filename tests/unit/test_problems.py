@@ -17,7 +17,7 @@ from tools.problems import problems_text
 INTERNAL = {
     errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy,
     errors.RetryLater, errors.ProviderUnavailable, errors.OutputUnavailable,
-    errors.GenerationFailed, errors.LookupUnsupported,
+    errors.GenerationFailed, errors.LookupUnsupported, errors.ProviderUnreachable,
 }  # fmt: skip
 ERRORS = {
     kind
