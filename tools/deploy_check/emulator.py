@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -32,6 +33,8 @@ class MiniStack:
     def __init__(self, directory: Path) -> None:
         """Prepare the process. `directory` gets its log and its temporary files."""
         self._directory = directory
+        # Layers and functions, extracted: some hundred MB, which `__exit__` deletes.
+        self._files = directory / "files"
         self.log = directory / "ministack.log"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -61,14 +64,14 @@ class MiniStack:
 
     def __enter__(self) -> Self:
         """Start MiniStack, and wait until it responds. Raises EmulatorFailed."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._files.mkdir(parents=True, exist_ok=True)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 (MiniStack's own environment)
                 [_PYTHON, _SERVER, str(self.port)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**kept, **self.environment(), "TMPDIR": str(self._directory)},
+                env={**kept, **self.environment(), "TMPDIR": str(self._files)},
                 # Its functions are child processes. `__exit__` ends the whole group.
                 start_new_session=True,
             )
@@ -86,8 +89,9 @@ class MiniStack:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop MiniStack and its functions."""
+        """Stop MiniStack and its functions, and delete their files."""
         self._stop()
+        shutil.rmtree(self._files, ignore_errors=True)
 
     def _responds(self) -> bool:
         try:
