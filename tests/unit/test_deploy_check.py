@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +83,27 @@ def test_ministack_may_listen_at_loopback_only(address: str, status: int) -> Non
 
     assert done.returncode == status, done.stderr
     assert status == 0 or "may not listen" in done.stderr
+
+
+def test_an_archive_is_extracted_once_and_another_one_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Restores the method of the standard library after the test.
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", zipfile.ZipFile.extractall)
+    folders = [tmp_path / name for name in ("archives", "first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    archives, *targets = folders
+    ministack_server.extract_each_archive_once(archives)
+
+    for target, text in zip(targets, ("old", "old", "new"), strict=True):
+        with zipfile.ZipFile(tmp_path / "layer.zip", "w") as archive:
+            archive.writestr("python/module.py", text)
+        with zipfile.ZipFile(tmp_path / "layer.zip") as archive:
+            archive.extractall(target)
+
+    assert [(each / "python/module.py").read_text() for each in targets] == ["old", "old", "new"]
+    assert len(list(archives.iterdir())) == 2
 
 
 @pytest.mark.parametrize(
