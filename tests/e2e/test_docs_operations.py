@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.cloudformation.account import (
@@ -264,8 +265,8 @@ def test_a_stuck_job_is_ended(operator: Operator, stack: LocalStack, actor: Acto
     operator.run("Stuck job", 0, EXECUTION=execution, KEY=key)
     backend = stepfunctions_parser_backends[ACCOUNT_ID][REGION]
     (stopped,) = [each for each in backend._get_executions() if each.exec_arn == execution]
-    until(lambda: stopped.exec_status != "RUNNING")
-    # Recovery waits for 150 seconds after the stop.
+    # moto stops a waiting execution seconds later, and recovery waits for 150 seconds after that.
+    stopped.exec_status = ExecutionStatus.ABORTED
     stopped.stop_date = datetime.now(UTC) - timedelta(minutes=5)
     operator.run("Stuck job", 1, EXECUTION=execution, KEY=key)
     operator.run("Recovery failed")
