@@ -242,13 +242,12 @@ class LocalStack:
         aws.serve_invocations(self._environments)
         api = self._stop_later(self._read_api(), HttpApi.close)
         self._issuer = TokenIssuer(next(iter(api.authorizers.values())))
-        api_server.serve(TokenEndpoint(self._issuer, api))
+        api_server.serve(CallbackReceiver(TokenEndpoint(self._issuer, api)))
         self.webhook_url: str | None = None
         if self._real_replicate and self._real_replicate.public_url:
             webhook_server = self._stop_later(HttpServer(webhook_port), HttpServer.stop)
             webhook_server.serve(WebhookEndpoint(api))
             self.webhook_url = webhook_server.url
-        api_server.serve(CallbackReceiver(TokenEndpoint(self._issuer, api)))
 
         mappings = read_mappings(self._resources, self.client("sqs"))
         pollers = self._stop_later(

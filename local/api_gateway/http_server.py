@@ -62,7 +62,12 @@ class HttpServer:
                 raise
 
     def serve(self, application: Application) -> None:
-        """Start to serve waiting and new requests, each in its own thread."""
+        """Start to serve waiting and new requests, each in its own thread.
+
+        Raises RuntimeError if the server has an application already.
+        """
+        if self._servers:
+            raise RuntimeError(f"{self.url} serves an application already")
         for host, listening in self._sockets.items():
             server = make_server(
                 host,

@@ -33,6 +33,11 @@ def test_the_server_answers_at_the_host_and_at_localhost(server: HttpServer) -> 
         assert requests.get(f"http://{host}:{server.port}", timeout=5).text == "served"
 
 
+def test_a_server_serves_one_application(server: HttpServer) -> None:
+    with pytest.raises(RuntimeError, match="already"):
+        server.serve(Response("another"))
+
+
 def test_by_default_the_server_answers_at_the_loopback_address_only() -> None:
     server = HttpServer(0)
     try:

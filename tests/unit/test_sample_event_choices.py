@@ -26,6 +26,7 @@ def no_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["jobs"], "There is no function jobs. FUNCTION is one of:\n  api\n"),
         (["api", ""], "EVENT is missing. EVENT is the path of a JSON file, or one of:\n"),
         (["api", "submit"], "api has no event submit. EVENT is the path of a JSON file, or"),
+        (["store_output", "nope"], "store_output has no event nope. EVENT is the path of"),
         (["store_output"], "No local stack runs. Start it with `make run` in another terminal."),
         (["api", "mine.json"], "No local stack runs. Start it with `make run` in another"),
         ([], "usage: "),
