@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.aws import TEMPLATE, substituted
+from tests.aws import TEMPLATE
 
 PROPERTIES = TEMPLATE["Resources"]["Dashboard"]["Properties"]
-BODY: dict[str, Any] = json.loads(substituted(PROPERTIES["DashboardBody"])["Fn::Sub"])
+_TEXT, _VARIABLES = PROPERTIES["DashboardBody"]["Fn::Sub"]
+BODY: dict[str, Any] = json.loads(_TEXT)
 
 
 @dataclass(frozen=True)
@@ -43,5 +44,5 @@ def displayed_metrics() -> Iterator[DisplayedMetric]:
 
 def references() -> set[str]:
     """Return each logical id in the body."""
-    text = PROPERTIES["DashboardBody"]["Fn::Sub"]
-    return {name for name in re.findall(r"\$\{(\w+)[.}]", text) if name != "AWS"}
+    names: set[str] = set(re.findall(r"\$\{(\w+)[.}]", _TEXT))
+    return names - set(_VARIABLES)

@@ -38,12 +38,14 @@ NOW = 1_000_000
 
 
 def with_names(alarm: Any) -> Any:
-    """Return an alarm whose references are replaced with their logical ids."""
+    """Return an alarm with logical ids for its references, and with the first part of each If."""
     match alarm:
         case {"Ref": str(name)}:
             return name
         case {"Fn::GetAtt": [str(name), _]}:
             return name
+        case {"Fn::If": [_, default, _]}:
+            return with_names(default)
         case dict():
             return {key: with_names(value) for key, value in alarm.items()}
         case list():
