@@ -14,8 +14,11 @@ from samcli.yamlhelper import yaml_parse
 from local.cloudformation.state_machines import definition_json
 from local.cloudformation.template import BUILD_BUCKET, translate
 from tests.aws import ROOT, TEMPLATE
+from tools.deployment.account import Account
 from tools.deployment.build import PARAMETER, deploy_template, deployed_revision, finish
+from tools.deployment.commands import Plan, deploy
 from tools.deployment.refusals import DeploymentRefused
+from tools.deployment.settings import Deployment
 
 # A stack with the parts that the revision concerns.
 SMALL = """
@@ -202,3 +205,22 @@ def test_each_function_of_the_template_refers_to_the_revision() -> None:
         assert function["AutoPublishCodeSha256"] == {"Ref": PARAMETER}, function["Description"]
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["REVISION"] == {"Ref": PARAMETER}
+
+
+@pytest.mark.parametrize(("pipeline", "asks"), [("", True), ("true", False)])
+def test_only_a_pipeline_deploys_without_a_question(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: str, asks: bool
+) -> None:
+    finish(build)
+    calls = tmp_path / "calls"
+    sam = tmp_path / "bin/sam"
+    sam.parent.mkdir()
+    sam.write_text(f'#!/bin/sh\necho "$@" > {calls}\n')
+    sam.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sam.parent}:/bin")
+    monkeypatch.setenv("CI", pipeline)
+    account = Account(region="eu-central-1", identifier="123456789012", caller="a role")
+
+    deploy(Plan(Deployment("prod", "darkroom-prod", {}), account, {}, {}), build)
+
+    assert ("--no-confirm-changeset" in calls.read_text()) is not asks

@@ -79,9 +79,11 @@ def test_no_environment_sets_a_region() -> None:
     assert not with_region
 
 
-def test_a_pipeline_can_deploy_every_environment() -> None:
-    for environment in ENVIRONMENTS:
-        assert options_of(environment, "deploy")["confirm_changeset"] is False, environment
+def test_only_prod_shows_its_changes_and_asks_before_it_applies_them() -> None:
+    """In a pipeline, `make deploy` asks nothing: tests/unit/test_deployment_build.py."""
+    asks = {name: options_of(name, "deploy")["confirm_changeset"] for name in ENVIRONMENTS}
+
+    assert asks == {"default": False, "dev": False, "prod": True}
 
 
 def test_prod_deploys_the_api_by_a_canary_and_protects_its_data() -> None:
