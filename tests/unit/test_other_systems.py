@@ -21,11 +21,12 @@ DEV_CONTAINER = ROOT / ".devcontainer"
 
 
 def make(*arguments: str, path: str) -> subprocess.CompletedProcess[str]:
-    """Run make with a changed PATH."""
+    """Run make with a changed PATH, as from a shell, also if these tests run within make."""
+    shell = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
         ["make", *arguments],
         cwd=ROOT,
-        env=os.environ | {"PATH": path},
+        env=shell | {"PATH": path},
         capture_output=True,
         text=True,
         timeout=30,
