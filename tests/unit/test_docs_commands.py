@@ -169,7 +169,7 @@ def pytest_options() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("options", pytest_options())
+@pytest.mark.parametrize("options", dict.fromkeys(pytest_options()))
 def test_the_options_for_pytest_select_tests(options: str) -> None:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *shlex.split(options)]
 
