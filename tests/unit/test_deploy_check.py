@@ -12,7 +12,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from local.cloudformation.template import translate
-from tests.aws import ROOT
+from tests.aws import ROOT, TEMPLATE
 from tools.deploy_check import ministack_server
 from tools.deploy_check.one_time_code import one_time_code
 from tools.smoke import (
@@ -167,3 +167,28 @@ def test_smoke_refuses_a_ledger_that_does_not_balance() -> None:
 def test_smoke_refuses_text_that_is_no_token() -> None:
     with pytest.raises(SmokeFailed, match="not a JSON Web Token"):
         claims_of("password")
+
+
+def test_an_alarm_on_metric_math_watches_its_first_metric() -> None:
+    alarms = {
+        name: resource["Properties"]
+        for name, resource in TEMPLATE["Resources"].items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+
+    changed = ministack_server.on_first_metric(alarms["FunctionErrorsAlarm"])
+
+    assert "Metrics" not in changed
+    assert (changed["Namespace"], changed["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert changed["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "ApiFunction"}}]
+    assert (changed["Statistic"], changed["Period"], changed["Threshold"]) == ("Sum", 300, 3)
+    assert ministack_server.on_first_metric(alarms["ApiErrorsAlarm"]) == alarms["ApiErrorsAlarm"]
+
+
+def test_the_alias_of_the_workflow_sends_everything_to_its_version() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    alias = translate(template, {})["Resources"]["WorkflowAliaslive"]["Properties"]
+
+    assert ministack_server.routing(alias) == [
+        {"stateMachineVersionArn": {"Ref": "WorkflowVersion"}, "weight": 100}
+    ]

@@ -1,18 +1,22 @@
-"""Start MiniStack on 127.0.0.1, with its HTTP API repaired: python ministack_server.py PORT.
+"""Start MiniStack on 127.0.0.1, with its gaps repaired: python ministack_server.py PORT.
 
 MiniStack's own environment runs this file. MiniStack 1.5.33 ignores the property Body of an
 AWS::ApiGatewayV2::Api, so the API has no routes and no authorizers. This file adds them to the
-records that MiniStack's requests read.
+records that MiniStack's requests read. MiniStack publishes versions of state machines by its API,
+but not by CloudFormation. This file adds these types of resources. MiniStack refuses alarms on
+metric math. Here, such an alarm watches its first metric.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from http import HTTPStatus
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -161,6 +165,92 @@ def repair_http_api() -> None:
     handlers.update(create=create_with_body, update=update_with_body)
 
 
+def add_versions_of_state_machines() -> None:
+    """Add the resource types of versions and aliases. They call MiniStack's own operations."""
+    provisioners: Any = import_module("ministack.services.cloudformation.provisioners")
+    states: Any = import_module("ministack.services.stepfunctions")
+
+    def publish(_logical_id: str, properties: dict[str, Any], _stack_name: str) -> Any:  # noqa: ANN401
+        version = _called(
+            states._publish_state_machine_version,  # noqa: SLF001
+            stateMachineArn=properties["StateMachineArn"],
+            revisionId=properties["StateMachineRevisionId"],
+        )["stateMachineVersionArn"]
+        return version, {"Arn": version}
+
+    def create(_logical_id: str, properties: dict[str, Any], _stack_name: str) -> Any:  # noqa: ANN401
+        alias = _called(
+            states._create_state_machine_alias,  # noqa: SLF001
+            name=properties["Name"],
+            routingConfiguration=routing(properties),
+        )["stateMachineAliasArn"]
+        return alias, {"Arn": alias}
+
+    def update(
+        physical_id: str, _old: dict[str, Any], new: dict[str, Any], _stack_name: str
+    ) -> Any:  # noqa: ANN401
+        _called(
+            states._update_state_machine_alias,  # noqa: SLF001
+            stateMachineAliasArn=physical_id,
+            routingConfiguration=routing(new),
+        )
+        return physical_id, {"Arn": physical_id}
+
+    def delete(physical_id: str, _properties: dict[str, Any]) -> None:
+        _called(states._delete_state_machine_alias, stateMachineAliasArn=physical_id)  # noqa: SLF001
+
+    # Without `update`, MiniStack creates a changed version anew, as AWS does. The template retains
+    # the versions, so nothing deletes them.
+    provisioners._RESOURCE_HANDLERS.update(  # noqa: SLF001
+        {
+            "AWS::StepFunctions::StateMachineVersion": {
+                "create": publish,
+                "delete": lambda *_: None,
+            },
+            "AWS::StepFunctions::StateMachineAlias": {
+                "create": create,
+                "update": update,
+                "delete": delete,
+            },
+        }
+    )
+
+
+def accept_metric_math() -> None:
+    """Create each alarm on metric math with the definition of `on_first_metric`."""
+    provisioners: Any = import_module("ministack.services.cloudformation.provisioners")
+    record = provisioners._cw_metric_alarm_record  # noqa: SLF001
+
+    def record_on_first_metric(name: str, properties: dict[str, Any]) -> Any:  # noqa: ANN401
+        return record(name, on_first_metric(properties))
+
+    provisioners._cw_metric_alarm_record = record_on_first_metric  # noqa: SLF001
+
+
+def on_first_metric(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return an alarm's properties with its first metric in place of its metric math."""
+    if "Metrics" not in properties:
+        return properties
+    first = properties["Metrics"][0]["MetricStat"]
+    others = {name: value for name, value in properties.items() if name != "Metrics"}
+    return {**others, **first["Metric"], "Statistic": first["Stat"], "Period": first["Period"]}
+
+
+def routing(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the routing of an alias that CloudFormation moves all at once."""
+    version = properties["DeploymentPreference"]["StateMachineVersionArn"]
+    return [{"stateMachineVersionArn": version, "weight": 100}]
+
+
+def _called(operation: Any, **request: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Call an operation of MiniStack. Raises ValueError for its errors."""
+    status, _, body = operation(request)
+    if status != HTTPStatus.OK:
+        raise ValueError(f"{operation.__name__}: {status} {body!r}")
+    document: dict[str, Any] = json.loads(body or "{}")
+    return document
+
+
 if __name__ == "__main__":
     os.environ.update(
         BIND_HOST=_LOOPBACK, GATEWAY_PORT=sys.argv.pop(1), IOT_MTLS_ENABLED="0", SFTP_HOST=_LOOPBACK
@@ -168,4 +258,6 @@ if __name__ == "__main__":
     confine_to_loopback()
     extract_each_archive_once(Path(tempfile.mkdtemp(prefix="archives-")))
     repair_http_api()
+    add_versions_of_state_machines()
+    accept_metric_math()
     import_module("ministack.app").main()
