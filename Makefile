@@ -172,9 +172,12 @@ linux:
 
 build-local: .aws-sam/local/.ready
 
-# Measure the tests that PYTEST_OPTIONS selects. The data is in $COVERAGE_FILE, or in .coverage.
+# Run the tests that PYTEST_OPTIONS selects. The data is in $COVERAGE_FILE, or in .coverage. The
+# marker no_cover stops the tracer, but a run without a tracer is a fifth faster. Status 5 of pytest
+# means that it selected no test.
 coverage-data: .aws-sam/local/.ready
-	$(PYTEST) --cov --cov-report= --cov-fail-under=0 $(PYTEST_OPTIONS)
+	$(PYTEST) -m no_cover $(PYTEST_OPTIONS) || [ $$? -eq 5 ]
+	$(PYTEST) -m "not no_cover" --cov --cov-report= --cov-fail-under=0 $(PYTEST_OPTIONS) || [ $$? -eq 5 ]
 
 # Combine the data files, if there are several, and report.
 coverage-report: .venv/.ready

@@ -42,24 +42,16 @@ settings.load_profile("untimed")
 
 pytest_plugins = ["tests.aws", "tests.markers", "tests.reports"]
 
-# This file mostly waits, so other tests run at the same time.
-LONGEST = "test_chaos.py"
-# One test of a minute. At the end of a run, the other processes would wait for it.
-LONGEST_SIMULATION = "test_schedules.py"
-UNMEASURED = {"compatibility", "simulation"}
+# The first file mostly waits, so other tests run at the same time. The second one has a test of a
+# minute. At the end of a run, the other processes would wait for it.
+LONGEST = ("test_chaos.py", "test_schedules.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest test file first, then the measured tests, then the unmeasured ones.
-
-    A module whose first import is in an unmeasured test has no coverage of its top level.
-    """
+    """Run the longest test files first."""
     items.sort(key=_position)
 
 
 def _position(item: pytest.Item) -> int:
-    if item.path.name == LONGEST:
-        return 0
-    if item.path.parent.name not in UNMEASURED:
-        return 1
-    return 2 if item.path.name == LONGEST_SIMULATION else 3
+    name = item.path.name
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from samcli.yamlhelper import yaml_parse
 from local.cloudformation.account import Client
 from local.cloudformation.template import built_path
 
+_STOP_TRIES_MAX = 100
+_STOP_PAUSE_SECONDS = 0.05
 # string.Template is not usable: it reads the $$ of the context object ($$.Task.Token) as an escape.
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_:.-]+)\}")
 
@@ -91,4 +94,17 @@ def stop_executions(stepfunctions: Client) -> None:
             stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING", maxResults=1000
         )
         for execution in running["executions"]:
-            stepfunctions.stop_execution(executionArn=execution["executionArn"])
+            _stop(stepfunctions, execution["executionArn"])
+
+
+def _stop(stepfunctions: Client, execution_arn: str) -> None:
+    """Stop an execution. moto fails if the thread of the execution has not begun yet."""
+    for remaining in reversed(range(_STOP_TRIES_MAX)):
+        try:
+            stepfunctions.stop_execution(executionArn=execution_arn)
+        except stepfunctions.exceptions.ClientError:
+            if not remaining:
+                raise
+            time.sleep(_STOP_PAUSE_SECONDS)
+        else:
+            return
