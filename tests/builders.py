@@ -17,7 +17,7 @@ from darkroom.domain.parameters import check_parameters
 from darkroom.domain.pricing import Prices
 from darkroom.domain.templates import new_job
 from darkroom.settings import settings
-from darkroom.storage import jobs, ledger
+from darkroom.storage import grants, jobs, ledger
 from tests.aws import CONTEXT, handler_of
 from tests.contract import must_be_as_described
 
@@ -54,7 +54,7 @@ def image_job(
 
 def open_account(credits: int, account: AccountId = ANN) -> AccountId:
     """Grant credits to an account and return the account."""
-    ledger.grant(
+    grants.grant(
         account, credits, reason="welcome", reference=f"opening {account}", now=datetime.now(UTC)
     )
     return account

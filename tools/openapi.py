@@ -23,7 +23,8 @@ from aws_lambda_powertools.event_handler.openapi.models import (
 from pydantic import TypeAdapter
 
 from darkroom.api.openapi import SCHEMAS, SIGNATURE
-from darkroom.schemas.responses import JobEventResponse, MessageResponse, ProblemResponse
+from darkroom.schemas.responses import JobEventResponse
+from darkroom.schemas.service_responses import MessageResponse, ProblemResponse
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "shared/darkroom/api/openapi.json"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from darkroom.api.problems import PROBLEMS, Problem
+from darkroom.api.problem_types import PROBLEMS
+from darkroom.api.problem_types.problem import Problem
 
 _INTRODUCTION = """\
 # Problems
@@ -22,7 +23,7 @@ Every error response of the API is a problem document (RFC 9457) of the media ty
 
 `GET /problems/<slug>` returns the same information as an HTML page.
 
-`make problems` writes this page from `shared/darkroom/api/problems.py`.
+`make problems` writes this page from `shared/darkroom/api/problem_types/`.
 """
 
 

@@ -13,6 +13,7 @@ from darkroom.services import callbacks
 from darkroom.storage import (
     account_records,
     feature_flags,
+    job_parts,
     job_rows,
     provider_queue,
     table,
@@ -93,7 +94,7 @@ def test_each_kind_of_row_of_the_first_release_is_recorded() -> None:
 def test_every_recorded_attribute_is_still_declared(release: Any) -> None:
     # An attribute that is renamed or removed is silently missing in the rows of earlier releases.
     declared = {kind: names_of(model) for kind, model in models().items()}
-    parts = {"attempts": names_of(job_rows.AttemptMap), "outputs": names_of(job_rows.OutputMap)}
+    parts = {"attempts": names_of(job_parts.AttemptMap), "outputs": names_of(job_parts.OutputMap)}
     for name in release.names:
         for kind, _, row in rows_of(release.snapshot(name)):
             assert row.keys() <= declared[kind], (name, kind)

@@ -12,7 +12,7 @@ import requests
 from darkroom.aws import clients as aws_adapter
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
-from darkroom.storage import jobs, ledger
+from darkroom.storage import attempts, jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, held_job, stored
@@ -113,9 +113,9 @@ class TestRefundJob:
 
     def test_refunds_the_credits_if_the_provider_does_not_respond(self) -> None:
         job, now = held_job(), datetime.now(UTC)
-        attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
+        attempt = attempts.begin_attempt(job, "entry", lease_until=now, now=now)
         assert attempt
-        jobs.record_prediction(job, attempt, "p1", now=now)
+        attempts.record_prediction(job, attempt, "p1", now=now)
 
         # No server listens at the provider's address in this test.
         refund(job)

@@ -17,7 +17,8 @@ from pynamodb.attributes import (
 )
 
 from darkroom.domain.jobs import Attempt, Job, Output
-from darkroom.storage.job_rows import AttemptMap, JobRow, OutputMap, row_of, to_job
+from darkroom.storage.job_parts import AttemptMap, OutputMap
+from darkroom.storage.job_rows import JobRow, row_of, to_job
 from tests.builders import image_job
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)

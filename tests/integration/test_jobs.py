@@ -12,7 +12,7 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import ATTEMPTS_MAX, Attempt, Job, JobStatus, Output, state_entry_name
-from darkroom.storage import checks, jobs, ledger
+from darkroom.storage import attempts, checks, jobs, ledger
 from darkroom.storage.checks import DueCheck
 from darkroom.storage.job_rows import CheckQueue
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
@@ -34,7 +34,7 @@ OUTPUT = Output(
 
 
 def begin_attempt(job: Job, *, lease_until: datetime = LATER) -> Attempt:
-    attempt = jobs.begin_attempt(job, "entry", lease_until=lease_until, now=NOON)
+    attempt = attempts.begin_attempt(job, "entry", lease_until=lease_until, now=NOON)
     assert attempt
     return attempt
 
@@ -55,7 +55,7 @@ class TestRecord:
     def test_keeps_attempts_outputs_and_times(self) -> None:
         job = held_job()
         attempt = begin_attempt(job)
-        jobs.record_prediction(job, attempt, "p1", now=NOON)
+        attempts.record_prediction(job, attempt, "p1", now=NOON)
         jobs.record_output(job, OUTPUT)
         jobs.record_storing(job, now=NOON)
 
@@ -74,19 +74,21 @@ JOB_WRITES: dict[str, Callable[[Job], object]] = {
     "store_task_token": lambda job: jobs.store_task_token(
         job, "token", "9999", next_check_at=LATER
     ),
-    "begin_attempt": lambda job: jobs.begin_attempt(job, "entry", lease_until=LATER, now=NOON),
+    "begin_attempt": lambda job: attempts.begin_attempt(job, "entry", lease_until=LATER, now=NOON),
     "record_storing": lambda job: jobs.record_storing(job, now=NOON),
     "record_output": lambda job: jobs.record_output(job, OUTPUT),
     "record_failure": lambda job: jobs.record_failure(job, failure(FailureCode.REFUSED)),
 }
 ATTEMPT_WRITES: dict[str, Callable[[Job, Attempt], object]] = {
-    "retry_attempt": lambda job, attempt: jobs.retry_attempt(
+    "retry_attempt": lambda job, attempt: attempts.retry_attempt(
         job, attempt, "entry 2", lease_until=LATER, now=LATER
     ),
-    "abandon_attempt": lambda job, attempt: jobs.abandon_attempt(job, attempt, now=NOON),
-    "expire_lease": lambda job, attempt: jobs.expire_lease(job, attempt, until=NOON, now=NOON),
-    "record_prediction": lambda job, attempt: jobs.record_prediction(job, attempt, "p1", now=NOON),
-    "record_finished": lambda job, attempt: jobs.record_finished(job, attempt, now=NOON),
+    "abandon_attempt": lambda job, attempt: attempts.abandon_attempt(job, attempt, now=NOON),
+    "expire_lease": lambda job, attempt: attempts.expire_lease(job, attempt, until=NOON, now=NOON),
+    "record_prediction": lambda job, attempt: attempts.record_prediction(
+        job, attempt, "p1", now=NOON
+    ),
+    "record_finished": lambda job, attempt: attempts.record_finished(job, attempt, now=NOON),
 }
 
 
@@ -188,17 +190,17 @@ class TestAttempt:
             begin_attempt(job)
             job = stored(job)
 
-        assert jobs.begin_attempt(job, "entry", lease_until=LATER, now=NOON) is None
+        assert attempts.begin_attempt(job, "entry", lease_until=LATER, now=NOON) is None
         assert len(stored(job).attempts) == ATTEMPTS_MAX
 
     def test_an_attempt_is_retried_only_after_its_lease(self) -> None:
         job = held_job()
         attempt = begin_attempt(job, lease_until=LATER)
 
-        assert not jobs.retry_attempt(
+        assert not attempts.retry_attempt(
             job, attempt, "entry 2", lease_until=LATER, now=LATER - timedelta(microseconds=1)
         )
-        retried = jobs.retry_attempt(
+        retried = attempts.retry_attempt(
             job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER
         )
 
@@ -214,32 +216,32 @@ class TestAttempt:
     def test_an_attempt_with_a_prediction_is_not_retried(self) -> None:
         job = held_job()
         attempt = begin_attempt(job)
-        jobs.record_prediction(job, attempt, "p1", now=NOON)
+        attempts.record_prediction(job, attempt, "p1", now=NOON)
 
-        assert not jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
+        assert not attempts.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=LATER)
 
     def test_an_outdated_invocation_cannot_abandon_or_expire_the_newer_lease(
         self,
     ) -> None:
         job = held_job()
         attempt = begin_attempt(job)
-        jobs.retry_attempt(
+        attempts.retry_attempt(
             job, attempt, "entry 2", lease_until=LATER + timedelta(seconds=35), now=LATER
         )
         before = stored(job)
 
-        assert not jobs.abandon_attempt(job, attempt, now=LATER)
-        assert not jobs.expire_lease(job, attempt, until=LATER, now=LATER)
+        assert not attempts.abandon_attempt(job, attempt, now=LATER)
+        assert not attempts.expire_lease(job, attempt, until=LATER, now=LATER)
         assert stored(job) == before
 
     def test_an_abandoned_attempt_can_be_retried_at_once(self) -> None:
         job = held_job()
         attempt = begin_attempt(job)
-        jobs.abandon_attempt(job, attempt, now=NOON)
+        attempts.abandon_attempt(job, attempt, now=NOON)
         assert stored(job).waiting_since == NOON
         assert stored(job).attempts[0].abandoned
 
-        retried = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
+        retried = attempts.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
 
         assert retried
         assert not retried.abandoned
@@ -248,11 +250,11 @@ class TestAttempt:
     def test_keeps_the_time_of_the_first_refusal(self) -> None:
         job = held_job()
         attempt = begin_attempt(job)
-        jobs.abandon_attempt(job, attempt, now=NOON)
-        retried = jobs.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
+        attempts.abandon_attempt(job, attempt, now=NOON)
+        retried = attempts.retry_attempt(job, attempt, "entry 2", lease_until=LATER, now=NOON)
         assert retried
 
-        jobs.abandon_attempt(job, retried, now=LATER)
+        attempts.abandon_attempt(job, retried, now=LATER)
 
         assert stored(job).waiting_since == NOON
 
@@ -260,16 +262,16 @@ class TestAttempt:
         job = held_job()
         attempt = begin_attempt(job)
 
-        assert jobs.record_prediction(job, attempt, "p1", now=NOON)
-        assert not jobs.record_prediction(job, attempt, "p2", now=LATER)
+        assert attempts.record_prediction(job, attempt, "p1", now=NOON)
+        assert not attempts.record_prediction(job, attempt, "p2", now=LATER)
         assert stored(job).attempts[0].prediction_id == "p1"
 
     def test_an_attempt_with_another_nonce_changes_nothing(self) -> None:
         job = held_job()
         attempt = replace(begin_attempt(job), nonce="0" * 32)
 
-        assert not jobs.record_prediction(job, attempt, "p1", now=NOON)
-        assert not jobs.record_finished(job, attempt, now=NOON)
+        assert not attempts.record_prediction(job, attempt, "p1", now=NOON)
+        assert not attempts.record_finished(job, attempt, now=NOON)
 
 
 class TestFailure:

@@ -14,7 +14,7 @@ from darkroom.aws import secrets
 from darkroom.domain.errors import GenerationFailed, ProviderUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.storage import jobs, ledger
+from darkroom.storage import attempts, jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, client, forget_settings, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored, until
@@ -110,7 +110,9 @@ class TestRequestPrediction:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job, now = held_job(), datetime.now(UTC)
-        assert jobs.begin_attempt(job, "entry", lease_until=now + timedelta(seconds=35), now=now)
+        assert attempts.begin_attempt(
+            job, "entry", lease_until=now + timedelta(seconds=35), now=now
+        )
 
         for seconds in (0, 34):
             at(monkeypatch, now + timedelta(seconds=seconds))

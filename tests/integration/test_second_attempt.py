@@ -16,7 +16,7 @@ from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.predictions import Prediction, PredictionStatus
 from darkroom.providers import replicate
 from darkroom.services import receive_webhook
-from darkroom.storage import jobs, ledger
+from darkroom.storage import attempts, ledger
 from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, handler_of
 from tests.builders import NOON, held_job, image_job, open_account, stored, until
@@ -159,7 +159,7 @@ class TestSecondAttempt:
         now, known_job = datetime.now(UTC), stored(job)
 
         first, second = (
-            jobs.begin_attempt(known_job, "entry", lease_until=now, now=now) for _ in range(2)
+            attempts.begin_attempt(known_job, "entry", lease_until=now, now=now) for _ in range(2)
         )
 
         assert first

@@ -20,7 +20,7 @@ from darkroom.domain.accounts import AccountId, Balance, Entry
 from darkroom.domain.jobs import Job, Output
 from darkroom.domain.recovery import over_at
 from darkroom.domain.references import Reference
-from darkroom.storage import jobs, ledger
+from darkroom.storage import attempts, jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
 from local.simulators.replicate.predictions import OPEN, Status
 from tests.aws import CONTEXT, TEMPLATE, Workflow, client, handler_of
@@ -189,7 +189,7 @@ def job_with_attempt(account: AccountId = ANN) -> Job:
     """Return a job with a stored task token and an attempt without a prediction."""
     job, now = held_job(account=account), datetime.now(UTC)
     jobs.store_task_token(job, "token", "entry", next_check_at=now)
-    assert jobs.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
+    assert attempts.begin_attempt(job, "entry", lease_until=now + LATER, now=now)
     return stored(job)
 
 

@@ -20,7 +20,7 @@ from standardwebhooks import Webhook
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import DarkroomError
-from darkroom.storage import ledger
+from darkroom.storage import grants
 from tests.aws import TEMPLATE
 from tests.builders import http_event
 from tests.simulation.calls import Call, Fault, Killed, Request
@@ -353,7 +353,7 @@ class Environment:
     def open_account(self, user: str, credits: int) -> AccountId:
         """Grant credits to a user on the platform web."""
         account = AccountId("web", user)
-        ledger.grant(
+        grants.grant(
             account,
             credits,
             reason="opening",

@@ -15,7 +15,7 @@ from darkroom.domain.errors import IdempotencyKeyReused, NotFound
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
 from darkroom.services import delete_job
-from darkroom.storage import checks, jobs, ledger, provider_queue
+from darkroom.storage import attempts, checks, grants, jobs, ledger, provider_queue
 from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.job_rows import CheckQueue
 from darkroom.storage.table import RequestRow, SlotRow
@@ -60,10 +60,10 @@ class JobHistories:
             }.items():
                 self._until_success(
                     partial(
-                        ledger.grant, account, amount, reason="test", reference=reference, now=NOON
+                        grants.grant, account, amount, reason="test", reference=reference, now=NOON
                     )
                 )
-            self._until_success(partial(ledger.welcome, account, now=NOON))
+            self._until_success(partial(grants.welcome, account, now=NOON))
             expected.granted = 1_500 + (WELCOME_CREDITS if account.platform == "web" else 0)
 
     def run_job(self, number: int) -> None:
@@ -136,24 +136,28 @@ class JobHistories:
         self._until_success(
             lambda: jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
         )
-        self._until_success(lambda: jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON))
+        self._until_success(
+            lambda: attempts.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
+        )
         (attempt,) = stored(job).attempts
         if self._rng.random() < 1 / 4:
             self._retry_attempt(job, attempt)
-        self._until_success(lambda: jobs.record_prediction(job, attempt, "prediction", now=NOON))
-        assert not self._until_success(
-            lambda: jobs.record_prediction(job, attempt, "another", now=NOON)
+        self._until_success(
+            lambda: attempts.record_prediction(job, attempt, "prediction", now=NOON)
         )
-        self._until_success(lambda: jobs.record_finished(job, attempt, now=NOON))
+        assert not self._until_success(
+            lambda: attempts.record_prediction(job, attempt, "another", now=NOON)
+        )
+        self._until_success(lambda: attempts.record_finished(job, attempt, now=NOON))
         processing = stored(job)
         (attempt,) = processing.attempts
         assert (processing.status, processing.task_token) == (JobStatus.PROCESSING, "token")
         assert (attempt.prediction_id, attempt.finished_at) == ("prediction", NOON)
 
     def _retry_attempt(self, job: Job, attempt: Attempt) -> None:
-        self._until_success(lambda: jobs.abandon_attempt(job, attempt, now=NOON))
+        self._until_success(lambda: attempts.abandon_attempt(job, attempt, now=NOON))
         self._until_success(
-            lambda: jobs.retry_attempt(job, attempt, "next entry", lease_until=NOON, now=NOON)
+            lambda: attempts.retry_attempt(job, attempt, "next entry", lease_until=NOON, now=NOON)
         )
         (retried,) = stored(job).attempts
         assert (retried.requests_count, retried.abandoned) == (2, False)

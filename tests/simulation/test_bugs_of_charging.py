@@ -11,7 +11,7 @@ import pytest
 
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.errors import InsufficientCredits, InvalidRequest, TooManyJobs
-from darkroom.storage import jobs, ledger
+from darkroom.storage import grants, jobs, ledger
 from tests.aws import TEMPLATE, client
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored
 from tests.integration.steps import with_setting
@@ -227,8 +227,8 @@ class TestRefundedTwice:
 
     def test_a_repeated_grant_is_one_grant(self) -> None:
         for _ in range(2):
-            ledger.grant(ANN, 50, reason="paid", reference="order 1", now=NOON)
+            grants.grant(ANN, 50, reason="paid", reference="order 1", now=NOON)
         with pytest.raises(InvalidRequest):
-            ledger.grant(ANN, 51, reason="paid", reference="order 1", now=NOON)
+            grants.grant(ANN, 51, reason="paid", reference="order 1", now=NOON)
 
         assert checked_balance().granted == 50

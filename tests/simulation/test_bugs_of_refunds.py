@@ -16,7 +16,7 @@ from darkroom.aws import clients as aws_adapter
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.errors import InvalidRequest
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.storage import jobs, ledger
+from darkroom.storage import grants, jobs, ledger
 from darkroom.storage.table import SlotRow
 from local.simulators.replicate.predictions import Status
 from tests.aws import CONTEXT, handler_of
@@ -266,7 +266,7 @@ class TestRefundOfTheWrongAmount:
     def test_a_correction_cannot_remove_held_credits(self) -> None:
         job = held_job(credits=10)
         with pytest.raises(InvalidRequest):
-            ledger.grant(ANN, -1, reason="a new period", reference="period 2", now=NOON)
+            grants.grant(ANN, -1, reason="a new period", reference="period 2", now=NOON)
 
         refund(job)
 

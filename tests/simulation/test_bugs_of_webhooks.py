@@ -13,7 +13,7 @@ from darkroom.aws import event_bus
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.references import Reference, new_nonce
-from darkroom.storage import jobs, ledger
+from darkroom.storage import attempts, jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
 from local.simulators.replicate.predictions import Status
 from tests.aws import client
@@ -157,7 +157,7 @@ class TestForgedWebhooks:
         open_account(100, BOB)
         other_job, _ = ledger.hold(image_job(account=BOB), key=None, now=NOON)
         now = datetime.now(UTC)
-        assert jobs.begin_attempt(other_job, "entry", lease_until=now + LATER, now=now)
+        assert attempts.begin_attempt(other_job, "entry", lease_until=now + LATER, now=now)
         before = stored(other_job)
         assert own_job.attempt
 
@@ -349,7 +349,7 @@ class TestLateEvents:
     ) -> None:
         job = job_with_attempt()
         assert job.attempt
-        jobs.record_prediction(job, job.attempt, "prediction1", now=NOON)
+        attempts.record_prediction(job, job.attempt, "prediction1", now=NOON)
         match end:
             case "completed":
                 jobs.record_output(stored(job), OUTPUT)

@@ -18,7 +18,7 @@ from pynamodb.exceptions import PynamoDBException, TransactWriteError, UpdateErr
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.media import bucket
-from darkroom.storage import jobs, ledger, provider_queue, transactions
+from darkroom.storage import attempts, grants, jobs, ledger, provider_queue, transactions
 from darkroom.storage.idempotency import IdempotencyKey
 from tests.aws import client, forget_settings
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
@@ -59,15 +59,15 @@ def hold(account: AccountId = ANN) -> tuple[Job, bool]:
 
 OPERATIONS: dict[str, Callable[[Job], object]] = {
     "hold": lambda job: hold(job.account),
-    "grant": lambda job: ledger.grant(job.account, 10, reason="gift", reference="gift", now=NOON),
-    "correct": lambda job: ledger.grant(
+    "grant": lambda job: grants.grant(job.account, 10, reason="gift", reference="gift", now=NOON),
+    "correct": lambda job: grants.grant(
         job.account, -10, reason="mistake", reference="mistake", now=NOON
     ),
-    "welcome": lambda job: ledger.welcome(job.account, now=NOON),
+    "welcome": lambda job: grants.welcome(job.account, now=NOON),
     "resolve": lambda job: ledger.resolve(job.account, job.job_id, now=NOON),
     "take": lambda job: provider_queue.acquire(stored(job), now=NOON),
     "cancel": lambda job: jobs.request_cancel(job, next_check_at=NOON, now=NOON),
-    "begin": lambda job: jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON),
+    "begin": lambda job: attempts.begin_attempt(job, "entry", lease_until=NOON, now=NOON),
 }
 
 

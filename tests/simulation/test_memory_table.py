@@ -18,7 +18,8 @@ from pynamodb.exceptions import DeleteError, UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 
-from darkroom.storage.job_rows import AttemptMap, JobRow
+from darkroom.storage.job_parts import AttemptMap
+from darkroom.storage.job_rows import JobRow
 from darkroom.storage.table import SlotRow
 from darkroom.storage.transactions import Delete, Put, Refused, Update, Write, transact, update
 from tests.aws import client

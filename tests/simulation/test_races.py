@@ -15,7 +15,7 @@ from darkroom.domain.errors import (
     TooManyJobs,
 )
 from darkroom.domain.jobs import Job
-from darkroom.storage import ledger
+from darkroom.storage import grants, ledger
 from darkroom.storage.idempotency import IdempotencyKey
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, image_job, open_account
@@ -33,7 +33,7 @@ def submit(key: IdempotencyKey | None = None) -> tuple[Job, bool]:
 
 
 def grant(amount: int, reference: str) -> tuple[Entry, bool]:
-    return ledger.grant(ANN, amount, reason="gift", reference=reference, now=NOON)
+    return grants.grant(ANN, amount, reason="gift", reference=reference, now=NOON)
 
 
 def test_the_last_credits_are_spent_once(race: Race) -> None:
@@ -154,7 +154,7 @@ def test_a_user_gets_welcome_credits_once_on_any_platform(
     forget_settings()
     platforms = [AccountId(platform, "ann") for platform in ("web", "mobile")]
 
-    outcomes = race.run(lambda worker: ledger.welcome(platforms[worker % 2], now=NOON))
+    outcomes = race.run(lambda worker: grants.welcome(platforms[worker % 2], now=NOON))
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
     assert checked_records(platforms[outcomes.index(True) % 2]).account.granted == 25

@@ -15,7 +15,7 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.media import bucket
 from darkroom.services import delete_job
-from darkroom.storage import checks, jobs, ledger
+from darkroom.storage import attempts, checks, jobs, ledger
 from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.table import DeletedRow
 from tests.builders import ANN, NOON, held_job, image_job, stored
@@ -56,9 +56,9 @@ def simultaneous_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 def processing_job() -> Job:
     """Return a job of 4 outputs for 40 credits, with a recorded prediction."""
     job = held_job(num_outputs=4)
-    attempt = jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
+    attempt = attempts.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
     assert attempt
-    assert jobs.record_prediction(job, attempt, "prediction", now=NOON)
+    assert attempts.record_prediction(job, attempt, "prediction", now=NOON)
     return stored(job)
 
 
@@ -167,7 +167,7 @@ def test_a_deleted_job_stays_deleted_during_other_changes(race: Race, purged: li
         partial(cancel, job),
         partial(jobs.record_output, job, output(0)),
         partial(jobs.record_storing, job, now=NOON),
-        partial(jobs.record_prediction, job, job.attempts[0], "stray", now=NOON),
+        partial(attempts.record_prediction, job, job.attempts[0], "stray", now=NOON),
         partial(jobs.leave_open_jobs, job),
         partial(checks.schedule_check, job.account, job.job_id, NOON),
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
-from darkroom.storage import jobs, ledger
+from darkroom.storage import attempts, jobs, ledger
 from tests.builders import NOON, held_job, stored
 from tests.simulation.account_records import checked_records
 from tests.simulation.race import THREADS, Race, raised, returned
@@ -20,12 +20,12 @@ LATER = NOON + LEASE
 
 
 def begin(job: Job) -> Attempt | None:
-    return jobs.begin_attempt(job, "entry", lease_until=LATER, now=NOON)
+    return attempts.begin_attempt(job, "entry", lease_until=LATER, now=NOON)
 
 
 def retry(job: Job, attempt: Attempt) -> Attempt | None:
     """Retry the attempt as soon as its lease is over."""
-    return jobs.retry_attempt(job, attempt, "next entry", lease_until=LATER + LEASE, now=LATER)
+    return attempts.retry_attempt(job, attempt, "next entry", lease_until=LATER + LEASE, now=LATER)
 
 
 def job_with_attempt() -> tuple[Job, Attempt]:
@@ -81,7 +81,7 @@ def test_one_invocation_retries_an_attempt(race: Race) -> None:
 
 def test_one_invocation_begins_the_second_attempt(race: Race) -> None:
     job, first = job_with_attempt()
-    assert jobs.record_prediction(job, first, "interrupted", now=NOON)
+    assert attempts.record_prediction(job, first, "interrupted", now=NOON)
     job_read = stored(job)
 
     outcomes = race.run(lambda _: begin(job_read))
@@ -95,7 +95,7 @@ def test_only_the_first_prediction_of_an_attempt_is_recorded(race: Race) -> None
     job, attempt = job_with_attempt()
 
     outcomes = race.run(
-        lambda worker: jobs.record_prediction(job, attempt, f"prediction {worker}", now=NOON)
+        lambda worker: attempts.record_prediction(job, attempt, f"prediction {worker}", now=NOON)
     )
 
     assert (outcomes.count(True), outcomes.count(False)) == (1, THREADS - 1)
@@ -109,7 +109,7 @@ def test_an_attempt_with_a_prediction_is_not_retried(race: Race) -> None:
 
     def record_or_retry(worker: int) -> object:
         return (
-            jobs.record_prediction(job, attempt, "prediction", now=LATER)
+            attempts.record_prediction(job, attempt, "prediction", now=LATER)
             if worker % 2
             else retry(job, attempt)
         )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from darkroom.api.problems import PROBLEMS
+from darkroom.api.problem_types import PROBLEMS
 from tests.aws import ROOT, TEMPLATE
 from tests.contract import NotAsDescribed, description, must_be_as_described
 from tools.openapi import DOCUMENT as DOCUMENT_FILE

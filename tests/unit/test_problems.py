@@ -7,7 +7,9 @@ import re
 
 import pytest
 
-from darkroom.api.problems import PROBLEMS, Problem, problem_of
+from darkroom.api.problem_types import PROBLEMS
+from darkroom.api.problem_types.problem import Problem
+from darkroom.api.problems import problem_of
 from darkroom.domain import errors
 from tests.aws import ROOT
 from tests.builders import call_api

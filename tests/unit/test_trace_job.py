@@ -27,7 +27,12 @@ def test_a_job_calls_its_handlers_and_receives_two_webhooks() -> None:
     assert all(0 < trace.cross_module_calls < trace.calls.total() for trace in traces)
 
 
-def test_a_job_enters_at_most_51_files() -> None:
-    assert len(files_of(trace_job())) <= 51, (
+# The rows of jobs, their lists, the records of attempts and the provider queue are modules of their
+# own, because each of them is one subject.
+FILES_MAX = 60
+
+
+def test_the_number_of_files_that_a_job_enters_is_bounded() -> None:
+    assert len(files_of(trace_job())) <= FILES_MAX, (
         "if a change needs another file, give the reason and raise the limit"
     )

@@ -41,7 +41,7 @@ EXCEPTIONS = {
     ("*", '"noted"'): "a public field of the response to a webhook",
     ("*", '"stray"'): "a public value of the response to the webhook of an orphan prediction",
     ("*", "NotedResponse"): "the public schema of the response to a webhook",
-    ("shared/darkroom/schemas/responses.py", "noted"): "its public field",
+    ("shared/darkroom/schemas/service_responses.py", "noted"): "its public field",
     ("template.yaml", "Pause"): "the event of the route PUT /admin/paused",
     ("tests/unit/test_vocabulary.py", "*"): "the examples below",
 }

@@ -29,7 +29,7 @@ from darkroom.schemas.requests import JobRequest
 from darkroom.services import announce_upload, store_output
 from darkroom.services.submit_job import build_job
 from darkroom.settings import settings
-from darkroom.storage import checks, jobs, ledger
+from darkroom.storage import attempts, checks, grants, jobs, ledger
 from darkroom.storage.job_rows import JobRow, key_of
 from darkroom.storage.transactions import update
 
@@ -64,7 +64,7 @@ def until[Result](read: Callable[[], Result | None]) -> Result:
 def account() -> AccountId:
     """Return a new account with credits."""
     opened = AccountId("web", str(uuid4()))
-    ledger.grant(
+    grants.grant(
         opened, _CREDITS, reason="sample event", reference="sample-event", now=datetime.now(UTC)
     )
     return opened
@@ -135,7 +135,7 @@ def with_prediction(job: Job) -> Job:
     No webhook reports the end of the prediction, and the job does not record the end.
     """
     now = datetime.now(UTC)
-    attempt = jobs.begin_attempt(job, state_entry_name(now, 0), lease_until=now, now=now)
+    attempt = attempts.begin_attempt(job, state_entry_name(now, 0), lease_until=now, now=now)
     if attempt is None:
         raise LookupError(f"job {job.job_id} has another attempt")
     provider = load_provider(job.model_input.provider)
@@ -153,7 +153,7 @@ def with_prediction(job: Job) -> Job:
 
 
 def _recorded(job: Job, attempt: Attempt, prediction_id: str) -> Job:
-    jobs.record_prediction(job, attempt, prediction_id, now=datetime.now(UTC))
+    attempts.record_prediction(job, attempt, prediction_id, now=datetime.now(UTC))
     return jobs.read(job.account, job.job_id)
 
 

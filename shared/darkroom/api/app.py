@@ -18,7 +18,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from darkroom.api.auth import User, current_user
-from darkroom.api.problems import PROBLEMS
+from darkroom.api.problem_types import PROBLEMS
 from darkroom.api.refusals import record_refusal, request_fields
 from darkroom.api.responses import json_text, problem_response
 from darkroom.api.transient_errors import is_transient

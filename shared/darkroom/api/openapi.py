@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
-from darkroom.api.problems import PROBLEMS, Problem
+from darkroom.api.problem_types import PROBLEMS
+from darkroom.api.problem_types.problem import Problem
 from darkroom.domain import errors
 from darkroom.domain.errors import DarkroomError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aws_lambda_powertools.event_handler import Response
 
-from darkroom.api.problems import Problem
+from darkroom.api.problem_types.problem import Problem
 from darkroom.api.responses import cacheable_response
 
 DOCS = Path(__file__).with_name("docs")

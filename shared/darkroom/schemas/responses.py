@@ -1,29 +1,16 @@
-"""The bodies of responses, as types. The OpenAPI document has their docstrings and fields.
+"""The bodies of responses about jobs, templates and uploads, as types.
+
+The OpenAPI document has their docstrings and fields.
 
 This module evaluates annotations at once (no `from __future__ import annotations`). Otherwise
 typing compiles each annotation at every cold start.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, is_typeddict
+from typing import Any, TypedDict
 
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import JobStatus
-
-
-@dataclass(frozen=True, slots=True)
-class _Format:
-    """The `format` of a string in the OpenAPI document. Pydantic calls the method."""
-
-    name: str
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:  # noqa: ANN401
-        return {**handler(schema), "format": self.name}
-
-
-type Time = Annotated[str, _Format("date-time")]
-type Url = Annotated[str, _Format("uri")]
-type EntryKind = Literal["grant", "correction", "hold", "settle", "release"]
+from darkroom.schemas.formats import Time, Url, defer_builds
 
 
 class TemplateVersionResponse(TypedDict):
@@ -119,43 +106,6 @@ class JobEventResponse(TypedDict):
     data: JobResponse
 
 
-class BalanceResponse(TypedDict):
-    """The balance of an account in credits: `granted` = `available` + `held` + `spent`.
-
-    `in_flight` is the number of open jobs.
-    """
-
-    available: int
-    held: int
-    spent: int
-    granted: int
-    in_flight: int
-
-
-class EntryResponse(TypedDict):
-    """A ledger entry: the signed changes that one transaction made to the balance.
-
-    In each entry, `granted` = `available` + `held` + `spent`.
-    """
-
-    id: str
-    kind: EntryKind
-    granted: int
-    available: int
-    held: int
-    spent: int
-    job_id: str | None
-    reference: str | None
-    created_at: Time
-
-
-class EntryPageResponse(TypedDict):
-    """A page of ledger entries, newest first. `next_cursor` is null on the last page."""
-
-    entries: list[EntryResponse]
-    next_cursor: str | None
-
-
 class UploadResponse(TypedDict):
     """An upload. It is a valid input of jobs until `expires_at`."""
 
@@ -206,88 +156,4 @@ class QuoteResponse(TypedDict):
     credits: int
 
 
-class SecretResponse(TypedDict):
-    """The secret that signs callbacks (Standard Webhooks).
-
-    After a rotation, the `previous` secret signs too until `previous_until`.
-    """
-
-    secret: str
-    previous: str | None
-    previous_until: Time | None
-
-
-class DeliveryResponse(TypedDict):
-    """The result of a test callback.
-
-    `delivered` is true if the response was 2xx. `status` is null if no response arrived in time.
-    """
-
-    delivered: bool
-    status: int | None
-
-
-class NotedResponse(TypedDict):
-    """The effect of a webhook: `started`, `finished`, `late` or `stray`."""
-
-    noted: str
-
-
-class PausedResponse(TypedDict):
-    """Whether new jobs are paused."""
-
-    paused: bool
-
-
-class DocumentResponse(TypedDict):
-    """An OpenAPI document (spec.openapis.org/oas/v3.1.0)."""
-
-    openapi: str
-    info: dict[str, Any]
-    paths: dict[str, Any]
-
-
-class HealthResponse(TypedDict):
-    """The state of the API. `status` is `ok`."""
-
-    status: str
-
-
-class FieldErrorResponse(TypedDict):
-    """An invalid field of the request. `message` says what is wrong or what the field must be."""
-
-    field: str
-    message: str
-
-
-class ProblemResponse(TypedDict):
-    """A problem document (RFC 9457).
-
-    `type` identifies the kind of problem. It is the path of a page that says what to do.
-    `retryable` is true if the same request may succeed later. `charged` is 0 if the request was
-    refused. It is absent if the result of the request is unknown.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    retryable: bool
-    charged: NotRequired[int]
-    errors: NotRequired[list[FieldErrorResponse]]
-    required: NotRequired[int]
-    available: NotRequired[int]
-    missing: NotRequired[int]
-    request_id: NotRequired[str]
-
-
-class MessageResponse(TypedDict):
-    """An error of the gateway in front of the API."""
-
-    message: str
-
-
-# At run time Powertools creates a type adapter for each response of a route, but uses none of them.
-# So Pydantic builds their schemas only when the OpenAPI document is made.
-for _view in [view for view in vars().values() if is_typeddict(view)]:
-    _view.__pydantic_config__ = {"defer_build": True}
+defer_builds(vars())

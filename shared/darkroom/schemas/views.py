@@ -8,15 +8,14 @@ from typing import cast, overload
 from darkroom.domain.accounts import Balance, Entry
 from darkroom.domain.templates import Template
 from darkroom.domain.uploads import Upload
-from darkroom.schemas.responses import (
+from darkroom.schemas.account_responses import (
     BalanceResponse,
     EntryKind,
     EntryPageResponse,
     EntryResponse,
-    TemplateResponse,
-    Time,
-    UploadResponse,
 )
+from darkroom.schemas.formats import Time
+from darkroom.schemas.responses import TemplateResponse, UploadResponse
 from darkroom.settings import settings
 from darkroom.storage.pagination import Page
 

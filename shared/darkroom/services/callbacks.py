@@ -24,8 +24,9 @@ from darkroom.http_guard import (
     guarded_session,
 )
 from darkroom.observability import logger
+from darkroom.schemas.account_responses import DeliveryResponse, SecretResponse
 from darkroom.schemas.job_response import job_response
-from darkroom.schemas.responses import DeliveryResponse, JobEventResponse, SecretResponse
+from darkroom.schemas.responses import JobEventResponse
 from darkroom.schemas.views import time_text
 from darkroom.settings import settings
 from darkroom.storage.job_rows import partition

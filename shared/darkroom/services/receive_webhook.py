@@ -21,7 +21,7 @@ from darkroom.observability import logger
 from darkroom.providers import webhook_signature
 from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
-from darkroom.storage import jobs
+from darkroom.storage import attempts, jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _orphan(job: Job, payload: _Payload) -> str:
 
 def _record(job: Job, attempt: Attempt, payload: _Payload) -> str:
     now = clock.now()
-    if not jobs.record_prediction(job, attempt, payload.prediction_id, now=now):
+    if not attempts.record_prediction(job, attempt, payload.prediction_id, now=now):
         job = jobs.read(job.account, job.job_id)
         if job.attempts[attempt.number - 1].prediction_id != payload.prediction_id:
             return _orphan(job, payload)
@@ -109,7 +109,7 @@ def _record(job: Job, attempt: Attempt, payload: _Payload) -> str:
         return "late"
     if not is_final_at_replicate(payload.status):
         return "started"
-    jobs.record_finished(job, attempt, now=now)
+    attempts.record_finished(job, attempt, now=now)
     job = jobs.read(job.account, job.job_id)
     if attempt.number < len(job.attempts) or job.task_token is None:
         return "late"

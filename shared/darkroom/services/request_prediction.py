@@ -49,7 +49,7 @@ from darkroom.observability import logger
 from darkroom.providers import Provider, counting_outages, load_provider
 from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
-from darkroom.storage import jobs, provider_queue
+from darkroom.storage import attempts, jobs, provider_queue
 
 # The provider's clock may be this much behind.
 _CLOCK_SKEW = timedelta(minutes=1)
@@ -161,7 +161,7 @@ class _Step:
         *earlier, latest = self.job.attempts
         logger.warning("prediction interrupted, requesting one more", prediction_id=prediction_id)
         now = clock.now()
-        jobs.record_finished(self.job, latest, now=now)
+        attempts.record_finished(self.job, latest, now=now)
         self.job = replace(
             self.job,
             attempts=(*earlier, replace(latest, prediction_id=prediction_id, finished_at=now)),
@@ -201,7 +201,7 @@ class _Step:
                 "no response from the provider", cause=str(error), requests=attempt.requests_count
             )
             now = clock.now()
-            jobs.expire_lease(
+            attempts.expire_lease(
                 self.job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now
             )
             return Event.CREATE_UNANSWERED
@@ -215,10 +215,10 @@ class _Step:
         now = clock.now()
         lease_until = now + timedelta(seconds=LEASE_SECONDS)
         if self.job.attempt and self.job.attempt.prediction_id is None:
-            return jobs.retry_attempt(
+            return attempts.retry_attempt(
                 self.job, self.job.attempt, self.state_entry, lease_until=lease_until, now=now
             )
-        return jobs.begin_attempt(self.job, self.state_entry, lease_until=lease_until, now=now)
+        return attempts.begin_attempt(self.job, self.state_entry, lease_until=lease_until, now=now)
 
     def _give_up_request(self, attempt: Attempt) -> None:
         """Record that this request created no prediction.
@@ -228,9 +228,9 @@ class _Step:
         """
         now = clock.now()
         if attempt.requests_count == 1 or (self.job.attempt and self.job.attempt.abandoned):
-            jobs.abandon_attempt(self.job, attempt, now=now)
+            attempts.abandon_attempt(self.job, attempt, now=now)
         else:
-            jobs.expire_lease(self.job, attempt, until=now, now=now)
+            attempts.expire_lease(self.job, attempt, until=now, now=now)
 
     def _record_prediction(self, attempt: Attempt, prediction: Prediction) -> Prediction:
         """Record the prediction's id once, and return the job's prediction.
@@ -238,7 +238,7 @@ class _Step:
         If the job has another prediction or has ended, this prediction is canceled as an orphan.
         """
         job = self.job
-        if jobs.record_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
+        if attempts.record_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
             return prediction
         try:
             known = jobs.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id

@@ -7,10 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from pynamodb.attributes import (
-    BooleanAttribute,
     JSONAttribute,
     ListAttribute,
-    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UTCDateTimeAttribute,
@@ -22,14 +20,13 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.ids import key_part, text_of_key_part
 from darkroom.domain.jobs import (
-    Attempt,
     Job,
     JobStatus,
     ModelInput,
-    Output,
     Resolution,
     TemplateVersion,
 )
+from darkroom.storage.job_parts import AttemptMap, OutputMap, to_attempt, to_output
 from darkroom.storage.table import Row
 
 JOB_PREFIX = "JOB#"
@@ -50,34 +47,6 @@ class CheckQueue(StrEnum):
 
     OPEN = "open"
     ENDED = "ended"
-
-
-class AttemptMap(MapAttribute[str, Any]):
-    """An attempt, in the list `attempts` of a job's row."""
-
-    number = NumberAttribute()
-    nonce = UnicodeAttribute()
-    state_entry = UnicodeAttribute()
-    requested_at = UTCDateTimeAttribute()
-    lease_until = UTCDateTimeAttribute()
-    requests_count = NumberAttribute(default=1)
-    abandoned = BooleanAttribute(default=False)
-    prediction_id = UnicodeAttribute(null=True)
-    finished_at = UTCDateTimeAttribute(null=True)
-
-
-class OutputMap(MapAttribute[str, Any]):
-    """An output, in the list `outputs` of a job's row."""
-
-    number = NumberAttribute()
-    key = UnicodeAttribute()
-    content_type = UnicodeAttribute()
-    bytes = NumberAttribute()
-    width = NumberAttribute()
-    height = NumberAttribute()
-    seconds = NumberAttribute(null=True)
-    thumbnail_key = UnicodeAttribute(null=True)
-    placeholder = UnicodeAttribute(null=True)
 
 
 class NextCheckIndex(GlobalSecondaryIndex[Any]):
@@ -203,8 +172,8 @@ def to_job(row: JobRow) -> Job:
         held=int(row.held),
         charged=int(row.charged),
         refunded=int(row.refunded),
-        attempts=tuple(_attempt(attempt) for attempt in row.attempts),
-        outputs=tuple(_output(output) for output in row.outputs),
+        attempts=tuple(to_attempt(attempt) for attempt in row.attempts),
+        outputs=tuple(to_output(output) for output in row.outputs),
         task_token=row.task_token,
         state_entry=row.state_entry,
         started_at=row.started_at,
@@ -243,58 +212,3 @@ def end_actions(resolution: Resolution, now: datetime) -> list[Action]:
     else:
         actions += [JobRow.failure_code.remove(), JobRow.failure_message.remove()]
     return actions
-
-
-def attempt_map(attempt: Attempt) -> AttemptMap:
-    """Return the map of a new attempt."""
-    return AttemptMap(  # type: ignore[no-untyped-call]
-        number=attempt.number,
-        nonce=attempt.nonce,
-        state_entry=attempt.state_entry,
-        requested_at=attempt.requested_at,
-        lease_until=attempt.lease_until,
-        requests_count=attempt.requests_count,
-    )
-
-
-def output_map(output: Output) -> OutputMap:
-    """Return the map of an output."""
-    return OutputMap(  # type: ignore[no-untyped-call]
-        number=output.number,
-        key=output.key,
-        content_type=output.content_type,
-        bytes=output.bytes,
-        width=output.width,
-        height=output.height,
-        seconds=output.seconds,
-        thumbnail_key=output.thumbnail_key,
-        placeholder=output.placeholder,
-    )
-
-
-def _attempt(row: AttemptMap) -> Attempt:
-    return Attempt(
-        number=int(row.number),
-        nonce=row.nonce,
-        state_entry=row.state_entry,
-        requested_at=row.requested_at,
-        lease_until=row.lease_until,
-        requests_count=int(row.requests_count),
-        abandoned=bool(row.abandoned),
-        prediction_id=row.prediction_id,
-        finished_at=row.finished_at,
-    )
-
-
-def _output(row: OutputMap) -> Output:
-    return Output(
-        number=int(row.number),
-        key=row.key,
-        content_type=row.content_type,
-        bytes=int(row.bytes),
-        width=int(row.width),
-        height=int(row.height),
-        seconds=row.seconds,
-        thumbnail_key=row.thumbnail_key,
-        placeholder=row.placeholder,
-    )

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
@@ -20,16 +18,14 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import Failure
 from darkroom.domain.ids import is_id
-from darkroom.domain.jobs import ATTEMPTS_MAX, OPEN_STATUSES, Attempt, Job, JobStatus, Output
-from darkroom.domain.references import new_nonce
+from darkroom.domain.jobs import OPEN_STATUSES, Job, JobStatus, Output
 from darkroom.settings import settings
+from darkroom.storage.job_parts import output_map
 from darkroom.storage.job_rows import (
     JOB_PREFIX,
     CheckQueue,
     JobRow,
-    attempt_map,
     key_of,
-    output_map,
     partition,
     to_job,
 )
@@ -76,7 +72,7 @@ def store_task_token(
     Returns None if the job has ended or a later state entry has stored its token. The returned job
     shows an earlier cancel request. A later cancel request finds the token.
     """
-    return _update_returning(
+    return update_job(
         job,
         [
             JobRow.task_token.set(token),
@@ -98,134 +94,15 @@ def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job |
         JobRow.next_check_at.set(next_check_at),
     ]
     # A repeated request must not move the check, because many repetitions would delay it forever.
-    if requested := _update_returning(
-        job, actions, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()
-    ):
+    if requested := update_job(job, actions, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
         return requested
     known = read(job.account, job.job_id)
     return None if known.status.is_final else known
 
 
-def begin_attempt(
-    job: Job, state_entry: str, *, lease_until: datetime, now: datetime
-) -> Attempt | None:
-    """Record the next attempt and return it. The caller sends the request after this.
-
-    Returns None if another invocation has recorded the attempt, or ATTEMPTS_MAX is reached.
-    """
-    if len(job.attempts) >= ATTEMPTS_MAX:
-        return None
-    attempt = Attempt(
-        number=len(job.attempts) + 1,
-        nonce=new_nonce(),
-        state_entry=state_entry,
-        requested_at=now,
-        lease_until=lease_until,
-    )
-    added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
-    return (
-        attempt
-        if _update(job, [added], IS_OPEN & (size(JobRow.attempts) == len(job.attempts)))
-        else None
-    )
-
-
-def retry_attempt(
-    job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime
-) -> Attempt | None:
-    """Renew an attempt without a prediction after its lease, and return it.
-
-    The caller then repeats the request. Returns None if another invocation has renewed the attempt,
-    or its lease has not ended. The nonce stays, so a webhook of the earlier request is still valid.
-    """
-    row = _attempt_row(attempt)
-    renewed = replace(
-        attempt,
-        state_entry=state_entry,
-        requested_at=now,
-        lease_until=lease_until,
-        requests_count=attempt.requests_count + 1,
-        abandoned=False,
-    )
-    is_renewed = _update(
-        job,
-        [
-            row.state_entry.set(state_entry),
-            row.requested_at.set(now),
-            row.lease_until.set(lease_until),
-            row.requests_count.set(renewed.requests_count),
-            row.abandoned.set(False),
-        ],
-        IS_OPEN
-        & (row.requests_count == attempt.requests_count)
-        & (row.lease_until <= now)
-        & row.prediction_id.does_not_exist(),
-    )
-    return renewed if is_renewed else None
-
-
-def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
-    """Record that the provider created nothing for this attempt. The request may be repeated.
-
-    The job waits from now on, unless it already waits.
-    """
-    row = _attempt_row(attempt)
-    return _update(
-        job,
-        [
-            row.abandoned.set(True),
-            row.lease_until.set(now),
-            JobRow.waiting_since.set(JobRow.waiting_since | now),
-        ],
-        IS_OPEN
-        & (row.requests_count == attempt.requests_count)
-        & row.prediction_id.does_not_exist(),
-    )
-
-
-def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
-    """Record that the request got no response. After `until`, an invocation may repeat the request.
-
-    The job waits from now on, unless it already waits.
-    """
-    row = _attempt_row(attempt)
-    return _update(
-        job,
-        [row.lease_until.set(until), JobRow.waiting_since.set(JobRow.waiting_since | now)],
-        IS_OPEN
-        & (row.requests_count == attempt.requests_count)
-        & row.prediction_id.does_not_exist(),
-    )
-
-
 def record_waiting(job: Job, *, now: datetime) -> bool:
     """Record that the job waits for a provider slot from now on, unless it already waits."""
-    return _update(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], IS_OPEN)
-
-
-def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
-    """Record the id of the attempt's prediction, once. The job is then processing."""
-    row = _attempt_row(attempt)
-    return _update(
-        job,
-        [
-            row.prediction_id.set(prediction_id),
-            JobRow.status.set(JobStatus.PROCESSING.value),
-            JobRow.started_at.set(JobRow.started_at | now),
-            JobRow.waiting_since.remove(),
-        ],
-        IS_OPEN & (row.nonce == attempt.nonce) & row.prediction_id.does_not_exist(),
-    )
-
-
-def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
-    """Record the time at which the attempt's prediction was first known to have ended."""
-    row = _attempt_row(attempt)
-    return _update(
-        job,
-        [row.finished_at.set(now)],
-        IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist(),
-    )
+    return try_update(job, [JobRow.waiting_since.set(JobRow.waiting_since | now)], IS_OPEN)
 
 
 def record_storing(job: Job, *, now: datetime) -> bool:
@@ -233,7 +110,7 @@ def record_storing(job: Job, *, now: datetime) -> bool:
 
     Returns False if storing began earlier or a cancel was requested.
     """
-    return _update(
+    return try_update(
         job,
         [JobRow.storing_at.set(now)],
         IS_OPEN & JobRow.storing_at.does_not_exist() & JobRow.cancel_requested_at.does_not_exist(),
@@ -243,12 +120,12 @@ def record_storing(job: Job, *, now: datetime) -> bool:
 def record_output(job: Job, output: Output) -> bool:
     """Record the next stored output. `job` must have all earlier outputs."""
     added = JobRow.outputs.set(JobRow.outputs.append([output_map(output)]))
-    return _update(job, [added], IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
+    return try_update(job, [added], IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
 
 
 def record_failure(job: Job, failure: Failure) -> bool:
     """Record why the job failed, unless a failure is already recorded."""
-    return _update(
+    return try_update(
         job,
         [JobRow.failure_code.set(failure.code.value), JobRow.failure_message.set(failure.message)],
         IS_OPEN & JobRow.failure_code.does_not_exist(),
@@ -286,14 +163,12 @@ def _retention(job: Job) -> list[Action]:
     return [JobRow.check_queue.set(CheckQueue.ENDED), JobRow.next_check_at.set(retain_until)]
 
 
-def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB types a path as its value)
-    return JobRow.attempts[attempt.number - 1]
-
-
-def _update(job: Job, actions: list[Action], condition: Condition) -> bool:
-    return _update_returning(job, actions, condition) is not None
-
-
-def _update_returning(job: Job, actions: list[Action], condition: Condition) -> Job | None:
+def update_job(job: Job, actions: list[Action], condition: Condition) -> Job | None:
+    """Update a job's row and add one to `revision`. Return the updated job, or None if refused."""
     row = key_of(job.account, job.job_id)
     return to_job(row) if update(row, [*actions, JobRow.revision.add(1)], condition) else None
+
+
+def try_update(job: Job, actions: list[Action], condition: Condition) -> bool:
+    """Update a job's row and add one to `revision`. Return whether it was updated."""
+    return update_job(job, actions, condition) is not None

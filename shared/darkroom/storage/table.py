@@ -13,6 +13,7 @@ Every row has a partition key `pk` and a sort key `sk`. One partition has all ro
     ACCOUNT#platform#user     UPLOAD#id               UploadRow
     WELCOME#user              WELCOME                 WelcomeRow
     SLOT#provider             number                  SlotRow
+    SLOT#provider             state                   ProviderStateRow
     QUEUE#provider            time#id                 QueueEntryRow
     FLAG                      name                    FlagRow
     AUDIT                     PROGRESS                AuditRow
@@ -168,6 +169,20 @@ class QueueEntryRow(Row):
 
     alive_until = UTCDateTimeAttribute()
     expires_at = NumberAttribute()
+
+
+class ProviderStateRow(Row):
+    """The state of a provider: the virtual time of its queue, and its pause.
+
+    `virtual_time` is in milliseconds of expected provider time. The row is in the partition of the
+    provider's slots, so one query returns both.
+    """
+
+    sk = UnicodeAttribute(range_key=True, default="state")
+    virtual_time = NumberAttribute(default=0)
+    paused_until = UTCDateTimeAttribute(null=True)
+    pause_reason = UnicodeAttribute(null=True)
+    pause_seconds = NumberAttribute(null=True)
 
 
 class FlagRow(Row):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from darkroom.storage import jobs, ledger
+from darkroom.storage import grants, jobs, ledger
 from tests.builders import (
     ANN,
     call_api,
@@ -103,7 +103,7 @@ class TestLists:
 
     def test_pages_list_entries_newest_first(self) -> None:
         for number in range(3):
-            ledger.grant(ANN, number + 1, reason="r", reference=str(number), now=datetime.now(UTC))
+            grants.grant(ANN, number + 1, reason="r", reference=str(number), now=datetime.now(UTC))
 
         _, first, _ = call_api("GET", "/credits/entries", query="limit=2")
         _, second, _ = call_api(

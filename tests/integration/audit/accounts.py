@@ -11,7 +11,7 @@ from darkroom.domain.audit import Mismatch
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, Output
 from darkroom.services import audit_accounts, delete_job
-from darkroom.storage import jobs, ledger
+from darkroom.storage import grants, jobs, ledger
 from darkroom.storage.job_rows import JobRow, partition
 from darkroom.storage.table import AccountRow
 from tests.builders import ANN, image_job, open_account, stored
@@ -47,9 +47,9 @@ def account_with_all_ends(
 ) -> dict[str, Job]:
     """Make an account with a job in every end. Returns the jobs by their ends."""
     with_setting(monkeypatch, "WELCOME_CREDITS", 7)
-    assert ledger.welcome(account, now=now())
-    ledger.grant(account, 500, reason="bought", reference="order 1", now=now())
-    ledger.grant(account, -13, reason="mistake", reference="order 2", now=now())
+    assert grants.welcome(account, now=now())
+    grants.grant(account, 500, reason="bought", reference="order 1", now=now())
+    grants.grant(account, -13, reason="mistake", reference="order 2", now=now())
     all_jobs = {
         name: ledger.hold(image_job(account=account, num_outputs=3), key=None, now=now())[0]
         for name in ("open", "complete", "partial", "failed", "deleted")

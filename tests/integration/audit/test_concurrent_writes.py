@@ -12,7 +12,7 @@ import pytest
 from botocore.client import BaseClient
 
 from darkroom.services import audit_accounts, delete_job
-from darkroom.storage import account_records, ledger
+from darkroom.storage import account_records, grants, ledger
 from tests.builders import ANN, held_job, image_job, open_account
 from tests.integration.audit.accounts import (
     PK,
@@ -120,7 +120,7 @@ class TestConcurrentWrites:
                 return call(service, operation, arguments)
 
         def write(number: int) -> None:
-            ledger.grant(ANN, 1, reason="r", reference=str(number), now=now())
+            grants.grant(ANN, 1, reason="r", reference=str(number), now=now())
             job = end_job(
                 ledger.hold(image_job(num_outputs=2), key=None, now=now())[0], delivered=number % 3
             )

@@ -13,7 +13,7 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.audit_progress import Progress
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.services import audit_accounts
-from darkroom.storage import account_records, ledger
+from darkroom.storage import account_records, grants
 from darkroom.storage.job_rows import JobRow, partition
 from darkroom.storage.table import AccountRow, DeletedRow, EntryRow, GrantRow, WelcomeRow
 from tests.builders import ANN, NOON, held_job, open_account
@@ -206,13 +206,13 @@ class TestMismatches:
     ) -> None:
         account_with_all_ends(monkeypatch)
         ann_on_mobile = open_account(10, AccountId("mobile", "ann"))
-        assert not ledger.welcome(ann_on_mobile, now=now())
+        assert not grants.welcome(ann_on_mobile, now=now())
 
         assert mismatches(ann_on_mobile) == []
 
     def test_reads_every_page_of_an_account(self) -> None:
         for number in range(60):
-            ledger.grant(ANN, 1, reason="x" * 20_000, reference=str(number), now=now())
+            grants.grant(ANN, 1, reason="x" * 20_000, reference=str(number), now=now())
 
         audited = audit_accounts.audit(PK, now=now())
 

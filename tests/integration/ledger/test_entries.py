@@ -7,7 +7,7 @@ import pytest
 from darkroom.domain.errors import (
     InvalidRequest,
 )
-from darkroom.storage import ledger
+from darkroom.storage import grants, ledger
 from tests.builders import ANN, NOON, open_account
 from tests.integration.ledger.balances import (
     BOB,
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 class TestEntries:
     def test_pages_list_each_entry_once_newest_first(self) -> None:
         for number in range(7):
-            ledger.grant(ANN, number + 1, reason="a reason", reference=str(number), now=NOON)
+            grants.grant(ANN, number + 1, reason="a reason", reference=str(number), now=NOON)
 
         amounts, cursor = list[int](), None
         for expected in (3, 3, 1):
@@ -34,15 +34,15 @@ class TestEntries:
 
     def test_a_full_last_page_has_no_next_cursor(self) -> None:
         for number in range(3):
-            ledger.grant(ANN, 1, reason="a reason", reference=str(number), now=NOON)
+            grants.grant(ANN, 1, reason="a reason", reference=str(number), now=NOON)
 
         assert ledger.entries(ANN, limit=3, cursor=None).next_cursor is None
 
     def test_a_new_entry_does_not_change_the_next_page(self) -> None:
         for number in range(4):
-            ledger.grant(ANN, number + 1, reason="a reason", reference=str(number), now=NOON)
+            grants.grant(ANN, number + 1, reason="a reason", reference=str(number), now=NOON)
         first = ledger.entries(ANN, limit=2, cursor=None)
-        ledger.grant(ANN, 99, reason="a reason", reference="late", now=NOON)
+        grants.grant(ANN, 99, reason="a reason", reference="late", now=NOON)
 
         second = ledger.entries(ANN, limit=2, cursor=first.next_cursor)
 

@@ -8,7 +8,7 @@ from darkroom.domain.accounts import Balance, Entry
 from darkroom.domain.errors import (
     InvalidRequest,
 )
-from darkroom.storage import ledger
+from darkroom.storage import grants, ledger
 from tests.builders import ANN, NOON, held_job
 from tests.integration.ledger.balances import (
     BOB,
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 class TestGrant:
     def grant(self, amount: int, reference: str = "order 1") -> tuple[Entry, bool]:
-        return ledger.grant(ANN, amount, reason="a reason", reference=reference, now=NOON)
+        return grants.grant(ANN, amount, reason="a reason", reference=reference, now=NOON)
 
     def test_makes_credits_available_and_writes_an_entry(self) -> None:
         entry, repeated = self.grant(25)
@@ -52,7 +52,7 @@ class TestGrant:
     def test_two_accounts_can_have_the_same_reference(self) -> None:
         self.grant(25)
 
-        _, repeated = ledger.grant(BOB, 25, reason="a reason", reference="order 1", now=NOON)
+        _, repeated = grants.grant(BOB, 25, reason="a reason", reference="order 1", now=NOON)
 
         assert not repeated
 

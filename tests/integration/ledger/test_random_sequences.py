@@ -17,7 +17,7 @@ from darkroom.domain.errors import (
     TooManyJobs,
 )
 from darkroom.domain.jobs import Job
-from darkroom.storage import jobs, ledger
+from darkroom.storage import grants, jobs, ledger
 from tests.builders import NOON, image_job, stored
 from tests.integration.ledger.balances import (
     all_entries,
@@ -53,7 +53,7 @@ class RandomAccount:
             getattr(self, verb)(number)
 
     def grant(self, amount: int) -> None:
-        ledger.grant(self.account, amount or 1, reason="r", reference=str(amount), now=NOON)
+        grants.grant(self.account, amount or 1, reason="r", reference=str(amount), now=NOON)
 
     def hold(self, number: int) -> None:
         job = image_job(account=self.account, num_outputs=abs(number) % 4 + 1)

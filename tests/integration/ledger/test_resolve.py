@@ -12,7 +12,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.storage import jobs, ledger
+from darkroom.storage import attempts, jobs, ledger
 from darkroom.storage.job_rows import JobRow
 from darkroom.storage.table import AccountRow
 from darkroom.storage.transactions import Refused
@@ -46,9 +46,9 @@ class TestResolve:
 
     def test_removes_the_time_since_which_the_job_waits(self) -> None:
         job = held_job()
-        attempt = jobs.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
+        attempt = attempts.begin_attempt(job, "entry", lease_until=NOON, now=NOON)
         assert attempt
-        assert jobs.abandon_attempt(job, attempt, now=NOON)
+        assert attempts.abandon_attempt(job, attempt, now=NOON)
 
         assert ledger.resolve(ANN, job.job_id, now=NOON).waiting_since is None
 

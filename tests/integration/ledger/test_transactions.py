@@ -12,7 +12,7 @@ from darkroom.domain.errors import (
     InsufficientCredits,
 )
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.storage import idempotency, ledger, transactions
+from darkroom.storage import grants, idempotency, ledger, transactions
 from darkroom.storage.idempotency import IdempotencyKey
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 from tests.integration.broken_aws import CONFLICT, LOST_ANSWER, THROTTLED, AwsError, failing_calls
@@ -90,7 +90,7 @@ class TestTransactions:
     @pytest.mark.parametrize("error", [CONFLICT, LOST_ANSWER])
     def test_a_retried_grant_is_applied_once_and_is_no_repeat(self, error: AwsError) -> None:
         with failing_calls(transactions._connection().client, "TransactWriteItems", error):
-            _, repeated = ledger.grant(ANN, 25, reason="a reason", reference="order 1", now=NOON)
+            _, repeated = grants.grant(ANN, 25, reason="a reason", reference="order 1", now=NOON)
 
         assert not repeated
         assert ledger.balance(ANN) == Balance(available=25, granted=25)

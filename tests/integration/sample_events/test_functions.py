@@ -17,7 +17,7 @@ from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Attempt, Job, JobStatus
 from darkroom.domain.references import Reference
 from darkroom.services.callbacks import secrets_of
-from darkroom.storage import jobs, ledger
+from darkroom.storage import attempts, ledger
 from darkroom.storage.job_rows import CheckQueue
 from local.simulators.replicate import SimulatedReplicate
 from tests.builders import open_account, stored
@@ -96,7 +96,7 @@ def test_repeated_sample_state_entry_creates_one_prediction(
 
 def begin_attempt(job: Job) -> Attempt:
     now = datetime.now(UTC)
-    attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
+    attempt = attempts.begin_attempt(job, "entry", lease_until=now, now=now)
     assert attempt
     return attempt
 

@@ -16,7 +16,7 @@ from PIL import Image
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job
-from darkroom.storage import jobs
+from darkroom.storage import attempts
 from tests.aws import CONTEXT, client, handler_of
 from tests.builders import held_job, stored
 from tests.integration.servers import Received, Reply, server
@@ -88,9 +88,9 @@ def with_urls(output: object, base_url: str) -> object:
 def processing_job(**parameters: Any) -> Job:
     """Return a job whose prediction p1 is recorded."""
     job, now = held_job(**parameters), datetime.now(UTC)
-    attempt = jobs.begin_attempt(job, "entry", lease_until=now, now=now)
+    attempt = attempts.begin_attempt(job, "entry", lease_until=now, now=now)
     assert attempt
-    assert jobs.record_prediction(job, attempt, "p1", now=now)
+    assert attempts.record_prediction(job, attempt, "p1", now=now)
     return stored(job)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from darkroom.domain.jobs import Job
-from darkroom.storage import jobs
+from darkroom.storage import attempts, jobs
 from tests.builders import held_job, stored
 from tests.integration.webhook.signed_webhooks import LEASE, SECRET, put_secret
 
@@ -18,5 +18,5 @@ def job() -> Job:
     put_secret(SECRET)
     job, now = held_job(), datetime.now(UTC)
     assert jobs.store_task_token(job, "token-of-the-entry", "entry", next_check_at=now)
-    assert jobs.begin_attempt(job, "entry", lease_until=now + LEASE, now=now)
+    assert attempts.begin_attempt(job, "entry", lease_until=now + LEASE, now=now)
     return stored(job)

@@ -11,7 +11,7 @@ import requests
 from darkroom.aws import clients as aws_adapter
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.references import Reference
-from darkroom.storage import jobs, ledger
+from darkroom.storage import attempts, jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
 from tests.builders import ANN, held_job, image_job, stored, until
 from tests.integration.webhook.signed_webhooks import (
@@ -129,9 +129,9 @@ def test_cancels_an_orphan_unless_it_belongs_to_another_job(
 ) -> None:
     put_secret(SECRET)
     job, now = held_job(), datetime.now(UTC)
-    attempt = jobs.begin_attempt(job, "entry", lease_until=now + LEASE, now=now)
+    attempt = attempts.begin_attempt(job, "entry", lease_until=now + LEASE, now=now)
     assert attempt
-    assert jobs.record_prediction(job, attempt, "prediction1", now=now)
+    assert attempts.record_prediction(job, attempt, "prediction1", now=now)
     before = stored(job)
     references = {
         "no job": None,

@@ -11,7 +11,7 @@ import pytest
 from darkroom.aws import clients as aws_adapter
 from darkroom.aws import secrets
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.storage import jobs
+from darkroom.storage import attempts
 from tests.aws import client, forget_settings
 from tests.builders import held_job, stored
 from tests.integration.broken_aws import failing_calls
@@ -117,7 +117,7 @@ def test_is_unavailable_without_a_secret(job: Job) -> None:
 def test_is_unavailable_with_an_empty_secret() -> None:
     job = held_job()
     now = datetime.now(UTC)
-    jobs.begin_attempt(job, "entry", lease_until=now + LEASE, now=now)
+    attempts.begin_attempt(job, "entry", lease_until=now + LEASE, now=now)
 
     assert post_signed(stored(job), prediction_body())[0] == 503
 

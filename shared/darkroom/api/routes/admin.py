@@ -17,15 +17,11 @@ from darkroom.api.responses import json_response
 from darkroom.domain import errors
 from darkroom.domain.accounts import NAME_BYTES_MAX
 from darkroom.observability import logger
+from darkroom.schemas.account_responses import BalanceResponse, EntryPageResponse, EntryResponse
 from darkroom.schemas.requests import GrantRequest, PauseRequest
-from darkroom.schemas.responses import (
-    BalanceResponse,
-    EntryPageResponse,
-    EntryResponse,
-    PausedResponse,
-)
+from darkroom.schemas.service_responses import PausedResponse
 from darkroom.schemas.views import balance_response, entry_page_response, entry_response
-from darkroom.storage import feature_flags, ledger
+from darkroom.storage import feature_flags, grants, ledger
 
 routes = Routes()
 
@@ -70,7 +66,7 @@ def grant_credits(
     administrator = routes.user()
     administrator.require_admin()
     account = account_in_path(platform, user)
-    entry, repeated = ledger.grant(
+    entry, repeated = grants.grant(
         account, request.amount, reason=request.reason, reference=request.reference, now=clock.now()
     )
     logger.info(

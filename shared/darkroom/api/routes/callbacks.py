@@ -13,8 +13,8 @@ from darkroom.api.app import Routes
 from darkroom.api.openapi import JSON_BODY, SIGNED_IN, problems, response
 from darkroom.api.responses import json_response
 from darkroom.observability import logger
+from darkroom.schemas.account_responses import DeliveryResponse, SecretResponse
 from darkroom.schemas.requests import CallbackTestRequest
-from darkroom.schemas.responses import DeliveryResponse, SecretResponse
 from darkroom.services import callbacks
 
 routes = Routes()

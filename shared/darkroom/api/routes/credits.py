@@ -12,9 +12,9 @@ from darkroom.api.openapi import SIGNED_IN, problems, response
 from darkroom.api.paging import PAGE_SIZE, Cursor, Limit
 from darkroom.api.responses import json_response
 from darkroom.domain import errors
-from darkroom.schemas.responses import BalanceResponse, EntryPageResponse
+from darkroom.schemas.account_responses import BalanceResponse, EntryPageResponse
 from darkroom.schemas.views import balance_response, entry_page_response
-from darkroom.storage import ledger
+from darkroom.storage import grants, ledger
 
 routes = Routes()
 
@@ -33,7 +33,7 @@ routes = Routes()
 def read_credits() -> Response[str]:
     """Return the caller's balance."""
     account = routes.user().account
-    ledger.welcome(account, now=clock.now())
+    grants.welcome(account, now=clock.now())
     return json_response(HTTPStatus.OK, balance_response(ledger.balance(account)))
 
 
@@ -51,7 +51,7 @@ def read_credits() -> Response[str]:
 def list_entries(limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> Response[str]:
     """List the caller's ledger entries, newest first."""
     account = routes.user().account
-    ledger.welcome(account, now=clock.now())
+    grants.welcome(account, now=clock.now())
     return json_response(
         HTTPStatus.OK, entry_page_response(ledger.entries(account, limit=limit, cursor=cursor))
     )

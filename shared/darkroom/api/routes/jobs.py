@@ -22,7 +22,7 @@ from darkroom.schemas.responses import JobPageResponse, JobResponse
 from darkroom.services.cancel_job import cancel
 from darkroom.services.delete_job import delete
 from darkroom.services.submit_job import submit
-from darkroom.storage import jobs, ledger
+from darkroom.storage import grants, jobs, ledger
 from darkroom.storage.idempotency import IdempotencyKey
 
 routes = Routes()
@@ -96,7 +96,7 @@ def submit_job(
 ) -> Response[str]:
     """Hold the credits and accept the job."""
     account, now = routes.user().account, clock.now()
-    ledger.welcome(account, now=now)
+    grants.welcome(account, now=now)
     key = IdempotencyKey.of(idempotency_key, routes.api.raw_body()) if idempotency_key else None
     accepted = submit(account, request, key=key, now=now)
     headers = {"Location": f"/jobs/{accepted.job.job_id}"}

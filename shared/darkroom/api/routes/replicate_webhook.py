@@ -11,7 +11,7 @@ from darkroom.api.app import Routes
 from darkroom.api.openapi import PUBLIC, SIGNATURE, problems, response
 from darkroom.api.responses import json_response
 from darkroom.domain import errors
-from darkroom.schemas.responses import NotedResponse
+from darkroom.schemas.service_responses import NotedResponse
 from darkroom.services.receive_webhook import receive_webhook
 
 routes = Routes()

@@ -1,0 +1,72 @@
+"""The bodies of problems and of responses about the service, as types.
+
+This module evaluates annotations at once (no `from __future__ import annotations`). Otherwise
+typing compiles each annotation at every cold start.
+"""
+
+from typing import Any, NotRequired, TypedDict
+
+from darkroom.schemas.formats import defer_builds
+
+
+class NotedResponse(TypedDict):
+    """The effect of a webhook: `started`, `finished`, `late` or `stray`."""
+
+    noted: str
+
+
+class PausedResponse(TypedDict):
+    """Whether new jobs are paused."""
+
+    paused: bool
+
+
+class DocumentResponse(TypedDict):
+    """An OpenAPI document (spec.openapis.org/oas/v3.1.0)."""
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
+
+
+class HealthResponse(TypedDict):
+    """The state of the API. `status` is `ok`."""
+
+    status: str
+
+
+class FieldErrorResponse(TypedDict):
+    """An invalid field of the request. `message` says what is wrong or what the field must be."""
+
+    field: str
+    message: str
+
+
+class ProblemResponse(TypedDict):
+    """A problem document (RFC 9457).
+
+    `type` identifies the kind of problem. It is the path of a page that says what to do.
+    `retryable` is true if the same request may succeed later. `charged` is 0 if the request was
+    refused. It is absent if the result of the request is unknown.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    retryable: bool
+    charged: NotRequired[int]
+    errors: NotRequired[list[FieldErrorResponse]]
+    required: NotRequired[int]
+    available: NotRequired[int]
+    missing: NotRequired[int]
+    request_id: NotRequired[str]
+
+
+class MessageResponse(TypedDict):
+    """An error of the gateway in front of the API."""
+
+    message: str
+
+
+defer_builds(vars())

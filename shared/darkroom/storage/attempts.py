@@ -1,0 +1,141 @@
+"""Records the attempts of a job: each request to the provider, its lease and its prediction.
+
+Each update is one conditional write, as in `jobs.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pynamodb.expressions.condition import size
+
+from darkroom.domain.jobs import ATTEMPTS_MAX, Attempt, Job, JobStatus
+from darkroom.domain.references import new_nonce
+from darkroom.storage import jobs
+from darkroom.storage.job_parts import attempt_map
+from darkroom.storage.job_rows import JobRow
+
+
+def begin_attempt(
+    job: Job, state_entry: str, *, lease_until: datetime, now: datetime
+) -> Attempt | None:
+    """Record the next attempt and return it. The caller sends the request after this.
+
+    Returns None if another invocation has recorded the attempt, or ATTEMPTS_MAX is reached.
+    """
+    if len(job.attempts) >= ATTEMPTS_MAX:
+        return None
+    attempt = Attempt(
+        number=len(job.attempts) + 1,
+        nonce=new_nonce(),
+        state_entry=state_entry,
+        requested_at=now,
+        lease_until=lease_until,
+    )
+    added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
+    return (
+        attempt
+        if jobs.try_update(
+            job, [added], jobs.IS_OPEN & (size(JobRow.attempts) == len(job.attempts))
+        )
+        else None
+    )
+
+
+def retry_attempt(
+    job: Job, attempt: Attempt, state_entry: str, *, lease_until: datetime, now: datetime
+) -> Attempt | None:
+    """Renew an attempt without a prediction after its lease, and return it.
+
+    The caller then repeats the request. Returns None if another invocation has renewed the attempt,
+    or its lease has not ended. The nonce stays, so a webhook of the earlier request is still valid.
+    """
+    row = _attempt_row(attempt)
+    renewed = replace(
+        attempt,
+        state_entry=state_entry,
+        requested_at=now,
+        lease_until=lease_until,
+        requests_count=attempt.requests_count + 1,
+        abandoned=False,
+    )
+    is_renewed = jobs.try_update(
+        job,
+        [
+            row.state_entry.set(state_entry),
+            row.requested_at.set(now),
+            row.lease_until.set(lease_until),
+            row.requests_count.set(renewed.requests_count),
+            row.abandoned.set(False),
+        ],
+        jobs.IS_OPEN
+        & (row.requests_count == attempt.requests_count)
+        & (row.lease_until <= now)
+        & row.prediction_id.does_not_exist(),
+    )
+    return renewed if is_renewed else None
+
+
+def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
+    """Record that the provider created nothing for this attempt. The request may be repeated.
+
+    The job waits from now on, unless it already waits.
+    """
+    row = _attempt_row(attempt)
+    return jobs.try_update(
+        job,
+        [
+            row.abandoned.set(True),
+            row.lease_until.set(now),
+            JobRow.waiting_since.set(JobRow.waiting_since | now),
+        ],
+        jobs.IS_OPEN
+        & (row.requests_count == attempt.requests_count)
+        & row.prediction_id.does_not_exist(),
+    )
+
+
+def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
+    """Record that the request got no response. After `until`, an invocation may repeat the request.
+
+    The job waits from now on, unless it already waits.
+    """
+    row = _attempt_row(attempt)
+    return jobs.try_update(
+        job,
+        [row.lease_until.set(until), JobRow.waiting_since.set(JobRow.waiting_since | now)],
+        jobs.IS_OPEN
+        & (row.requests_count == attempt.requests_count)
+        & row.prediction_id.does_not_exist(),
+    )
+
+
+def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: datetime) -> bool:
+    """Record the id of the attempt's prediction, once. The job is then processing."""
+    row = _attempt_row(attempt)
+    return jobs.try_update(
+        job,
+        [
+            row.prediction_id.set(prediction_id),
+            JobRow.status.set(JobStatus.PROCESSING.value),
+            JobRow.started_at.set(JobRow.started_at | now),
+            JobRow.waiting_since.remove(),
+        ],
+        jobs.IS_OPEN & (row.nonce == attempt.nonce) & row.prediction_id.does_not_exist(),
+    )
+
+
+def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
+    """Record the time at which the attempt's prediction was first known to have ended."""
+    row = _attempt_row(attempt)
+    return jobs.try_update(
+        job,
+        [row.finished_at.set(now)],
+        jobs.IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist(),
+    )
+
+
+def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB types a path as its value)
+    return JobRow.attempts[attempt.number - 1]

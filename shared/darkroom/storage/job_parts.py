@@ -1,0 +1,100 @@
+"""The lists in a job's row: the maps of attempts and outputs, and their conversion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+)
+
+from darkroom.domain.jobs import Attempt, Output
+
+
+class AttemptMap(MapAttribute[str, Any]):
+    """An attempt, in the list `attempts` of a job's row."""
+
+    number = NumberAttribute()
+    nonce = UnicodeAttribute()
+    state_entry = UnicodeAttribute()
+    requested_at = UTCDateTimeAttribute()
+    lease_until = UTCDateTimeAttribute()
+    requests_count = NumberAttribute(default=1)
+    abandoned = BooleanAttribute(default=False)
+    prediction_id = UnicodeAttribute(null=True)
+    finished_at = UTCDateTimeAttribute(null=True)
+
+
+class OutputMap(MapAttribute[str, Any]):
+    """An output, in the list `outputs` of a job's row."""
+
+    number = NumberAttribute()
+    key = UnicodeAttribute()
+    content_type = UnicodeAttribute()
+    bytes = NumberAttribute()
+    width = NumberAttribute()
+    height = NumberAttribute()
+    seconds = NumberAttribute(null=True)
+    thumbnail_key = UnicodeAttribute(null=True)
+    placeholder = UnicodeAttribute(null=True)
+
+
+def attempt_map(attempt: Attempt) -> AttemptMap:
+    """Return the map of a new attempt."""
+    return AttemptMap(  # type: ignore[no-untyped-call]
+        number=attempt.number,
+        nonce=attempt.nonce,
+        state_entry=attempt.state_entry,
+        requested_at=attempt.requested_at,
+        lease_until=attempt.lease_until,
+        requests_count=attempt.requests_count,
+    )
+
+
+def output_map(output: Output) -> OutputMap:
+    """Return the map of an output."""
+    return OutputMap(  # type: ignore[no-untyped-call]
+        number=output.number,
+        key=output.key,
+        content_type=output.content_type,
+        bytes=output.bytes,
+        width=output.width,
+        height=output.height,
+        seconds=output.seconds,
+        thumbnail_key=output.thumbnail_key,
+        placeholder=output.placeholder,
+    )
+
+
+def to_attempt(row: AttemptMap) -> Attempt:
+    """Return the attempt in a map."""
+    return Attempt(
+        number=int(row.number),
+        nonce=row.nonce,
+        state_entry=row.state_entry,
+        requested_at=row.requested_at,
+        lease_until=row.lease_until,
+        requests_count=int(row.requests_count),
+        abandoned=bool(row.abandoned),
+        prediction_id=row.prediction_id,
+        finished_at=row.finished_at,
+    )
+
+
+def to_output(row: OutputMap) -> Output:
+    """Return the output in a map."""
+    return Output(
+        number=int(row.number),
+        key=row.key,
+        content_type=row.content_type,
+        bytes=int(row.bytes),
+        width=int(row.width),
+        height=int(row.height),
+        seconds=row.seconds,
+        thumbnail_key=row.thumbnail_key,
+        placeholder=row.placeholder,
+    )
