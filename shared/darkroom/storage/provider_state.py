@@ -6,11 +6,12 @@ A paused provider gets no requests for new predictions. Waiting jobs wait, withi
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 
-from darkroom.domain.provider_state import ProviderState
+from darkroom.domain.provider_queue import PauseReason, ProviderState
 from darkroom.storage.table import ProviderStateRow
 from darkroom.storage.transactions import update
+
+STATE_SORT_KEY = "state"
 
 
 def partition(provider: str) -> str:
@@ -21,6 +22,53 @@ def partition(provider: str) -> str:
 def read_state(provider: str) -> ProviderState:
     """Return the state of a provider, with a strongly consistent read."""
     try:
-        return to_state(ProviderStateRow.get(partition(provider), "state", consistent_read=True))
+        row = ProviderStateRow.get(partition(provider), STATE_SORT_KEY, consistent_read=True)
     except ProviderStateRow.DoesNotExist:
         return ProviderState()
+    return to_state(row)
+
+
+def pause(provider: str, *, until: datetime, reason: PauseReason) -> bool:
+    """Pause a provider until a time. A later end of an existing pause stays.
+
+    Returns whether this call paused the provider or moved the end of its pause.
+    """
+    return update(
+        _row(provider),
+        [
+            ProviderStateRow.paused_until.set(until),
+            ProviderStateRow.pause_reason.set(reason.value),
+        ],
+        ProviderStateRow.paused_until.does_not_exist() | (ProviderStateRow.paused_until < until),
+    )
+
+
+def resume(provider: str) -> None:
+    """End the pause of a provider. The caller dispatches its queue."""
+    update(
+        _row(provider),
+        [ProviderStateRow.paused_until.remove(), ProviderStateRow.pause_reason.remove()],
+    )
+
+
+def advance(provider: str, virtual_time: int) -> None:
+    """Advance the virtual time of the provider's queue. It never goes back."""
+    update(
+        _row(provider),
+        [ProviderStateRow.virtual_time.set(virtual_time)],
+        ProviderStateRow.virtual_time.does_not_exist()
+        | (ProviderStateRow.virtual_time < virtual_time),
+    )
+
+
+def to_state(row: ProviderStateRow) -> ProviderState:
+    """Return the state in a row."""
+    return ProviderState(
+        virtual_time=int(row.virtual_time or 0),
+        paused_until=row.paused_until,
+        pause_reason=PauseReason(row.pause_reason) if row.pause_reason else None,
+    )
+
+
+def _row(provider: str) -> ProviderStateRow:
+    return ProviderStateRow(partition(provider), STATE_SORT_KEY)

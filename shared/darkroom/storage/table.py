@@ -182,7 +182,6 @@ class ProviderStateRow(Row):
     virtual_time = NumberAttribute(default=0)
     paused_until = UTCDateTimeAttribute(null=True)
     pause_reason = UnicodeAttribute(null=True)
-    pause_seconds = NumberAttribute(null=True)
 
 
 class FlagRow(Row):
