@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NotRequired
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -18,6 +19,7 @@ class RequestPredictionInput(JobKey):
     task_token: str
     entered_at: str
     retry_count: int
+    has_queue_state: NotRequired[bool]
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -29,4 +31,10 @@ def handler(event: RequestPredictionInput, context: LambdaContext) -> None:
     state_entry = state_entry_name(
         datetime.fromisoformat(event["entered_at"]), event["retry_count"]
     )
-    request_prediction(account, job_id, task_token=event["task_token"], state_entry=state_entry)
+    request_prediction(
+        account,
+        job_id,
+        task_token=event["task_token"],
+        state_entry=state_entry,
+        has_queue_state=event.get("has_queue_state", False),
+    )

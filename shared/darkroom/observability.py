@@ -26,6 +26,8 @@ class Metric(StrEnum):
     """The accounts that one run of the audit read. A run without accounts counts 0."""
     AUDITS_FAILED = "AuditsFailed"
     """The accounts that the audit could not read, in this round or the last complete round."""
+    DISPATCHES_FAILED = "DispatchesFailed"
+    """Free provider slots that were not given to a waiting job. Recovery repeats it."""
     JOBS_CANCELED = "JobsCanceled"
     """Jobs that the workflow ended as canceled."""
     JOBS_COMPLETED = "JobsCompleted"
@@ -44,8 +46,12 @@ class Metric(StrEnum):
     """Predictions of a provider that belong to no open attempt. The provider bills them."""
     PROVIDER_ACCOUNT_REFUSED = "ProviderAccountRefused"
     """Calls without a token, and calls for which a provider rejected Darkroom's account."""
+    PROVIDERS_PAUSED = "ProvidersPaused"
+    """The paused providers, counted by each run of recovery."""
     PROVIDER_UNAVAILABLE = "ProviderUnavailable"
     """Calls that a provider did not answer, or answered with an error of its own."""
+    QUEUE_AGE_SECONDS = "QueueAgeSeconds"
+    """The time for which the first job of a provider's queue has waited. 0 without a queue."""
     RECOVERIES_FAILED = "RecoveriesFailed"
     """Jobs that one run of recovery could not check, and failed checks of the slots."""
     RECOVERY_RUNS = "RecoveryRuns"
@@ -62,6 +68,11 @@ class Metric(StrEnum):
     """Webhooks that were refused: no secret is set, or signature, age or attempt is wrong."""
     WORKFLOW_UNAVAILABLE = "WorkflowUnavailable"
     """Executions that Step Functions did not start or resume. Recovery repeats the call."""
+
+
+def record_seconds(metric: Metric, seconds: float) -> None:
+    """Record a duration in a metric. CloudWatch reads metrics from the log after the invocation."""
+    metrics.add_metric(metric.value, "Seconds", seconds)
 
 
 def count(metric: Metric, number: int = 1) -> None:

@@ -106,6 +106,10 @@ class Settings:
 
     `<provider>_in_flight_max`, if it exists, replaces this limit for one provider.
     """
+    predictions_in_flight_per_account_max: int = 0
+    """Predictions in flight per provider and account. 0: no limit of its own."""
+    queue_seconds_max: int = 3_600
+    """Seconds between the creation of a job and its first request to the provider."""
     welcome_credits: int = 0
     """Credits that each user receives once, at the first job or read of credits. 0: none."""
     retention_days: int = 0

@@ -157,7 +157,12 @@ class StepFunctions:
                     raise TableError("StateMachineDoesNotExist")
                 return self._start(request["name"], request["input"])
             case "SendTaskSuccess":
-                return self._resume(request["taskToken"])
+                self._task_succeeded(*self._waiting(request["taskToken"]), {})
+                return {}
+            case "SendTaskFailure":
+                waiting = self._waiting(request["taskToken"])
+                self._task_failed(*waiting, request["error"], request["cause"])
+                return {}
             case "DescribeExecution":
                 execution = self._execution_of(request["executionArn"])
                 stopped = {"stopDate": execution.stopped_at} if execution.stopped_at else {}
@@ -190,14 +195,14 @@ class StepFunctions:
             )
         return {"executionArn": execution_arn(name), "startDate": self._event_queue.now}
 
-    def _resume(self, token: str) -> dict[str, Any]:
+    def _waiting(self, token: str) -> tuple[Execution, TaskTry]:
+        """Return the execution and the try that wait for a token."""
         if token not in self._tokens:
             raise TableError("InvalidToken")
         execution, task_try = self._tokens[token]
         if not (execution.is_running and task_try.is_current):
             raise TableError("TaskTimedOut")
-        self._task_succeeded(execution, task_try, {})
-        return {}
+        return execution, task_try
 
     def _execution_of(self, arn: str) -> Execution:
         name = arn.rpartition(":")[2]

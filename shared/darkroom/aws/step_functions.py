@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -85,19 +86,20 @@ def resume(task_token: str) -> bool:
 
     Returns whether an execution waited for the token. Raises WorkflowUnavailable.
     """
-    states = client("stepfunctions")
-    try:
-        states.send_task_success(taskToken=task_token, output="{}")
-    except (
-        states.exceptions.TaskTimedOut,
-        states.exceptions.TaskDoesNotExist,
-        states.exceptions.InvalidToken,
-    ):
-        return False
-    except (BotoCoreError, ClientError) as error:
-        count(Metric.WORKFLOW_UNAVAILABLE)
-        raise WorkflowUnavailable(type(error).__name__) from error
-    return True
+    return _send(lambda states: states.send_task_success(taskToken=task_token, output="{}"))
+
+
+def fail(task_token: str, error: str, message: str) -> bool:
+    """Fail the state that waits for this token, with the name of an error and its message.
+
+    The cause has the form that an error of a Lambda function has, so a state reads both in the same
+    way (docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html). Returns whether an execution
+    waited for the token. Raises WorkflowUnavailable.
+    """
+    cause = json.dumps({"errorMessage": message, "errorType": error})
+    return _send(
+        lambda states: states.send_task_failure(taskToken=task_token, error=error, cause=cause)
+    )
 
 
 def execution(job_id: str) -> Execution | None:
@@ -142,6 +144,26 @@ def resume_or_start(job: Job) -> None:
         resume(job.task_token)
     except WorkflowUnavailable as error:
         logger.warning("job not resumed, recovery will retry", job_id=job.job_id, cause=str(error))
+
+
+def _send(send: Callable[[Any], object]) -> bool:
+    """Send the result of a state. Return False if no execution waits for the token.
+
+    Raises WorkflowUnavailable.
+    """
+    states = client("stepfunctions")
+    try:
+        send(states)
+    except (
+        states.exceptions.TaskTimedOut,
+        states.exceptions.TaskDoesNotExist,
+        states.exceptions.InvalidToken,
+    ):
+        return False
+    except (BotoCoreError, ClientError) as error:
+        count(Metric.WORKFLOW_UNAVAILABLE)
+        raise WorkflowUnavailable(type(error).__name__) from error
+    return True
 
 
 def _execution_arn(job_id: str) -> str:

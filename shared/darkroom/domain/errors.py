@@ -25,6 +25,7 @@ DarkroomError
 │   └── ProviderUnreachable  the same, and a metric counts it
 ├── LookupUnsupported      RequestPrediction: sends no second request
 ├── RetryLater             the workflow: waits until a time and enters RequestPrediction again
+├── ProviderQueueFull      the workflow: waits for a provider slot and enters it again
 ├── ProviderUnavailable    the workflow: retries
 ├── OutputUnavailable      the workflow: retries
 └── GenerationFailed       the workflow: settles or releases the hold from the job's record
@@ -32,7 +33,7 @@ DarkroomError
 Every other exception is an AWS error or a bug. The workflow retries it. If no retry succeeds, the
 workflow settles or releases the hold.
 
-The workflow refers to the last four by their class names. Their messages are codes and times only,
+The workflow refers to the last five by their class names. Their messages are codes and times only,
 because an execution history stores them and users' data does not belong there.
 """
 
@@ -217,6 +218,10 @@ class RetryLater(DarkroomError):
         """Store the time (UTC) of the next entry."""
         super().__init__(at.strftime("%Y-%m-%dT%H:%M:%SZ"))
         self.at = at
+
+
+class ProviderQueueFull(DarkroomError):
+    """The job must wait in the provider's queue, then enter RequestPrediction again."""
 
 
 class ProviderUnavailable(DarkroomError):

@@ -15,6 +15,7 @@ class FailureCode(StrEnum):
     OUTPUT_UNAVAILABLE = "output_unavailable"
     PREDICTION_FAILED = "prediction_failed"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
+    QUEUE_TIMEOUT = "queue_timeout"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     INTERNAL = "internal"
 
@@ -45,6 +46,10 @@ _MESSAGES = {
     ),
     FailureCode.PROVIDER_UNAVAILABLE: (
         "The provider of this model is not available at the moment. "
+        "Nothing was charged. Submit the job again later."
+    ),
+    FailureCode.QUEUE_TIMEOUT: (
+        "The provider of this model was busy, so the job was not started in time. "
         "Nothing was charged. Submit the job again later."
     ),
     FailureCode.DEADLINE_EXCEEDED: (

@@ -110,7 +110,10 @@ class Job:
     """The record of a job. Times are UTC, amounts are in credits.
 
     `revision` grows by one with each change that users can see. `slot` is the provider slot that
-    the job holds. `waiting_since` is set while the job waits for a slot or for a busy provider.
+    the job holds, and `queue_key` is its entry in the provider's queue. A job never has both.
+    `waiting_since` is set while the job waits for a slot or for a busy provider. A job that was not
+    requested until `queue_until` fails. The first request sets `deadline_at`, `seconds_max` later.
+    The jobs of release 0.1.0 have no `seconds_max`, and their deadline is set at their creation.
     """
 
     account: AccountId
@@ -120,8 +123,11 @@ class Job:
     model_input: ModelInput
     quoted: int
     created_at: datetime
-    deadline_at: datetime
+    queue_until: datetime
+    expected_seconds: int
     wait_seconds: int
+    seconds_max: int | None = None
+    deadline_at: datetime | None = None
     status: JobStatus = JobStatus.PENDING
     held: int = 0
     charged: int = 0
@@ -139,6 +145,7 @@ class Job:
     callback_url: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     slot: str | None = None
+    queue_key: str | None = None
     revision: int = 0
 
     @property

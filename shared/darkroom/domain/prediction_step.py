@@ -38,13 +38,15 @@ class Event(Enum):
     """The create request got no response. It may have created a prediction."""
     ATTEMPT_CLOSED = auto()
     """The attempt's prediction was interrupted, and the attempt is closed."""
+    QUEUE_FULL = auto()
+    """All provider slots are in use, other jobs come first, or the provider is paused."""
     LEASE_TAKEN = auto()
     """Another invocation holds the lease of the attempt, and requests the prediction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """The provider is busy, or all provider slots are in use. Nothing was created."""
+    """The provider is busy. Nothing was created."""
 
     retry_after_seconds: float
 
@@ -85,6 +87,8 @@ class Act(Enum):
     """Acquire a slot, record an attempt, and request a prediction."""
     RESUME = auto()
     """Resume the workflow: the prediction has ended, and StoreOutput reads it."""
+    WAIT_FOR_SLOT = auto()
+    """Make the workflow wait in the provider's queue, then enter the state again."""
     SLEEP = auto()
     """Do nothing more. A webhook or the state's timeout follows."""
 
@@ -115,13 +119,13 @@ def next_action(  # noqa: C901, PLR0911 (one case for each observation)
 ) -> Action:
     """Decide what to do after an observation.
 
-    After the deadline, the job requests no prediction and fails if its prediction still runs. A
-    prediction that has ended is always read, because it may have ended before the deadline.
+    A job that the provider has not accepted until `queue_until` fails. After the deadline, the job
+    requests no prediction and fails if its prediction still runs. A prediction that has ended is
+    always read, because it may have ended before the deadline.
     """
-    is_late = now >= job.deadline_at
     match seen:
         case Event.ENTERED:
-            return _first_action(job, is_late=is_late)
+            return _first_action(job, now=now)
         case CreateResponse(prediction):
             return _follow(job, prediction, receives_webhooks=receives_webhooks, now=now)
         case Prediction() if may_retry(job, seen, now=now):
@@ -131,22 +135,22 @@ def next_action(  # noqa: C901, PLR0911 (one case for each observation)
         case Event.NOT_FOUND | Event.LOOKUP_UNSUPPORTED:
             return _after_lookup(job, seen, state_entry=state_entry, now=now)
         case Event.POLL_UNANSWERED:
-            return Fail(FailureCode.PROVIDER_UNAVAILABLE) if is_late else Wait(RECHECK_SECONDS)
+            late = _late(job, now)
+            return Fail(late) if late else Wait(RECHECK_SECONDS)
         case Event.CREATE_UNANSWERED:
             return Wait(_AFTER_LOST_RESPONSE_SECONDS)
         case Event.ATTEMPT_CLOSED:
-            return _create(job, is_late=is_late)
+            return _create(job, now=now)
+        case Event.QUEUE_FULL:
+            return Act.WAIT_FOR_SLOT
         case Event.LEASE_TAKEN:
             return Act.SLEEP
         case Busy(seconds):
-            return (
-                Fail(FailureCode.PROVIDER_UNAVAILABLE)
-                if is_late
-                else Wait(seconds, has_jitter=True)
-            )
+            late = _late(job, now)
+            return Fail(late) if late else Wait(seconds, has_jitter=True)
 
 
-def _first_action(job: Job, *, is_late: bool) -> Action:
+def _first_action(job: Job, *, now: datetime) -> Action:
     if job.cancel_wins:
         return Fail(FailureCode.CANCELED)
     attempt = job.attempt
@@ -154,13 +158,13 @@ def _first_action(job: Job, *, is_late: bool) -> Action:
         return Poll(attempt.prediction_id)
     if attempt and not attempt.abandoned:
         return Act.FIND
-    return _create(job, is_late=is_late)
+    return _create(job, now=now)
 
 
 def _follow(job: Job, prediction: Prediction, *, receives_webhooks: bool, now: datetime) -> Action:
     if prediction.status is not PredictionStatus.RUNNING:
         return Act.RESUME
-    if now >= job.deadline_at:
+    if job.deadline_at and now >= job.deadline_at:
         return Fail(FailureCode.DEADLINE_EXCEEDED)
     if receives_webhooks:
         return Act.SLEEP
@@ -182,12 +186,19 @@ def _after_lookup(job: Job, seen: Event, *, state_entry: str, now: datetime) -> 
     if seen is Event.LOOKUP_UNSUPPORTED:
         # A second request could create a second paid prediction.
         return Fail(FailureCode.PROVIDER_UNAVAILABLE)
-    return _create(job, is_late=now >= job.deadline_at)
+    return _create(job, now=now)
 
 
-def _create(job: Job, *, is_late: bool) -> Action:
-    if is_late:
-        return Fail(
-            FailureCode.PROVIDER_UNAVAILABLE if job.attempt else FailureCode.DEADLINE_EXCEEDED
-        )
-    return Act.CREATE
+def _create(job: Job, *, now: datetime) -> Action:
+    late = _late(job, now)
+    return Fail(late) if late else Act.CREATE
+
+
+def _late(job: Job, now: datetime) -> FailureCode | None:
+    """Return the failure of a job whose time is over, or None.
+
+    A job that the provider has not accepted has no deadline, but a time until which it may wait.
+    """
+    if job.deadline_at is None or not job.attempts:
+        return FailureCode.QUEUE_TIMEOUT if now >= job.queue_until else None
+    return FailureCode.PROVIDER_UNAVAILABLE if now >= job.deadline_at else None

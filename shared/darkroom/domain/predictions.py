@@ -68,6 +68,7 @@ def may_retry(job: Job, prediction: Prediction, *, now: datetime) -> bool:
     return (
         prediction.retryable
         and len(job.attempts) < ATTEMPTS_MAX
+        and job.deadline_at is not None
         and now + timedelta(seconds=_RETRY_SECONDS_MIN) <= job.deadline_at
     )
 

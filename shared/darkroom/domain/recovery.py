@@ -39,14 +39,25 @@ def over_at(job: Job) -> datetime:
     """Return the time after which a running execution is overdue.
 
     It is the deadline plus one wait for a webhook, the time for storing, and one more invocation.
+    A job that was never requested has no deadline: its queue time, one check by recovery, one wait
+    and one more invocation count.
     """
+    if job.deadline_at is None:
+        return job.queue_until + timedelta(
+            seconds=CHECK_INTERVAL_SECONDS + job.wait_seconds + FUNCTION_TIMEOUT_SECONDS_MAX
+        )
     return job.deadline_at + timedelta(
         seconds=job.wait_seconds + STORING_SECONDS_MAX + FUNCTION_TIMEOUT_SECONDS_MAX
     )
 
 
 def running_check_at(job: Job, now: datetime) -> datetime:
-    """Return the time of the next check of a job whose execution runs."""
+    """Return the time of the next check of a job whose execution runs.
+
+    A job in the queue is not checked before `queue_until`.
+    """
+    if job.queue_key and now < job.queue_until:
+        return job.queue_until
     return min(over_at(job), now + timedelta(seconds=RUNNING_CHECK_INTERVAL_SECONDS))
 
 
@@ -58,7 +69,8 @@ def decide(
     - The job is final but not announced: END, which announces it.
     - The execution never started: START, or END after `over_at`.
     - The execution runs after `over_at`: STOP.
-    - The execution waits although a cancel was requested: RESUME.
+    - The execution waits although a cancel was requested, its time in the queue is over, or the job
+      has got a slot: RESUME.
     - The execution runs otherwise: CHECK_LATER.
     - The execution ended and the job is open: CHECK_LATER until FUNCTION_TIMEOUT_SECONDS_MAX
       after `stopped_at`, then END.
@@ -71,10 +83,14 @@ def decide(
     if running:
         if now >= over_at(job):
             return Decision(Action.STOP, soon)
-        waits_after_cancel = job.cancel_wins and job.task_token is not None
+        must_resume = (
+            job.cancel_wins
+            or (job.queue_key is not None and now >= job.queue_until)
+            or (job.slot is not None and not job.attempts)
+        )
         return (
             Decision(Action.RESUME, soon)
-            if waits_after_cancel
+            if must_resume and job.task_token
             else Decision(Action.CHECK_LATER, running_check_at(job, now))
         )
     quiet_at = (stopped_at or now) + timedelta(seconds=FUNCTION_TIMEOUT_SECONDS_MAX)

@@ -158,11 +158,12 @@ def new_job(
     job_id: str,
     prices: Prices,
     now: datetime,
+    queue_seconds_max: int,
     uploads: Mapping[str, str] | None = None,
     callback_url: str | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> Job:
-    """Return a new job for checked parameters. Its quote, model input and deadline never change."""
+    """Return a new job for checked parameters. Its quote and model input never change."""
     return Job(
         account=account,
         job_id=job_id,
@@ -171,8 +172,10 @@ def new_job(
         model_input=template.model_input(parameters, uploads),
         quoted=template.cost(parameters, prices),
         created_at=now,
-        deadline_at=now + timedelta(seconds=template.seconds_max),
+        queue_until=now + timedelta(seconds=queue_seconds_max),
+        expected_seconds=template.expected_seconds,
         wait_seconds=wait_seconds_for(template.expected_seconds),
+        seconds_max=template.seconds_max,
         callback_url=callback_url,
         metadata=metadata or {},
     )

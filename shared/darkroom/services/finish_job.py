@@ -12,19 +12,24 @@ from darkroom.domain.failures import Failure, failure_of_error
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.observability import Metric, count, logger
 from darkroom.services.cancel_predictions import cancel_predictions
+from darkroom.services.dispatch import dispatch
 from darkroom.storage import jobs, ledger
 
 
 def finish(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
-    """Resolve the job's hold from its record, announce its end, and remove it from the open queue.
+    """Resolve the job's hold from its record, announce its end, and remove it from the open jobs.
+
+    If the job held a provider slot, the slot goes to the next job.
 
     Each step can be repeated. The job leaves the queue last, so recovery repeats the steps that a
     crash prevented. If the job did not complete, its predictions are canceled after the hold is
     resolved: the refund does not wait for the provider. Raises NotFound.
     """
-    job = ledger.resolve(account, job_id, reason=reason, now=now)
+    job, is_released = ledger.resolve_and_release(account, job_id, reason=reason, now=now)
     if job.status is not JobStatus.COMPLETED:
         cancel_predictions(job)
+    if is_released:
+        dispatch(job.model_input.provider)
     event_bus.announce(job)
     jobs.leave_open_jobs(job)
     return job

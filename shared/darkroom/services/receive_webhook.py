@@ -19,6 +19,7 @@ from darkroom.domain.predictions import is_final_at_replicate
 from darkroom.domain.references import Reference
 from darkroom.observability import logger
 from darkroom.providers import webhook_signature
+from darkroom.services import dispatch
 from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import attempts, jobs
@@ -109,7 +110,17 @@ def _record(job: Job, attempt: Attempt, payload: _Payload) -> str:
         return "late"
     if not is_final_at_replicate(payload.status):
         return "started"
-    attempts.record_finished(job, attempt, now=now)
+    # A prediction that failed may be retried, and the second attempt keeps the slot.
+    is_freed = payload.status == "succeeded" and dispatch.free_slot(job, attempt, now=now)
+    if payload.status != "succeeded":
+        attempts.record_finished(job, attempt, now=now)
+    effect = _resume(job, attempt)
+    if is_freed:
+        dispatch.dispatch_after(job, attempt, now=now)
+    return effect
+
+
+def _resume(job: Job, attempt: Attempt) -> str:
     job = jobs.read(job.account, job.job_id)
     if attempt.number < len(job.attempts) or job.task_token is None:
         return "late"

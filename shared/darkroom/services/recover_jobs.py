@@ -1,7 +1,7 @@
 """Recovers jobs, once a minute.
 
 Starts jobs that never started, ends jobs whose execution stopped, deletes jobs whose retention is
-over, and releases leaked provider slots.
+over, releases leaked provider slots, and gives free slots to waiting jobs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from darkroom.aws import step_functions
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
 from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, Action, decide
-from darkroom.observability import Metric, count, logger
+from darkroom.observability import Metric, count, logger, record_seconds
 from darkroom.services import delete_job
+from darkroom.services.dispatch import dispatch
 from darkroom.services.finish_job import finish
 from darkroom.settings import settings
-from darkroom.storage import checks, jobs, provider_queue
+from darkroom.storage import checks, jobs, provider_queue, provider_state
 from darkroom.storage.checks import DueCheck
 from darkroom.storage.job_rows import CheckQueue
 
@@ -31,7 +32,7 @@ _ONE_JOB_MILLISECONDS = 15_000
 
 
 def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
-    """Check the jobs that are due until the time is over. Then release leaked provider slots.
+    """Check the jobs that are due until the time is over. Then check provider slots and queues.
 
     Two concurrent runs are safe, because each write has a condition.
     """
@@ -53,8 +54,13 @@ def _run(is_late: Callable[[], bool]) -> None:
                 return
             with _isolate_errors("job not recovered", job_id=due.job_id, queue=queue):
                 check(queue, due, clock.now())
-    with _isolate_errors("slots not checked"):
-        _release_leaked_slots(is_late)
+    for provider in settings().providers:
+        if is_late():
+            return
+        with _isolate_errors("slots not checked", provider=provider):
+            _release_leaked_slots(provider, is_late)
+        with _isolate_errors("queue not checked", provider=provider):
+            _check_queue(provider)
 
 
 def check(queue: CheckQueue, due: DueCheck, now: datetime) -> None:
@@ -130,11 +136,25 @@ def _purge_media(account: AccountId, job_id: str, now: datetime) -> None:
     delete_job.purge_media(account, job_id, next_check_at=now + _CHECK_INTERVAL)
 
 
-def _release_leaked_slots(is_late: Callable[[], bool]) -> None:
-    for provider in settings().providers:
-        for slot in provider_queue.possibly_leaked(provider, now=clock.now()):
-            if is_late():
-                return
-            if provider_queue.release_if_leaked(slot):
-                logger.error("leaked slot released", provider=provider, holder=slot.holder)
-                count(Metric.SLOTS_LEAKED)
+def _release_leaked_slots(provider: str, is_late: Callable[[], bool]) -> None:
+    for slot in provider_queue.possibly_leaked(provider, now=clock.now()):
+        if is_late():
+            return
+        if provider_queue.release_if_leaked(provider, slot):
+            logger.error("leaked slot released", provider=provider, job_id=slot.job_id)
+            count(Metric.SLOTS_LEAKED)
+
+
+def _check_queue(provider: str) -> None:
+    """Give free slots to waiting jobs, because an invocation may have crashed before it did so.
+
+    Record how long the first job has waited, and whether the provider is paused.
+    """
+    now = clock.now()
+    heads = provider_queue.entries_before(provider, None, limit=1)
+    if heads:
+        dispatch(provider, grants_max=settings().in_flight_max(provider))
+    age_seconds = (now - heads[0].enqueued_at).total_seconds() if heads else 0
+    record_seconds(Metric.QUEUE_AGE_SECONDS, age_seconds)
+    is_paused = provider_state.read_state(provider).is_paused(now)
+    count(Metric.PROVIDERS_PAUSED, int(is_paused))

@@ -22,10 +22,11 @@ from darkroom.domain.errors import (
     LookupUnsupported,
     NotFound,
     ProviderBusy,
+    ProviderQueueFull,
     ProviderUnavailable,
     RetryLater,
 )
-from darkroom.domain.failures import failure
+from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job
 from darkroom.domain.prediction_step import (
     LEASE_SECONDS,
@@ -41,12 +42,13 @@ from darkroom.domain.prediction_step import (
     Wait,
     next_action,
 )
-from darkroom.domain.predictions import Prediction, PredictionRequest
+from darkroom.domain.predictions import Prediction, PredictionRequest, may_retry
 from darkroom.domain.recovery import running_check_at
 from darkroom.domain.references import Reference
 from darkroom.media import bucket
 from darkroom.observability import logger
 from darkroom.providers import Provider, counting_outages, load_provider
+from darkroom.services import dispatch, wait_for_slot
 from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import attempts, jobs, provider_queue
@@ -54,16 +56,19 @@ from darkroom.storage import attempts, jobs, provider_queue
 # The provider's clock may be this much behind.
 _CLOCK_SKEW = timedelta(minutes=1)
 _JITTER_FACTOR_MAX = 1.5
+_RETRY_SECONDS_WITHOUT_QUEUE_STATE = 20.0
 
 
 def request_prediction(
-    account: AccountId, job_id: str, *, task_token: str, state_entry: str
+    account: AccountId, job_id: str, *, task_token: str, state_entry: str, has_queue_state: bool
 ) -> None:
     """Store the task token, then request or check the job's prediction.
 
-    Returns if the workflow was resumed or must wait for a webhook or the state's timeout. Raises
-    RetryLater if the workflow must enter the state again later, and GenerationFailed if the job
-    must end.
+    The workflow waits for a webhook or the state's timeout, or this function sends the result of
+    the state: a success, or the name of an error. RetryLater and ProviderQueueFull make the
+    workflow enter the state again later. GenerationFailed ends the job. These are results, so the
+    invocation does not fail. `has_queue_state` is False for an execution of release 0.1.0, whose
+    definition has no state WaitForSlot. Raises WorkflowUnavailable if the result was not sent.
     """
     now = clock.now()
     job = jobs.read(account, job_id)
@@ -74,8 +79,11 @@ def request_prediction(
     if current is None:
         _resume_if_ended(job, task_token)
         return
-    with jobs.recording_failures(current):
-        _Step(current, task_token, state_entry, now).run()
+    try:
+        with jobs.recording_failures(current):
+            _Step(current, task_token, state_entry, now, has_queue_state=has_queue_state).run()
+    except (RetryLater, ProviderQueueFull, GenerationFailed) as result:
+        step_functions.fail(task_token, type(result).__name__, str(result))
 
 
 def _resume_if_ended(job: Job, task_token: str) -> None:
@@ -90,8 +98,17 @@ def _resume_if_ended(job: Job, task_token: str) -> None:
 class _Step:
     """One invocation. It executes actions until no further action follows or an error is raised."""
 
-    def __init__(self, job: Job, task_token: str, state_entry: str, entered_at: datetime) -> None:
+    def __init__(
+        self,
+        job: Job,
+        task_token: str,
+        state_entry: str,
+        entered_at: datetime,
+        *,
+        has_queue_state: bool,
+    ) -> None:
         self.job = job
+        self.has_queue_state = has_queue_state
         self.task_token = task_token
         self.state_entry = state_entry
         self.entered_at = entered_at
@@ -127,12 +144,14 @@ class _Step:
                 factor = random.uniform(1, _JITTER_FACTOR_MAX) if has_jitter else 1  # noqa: S311
                 _retry_after(seconds * factor, self.job)
             case Fail(code):
-                raise GenerationFailed(failure(code))
+                return self._fail(code)
             case Act.SLEEP:
                 return None
             case Act.RESUME:
-                step_functions.resume(self.task_token)
+                self._resume(seen)
                 return None
+            case Act.WAIT_FOR_SLOT:
+                return self._wait_for_slot()
             case CloseAttempt(prediction_id):
                 return self._close_attempt(prediction_id)
             case _:
@@ -149,6 +168,41 @@ class _Step:
                     return self._create()
         except ProviderBusy as busy:
             return Busy(busy.retry_after_seconds)
+
+    def _fail(self, code: FailureCode) -> Observation:
+        """Raise the failure. A job that got a slot before it left the queue goes on instead."""
+        if self.job.queue_key and not provider_queue.leave(self.job):
+            self.job = jobs.read(self.job.account, self.job.job_id)
+            if code is FailureCode.QUEUE_TIMEOUT:
+                return self._call_provider(Act.CREATE)
+        raise GenerationFailed(failure(code))
+
+    def _resume(self, seen: Observation) -> None:
+        """Resume the workflow. A prediction that will not be retried frees the job's slot."""
+        prediction = seen.prediction if isinstance(seen, CreateResponse) else seen
+        attempt, now = self.job.attempt, clock.now()
+        is_freed = (
+            isinstance(prediction, Prediction)
+            and attempt is not None
+            and not may_retry(self.job, prediction, now=now)
+            and dispatch.free_slot(self.job, attempt, now=now)
+        )
+        step_functions.resume(self.task_token)
+        if is_freed and attempt:
+            dispatch.dispatch_after(self.job, attempt, now=now)
+
+    def _wait_for_slot(self) -> NoReturn:
+        """Make the workflow wait for a slot.
+
+        An execution of release 0.1.0 has no state for this. It enters this state again every
+        20 seconds, and the job keeps its place in the queue.
+        """
+        if self.has_queue_state:
+            raise ProviderQueueFull
+        if not wait_for_slot.must_not_wait(self.job):
+            wait_for_slot.enter_queue(self.job, self.task_token, self.state_entry)
+            dispatch.dispatch(self.job.model_input.provider)
+        _retry_after(_RETRY_SECONDS_WITHOUT_QUEUE_STATE, self.job)
 
     def _poll(self, prediction_id: str) -> Observation:
         try:
@@ -178,9 +232,8 @@ class _Step:
         return self._record_prediction(attempt, found) if found else Event.NOT_FOUND
 
     def _create(self) -> Observation:
-        if not provider_queue.acquire(self.job, now=self.entered_at):
-            jobs.record_waiting(self.job, now=self.entered_at)
-            return Busy(provider_queue.enqueue(self.job, now=self.entered_at))
+        if not provider_queue.take(self.job, now=self.entered_at):
+            return Event.QUEUE_FULL
         inline_bytes_max = max(
             self.provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max
         )
@@ -256,8 +309,15 @@ class _Step:
             webhook_url=_webhook_url(self.job, attempt) if self.receives_webhooks else None,
             key_prefix=bucket.prefix_of(self.job.account, self.job.job_id),
             created_after=self.job.created_at - _CLOCK_SKEW,
-            cancel_after_seconds=int((self.job.deadline_at - clock.now()).total_seconds()),
+            cancel_after_seconds=self._cancel_after_seconds,
         )
+
+    @property
+    def _cancel_after_seconds(self) -> int:
+        """The seconds until the deadline. The first request sets the deadline."""
+        if self.job.deadline_at is None:
+            return self.job.seconds_max or 0
+        return int((self.job.deadline_at - clock.now()).total_seconds())
 
     @property
     def _attempt(self) -> Attempt:
@@ -276,9 +336,10 @@ def _webhook_url(job: Job, attempt: Attempt) -> str:
 def _retry_after(seconds: float, job: Job) -> NoReturn:
     """Raise RetryLater for a time in `seconds`, at the latest for the deadline.
 
-    If the deadline is less than RECHECK_SECONDS away, the latest time is RECHECK_SECONDS from now.
-    Step Functions waits until a whole second, so one second is added.
+    Before the first request, `queue_until` is the deadline. If the deadline is less than
+    RECHECK_SECONDS away, the latest time is RECHECK_SECONDS from now. Step Functions waits until a
+    whole second, so one second is added.
     """
     now = clock.now()
-    latest = max(job.deadline_at, now + timedelta(seconds=RECHECK_SECONDS))
+    latest = max(job.deadline_at or job.queue_until, now + timedelta(seconds=RECHECK_SECONDS))
     raise RetryLater(min(now + timedelta(seconds=seconds), latest) + timedelta(seconds=1))

@@ -90,6 +90,7 @@ def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
         job_id=str(uuid7()),
         prices=settings().prices,
         now=now,
+        queue_seconds_max=settings().queue_seconds_max,
         uploads=upload_keys,
         callback_url=request.callback_url,
         metadata=request.metadata or {},

@@ -6,16 +6,18 @@ Each update is one conditional write, as in `jobs.py`.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.expressions.condition import size
+from pynamodb.expressions.update import Action
 
 from darkroom.domain.jobs import ATTEMPTS_MAX, Attempt, Job, JobStatus
 from darkroom.domain.references import new_nonce
-from darkroom.storage import jobs
+from darkroom.storage import jobs, provider_queue
 from darkroom.storage.job_parts import attempt_map
-from darkroom.storage.job_rows import JobRow
+from darkroom.storage.job_rows import JobRow, key_of
+from darkroom.storage.transactions import Refused, Update, transact
 
 
 def begin_attempt(
@@ -35,10 +37,11 @@ def begin_attempt(
         lease_until=lease_until,
     )
     added = JobRow.attempts.set(JobRow.attempts.append([attempt_map(attempt)]))
+    actions = [added, *_deadline(job, now)]
     return (
         attempt
         if jobs.try_update(
-            job, [added], jobs.IS_OPEN & (size(JobRow.attempts) == len(job.attempts))
+            job, actions, jobs.IS_OPEN & (size(JobRow.attempts) == len(job.attempts))
         )
         else None
     )
@@ -69,6 +72,7 @@ def retry_attempt(
             row.lease_until.set(lease_until),
             row.requests_count.set(renewed.requests_count),
             row.abandoned.set(False),
+            *_deadline(job, now),
         ],
         jobs.IS_OPEN
         & (row.requests_count == attempt.requests_count)
@@ -81,15 +85,18 @@ def retry_attempt(
 def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     """Record that the provider created nothing for this attempt. The request may be repeated.
 
-    The job waits from now on, unless it already waits.
+    The job waits from now on, unless it already waits. It has no deadline before its first request
+    that the provider does not refuse.
     """
     row = _attempt_row(attempt)
+    has_prediction = attempt.number > 1 or job.seconds_max is None
     return jobs.try_update(
         job,
         [
             row.abandoned.set(True),
             row.lease_until.set(now),
             JobRow.waiting_since.set(JobRow.waiting_since | now),
+            *([] if has_prediction else [JobRow.deadline_at.remove()]),
         ],
         jobs.IS_OPEN
         & (row.requests_count == attempt.requests_count)
@@ -127,6 +134,33 @@ def record_prediction(job: Job, attempt: Attempt, prediction_id: str, *, now: da
     )
 
 
+def record_success(job: Job, attempt: Attempt, *, now: datetime) -> bool:
+    """Record that the attempt's prediction has succeeded, and free the job's slot.
+
+    Returns whether a slot was freed. Otherwise only the end of the prediction is recorded.
+    """
+    if release := provider_queue.release_write(job):
+        row = _attempt_row(attempt)
+        update = Update(
+            key_of(job.account, job.job_id),
+            [
+                row.finished_at.set(row.finished_at | now),
+                JobRow.slot.remove(),
+                JobRow.revision.add(1),
+            ],
+            jobs.IS_OPEN & (row.nonce == attempt.nonce) & (JobRow.slot == job.slot),
+        )
+        try:
+            transact({"slot": release, "job": update})
+        except Refused:
+            # Another invocation has freed the slot, or the job has ended.
+            pass
+        else:
+            return True
+    record_finished(job, attempt, now=now)
+    return False
+
+
 def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     """Record the time at which the attempt's prediction was first known to have ended."""
     row = _attempt_row(attempt)
@@ -135,6 +169,14 @@ def record_finished(job: Job, attempt: Attempt, *, now: datetime) -> bool:
         [row.finished_at.set(now)],
         jobs.IS_OPEN & (row.nonce == attempt.nonce) & row.finished_at.does_not_exist(),
     )
+
+
+def _deadline(job: Job, now: datetime) -> list[Action]:
+    """Return the action that sets the job's deadline at its first request."""
+    if job.seconds_max is None:
+        return []
+    deadline = now + timedelta(seconds=job.seconds_max)
+    return [JobRow.deadline_at.set(JobRow.deadline_at | deadline)]
 
 
 def _attempt_row(attempt: Attempt) -> Any:  # noqa: ANN401 (PynamoDB types a path as its value)

@@ -86,10 +86,13 @@ class JobRow(Row):
     refunded = NumberAttribute(default=0)
     attempts: ListAttribute[AttemptMap] = ListAttribute(of=AttemptMap, default=list)
     outputs: ListAttribute[OutputMap] = ListAttribute(of=OutputMap, default=list)
+    expected_seconds = NumberAttribute(null=True)
     wait_seconds = NumberAttribute()
+    seconds_max = NumberAttribute(null=True)
     task_token = UnicodeAttribute(null=True)
     state_entry = UnicodeAttribute(null=True)
     created_at = UTCDateTimeAttribute()
+    queue_until = UTCDateTimeAttribute(null=True)
     deadline_at = UTCDateTimeAttribute(null=True)
     started_at = UTCDateTimeAttribute(null=True)
     storing_at = UTCDateTimeAttribute(null=True)
@@ -101,6 +104,7 @@ class JobRow(Row):
     callback_url = UnicodeAttribute(null=True)
     metadata = JSONAttribute(default=dict)
     slot = UnicodeAttribute(null=True)
+    queue_key = UnicodeAttribute(null=True)
     revision = NumberAttribute(default=0)
     check_queue = UnicodeAttribute(null=True)
     next_check_at = UTCDateTimeAttribute(null=True)
@@ -142,8 +146,11 @@ def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
         images=list(job.model_input.images) or None,
         quoted=job.quoted,
         held=job.quoted,
+        expected_seconds=job.expected_seconds,
         wait_seconds=job.wait_seconds,
+        seconds_max=job.seconds_max,
         created_at=job.created_at,
+        queue_until=job.queue_until,
         deadline_at=job.deadline_at,
         callback_url=job.callback_url,
         metadata=dict(job.metadata),
@@ -166,8 +173,12 @@ def to_job(row: JobRow) -> Job:
         ),
         quoted=int(row.quoted),
         created_at=row.created_at,
-        deadline_at=row.deadline_at,
+        # The rows of release 0.1.0 have a deadline from their creation on, and no `queue_until`.
+        queue_until=row.queue_until or row.deadline_at or row.created_at,
+        expected_seconds=int(row.expected_seconds or row.wait_seconds // 2),
         wait_seconds=int(row.wait_seconds),
+        seconds_max=int(row.seconds_max) if row.seconds_max is not None else None,
+        deadline_at=row.deadline_at,
         status=JobStatus(row.status),
         held=int(row.held),
         charged=int(row.charged),
@@ -187,6 +198,7 @@ def to_job(row: JobRow) -> Job:
         callback_url=row.callback_url,
         metadata=row.metadata,
         slot=row.slot,
+        queue_key=row.queue_key,
         revision=int(row.revision),
     )
 
@@ -202,6 +214,7 @@ def end_actions(resolution: Resolution, now: datetime) -> list[Action]:
         JobRow.task_token.remove(),
         JobRow.waiting_since.remove(),
         JobRow.slot.remove(),
+        JobRow.queue_key.remove(),
         JobRow.revision.add(1),
     ]
     if resolution.failure:

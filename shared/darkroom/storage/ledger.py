@@ -105,7 +105,14 @@ def resolve(
     releases the job's provider slot. Raises NotFound if there is no such job, and Refused if
     concurrent writes to the job defeat all 8 tries.
     """
-    release_slot = True
+    return resolve_and_release(account, job_id, reason=reason, now=now)[0]
+
+
+def resolve_and_release(
+    account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime
+) -> tuple[Job, bool]:
+    """End a job as `resolve` does. Return the job, and whether its provider slot was released."""
+    release_slot, is_released = True, False
     for attempt in range(1, _RESOLVE_TRIES_MAX + 1):
         job = jobs.read(account, job_id)
         if job.status.is_final:
@@ -116,13 +123,14 @@ def resolve(
             writes["slot"] = release
         try:
             transact(writes)
+            is_released = release is not None
         except Refused as refused:
             # The job has changed since it was read, or the job no longer holds its slot. A slot
             # that cannot be released must not delay the refund.
             release_slot = release_slot and "slot" not in refused.rows
             if attempt == _RESOLVE_TRIES_MAX:
                 raise
-    return jobs.read(account, job_id)
+    return jobs.read(account, job_id), is_released
 
 
 def rate_limited(*, now: datetime) -> RateLimited:

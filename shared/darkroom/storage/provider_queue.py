@@ -1,73 +1,110 @@
-"""Provider slots, and the queue for them.
+"""Provider slots, and the queue for them. `domain/provider_queue.py` has the rules.
 
 A provider slot is the right to have one prediction in flight at a provider. The setting
 `in_flight_max` is a provider's number of slots. Each slot in use is one row: writes are spread over
 many rows, and recovery finds and releases leaked slots.
 
-A job that finds no free slot enters the queue and tries again. The job that has waited longest gets
-the next free slot. A job holds its slot until its end.
+A job that finds no free slot gets a queue entry. `grant_next` gives a free slot to the first entry.
+A job never has both a slot and a queue entry. A job frees its slot when its prediction has
+succeeded, or at its end.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from typing import Any
+
+from pynamodb.expressions.condition import Condition
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job
+from darkroom.domain.provider_queue import (
+    ProviderState,
+    QueueEntry,
+    Slot,
+    entry_key,
+    free_names,
+    heads_count,
+    is_at_limit,
+    pick,
+    virtual_start,
+)
 from darkroom.settings import settings
-from darkroom.storage import jobs
-from darkroom.storage.job_rows import JobRow, key_of
-from darkroom.storage.table import QueueEntryRow, SlotRow
-from darkroom.storage.transactions import Delete, Put, Refused, Update, transact
+from darkroom.storage import jobs, provider_state
+from darkroom.storage.job_rows import JobRow, key_of, partition
+from darkroom.storage.provider_state import STATE_SORT_KEY
+from darkroom.storage.table import FlowRow, ProviderStateRow, QueueEntryRow, SlotRow
+from darkroom.storage.transactions import Delete, Put, Refused, Update, transact, update
 
 _TRIES_MAX = 3
+_GRANT_TRIES_MAX = 20
 _AGE_MIN = timedelta(seconds=60)
-_RETRY_SECONDS_MIN = 2.0
-_RETRY_SECONDS_MAX = 20.0
-# Jobs ahead are counted up to this number, which gives the longest retry interval by default.
-_COUNTED_AHEAD_MAX = 100
-# A retry may be late by its jitter and by the delays of Step Functions and Lambda.
-_DELAY_SECONDS_MAX = 15
+# A granted job must be resumed within this time. After it, recovery resumes the job.
+_RESUME_SECONDS_MAX = 60
+_FLOW_RETAINED = timedelta(days=7)
+# The virtual starts of an account's entries. An account has at most `jobs_in_flight_max` of them,
+# and a few of canceled jobs.
+_STARTS_MAX = 100
+
+_MAY_HOLD_SLOT = (
+    jobs.IS_OPEN & JobRow.slot.does_not_exist() & JobRow.cancel_requested_at.does_not_exist()
+)
 
 
-def acquire(job: Job, *, now: datetime) -> bool:
-    """Acquire a slot for an open job. Returns whether the job holds one now.
+@dataclass(frozen=True, slots=True)
+class ProviderRows:
+    """The slots in use and the state of a provider."""
 
-    Each queued job reserves one free slot: if at least as many jobs are ahead as slots are free,
-    this job must wait. One transaction creates the slot, updates the job, and deletes the queue
-    entry.
+    slots: tuple[Slot, ...]
+    state: ProviderState
+
+
+def read_provider(provider: str) -> ProviderRows:
+    """Return the slots and the state of a provider. This is one strongly consistent query."""
+    slots: list[Slot] = []
+    state = ProviderState()
+    for row in ProviderStateRow.query(provider_state.partition(provider), consistent_read=True):
+        if row.sk == STATE_SORT_KEY:
+            state = provider_state.to_state(row)
+        else:
+            slots.append(_to_slot(row))
+    return ProviderRows(tuple(slots), state)
+
+
+def take(job: Job, *, now: datetime) -> bool:
+    """Take a free slot for an open job, if no other job waits for it.
+
+    Returns whether the job holds a slot now. A paused provider gives no slot.
     """
     if job.slot:
         return True
-    in_use = {
-        row.sk for row in SlotRow.query(_partition(job.model_input.provider), consistent_read=True)
-    }
-    free = [
-        name
-        for number in range(settings().in_flight_max(job.model_input.provider))
-        if (name := f"{number:03}") not in in_use
-    ]
-    if _count_ahead(job, now, at_most=len(free)) >= len(free):
+    provider = job.model_input.provider
+    rows = read_provider(provider)
+    free = free_names(rows.slots, settings().in_flight_max(provider))
+    per_account_max = settings().predictions_in_flight_per_account_max
+    if (
+        job.queue_key
+        or rows.state.is_paused(now)
+        or not free
+        or is_at_limit(rows.slots, str(job.account), per_account_max)
+        or pick(rows.slots, _heads(provider), per_account_max)
+    ):
         return False
-    delete_queue_entry = (
-        {"queue_entry": Delete(_queue_entry(job, now), None)} if job.waiting_since else {}
-    )
+    finish = virtual_start(rows.state, rows.slots, job.account) + job.expected_seconds * 1_000
     for name in random.sample(free, min(len(free), _TRIES_MAX)):
-        slot = SlotRow(
-            _partition(job.model_input.provider), name, holder=_holder(job), taken_at=now
-        )
-        actions = [JobRow.slot.set(name), JobRow.revision.add(1)]
-        may_hold_slot = JobRow.slot.does_not_exist() & jobs.IS_OPEN
         try:
             transact(
                 {
-                    "slot": Put(slot, SlotRow.pk.does_not_exist()),
-                    "job": Update(key_of(job.account, job.job_id), actions, may_hold_slot),
-                    **delete_queue_entry,
+                    "slot": _put_slot(provider, name, _holder(job), finish=finish, now=now),
+                    "job": Update(
+                        key_of(job.account, job.job_id),
+                        [JobRow.slot.set(name), JobRow.revision.add(1)],
+                        _MAY_HOLD_SLOT & JobRow.queue_key.does_not_exist(),
+                    ),
                 }
             )
         except Refused as refused:
@@ -78,36 +115,161 @@ def acquire(job: Job, *, now: datetime) -> bool:
     return False
 
 
-def enqueue(job: Job, *, now: datetime) -> float:
-    """Create or renew the job's queue entry. Returns the seconds until the next try.
+def enqueue(job: Job, task_token: str, state_entry: str, *, now: datetime) -> bool:
+    """Create the job's queue entry and store the task token, in one transaction.
 
-    The queue is sorted by the start of the wait. The next try is after 2 to 20 seconds: a job with
-    more jobs ahead tries less often.
+    Returns False if the job or the account's flow has changed. The caller reads the job again.
     """
-    rounds = _count_ahead(job, now, at_most=_COUNTED_AHEAD_MAX) // max(
-        settings().in_flight_max(job.model_input.provider), 1
+    provider = job.model_input.provider
+    flow = _read_flow(job.account, provider)
+    rows = read_provider(provider)
+    start = virtual_start(
+        rows.state, rows.slots, job.account, previous_finish=int(flow.finish) if flow else 0
     )
-    seconds = min(_RETRY_SECONDS_MIN * (1 + rounds), _RETRY_SECONDS_MAX)
-    entry = _queue_entry(job, now)
-    entry.alive_until = now + timedelta(seconds=2 * seconds + _DELAY_SECONDS_MAX)
-    entry.expires_at = int(entry.alive_until.timestamp())
-    entry.save()
-    return seconds
+    finish = start + job.expected_seconds * 1_000
+    key = entry_key(start, now.astimezone(UTC), job.job_id)
+    entry = QueueEntryRow(
+        _queue_partition(provider),
+        key,
+        holder=_holder(job),
+        start=start,
+        finish=finish,
+        enqueued_at=now,
+    )
+    pending = [each for each in _starts(flow) if each >= rows.state.virtual_time]
+    starts = [*pending, start][-_STARTS_MAX:]
+    same_flow = FlowRow.version == flow.version if flow else FlowRow.pk.does_not_exist()
+    try:
+        transact(
+            {
+                "entry": Put(entry, QueueEntryRow.pk.does_not_exist()),
+                "job": Update(
+                    key_of(job.account, job.job_id),
+                    [
+                        JobRow.queue_key.set(key),
+                        JobRow.task_token.set(task_token),
+                        JobRow.state_entry.set(state_entry),
+                        JobRow.waiting_since.set(JobRow.waiting_since | now),
+                        JobRow.next_check_at.set(job.queue_until),
+                        JobRow.revision.add(1),
+                    ],
+                    _MAY_HOLD_SLOT & JobRow.queue_key.does_not_exist() & _is_latest(state_entry),
+                ),
+                "flow": Update(
+                    _flow_key(job.account, provider),
+                    [
+                        FlowRow.finish.set(finish),
+                        FlowRow.starts.set(starts),
+                        FlowRow.version.add(1),
+                        FlowRow.expires_at.set(int((now + _FLOW_RETAINED).timestamp())),
+                    ],
+                    same_flow,
+                ),
+            }
+        )
+    except Refused:
+        return False
+    return True
+
+
+def renew_token(job: Job, task_token: str, state_entry: str) -> bool:
+    """Store the task token of a job that keeps its queue entry.
+
+    Returns False if the job has changed. The caller reads the job again.
+    """
+    return update(
+        key_of(job.account, job.job_id),
+        [
+            JobRow.task_token.set(task_token),
+            JobRow.state_entry.set(state_entry),
+            JobRow.next_check_at.set(job.queue_until),
+            JobRow.revision.add(1),
+        ],
+        _MAY_HOLD_SLOT & (JobRow.queue_key == job.queue_key) & _is_latest(state_entry),
+    )
+
+
+def grant_next(provider: str, *, now: datetime) -> tuple[Job | None, int]:
+    """Give a free slot to the first entry of the queue, in one transaction.
+
+    Returns the job that got the slot, or None if there is no free slot, no entry, or a pause. The
+    second value is how many slots were still free. Removes the entries of jobs that wait no more.
+    """
+    in_flight_max = settings().in_flight_max(provider)
+    per_account_max = settings().predictions_in_flight_per_account_max
+    for _ in range(_GRANT_TRIES_MAX):
+        rows = read_provider(provider)
+        free = free_names(rows.slots, in_flight_max)
+        if not free or rows.state.is_paused(now):
+            return None, 0
+        entry = pick(rows.slots, _heads(provider), per_account_max)
+        if entry is None:
+            return None, len(free)
+        if (granted := _grant(provider, random.choice(free), entry, now=now)) is None:  # noqa: S311
+            continue
+        if entry.start > rows.state.virtual_time:
+            # Outside the transaction, because otherwise all grants would conflict on this row.
+            provider_state.advance(provider, entry.start)
+        return granted, len(free) - 1
+    return None, 0
 
 
 def release_write(job: Job) -> Delete | None:
-    """Return the write that releases the job's slot, for the transaction that ends the job.
+    """Return the write that releases the job's slot, for the transaction that updates the job.
 
     Returns None if the job holds no slot. The write is refused if another job holds the slot.
     """
     if job.slot is None:
         return None
     return Delete(
-        SlotRow(_partition(job.model_input.provider), job.slot), SlotRow.holder == _holder(job)
+        SlotRow(provider_state.partition(job.model_input.provider), job.slot),
+        SlotRow.holder == _holder(job),
     )
 
 
-def possibly_leaked(provider: str, *, now: datetime) -> Iterator[SlotRow]:
+def leave(job: Job) -> bool:
+    """Remove a waiting job from the queue. Returns False if the job got a slot meanwhile."""
+    if job.queue_key is None:
+        return job.slot is None
+    try:
+        transact(
+            {
+                "entry": Delete(_entry_key(job.model_input.provider, job.queue_key), None),
+                "job": Update(
+                    key_of(job.account, job.job_id),
+                    [JobRow.queue_key.remove(), JobRow.revision.add(1)],
+                    (JobRow.queue_key == job.queue_key) & JobRow.slot.does_not_exist(),
+                ),
+            }
+        )
+    except Refused:
+        return jobs.read(job.account, job.job_id).slot is None
+    return True
+
+
+def correct_flow(job: Job, correction: int) -> None:
+    """Change the finish of the account's flow after a prediction, if the account has a flow."""
+    update(
+        _flow_key(job.account, job.model_input.provider),
+        [FlowRow.finish.add(correction), FlowRow.version.add(1)],
+        FlowRow.pk.exists(),
+    )
+
+
+def entries_before(provider: str, key: str | None, *, limit: int) -> list[QueueEntry]:
+    """Return up to `limit` of the first entries, ahead of `key`. The read may be a second old."""
+    before = QueueEntryRow.sk < key if key else None
+    found = QueueEntryRow.query(_queue_partition(provider), before, limit=limit, page_size=limit)
+    return [_to_entry(row) for row in found if row.holder]
+
+
+def own_starts(account: AccountId, provider: str) -> list[int]:
+    """Return the virtual starts of the account's entries, some of which have left the queue."""
+    flow = _read_flow(account, provider)
+    return list(map(int, _starts(flow)))
+
+
+def possibly_leaked(provider: str, *, now: datetime) -> Iterator[Slot]:
     """Yield the slots that are at least 60 seconds old. Each of them may have leaked.
 
     A query may return a new slot before the job's row shows it, although one transaction wrote
@@ -115,60 +277,126 @@ def possibly_leaked(provider: str, *, now: datetime) -> Iterator[SlotRow]:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
     (section "Isolation levels").
     """
-    return iter(
-        SlotRow.query(
-            _partition(provider),
-            filter_condition=SlotRow.taken_at <= now - _AGE_MIN,
-            consistent_read=True,
-        )
-    )
+    return (slot for slot in read_provider(provider).slots if slot.taken_at <= now - _AGE_MIN)
 
 
-def release_if_leaked(slot: SlotRow) -> bool:
+def release_if_leaked(provider: str, slot: Slot) -> bool:
     """Release a slot whose job has ended, was deleted, or does not hold the slot.
 
     Returns whether the slot was leaked and is released now. A leaked slot is a bug.
     """
-    account, _, job_id = slot.holder.rpartition("/")
     try:
-        job = jobs.read(AccountId.parse(account), job_id)
+        job = jobs.read(AccountId.parse(slot.account), slot.job_id)
     except NotFound:
         job = None
-    if job and job.slot == slot.sk and not job.status.is_final:
+    if job and job.slot == slot.name and not job.status.is_final:
         return False
+    row = SlotRow(provider_state.partition(provider), slot.name)
+    is_same = (SlotRow.holder == f"{slot.account}/{slot.job_id}") & (
+        SlotRow.taken_at == slot.taken_at
+    )
     try:
-        transact(
-            {
-                "slot": Delete(
-                    slot, (SlotRow.holder == slot.holder) & (SlotRow.taken_at == slot.taken_at)
-                )
-            }
-        )
+        transact({"slot": Delete(row, is_same)})
     except Refused:
         # The job or another run of recovery released the slot meanwhile. Another job may hold it.
         return False
     return True
 
 
-def _queue_entry(job: Job, now: datetime) -> QueueEntryRow:
-    since = job.waiting_since or now
-    return QueueEntryRow(
-        f"QUEUE#{job.model_input.provider}",
-        f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}#{job.job_id}",
+def _grant(provider: str, name: str, entry: QueueEntry, *, now: datetime) -> Job | None:
+    account = AccountId.parse(entry.account)
+    row = _entry_key(provider, entry.key)
+    holder = f"{entry.account}/{entry.job_id}"
+    try:
+        transact(
+            {
+                "slot": _put_slot(provider, name, holder, finish=entry.finish, now=now),
+                "entry": Delete(row, QueueEntryRow.pk.exists()),
+                "job": Update(
+                    key_of(account, entry.job_id),
+                    [
+                        JobRow.slot.set(name),
+                        JobRow.queue_key.remove(),
+                        JobRow.next_check_at.set(now + timedelta(seconds=_RESUME_SECONDS_MAX)),
+                        JobRow.revision.add(1),
+                    ],
+                    _MAY_HOLD_SLOT & (JobRow.queue_key == entry.key),
+                ),
+            }
+        )
+    except Refused as refused:
+        if "job" in refused.rows:
+            # The job was canceled or deleted, has ended, or has another entry.
+            row.delete()
+        return None
+    return jobs.read(account, entry.job_id)
+
+
+def _heads(provider: str) -> list[QueueEntry]:
+    """Return the first entries of the queue, with a strongly consistent read.
+
+    Deletes the entries of release 0.1.0, which name no job. Their jobs enter the queue again.
+    """
+    count = heads_count(
+        settings().in_flight_max(provider),
+        settings().predictions_in_flight_per_account_max,
+        settings().jobs_in_flight_max,
     )
+    heads: list[QueueEntry] = []
+    for row in QueueEntryRow.query(
+        _queue_partition(provider), limit=count, page_size=count, consistent_read=True
+    ):
+        if row.holder:
+            heads.append(_to_entry(row))
+        else:
+            row.delete()
+    return heads
 
 
-def _count_ahead(job: Job, now: datetime, *, at_most: int) -> int:
-    """Count the live queue entries ahead of the job, up to `at_most`."""
-    entry = _queue_entry(job, now)
-    waiting = QueueEntryRow.query(
-        entry.pk, QueueEntryRow.sk < entry.sk, QueueEntryRow.alive_until > now, consistent_read=True
+def _is_latest(state_entry: str) -> Condition:
+    is_latest: Condition = JobRow.state_entry.does_not_exist() | (JobRow.state_entry <= state_entry)
+    return is_latest
+
+
+def _put_slot(provider: str, name: str, holder: str, *, finish: int, now: datetime) -> Put:
+    row = SlotRow(
+        provider_state.partition(provider), name, holder=holder, finish=finish, taken_at=now
     )
-    return sum(1 for _ in islice(waiting, at_most))
+    return Put(row, SlotRow.pk.does_not_exist())
 
 
-def _partition(provider: str) -> str:
-    return f"SLOT#{provider}"
+def _to_slot(row: ProviderStateRow) -> Slot:
+    account, _, job_id = row.holder.rpartition("/")
+    return Slot(row.sk, account, job_id, int(row.finish or 0), row.taken_at)
+
+
+def _to_entry(row: QueueEntryRow) -> QueueEntry:
+    account, _, job_id = row.holder.rpartition("/")
+    return QueueEntry(row.sk, account, job_id, int(row.start), int(row.finish), row.enqueued_at)
+
+
+def _read_flow(account: AccountId, provider: str) -> FlowRow | None:
+    key = _flow_key(account, provider)
+    try:
+        return FlowRow.get(key.pk, key.sk, consistent_read=True)
+    except FlowRow.DoesNotExist:
+        return None
+
+
+def _starts(flow: FlowRow | None) -> Sequence[Any]:
+    return flow.starts if flow else []
+
+
+def _flow_key(account: AccountId, provider: str) -> FlowRow:
+    return FlowRow(partition(account), f"FLOW#{provider}")
+
+
+def _entry_key(provider: str, key: str) -> QueueEntryRow:
+    return QueueEntryRow(_queue_partition(provider), key)
+
+
+def _queue_partition(provider: str) -> str:
+    return f"QUEUE#{provider}"
 
 
 def _holder(job: Job) -> str:

@@ -10,11 +10,12 @@ Every row has a partition key `pk` and a sort key `sk`. One partition has all ro
     ACCOUNT#platform#user     DELETED#id              DeletedRow
     ACCOUNT#platform#user     REQUEST#hash            RequestRow
     ACCOUNT#platform#user     RATE#minute             RateWindowRow
+    ACCOUNT#platform#user     FLOW#provider           FlowRow
     ACCOUNT#platform#user     UPLOAD#id               UploadRow
     WELCOME#user              WELCOME                 WelcomeRow
     SLOT#provider             number                  SlotRow
     SLOT#provider             state                   ProviderStateRow
-    QUEUE#provider            time#id                 QueueEntryRow
+    QUEUE#provider            start#time#id           QueueEntryRow
     FLAG                      name                    FlagRow
     AUDIT                     PROGRESS                AuditRow
 
@@ -28,6 +29,7 @@ from hashlib import sha256
 
 from pynamodb.attributes import (
     BooleanAttribute,
+    ListAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UTCDateTimeAttribute,
@@ -154,32 +156,53 @@ class DeletedRow(Row):
 
 
 class SlotRow(Row):
-    """A provider slot in use. The row exists while the job `holder` holds the slot."""
+    """A provider slot in use. The row exists while the job `holder` holds the slot.
+
+    `finish` is the virtual finish of the job. The rows of release 0.1.0 do not have it.
+    """
 
     holder = UnicodeAttribute()
     taken_at = UTCDateTimeAttribute()
+    finish = NumberAttribute(null=True)
 
 
 class QueueEntryRow(Row):
-    """The queue entry of a job that waits for a provider slot.
+    """The queue entry of the job `holder`, which waits for a provider slot.
 
-    Its sort key is the start of the wait. A waiting job renews its entry. After `alive_until` the
-    entry no longer counts.
+    Its sort key begins with the virtual start. Release 0.1.0 wrote entries that name no job. Only
+    these have `alive_until` and `expires_at`.
     """
 
-    alive_until = UTCDateTimeAttribute()
+    holder = UnicodeAttribute(null=True)
+    start = NumberAttribute(null=True)
+    finish = NumberAttribute(null=True)
+    enqueued_at = UTCDateTimeAttribute(null=True)
+    alive_until = UTCDateTimeAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+
+
+class FlowRow(Row):
+    """The flow of an account in a provider's queue: the virtual finish of its last entry.
+
+    `starts` has the virtual starts of the account's entries. Conditions compare `version`.
+    """
+
+    finish = NumberAttribute()
+    starts: ListAttribute[NumberAttribute] = ListAttribute(of=NumberAttribute, default=list)
+    version = NumberAttribute()
     expires_at = NumberAttribute()
 
 
-class ProviderStateRow(Row):
-    """The state of a provider: the virtual time of its queue, and its pause.
+class ProviderStateRow(SlotRow):
+    """The state of a provider: the virtual time of its queue in milliseconds, and its pause.
 
-    `virtual_time` is in milliseconds of expected provider time. The row is in the partition of the
-    provider's slots, so one query returns both.
+    The row is in the partition of the provider's slots. One query returns the slots and the state
+    as rows of this class.
     """
 
-    sk = UnicodeAttribute(range_key=True, default="state")
-    virtual_time = NumberAttribute(default=0)
+    holder = UnicodeAttribute(null=True)
+    taken_at = UTCDateTimeAttribute(null=True)
+    virtual_time = NumberAttribute(null=True)
     paused_until = UTCDateTimeAttribute(null=True)
     pause_reason = UnicodeAttribute(null=True)
 
