@@ -221,18 +221,21 @@ class StepFunctions:
     ) -> None:
         def enter() -> None:
             if execution.is_running:
-                execution.state, execution.data, execution.entered_at, execution.retries = (
-                    state,
-                    data,
-                    self._event_queue.now,
-                    {},
-                )
+                execution.state, execution.data, execution.retries = state, data, {}
+                execution.entered_at = self._entry_time(execution)
                 execution.states_entered.append(state)
                 self._run_state(execution, execution.definition["States"][state])
 
         self._event_queue.at(
             at or self._event_queue.now, f"{execution.name[-6:]} enters {state}", enter
         )
+
+    def _entry_time(self, execution: Execution) -> datetime:
+        """Return the time of a state entry. It is later than the previous one, as a call lasts."""
+        now = self._event_queue.now
+        if execution.entered_at is None:
+            return now
+        return max(now, execution.entered_at + timedelta(milliseconds=1))
 
     def _run_state(self, execution: Execution, state: dict[str, Any]) -> None:
         data = execution.data

@@ -69,8 +69,20 @@ class Records:
         return partitions
 
     def slots(self) -> list[Mapping[str, Any]]:
-        """Return the provider slots of the last reading."""
-        return [row for _, row in self._cache.values() if row["pk"].startswith("SLOT#")]
+        """Return the provider slots in use of the last reading."""
+        return [row for row in self._rows("SLOT#") if row["sk"] != "state"]
+
+    def paused_until(self) -> str | None:
+        """Return until when the provider is paused, in the last reading."""
+        states = [row for row in self._rows("SLOT#") if row["sk"] == "state"]
+        return next((row.get("paused_until") for row in states), None)
+
+    def queue_entries(self) -> list[Mapping[str, Any]]:
+        """Return the queue entries of the last reading."""
+        return self._rows("QUEUE#")
+
+    def _rows(self, prefix: str) -> list[Mapping[str, Any]]:
+        return [row for _, row in self._cache.values() if row["pk"].startswith(prefix)]
 
 
 def _add_row(partition: Partition, sk: str, row: Mapping[str, Any]) -> None:
