@@ -87,6 +87,11 @@ def entry_key(start: int, enqueued_at: datetime, job_id: str) -> str:
     return f"{start:0{_START_DIGITS}d}#{enqueued_at:%Y-%m-%dT%H:%M:%S.%f}#{job_id}"
 
 
+def start_of_key(key: str) -> int:
+    """Return the virtual start in the sort key of a queue entry."""
+    return int(key[:_START_DIGITS])
+
+
 def virtual_start(
     state: ProviderState, slots: Iterable[Slot], account: AccountId, *, previous_finish: int = 0
 ) -> int:
@@ -145,7 +150,7 @@ def flow_correction(*, expected_seconds: int, actual_seconds: float, seconds_max
 
 
 def position(
-    entry: QueueEntry,
+    start: int,
     *,
     own_starts: Iterable[int],
     state: ProviderState,
@@ -153,21 +158,19 @@ def position(
     in_flight_max: int,
     now: datetime,
 ) -> Position:
-    """Estimate the position of a waiting job.
+    """Estimate the position of a waiting job with this virtual start.
 
     `own_starts` has the virtual starts of the account's entries. `ahead` has the first entries
     ahead of this one. If `ahead` is not complete, the estimate assumes that the other entries ahead
     have the same density. The time is rounded up to 10 seconds, or to a minute after two minutes.
     """
-    waiting = [start for start in own_starts if state.virtual_time <= start < entry.start]
+    waiting = [own for own in own_starts if state.virtual_time <= own < start]
     work_seconds = sum(other.finish - other.start for other in ahead) / 1_000
     if ahead and (known := ahead[-1].start - state.virtual_time) > 0:
-        work_seconds *= max(1.0, (entry.start - state.virtual_time) / known)
-    seconds = work_seconds / max(in_flight_max, 1)
-    start = now + timedelta(seconds=seconds)
-    if state.paused_until and state.paused_until > now:
-        start = state.paused_until + timedelta(seconds=seconds)
-    return Position(len(waiting), _rounded_up(start, now))
+        work_seconds *= max(1.0, (start - state.virtual_time) / known)
+    begins_at = state.paused_until if state.paused_until and state.paused_until > now else now
+    expected_at = begins_at + timedelta(seconds=work_seconds / max(in_flight_max, 1))
+    return Position(len(waiting), _rounded_up(expected_at, now))
 
 
 def _rounded_up(time: datetime, now: datetime) -> datetime:

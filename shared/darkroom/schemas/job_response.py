@@ -6,22 +6,31 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from darkroom.domain.jobs import Job, Output
+from darkroom.domain.provider_queue import Position
 from darkroom.media import bucket
 from darkroom.schemas.responses import JobErrorResponse, JobResponse, OutputResponse
 from darkroom.schemas.views import time_text
 from darkroom.settings import settings
 
 _YOUNG_SECONDS = 30
+_QUEUE_PERIOD_SECONDS = 15
 
 
 type Link = Callable[[str], str]
 
 
-def job_response(job: Job, *, now: datetime) -> JobResponse:
-    """Build the response for a job, with links that are valid from now on."""
+def job_response(job: Job, *, now: datetime, position: Position | None = None) -> JobResponse:
+    """Build the response for a job, with links that are valid from now on.
+
+    `position` is the position of a job that waits for a provider slot.
+    """
     seconds = settings().link_seconds
     return build_job_response(
-        job, link=lambda key: bucket.link(key, seconds=seconds), link_seconds=seconds, now=now
+        job,
+        link=lambda key: bucket.link(key, seconds=seconds),
+        link_seconds=seconds,
+        now=now,
+        position=position,
     )
 
 
@@ -29,10 +38,12 @@ def etag_of(job: Job, *, now: datetime) -> str:
     """Return the ETag of a job and its links.
 
     The ETag is weak, because each response signs its links again. It changes after half of the
-    links' lifetime. So a client replaces its links before they expire.
+    links' lifetime. So a client replaces its links before they expire. It also changes every
+    15 seconds while the job waits in the queue, because its position changes.
     """
-    half_lives = int(now.timestamp() / (settings().link_seconds / 2)) if job.outputs else 0
-    return f'W/"{job.revision}-{half_lives}"'
+    period_seconds = settings().link_seconds / 2 if job.outputs else _QUEUE_PERIOD_SECONDS
+    periods = int(now.timestamp() / period_seconds) if job.outputs or job.queue_key else 0
+    return f'W/"{job.revision}-{periods}"'
 
 
 def retry_after(job: Job, *, now: datetime) -> dict[str, str]:
@@ -43,7 +54,9 @@ def retry_after(job: Job, *, now: datetime) -> dict[str, str]:
     return {"Retry-After": "1" if age_seconds < _YOUNG_SECONDS else "5"}
 
 
-def build_job_response(job: Job, *, link: Link, link_seconds: int, now: datetime) -> JobResponse:
+def build_job_response(
+    job: Job, *, link: Link, link_seconds: int, now: datetime, position: Position | None = None
+) -> JobResponse:
     """Build the response for a job.
 
     `link` signs a link to an object of the bucket. The link is valid for `link_seconds`.
@@ -73,6 +86,13 @@ def build_job_response(job: Job, *, link: Link, link_seconds: int, now: datetime
         else None,
         "error": _error_response(job),
         "metadata": dict(job.metadata),
+        "queue_until": time_text(job.queue_until),
+        "queue": {
+            "ahead_of_yours": position.ahead_of_yours,
+            "expected_start_at": time_text(position.expected_start_at),
+        }
+        if position
+        else None,
         "deadline_at": time_text(job.deadline_at),
         "attempts": len(job.attempts),
         "waiting_since": time_text(job.waiting_since),

@@ -60,11 +60,24 @@ class JobErrorResponse(TypedDict):
     retryable: bool
 
 
+class QueueResponse(TypedDict):
+    """The position of a job that waits for a provider slot.
+
+    `ahead_of_yours` counts the account's own jobs that come first. `expected_start_at` is a coarse
+    estimate.
+    """
+
+    ahead_of_yours: int
+    expected_start_at: Time
+
+
 class JobResponse(TypedDict):
     """A job. A pending or processing job is open. Every other status is final.
 
-    `deadline_at` is the time at which an open job is ended. `attempts` counts the requests to the
-    provider. `waiting_since` is set while the job waits for a provider slot or a busy provider.
+    `queue_until` is the time at which a job that was not requested from the provider fails.
+    `deadline_at` is the time at which a requested job is ended. It is null before the first
+    request. `attempts` counts the requests to the provider. `waiting_since` is set while the job
+    waits for a provider slot or a busy provider. `queue` is null unless the job waits for a slot.
     """
 
     id: str
@@ -76,6 +89,8 @@ class JobResponse(TypedDict):
     links_expire_at: Time | None
     error: JobErrorResponse | None
     metadata: dict[str, Any]
+    queue_until: Time
+    queue: QueueResponse | None
     deadline_at: Time | None
     attempts: int
     waiting_since: Time | None

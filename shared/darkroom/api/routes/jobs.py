@@ -21,6 +21,7 @@ from darkroom.schemas.requests import JobRequest
 from darkroom.schemas.responses import JobPageResponse, JobResponse
 from darkroom.services.cancel_job import cancel
 from darkroom.services.delete_job import delete
+from darkroom.services.queue_positions import positions
 from darkroom.services.submit_job import submit
 from darkroom.storage import grants, jobs, ledger
 from darkroom.storage.idempotency import IdempotencyKey
@@ -122,11 +123,13 @@ def list_jobs(
     """List the caller's jobs, newest first."""
     account = routes.user().account
     page, now = jobs.page(account, limit=limit, cursor=cursor, status=status), clock.now()
-    total = ledger.balance(account).jobs_total
+    total, queue = ledger.balance(account).jobs_total, positions(page.items, now=now)
     return json_response(
         HTTPStatus.OK,
         {
-            "jobs": [job_response(job, now=now) for job in page.items],
+            "jobs": [
+                job_response(job, now=now, position=queue.get(job.job_id)) for job in page.items
+            ],
             "next_cursor": page.next_cursor,
             "total": total,
         },
@@ -158,11 +161,10 @@ def read_job(job_id: JobId, if_none_match: KnownTags = None) -> Response[str]:
         "Cache-Control": "private, no-cache",
         **retry_after(job, now=now),
     }
-    return (
-        not_modified(headers)
-        if etag_matches(headers["ETag"], if_none_match)
-        else json_response(HTTPStatus.OK, job_response(job, now=now), headers)
-    )
+    if etag_matches(headers["ETag"], if_none_match):
+        return not_modified(headers)
+    position = positions([job], now=now).get(job_id)
+    return json_response(HTTPStatus.OK, job_response(job, now=now, position=position), headers)
 
 
 @routes.post(
