@@ -49,6 +49,7 @@ def image_job(
         job_id=str(uuid7()),
         prices=prices,
         now=now or datetime.now(UTC),
+        queue_seconds_max=settings().queue_seconds_max,
     )
 
 

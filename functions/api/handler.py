@@ -7,12 +7,22 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom.api.app import HttpApi
-from darkroom.api.routes import admin, callbacks, credits, jobs, service, templates, uploads
+from darkroom.api.routes import (
+    admin,
+    admin_providers,
+    callbacks,
+    credits,
+    jobs,
+    service,
+    templates,
+    uploads,
+)
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max)
-for subject in (jobs, templates, uploads, credits, callbacks, admin, service):
+SUBJECTS = (jobs, templates, uploads, credits, callbacks, admin_providers, admin, service)
+for subject in SUBJECTS:
     app.include_router(subject.routes)
 
 
