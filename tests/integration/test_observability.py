@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -242,6 +243,56 @@ def test_a_leaked_slot(operator: Operator, table: Table) -> None:
     operator.run_recovery()
 
     operator.must_ring("SlotsLeakedAlarm")
+
+
+def queue_entry(
+    holder: str, enqueued_at: str = "2026-01-02T00:00:00.000000+0000"
+) -> dict[str, Any]:
+    return {
+        "pk": {"S": "QUEUE#runway"},
+        "sk": {"S": f"{0:017d}#{enqueued_at}#{uuid4()}"},
+        "holder": {"S": holder},
+        "start": {"N": "0"},
+        "finish": {"N": "5000"},
+        "enqueued_at": {"S": enqueued_at},
+    }
+
+
+def test_a_job_that_waits_too_long(operator: Operator, table: Table) -> None:
+    operator.run_recovery()
+    until(lambda: operator.counted("RecoveryRuns"))
+    assert operator.state("QueueAgeAlarm") == "OK"
+
+    table.put(queue_entry(f"web/nobody/{uuid4()}"))
+    operator.run_recovery()
+
+    operator.must_ring("QueueAgeAlarm")
+
+
+def test_a_paused_provider(operator: Operator, table: Table) -> None:
+    operator.run_recovery()
+    assert operator.state("ProvidersPausedAlarm") == "OK"
+    state = {"pk": {"S": "SLOT#runway"}, "sk": {"S": "state"}, "pause_reason": {"S": "spend"}}
+
+    table.put(state | {"paused_until": {"S": "2100-01-01T00:00:00.000000+0000"}})
+    operator.run_recovery()
+
+    operator.must_ring("ProvidersPausedAlarm")
+    table.put(state | {"paused_until": {"S": "2026-01-02T00:00:00.000000+0000"}})
+
+
+def test_a_queue_that_gives_no_slots(operator: Operator, table: Table) -> None:
+    unreadable = queue_entry("not a job")
+    table.put(unreadable)
+    for _ in range(2):
+        operator.run_recovery()
+    until(lambda: operator.counted("DispatchesFailed") == 2)
+    assert operator.state("DispatchesFailedAlarm") == "OK"
+
+    operator.run_recovery()
+
+    operator.must_ring("DispatchesFailedAlarm")
+    table.put(unreadable | {"holder": {"S": f"web/nobody/{uuid4()}"}})
 
 
 def test_an_audit_that_never_runs(operator: Operator) -> None:
