@@ -85,22 +85,32 @@ def test_only_existing_errors_are_caught_or_retried() -> None:
 def test_retry_later_and_generation_failed_are_not_retried_in_place() -> None:
     # The first rule that matches an error applies. States.TaskFailed matches all errors but
     # States.Timeout.
-    for state in ("RequestPrediction", "StoreOutput"):
+    results = {"RetryLater", "GenerationFailed"}
+    for state, more in (("RequestPrediction", {"ProviderQueueFull"}), ("StoreOutput", set())):
         first, *others = STATES[state]["Retry"]
 
-        assert set(first["ErrorEquals"]) == {"RetryLater", "GenerationFailed"}, state
+        assert set(first["ErrorEquals"]) == results | more, state
         assert first["MaxAttempts"] == 0, state
         assert not {error for rule in others for error in rule["ErrorEquals"]} & {"States.ALL"}
 
 
-def test_only_request_prediction_and_store_output_have_a_catch() -> None:
+def test_no_state_that_ends_a_job_has_a_catch() -> None:
     assert [name for name, state in STATES.items() if "Catch" in state] == [
         "RequestPrediction",
+        "WaitForSlot",
         "StoreOutput",
     ]
 
 
-def test_only_a_late_webhook_and_retry_later_cause_a_new_state_entry() -> None:
+def test_every_exit_of_the_wait_for_a_slot_reads_the_job_again() -> None:
+    state = STATES["WaitForSlot"]
+    (catch,) = state["Catch"]
+
+    assert catch["ErrorEquals"] == ["States.ALL"]
+    assert STATES[catch["Next"]]["Next"] == state["Next"] == "RequestPrediction"
+
+
+def test_only_these_errors_cause_a_new_state_entry() -> None:
     catches = {
         error: catch["Next"]
         for catch in STATES["RequestPrediction"]["Catch"]
@@ -109,6 +119,7 @@ def test_only_a_late_webhook_and_retry_later_cause_a_new_state_entry() -> None:
 
     assert catches == {
         "RetryLater": "ParseRetryTime",
+        "ProviderQueueFull": "WaitForSlot",
         "States.Timeout": "PrepareToPoll",
         "States.ALL": "RefundJob",
     }
@@ -177,6 +188,5 @@ def test_the_states_pass_on_only_the_job_and_the_retry_time() -> None:
         "ParseRetryTime": {"account.$", "job_id.$", "wait_seconds.$", "retry.$"},
     }
     assert all(state["ResultPath"] is None for name, state in TASKS.items() if name != "RefundJob")
-    assert "task_token" not in json.dumps(
-        [state for name, state in STATES.items() if name != "RequestPrediction"]
-    )
+    waiting = {name for name, state in STATES.items() if "task_token" in json.dumps(state)}
+    assert waiting == {"RequestPrediction", "WaitForSlot"}
