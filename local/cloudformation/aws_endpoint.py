@@ -30,6 +30,7 @@ from local.cloudformation.message_moves import message_moves
 from local.cloudformation.real_secrets import RealSecrets
 from local.cloudformation.s3_forms import is_form_upload
 from local.cloudformation.state_machines import start_by_alias
+from local.cloudformation.task_failures import task_failures
 from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.invocations import is_invocation, respond_to_invocation
 
@@ -167,6 +168,7 @@ class LocalAws:
         self._changed_moto.enter_context(lean_moto())
         self._changed_moto.enter_context(start_by_alias())
         self._changed_moto.enter_context(message_moves())
+        self._changed_moto.enter_context(task_failures())
         # moto makes its clients in many threads, from boto3's shared session. The first client
         # builds the session's shared parts, which is not thread-safe. So make one client here.
         boto3.client(
