@@ -77,6 +77,11 @@ class Settings:
     """The required value of the claim `token_use`. Empty: the claim is not checked."""
     admin_claim: str = "cognito:groups"
     """The claim that makes a user an administrator. Empty: there are no administrators."""
+    admin_value: str = "admin"
+    """The text of `admin_claim` that makes a user an administrator. Ignored for Cognito's groups.
+
+    `[admin]` is a list with one element. The value has no space.
+    """
     admin_mfa_user_pool: str = ""
     """The Cognito user pool in which administrators need an authenticator app. Empty: no check."""
 

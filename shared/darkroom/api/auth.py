@@ -32,7 +32,7 @@ class User:
         Raises ClientError if Cognito does not respond.
         """
         if not self.is_admin:
-            raise Forbidden("Only members of the group admin may do this.")
+            raise Forbidden("Only administrators may do this.")
         pool = settings().admin_mfa_user_pool
         if pool and not user_pool.has_authenticator_app(pool, self.username):
             raise Forbidden("Administrators need an authenticator app (TOTP) in the user pool.")
@@ -63,13 +63,15 @@ def current_user(claims: Mapping[str, Any] | None) -> User:
 def _is_admin(claims: Mapping[str, Any]) -> bool:
     """Return whether the configured claim makes the user an administrator.
 
-    The gateway joins a list by spaces. Only Cognito forbids spaces in the name of a group. So the
-    claim of another issuer must be the group's name, and not a list.
+    The gateway writes a claim as text and joins a list by spaces: `["x admin"]` and
+    `["x", "admin"]` become `[x admin]`. Only Cognito forbids spaces in the name of a group. So the
+    text of another issuer's claim must be equal to the configured value. The value has no space, so
+    `[admin]` is the text of exactly one list.
     """
-    name = settings().admin_claim
+    name, value = settings().admin_claim, settings().admin_value
     if name == _COGNITO_GROUPS:
         return ADMIN_GROUP in groups_of_claim(claims.get(name))
-    return bool(name) and claims.get(name) == ADMIN_GROUP
+    return bool(name and value) and claims.get(name) == value
 
 
 def account_in_path(platform: str, user: str) -> AccountId:

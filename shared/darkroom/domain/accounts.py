@@ -76,7 +76,8 @@ class Entry:
     """The signed changes, in credits, that one transaction made to one account.
 
     `kind` is grant, correction, hold, settle or release. A correction without amounts records a
-    repair of the account's counters.
+    repair of the account's counters. `by` is the account of the administrator who granted or
+    corrected, as text.
     """
 
     entry_id: str
@@ -88,6 +89,30 @@ class Entry:
     job_id: str | None
     reference: str | None
     created_at: datetime
+    reason: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Why an account may not submit jobs. `by` is the administrator's account, as text."""
+
+    at: datetime
+    by: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as administrators see it.
+
+    `seen_at` is the time of its first request with a token, or None before that.
+    """
+
+    account: AccountId
+    balance: Balance
+    seen_at: datetime | None
+    suspension: Suspension | None
 
 
 def groups_of_claim(claim: object) -> frozenset[str]:

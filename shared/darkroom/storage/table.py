@@ -19,6 +19,9 @@ Every row has a partition key `pk` and a sort key `sk`. One partition has all ro
     FLAG                      name                    FlagRow
     AUDIT                     PROGRESS                AuditRow
 
+`lookup_key` is the hash key of the index `lookup`. Only the rows of accounts and jobs have it, and
+its value is their sort key. So the index finds a job by its id alone, and lists all accounts.
+
 `expires_at` is the table's TTL attribute, in seconds since 1970. DynamoDB may delete a row days
 after this time, so code never relies on the deletion.
 """
@@ -26,6 +29,7 @@ after this time, so code never relies on the deletion.
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 
 from pynamodb.attributes import (
     BooleanAttribute,
@@ -34,12 +38,14 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UTCDateTimeAttribute,
 )
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from darkroom.domain.accounts import Balance, Entry
 from darkroom.settings import settings
 
 ENTRY_PREFIX = "ENTRY#"
+ACCOUNT_KEY = "ACCOUNT"
 # The timeouts and retries of each request to DynamoDB.
 CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 2
@@ -61,13 +67,27 @@ class Row(Model):
     sk = UnicodeAttribute(range_key=True)
 
 
+class LookupIndex(GlobalSecondaryIndex[Any]):
+    """The index of the accounts and the jobs, by `lookup_key`, sorted by the account."""
+
+    class Meta:
+        """The index's settings for PynamoDB."""
+
+        index_name = "lookup"
+        projection = KeysOnlyProjection()
+
+    lookup_key = UnicodeAttribute(hash_key=True)
+    pk = UnicodeAttribute(range_key=True)
+
+
 class AccountRow(Row):
     """The balance of one account: `granted = available + held + spent`.
 
-    Each write that moves credits or counts jobs adds one to `revision`.
+    Each write that moves credits or counts jobs adds one to `revision`. `seen_at` is the time of
+    the first request with a token of the account. A suspended account has `suspended_at`.
     """
 
-    sk = UnicodeAttribute(range_key=True, default="ACCOUNT")
+    sk = UnicodeAttribute(range_key=True, default=ACCOUNT_KEY)
     available = NumberAttribute(default=0)
     held = NumberAttribute(default=0)
     spent = NumberAttribute(default=0)
@@ -79,12 +99,19 @@ class AccountRow(Row):
     callback_secret = UnicodeAttribute(null=True)
     callback_secret_before = UnicodeAttribute(null=True)
     callback_secret_rotated_at = UTCDateTimeAttribute(null=True)
+    seen_at = UTCDateTimeAttribute(null=True)
+    suspended_at = UTCDateTimeAttribute(null=True)
+    suspended_by = UnicodeAttribute(null=True)
+    suspended_reason = UnicodeAttribute(null=True)
+    lookup_key = UnicodeAttribute(null=True)
+
+    lookup = LookupIndex()
 
 
 class EntryRow(Row):
     """An entry of the ledger: the signed changes of one transaction.
 
-    It never changes or expires.
+    It never changes or expires. `by` is the account of the administrator who granted or corrected.
     """
 
     kind = UnicodeAttribute()
@@ -95,6 +122,7 @@ class EntryRow(Row):
     job_id = UnicodeAttribute(null=True)
     reference = UnicodeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    by = UnicodeAttribute(null=True)
     created_at = UTCDateTimeAttribute()
 
 
@@ -246,6 +274,8 @@ def to_entry(row: EntryRow) -> Entry:
         spent=int(row.spent),
         job_id=row.job_id,
         reference=row.reference,
+        reason=row.reason,
+        by=row.by,
         created_at=row.created_at,
     )
 
