@@ -27,6 +27,7 @@ from darkroom.aws import secrets
 from darkroom.media import download
 from darkroom.services import callbacks
 from darkroom.settings import settings
+from darkroom.storage import accounts
 from local.cloudformation.state_machines import start_by_alias
 from local.simulators.replicate import SimulatedReplicate
 
@@ -43,10 +44,14 @@ _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexe
 
 
 def forget_settings() -> None:
-    """Clear the cached settings and secrets. AWS clients stay cached, because they start slowly."""
+    """Clear the cached settings, secrets and accounts.
+
+    AWS clients stay cached, because they start slowly.
+    """
     for cached in (settings, download._session, callbacks._session):
         cached.cache_clear()
     secrets._cache.clear()
+    accounts._recorded.clear()
 
 
 @cache

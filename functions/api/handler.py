@@ -8,7 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom.api.app import HttpApi
 from darkroom.api.routes import (
+    accounts,
     admin,
+    admin_jobs,
     admin_providers,
     callbacks,
     credits,
@@ -18,10 +20,14 @@ from darkroom.api.routes import (
     uploads,
 )
 from darkroom.observability import logger, metrics, tracer
+from darkroom.services.record_account import record_seen
 from darkroom.settings import settings
 
-app = HttpApi(body_bytes_max=settings().body_bytes_max)
-SUBJECTS = (jobs, templates, uploads, credits, callbacks, admin_providers, admin, service)
+app = HttpApi(body_bytes_max=settings().body_bytes_max, on_user=record_seen)
+SUBJECTS = (
+    jobs, templates, uploads, credits, callbacks,
+    accounts, admin_jobs, admin_providers, admin, service,
+)  # fmt: skip
 for subject in SUBJECTS:
     app.include_router(subject.routes)
 

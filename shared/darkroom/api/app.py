@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
@@ -23,6 +23,7 @@ from darkroom.api.refusals import record_refusal, request_fields
 from darkroom.api.responses import json_text, problem_response
 from darkroom.api.transient_errors import is_transient
 from darkroom.domain import errors
+from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError
 from darkroom.observability import Metric, count, logger
 
@@ -33,6 +34,9 @@ class _StrictBodies(OpenAPIRequestValidationMiddleware):
     """Accepts JSON objects only. Powertools also accepts forms, and the first object of a list."""
 
     def _get_body(self, app: Any) -> dict[str, Any]:  # noqa: ANN401 (Powertools' own signature)
+        is_required = any(body.required for body in app.context["_route"].dependant.body_params)
+        if not (app.current_event.body or is_required):
+            return {}
         content_type = (
             app.current_event.headers.get("content-type", "").partition(";")[0].strip().lower()
         )
@@ -55,14 +59,29 @@ class Routes(APIGatewayHttpRouter):
 
     def user(self) -> User:
         """Return the user who sent the current request. Raises NotSignedIn and Forbidden."""
-        return current_user(self.api.claims())
+        user = current_user(self.api.claims())
+        self.api.record_user(user)
+        return user
+
+    def administrator(self) -> User:
+        """Return the administrator who sent the current request.
+
+        Raises NotSignedIn and Forbidden. A route that calls this logs what the administrator does,
+        by `log_act`.
+        """
+        user = self.user()
+        user.require_admin()
+        return user
 
 
 class HttpApi(APIGatewayHttpResolver):
     """Powertools' resolver, with a problem document (RFC 9457) for every error."""
 
-    def __init__(self, *, body_bytes_max: int) -> None:
-        """Accept bodies up to this size."""
+    def __init__(
+        self, *, body_bytes_max: int, on_user: Callable[[AccountId], None] | None = None
+    ) -> None:
+        """Accept bodies up to this size. `on_user` receives the account of each signed-in user."""
+        self._on_user = on_user
         self._methods: list[tuple[re.Pattern[str], str]] = []
         super().__init__(enable_validation=True, serializer=json_text)
         self.body_bytes_max = body_bytes_max
@@ -92,6 +111,17 @@ class HttpApi(APIGatewayHttpResolver):
         authorizer = self.current_event.raw_event.get("requestContext", {}).get("authorizer") or {}
         claims: dict[str, Any] | None = (authorizer.get("jwt") or {}).get("claims")
         return claims
+
+    def record_user(self, user: User) -> None:
+        """Call `on_user`. A transient error must not refuse the request, so it is only logged."""
+        if self._on_user is None:
+            return
+        try:
+            self._on_user(user.account)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            logger.warning("account not recorded", exc_info=True, account=str(user.account))
 
     def resolve(self, event: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401 (Powertools' own)
         """Respond to a request, with the headers that browsers and caches need.
@@ -147,6 +177,11 @@ class HttpApi(APIGatewayHttpResolver):
         """Build the problem document of a refused request, and log the refusal."""
         record_refusal(error, self.current_event.raw_event, self.claims())
         return problem_response(error)
+
+
+def log_act(message: str, administrator: User, **fields: Any) -> None:  # noqa: ANN401 (log fields)
+    """Log what an administrator does: one line with the administrator's account as `by`."""
+    logger.info(message, by=str(administrator.account), **fields)
 
 
 def _field_name(location: Sequence[str | int]) -> str:

@@ -5,6 +5,7 @@ DarkroomError
 │   ├── NotSignedIn          401
 │   ├── InsufficientCredits  402
 │   ├── Forbidden            403
+│   ├── Suspended            403
 │   ├── NotFound             404
 │   ├── MethodNotAllowed     405
 │   ├── JobIsFinal           409  an ended job cannot be canceled
@@ -141,6 +142,10 @@ class NotSignedIn(RequestError):
 
 class Forbidden(RequestError):
     """The signed-in user is not allowed to do this."""
+
+
+class Suspended(RequestError):
+    """An administrator has suspended the account. It may not submit jobs."""
 
 
 class NotFound(RequestError):

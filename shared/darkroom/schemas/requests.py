@@ -162,10 +162,19 @@ class PauseRequest(BaseModel):
     paused: bool
 
 
+class SuspendRequest(BaseModel):
+    """Why an account is suspended. Administrators see the `reason`, and users do not."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+
+
 class GrantRequest(BaseModel):
     """Credits for an account. A negative `amount` corrects the balance.
 
     `reference` identifies the grant, for example an order number. Each reference is granted once.
+    `create` allows a grant to an account that has never sent a request with a token.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -177,6 +186,7 @@ class GrantRequest(BaseModel):
     )
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     reference: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    create: bool = False
 
     @field_validator("amount")
     @classmethod

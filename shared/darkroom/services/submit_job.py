@@ -39,8 +39,9 @@ def submit(
     """Hold the credits, record the job, and start its workflow.
 
     The job is durable after the hold. If the start fails, recovery starts the job. Raises
-    InvalidRequest, Paused, IdempotencyKeyReused, InsufficientCredits, TooManyJobs or RateLimited.
-    Raises NotFound if the job of the key was deleted. After an error, nothing is written.
+    InvalidRequest, Paused, IdempotencyKeyReused, Suspended, InsufficientCredits, TooManyJobs or
+    RateLimited. Raises NotFound if the job of the key was deleted. After an error, nothing is
+    written.
     """
     # Read the flag before the key. Then a repeated request returns its job, even if another request
     # accepted the job between the two reads and new jobs are paused after that.

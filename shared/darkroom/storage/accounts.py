@@ -6,6 +6,7 @@ No function here moves credits.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from darkroom.domain.errors import NotFound
 from darkroom.storage.index_pages import read_index_page
 from darkroom.storage.job_rows import account_of, partition
 from darkroom.storage.pagination import Page
-from darkroom.storage.table import ACCOUNT_KEY, AccountRow, to_balance
+from darkroom.storage.table import ACCOUNT_KEY, AccountRow, LookupRow, to_balance
 from darkroom.storage.transactions import update
 
 # A row of release 0.1.0 has no `seen_at`. Only requests with a token set the other two attributes.
@@ -41,11 +42,9 @@ def record_seen(account: AccountId, *, now: datetime) -> None:
     if account in _recorded:
         return
     row = AccountRow(partition(account))
-    try:
-        # The read may be outdated. Then the write changes nothing.
+    with suppress(AccountRow.DoesNotExist):
+        # The read may be outdated. Then the write keeps the earlier time.
         row = AccountRow.get(row.pk, ACCOUNT_KEY, attributes_to_get=["pk", "sk", "seen_at"])
-    except AccountRow.DoesNotExist:
-        pass
     if row.seen_at is None:
         update(
             row,
@@ -66,12 +65,10 @@ def page(*, limit: int, cursor: str | None) -> Page[Account]:
     strongly consistent. Raises InvalidRequest if the cursor is malformed.
     """
     keys = read_index_page(
-        AccountRow.lookup, ("lookup_key", "pk"), ACCOUNT_KEY, limit=limit, cursor=cursor
+        LookupRow.lookup, ("lookup_key", "pk"), ACCOUNT_KEY, limit=limit, cursor=cursor
     )
     rows = {row.pk: row for row in AccountRow.batch_get(list(keys.items), consistent_read=True)}
-    return Page(
-        tuple(_account(rows[pk]) for pk, _ in keys.items if pk in rows), keys.next_cursor
-    )
+    return Page(tuple(_account(rows[pk]) for pk, _ in keys.items if pk in rows), keys.next_cursor)
 
 
 def suspend(account: AccountId, *, by: AccountId, reason: str | None, now: datetime) -> Account:

@@ -7,18 +7,21 @@ same reference.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import reduce
+from operator import and_
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from darkroom.domain.accounts import AccountId, Entry
-from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
 from darkroom.domain.ids import key_part
 from darkroom.observability import logger
 from darkroom.settings import settings
-from darkroom.storage import ledger
+from darkroom.storage import accounts, ledger
 from darkroom.storage.job_rows import partition
 from darkroom.storage.table import (
+    ACCOUNT_KEY,
     ENTRY_PREFIX,
     AccountRow,
     EntryRow,
@@ -31,33 +34,57 @@ from darkroom.storage.table import (
 from darkroom.storage.transactions import Refused, Update, Write, transact, update
 
 WELCOME_REFERENCE = "welcome"
+_NOT_SEEN = (
+    "account: no user has ever sent a request with a token of it. Check the platform and the sub. "
+    "To grant to it before its first request, send create: true"
+)
 
 
 def grant(
-    account: AccountId, amount: int, *, reason: str, reference: str, now: datetime
+    account: AccountId,
+    amount: int,
+    *,
+    reason: str,
+    reference: str,
+    now: datetime,
+    by: AccountId | None = None,
+    create: bool = True,
 ) -> tuple[Entry, bool]:
     """Grant credits. A negative amount is a correction: it removes available credits.
 
-    Each reference is granted once. Returns the entry, and whether an earlier call with the same
-    reference wrote it. Raises InvalidRequest if the reference was used for another amount, or if a
-    correction exceeds the available credits.
+    Each reference is granted once. `by` is the administrator. Returns the entry, and whether an
+    earlier call with the same reference wrote it. Raises NotFound if `create` is false and
+    the account has never sent a request with a token. Raises InvalidRequest if the reference was
+    used for another amount, or if a correction exceeds the available credits.
     """
     kind = "grant" if amount > 0 else "correction"
     entry = ledger.entry_row(
-        account, kind, now, granted=amount, available=amount, reference=reference, reason=reason
+        account,
+        kind,
+        now,
+        granted=amount,
+        available=amount,
+        reference=reference,
+        reason=reason,
+        by=str(by) if by else None,
     )
     marker = GrantRow(
         partition(account), grant_sort_key(reference), entry_sk=entry.sk, amount=amount
     )
-    has_credits = AccountRow.available >= -amount if amount < 0 else None
+    conditions: list[Condition] = [AccountRow.available >= -amount] if amount < 0 else []
+    if not create:
+        conditions.append(accounts.IS_SEEN)
+    only_if = reduce(and_, conditions) if conditions else None
     try:
-        transact(_grant_writes(entry, marker, only_if=has_credits))
+        transact(_grant_writes(entry, marker, only_if=only_if))
     except Refused as refused:
         if "marker" in refused.rows:
             granted = _earlier_grant(account, marker)
             # If the marker names this call's entry, an earlier try of this transaction succeeded
             # and its response was lost. That is not a repetition.
             return granted, ENTRY_PREFIX + granted.entry_id != entry.sk
+        if not create and not accounts.is_seen(refused.rows["account"]):
+            raise NotFound(_NOT_SEEN) from refused
         raise InvalidRequest(
             [FieldError("amount", "The correction exceeds the available credits.")]
         ) from refused
@@ -101,6 +128,7 @@ def _grant_writes(
         AccountRow.available.add(entry.available),
         *(counter.add(0) for counter in zeros),
         AccountRow.revision.add(1),
+        AccountRow.lookup_key.set(ACCOUNT_KEY),
         *more_actions,
     ]
     return {

@@ -108,6 +108,7 @@ class JobRow(Row):
     revision = NumberAttribute(default=0)
     check_queue = UnicodeAttribute(null=True)
     next_check_at = UTCDateTimeAttribute(null=True)
+    lookup_key = UnicodeAttribute(null=True)
 
     next_check = NextCheckIndex()
 
@@ -156,6 +157,7 @@ def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
         metadata=dict(job.metadata),
         check_queue=CheckQueue.OPEN,
         next_check_at=next_check_at,
+        lookup_key=JOB_PREFIX + job.job_id,
     )
 
 

@@ -23,12 +23,13 @@ from darkroom.domain.errors import (
     InsufficientCredits,
     RateLimited,
     RequestError,
+    Suspended,
     TooManyJobs,
 )
 from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import Job, resolution
 from darkroom.settings import settings
-from darkroom.storage import jobs, provider_queue
+from darkroom.storage import accounts, jobs, provider_queue
 from darkroom.storage.idempotency import IdempotencyKey, accepted_for, request_write
 from darkroom.storage.job_rows import JobRow, end_actions, key_of, partition, row_of
 from darkroom.storage.pagination import Page, read_page
@@ -66,8 +67,8 @@ def hold(job: Job, *, key: IdempotencyKey | None, now: datetime) -> tuple[Job, b
     Returns the job, and whether the request repeats an accepted one. A repeated request (same key,
     same body) returns the accepted job, even if no credits are left.
 
-    Raises IdempotencyKeyReused, InsufficientCredits, TooManyJobs or RateLimited. The first that
-    applies, in this order, is raised, and nothing is written.
+    Raises IdempotencyKeyReused, Suspended, InsufficientCredits, TooManyJobs or RateLimited. The
+    first that applies, in this order, is raised, and nothing is written.
     """
     row = row_of(job, next_check_at=now + timedelta(seconds=settings().start_grace_seconds))
     changes = {"available": -job.quoted, "held": job.quoted}
@@ -150,11 +151,15 @@ def _hold_credits(job: Job) -> Update:
     ]
     in_flight_max = settings().jobs_in_flight_max
     has_room = (AccountRow.available >= job.quoted) & (AccountRow.in_flight < in_flight_max)
-    return Update(AccountRow(partition(job.account)), actions, has_room)
+    may_submit = has_room & ~accounts.IS_SUSPENDED
+    return Update(AccountRow(partition(job.account)), actions, may_submit)
 
 
-def _hold_error(job: Job, account: RawItem | None) -> InsufficientCredits | TooManyJobs:
-    available = int(AccountRow.from_raw_data(dict(account)).available or 0) if account else 0
+def _hold_error(job: Job, account: RawItem | None) -> RequestError:
+    row = AccountRow.from_raw_data(dict(account)) if account else AccountRow()
+    available = int(row.available or 0)
+    if row.suspended_at:
+        return Suspended()
     if available < job.quoted:
         return InsufficientCredits(required=job.quoted, available=available)
     return TooManyJobs(settings().jobs_in_flight_max)

@@ -80,6 +80,14 @@ class LookupIndex(GlobalSecondaryIndex[Any]):
     pk = UnicodeAttribute(range_key=True)
 
 
+class LookupRow(Row):
+    """The row of an account or a job, as the index `lookup` has it."""
+
+    lookup_key = UnicodeAttribute(null=True)
+
+    lookup = LookupIndex()
+
+
 class AccountRow(Row):
     """The balance of one account: `granted = available + held + spent`.
 
@@ -104,8 +112,6 @@ class AccountRow(Row):
     suspended_by = UnicodeAttribute(null=True)
     suspended_reason = UnicodeAttribute(null=True)
     lookup_key = UnicodeAttribute(null=True)
-
-    lookup = LookupIndex()
 
 
 class EntryRow(Row):

@@ -62,8 +62,22 @@ REQUESTS: dict[type[errors.DarkroomError], Problem] = {
         title="Not allowed",
         meaning="The token is valid, but its user may not do this.",
         advice=(
-            "Sign in as another user. Some routes are for the group admin only, "
+            "Sign in as another user. Some routes are for administrators only, "
             "and the API accepts accounts of the configured platforms only."
+        ),
+    ),
+    errors.Suspended: Problem(
+        slug="suspended",
+        status=HTTPStatus.FORBIDDEN,
+        title="The account is suspended",
+        meaning=(
+            "An administrator has suspended the account. It may not submit jobs. Its open jobs "
+            "continue, and every other route works as before."
+        ),
+        advice="Ask the operator of the API. Do not repeat the request before the answer.",
+        detail=(
+            "An administrator has suspended this account. No job was created and nothing was "
+            "charged."
         ),
     ),
     errors.NotFound: Problem(

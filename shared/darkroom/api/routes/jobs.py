@@ -83,6 +83,7 @@ _EXAMPLES: Any = {
             *SIGNED_IN,
             *JSON_BODY,
             errors.IdempotencyKeyReused,
+            errors.Suspended,
             errors.InsufficientCredits,
             errors.TooManyJobs,
             errors.RateLimited,
