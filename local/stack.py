@@ -15,6 +15,7 @@ from typing import Any, Self
 from local.api_gateway.callback_receiver import CallbackReceiver
 from local.api_gateway.http_api import HttpApi
 from local.api_gateway.http_server import HOST, HttpServer, listen
+from local.api_gateway.seen_accounts import SeenAccounts
 from local.api_gateway.token_endpoint import TokenEndpoint, TokenIssuer, TokenRequest
 from local.api_gateway.webhook_endpoint import WebhookEndpoint
 from local.cloudformation.account import STACK_NAME, Client, client
@@ -241,7 +242,8 @@ class LocalStack:
         self._stop_later(self.client("stepfunctions"), stop_executions)
         aws.serve_invocations(self._environments)
         api = self._stop_later(self._read_api(), HttpApi.close)
-        self._issuer = TokenIssuer(next(iter(api.authorizers.values())))
+        seen = SeenAccounts.of_stack(self.client("dynamodb"), self._resources, self._functions)
+        self._issuer = TokenIssuer(next(iter(api.authorizers.values())), seen)
         api_server.serve(CallbackReceiver(TokenEndpoint(self._issuer, api)))
         self.webhook_url: str | None = None
         if self._real_replicate and self._real_replicate.public_url:

@@ -20,8 +20,8 @@ from darkroom.api.routes import (
     uploads,
 )
 from darkroom.observability import logger, metrics, tracer
-from darkroom.services.record_account import record_seen
 from darkroom.settings import settings
+from darkroom.storage.accounts import record_seen
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max, on_user=record_seen)
 SUBJECTS = (

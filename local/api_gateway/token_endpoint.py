@@ -17,6 +17,7 @@ from werkzeug.wrappers import Request, Response
 
 from local.api_gateway.http_server import Application, Environ, StartResponse
 from local.api_gateway.jwt_authorizer import JwtAuthorizer, pool_id_of
+from local.api_gateway.seen_accounts import SeenAccounts
 from local.cloudformation.account import ACCOUNT_ID, REGION
 from local.loopback import is_forwarded, is_own_host, is_own_origin
 
@@ -45,9 +46,10 @@ class TokenRequest(BaseModel):
 class TokenIssuer:
     """Signs tokens with the key of the API's user pool."""
 
-    def __init__(self, authorizer: JwtAuthorizer) -> None:
-        """Sign tokens that `authorizer` accepts."""
+    def __init__(self, authorizer: JwtAuthorizer, seen: SeenAccounts | None) -> None:
+        """Sign tokens that `authorizer` accepts. `seen` records the account of each token."""
         self._authorizer = authorizer
+        self._seen = seen
 
     def issue(self, request: TokenRequest) -> str:
         """Sign a token as Cognito does.
@@ -85,6 +87,8 @@ class TokenIssuer:
             if request.platform is not None:
                 claims["custom:platform"] = request.platform
         key = pools[pool_id].json_web_key
+        if self._seen:
+            self._seen.add(request.platform, request.user)
         # moto publishes the pool's only key with this id.
         return jwt.encode({"alg": "RS256", "kid": "dummy"}, claims, key)
 

@@ -93,5 +93,7 @@ def test_a_name_cannot_widen_a_policy(parameter: str, value: str, accepted: bool
 
 
 def test_every_policy_names_the_table_in_use() -> None:
-    assert table_arns() == {"one-Table-Arn", "one-Table-Arn/index/next-check"}
-    assert table_arns(TableName="restored") == {ARN, f"{ARN}/index/next-check"}
+    indexes = ("index/lookup", "index/next-check")
+
+    assert table_arns() == {"one-Table-Arn", *(f"one-Table-Arn/{index}" for index in indexes)}
+    assert table_arns(TableName="restored") == {ARN, *(f"{ARN}/{index}" for index in indexes)}

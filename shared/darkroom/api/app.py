@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
@@ -17,6 +18,7 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from darkroom import clock
 from darkroom.api.auth import User, current_user
 from darkroom.api.problem_types import PROBLEMS
 from darkroom.api.refusals import record_refusal, request_fields
@@ -78,9 +80,12 @@ class HttpApi(APIGatewayHttpResolver):
     """Powertools' resolver, with a problem document (RFC 9457) for every error."""
 
     def __init__(
-        self, *, body_bytes_max: int, on_user: Callable[[AccountId], None] | None = None
+        self, *, body_bytes_max: int, on_user: Callable[[AccountId, datetime], None] | None = None
     ) -> None:
-        """Accept bodies up to this size. `on_user` receives the account of each signed-in user."""
+        """Accept bodies up to this size.
+
+        `on_user` receives the account of each request's user, and the time of the request.
+        """
         self._on_user = on_user
         self._methods: list[tuple[re.Pattern[str], str]] = []
         super().__init__(enable_validation=True, serializer=json_text)
@@ -117,7 +122,7 @@ class HttpApi(APIGatewayHttpResolver):
         if self._on_user is None:
             return
         try:
-            self._on_user(user.account)
+            self._on_user(user.account, clock.now())
         except Exception as error:
             if not is_transient(error):
                 raise

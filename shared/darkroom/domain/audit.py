@@ -45,7 +45,8 @@ class AccountRecords:
     """The rows of an account that the audit compares.
 
     `deleted` has the ids of jobs that were deleted recently. `unreadable` has the sort keys of rows
-    that could not be parsed. `revision` is the account's revision when the rows were read.
+    that could not be parsed. `not_in_lookup` has the sort keys of rows that the index `lookup` must
+    have and has not. `revision` is the account's revision when the rows were read.
     """
 
     account: str
@@ -55,6 +56,7 @@ class AccountRecords:
     markers: tuple[GrantMarker, ...] = ()
     deleted: frozenset[str] = frozenset()
     unreadable: tuple[str, ...] = ()
+    not_in_lookup: tuple[str, ...] = ()
     revision: int = 0
 
 

@@ -1,12 +1,13 @@
 """Audits accounts: recomputes each account from its entries and jobs, and reports mismatches.
 
-One round covers all accounts and can need several runs.
+One round covers all accounts and can need several runs. The daily run also adds the rows of release
+0.1.0 to the index `lookup`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from darkroom.storage import account_records
 from darkroom.storage.account_records import read_account
 
 READINGS_COUNT = 3
+LOOKUP_ROWS_MAX = 1_000
 _PAUSE_SECONDS = 0.1
 # The largest account needs about this long. A run with less time left audits no further account.
 # tests/unit/test_dependent_numbers.py compares it with the Timeout of AuditAccountsFunction.
@@ -87,10 +89,23 @@ def audit_accounts(remaining_milliseconds: Callable[[], int]) -> None:
 def _audit_and_log(pk: str) -> int | None:
     """Audit one account. Return the number of mismatches, or None if the audit failed."""
     try:
-        found = audit(pk, now=clock.now()).mismatches
+        audited = audit(pk, now=clock.now())
     except Exception:  # noqa: BLE001 (one failing account must not stop the audit of the others)
         logger.exception("account not audited", account=pk)
         return None
-    for mismatch in found:
+    for mismatch in audited.mismatches:
         logger.error("ledger mismatch", **asdict(mismatch))
-    return len(found)
+    _add_to_lookup(pk, audited.records.not_in_lookup)
+    return len(audited.mismatches)
+
+
+def _add_to_lookup(pk: str, sort_keys: Sequence[str]) -> None:
+    """Add up to LOOKUP_ROWS_MAX rows to the index. The next rounds add the others."""
+    if not sort_keys:
+        return
+    try:
+        added = [account_records.add_to_lookup(pk, key) for key in sort_keys[:LOOKUP_ROWS_MAX]]
+    except Exception:  # noqa: BLE001 (the audit must continue, and the next round adds the rows)
+        logger.exception("rows not added to the index", account=pk)
+        return
+    logger.info("rows added to the index", account=pk, rows=sum(added))

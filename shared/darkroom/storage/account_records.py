@@ -18,14 +18,17 @@ from darkroom.storage.table import (
     AuditRow,
     EntryRow,
     GrantRow,
+    LookupRow,
     WelcomeRow,
     to_balance,
     to_entry,
 )
+from darkroom.storage.transactions import update
 
 _TRIES_MAX = 8
 _PAUSE_SECONDS = 0.1
 _ACCOUNT_PREFIX = "ACCOUNT#"
+_IN_LOOKUP = ("ACCOUNT", "JOB")
 
 type Item = Mapping[str, Any]
 
@@ -69,6 +72,16 @@ def read_account(pk: str) -> AccountRecords:
     raise AccountUnsettled(_name_of(pk))
 
 
+def add_to_lookup(pk: str, sort_key: str) -> bool:
+    """Add the row of an account or a job to the index `lookup`.
+
+    Release 0.1.0 wrote rows that are not in it. Returns False if the row is gone, or is in the
+    index now.
+    """
+    is_missing = LookupRow.sk.exists() & LookupRow.lookup_key.does_not_exist()
+    return update(LookupRow(pk, sort_key), [LookupRow.lookup_key.set(sort_key)], is_missing)
+
+
 def progress() -> Progress:
     """Return the stored progress of the audit."""
     try:
@@ -108,10 +121,12 @@ def _items(pk: str) -> Iterator[Item]:
 
 
 def _records(pk: str, items: Iterable[Item], revision: int) -> AccountRecords:
-    rows, unreadable = defaultdict[str, list[Any]](list), []
+    rows, unreadable, not_in_lookup = defaultdict[str, list[Any]](list), [], []
     for item in items:
         sort_key: str = item["sk"]["S"]
         kind = sort_key.partition("#")[0]
+        if kind in _IN_LOOKUP and "lookup_key" not in item:
+            not_in_lookup.append(sort_key)
         if read := _READERS.get(kind):
             try:
                 rows[kind].append(read(item))
@@ -130,6 +145,7 @@ def _records(pk: str, items: Iterable[Item], revision: int) -> AccountRecords:
         ),
         deleted=frozenset(rows["DELETED"]),
         unreadable=tuple(unreadable),
+        not_in_lookup=tuple(not_in_lookup),
         revision=revision,
     )
 

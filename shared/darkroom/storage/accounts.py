@@ -32,7 +32,7 @@ _recorded: set[AccountId] = set()
 _RECORDED_MAX = 10_000
 
 
-def record_seen(account: AccountId, *, now: datetime) -> None:
+def record_seen(account: AccountId, now: datetime) -> None:
     """Record the first request with a token of the account, once.
 
     An execution environment remembers up to 10,000 accounts, so most requests make no call. The
