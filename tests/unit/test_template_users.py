@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from tests.aws import TEMPLATE
 from tests.unit.resolved_template import broken_rules, resolved
 
 POOL_ID = "us-east-1_Retained1"
@@ -139,6 +141,34 @@ def test_another_issuer_has_no_administrators_before_a_parameter_names_its_claim
     assert variables("ApiFunction")[variable] == "cognito:groups"
     assert variables("ApiFunction", **ISSUER)[variable] == ""
     assert variables("ApiFunction", **ISSUER, JwtAdminClaim="role")[variable] == "role"
+
+
+def test_a_parameter_is_the_value_of_the_claim_of_administrators() -> None:
+    assert variables("ApiFunction", **ISSUER)["ADMIN_VALUE"] == "admin"
+    assert variables("ApiFunction", **ISSUER, JwtAdminValue="[op]")["ADMIN_VALUE"] == "[op]"
+
+
+@pytest.mark.parametrize(
+    ("value", "accepted"),
+    [
+        ("admin", True),
+        ("[admin]", True),
+        ("true", True),
+        ("urn:roles/admin", True),
+        ("", False),
+        ("x admin", False),
+        ("[x admin]", False),
+        ("[admin", False),
+        ("admin]", False),
+        ("[[admin]]", False),
+        ("[]", False),
+        ("x\tadmin", False),
+    ],
+)
+def test_the_value_of_administrators_is_the_text_of_one_word(value: str, accepted: bool) -> None:
+    pattern = TEMPLATE["Parameters"]["JwtAdminValue"]["AllowedPattern"]
+
+    assert bool(re.fullmatch(pattern, value)) is accepted
 
 
 def test_the_group_of_administrators_outlives_the_stack_like_the_pool() -> None:

@@ -13,6 +13,7 @@ from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.storage.pagination import Page
 
 CURSOR_CHARACTERS_MAX = 2_000
+# Amazon DynamoDB Developer Guide, "Quotas": the maximum length of a sort key.
 _KEY_BYTES_MAX = 1_024
 
 type Key = tuple[str, str]
@@ -45,7 +46,7 @@ def read_index_page(
 
 
 def _encode(item: dict[str, Any], range_name: str) -> str:
-    keys = [item[name]["S"] for name in ("pk", "sk", range_name)]
+    keys = [item[name]["S"] for name in _key_names(range_name)]
     return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
 
 
@@ -55,7 +56,8 @@ def _start_of(cursor: str, range_name: str) -> dict[str, dict[str, str]]:
         keys = json.loads(text)
     except (binascii.Error, ValueError, RecursionError):
         keys = None
-    if not _are_keys(keys):
+    names = _key_names(range_name)
+    if not (isinstance(keys, list) and len(keys) == len(names) and all(map(_is_key, keys))):
         raise InvalidRequest(
             [
                 FieldError(
@@ -64,20 +66,19 @@ def _start_of(cursor: str, range_name: str) -> dict[str, dict[str, str]]:
                 )
             ]
         )
-    pk, sk, range_key = keys
-    return {"pk": {"S": pk}, "sk": {"S": sk}, range_name: {"S": range_key}}
+    return {name: {"S": key} for name, key in zip(names, keys, strict=True)}
 
 
-def _are_keys(keys: object) -> bool:
-    """Return whether these are three texts that DynamoDB accepts as keys."""
-    expected_count = 3
-    return (
-        isinstance(keys, list)
-        and len(keys) == expected_count
-        and all(
-            isinstance(key, str)
-            and 0 < len(key.encode("utf-8", "surrogatepass")) <= _KEY_BYTES_MAX
-            and not any("\ud800" <= character <= "\udfff" for character in key)
-            for key in keys
-        )
-    )
+def _key_names(range_name: str) -> list[str]:
+    """Return the attributes in a cursor. The range key of an index may be a key of the table."""
+    return list(dict.fromkeys(("pk", "sk", range_name)))
+
+
+def _is_key(key: object) -> bool:
+    """Return whether DynamoDB accepts this value as a sort key."""
+    if not isinstance(key, str):
+        return False
+    try:
+        return 0 < len(key.encode()) <= _KEY_BYTES_MAX
+    except UnicodeEncodeError:
+        return False

@@ -7,8 +7,11 @@ from typing import Any
 
 import boto3
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from darkroom.aws.clients import client
+from local.api_gateway.jwt_authorizer import claim_text
 from tests.aws import forget_settings
 from tests.builders import call_api
 from tests.integration.broken_aws import AwsError, failing_calls
@@ -111,26 +114,54 @@ def test_an_administrator_is_not_accepted_while_cognito_fails(
     assert read_account_as_admin()[0] == 200
 
 
-@pytest.mark.parametrize(
-    ("claims", "status"),
-    [
-        ({"role": "admin"}, 200),
-        ({"role": "[admin]"}, 403),
-        ({"role": "[x admin]"}, 403),
-        ({"role": "[admin x]"}, 403),
-        ({"role": "not-admin"}, 403),
-        ({"role": "Admin"}, 403),
-        ({"cognito:groups": "[admin]"}, 403),
-        ({}, 403),
-    ],
-)
-def test_the_claim_of_another_issuer_must_be_the_name_of_the_group(
-    claims: dict[str, str], status: int, aws: None, monkeypatch: pytest.MonkeyPatch
+# The claim of the token, the configured value, and whether the user is an administrator.
+CLAIMS_OF_ANOTHER_ISSUER: list[tuple[object, str, bool]] = [
+    ("admin", "admin", True),
+    (["admin"], "[admin]", True),
+    (True, "true", True),
+    ("operators", "operators", True),
+    (["admin"], "admin", False),
+    ("admin", "[admin]", False),
+    (["x admin"], "admin", False),
+    (["x admin"], "[admin]", False),
+    (["admin x"], "[admin]", False),
+    (["x", "admin"], "[admin]", False),
+    ([["admin"]], "[admin]", False),
+    (["admin", ""], "[admin]", False),
+    ("not-admin", "admin", False),
+    ("Admin", "admin", False),
+    ("admin ", "admin", False),
+    (False, "true", False),
+    ({"admin": True}, "admin", False),
+    ("", "", False),
+]
+
+
+@pytest.mark.parametrize(("claim", "value", "is_admin"), CLAIMS_OF_ANOTHER_ISSUER)
+def test_the_claim_of_another_issuer_must_be_the_configured_value(
+    claim: object, value: str, is_admin: bool, aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ADMIN_CLAIM", "role")
+    monkeypatch.setenv("ADMIN_VALUE", value)
+    forget_settings()
+
+    # The gateway passes each claim as text.
+    assert read_account(role=claim_text(claim))[0] == (200 if is_admin else 403)
+
+
+@given(st.lists(st.text() | st.sampled_from(["admin", "x admin", "[admin", "admin]", " "])))
+def test_no_other_list_has_the_text_of_the_list_with_one_value(groups: list[str]) -> None:
+    assert (claim_text(groups) == "[admin]") is (groups == ["admin"])
+    assert claim_text(groups) != "admin"
+
+
+@pytest.mark.usefixtures("aws")
+def test_another_issuer_has_no_groups_of_cognito(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADMIN_CLAIM", "role")
     forget_settings()
 
-    assert read_account(**claims)[0] == status
+    assert read_account(**{"cognito:groups": "[admin]"})[0] == 403
+    assert read_account()[0] == 403
 
 
 @pytest.mark.usefixtures("aws")

@@ -47,7 +47,13 @@ class TestAccounts:
         status, document, _ = call_api(
             "POST",
             path,
-            body={"amount": amount, "reason": "r", "reference": reference, **more},
+            body={
+                "amount": amount,
+                "reason": "r",
+                "reference": reference,
+                "create": True,
+                **more,
+            },
             **ADMIN,
         )
         return status, document

@@ -32,6 +32,7 @@ VALID_BODIES: dict[str, Any] = {
     "/uploads": {"content_type": "image/png", "bytes": 1},
     "/callbacks/test": {"callback_url": "https://example.com/"},
     "/accounts/web/ann/credits": {"amount": 1, "reason": "r", "reference": "r"},
+    "/accounts/web/ann/suspend": {"reason": "r"},
     "/admin/paused": {"paused": True},
 }
 NO_ADMIN_GROUPS: list[Any] = [
