@@ -81,6 +81,8 @@ def is_allowed(function: str, request: Request) -> bool:
         action in _listed(statement["Action"])
         and _names(json.dumps(statement["Resource"]), resource)
         and (not (keys := _leading_keys(statement)) or partition_key in keys)
+        # A statement about single attributes allows no whole row.
+        and "dynamodb:Attributes" not in json.dumps(statement.get("Condition", {}))
         for statement in statements_of(TEMPLATE["Resources"][FUNCTIONS[function]])
     )
 

@@ -198,11 +198,19 @@ class TestOtherAccounts:
             "/accounts/{platform}/{user}",
             "/accounts/{platform}/{user}/credits",
         }
+        # The routes of administrators: tests/integration/api/test_authentication.py calls each of
+        # them as a user.
+        for_administrators = {
+            "/accounts/{platform}/{user}/entries",
+            "/accounts/{platform}/{user}/suspend",
+            "/accounts/{platform}/{user}/resume",
+            "/admin/jobs/{job_id}",
+        }
         without_owner = {"/templates/{code}", "/templates/{code}/quote", "/problems/{slug}"}
 
-        assert {path for _, path in ROUTES if "{" in path} == covered | without_owner | {
-            "/accounts/{platform}/{user}/entries"
-        }
+        assert {path for _, path in ROUTES if "{" in path} == (
+            covered | without_owner | for_administrators
+        )
 
     def test_a_job_of_another_account_is_not_found(self) -> None:
         for claims in ({"user": "bob"}, {"user": "ann", "custom:platform": "mobile"}):
@@ -215,7 +223,7 @@ class TestOtherAccounts:
         before = stored(job)
         unknown = image_job()
 
-        for method, path in (route for route in ROUTES if "{job_id}" in route[1]):
+        for method, path in (route for route in ROUTES if route[1].startswith("/jobs/{job_id}")):
             responses = [
                 call_api(method, path.format(job_id=each.job_id), **claims)
                 for each in (job, unknown)
@@ -262,9 +270,10 @@ class TestOtherAccounts:
         open_account(100)
 
         for method, path in (route for route in ROUTES if "{user}" in route[1]):
-            grant = {"amount": 1, "reason": "r", "reference": "r"} if method == "POST" else None
+            grant = {"amount": 1, "reason": "r", "reference": "r"}
+            body = grant if path.endswith("/credits") else None
             assert (
-                call_api(method, path.format(platform="web", user="ann"), body=grant, user="bob")[0]
+                call_api(method, path.format(platform="web", user="ann"), body=body, user="bob")[0]
                 == 403
             )
 
@@ -274,6 +283,7 @@ class TestOtherAccounts:
         job = held_job()
         bodies = {
             "/accounts/{platform}/{user}/credits": {"amount": 1, "reason": "r", "reference": "r"},
+            "/accounts/{platform}/{user}/suspend": {"reason": "r"},
             "/admin/paused": {"paused": True},
             "/callbacks/test": {"callback_url": "https://example.com/"},
             "/templates/{code}/quote": {"parameters": {"prompt": "x"}},

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from darkroom.domain.accounts import AccountId, Entry
+from darkroom.domain.accounts import Account, AccountId, Entry
 from darkroom.domain.errors import (
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidRequest,
     RateLimited,
+    Suspended,
     TooManyJobs,
 )
 from darkroom.domain.jobs import Job
-from darkroom.storage import grants, ledger
+from darkroom.storage import accounts, grants, ledger
 from darkroom.storage.idempotency import IdempotencyKey
 from tests.aws import forget_settings
 from tests.builders import ANN, NOON, image_job, open_account
@@ -84,6 +85,23 @@ def test_an_ended_job_makes_room_for_one_job(race: Race) -> None:
     submitted = returned(outcomes[10:])
     assert 2 <= len(submitted) <= 12
     assert checked_records(ANN).account.in_flight == 8 + len(submitted)
+
+
+def test_a_suspension_refuses_every_job_that_is_held_after_it(race: Race) -> None:
+    open_account(1_000)
+
+    def suspend_or_submit(worker: int) -> object:
+        if worker:
+            return submit()
+        return accounts.suspend(ANN, by=ANN, reason=None, now=NOON)
+
+    outcomes = race.run(suspend_or_submit)
+
+    held = returned(outcomes[1:])
+    assert isinstance(outcomes[0], Account)
+    assert {type(error) for error in raised(outcomes)} <= {Suspended, TooManyJobs}
+    # The suspension shows the balance that it met. No hold comes after it.
+    assert outcomes[0].balance.held == checked_records(ANN).account.held == 10 * len(held)
 
 
 def test_the_same_key_is_one_job(race: Race) -> None:
