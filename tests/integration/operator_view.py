@@ -89,7 +89,8 @@ class Operator:
 
     def grant(self, user: str, credits: int) -> None:
         """Grant credits to an account."""
-        body = {"amount": credits, "reason": "test", "reference": f"{user} {time.time()}"}
+        reference = f"{user} {time.time()}"
+        body = {"amount": credits, "reason": "test", "reference": reference, "create": True}
         path = f"/accounts/web/{user}/credits"
         self.call("POST", path, "grace", groups=["admin"], json=body).raise_for_status()
 

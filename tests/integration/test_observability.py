@@ -375,7 +375,7 @@ def test_a_refused_request_is_one_line_with_account_route_and_reason(
             403,
             f"web/{user}",
             "PUT /admin/paused",
-            "Only members of the group admin may do this.",
+            "Only administrators may do this.",
         ),
         ("insufficient-credits", 402, f"web/{user}", "POST /jobs", None),
     ]

@@ -208,7 +208,12 @@ class Actors:
                 yield f"{user} was granted {expected}, but the ledger has {response.document}"
 
     def _send_grant(self, grant: Grant) -> None:
-        body = {"amount": grant.amount, "reason": "a grant", "reference": grant.reference}
+        body = {
+            "amount": grant.amount,
+            "reason": "a grant",
+            "reference": grant.reference,
+            "create": True,
+        }
         self._environment.api(
             "POST",
             f"/accounts/web/{grant.user}/credits",

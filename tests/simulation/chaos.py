@@ -96,6 +96,7 @@ def create_customers(
             "amount": CREDITS_PER_JOB_MAX * len(plans) + 1,
             "reason": "chaos",
             "reference": "arrival",
+            "create": True,
         }
         admin.post(f"/accounts/web/customer{number}/credits", grant)
     return customers

@@ -193,7 +193,7 @@ def _welcome(environment: Environment) -> None:
 
 def _grant_and_correct(environment: Environment) -> None:
     for amount, reference in ((50, "gift"), (-30, "mistake"), (50, "gift"), (-30, "mistake")):
-        body = {"amount": amount, "reason": "a present", "reference": reference}
+        body = {"amount": amount, "reason": "a present", "reference": reference, "create": True}
         response = call_with_retries(
             environment, "POST", "/accounts/web/ann/credits", body=body, **ADMIN
         )

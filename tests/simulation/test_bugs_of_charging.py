@@ -146,7 +146,7 @@ class TestClientEditsItsBalance:
             assert sums[0] == sums[1], url
 
     def test_an_administrator_can_grant_credits(self) -> None:
-        granted = {"amount": 7, "reason": "because", "reference": "order 7"}
+        granted = {"amount": 7, "reason": "because", "reference": "order 7", "create": True}
 
         assert (
             call_api(
