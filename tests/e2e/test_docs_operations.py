@@ -42,7 +42,9 @@ HARMLESS = (
     "Delete the stack",
 )
 WALKED = (
+    "Find a job by its id",
     "Read one job",
+    "Suspend an account",
     "Pause new jobs",
     "Webhooks rejected",
     "Provider account refused",
@@ -137,6 +139,37 @@ def test_a_job_and_the_entries_of_its_account_are_read(
     assert '"held": "0"' in printed
     assert "StoreOutput" in printed
     assert f"settle\t0\t-10\t10\t{job_id}" in printed
+
+
+def test_a_job_of_any_account_is_found_by_its_id(
+    stack: LocalStack, operator: Operator, owner: tuple[Actor, str]
+) -> None:
+    actor, job_id = owner
+    open_job = actor.submit()
+
+    printed = operator.run(
+        "Find a job by its id", JOB=job_id, ADMIN=stack.token("grace", groups=["admin"])
+    )
+
+    assert f'"user": "{actor.name}"' in printed
+    assert f"{open_job} {{'platform': 'web', 'user': '{actor.name}'}}" in printed
+    actor.client.post(f"/jobs/{open_job}/cancel", {})
+
+
+def test_an_account_is_suspended_and_resumed(
+    stack: LocalStack, operator: Operator, actor: Actor
+) -> None:
+    variables = {"ADMIN": stack.token("grace", groups=["admin"]), "USER_SUB": actor.name}
+    body = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
+
+    operator.run("Suspend an account", 0, **variables)
+
+    refused = actor.refused("POST", "/jobs", json=body)
+    assert (refused.status_code, refused.json()["type"]) == (403, "/problems/suspended")
+    printed = operator.run("Suspend an account", 1, 2, **variables)
+    assert '"reason": "flood"' not in printed
+    assert f'"user": "{actor.name}"' in printed
+    actor.client.post(f"/jobs/{actor.submit()}/cancel", {})
 
 
 def test_new_jobs_are_paused_and_then_continue(operator: Operator, actor: Actor) -> None:

@@ -49,7 +49,14 @@ git() { :; }
 sleep() { :; }
 """
 
-INTRODUCTIONS = {"Set the variables", "Search the logs", "Read one job", "Pause new jobs"}
+INTRODUCTIONS = {
+    "Set the variables",
+    "Search the logs",
+    "Find a job by its id",
+    "Read one job",
+    "Pause new jobs",
+    "Suspend an account",
+}
 
 
 def alarms() -> list[str]:

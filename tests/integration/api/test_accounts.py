@@ -104,20 +104,20 @@ class TestGrants:
         held_job()
         _, granted = grant(create=True)
         _, corrected = grant(amount=-7, reference="mistake", reason="typed twice")
-        shown = call_api("GET", "/accounts/web/ann/entries", **ADMIN)[1]["entries"]
-        shown_to_ann = call_api("GET", "/credits/entries")[1]["entries"]
+        entries = call_api("GET", "/accounts/web/ann/entries", **ADMIN)[1]["entries"]
+        entries_of_ann = call_api("GET", "/credits/entries")[1]["entries"]
 
         assert (granted["by"], granted["reason"]) == ("web/root", "a present")
-        assert shown[:2] == [corrected, granted]
-        assert [(entry["kind"], entry["by"], entry["reason"]) for entry in shown] == [
+        assert entries[:2] == [corrected, granted]
+        assert [(entry["kind"], entry["by"], entry["reason"]) for entry in entries] == [
             ("correction", "web/root", "typed twice"),
             ("grant", "web/root", "a present"),
             ("hold", None, None),
             ("grant", None, "welcome"),
         ]
-        assert shown_to_ann == [
+        assert entries_of_ann == [
             {name: value for name, value in entry.items() if name not in ("by", "reason")}
-            for entry in shown
+            for entry in entries
         ]
 
     def test_the_log_names_the_administrator_and_the_account(

@@ -40,23 +40,23 @@ class TestJob:
         job_of("bob")
         job = job_of(user, platform="mobile")
 
-        status, shown = read(job.job_id)
+        status, found = read(job.job_id)
 
-        assert (status, shown["id"], shown["status"]) == (200, job.job_id, "pending")
-        assert shown["account"] == {"platform": "mobile", "user": user}
-        assert shown.keys() == JOB_KEYS | ADMIN_KEYS
+        assert (status, found["id"], found["status"]) == (200, job.job_id, "pending")
+        assert found["account"] == {"platform": "mobile", "user": user}
+        assert found.keys() == JOB_KEYS | ADMIN_KEYS
 
     def test_is_what_its_owner_sees_and_more(self) -> None:
         job = finished_job(outputs_count=2)
         _, owned, _ = call_api("GET", f"/jobs/{job.job_id}")
 
-        _, shown = read(job.job_id)
+        _, found = read(job.job_id)
 
         changing = {"links_expire_at", "outputs"}
-        assert {name: shown[name] for name in JOB_KEYS - changing} == {
+        assert {name: found[name] for name in JOB_KEYS - changing} == {
             name: owned[name] for name in JOB_KEYS - changing
         }
-        assert [output["url"].partition("?")[0] for output in shown["outputs"]] == [
+        assert [output["url"].partition("?")[0] for output in found["outputs"]] == [
             output["url"].partition("?")[0] for output in owned["outputs"]
         ]
 
@@ -66,10 +66,10 @@ class TestJob:
         assert attempt
         attempts.record_prediction(stored(job), attempt, "prediction1", now=NOON)
 
-        _, shown = read(job.job_id)
+        _, found = read(job.job_id)
 
-        assert shown["provider"] == "replicate"
-        assert shown["predictions"] == [
+        assert found["provider"] == "replicate"
+        assert found["predictions"] == [
             {
                 "attempt": 1,
                 "prediction_id": "prediction1",
