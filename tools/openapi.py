@@ -56,7 +56,7 @@ _TAGS = {
     "uploads": "Images of users, as inputs of jobs.",
     "credits": "The balance and the ledger entries of your account.",
     "callbacks": "Signed requests to your server when a job has ended (Standard Webhooks).",
-    "administration": "For members of the group `admin`.",
+    "administration": "For administrators.",
     "service": "The API itself. No token is needed.",
     "provider": "For providers of models only.",
 }
