@@ -24,11 +24,9 @@ from darkroom.settings import settings
 from darkroom.storage.accounts import record_seen
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max, on_user=record_seen)
-SUBJECTS = (
-    jobs, templates, uploads, credits, callbacks,
-    accounts, admin_jobs, admin_providers, admin, service,
-)  # fmt: skip
-for subject in SUBJECTS:
+SUBJECTS = (jobs, templates, uploads, credits, callbacks, service)
+ADMINISTRATION = (accounts, admin_jobs, admin_providers, admin)
+for subject in (*SUBJECTS, *ADMINISTRATION):
     app.include_router(subject.routes)
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler import Response
 
 from darkroom import clock
-from darkroom.api.app import Routes
+from darkroom.api.app import Routes, log_act
 from darkroom.api.openapi import SIGNED_IN, problems, response
 from darkroom.api.responses import json_response
 from darkroom.schemas.provider_responses import ProvidersResponse
@@ -32,5 +32,7 @@ routes = Routes()
 )
 def list_providers() -> Response[str]:
     """Return the providers with their slots and queues."""
-    routes.user().require_admin()
-    return json_response(HTTPStatus.OK, describe_providers(now=clock.now()))
+    administrator = routes.administrator()
+    described = describe_providers(now=clock.now())
+    log_act("providers read", administrator)
+    return json_response(HTTPStatus.OK, described)
