@@ -106,6 +106,18 @@ class Settings:
     """Open jobs per account."""
     jobs_per_minute_max: int = 120
     """Accepted jobs per account and minute."""
+    quotes_per_hour_max: int = 600
+    """Quotes per account and hour."""
+    uploads_per_hour_max: int = 200
+    """Announced uploads per account and hour."""
+    upload_bytes_per_day_max: int = 5_000_000_000
+    """Bytes of announced uploads per account and day."""
+    completes_per_hour_max: int = 400
+    """Checks of uploaded files per account and hour."""
+    callback_tests_per_minute_max: int = 1
+    """Test callbacks per account and minute."""
+    cancels_per_hour_max: int = 60
+    """Canceled open jobs per account and hour."""
     predictions_in_flight_max: int = 5
     """Predictions in flight per provider, for all accounts together.
 

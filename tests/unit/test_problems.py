@@ -17,7 +17,7 @@ from tools.problems import problems_text
 
 # Errors that no client of the API receives.
 INTERNAL = {
-    errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy,
+    errors.DarkroomError, errors.RequestError, errors.LimitReached, errors.WorkflowUnavailable, errors.ProviderBusy,
     errors.RetryLater, errors.ProviderUnavailable, errors.OutputUnavailable,
     errors.GenerationFailed, errors.LookupUnsupported, errors.ProviderUnreachable,
 }  # fmt: skip

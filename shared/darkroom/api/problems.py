@@ -54,7 +54,7 @@ def headers_of(error: errors.DarkroomError) -> dict[str, str]:
     headers = {"Allow": error.allowed} if isinstance(error, errors.MethodNotAllowed) else {}
     seconds = (
         error.retry_after_seconds
-        if isinstance(error, errors.RateLimited)
+        if isinstance(error, errors.LimitReached)
         else problem_of(error).retry_after_seconds
     )
     if seconds is not None:

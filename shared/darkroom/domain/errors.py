@@ -15,7 +15,11 @@ DarkroomError
 │   ├── InvalidRequest       422  one message for each field
 │   ├── IdempotencyKeyReused 422  the same key with a different body
 │   ├── TooManyJobs          429  too many open jobs
-│   ├── RateLimited          429  too many jobs in this minute
+│   ├── LimitReached         429  a limit of the account, for this minute, hour or day
+│   │   ├── RateLimited        too many jobs in this minute
+│   │   ├── TooManyRequests    too many quotes or test callbacks
+│   │   ├── TooManyUploads     too many uploads, checks of files, or bytes
+│   │   └── TooManyCancels     too many canceled jobs
 │   └── Paused               503
 ├── Unavailable            the API's caller: 503, the effect of the request is unknown
 ├── InternalError          the API's caller: 500, a bug; the log has the details
@@ -111,14 +115,31 @@ class TooManyJobs(RequestError):
         self.in_flight_max = in_flight_max
 
 
-class RateLimited(RequestError):
+class LimitReached(RequestError):
+    """The account has reached its limit of an act in this window (domain/limits.py)."""
+
+    def __init__(self, limit: int, retry_after_seconds: int, act: str) -> None:
+        """Store the limit, the seconds until the next window begins, and the act."""
+        super().__init__(f"{limit} {act} in this window")
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+        self.act = act
+
+
+class RateLimited(LimitReached):
     """The account has reached its limit of accepted jobs in this minute."""
 
-    def __init__(self, per_minute_max: int, retry_after_seconds: int) -> None:
-        """Store the limit and the seconds until the next minute begins."""
-        super().__init__(f"{per_minute_max} jobs in this minute")
-        self.per_minute_max = per_minute_max
-        self.retry_after_seconds = retry_after_seconds
+
+class TooManyRequests(LimitReached):
+    """The account has reached its limit of quotes in this hour, or of test callbacks."""
+
+
+class TooManyUploads(LimitReached):
+    """The account has reached its limit of uploads, of checked files, or of bytes."""
+
+
+class TooManyCancels(LimitReached):
+    """The account has reached its limit of canceled jobs in this hour."""
 
 
 class Paused(RequestError):

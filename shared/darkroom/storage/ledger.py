@@ -10,7 +10,6 @@ the conditions of its transaction prevent a second effect.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,6 +27,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import Job, resolution
+from darkroom.domain.limits import LIMITS, Act
 from darkroom.settings import settings
 from darkroom.storage import accounts, jobs, provider_queue
 from darkroom.storage.idempotency import IdempotencyKey, accepted_for, request_write
@@ -136,8 +136,8 @@ def resolve_and_release(
 
 def rate_limited(*, now: datetime) -> RateLimited:
     """Return the error for a full minute, with the seconds until the next minute begins."""
-    seconds = math.ceil(60 - now.second - now.microsecond / 1_000_000)
-    return RateLimited(settings().jobs_per_minute_max, seconds)
+    seconds = LIMITS[Act.JOBS].retry_after_seconds(now)
+    return RateLimited(settings().jobs_per_minute_max, seconds, Act.JOBS)
 
 
 def _hold_credits(job: Job) -> Update:

@@ -12,6 +12,7 @@ Every row has a partition key `pk` and a sort key `sk`. One partition has all ro
     ACCOUNT#platform#user     RATE#minute             RateWindowRow
     ACCOUNT#platform#user     FLOW#provider           FlowRow
     ACCOUNT#platform#user     UPLOAD#id               UploadRow
+    LIMIT#platform#user       act#window              LimitRow
     WELCOME#user              WELCOME                 WelcomeRow
     SLOT#provider             number                  SlotRow
     SLOT#provider             state                   ProviderStateRow
@@ -164,6 +165,13 @@ class RateWindowRow(Row):
     """The number of jobs of an account that were accepted in one minute."""
 
     jobs = NumberAttribute()
+    expires_at = NumberAttribute()
+
+
+class LimitRow(Row):
+    """The amount of one costly act of an account in one window. `used` never exceeds the limit."""
+
+    used = NumberAttribute()
     expires_at = NumberAttribute()
 
 

@@ -105,7 +105,7 @@ class TestHold:
         with pytest.raises(RateLimited) as raised:
             ledger.hold(image_job(), key=IdempotencyKey.of("k", b"{}"), now=later)
 
-        assert (raised.value.per_minute_max, raised.value.retry_after_seconds) == (120, 43)
+        assert (raised.value.limit, raised.value.retry_after_seconds) == (120, 43)
         assert ledger.balance(ANN).available == 800
         assert len(all_entries()) == 121
         assert idempotency.find_accepted(ANN, IdempotencyKey.of("k", b"{}"), now=NOON) is None

@@ -7,6 +7,11 @@ from http import HTTPStatus
 from darkroom.api.problem_types.problem import BUSY_RETRY_AFTER_SECONDS, Problem
 from darkroom.domain import errors
 
+_DETAIL = (
+    "The account has reached its limit: {limit} {act} in this window. Nothing was changed. "
+    "Repeat the request after {retry_after_seconds} seconds."
+)
+
 LIMITS: dict[type[errors.DarkroomError], Problem] = {
     errors.InsufficientCredits: Problem(
         slug="insufficient-credits",
@@ -47,9 +52,48 @@ LIMITS: dict[type[errors.DarkroomError], Problem] = {
         ),
         advice="Submit the job again in the next minute, after the seconds in Retry-After.",
         detail=(
-            "{per_minute_max} jobs of this account were accepted in this minute, which is the "
+            "{limit} jobs of this account were accepted in this minute, which is the "
             "limit. Nothing was charged. Submit the job again in the next minute."
         ),
         retry_after_seconds=60,
+    ),
+    errors.TooManyRequests: Problem(
+        slug="too-many-requests",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        title="Too many requests",
+        meaning=(
+            "The account has reached its limit of quotes in this hour, "
+            "or of test callbacks in this minute. Refused requests do not count."
+        ),
+        advice="Repeat the request after the seconds in Retry-After.",
+        detail=_DETAIL,
+        retry_after_seconds=60,
+    ),
+    errors.TooManyUploads: Problem(
+        slug="too-many-uploads",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        title="Too many uploads",
+        meaning=(
+            "The account has reached its limit of announced uploads or of checked files in this "
+            "hour, or of announced bytes in this day (UTC). Refused requests do not count."
+        ),
+        advice=(
+            "Repeat the request after the seconds in Retry-After. Announce the size of the file, "
+            "not a larger size. New jobs may use a completed upload until its expires_at."
+        ),
+        detail=_DETAIL,
+        retry_after_seconds=3_600,
+    ),
+    errors.TooManyCancels: Problem(
+        slug="too-many-cancels",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        title="Too many canceled jobs",
+        meaning=(
+            "The account has reached its limit of canceled jobs in this hour. "
+            "Refused requests and repeated cancels of a job do not count."
+        ),
+        advice=("Let the job run to its end, or cancel the job after the seconds in Retry-After."),
+        detail=_DETAIL,
+        retry_after_seconds=3_600,
     ),
 }
