@@ -25,7 +25,6 @@ from samtranslator.policy_template_processor.processor import PolicyTemplatesPro
 
 from darkroom.aws import secrets
 from darkroom.media import download
-from darkroom.services import callbacks
 from darkroom.settings import settings
 from darkroom.storage import accounts
 from local.cloudformation.state_machines import start_by_alias
@@ -48,7 +47,7 @@ def forget_settings() -> None:
 
     AWS clients stay cached, because they start slowly.
     """
-    for cached in (settings, download._session, callbacks._session):
+    for cached in (settings, download._session):
         cached.cache_clear()
     secrets._cache.clear()
     accounts._recorded.clear()

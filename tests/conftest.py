@@ -13,6 +13,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "darkroom-test",
     "MEDIA_BUCKET": "darkroom-test-media",
     "EVENT_BUS_NAME": "darkroom-test",
+    "CALLBACK_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/darkroom-test",
     "STATE_MACHINE_ARN": (
         "arn:aws:states:us-east-1:123456789012:stateMachine:darkroom-test-generation"
     ),

@@ -34,6 +34,7 @@ DOCUMENT = ROOT / "shared/darkroom/api/openapi.json"
 _REQUIRED_SETTINGS = (
     "TABLE_NAME", "MEDIA_BUCKET", "EVENT_BUS_NAME", "STATE_MACHINE_ARN", "DELIVERY_HOSTS",
     "REPLICATE_BASE_URL", "REPLICATE_TOKEN_SECRET", "REPLICATE_WEBHOOK_SECRET",
+    "CALLBACK_QUEUE_URL",
 )  # fmt: skip
 _DESCRIPTION = """\
 Darkroom turns a prompt into stored images and videos, and keeps a ledger of credits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities import batch
@@ -12,10 +13,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import NotFound
 from darkroom.observability import logger, metrics, tracer
-from darkroom.services import callbacks
-from darkroom.storage import jobs
+from darkroom.services.deliver_callback import Message, deliver
 
 # A dead callback URL is not an error of this function. Only its message is reported as failed.
 _processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
@@ -25,16 +24,17 @@ _processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_fai
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Send one callback for each message. A failed message stays in the queue for a retry."""
+    """Deliver each message. A failed message stays in the queue for a retry."""
     return batch.process_partial_response(event, _notify, _processor, context)
 
 
 def _notify(record: SQSRecord) -> None:
-    detail = json.loads(record.body)["detail"]
-    try:
-        job = jobs.read(AccountId.parse(detail["account"]), detail["job_id"])
-    except NotFound:
-        return
-    if job.callback_url:
-        callbacks.send(job, now=clock.now())
-        logger.info("callback sent", job_id=job.job_id)
+    detail, received = json.loads(record.body)["detail"], record.attributes
+    message = Message(
+        AccountId.parse(detail["account"]),
+        detail["job_id"],
+        record.receipt_handle,
+        datetime.fromtimestamp(int(received.sent_timestamp) / 1000, UTC),
+        int(received.approximate_receive_count),
+    )
+    deliver(message, now=clock.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import requests
@@ -20,13 +20,28 @@ class AddressRefused(Exception):
     """The connected address is not public. Not an OSError, because urllib3 retries an OSError."""
 
 
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Return whether an address belongs to one host of the public Internet."""
+    return address.is_global and not address.is_multicast
+
+
+def session_without_credentials() -> requests.Session:
+    """Return a session that ignores proxy variables and `.netrc`.
+
+    A foreign host must not receive credentials of Darkroom.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
 def _public_only(connected: socket.socket) -> socket.socket:
     """Return the socket if its peer address is public. Raises AddressRefused.
 
     A check of the host name is not enough: the name can resolve to another address later.
     """
     address = ip_address(connected.getpeername()[0])
-    if not address.is_global or address.is_multicast:
+    if not is_public(address):
         connected.close()
         raise AddressRefused(f"{address} is not a public address")
     return connected
@@ -62,11 +77,9 @@ class _PublicAdapter(HTTPAdapter):
 def guarded_session(private_hosts: Collection[str]) -> requests.Session:
     """Return a session that connects to public addresses only, and to the named private hosts.
 
-    The session ignores proxy variables and `.netrc`, because a foreign host must not receive
-    credentials of Darkroom. Callers must pass `allow_redirects=False`.
+    Callers must pass `allow_redirects=False`.
     """
-    session = requests.Session()
-    session.trust_env = False
+    session = session_without_credentials()
     session.mount("https://", _PublicAdapter())
     session.mount("http://", _PublicAdapter())
     for host in private_hosts:

@@ -36,6 +36,8 @@ class Settings:
     """The S3 bucket of outputs and uploads."""
     event_bus_name: str
     """The EventBridge bus for the ends of jobs."""
+    callback_queue_url: str
+    """The URL of the SQS queue of callbacks."""
     state_machine_arn: str
     """The ARN of the workflow."""
 
@@ -162,8 +164,8 @@ class Settings:
     """Hours for which an Idempotency-Key is stored."""
     callback_secret_overlap_hours: int = 24
     """Hours for which the previous callback secret still signs after a rotation."""
-    callback_test_seconds_max: int = 10
-    """Seconds for which a test callback waits for its response."""
+    callback_seconds_max: float = 10
+    """Seconds for one try of a callback, from the name of the host to the status."""
     link_seconds: int = 3_600
     """Seconds for which a signed link to an object is valid."""
     grant_credits_max: int = 1_000_000
@@ -205,7 +207,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _convert(kind: type, text: str) -> object:
-    if kind in (str, int, Decimal):
+    if kind in (str, int, float, Decimal):
         return kind(text)
     return tuple(part.strip() for part in text.split(",") if part.strip())
 

@@ -46,6 +46,7 @@ class Cloud:
         self.objects: dict[str, bytes] = {}
         self.secrets = dict(secrets)
         self.events: list[dict[str, Any]] = []
+        self.hidden_seconds: dict[str, int] = {}
         self.metrics: list[dict[str, Any]] = []
         self._event_queue = event_queue
         self._on_message = on_message
@@ -55,6 +56,7 @@ class Cloud:
             "s3": self._s3,
             "secretsmanager": self._secrets_manager,
             "events": self._events_bus,
+            "sqs": self._sqs,
         }
 
     def call(self, service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,6 +106,16 @@ class Cloud:
             raise TableError("ResourceNotFoundException")
         return {"SecretString": self.secrets[request["SecretId"]]}
 
+    def _sqs(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        match operation:
+            case "ChangeMessageVisibility":
+                self.hidden_seconds[request["ReceiptHandle"]] = request["VisibilityTimeout"]
+            case "SendMessage":
+                self._send_message(json.loads(request["MessageBody"]))
+            case _:
+                raise KeyError(operation)
+        return {}
+
     def _events_bus(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         if operation != "PutEvents":
             raise KeyError(operation)
@@ -114,9 +126,14 @@ class Cloud:
                 "detail": json.loads(entry["Detail"]),
             }
             self.events.append(event)
-            self._event_queue.at(
-                self._event_queue.now + timedelta(seconds=1),
-                "callback queue",
-                lambda event=event: self._on_message(event),  # type: ignore[misc]
-            )
+            # The rule's pattern in template.yaml.
+            if event["detail"].get("callback", True):
+                self._send_message(event)
         return {"FailedEntryCount": 0, "Entries": [{} for _ in request["Entries"]]}
+
+    def _send_message(self, event: dict[str, Any]) -> None:
+        self._event_queue.at(
+            self._event_queue.now + timedelta(seconds=1),
+            "callback queue",
+            lambda: self._on_message(event),
+        )

@@ -245,14 +245,21 @@ class Environment:
         """Run recovery once."""
         return self.invoke("recover_jobs", {})
 
-    def _notify(self, event: dict[str, Any], receives: int = 1) -> None:
+    def _notify(
+        self, event: dict[str, Any], receives: int = 1, sent_at: datetime | None = None
+    ) -> None:
         """Send an event to notify_client, again until it is accepted or was received too often."""
         message_id = f"message-{len(self.invocations)}"
+        sent_at = sent_at or self.event_queue.now
         record = {
             "messageId": message_id,
             "body": json.dumps(event),
             "eventSource": "aws:sqs",
-            "attributes": {},
+            "receiptHandle": message_id,
+            "attributes": {
+                "SentTimestamp": str(int(sent_at.timestamp() * 1000)),
+                "ApproximateReceiveCount": str(receives),
+            },
             "messageAttributes": {},
         }
 
@@ -260,9 +267,9 @@ class Environment:
             is_accepted = invocation.error is None and not invocation.result["batchItemFailures"]
             if not is_accepted and receives < RECEIVES_MAX:
                 self.event_queue.after(
-                    VISIBILITY_SECONDS,
+                    self.cloud.hidden_seconds.pop(message_id, VISIBILITY_SECONDS),
                     "callback queue, redelivery",
-                    partial(self._notify, event, receives + 1),
+                    partial(self._notify, event, receives + 1, sent_at),
                 )
 
         self.invoke("notify_client", {"Records": [record]}, on_end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -48,7 +49,9 @@ def requests_of(call: Call) -> Iterator[Request]:
             yield (
                 f"dynamodb:{operation}",
                 '"Table"',
-                call.parameters["Item"]["pk"]["S"] if "Item" in call.parameters else None,
+                call.parameters.get("Item", call.parameters.get("Key", {}))
+                .get("pk", {})
+                .get("S"),
             )
         case ["s3", "ListObjectsV2"]:
             yield "s3:ListBucket", '"MediaBucket"', None
@@ -67,6 +70,8 @@ def requests_of(call: Call) -> Iterator[Request]:
                 _EXECUTIONS if operation in _OF_EXECUTIONS else _STATE_MACHINE,
                 None,
             )
+        case ["sqs", operation]:
+            yield f"sqs:{operation}", '"CallbackQueue"', None
         case ["events", operation]:
             yield f"events:{operation}", ":event-bus/${EventBus}", None
         case _:
@@ -80,7 +85,10 @@ def is_allowed(function: str, request: Request) -> bool:
     return any(
         action in _listed(statement["Action"])
         and _names(json.dumps(statement["Resource"]), resource)
-        and (not (keys := _leading_keys(statement)) or partition_key in keys)
+        and (
+            not (keys := _leading_keys(statement))
+            or any(fnmatchcase(partition_key or "", key) for key in keys)
+        )
         # A statement about single attributes allows no whole row.
         and "dynamodb:Attributes" not in json.dumps(statement.get("Condition", {}))
         for statement in statements_of(TEMPLATE["Resources"][FUNCTIONS[function]])
@@ -102,9 +110,10 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def _leading_keys(statement: Mapping[str, Any]) -> list[str]:
-    keys: list[str] = (
-        statement.get("Condition", {})
-        .get("ForAllValues:StringEquals", {})
-        .get("dynamodb:LeadingKeys", [])
-    )
-    return keys
+    """Return the partition keys of a statement. `*` in a key matches any text."""
+    condition = statement.get("Condition", {})
+    return [
+        key
+        for operator in ("ForAllValues:StringEquals", "ForAllValues:StringLike")
+        for key in condition.get(operator, {}).get("dynamodb:LeadingKeys", [])
+    ]

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 # The names of resources, which only the deployment knows. A file for --env-vars sets them.
 NAMES_OF_THE_DEPLOYMENT = {
     "ADMIN_MFA_USER_POOL",
+    "CALLBACK_QUEUE_URL",
     "EVENT_BUS_NAME",
     "MEDIA_BUCKET",
     "POWERTOOLS_SERVICE_NAME",

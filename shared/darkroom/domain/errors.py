@@ -9,7 +9,8 @@ DarkroomError
 │   ├── NotFound             404
 │   ├── MethodNotAllowed     405
 │   ├── JobIsFinal           409  an ended job cannot be canceled
-│   ├── JobIsOpen            409  an open job cannot be deleted
+│   ├── JobIsOpen            409  an open job cannot be deleted, and has no callback yet
+│   ├── NoCallbackUrl        409  the job has no callback to repeat
 │   ├── BodyTooLarge         413
 │   ├── NotJson              415
 │   ├── InvalidRequest       422  one message for each field
@@ -151,10 +152,14 @@ class JobIsFinal(RequestError):
 
 
 class JobIsOpen(RequestError):
-    """The job cannot be deleted yet: it is open, or its end is not announced.
+    """The job is open, or its end is not announced: it has no callback, and cannot be deleted.
 
     The message tells which.
     """
+
+
+class NoCallbackUrl(RequestError):
+    """The job was submitted without a callback URL."""
 
 
 class NotSignedIn(RequestError):

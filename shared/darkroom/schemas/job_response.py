@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from darkroom.domain.jobs import Job, Output
 from darkroom.domain.provider_queue import Position
 from darkroom.media import bucket
-from darkroom.schemas.responses import JobErrorResponse, JobResponse, OutputResponse
+from darkroom.schemas.responses import (
+    CallbackDeliveryResponse,
+    JobErrorResponse,
+    JobResponse,
+    OutputResponse,
+)
 from darkroom.schemas.views import time_text
 from darkroom.settings import settings
+from darkroom.storage.deliveries import Delivery
 
 _YOUNG_SECONDS = 30
 _QUEUE_PERIOD_SECONDS = 15
@@ -34,8 +40,21 @@ def job_response(job: Job, *, now: datetime, position: Position | None = None) -
     )
 
 
-def etag_of(job: Job, *, now: datetime) -> str:
-    """Return the ETag of a job and its links.
+def delivery_responses(deliveries: Sequence[Delivery]) -> list[CallbackDeliveryResponse]:
+    """Build the part of a job's response with the tries of its callback."""
+    return [
+        {
+            "at": time_text(delivery.at),
+            "status": delivery.status,
+            "seconds": delivery.seconds,
+            "next_at": time_text(delivery.next_at),
+        }
+        for delivery in deliveries
+    ]
+
+
+def etag_of(job: Job, *, now: datetime, deliveries: Sequence[Delivery] = ()) -> str:
+    """Return the ETag of a job, its links, and the deliveries in its response.
 
     The ETag is weak, because each response signs its links again. It changes after half of the
     links' lifetime. So a client replaces its links before they expire. It also changes every
@@ -43,7 +62,8 @@ def etag_of(job: Job, *, now: datetime) -> str:
     """
     period_seconds = settings().link_seconds / 2 if job.outputs else _QUEUE_PERIOD_SECONDS
     periods = int(now.timestamp() / period_seconds) if job.outputs or job.queue_key else 0
-    return f'W/"{job.revision}-{periods}"'
+    last = f"-{deliveries[-1].at.timestamp()}" if deliveries else ""
+    return f'W/"{job.revision}-{periods}{last}"'
 
 
 def retry_after(job: Job, *, now: datetime) -> dict[str, str]:

@@ -6,7 +6,7 @@ This module evaluates annotations at once (no `from __future__ import annotation
 typing compiles each annotation at every cold start.
 """
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import JobStatus
@@ -71,6 +71,19 @@ class QueueResponse(TypedDict):
     expected_start_at: Time
 
 
+class CallbackDeliveryResponse(TypedDict):
+    """A try of a callback.
+
+    `status` is null if there was no response. `next_at` is null after the last try, or about the
+    time of the next one.
+    """
+
+    at: Time
+    status: int | None
+    seconds: float
+    next_at: Time | None
+
+
 class JobResponse(TypedDict):
     """A job. A pending or processing job is open. Every other status is final.
 
@@ -78,6 +91,7 @@ class JobResponse(TypedDict):
     `deadline_at` is the time at which a requested job is ended. It is null before the first
     request. `attempts` counts the requests to the provider. `waiting_since` is set while the job
     waits for a provider slot or a busy provider. `queue` is null unless the job waits for a slot.
+    `deliveries` has the last 50 tries of the callback, oldest first, with `include=deliveries`.
     """
 
     id: str
@@ -99,6 +113,7 @@ class JobResponse(TypedDict):
     started_at: Time | None
     finished_at: Time | None
     processing_seconds: float | None
+    deliveries: NotRequired[list[CallbackDeliveryResponse]]
 
 
 class JobPageResponse(TypedDict):

@@ -19,6 +19,8 @@ Every row has a partition key `pk` and a sort key `sk`. One partition has all ro
     QUEUE#provider            start#time#id           QueueEntryRow
     FLAG                      name                    FlagRow
     AUDIT                     PROGRESS                AuditRow
+    DELIVERY#job              time                    DeliveryRow
+    RECEIVER#platform#user    hash                    ReceiverRow
 
 `lookup_key` is the hash key of the index `lookup`. Only the rows of accounts and jobs have it, and
 its value is their sort key. So the index finds a job by its id alone, and lists all accounts.
@@ -257,6 +259,31 @@ class FlagRow(Row):
     is_enabled = BooleanAttribute()
     changed_at = UTCDateTimeAttribute()
     changed_by = UnicodeAttribute()
+
+
+class DeliveryRow(Row):
+    """One try of a job's callback. Jobs share no partition with their deliveries.
+
+    So the policy of the function that calls receivers allows writes of deliveries alone.
+    """
+
+    at = UTCDateTimeAttribute()
+    status = NumberAttribute(null=True)
+    seconds = NumberAttribute()
+    next_at = UTCDateTimeAttribute(null=True)
+    expires_at = NumberAttribute()
+
+
+class ReceiverRow(Row):
+    """The timeouts in a row of an account's callbacks to one host.
+
+    The row is deleted at the next response of the host. `paused_until` is set after several
+    timeouts.
+    """
+
+    timeouts = NumberAttribute(default=0)
+    paused_until = UTCDateTimeAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
 
 
 class AuditRow(Row):

@@ -42,11 +42,19 @@ REQUESTS: dict[type[errors.DarkroomError], Problem] = {
         status=HTTPStatus.CONFLICT,
         title="The job is still open",
         meaning=(
-            "Only a job that has ended can be deleted. This job is open, "
-            "or its end is not announced yet."
+            "Only a job that has ended can be deleted, and only its callback can be sent again. "
+            "This job is open, or its end is not announced yet."
         ),
-        advice="Cancel the job or wait for its end. Then delete it.",
+        advice="Cancel the job or wait for its end. Then repeat the request.",
         retry_after_seconds=BUSY_RETRY_AFTER_SECONDS,
+    ),
+    errors.NoCallbackUrl: Problem(
+        slug="no-callback-url",
+        status=HTTPStatus.CONFLICT,
+        title="The job has no callback URL",
+        meaning="The job was submitted without callback_url, so it has no callback to repeat.",
+        advice="Read the job to see its result.",
+        detail="The job has no callback_url. Read the job for its result.",
     ),
     errors.NotSignedIn: Problem(
         slug="not-signed-in",

@@ -12,6 +12,7 @@ from darkroom import clock
 from darkroom.api.app import Routes
 from darkroom.api.openapi import JSON_BODY, SIGNED_IN, problems, response
 from darkroom.api.responses import json_response
+from darkroom.domain import errors
 from darkroom.observability import logger
 from darkroom.schemas.account_responses import DeliveryResponse, SecretResponse
 from darkroom.schemas.requests import CallbackTestRequest
@@ -68,12 +69,13 @@ def rotate_callback_secret() -> Response[str]:
     summary="Send a test callback",
     description=(
         "Sends a signed event of the type `callback.test` to the URL, as for a job that has "
-        "ended. Returns the result. The event belongs to no job."
+        "ended. Returns the result. The event belongs to no job. Each account has one test per "
+        "minute. An address that is not public counts as an address without a server."
     ),
     tags=["callbacks"],
     responses={
         200: response("The result of the delivery.", DeliveryResponse),
-        **problems(*SIGNED_IN, *JSON_BODY),
+        **problems(*SIGNED_IN, *JSON_BODY, errors.TooManyRequests),
     },
 )
 def try_callback(request: Annotated[CallbackTestRequest, Body()]) -> Response[str]:

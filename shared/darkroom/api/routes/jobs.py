@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
@@ -16,14 +16,20 @@ from darkroom.api.responses import KnownTags, etag_matches, json_response, not_m
 from darkroom.domain import errors
 from darkroom.domain.jobs import JobStatus
 from darkroom.observability import logger
-from darkroom.schemas.job_response import etag_of, job_response, retry_after
+from darkroom.schemas.job_response import (
+    delivery_responses,
+    etag_of,
+    job_response,
+    retry_after,
+)
 from darkroom.schemas.requests import JobRequest
 from darkroom.schemas.responses import JobPageResponse, JobResponse
 from darkroom.services.cancel_job import cancel
 from darkroom.services.delete_job import delete
 from darkroom.services.queue_positions import positions
+from darkroom.services.resend_callback import resend
 from darkroom.services.submit_job import submit
-from darkroom.storage import grants, jobs, ledger
+from darkroom.storage import deliveries, grants, jobs, ledger
 from darkroom.storage.idempotency import IdempotencyKey
 
 routes = Routes()
@@ -48,6 +54,11 @@ Status = Annotated[
             "and still have a next page."
         )
     ),
+]
+
+Include = Annotated[
+    Literal["deliveries"] | None,
+    Query(description="`deliveries` adds the tries of the job's callback."),
 ]
 
 # Powertools' type for an example is a Pydantic model, which no cold start needs.
@@ -151,21 +162,27 @@ def list_jobs(
         304: response(
             "The client's copy is current.", headers=("ETag", "Cache-Control", "Retry-After")
         ),
-        **problems(*SIGNED_IN, errors.NotFound),
+        **problems(*SIGNED_IN, errors.NotFound, errors.InvalidRequest),
     },
 )
-def read_job(job_id: JobId, if_none_match: KnownTags = None) -> Response[str]:
+def read_job(
+    job_id: JobId, if_none_match: KnownTags = None, include: Include = None
+) -> Response[str]:
     """Return one of the caller's jobs, or a 304."""
     job, now = jobs.read(routes.user().account, job_id), clock.now()
+    tries = deliveries.of_job(job_id) if include else []
     headers = {
-        "ETag": etag_of(job, now=now),
+        "ETag": etag_of(job, now=now, deliveries=tries),
         "Cache-Control": "private, no-cache",
         **retry_after(job, now=now),
     }
     if etag_matches(headers["ETag"], if_none_match):
         return not_modified(headers)
     position = positions([job], now=now).get(job_id)
-    return json_response(HTTPStatus.OK, job_response(job, now=now, position=position), headers)
+    body = job_response(job, now=now, position=position)
+    if include:
+        body["deliveries"] = delivery_responses(tries)
+    return json_response(HTTPStatus.OK, body, headers)
 
 
 @routes.post(
@@ -186,6 +203,30 @@ def cancel_job(job_id: JobId) -> Response[str]:
     """Record the request to cancel a job. The workflow ends the job."""
     now = clock.now()
     job = cancel(routes.user().account, job_id, now=now)
+    return json_response(HTTPStatus.ACCEPTED, job_response(job, now=now))
+
+
+@routes.post(
+    "/jobs/<job_id>/callback",
+    operation_id="repeat_callback",
+    summary="Send a callback again",
+    description=(
+        "Sends the callback of a job that has ended again, with all its tries and with the same "
+        "`webhook-id` as before. `include=deliveries` on the job shows the results."
+    ),
+    tags=["jobs"],
+    responses={
+        202: response("The callback is in the queue.", JobResponse),
+        **problems(
+            *SIGNED_IN, errors.NotFound, errors.JobIsOpen, errors.NoCallbackUrl, errors.TooManyRequests
+        ),
+    },
+)
+def repeat_callback(job_id: JobId) -> Response[str]:
+    """Put the callback of a job that has ended into the queue again."""
+    account, now = routes.user().account, clock.now()
+    job = resend(account, job_id, now=now)
+    logger.info("callback repeated", job_id=job_id, account=str(account))
     return json_response(HTTPStatus.ACCEPTED, job_response(job, now=now))
 
 
