@@ -118,6 +118,8 @@ class Settings:
     """Checks of uploaded files per account and hour."""
     callback_tests_per_minute_max: int = 1
     """Test callbacks per account and minute."""
+    callback_resends_per_hour_max: int = 600
+    """Repeated callbacks per account and hour."""
     cancels_per_hour_max: int = 60
     """Canceled open jobs per account and hour."""
     predictions_in_flight_max: int = 5

@@ -34,6 +34,7 @@ class Act(StrEnum):
     UPLOAD_BYTES = "upload-bytes"
     COMPLETES = "completes"
     CALLBACK_TESTS = "callback-tests"
+    CALLBACK_RESENDS = "callback-resends"
     CANCELS = "cancels"
 
 
@@ -71,6 +72,9 @@ LIMITS: Mapping[Act, Limit] = {
     ),
     Act.CALLBACK_TESTS: Limit(
         "callback_tests_per_minute_max", MINUTE, TooManyRequests, "Test callbacks"
+    ),
+    Act.CALLBACK_RESENDS: Limit(
+        "callback_resends_per_hour_max", HOUR, TooManyRequests, "Repeated callbacks"
     ),
     Act.CANCELS: Limit("cancels_per_hour_max", HOUR, TooManyCancels, "Canceled open jobs"),
 }

@@ -62,7 +62,7 @@ LIMITS: dict[type[errors.DarkroomError], Problem] = {
         status=HTTPStatus.TOO_MANY_REQUESTS,
         title="Too many requests",
         meaning=(
-            "The account has reached its limit of quotes in this hour, "
+            "The account has reached its limit of quotes or repeated callbacks in this hour, "
             "or of test callbacks in this minute. Refused requests do not count."
         ),
         advice="Repeat the request after the seconds in Retry-After.",
