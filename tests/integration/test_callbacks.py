@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -22,12 +18,14 @@ from darkroom.storage import ledger, transactions
 from darkroom.storage.table import AccountRow
 from tests.builders import ANN, NOON, call_api, held_job, open_account
 from tests.integration.broken_aws import LOST_ANSWER, failing_calls
+from tests.integration.hostile_receivers import DRIPPED_HEADER, receiver
 from tests.integration.servers import Received, Reply, answering, server
 from tests.integration.steps import at, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 DAY = timedelta(hours=24)
+NOT_DELIVERED = {"delivered": False, "status": None}
 
 
 def read_secret(user: str = "ann") -> Any:
@@ -181,7 +179,7 @@ class TestUrlTest:
                 received: list[Received] = []
 
                 with server(answering(reply, received=received)) as url:
-                    response = call_test_url(url)
+                    response = call_test_url(url, user=f"user-{reply.status}")
 
                 assert response == (200, {"delivered": False, "status": reply.status})
                 assert len(received) == 1, "redirects are not followed"
@@ -193,11 +191,11 @@ class TestUrlTest:
         assert call_test_url(closed_url) == (200, {"delivered": False, "status": None})
 
     def test_stops_waiting_for_a_slow_response(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with_setting(monkeypatch, "CALLBACK_TEST_SECONDS_MAX", 1)
-        with dripping() as url:
+        with_setting(monkeypatch, "CALLBACK_SECONDS_MAX", "0.2")
+        with receiver(DRIPPED_HEADER) as address:
             began_at = time.monotonic()
-            assert call_test_url(url) == (200, {"delivered": False, "status": None})
-            assert time.monotonic() - began_at < 5
+            assert call_test_url(f"http://{address}/") == (200, NOT_DELIVERED)
+            assert time.monotonic() - began_at < 1
 
     def test_refuses_urls_that_are_invalid_for_callbacks(self, subtests: pytest.Subtests) -> None:
         for url in (
@@ -215,20 +213,41 @@ class TestUrlTest:
                 assert [error["field"] for error in problem["errors"]] == ["callback_url"]
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-    def test_refuses_private_addresses_without_a_request(
+    def test_a_private_address_looks_like_an_address_without_a_server(
         self, host: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "PRIVATE_HOSTS", "")
         received: list[Received] = []
         with server(answering(Reply(), received=received)) as base:
-            status, problem = call_test_url(f"https://{host}:{base.rpartition(':')[2]}/")
+            port = base.rpartition(":")[2]
+            response = call_test_url(f"https://{host}:{port}/")
 
         assert received == []
-        if host != "[::1]":  # The server does not listen at this address.
-            assert (status, [error["field"] for error in problem["errors"]]) == (
-                422,
-                ["callback_url"],
+        assert response == (200, NOT_DELIVERED)
+
+    def test_one_test_per_account_and_minute_is_allowed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at(monkeypatch, NOON + timedelta(seconds=20))
+        with server(answering(Reply())) as url:
+            assert call_test_url(url)[0] == 200
+            status, problem, headers = call_api(
+                "POST", "/callbacks/test", body={"callback_url": url}
             )
+            assert (status, problem["type"]) == (429, "/problems/too-many-requests")
+            assert headers["Retry-After"] == "40"
+            assert call_test_url(url, user="bob")[0] == 200
+
+            at(monkeypatch, NOON + timedelta(seconds=59))
+            assert call_test_url(url)[0] == 429
+            at(monkeypatch, NOON + timedelta(seconds=60))
+            assert call_test_url(url)[0] == 200
+
+    def test_a_refused_url_does_not_count_as_a_test(self) -> None:
+        assert call_test_url("http://example.com/")[0] == 422
+
+        with server(answering(Reply())) as url:
+            assert call_test_url(url)[0] == 200
 
     def test_refuses_missing_invalid_and_unknown_fields(self) -> None:
         for body in (
@@ -239,25 +258,4 @@ class TestUrlTest:
             assert call_api("POST", "/callbacks/test", body=body)[0] == 422
 
     def test_the_time_limit_of_the_url_test_leaves_time_for_the_response(self) -> None:
-        assert settings().callback_test_seconds_max + transactions._TRYING_SECONDS_MAX < 28
-
-
-@contextmanager
-def dripping() -> Iterator[str]:
-    """Start a server that sends its header one byte at a time for 5 seconds. Yields the URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def drip() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65_536)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
-                try:
-                    for _ in range(50):
-                        connection.sendall(b"x")
-                        time.sleep(0.1)
-                except OSError:
-                    return
-
-        threading.Thread(target=drip, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert settings().callback_seconds_max + transactions._TRYING_SECONDS_MAX < 28

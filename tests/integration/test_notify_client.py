@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
+from darkroom import __version__, clock
 from darkroom.domain.jobs import Job, Output
-from darkroom.services import callbacks
 from darkroom.storage import jobs, ledger
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, image_job, open_account
+from tests.integration.callback_queue import CallbackQueue, record_of
 from tests.integration.servers import Received, Reply, answering, server
 from tests.integration.steps import with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 
+@pytest.fixture(autouse=True)
+def queue(aws: None, monkeypatch: pytest.MonkeyPatch) -> CallbackQueue:
+    return CallbackQueue(monkeypatch)
+
+
 class TestNotifyClient:
     def notify(self, job: Job) -> Any:
-        detail = {"account": str(job.account), "job_id": job.job_id}
-        record = {
-            "messageId": "m1",
-            "body": json.dumps({"detail": detail}),
-            "eventSource": "aws:sqs",
-            "receiptHandle": "r",
-            "attributes": {},
-        }
+        record = record_of(job, sent_at=clock.now())
         return handler_of("notify_client")({"Records": [record]}, CONTEXT)
 
     def ended_job(self, callback_url: str | None) -> Job:
@@ -73,6 +71,7 @@ class TestNotifyClient:
         assert message["data"] == response
         assert request.headers["webhook-id"] == f"{job.job_id}.completed"
         assert "authorization" not in request.headers
+        assert request.headers["user-agent"] == f"Darkroom/{__version__}"
 
     def test_a_repeated_callback_has_the_same_id(self) -> None:
         received: list[Received] = []
@@ -123,17 +122,17 @@ class TestNotifyClient:
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     def test_sends_nothing_to_private_addresses(
-        self, host: str, monkeypatch: pytest.MonkeyPatch
+        self, host: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         received: list[Received] = []
         with_setting(monkeypatch, "PRIVATE_HOSTS", "")
         with server(answering(Reply(), received=received)) as base:
             job = self.ended_job(f"https://{host}:{base.rpartition(':')[2]}/")
 
-            with pytest.raises(callbacks.CallbackFailed, match="AddressRefused"):
-                callbacks.send(job, now=NOON)
+            assert self.notify(job) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
 
         assert received == []
+        assert causes(caplog) == ["AddressRefused"]
 
     def test_ignores_jobs_without_a_callback_url_and_deleted_jobs(self) -> None:
         assert self.notify(self.ended_job(None)) == {"batchItemFailures": []}
@@ -149,3 +148,8 @@ class TestNotifyClient:
 
             assert self.notify(job) == {"batchItemFailures": []}
             assert received == []
+
+
+def causes(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the causes of the failed callbacks in the log."""
+    return [vars(each)["cause"] for each in caplog.records if each.message == "callback failed"]

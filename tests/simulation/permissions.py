@@ -49,9 +49,7 @@ def requests_of(call: Call) -> Iterator[Request]:
             yield (
                 f"dynamodb:{operation}",
                 '"Table"',
-                call.parameters.get("Item", call.parameters.get("Key", {}))
-                .get("pk", {})
-                .get("S"),
+                call.parameters.get("Item", call.parameters.get("Key", {})).get("pk", {}).get("S"),
             )
         case ["s3", "ListObjectsV2"]:
             yield "s3:ListBucket", '"MediaBucket"', None
