@@ -21,6 +21,8 @@ from tests.integration.steps import at
 class CallbackQueue:
     """Passes messages to notify_client in injected time. `dead` has the ids of dead letters."""
 
+    now: datetime
+
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
         self.hidden_seconds: list[int] = []
@@ -33,6 +35,7 @@ class CallbackQueue:
         self, job: Job, now: datetime, *, sent_at: datetime | None = None, receives: int = 1
     ) -> bool:
         """Receive the job's message once. Returns whether the message is done."""
+        self.now = now
         at(self._monkeypatch, now)
         result = handler_of("notify_client")(
             {"Records": [record_of(job, sent_at=sent_at or now, receives=receives)]}, CONTEXT
