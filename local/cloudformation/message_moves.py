@@ -28,7 +28,7 @@ def _start_message_move_task(request: Any) -> ActionResult:  # noqa: ANN401 (mot
     """Move all messages of a dead-letter queue to its source queue.
 
     AWS moves them in the background. Here the response comes after the last message. A moved
-    message counts as never received.
+    message counts as new.
     """
     backend = request.sqs_backend
     name = str(request._get_param("SourceArn")).rpartition(":")[2]  # noqa: SLF001 (moto's own)
@@ -39,5 +39,6 @@ def _start_message_move_task(request: Any) -> ActionResult:  # noqa: ANN401 (mot
         message = dead_letters._messages.pop(0)  # noqa: SLF001 (moto's own)
         message.approximate_receive_count = 0
         message.visible_at = 0.0
+        message.mark_sent()
         sources[0].add_message(message)
     return ActionResult({"TaskHandle": name})

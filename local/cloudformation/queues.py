@@ -1,4 +1,4 @@
-"""Event source mappings of SQS queues: long polling, batches, partial failures.
+"""Event source mappings of SQS queues: long polling, batches, partial failures, concurrency.
 
 The queue itself moves messages to its dead-letter queue.
 Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
@@ -36,6 +36,7 @@ class QueueMapping:
     function: str
     batch_size: int
     reports_failures: bool
+    concurrency_max: int
 
 
 def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
@@ -64,6 +65,9 @@ def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
                     ),
                     reports_failures="ReportBatchItemFailures"
                     in properties.get("FunctionResponseTypes", []),
+                    concurrency_max=int(
+                        properties.get("ScalingConfig", {}).get("MaximumConcurrency", _POLLERS)
+                    ),
                 )
             )
     return mappings
@@ -84,7 +88,7 @@ class Pollers:
     def start(self) -> None:
         """Start the threads."""
         for mapping in self._mappings:
-            for _ in range(_POLLERS):
+            for _ in range(min(_POLLERS, mapping.concurrency_max)):
                 Thread(target=self._poll, args=(mapping,), daemon=True).start()
 
     def stop(self) -> None:
@@ -109,7 +113,8 @@ class Pollers:
     def _process_batch(self, mapping: QueueMapping, messages: list[dict[str, Any]]) -> None:
         """Invoke the function with a batch, and delete the messages that it processed.
 
-        The other messages are visible again after their visibility time-out.
+        The other messages are visible again after their visibility time-out, which the function may
+        have changed.
         """
         if not messages:
             return

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from darkroom import catalog, http_guard
+from darkroom import catalog, http_post
 from darkroom.aws import secrets
-from darkroom.domain import audit, errors, jobs, prediction_step, recovery
+from darkroom.domain import audit, callback_retries, errors, jobs, prediction_step, recovery
 from darkroom.providers import replicate, runway, stable_diffusion
 from darkroom.services import audit_accounts, delete_job, recover_jobs
-from darkroom.storage import transactions
+from darkroom.storage import deliveries, transactions
 from local.api_gateway import routes
 from local.lambda_runtime import invocations
 from local.simulators.replicate import create_request, server
@@ -125,7 +125,7 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "the local HTTP API has the timeout of AWS",
     )
     yield Dependency(
-        setting("callback_test_seconds_max"),
+        setting("callback_seconds_max"),
         "<",
         timeout("ApiFunction"),
         "the API responds after a callback test",
@@ -315,10 +315,36 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
     receives = template("CallbackQueue", "RedrivePolicy", "maxReceiveCount")
     retention = template("CallbackQueue", "MessageRetentionPeriod")
     yield Dependency(
-        receives * template("CallbackQueue", "VisibilityTimeout"),
+        receives,
+        "==",
+        constant(callback_retries, "RECEIVES_MAX"),
+        "the last receive of the function is the last receive of the queue",
+    )
+    pause = constant(callback_retries, "PAUSE_SECONDS_MAX")
+    yield Dependency(
+        receives * (pause + timeout("NotifyClientFunction")),
         "<",
         retention,
         "a message reaches the dead-letter queue before SQS deletes it",
+    )
+    # ChangeMessageVisibility: at most 12 hours after the receive.
+    yield Dependency(
+        pause + timeout("NotifyClientFunction"),
+        "<",
+        external("the longest visibility timeout of SQS", 43_200),
+        "SQS accepts the longest pause",
+    )
+    yield Dependency(
+        constant(deliveries, "RETENTION"),
+        "==",
+        template("CallbackDeadLetters", "MessageRetentionPeriod"),
+        "the tries of a dead letter are shown as long as the dead letter exists",
+    )
+    yield Dependency(
+        constant(http_post, "DNS_SECONDS_MAX"),
+        "<",
+        setting("callback_seconds_max"),
+        "the name is resolved within the total time",
     )
     yield Dependency(
         retention,
@@ -326,11 +352,8 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         template("CallbackDeadLetters", "MessageRetentionPeriod"),
         "SQS counts the age of a dead letter from its first enqueue",
     )
-    post = constant(http_guard, "CONNECT_TIMEOUT_SECONDS") + constant(
-        http_guard, "READ_TIMEOUT_SECONDS"
-    )
     yield Dependency(
-        post,
+        setting("callback_seconds_max") + 2 * table_call(),
         "<",
         timeout("NotifyClientFunction"),
         "the function must not time out during a callback: it reports the failed message",
