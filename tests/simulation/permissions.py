@@ -18,6 +18,7 @@ _SECRETS = {
     "runway-key": "RunwayKeySecret",
     "webui-login": "StableDiffusionLoginSecret",
 }
+_CHANNELS = {"events": ":event-bus/${EventBus}", "sqs": '"CallbackQueue"'}
 _STATE_MACHINE = ':stateMachine:${AWS::StackName}-generation"'
 _EXECUTIONS = ':execution:${AWS::StackName}-generation:*"'
 _OF_EXECUTIONS = ("DescribeExecution", "StopExecution")
@@ -68,10 +69,8 @@ def requests_of(call: Call) -> Iterator[Request]:
                 _EXECUTIONS if operation in _OF_EXECUTIONS else _STATE_MACHINE,
                 None,
             )
-        case ["sqs", operation]:
-            yield f"sqs:{operation}", '"CallbackQueue"', None
-        case ["events", operation]:
-            yield f"events:{operation}", ":event-bus/${EventBus}", None
+        case ["events" | "sqs" as service, operation]:
+            yield f"{service}:{operation}", _CHANNELS[service], None
         case _:
             assert not call.is_of_aws, call
 

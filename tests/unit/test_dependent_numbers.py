@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from darkroom import catalog, http_post
+from darkroom import catalog
 from darkroom.aws import secrets
 from darkroom.domain import audit, callback_retries, errors, jobs, prediction_step, recovery
 from darkroom.providers import replicate, runway, stable_diffusion
@@ -339,12 +339,6 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "==",
         template("CallbackDeadLetters", "MessageRetentionPeriod"),
         "the tries of a dead letter are shown as long as the dead letter exists",
-    )
-    yield Dependency(
-        constant(http_post, "DNS_SECONDS_MAX"),
-        "<",
-        setting("callback_seconds_max"),
-        "the name is resolved within the total time",
     )
     yield Dependency(
         retention,
