@@ -90,7 +90,7 @@ def http_event(
         "rawPath": path,
         "rawQueryString": query,
         "headers": {"content-type": "application/json", **(headers or {})},
-        "queryStringParameters": dict(part.split("=", 1) for part in query.split("&"))
+        "queryStringParameters": _joined(part.split("=", 1) for part in query.split("&"))
         if query
         else None,
         "requestContext": {
@@ -106,6 +106,14 @@ def http_event(
             "jwt": {"claims": {"sub": user, "token_use": "id", **claims}, "scopes": None}
         }
     return event
+
+
+def _joined(parameters: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Join the values of a repeated parameter by commas, as API Gateway does."""
+    joined: dict[str, str] = {}
+    for name, value in parameters:
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return joined
 
 
 def call_api(method: str, path: str, **event: Any) -> tuple[int, Any, dict[str, str]]:

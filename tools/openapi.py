@@ -70,6 +70,10 @@ _HEADERS = {
         "`true` if the same request was accepted before. The response then has its job.",
         "string",
     ),
+    "Accept-Encoding": (
+        "The accepted codings of a body. Sent with the refusal of a compressed body.",
+        "string",
+    ),
     "Retry-After": ("The seconds to wait before the next request.", "integer"),
 }
 _HEADER_NAMES = {name.lower(): name for name in ("Idempotency-Key", "If-None-Match")}

@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, get_type_hints
+from urllib.parse import urlsplit
 
 from darkroom.domain.pricing import Prices
 
@@ -73,6 +74,8 @@ class Settings:
     """The hosts that may be called by plain HTTP and at private addresses (local use only)."""
     public_url: str = ""
     """The base URL of the API for webhooks, without a final slash. Empty: poll, no webhooks."""
+    api_url: str = ""
+    """The URL of a custom domain with its base path. Empty or `none`: there is no custom domain."""
     platforms: tuple[str, ...] = ("web", "mobile")
     """The accepted values of the claim `custom:platform`."""
     token_use: str = ""
@@ -181,6 +184,17 @@ class Settings:
         """Return the maximum number of predictions in flight at a provider."""
         limit: int = getattr(self, f"{provider}_in_flight_max", self.predictions_in_flight_max)
         return limit
+
+    @property
+    def base_path(self) -> str:
+        """The base path of the custom domain, for example `/images`. Empty without one."""
+        url = urlsplit(self.api_url)
+        return url.path.rstrip("/") if url.netloc else ""
+
+    @property
+    def api_host(self) -> str:
+        """The host of the custom domain, without a port. Empty without one."""
+        return urlsplit(self.api_url).hostname or ""
 
     @property
     def prices(self) -> Prices:

@@ -12,8 +12,9 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import ATTEMPTS_MAX, Attempt, Job, JobStatus, Output, state_entry_name
-from darkroom.storage import attempts, checks, jobs, ledger
+from darkroom.storage import attempts, checks, job_lists, jobs, ledger
 from darkroom.storage.checks import DueCheck
+from darkroom.storage.job_lists import JobFilter
 from darkroom.storage.job_rows import CheckQueue
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored
 
@@ -367,12 +368,12 @@ class TestPages:
     def test_pages_list_each_job_once_despite_writes_between_pages(self) -> None:
         open_account(1_000)
         ids = [self.held() for _ in range(5)]
-        first = jobs.page(ANN, limit=2, cursor=None, status=None)
+        first = job_lists.page(ANN, limit=2, cursor=None)
         self.held()
         ledger.resolve(ANN, ids[2], now=NOON)
 
-        second = jobs.page(ANN, limit=2, cursor=first.next_cursor, status=None)
-        third = jobs.page(ANN, limit=2, cursor=second.next_cursor, status=None)
+        second = job_lists.page(ANN, limit=2, cursor=first.next_cursor)
+        third = job_lists.page(ANN, limit=2, cursor=second.next_cursor)
 
         assert [job.job_id for page in (first, second, third) for job in page.items] == ids[::-1]
         assert third.next_cursor is None
@@ -386,7 +387,9 @@ class TestPages:
         found: list[str] = []
         cursor: str | None = None
         while True:
-            page = jobs.page(ANN, limit=1, cursor=cursor, status=JobStatus.FAILED)
+            page = job_lists.page(
+                ANN, limit=1, cursor=cursor, only=JobFilter(statuses=(JobStatus.FAILED,))
+            )
             assert len(page.items) <= 1
             found += [job.job_id for job in page.items]
             cursor = page.next_cursor

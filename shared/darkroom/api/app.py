@@ -20,6 +20,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from darkroom import clock
 from darkroom.api.auth import User, current_user
+from darkroom.api.events import link_prefix, prepared_event, with_prefixed_links
 from darkroom.api.problem_types import PROBLEMS
 from darkroom.api.refusals import record_refusal, request_fields
 from darkroom.api.responses import json_text, problem_response
@@ -28,6 +29,7 @@ from darkroom.domain import errors
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError
 from darkroom.observability import Metric, count, logger
+from darkroom.settings import settings
 
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
@@ -39,11 +41,12 @@ class _StrictBodies(OpenAPIRequestValidationMiddleware):
         is_required = any(body.required for body in app.context["_route"].dependant.body_params)
         if not (app.current_event.body or is_required):
             return {}
-        content_type = (
-            app.current_event.headers.get("content-type", "").partition(";")[0].strip().lower()
-        )
+        headers = app.current_event.headers
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in ("", "application/json"):
             raise errors.NotJson
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise errors.BodyEncoded
         return _json_object(app.raw_body())
 
 
@@ -134,9 +137,14 @@ class HttpApi(APIGatewayHttpResolver):
         Most responses belong to one user, and some have signed links. So no cache may store a
         response that sets no Cache-Control of its own.
         """
-        response = super().resolve(event, context)
+        response = super().resolve(prepared_event(event, settings().base_path), context)
         response["headers"] = _HEADERS | response.get("headers", {})
-        return response
+        prefix = link_prefix(event, settings().base_path, settings().api_host)
+        return with_prefixed_links(response, prefix) if prefix else response
+
+    def link_prefix(self) -> str:
+        """Return the base path of the links in the current response, or an empty text."""
+        return link_prefix(self.current_event.raw_event, settings().base_path, settings().api_host)
 
     @staticmethod
     def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:  # noqa: ARG004
@@ -190,7 +198,11 @@ def log_act(message: str, administrator: User, **fields: Any) -> None:  # noqa: 
 
 
 def _field_name(location: Sequence[str | int]) -> str:
-    return ".".join(str(step) for step in location[1:]) or str(location[0])
+    """Return the path of a field of a body, or the name of a parameter."""
+    place, *steps = location
+    if place in ("query", "header", "path"):
+        steps = steps[:1]
+    return ".".join(str(step) for step in steps) or str(place)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -27,7 +27,7 @@ PUBLIC: dict[str, Any] = {"security": []}
 SIGNED_IN = (errors.NotSignedIn, errors.Forbidden)
 """The problems of every route that needs a token."""
 
-JSON_BODY = (errors.NotJson, errors.BodyTooLarge, errors.InvalidRequest)
+JSON_BODY = (errors.NotJson, errors.BodyEncoded, errors.BodyTooLarge, errors.InvalidRequest)
 """The problems of every route that reads a JSON body."""
 
 SIGNATURE = tuple(
@@ -121,6 +121,9 @@ def _refusal(problems: list[Problem], *, by_gateway: bool) -> OpenAPIResponse:
         "description": titles or "Too many requests. The gateway limits the rate of requests.",
         "content": {name: {"schema": any_of or schema} for name, schema in schemas.items()},
     }
-    if any(problem.retry_after_seconds for problem in problems):
-        declared["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+    names = ["Retry-After"] if any(problem.retry_after_seconds for problem in problems) else []
+    if PROBLEMS[errors.BodyEncoded] in problems:
+        names.append("Accept-Encoding")
+    if names:
+        declared["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return cast("OpenAPIResponse", declared)

@@ -42,20 +42,21 @@ def docs_script(if_none_match: str | None) -> Response[str]:
     )
 
 
-def problem_page(problem: Problem) -> Response[str]:
-    """Build the page of a type of problem."""
+def problem_page(problem: Problem, *, link_prefix: str = "") -> Response[str]:
+    """Build the page of a type of problem. Its path begins with `link_prefix`."""
     retry = (
         "<p>The same request may succeed later, after the seconds in <code>Retry-After</code>.</p>"
         if problem.retry_after_seconds
         else ""
     )
     charged = "<p>Nothing was charged.</p>" if problem.is_refusal else ""
+    path = escape(link_prefix + problem.type)
     status = f"HTTP {problem.status} {problem.status.phrase}"
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(problem.title)}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{escape(problem.title)}</h1><p><code>{problem.type}</code> · {status}</p>"
+        f"<h1>{escape(problem.title)}</h1><p><code>{path}</code> · {status}</p>"
         f"<h2>What it means</h2><p>{escape(problem.meaning)}</p>{charged}"
         f"<h2>What to do</h2><p>{escape(problem.advice)}</p>{retry}"
         '<p><a href="../docs">API reference</a></p></body></html>'

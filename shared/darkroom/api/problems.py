@@ -50,8 +50,16 @@ def document_of(error: errors.DarkroomError) -> ProblemResponse:
 
 
 def headers_of(error: errors.DarkroomError) -> dict[str, str]:
-    """Return the headers of an error's response."""
-    headers = {"Allow": error.allowed} if isinstance(error, errors.MethodNotAllowed) else {}
+    """Return the headers of an error's response.
+
+    A refused content coding names the accepted ones (RFC 9110, sections 12.5.3 and 15.5.16).
+    """
+    headers: dict[str, str] = {}
+    match error:
+        case errors.MethodNotAllowed():
+            headers["Allow"] = error.allowed
+        case errors.BodyEncoded():
+            headers["Accept-Encoding"] = "identity"
     seconds = (
         error.retry_after_seconds
         if isinstance(error, errors.LimitReached)

@@ -13,6 +13,7 @@ DarkroomError
 │   ├── NoCallbackUrl        409  the job has no callback to repeat
 │   ├── BodyTooLarge         413
 │   ├── NotJson              415
+│   ├── BodyEncoded          415  the body is compressed
 │   ├── InvalidRequest       422  one message for each field
 │   ├── IdempotencyKeyReused 422  the same key with a different body
 │   ├── TooManyJobs          429  too many open jobs
@@ -94,6 +95,10 @@ class BodyTooLarge(RequestError):
 
 class NotJson(RequestError):
     """The Content-Type of the body is not JSON."""
+
+
+class BodyEncoded(RequestError):
+    """The body has a content coding, for example gzip."""
 
 
 class InsufficientCredits(RequestError):

@@ -1,7 +1,9 @@
 """The bodies and parameters of requests, as Pydantic models."""
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
@@ -20,6 +22,7 @@ from pydantic import (
 )
 
 from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.jobs import JobStatus
 from darkroom.settings import settings
 
 
@@ -37,6 +40,32 @@ def _to_integer(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
+def _to_utc(time: object) -> object:
+    """Parse a date and time with a zone. Raises ValueError.
+
+    Pydantic alone would also accept seconds since 1970 and times without a zone.
+    """
+    if not isinstance(time, str):
+        return time
+    if not _ISO_TIME.fullmatch(time):
+        raise ValueError("must be a date and time with a zone, such as 2026-11-29T12:00:00Z")
+    try:
+        return datetime.fromisoformat(time).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a date between the years 1 and 9999") from None
+
+
+def _without_empty(values: object) -> object:
+    return [value for value in values if value] if isinstance(values, list) else values
+
+
+# ISO 8601 as RFC 3339 limits it: the seconds may be missing, the zone may not.
+_ISO_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+Time = Annotated[datetime, BeforeValidator(_to_utc)]
+Statuses = Annotated[list[JobStatus], BeforeValidator(_without_empty)]
+TemplateCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,64}$")]
 PageSize = Annotated[int, Ge(1), Le(settings().page_size_max), BeforeValidator(_digits)]
 Version = Annotated[int, Ge(1), BeforeValidator(_digits)]
 Whole = Annotated[int, BeforeValidator(_to_integer)]

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 from pynamodb.attributes import (
-    JSONAttribute,
     ListAttribute,
     NumberAttribute,
     UnicodeAttribute,
@@ -27,6 +26,7 @@ from darkroom.domain.jobs import (
     TemplateVersion,
 )
 from darkroom.storage.job_parts import AttemptMap, OutputMap, to_attempt, to_output
+from darkroom.storage.json_text import JsonTextAttribute, stored_parameters, whole_parameters
 from darkroom.storage.table import Row
 
 JOB_PREFIX = "JOB#"
@@ -74,12 +74,13 @@ class JobRow(Row):
     template_version = NumberAttribute()
     template_name = UnicodeAttribute()
     category = UnicodeAttribute()
-    parameters = JSONAttribute()
+    parameters = JsonTextAttribute()
+    parameter_names = JsonTextAttribute(null=True)
     provider = UnicodeAttribute()
     model = UnicodeAttribute()
-    input = JSONAttribute()
+    input = JsonTextAttribute()
     outputs_count = NumberAttribute()
-    images = JSONAttribute(null=True)
+    images = JsonTextAttribute(null=True)
     quoted = NumberAttribute()
     held = NumberAttribute(default=0)
     charged = NumberAttribute(default=0)
@@ -102,7 +103,7 @@ class JobRow(Row):
     failure_code = UnicodeAttribute(null=True)
     failure_message = UnicodeAttribute(null=True)
     callback_url = UnicodeAttribute(null=True)
-    metadata = JSONAttribute(default=dict)
+    metadata = JsonTextAttribute(default=dict)
     slot = UnicodeAttribute(null=True)
     queue_key = UnicodeAttribute(null=True)
     revision = NumberAttribute(default=0)
@@ -139,7 +140,8 @@ def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
         template_version=job.template.version,
         template_name=job.template.name,
         category=job.template.category,
-        parameters=dict(job.parameters),
+        parameters=stored_parameters(job.parameters, job.model_input.input),
+        parameter_names=list(job.parameters),
         provider=job.model_input.provider,
         model=job.model_input.model,
         input=dict(job.model_input.input),
@@ -169,7 +171,7 @@ def to_job(row: JobRow) -> Job:
         template=TemplateVersion(
             row.template_code, int(row.template_version), row.template_name, row.category
         ),
-        parameters=row.parameters,
+        parameters=whole_parameters(row.parameters, row.parameter_names, row.input),
         model_input=ModelInput(
             row.provider, row.model, row.input, int(row.outputs_count), tuple(row.images or ())
         ),

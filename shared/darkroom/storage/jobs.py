@@ -18,7 +18,7 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import Failure
 from darkroom.domain.ids import is_id
-from darkroom.domain.jobs import OPEN_STATUSES, Job, JobStatus, Output
+from darkroom.domain.jobs import OPEN_STATUSES, Job, Output
 from darkroom.settings import settings
 from darkroom.storage.job_parts import output_map
 from darkroom.storage.job_rows import (
@@ -29,7 +29,6 @@ from darkroom.storage.job_rows import (
     partition,
     to_job,
 )
-from darkroom.storage.pagination import Page, read_page
 from darkroom.storage.transactions import update
 
 IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
@@ -49,19 +48,6 @@ def read(account: AccountId, job_id: str) -> Job:
         return to_job(JobRow.get(partition(account), JOB_PREFIX + job_id, consistent_read=True))
     except JobRow.DoesNotExist:
         raise NotFound("job") from None
-
-
-def page(
-    account: AccountId, *, limit: int, cursor: str | None, status: JobStatus | None
-) -> Page[Job]:
-    """Return a page of the account's jobs, newest first.
-
-    With a `status`, a page may have fewer than `limit` jobs although there is a next page.
-    """
-    only = JobRow.status == status.value if status else None
-    return read_page(
-        JobRow, partition(account), JOB_PREFIX, to_job, limit=limit, cursor=cursor, only=only
-    )
 
 
 def store_task_token(

@@ -34,22 +34,31 @@ def read_page[Row: Model, Item](
     limit: int,
     cursor: str | None,
     only: Condition | None = None,
+    key_range: tuple[str, str] | None = None,
 ) -> Page[Item]:
     """Read one page of the rows whose sort key starts with `prefix`.
 
     The read is strongly consistent. With the filter `only`, a page may have fewer than `limit`
-    items although there is a next page. Raises InvalidRequest if the cursor is malformed or belongs
-    to another list.
+    items although there is a next page. `key_range` is the first and the last sort key. A cursor is
+    valid with every filter and every range. Raises InvalidRequest if the cursor is malformed or
+    belongs to another list.
     """
+    start_key = _start_key(pk, prefix, cursor)
+    if key_range and start_key:
+        # DynamoDB refuses a start key outside the range.
+        if start_key["sk"]["S"] < key_range[0]:
+            return Page((), None)
+        if start_key["sk"]["S"] > key_range[1]:
+            start_key = None
     found = model.query(
         pk,
-        model.sk.startswith(prefix),  # type: ignore[attr-defined]
+        model.sk.between(*key_range) if key_range else model.sk.startswith(prefix),  # type: ignore[attr-defined]
         filter_condition=only,
         consistent_read=True,
         scan_index_forward=False,
         # One more row than `limit` shows whether there is a next page, so no last page is empty.
         page_size=limit + 1,
-        last_evaluated_key=_start_key(pk, prefix, cursor),
+        last_evaluated_key=start_key,
     )
     page = next(found.page_iter)
     rows = [model.from_raw_data(item) for item in page["Items"]]

@@ -114,6 +114,14 @@ REQUESTS: dict[type[errors.DarkroomError], Problem] = {
         advice="Send the body as Content-Type: application/json.",
         detail="The body is not JSON. Send it as Content-Type: application/json.",
     ),
+    errors.BodyEncoded: Problem(
+        slug="unsupported-content-encoding",
+        status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        title="The body is compressed",
+        meaning="The request has a Content-Encoding, for example gzip. The API decodes none.",
+        advice="Send the body as it is, without Content-Encoding.",
+        detail="The API accepts no Content-Encoding. Send the body uncompressed.",
+    ),
     errors.BodyTooLarge: Problem(
         slug="body-too-large",
         status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -14,7 +14,6 @@ from darkroom.api.openapi import JSON_BODY, SIGNED_IN, links, problems, response
 from darkroom.api.paging import PAGE_SIZE, Cursor, Limit
 from darkroom.api.responses import KnownTags, etag_matches, json_response, not_modified
 from darkroom.domain import errors
-from darkroom.domain.jobs import JobStatus
 from darkroom.observability import logger
 from darkroom.schemas.job_response import (
     delivery_responses,
@@ -22,15 +21,16 @@ from darkroom.schemas.job_response import (
     job_response,
     retry_after,
 )
-from darkroom.schemas.requests import JobRequest
+from darkroom.schemas.requests import JobRequest, Statuses, TemplateCode, Time
 from darkroom.schemas.responses import JobPageResponse, JobResponse
 from darkroom.services.cancel_job import cancel
 from darkroom.services.delete_job import delete
 from darkroom.services.queue_positions import positions
 from darkroom.services.resend_callback import resend
 from darkroom.services.submit_job import submit
-from darkroom.storage import deliveries, grants, jobs, ledger
+from darkroom.storage import deliveries, grants, job_lists, jobs, ledger
 from darkroom.storage.idempotency import IdempotencyKey
+from darkroom.storage.job_lists import JobFilter
 
 routes = Routes()
 
@@ -46,14 +46,26 @@ Key = Annotated[
         ),
     ),
 ]
-Status = Annotated[
-    JobStatus | None,
+StatusFilter = Annotated[
+    Statuses | None,
     Query(
+        alias="status",
         description=(
-            "List only jobs of this status. A page may then have fewer items than `limit`, "
-            "and still have a next page."
-        )
+            "List only jobs of this status. Repeat the parameter to name several. A page may then "
+            "have fewer items than `limit`, and still have a next page."
+        ),
     ),
+]
+TemplateFilter = Annotated[
+    TemplateCode | None, Query(description="List only jobs of the template with this code.")
+]
+CreatedAfter = Annotated[
+    Time | None,
+    Query(description="List only jobs that were created at this time or later (ISO 8601)."),
+]
+CreatedBefore = Annotated[
+    Time | None,
+    Query(description="List only jobs that were created before this time (ISO 8601)."),
 ]
 
 Include = Annotated[
@@ -122,19 +134,37 @@ def submit_job(
     "/jobs",
     operation_id="list_jobs",
     summary="List your jobs",
-    description="Lists the jobs of the caller's account, newest first.",
+    description=(
+        "Lists the jobs of the caller's account, newest first. A job must match every filter. "
+        "`total` counts all jobs of the account, whatever the filters are."
+    ),
     tags=["jobs"],
     responses={
         200: response("A page of jobs.", JobPageResponse),
         **problems(*SIGNED_IN, errors.InvalidRequest),
     },
 )
-def list_jobs(
-    limit: Limit = PAGE_SIZE, cursor: Cursor = None, status: Status = None
+def list_jobs(  # noqa: PLR0917 (one argument for each query parameter)
+    limit: Limit = PAGE_SIZE,
+    cursor: Cursor = None,
+    statuses: StatusFilter = None,
+    template: TemplateFilter = None,
+    created_after: CreatedAfter = None,
+    created_before: CreatedBefore = None,
 ) -> Response[str]:
     """List the caller's jobs, newest first."""
     account = routes.user().account
-    page, now = jobs.page(account, limit=limit, cursor=cursor, status=status), clock.now()
+    if created_after and created_before and created_after >= created_before:
+        raise errors.InvalidRequest(
+            [errors.FieldError("created_before", "Must be later than created_after.")]
+        )
+    only = JobFilter(
+        statuses=tuple(dict.fromkeys(statuses or ())),
+        template=template,
+        created_after=created_after,
+        created_before=created_before,
+    )
+    page, now = job_lists.page(account, limit=limit, cursor=cursor, only=only), clock.now()
     total, queue = ledger.balance(account).jobs_total, positions(page.items, now=now)
     return json_response(
         HTTPStatus.OK,

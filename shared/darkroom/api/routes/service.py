@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from darkroom.api import pages
 from darkroom.api.app import Routes
+from darkroom.api.events import prefixed_document
 from darkroom.api.openapi import HTML, JAVASCRIPT, PUBLIC, problems, response
 from darkroom.api.problem_types import PROBLEMS
 from darkroom.api.problems import problem_by_slug
@@ -45,8 +46,10 @@ Slug = Annotated[
 )
 def read_openapi(if_none_match: KnownTags = None) -> Response[str]:
     """Return the OpenAPI document that `make openapi` wrote."""
-    document = json.loads((FilePath(__file__).parents[1] / "openapi.json").read_bytes())
-    return cacheable_response(json_text(document), if_none_match, "public, max-age=300")
+    text = json_text(json.loads((FilePath(__file__).parents[1] / "openapi.json").read_bytes()))
+    if prefix := routes.api.link_prefix():
+        text = prefixed_document(text, prefix)
+    return cacheable_response(text, if_none_match, "public, max-age=300")
 
 
 @routes.get(
@@ -99,7 +102,7 @@ def read_docs_script(if_none_match: KnownTags = None) -> Response[str]:
 )
 def read_problem(slug: Slug) -> Response[str]:
     """Return the page of a type of problem."""
-    return pages.problem_page(problem_by_slug(slug))
+    return pages.problem_page(problem_by_slug(slug), link_prefix=routes.api.link_prefix())
 
 
 @routes.get(
