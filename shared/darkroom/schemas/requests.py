@@ -55,8 +55,13 @@ def _to_utc(time: object) -> object:
         raise ValueError("must be a date between the years 1 and 9999") from None
 
 
-def _without_empty(values: object) -> object:
-    return [value for value in values if value] if isinstance(values, list) else values
+def _to_list(values: object) -> object:
+    """Return the values of a parameter that may repeat, without the empty values.
+
+    API Gateway joins the values by commas. Powertools splits them if there are several.
+    """
+    found = values.split(",") if isinstance(values, str) else values
+    return [value for value in found if value] if isinstance(found, list) else found
 
 
 # ISO 8601 as RFC 3339 limits it: the seconds may be missing, the zone may not.
@@ -64,7 +69,7 @@ _ISO_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 Time = Annotated[datetime, BeforeValidator(_to_utc)]
-Statuses = Annotated[list[JobStatus], BeforeValidator(_without_empty)]
+Statuses = Annotated[list[JobStatus], BeforeValidator(_to_list)]
 TemplateCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,64}$")]
 PageSize = Annotated[int, Ge(1), Le(settings().page_size_max), BeforeValidator(_digits)]
 Version = Annotated[int, Ge(1), BeforeValidator(_digits)]

@@ -93,13 +93,22 @@ class TestSubmit:
     def test_refuses_malformed_idempotency_keys(self, subtests: pytest.Subtests) -> None:
         open_account(100)
 
-        for key in ("", "k" * 256, "schlüssel", "a\tb", "a\nb"):
+        for key in (" " * 256, "k" * 256, "schlüssel", "a\tb", "a\nb"):
             with subtests.test(key=key[:12]):
                 status, problem, _ = submit(headers={"idempotency-key": key})
 
                 assert status == 422
                 assert [field.lower() for field in error_fields(problem)] == ["idempotency-key"]
                 assert_nothing_charged()
+
+    def test_an_empty_idempotency_key_counts_as_absent(self) -> None:
+        open_account(100)
+
+        first, second = (submit(headers={"idempotency-key": ""}) for _ in range(2))
+
+        assert (first[0], second[0]) == (202, 202)
+        assert first[1]["id"] != second[1]["id"]
+        assert "Idempotency-Replayed" not in second[2]
 
     def test_accepts_an_idempotency_key_of_255_characters(self) -> None:
         open_account(100)
