@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -21,6 +20,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from darkroom import clock
 from darkroom.api.auth import User, current_user
 from darkroom.api.events import link_prefix, prepared_event, with_prefixed_links
+from darkroom.api.json_bodies import json_object
 from darkroom.api.problem_types import PROBLEMS
 from darkroom.api.refusals import record_refusal, request_fields
 from darkroom.api.responses import json_text, problem_response
@@ -47,7 +47,7 @@ class _StrictBodies(OpenAPIRequestValidationMiddleware):
             raise errors.NotJson
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise errors.BodyEncoded
-        return _json_object(app.raw_body())
+        return json_object(app.raw_body())
 
 
 class Routes(APIGatewayHttpRouter):
@@ -203,54 +203,3 @@ def _field_name(location: Sequence[str | int]) -> str:
     if place in ("query", "header", "path"):
         steps = steps[:1]
     return ".".join(str(step) for step in steps) or str(place)
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    """Parse a body as RFC 8259 defines JSON: UTF-8 without NaN. Raises InvalidRequest.
-
-    The texts in it must be encodable as UTF-8 too, so a lone surrogate is refused.
-    """
-    try:
-        document = json.loads(
-            body.decode("utf-8"), parse_constant=_no_such_number, object_pairs_hook=_unique_members
-        )
-        json_text(document).encode()
-    except json.JSONDecodeError as error:
-        raise errors.InvalidRequest(
-            [FieldError("body", f"Is not JSON: {error.msg} at character {error.pos}.")]
-        ) from None
-    except (RecursionError, ValueError):
-        # A lone surrogate, a number with thousands of digits, or bytes that are not UTF-8.
-        raise errors.InvalidRequest(
-            [
-                FieldError(
-                    "body",
-                    "Must be UTF-8 text without lone surrogates, huge numbers or deep nesting.",
-                )
-            ]
-        ) from None
-    if not isinstance(document, dict):
-        raise errors.InvalidRequest([FieldError("body", "Must be a JSON object.")])
-    return document
-
-
-def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a repeated name, because parsers differ in the value they use (RFC 8259, section 4).
-
-    Raises InvalidRequest.
-    """
-    document = dict(members)
-    if len(document) < len(members):
-        names = [name for name, _ in members]
-        raise errors.InvalidRequest(
-            [
-                FieldError(name, "Is in the object more than once.")
-                for name in document
-                if names.count(name) > 1
-            ]
-        )
-    return document
-
-
-def _no_such_number(name: str) -> NoReturn:
-    raise errors.InvalidRequest([FieldError("body", f"{name} is not a JSON number.")])

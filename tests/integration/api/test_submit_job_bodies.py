@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from base64 import b64encode
 
 import pytest
 
 from darkroom.storage import jobs, ledger
-from tests.builders import ANN, call_api, open_account
+from tests.aws import CONTEXT, handler_of
+from tests.builders import ANN, call_api, http_event, open_account
 from tests.integration.api.calls import (
     BODY,
     assert_is_problem,
@@ -75,6 +78,19 @@ INVALID_JSON = [
     '{"template": "flux-schnell", "parameters": {"prompt": "\\ud800"}}',
     '{"template": "flux-schnell", "parameters": {"prompt": "x"}, "metadata": {"\\udfff": "x"}}',
 ]
+LONE_SURROGATES = {
+    r'{"template": "flux-schnell", "parameters": {"prompt": "a\ud800"}}': ["parameters.prompt"],
+    r'{"template": "\udc00\ud800", "parameters": {"prompt": "x", "a": ["x", "\udfff"]}}': [
+        "template",
+        "parameters.a.1",
+    ],
+    r'{"template": "flux-schnell", "metadata": {"\udfff": "x", "b": {"c": "\ud800"}}}': [
+        "metadata",
+        "metadata.b.c",
+    ],
+    r'{"\ud800": 1}': ["body"],
+}
+QUOTE = {"parameters": {"prompt": "a lighthouse"}}
 UNUSUAL_PROMPTS = [
     "灯塔在黎明",
     "🏮🧑🏽‍🚀 dawn",
@@ -155,6 +171,43 @@ class TestRefusedBodies:
 
                 assert status == 422, problem
                 assert_nothing_charged()
+
+    def test_names_each_field_with_a_lone_surrogate(self, subtests: pytest.Subtests) -> None:
+        open_account(100)
+
+        for text, fields in LONE_SURROGATES.items():
+            with subtests.test(text=text):
+                status, problem, headers = submit(body=text)
+
+                assert_is_problem(status, problem, headers)
+                assert (status, error_fields(problem)) == (422, fields)
+                assert_nothing_charged()
+
+    def test_refuses_a_compressed_body(self, subtests: pytest.Subtests) -> None:
+        open_account(100)
+
+        for coding in ("gzip", "GZIP", "br", "deflate", "zstd", "gzip, identity", "x"):
+            for path, body in (("/jobs", BODY), ("/templates/flux-schnell/quote", QUOTE)):
+                with subtests.test(coding=coding, path=path):
+                    event = http_event("POST", path, headers={"content-encoding": coding})
+                    raw = gzip.compress(json.dumps(body).encode())
+                    event |= {"body": b64encode(raw).decode(), "isBase64Encoded": True}
+
+                    response = handler_of("api")(event, CONTEXT)
+
+                    problem = json.loads(response["body"])
+                    assert_is_problem(response["statusCode"], problem, response["headers"])
+                    assert problem["status"] == 415
+                    assert problem["type"] == "/problems/unsupported-content-encoding"
+                    assert response["headers"]["Accept-Encoding"] == "identity"
+                    assert_nothing_charged()
+
+    def test_accepts_the_content_encoding_identity(self, subtests: pytest.Subtests) -> None:
+        open_account(100)
+
+        for coding in ("identity", "Identity", ""):
+            with subtests.test(coding=coding):
+                assert submit(headers={"content-encoding": coding})[0] == 202
 
     def test_refuses_content_types_other_than_json(self, subtests: pytest.Subtests) -> None:
         open_account(100)
