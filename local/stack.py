@@ -60,6 +60,7 @@ class LocalStack:
         webhook_port: int = 0,
         parameters: Mapping[str, str] | None = None,
         real_replicate: RealReplicate | None = None,
+        base_path: str = "",
         runtime_dir: Path = Path(".aws-sam/runtime"),
         log_dir: Path = Path(".aws-sam/logs"),
     ) -> None:
@@ -72,6 +73,7 @@ class LocalStack:
         `parameters` are values of the template's parameters. They override the local values.
         `real_replicate` replaces the simulated Replicate. Then `replicate_url` is its URL. If it
         has a public URL, `webhook_url` is the only port to which that URL may lead.
+        `base_path` is the path of PublicUrl, as of a custom domain. `api_url` does not have it.
         Each function logs to its own file in `log_dir`.
 
         Raises EmulatorUnavailable if AWS's emulator does not run on this machine. Raises PortTaken
@@ -85,6 +87,7 @@ class LocalStack:
         with self._exit_stack:
             self._host = host
             self._real_replicate = real_replicate
+            self._base_path = base_path
             self._start(
                 build_dir.resolve(),
                 (api_port, aws_port, replicate_port, webhook_port),
@@ -206,7 +209,7 @@ class LocalStack:
         aws.start()
         values = local_parameters(
             template,
-            api_url=self.api_url,
+            api_url=self.api_url + self._base_path,
             replicate_url=self.replicate_url,
             runway_url=self.runway_url,
             stable_diffusion_url=self.stable_diffusion_url,
@@ -289,10 +292,9 @@ class LocalStack:
     def _read_api(self) -> HttpApi:
         ((logical_id, properties),) = self._resources.of_type(_API).items()
         stages = self._resources.of_type("AWS::ApiGatewayV2::Stage").values()
-        stage = next(
-            (stage["StageName"] for stage in stages if stage["ApiId"] == logical_id), "$default"
-        )
-        return HttpApi(logical_id, stage, properties["Body"], self._environments, self.aws_url)
+        names = (stage["StageName"] for stage in stages if stage["ApiId"] == logical_id)
+        api = (logical_id, next(names, "$default"), properties["Body"])
+        return HttpApi(*api, self._environments, self.aws_url, base_path=self._base_path)
 
     def _stop_later[Part](self, part: Part, end: Callable[[Part], None]) -> Part:
         self._exit_stack.callback(end, part)

@@ -50,8 +50,14 @@ class HttpApi:
         body: Mapping[str, Any],
         environments: ExecutionEnvironments,
         aws_url: str,
+        *,
+        base_path: str = "",
     ) -> None:
-        """Read the OpenAPI body of an AWS::ApiGatewayV2::Api, with all references resolved."""
+        """Read the OpenAPI body of an AWS::ApiGatewayV2::Api, with all references resolved.
+
+        `base_path` is the API mapping of a custom domain, for example `/images`. A request below it
+        uses the routes without it. The `rawPath` of its event keeps it.
+        """
         schemes = body.get("components", {}).get("securitySchemes", {})
         self.authorizers = {
             name: JwtAuthorizer(scheme["x-amazon-apigateway-authorizer"], aws_url)
@@ -60,6 +66,7 @@ class HttpApi:
         self._api_id = api_id
         self._stage = stage
         self._routes = read_routes(body)
+        self._base_path = base_path
         self._cors = (
             Cors(body["x-amazon-apigateway-cors"]) if "x-amazon-apigateway-cors" in body else None
         )
@@ -79,7 +86,10 @@ class HttpApi:
         self._integrations.shutdown(wait=False, cancel_futures=True)
 
     def _respond(self, request: Request) -> Response:
-        match = self._routes.find(request.method, request.path)
+        path = request.path
+        if self._base_path and path.startswith(f"{self._base_path}/"):
+            path = path.removeprefix(self._base_path)
+        match = self._routes.find(request.method, path)
         if (
             self._cors
             and self._cors.is_preflight(request)

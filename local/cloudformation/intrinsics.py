@@ -62,11 +62,15 @@ def parameter_values(template: Mapping[str, Any], given: Mapping[str, str]) -> d
         value = given.get(name, declaration.get("Default"))
         if value is None:
             raise Unresolvable(f"the parameter {name} has neither a value nor a default")
-        is_list = declaration["Type"] == "CommaDelimitedList" or declaration["Type"].startswith(
-            "List<"
-        )
-        values[name] = [part.strip() for part in str(value).split(",")] if is_list else str(value)
+        values[name] = parameter_value(declaration, value)
     return values
+
+
+def parameter_value(declaration: Mapping[str, Any], value: object) -> str | list[str]:
+    """Return a value of a parameter as its type declares it: a text, or a list of texts."""
+    kind: str = declaration["Type"]
+    is_list = kind == "CommaDelimitedList" or kind.startswith("List<")
+    return [part.strip() for part in str(value).split(",")] if is_list else str(value)
 
 
 class Resolver:

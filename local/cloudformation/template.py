@@ -15,6 +15,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 from local.cloudformation.account import REGION
+from local.cloudformation.intrinsics import parameter_value
 
 BUILD_BUCKET = "sam-build"
 _PATHS = ("CodeUri", "ContentUri", "DefinitionUri")
@@ -37,7 +38,8 @@ def read_template(build_dir: Path) -> dict[str, Any]:
 def translate(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
     """Translate a built template to CloudFormation with AWS's own SAM translator.
 
-    Changes the paths in `template` to S3 locations.
+    Changes the paths in `template` to S3 locations. The translator resolves references to
+    parameters, so it gets lists as lists, as from CloudFormation.
     """
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
@@ -46,11 +48,19 @@ def translate(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[s
                 properties[name] = {"Bucket": BUILD_BUCKET, "Key": properties[name]}
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     translated: dict[str, Any] = translator.translate(
-        template, {"AWS::Region": REGION, **parameters}
+        template, {"AWS::Region": REGION, **parameters, **_lists(template, parameters)}
     )
     # Unpublished metrics cause a warning at exit. Here, `publish` sends nothing.
     translator.metrics.publish()
     return translated
+
+
+def _lists(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, list[str]]:
+    values = {
+        name: parameter_value(declaration, parameters.get(name, declaration.get("Default", "")))
+        for name, declaration in template.get("Parameters", {}).items()
+    }
+    return {name: value for name, value in values.items() if isinstance(value, list)}
 
 
 def built_path(build_dir: Path, location: Mapping[str, Any]) -> Path:

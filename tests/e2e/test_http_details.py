@@ -45,6 +45,10 @@ def test_cors_preflight_allows_the_headers_that_the_api_reads(
         "content-type",
         "idempotency-key",
         "if-none-match",
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "sentry-trace",
     }
 
 

@@ -54,7 +54,7 @@ class TestTemplates:
             assert call_api("GET", path, headers={"if-none-match": other})[:2] == (200, document)
 
     def test_names_an_invalid_version(self, subtests: pytest.Subtests) -> None:
-        for version in ("0", "+1", "01", "x", ""):
+        for version in ("0", "+1", "01", "x", " "):
             with subtests.test(version=version):
                 status, problem, _ = call_api(
                     "GET", "/templates/flux-schnell", query=f"version={version}"
