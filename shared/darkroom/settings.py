@@ -192,11 +192,6 @@ class Settings:
         return url.path.rstrip("/") if url.netloc else ""
 
     @property
-    def api_host(self) -> str:
-        """The host of the custom domain, without a port. Empty without one."""
-        return urlsplit(self.api_url).hostname or ""
-
-    @property
     def prices(self) -> Prices:
         """The prices of this deployment."""
         return Prices(

@@ -139,12 +139,12 @@ class HttpApi(APIGatewayHttpResolver):
         """
         response = super().resolve(prepared_event(event, settings().base_path), context)
         response["headers"] = _HEADERS | response.get("headers", {})
-        prefix = link_prefix(event, settings().base_path, settings().api_host)
+        prefix = link_prefix(event, settings().base_path)
         return with_prefixed_links(response, prefix) if prefix else response
 
     def link_prefix(self) -> str:
         """Return the base path of the links in the current response, or an empty text."""
-        return link_prefix(self.current_event.raw_event, settings().base_path, settings().api_host)
+        return link_prefix(self.current_event.raw_event, settings().base_path)
 
     @staticmethod
     def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:  # noqa: ARG004

@@ -43,14 +43,15 @@ def route_path(path: str, route_key: str, base_path: str) -> str:
     return path.removeprefix(base_path)
 
 
-def link_prefix(event: Mapping[str, Any], base_path: str, host: str) -> str:
+def link_prefix(event: Mapping[str, Any], base_path: str) -> str:
     """Return what the links in the response to this event begin with.
 
-    It is the base path for a request to the custom domain `host`. The HTTP API's own domain serves
+    It is the base path, or an empty text for a request to the HTTP API's own domain, which serves
     the same routes without a base path.
     """
-    domain = event.get("requestContext", {}).get("domainName")
-    return base_path if base_path and domain == host else ""
+    context = event.get("requestContext", {})
+    own_domain = f"{context.get('apiId')}.execute-api."
+    return "" if context.get("domainName", "").startswith(own_domain) else base_path
 
 
 def with_prefixed_links(response: dict[str, Any], prefix: str) -> dict[str, Any]:

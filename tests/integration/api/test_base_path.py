@@ -47,7 +47,7 @@ def mapped(monkeypatch: pytest.MonkeyPatch, aws: None) -> None:
 
 def send(event: dict[str, Any], *, domain: str, base_path: str) -> tuple[int, Any, dict[str, str]]:
     """Send an event of a domain whose `rawPath` has this base path."""
-    context = event["requestContext"] | {"domainName": domain}
+    context = event["requestContext"] | {"domainName": domain, "apiId": "id"}
     path = base_path + event["rawPath"]
     context["http"] = context["http"] | {"path": path}
     event = event | {"rawPath": path, "requestContext": context}
