@@ -8,7 +8,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import IO
-from urllib.parse import quote
 
 from darkroom.aws.clients import client
 from darkroom.domain.accounts import AccountId
@@ -18,8 +17,6 @@ from darkroom.domain.jobs import Job, ModelInput
 from darkroom.settings import settings
 
 MEDIA_PREFIX = "media/"
-# S3 allows 2 KB for all metadata of an object, names included.
-_PROMPT_BYTES_MAX = 1_800
 _MEMORY_BYTES_MAX = 8 << 20
 
 
@@ -57,27 +54,11 @@ def put(
 
 
 def metadata_of(job: Job) -> dict[str, str]:
-    """Return the metadata of a job's outputs: the job's id, the template, and the prompt.
+    """Return the metadata of a job's outputs: the job's id and the template.
 
-    S3 metadata are headers and must be ASCII
-    (docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html). So the prompt is UTF-8,
-    percent-encoded. A long prompt is cut after a whole character.
+    Everybody who has a link to an object can read them, so they contain no text of the user.
     """
-    metadata = {"job-id": job.job_id, "template": f"{job.template.code}@{job.template.version}"}
-    prompt = job.parameters.get("prompt")
-    if isinstance(prompt, str):
-        metadata["prompt"] = _percent_encode(prompt)
-    return metadata
-
-
-def _percent_encode(text: str) -> str:
-    encoded = ""
-    for character in text:
-        part = quote(character, safe="")
-        if len(encoded) + len(part) > _PROMPT_BYTES_MAX:
-            break
-        encoded += part
-    return encoded
+    return {"job-id": job.job_id, "template": f"{job.template.code}@{job.template.version}"}
 
 
 def keys_under(prefix: str) -> list[str]:
