@@ -128,6 +128,12 @@ def test_runs_a_job_from_the_quote_to_the_deletion(caller: Caller, stack: LocalS
 
     page = caller.call("jobs.list_jobs", limit=1).parsed
     assert ([each.id for each in page.jobs], page.next_cursor, page.total) == ([job.id], None, 1)
+    statuses = [type(job.status)(status) for status in FINAL]
+    for created_after, found in ((job.created_at, [job.id]), (job.finished_at, [])):
+        page = caller.call(
+            "jobs.list_jobs", status=statuses, template="flux-schnell", created_after=created_after
+        ).parsed
+        assert [each.id for each in page.jobs] == found
     entries = caller.call("credits_.list_entries").parsed.entries
     assert [entry.kind for entry in entries] == ["settle", "hold", "grant"]
     balance = caller.call("credits_.read_credits").parsed

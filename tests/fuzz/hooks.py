@@ -68,6 +68,12 @@ def before_call(
     if len(str((case.path_parameters or {}).get("user", "")).encode()) > _USER_BYTES_MAX:
         # JSON Schema cannot limit bytes, so the description allows what the API refuses.
         case.path_parameters["user"] = "x"
+    # An empty value counts as absent. A schema cannot say so, therefore no request has one.
+    for name, value in (case.query or {}).items():
+        if value in ("", {}, [""]):
+            case.query[name] = " "
+    if case.headers.get("Idempotency-Key") == "":
+        case.headers["Idempotency-Key"] = "ü"
     if _KEY.fullmatch(str(case.headers.get("Idempotency-Key", ""))):
         case.headers["Idempotency-Key"] = hashlib.sha256(repr(case.body).encode()).hexdigest()
 
