@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from uuid6 import UUID
@@ -11,6 +12,8 @@ from uuid6 import UUID
 from darkroom.domain.jobs import Job
 from darkroom.storage import ledger
 from darkroom.storage.job_lists import ID_SECONDS_MAX, JobFilter
+from darkroom.storage.job_rows import JobRow
+from tests.aws import TEMPLATE
 from tests.builders import ANN, NOON, call_api, image_job, open_account
 from tests.integration.api.calls import assert_is_problem, error_fields, submit
 
@@ -132,6 +135,9 @@ class TestDates:
         after, before = iso(NOON), iso(NOON + timedelta(microseconds=1))
         assert listed(f"created_after={after}&created_before={before}") == [late, early]
 
+    def test_an_id_is_made_within_the_invocation_that_created_the_job(self) -> None:
+        assert TEMPLATE["Globals"]["Function"]["Timeout"] < ID_SECONDS_MAX
+
     def test_pages_of_a_range_list_each_job_once(self, days: list[str]) -> None:
         first, last = iso(NOON + timedelta(hours=1)), iso(NOON + timedelta(days=3, hours=1))
 
@@ -147,6 +153,28 @@ class TestDates:
         assert listed(f"{old}&cursor={oldest}") == [days[0]]
         assert listed(f"{new}&cursor={newest}") == [days[3], days[2]]
         assert listed(f"{new}&cursor={oldest}") == []
+
+    def test_no_start_key_outside_the_range_is_sent(
+        self, days: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # DynamoDB refuses such a key ("The provided starting key is outside query boundaries").
+        # moto accepts it.
+        sent: list[str | None] = []
+        query = JobRow.query
+
+        def recorded(*args: Any, **options: Any) -> Any:
+            sent.append((options["last_evaluated_key"] or {"sk": {"S": None}})["sk"]["S"])
+            return query(*args, **options)
+
+        newest = call_api("GET", "/jobs", query="limit=1")[1]["next_cursor"]
+        oldest = call_api("GET", "/jobs", query="limit=4")[1]["next_cursor"]
+        dates = iso(NOON + timedelta(days=2)), iso(NOON + timedelta(days=3))
+        monkeypatch.setattr(JobRow, "query", recorded)
+        for cursor in (newest, oldest):
+            listed(f"created_after={dates[0]}&created_before={dates[1]}&cursor={cursor}")
+        listed(f"created_after={dates[1]}&cursor={newest}")
+
+        assert sent == [None, f"JOB#{days[4]}"]
 
     def test_the_dates_limit_the_keys_that_are_read(self) -> None:
         only = JobFilter(created_after=NOON, created_before=NOON + timedelta(days=1))
