@@ -10,7 +10,6 @@ import pytest
 from pynamodb.attributes import (
     Attribute,
     BooleanAttribute,
-    JSONAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UTCDateTimeAttribute,
@@ -19,12 +18,13 @@ from pynamodb.attributes import (
 from darkroom.domain.jobs import Attempt, Job, Output
 from darkroom.storage.job_parts import AttemptMap, OutputMap
 from darkroom.storage.job_rows import JobRow, row_of, to_job
+from darkroom.storage.json_text import JsonTextAttribute
 from tests.builders import image_job
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SAMPLES: dict[type[Attribute[Any]], Any] = {
     BooleanAttribute: True,
-    JSONAttribute: {"key": "value"},
+    JsonTextAttribute: {"key": "value"},
     NumberAttribute: 7,
     UnicodeAttribute: "text",
     UTCDateTimeAttribute: NOON,
