@@ -133,7 +133,12 @@ def test_parameters_have_their_limits() -> None:
         "default": 20,
     }
     assert parameters["cursor"]["schema"] == {"type": "string", "maxLength": 200}
-    assert parameters["status"]["schema"] == {"$ref": "#/components/schemas/JobStatus"}
+    assert parameters["status"]["schema"] == {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/JobStatus"},
+    }
+    for name in ("created_after", "created_before"):
+        assert parameters[name]["schema"] == {"type": "string", "format": "date-time"}
     assert submit == {"Idempotency-Key": {"type": "string", "pattern": "^[\\x20-\\x7e]{1,255}$"}}
     assert OPERATIONS["GET", "/jobs/{job_id}"]["parameters"][1]["name"] == "If-None-Match"
 
