@@ -3,7 +3,8 @@
     PYTHONPATH=shared python -m tools.catalog
 
 The environment variables DEFAULT_IMAGE_CREDIT_COST, DEFAULT_VIDEO_CREDIT_COST and
-HIGH_QUALITY_MULTIPLIER set the prices, as for the functions.
+HIGH_QUALITY_MULTIPLIER set the prices, as for the functions. The column USD is what the provider
+bills for a job with the default parameters. `≤` marks an upper bound.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from darkroom import catalog
 from darkroom.catalog.parsing import BrokenTemplate
+from darkroom.domain.costs import usd_of
 from darkroom.domain.pricing import Prices
 from darkroom.domain.templates import Template
 
@@ -28,6 +30,7 @@ _COLUMNS = (
     "model",
     "credits",
     "credits for more",
+    "USD",
     "expected",
     "at most",
     "use",
@@ -67,10 +70,16 @@ def _row(template: Template, prices: Prices) -> tuple[str, ...]:
         ", ".join(
             f"{values}: {price}" for values, price in _other_prices(template, prices).items()
         ),
+        _usd(template),
         f"{template.expected_seconds} s",
         f"{template.seconds_max} s",
         "any" if template.commercial_use else "non-commercial",
     )
+
+
+def _usd(template: Template) -> str:
+    bound = "≤ " if template.cost_usd.estimated else ""
+    return f"{bound}{usd_of(template.cost_micro_usd(template.defaults)):.3f}"
 
 
 def _other_prices(template: Template, prices: Prices) -> dict[str, int]:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
+from darkroom.domain.moderation import ModerationLimits, Strictness
 from darkroom.domain.pricing import Prices
 
 
@@ -18,7 +19,7 @@ class SettingMissing(RuntimeError):
 
 
 class SettingInvalid(RuntimeError):
-    """A variable is not a number. The message names the variable."""
+    """A variable has no valid value. The message names the variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,15 @@ class Settings:
     """Credits for one video if its template sets no price."""
     high_quality_multiplier: Decimal = Decimal("1.5")
     """The factor by which high quality multiplies a price."""
+
+    # Money and moderation.
+
+    daily_spend_usd_max: Decimal = Decimal(0)
+    """USD per provider and day (UTC) after which the provider is paused until midnight. 0: none."""
+    safety_tolerance_max: int = 6
+    """The largest tolerance that users may set, for models with such a number."""
+    moderation_min: Strictness = Strictness.LOW
+    """The least strictness that users may set: `low`, `medium` or `high`."""
 
     # Limits.
 
@@ -192,6 +202,11 @@ class Settings:
         return url.path.rstrip("/") if url.netloc else ""
 
     @property
+    def moderation_limits(self) -> ModerationLimits:
+        """The most permissive moderation that users of this deployment may choose."""
+        return ModerationLimits(self.safety_tolerance_max, self.moderation_min)
+
+    @property
     def prices(self) -> Prices:
         """The prices of this deployment."""
         return Prices(
@@ -211,16 +226,21 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             try:
                 values[setting.name] = _convert(types[setting.name], environment[variable])
             except (ValueError, InvalidOperation) as error:
-                raise SettingInvalid(f"{variable} must be a number") from error
+                expected = _expected(types[setting.name])
+                raise SettingInvalid(f"{variable} must be {expected}") from error
         elif setting.default is MISSING:
             raise SettingMissing(variable)
     return Settings(**values)
 
 
 def _convert(kind: type, text: str) -> object:
-    if kind in (str, int, float, Decimal):
+    if kind in (str, int, float, Decimal, Strictness):
         return kind(text)
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _expected(kind: type) -> str:
+    return ", ".join(Strictness) if kind is Strictness else "a number"
 
 
 @cache

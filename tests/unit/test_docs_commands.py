@@ -31,6 +31,8 @@ RUN_BY = {
     ("api.md", "javascript receiver"): "tests/e2e/test_docs_api.py",
     ("adding-a-template.md", "toml"): "tests/unit/test_docs_template.py",
     ("adding-a-template.md", "toml rule"): "tests/unit/test_docs_template.py",
+    ("adding-a-template.md", "toml tolerance"): "tests/unit/test_docs_template.py",
+    ("adding-a-template.md", "toml strictness"): "tests/unit/test_docs_template.py",
     ("adding-a-provider.md", "python"): "tests/integration/test_adding_a_provider.py",
     ("adding-a-provider.md", "python settings"): "tests/integration/test_adding_a_provider.py",
     ("adding-a-provider.md", "toml"): "tests/integration/test_adding_a_provider.py",

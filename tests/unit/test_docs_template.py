@@ -10,6 +10,7 @@ import pytest
 
 from darkroom.catalog.parsing import parse_template
 from darkroom.domain.errors import InvalidRequest
+from darkroom.domain.moderation import ModerationLimits, Strictness
 from darkroom.domain.parameters import check_parameters
 from darkroom.domain.pricing import Prices
 from darkroom.domain.templates import Template
@@ -39,6 +40,27 @@ def test_the_template_costs_what_the_page_says(template: Template) -> None:
     assert cost(template) == 6
     assert cost(template, quality="high") == 9
     assert cost(template, num_outputs=4) == 4 * 9
+
+
+def test_the_provider_bills_what_the_page_says(template: Template) -> None:
+    def micro_usd(**given: object) -> int:
+        parameters = check_parameters(
+            template, {"prompt": "a cat"} | given, prompt_characters_max=100
+        )
+        return template.cost_micro_usd(parameters)
+
+    assert micro_usd() == 3_000
+    assert micro_usd(num_outputs=2) == 6_000
+    assert micro_usd(quality="high") == 6_000
+
+
+def test_the_operator_limits_the_moderation_of_the_examples() -> None:
+    tables = block("toml") + block("toml tolerance") + block("toml strictness")
+
+    limited = parse_template(tomllib.loads(tables)).limited(ModerationLimits(1, Strictness.MEDIUM))
+
+    assert limited.parameters["safety_tolerance"]["maximum"] == 1
+    assert limited.parameters["moderation"]["enum"] == ["auto"]
 
 
 def test_the_preset_changes_the_input_of_the_model(template: Template) -> None:

@@ -33,6 +33,7 @@ DOCUMENT: dict[str, Any] = {
         "strength": {"type": "number", "minimum": 0, "maximum": 1},
         "fast": {"type": "boolean"},
     },
+    "cost_usd": {"per_output": 0.01, "source": "A price list.", "checked_on": "2026-11-29"},
 }
 TEMPLATE = parse_template(DOCUMENT)
 

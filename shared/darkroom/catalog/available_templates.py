@@ -1,4 +1,7 @@
-"""The available templates: those in the catalog whose provider is configured in this deployment."""
+"""The available templates: those in the catalog whose provider is configured in this deployment.
+
+Their parameters have only the values that the moderation limits of this deployment allow.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ def available_templates() -> list[Template]:
 
     Raises BrokenTemplate, which names the file.
     """
+    limits = settings().moderation_limits
     return [
-        template
+        template.limited(limits)
         for template in catalog.templates().values()
         if template.provider in settings().providers
     ]
@@ -28,4 +32,4 @@ def available_template(code: str, version: int | None = None) -> Template:
     found = catalog.template(code, version)
     if found.provider not in settings().providers:
         raise NotFound("template")
-    return found
+    return found.limited(settings().moderation_limits)

@@ -65,6 +65,8 @@ def _errors(template: Template) -> Iterator[str]:
     yield from _errors_in_parameters(template)
     yield from _errors_in_presets_and_rules(template)
     yield from _errors_in_price(template)
+    yield from _errors_in_cost(template)
+    yield from _errors_in_moderation(template)
 
 
 def _errors_in_parameters(template: Template) -> Iterator[str]:
@@ -76,6 +78,8 @@ def _errors_in_parameters(template: Template) -> Iterator[str]:
         *template.required,
         *template.own_parameters,
         *template.price.names,
+        *template.cost_usd.names,
+        *(each.parameter for each in template.moderation),
         *(name for rule in template.rules for name in rule.names),
     }
     named |= {name for preset in template.presets for name in (*preset.when, *preset.sets)} | {
@@ -99,6 +103,7 @@ def _errors_in_conditions(template: Template) -> Iterator[str]:
         ("price", price.high_quality_when),
         ("price", price.resolution_4k_when),
         *(("price.multipliers", each.when) for each in price.multipliers),
+        *(("cost_usd.multipliers", each.when) for each in template.cost_usd.multipliers),
         *(("presets", each.when) for each in template.presets),
         *(("rules", condition) for rule in template.rules for condition in (rule.when, rule.then)),
     ]
@@ -141,3 +146,38 @@ def _errors_in_price(template: Template) -> Iterator[str]:
     for each in price.multipliers:
         if not each.when or each.multiplier <= 0:
             yield "price.multipliers: each needs a condition and a multiplier above 0"
+
+
+def _errors_in_cost(template: Template) -> Iterator[str]:
+    cost = template.cost_usd
+    if not cost.source.strip():
+        yield "cost_usd.source: must say where the number comes from"
+    if (cost.per_output is None) == (cost.per_second is None):
+        yield "cost_usd: must have either per_output or per_second"
+    for key in ("per_output", "per_second"):
+        usd = getattr(cost, key)
+        if usd is not None and not (usd.is_finite() and usd >= 0):
+            yield f"cost_usd.{key}: must be an amount of USD, at least 0"
+    if (cost.per_second is None) != (cost.seconds_parameter is None):
+        yield "cost_usd: per_second and seconds_parameter require each other"
+    seconds = cost.seconds_parameter
+    if seconds is not None and "default" not in template.parameters[seconds]:
+        yield f"cost_usd.seconds_parameter: {seconds} needs a default"
+    for each in cost.multipliers:
+        if not each.when or each.multiplier <= 0:
+            yield "cost_usd.multipliers: each needs a condition and a multiplier above 0"
+
+
+def _errors_in_moderation(template: Template) -> Iterator[str]:
+    preset = {name for each in template.presets for name in each.sets}
+    for each in template.moderation:
+        key, schema = f"moderation: {each.parameter}", template.parameters[each.parameter]
+        if each.is_tolerance == bool(each.strictness):
+            yield f"{key} needs either is_tolerance or strictness"
+        elif each.is_tolerance and not {"minimum", "maximum"} <= schema.keys():
+            yield f"{key} needs a minimum and a maximum"
+        elif each.strictness and set(each.strictness) != set(schema.get("enum", ())):
+            yield f"{key} needs the strictness of each value of its enum, and of no other"
+        if each.parameter in preset:
+            # A preset would set a value that the operator's limits exclude.
+            yield f"{key} is set by a preset"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.conditions import Preset, Rule, Schema, is_met
+from darkroom.domain.costs import Cost
 from darkroom.domain.jobs import Job, ModelInput, TemplateVersion, wait_seconds_for
+from darkroom.domain.moderation import Moderation, ModerationLimits
 from darkroom.domain.pricing import Price, Prices, cost_in_credits
 
 IMAGE_FORMAT = "image"
@@ -22,6 +24,7 @@ class Template:
 
     `parameters` maps names to JSON Schemas. The names in `own_parameters` are Darkroom's own and
     are not sent to the model. `outputs_parameter` is the parameter with the number of outputs.
+    `cost_usd` is what the provider bills. `moderation` has the parameters that users can relax.
 
     Both times are in seconds from the acceptance of a job: `expected_seconds` is the usual time
     until its end, and `seconds_max` is its deadline.
@@ -38,12 +41,14 @@ class Template:
     seconds_max: int
     required: tuple[str, ...]
     parameters: Mapping[str, Schema]
+    cost_usd: Cost
     outputs_parameter: str | None = None
     own_parameters: tuple[str, ...] = ()
     commercial_use: bool = True
     price: Price = field(default_factory=Price)
     presets: tuple[Preset, ...] = ()
     rules: tuple[Rule, ...] = ()
+    moderation: tuple[Moderation, ...] = ()
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
@@ -133,6 +138,18 @@ class Template:
             prices=prices,
             price=self.price,
         )
+
+    def cost_micro_usd(self, parameters: Mapping[str, Any]) -> int:
+        """Return what the provider bills for a job with these checked parameters, in micro-USD."""
+        return self.cost_usd.micro_usd(parameters, outputs_count=self.outputs_count(parameters))
+
+    def limited(self, limits: ModerationLimits) -> Template:
+        """Return the template without the values that the operator's moderation limits exclude."""
+        limited = {
+            each.parameter: each.limited(self.parameters[each.parameter], limits)
+            for each in self.moderation
+        }
+        return replace(self, parameters={**self.parameters, **limited}) if limited else self
 
 
 def _with_length_limit(schema: Schema, characters_max: int) -> Schema:

@@ -1,0 +1,124 @@
+"""What a provider bills for a job, by the catalog and by templates of the test."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from darkroom import catalog
+from darkroom.catalog.parsing import BrokenTemplate, parse_template
+from darkroom.domain.costs import Cost, micro_usd_of, usd_of
+from darkroom.domain.pricing import Multiplier
+from tests.unit.catalog_samples import checked_sample
+from tests.unit.test_templates import DOCUMENT
+
+COST = {"per_output": 0.01, "source": "A price list.", "checked_on": "2026-11-29"}
+PUBLISHED = Cost(source="A price list.", checked_on=date(2026, 11, 29))
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "micro_usd"),
+    [
+        ("flux-schnell", {}, 3_000),
+        ("flux-schnell", {"num_outputs": 4}, 12_000),
+        ("kling-v2.1", {}, 250_000),
+        ("kling-v2.1", {"mode": "pro", "duration": 10}, 900_000),
+        ("seedance-1-lite", {"duration": 2, "resolution": "480p"}, 36_000),
+        ("seedance-1-lite", {"duration": 2, "resolution": "1080p"}, 144_000),
+        ("veo-3.1", {}, 3_200_000),
+        ("veo-3.1", {"generate_audio": False}, 1_600_000),
+        ("hailuo-02", {}, 490_000),
+        ("hailuo-02", {"resolution": "768p", "duration": 10}, 560_000),
+        ("wan-2.2-i2v-fast", {"resolution": "720p", "interpolate_output": True}, 145_200),
+        ("sd-webui", {"num_outputs": 4}, 0),
+        ("sd-webui-img2img", {}, 0),
+    ],
+)
+def test_a_job_of_the_catalog_costs(code: str, given: dict[str, Any], micro_usd: int) -> None:
+    assert catalog.template(code).cost_micro_usd(checked_sample(code, **given)) == micro_usd
+
+
+def test_each_cost_of_the_catalog_has_a_date_and_a_source() -> None:
+    templates = [*catalog.templates().values(), *catalog.past_templates().values()]
+
+    for template in templates:
+        assert date(2026, 1, 1) < template.cost_usd.checked_on, template.code
+        assert len(template.cost_usd.source) > 20, template.code
+        is_bound = "upper bound" in template.cost_usd.source
+        assert template.cost_usd.estimated == is_bound, template.code
+        is_free = template.cost_micro_usd(checked_sample(template.code)) == 0
+        assert is_free == (template.provider == "stable_diffusion"), template.code
+
+
+def test_the_multipliers_apply_together_and_are_rounded_up_once() -> None:
+    multipliers = (
+        Multiplier({"size": {"const": "l"}}, Decimal("1.5")),
+        Multiplier({"n": {"minimum": 2}}, Decimal("1.1")),
+    )
+    cost = Cost(
+        source=PUBLISHED.source,
+        checked_on=PUBLISHED.checked_on,
+        per_output=Decimal("0.0000011"),
+        multipliers=multipliers,
+    )
+
+    assert cost.micro_usd({"size": "s", "n": 1}, outputs_count=1) == 2
+    assert cost.micro_usd({"size": "l", "n": 2}, outputs_count=2) == 4
+    assert cost.micro_usd({}, outputs_count=10) == 11
+
+
+def test_usd_and_micro_usd_are_the_same_amount() -> None:
+    assert usd_of(1_500_000) == 1.5
+    assert micro_usd_of(Decimal("1.5")) == 1_500_000
+    assert micro_usd_of(Decimal("0.0000019")) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"per_output": None}, "cost_usd: must have either"),
+        ({"per_second": 0.1, "seconds_parameter": "n"}, "cost_usd: must have either"),
+        ({"per_output": -0.01}, "cost_usd.per_output: "),
+        ({"per_output": "cheap"}, "cost_usd.per_output: "),
+        ({"per_output": None, "per_second": 0.1}, "cost_usd: per_second and"),
+        ({"seconds_parameter": "n"}, "cost_usd: per_second and"),
+        (
+            {"per_output": None, "per_second": 0.1, "seconds_parameter": "strength"},
+            "cost_usd.seconds_parameter: strength needs a default",
+        ),
+        (
+            {"per_output": None, "per_second": 0.1, "seconds_parameter": "wings"},
+            "parameters: wings is used",
+        ),
+        ({"source": " "}, "cost_usd.source: "),
+        ({"checked_on": "yesterday"}, "cost_usd.checked_on: "),
+        ({"estimated": "yes"}, "cost_usd.estimated: "),
+        ({"colour": "red"}, "cost_usd.colour: "),
+        ({"multipliers": [{"when": {}, "multiplier": 2}]}, "cost_usd.multipliers: "),
+        (
+            {"multipliers": [{"when": {"n": {"const": 2}}, "multiplier": 0}]},
+            "cost_usd.multipliers: ",
+        ),
+        (
+            {"multipliers": [{"when": {"n": {"minimum": "two"}}, "multiplier": 2}]},
+            "cost_usd.multipliers: ",
+        ),
+    ],
+)
+def test_a_wrong_cost_is_refused_by_its_field(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(BrokenTemplate) as refused:
+        parse_template(DOCUMENT | {"cost_usd": COST | change})
+
+    assert str(refused.value).startswith(field)
+
+
+def test_a_cost_of_zero_and_a_cost_per_second_are_accepted() -> None:
+    free = parse_template(DOCUMENT | {"cost_usd": COST | {"per_output": 0}})
+    changed = {"per_output": None, "per_second": 0.1, "seconds_parameter": "n"}
+    timed = parse_template(DOCUMENT | {"cost_usd": COST | changed})
+
+    assert free.cost_micro_usd({"n": 4}) == 0
+    assert timed.cost_micro_usd({"n": 4}) == 400_000
