@@ -60,6 +60,14 @@ class Metric(StrEnum):
     """Requests that a function behind the HTTP API refused. The log has a line for each."""
     SLOTS_LEAKED = "SlotsLeaked"
     """Provider slots that recovery released, because no job needed them any more."""
+    SPEND_CEILING_REACHED = "SpendCeilingReached"
+    """Providers that were paused until midnight, because the day's spend reached the ceiling."""
+    SPEND_NEAR_CEILING = "SpendNearCeiling"
+    """Providers whose spend of the day reached 80 percent of the ceiling. Once a day for each."""
+    STARTED_CANCELS = "StartedCancels"
+    """Jobs that were canceled after their prediction had started."""
+    STARTED_CANCEL_USD = "StartedCancelUsd"
+    """The estimated USD that the providers bill for the predictions of these jobs."""
     TRANSIENT_ERRORS = "TransientErrors"
     """Requests that the API answered with 503, because AWS failed or throttled a call."""
     UNHANDLED_ERRORS = "UnhandledErrors"
@@ -75,6 +83,6 @@ def record_seconds(metric: Metric, seconds: float) -> None:
     metrics.add_metric(metric.value, "Seconds", seconds)
 
 
-def count(metric: Metric, number: int = 1) -> None:
+def count(metric: Metric, number: float = 1) -> None:
     """Add a number to a metric. CloudWatch reads metrics from the log after the invocation."""
     metrics.add_metric(metric.value, "Count", number)

@@ -26,6 +26,8 @@ from tests.simulation.scenarios import ADMIN
 
 ANN = AccountId("web", "ann")
 RELEASES = releases()
+# The kinds of rows that release 0.1.0 did not write.
+LATER_KINDS = {"SPEND", "USAGE"}
 SNAPSHOTS = [
     pytest.param(release, name, id=f"{release.folder.name}-{name}")
     for release in RELEASES
@@ -87,7 +89,7 @@ def test_each_kind_of_row_of_the_first_release_is_recorded() -> None:
     first = RELEASES[0]
     recorded = {kind for name in first.names for kind, _, _ in rows_of(first.snapshot(name))}
 
-    assert recorded == models().keys()
+    assert recorded == models().keys() - LATER_KINDS
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.folder.name)

@@ -33,6 +33,7 @@ type Item = dict[str, dict[str, Any]]
 HARMLESS = (
     "Set the variables",
     "Provider unavailable",
+    "Spend near ceiling",
     "Executions failed",
     "Recovery failed",
     "Recovery missing",
@@ -48,6 +49,7 @@ WALKED = (
     "Pause new jobs",
     "Webhooks rejected",
     "Provider account refused",
+    "Spend ceiling reached",
     "Stuck job",
     "Slots leaked",
     "Ledger mismatch",
@@ -181,6 +183,21 @@ def test_new_jobs_are_paused_and_then_continue(operator: Operator, actor: Actor)
     assert (refused.status_code, refused.json()["type"]) == (503, "/problems/paused")
     operator.run("Pause new jobs", 1)
     actor.client.post(f"/jobs/{actor.submit()}/cancel", {})
+
+
+def test_a_pause_by_the_daily_ceiling_is_ended(operator: Operator, stack: LocalStack) -> None:
+    update(
+        stack,
+        "SLOT#replicate",
+        "state",
+        "SET paused_until = :until, pause_reason = :reason",
+        until={"S": "2099-01-01T00:00:00.000000+0000"},
+        reason={"S": "spend"},
+    )
+
+    operator.run("Spend ceiling reached")
+
+    assert "paused_until" not in item(stack, "SLOT#replicate", "state")
 
 
 def test_a_refused_token_is_replaced(operator: Operator, stack: LocalStack, actor: Actor) -> None:

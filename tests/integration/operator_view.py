@@ -136,7 +136,10 @@ class Table:
     def job(self, user: str, job_id: str) -> dict[str, Any]:
         """Return the item of a job, in the format of DynamoDB."""
         row = key_of(AccountId("web", user), job_id)
-        key = {"pk": {"S": row.pk}, "sk": {"S": row.sk}}
+        return self.item({"pk": {"S": row.pk}, "sk": {"S": row.sk}})
+
+    def item(self, key: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an item, in the format of DynamoDB."""
         found: dict[str, Any] = self._dynamodb.get_item(
             TableName=self._name, Key=key, ConsistentRead=True
         )["Item"]

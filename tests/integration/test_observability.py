@@ -35,7 +35,8 @@ def log_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(log_dir: Path) -> Iterator[LocalStack]:
-    with LocalStack(BUILD_DIRECTORY, log_dir=log_dir) as running:
+    parameters = {"DailySpendUsdMax": "1"}
+    with LocalStack(BUILD_DIRECTORY, log_dir=log_dir, parameters=parameters) as running:
         yield running
 
 
@@ -172,6 +173,35 @@ def test_a_provider_that_is_down(operator: Operator, user: str) -> None:
     operator.must_ring("ProviderUnavailableAlarm")
     operator.set_faults()
     assert operator.state("ProviderAccountRefusedAlarm") == "OK"
+
+
+def test_a_provider_that_reaches_the_daily_ceiling(
+    operator: Operator, table: Table, user: str
+) -> None:
+    key = {"pk": {"S": "SPEND#replicate"}, "sk": {"S": f"{datetime.now(UTC):%Y-%m-%d}"}}
+    state = {"pk": {"S": "SLOT#replicate"}, "sk": {"S": "state"}}
+
+    def submit_after(micro_usd: int) -> None:
+        """Submit an image of 3,000 micro-USD after this spend, and wait until it is counted."""
+        table.put({**key, "micro_usd": {"N": str(micro_usd)}})
+        operator.submit(user)
+        until(lambda: int(table.item(key)["micro_usd"]["N"]) == micro_usd + 3_000)
+
+    submit_after(796_999)
+    assert operator.state("SpendNearCeilingAlarm") == "OK"
+    submit_after(797_000)
+    operator.must_ring("SpendNearCeilingAlarm")
+    submit_after(996_999)
+    assert operator.state("SpendCeilingReachedAlarm") == "OK"
+    submit_after(997_000)
+    operator.must_ring("SpendCeilingReachedAlarm")
+
+    body = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
+    refused = operator.call("POST", "/jobs", user, json=body)
+    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/provider-paused")
+    table.put(state)
+    table.put({**key, "micro_usd": {"N": "0"}})
+    operator.submit(user)
 
 
 def test_a_workflow_that_does_not_start(operator: Operator, user: str) -> None:

@@ -101,6 +101,8 @@ PARAMETERS_WITH_SETTINGS = (
     "JobsInFlightMax",
     "JobsPerMinuteMax",
     "PredictionsInFlightMax",
+    "DailySpendUsdMax",
+    "SafetyToleranceMax",
     "WelcomeCredits",
     "RetentionDays",
 )

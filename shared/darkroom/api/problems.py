@@ -62,7 +62,7 @@ def headers_of(error: errors.DarkroomError) -> dict[str, str]:
             headers["Accept-Encoding"] = "identity"
     seconds = (
         error.retry_after_seconds
-        if isinstance(error, errors.LimitReached)
+        if isinstance(error, errors.LimitReached | errors.ProviderPaused)
         else problem_of(error).retry_after_seconds
     )
     if seconds is not None:

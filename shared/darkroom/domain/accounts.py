@@ -77,7 +77,8 @@ class Entry:
 
     `kind` is grant, correction, hold, settle or release. A correction without amounts records a
     repair of the account's counters. `by` is the account of the administrator who granted or
-    corrected, as text.
+    corrected, as text. `cost_micro_usd` is what the provider bills for the job of a settle or
+    release.
     """
 
     entry_id: str
@@ -89,6 +90,7 @@ class Entry:
     job_id: str | None
     reference: str | None
     created_at: datetime
+    cost_micro_usd: int = 0
     reason: str | None = None
     by: str | None = None
 

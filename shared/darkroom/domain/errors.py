@@ -22,7 +22,8 @@ DarkroomError
 │   │   ├── TooManyRequests    too many quotes or test callbacks
 │   │   ├── TooManyUploads     too many uploads, checks of files, or bytes
 │   │   └── TooManyCancels     too many canceled jobs
-│   └── Paused               503
+│   ├── Paused               503
+│   └── ProviderPaused       503  the provider has reached the daily ceiling in USD
 ├── Unavailable            the API's caller: 503, the effect of the request is unknown
 ├── InternalError          the API's caller: 500, a bug; the log has the details
 ├── WebhookRejected        the webhook's sender: 401
@@ -150,6 +151,15 @@ class TooManyCancels(LimitReached):
 
 class Paused(RequestError):
     """An administrator has paused the acceptance of new jobs."""
+
+
+class ProviderPaused(RequestError):
+    """The provider is paused until midnight UTC, because of the daily ceiling in USD."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        """Store the seconds until midnight."""
+        super().__init__(f"{retry_after_seconds} seconds until midnight UTC")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class JobIsFinal(RequestError):

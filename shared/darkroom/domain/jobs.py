@@ -114,6 +114,8 @@ class Job:
     `waiting_since` is set while the job waits for a slot or for a busy provider. A job that was not
     requested until `queue_until` fails. The first request sets `deadline_at`, `seconds_max` later.
     The jobs of release 0.1.0 have no `seconds_max`, and their deadline is set at their creation.
+    `cost_micro_usd` is what the provider bills for one prediction. It is 0 for a job that an
+    earlier release accepted.
     """
 
     account: AccountId
@@ -146,12 +148,23 @@ class Job:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     slot: str | None = None
     queue_key: str | None = None
+    cost_micro_usd: int = 0
     revision: int = 0
 
     @property
     def attempt(self) -> Attempt | None:
         """The latest attempt, or None before the first."""
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def predictions_count(self) -> int:
+        """The number of known predictions."""
+        return sum(attempt.prediction_id is not None for attempt in self.attempts)
+
+    @property
+    def billed_micro_usd(self) -> int:
+        """What the provider bills for the known predictions, in micro-USD."""
+        return self.cost_micro_usd * self.predictions_count
 
     @property
     def cancel_wins(self) -> bool:

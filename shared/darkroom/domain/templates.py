@@ -188,6 +188,7 @@ def new_job(
         parameters=parameters,
         model_input=template.model_input(parameters, uploads),
         quoted=template.cost(parameters, prices),
+        cost_micro_usd=template.cost_micro_usd(parameters),
         created_at=now,
         queue_until=now + timedelta(seconds=queue_seconds_max),
         expected_seconds=template.expected_seconds,

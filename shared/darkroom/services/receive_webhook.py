@@ -19,7 +19,7 @@ from darkroom.domain.predictions import is_final_at_replicate
 from darkroom.domain.references import Reference
 from darkroom.observability import logger
 from darkroom.providers import webhook_signature
-from darkroom.services import dispatch
+from darkroom.services import dispatch, spend
 from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import attempts, jobs
@@ -102,7 +102,9 @@ def _orphan(job: Job, payload: _Payload) -> str:
 
 def _record(job: Job, attempt: Attempt, payload: _Payload) -> str:
     now = clock.now()
-    if not attempts.record_prediction(job, attempt, payload.prediction_id, now=now):
+    if attempts.record_prediction(job, attempt, payload.prediction_id, now=now):
+        spend.record(job, now=now)
+    else:
         job = jobs.read(job.account, job.job_id)
         if job.attempts[attempt.number - 1].prediction_id != payload.prediction_id:
             return _orphan(job, payload)

@@ -48,7 +48,7 @@ from darkroom.domain.references import Reference
 from darkroom.media import bucket
 from darkroom.observability import logger
 from darkroom.providers import Provider, counting_outages, load_provider
-from darkroom.services import dispatch, wait_for_slot
+from darkroom.services import dispatch, spend, wait_for_slot
 from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
 from darkroom.storage import attempts, jobs, provider_queue
@@ -290,8 +290,9 @@ class _Step:
 
         If the job has another prediction or has ended, this prediction is canceled as an orphan.
         """
-        job = self.job
-        if attempts.record_prediction(job, attempt, prediction.prediction_id, now=clock.now()):
+        job, now = self.job, clock.now()
+        if attempts.record_prediction(job, attempt, prediction.prediction_id, now=now):
+            spend.record(job, now=now)
             return prediction
         try:
             known = jobs.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
@@ -300,6 +301,7 @@ class _Step:
             known = None
         if known == prediction.prediction_id:
             return prediction
+        spend.record(job, now=now)
         cancel_orphan(job, prediction.prediction_id)
         return self.provider.get(known) if known else prediction
 

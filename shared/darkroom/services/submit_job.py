@@ -12,7 +12,7 @@ from uuid6 import uuid7
 from darkroom.aws import step_functions
 from darkroom.catalog.available_templates import available_template, available_templates
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, Paused
+from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, Paused, ProviderPaused
 from darkroom.domain.ids import is_id
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.parameters import check_parameters, images_in
@@ -20,6 +20,7 @@ from darkroom.domain.templates import Template, new_job
 from darkroom.domain.urls import is_safe_url
 from darkroom.observability import logger
 from darkroom.schemas.requests import JobRequest, NewJob, Rerun
+from darkroom.services import spend
 from darkroom.settings import settings
 from darkroom.storage import feature_flags, idempotency, jobs, ledger, uploads
 from darkroom.storage.idempotency import IdempotencyKey
@@ -39,9 +40,9 @@ def submit(
     """Hold the credits, record the job, and start its workflow.
 
     The job is durable after the hold. If the start fails, recovery starts the job. Raises
-    InvalidRequest, Paused, IdempotencyKeyReused, Suspended, InsufficientCredits, TooManyJobs or
-    RateLimited. Raises NotFound if the job of the key was deleted. After an error, nothing is
-    written.
+    InvalidRequest, Paused, ProviderPaused, IdempotencyKeyReused, Suspended, InsufficientCredits,
+    TooManyJobs or RateLimited. Raises NotFound if the job of the key was deleted. After an error,
+    nothing is written.
     """
     # Read the flag before the key. Then a repeated request returns its job, even if another request
     # accepted the job between the two reads and new jobs are paused after that.
@@ -51,7 +52,7 @@ def submit(
     elif is_paused:
         raise Paused
     else:
-        accepted = Accepted(*ledger.hold(build_job(request, account, now=now), key=key, now=now))
+        accepted = _hold_new(build_job(request, account, now=now), key=key, now=now)
     job = accepted.job
     if job.status is JobStatus.PENDING:
         step_functions.try_start(job)
@@ -64,6 +65,17 @@ def submit(
         repeated=accepted.is_repeat,
     )
     return accepted
+
+
+def _hold_new(job: Job, *, key: IdempotencyKey | None, now: datetime) -> Accepted:
+    try:
+        spend.require_below_ceiling(job.model_input.provider, now=now)
+    except ProviderPaused:
+        # Another request with this key may have been accepted since the first look.
+        if key and (existing := idempotency.find_accepted(job.account, key, now=now)):
+            return Accepted(existing, is_repeat=True)
+        raise
+    return Accepted(*ledger.hold(job, key=key, now=now))
 
 
 def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:

@@ -106,6 +106,7 @@ class JobRow(Row):
     metadata = JsonTextAttribute(default=dict)
     slot = UnicodeAttribute(null=True)
     queue_key = UnicodeAttribute(null=True)
+    cost_micro_usd = NumberAttribute(null=True)
     revision = NumberAttribute(default=0)
     check_queue = UnicodeAttribute(null=True)
     next_check_at = UTCDateTimeAttribute(null=True)
@@ -150,6 +151,7 @@ def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
         quoted=job.quoted,
         held=job.quoted,
         expected_seconds=job.expected_seconds,
+        cost_micro_usd=job.cost_micro_usd,
         wait_seconds=job.wait_seconds,
         seconds_max=job.seconds_max,
         created_at=job.created_at,
@@ -203,6 +205,7 @@ def to_job(row: JobRow) -> Job:
         metadata=row.metadata,
         slot=row.slot,
         queue_key=row.queue_key,
+        cost_micro_usd=int(row.cost_micro_usd or 0),
         revision=int(row.revision),
     )
 

@@ -181,6 +181,7 @@ def _resolution_writes(job: Job, reason: Failure | None, now: datetime) -> dict[
     decided = resolution(job, reason=reason)
     kind = "settle" if decided.charged else "release"
     changes = {"available": decided.refunded, "held": -job.held, "spent": decided.charged}
+    changes["cost_micro_usd"] = job.billed_micro_usd
     actions = [
         AccountRow.held.add(-job.held),
         AccountRow.spent.add(decided.charged),

@@ -28,18 +28,25 @@ def read_state(provider: str) -> ProviderState:
     return to_state(row)
 
 
-def pause(provider: str, *, until: datetime, reason: PauseReason) -> bool:
-    """Pause a provider until a time. A later end of an existing pause stays.
+def pause(provider: str, *, until: datetime, reason: PauseReason, now: datetime) -> bool:
+    """Pause a provider until a time. A pause for another reason is not changed before its end.
 
-    Returns whether this call paused the provider or moved the end of its pause.
+    A pause for the same reason is only extended. Returns whether this call paused the provider or
+    extended its pause.
     """
+    is_free = ProviderStateRow.paused_until.does_not_exist() | (
+        ProviderStateRow.paused_until <= now
+    )
+    is_shorter = (ProviderStateRow.pause_reason == reason.value) & (
+        ProviderStateRow.paused_until < until
+    )
     return update(
         _row(provider),
         [
             ProviderStateRow.paused_until.set(until),
             ProviderStateRow.pause_reason.set(reason.value),
         ],
-        ProviderStateRow.paused_until.does_not_exist() | (ProviderStateRow.paused_until < until),
+        is_free | is_shorter,
     )
 
 

@@ -21,6 +21,8 @@ Every row has a partition key `pk` and a sort key `sk`. One partition has all ro
     AUDIT                     PROGRESS                AuditRow
     DELIVERY#job              time                    DeliveryRow
     RECEIVER#platform#user    hash                    ReceiverRow
+    USAGE                     ACCOUNT#platform/user   UsageRow
+    SPEND#provider            day                     SpendRow
 
 `lookup_key` is the hash key of the index `lookup`. Only the rows of accounts and jobs have it, and
 its value is their sort key. So the index finds a job by its id alone, and lists all accounts.
@@ -36,6 +38,7 @@ from typing import Any
 
 from pynamodb.attributes import (
     BooleanAttribute,
+    JSONAttribute,
     ListAttribute,
     NumberAttribute,
     UnicodeAttribute,
@@ -132,6 +135,7 @@ class EntryRow(Row):
     reference = UnicodeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
     by = UnicodeAttribute(null=True)
+    cost_micro_usd = NumberAttribute(null=True)
     created_at = UTCDateTimeAttribute()
 
 
@@ -299,6 +303,24 @@ class AuditRow(Row):
     failed_before = NumberAttribute(default=0)
 
 
+class UsageRow(Row):
+    """The use of an account on each of the last days, by the audit that read it last.
+
+    `days` has the jobs, the credits and the micro-USD of each day.
+    """
+
+    audited_at = UTCDateTimeAttribute()
+    days = JSONAttribute(default=dict)
+    expires_at = NumberAttribute()
+
+
+class SpendRow(Row):
+    """What a provider bills on one day (UTC), in micro-USD. `spend.py` adds the templates."""
+
+    micro_usd = NumberAttribute(default=0)
+    expires_at = NumberAttribute()
+
+
 def grant_sort_key(reference: str) -> str:
     """Return the sort key of the marker of a reference."""
     return f"GRANT#{sha256(reference.encode()).hexdigest()}"
@@ -318,6 +340,7 @@ def to_entry(row: EntryRow) -> Entry:
         reason=row.reason,
         by=row.by,
         created_at=row.created_at,
+        cost_micro_usd=int(row.cost_micro_usd or 0),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import requests
 from darkroom.aws import clients as aws_adapter
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.references import Reference
-from darkroom.storage import attempts, jobs, ledger
+from darkroom.storage import attempts, jobs, ledger, spend
 from local.simulators.replicate import SimulatedReplicate
 from tests.builders import ANN, held_job, image_job, stored, until
 from tests.integration.webhook.signed_webhooks import (
@@ -106,6 +106,15 @@ def test_unrecorded_prediction_of_a_final_job_is_an_orphan(job: Job) -> None:
 
     assert send_webhook(job, "processing") == (200, {"noted": "stray"})
     assert stored(job) == final
+
+
+def test_the_first_webhook_of_a_prediction_counts_its_cost_once(job: Job) -> None:
+    for status in ("starting", "processing", "succeeded", "succeeded"):
+        assert send_webhook(job, status)[0] == 200
+
+    today = datetime.now(UTC).date()
+    (spent,) = spend.spend_between("replicate", today - timedelta(days=1), today)
+    assert (spent.template, spent.predictions, spent.micro_usd) == ("flux-schnell", 1, 3_000)
 
 
 def test_end_without_a_waiting_execution_is_accepted(job: Job) -> None:

@@ -25,6 +25,24 @@ SERVICE: dict[type[errors.DarkroomError], Problem] = {
         ),
         retry_after_seconds=PAUSED_RETRY_AFTER_SECONDS,
     ),
+    errors.ProviderPaused: Problem(
+        slug="provider-paused",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title="The provider is paused until midnight",
+        meaning=(
+            "The provider of the template has reached the daily ceiling in money that the operator "
+            "has set. Accepted jobs wait in the queue."
+        ),
+        advice=(
+            "Submit the job again after the seconds in Retry-After, which is midnight UTC, or use "
+            "a template of another provider."
+        ),
+        detail=(
+            "No job was created and nothing was charged. The provider takes new jobs again in "
+            "{retry_after_seconds} seconds, at midnight UTC."
+        ),
+        retry_after_seconds=PAUSED_RETRY_AFTER_SECONDS,
+    ),
     errors.Unavailable: Problem(
         slug="unavailable",
         status=HTTPStatus.SERVICE_UNAVAILABLE,

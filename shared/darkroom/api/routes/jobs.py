@@ -111,6 +111,7 @@ _EXAMPLES: Any = {
             errors.TooManyJobs,
             errors.RateLimited,
             errors.Paused,
+            errors.ProviderPaused,
             errors.NotFound,
         ),
     },
