@@ -18,6 +18,7 @@ from darkroom.api.routes import (
     service,
     templates,
     uploads,
+    usage,
 )
 from darkroom.observability import logger, metrics, tracer
 from darkroom.settings import settings
@@ -25,7 +26,7 @@ from darkroom.storage.accounts import record_seen
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max, on_user=record_seen)
 SUBJECTS = (jobs, templates, uploads, credits, callbacks, service)
-ADMINISTRATION = (accounts, admin_jobs, admin_providers, admin)
+ADMINISTRATION = (accounts, admin_jobs, admin_providers, admin, usage)
 for subject in (*SUBJECTS, *ADMINISTRATION):
     app.include_router(subject.routes)
 

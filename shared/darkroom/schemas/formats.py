@@ -19,6 +19,7 @@ class _Format:
         return {**handler(schema), "format": self.name}
 
 
+type Date = Annotated[str, _Format("date")]
 type Time = Annotated[str, _Format("date-time")]
 type Url = Annotated[str, _Format("uri")]
 

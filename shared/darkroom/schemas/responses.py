@@ -11,6 +11,7 @@ from typing import Any, NotRequired, TypedDict
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import JobStatus
 from darkroom.schemas.formats import Time, Url, defer_builds
+from darkroom.schemas.usage_responses import CostResponse
 
 
 class TemplateVersionResponse(TypedDict):
@@ -161,6 +162,7 @@ class TemplateResponse(TypedDict):
     """A template: a model with its parameters.
 
     `parameters` is a JSON Schema (2020-12). A client can build its input form from it.
+    Administrators see `cost_usd`, what the provider bills.
     """
 
     code: str
@@ -172,6 +174,7 @@ class TemplateResponse(TypedDict):
     seconds_max: int
     commercial_use: bool
     parameters: dict[str, Any]
+    cost_usd: NotRequired[CostResponse]
 
 
 class TemplatesResponse(TypedDict):

@@ -67,7 +67,10 @@ def upload_response(upload: Upload) -> UploadResponse:
 
 
 def template_response(template: Template) -> TemplateResponse:
-    """Build the response for a template, with the JSON Schema of its parameters."""
+    """Build the response for a template, with the JSON Schema of its parameters.
+
+    `usage_views.priced_template_response` adds what administrators see.
+    """
     return {
         "code": template.code,
         "version": template.version,

@@ -13,8 +13,9 @@ from datetime import datetime
 
 from darkroom import clock
 from darkroom.domain.audit import AccountRecords, Mismatch, mismatches
+from darkroom.domain.usage import day_of, usage_by_day
 from darkroom.observability import Metric, count, logger
-from darkroom.storage import account_records
+from darkroom.storage import account_records, usage
 from darkroom.storage.account_records import read_account
 
 READINGS_COUNT = 3
@@ -88,14 +89,16 @@ def audit_accounts(remaining_milliseconds: Callable[[], int]) -> None:
 
 def _audit_and_log(pk: str) -> int | None:
     """Audit one account. Return the number of mismatches, or None if the audit failed."""
+    now = clock.now()
     try:
-        audited = audit(pk, now=clock.now())
+        audited = audit(pk, now=now)
     except Exception:  # noqa: BLE001 (one failing account must not stop the audit of the others)
         logger.exception("account not audited", account=pk)
         return None
     for mismatch in audited.mismatches:
         logger.error("ledger mismatch", **asdict(mismatch))
     _add_to_lookup(pk, audited.records.not_in_lookup)
+    _record_usage(audited.records, now=now)
     return len(audited.mismatches)
 
 
@@ -109,3 +112,12 @@ def _add_to_lookup(pk: str, sort_keys: Sequence[str]) -> None:
         logger.exception("rows not added to the index", account=pk)
         return
     logger.info("rows added to the index", account=pk, rows=sum(added))
+
+
+def _record_usage(records: AccountRecords, *, now: datetime) -> None:
+    """Store the account's use of the last days, if it has any. Errors are logged, not raised."""
+    try:
+        if days := usage_by_day(records.entries, today=day_of(now)):
+            usage.record_usage(records.account, days, now=now)
+    except Exception:  # noqa: BLE001 (a report must not stop the audit)
+        logger.exception("use of the account not recorded", account=records.account)

@@ -1,4 +1,4 @@
-"""Pages of an account's rows, newest first, with a cursor.
+"""Pages of rows with a cursor, for example an account's rows, newest first.
 
 Rows that are written between two requests do not change the following pages.
 """
@@ -35,15 +35,17 @@ def read_page[Row: Model, Item](
     cursor: str | None,
     only: Condition | None = None,
     key_range: tuple[str, str] | None = None,
+    is_key: Callable[[str], bool] = is_id,
+    newest_first: bool = True,
 ) -> Page[Item]:
     """Read one page of the rows whose sort key starts with `prefix`.
 
     The read is strongly consistent. With the filter `only`, a page may have fewer than `limit`
-    items although there is a next page. `key_range` is the first and the last sort key. A cursor is
-    valid with every filter and every range. Raises InvalidRequest if the cursor is malformed or
-    belongs to another list.
+    items although there is a next page. `key_range` is the first and the last sort key. `is_key`
+    checks the part of a cursor after the prefix. A cursor is valid with every filter and every
+    range. Raises InvalidRequest if the cursor is malformed or belongs to another list.
     """
-    start_key = _start_key(pk, prefix, cursor)
+    start_key = _start_key(pk, prefix, cursor, is_key)
     if key_range and start_key:
         # DynamoDB refuses a start key outside the range.
         if start_key["sk"]["S"] < key_range[0]:
@@ -55,7 +57,7 @@ def read_page[Row: Model, Item](
         model.sk.between(*key_range) if key_range else model.sk.startswith(prefix),  # type: ignore[attr-defined]
         filter_condition=only,
         consistent_read=True,
-        scan_index_forward=False,
+        scan_index_forward=not newest_first,
         # One more row than `limit` shows whether there is a next page, so no last page is empty.
         page_size=limit + 1,
         last_evaluated_key=start_key,
@@ -72,7 +74,9 @@ def _encode(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _start_key(pk: str, prefix: str, cursor: str | None) -> dict[str, dict[str, str]] | None:
+def _start_key(
+    pk: str, prefix: str, cursor: str | None, is_key: Callable[[str], bool]
+) -> dict[str, dict[str, str]] | None:
     if cursor is None:
         return None
     try:
@@ -81,7 +85,7 @@ def _start_key(pk: str, prefix: str, cursor: str | None) -> dict[str, dict[str, 
         ).decode("ascii")
     except (binascii.Error, ValueError):
         decoded = ""
-    if not decoded.startswith(prefix) or not is_id(decoded.removeprefix(prefix)):
+    if not decoded.startswith(prefix) or not is_key(decoded.removeprefix(prefix)):
         raise InvalidRequest(
             [
                 FieldError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated
 
@@ -10,12 +11,15 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 
 from darkroom import clock
 from darkroom.api.app import Routes
+from darkroom.api.auth import User
 from darkroom.api.openapi import JSON_BODY, SIGNED_IN, links, problems, response
 from darkroom.api.responses import KnownTags, cacheable_response, json_response, json_text
 from darkroom.catalog.available_templates import available_template, available_templates
 from darkroom.domain import errors
+from darkroom.domain.templates import Template
 from darkroom.schemas.requests import QuoteRequest, Version
 from darkroom.schemas.responses import QuoteResponse, TemplateResponse, TemplatesResponse
+from darkroom.schemas.usage_views import priced_template_response
 from darkroom.schemas.views import template_response
 from darkroom.services.submit_job import price
 
@@ -28,11 +32,23 @@ PastVersion = Annotated[
 ]
 
 
+def _respond_to(user: User) -> Callable[[Template], TemplateResponse]:
+    """Return the function that builds a template's response for this user."""
+    try:
+        user.require_admin()
+    except errors.Forbidden:
+        return template_response
+    return priced_template_response
+
+
 @routes.get(
     "/templates",
     operation_id="list_templates",
     summary="List the templates",
-    description="Lists every available template with the JSON Schema of its parameters.",
+    description=(
+        "Lists every available template with the JSON Schema of its parameters. Administrators "
+        "also see `cost_usd`."
+    ),
     tags=["templates"],
     responses={
         200: response(
@@ -47,10 +63,8 @@ PastVersion = Annotated[
 )
 def list_templates(if_none_match: KnownTags = None) -> Response[str]:
     """List every available template."""
-    routes.user()
-    text = json_text(
-        {"templates": [template_response(template) for template in available_templates()]}
-    )
+    respond = _respond_to(routes.user())
+    text = json_text({"templates": [respond(template) for template in available_templates()]})
     return cacheable_response(text, if_none_match, "private, max-age=300")
 
 
@@ -70,8 +84,8 @@ def list_templates(if_none_match: KnownTags = None) -> Response[str]:
 )
 def read_template(code: Code, version: PastVersion = None) -> Response[str]:
     """Return one template, in its current version or in a past one."""
-    routes.user()
-    return json_response(HTTPStatus.OK, template_response(available_template(code, version)))
+    respond = _respond_to(routes.user())
+    return json_response(HTTPStatus.OK, respond(available_template(code, version)))
 
 
 @routes.post(

@@ -1,0 +1,65 @@
+"""The responses about costs and usage. Each response lists its fields explicitly."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from darkroom.domain.costs import usd_of
+from darkroom.domain.templates import Template
+from darkroom.domain.usage import AccountUsage, TemplateSpend
+from darkroom.schemas.responses import TemplateResponse
+from darkroom.schemas.usage_responses import (
+    AccountUsageResponse,
+    CostResponse,
+    TemplateSpendResponse,
+)
+from darkroom.schemas.views import template_response, time_text
+
+
+def priced_template_response(template: Template) -> TemplateResponse:
+    """Build the response for a template as administrators see it."""
+    return {**template_response(template), "cost_usd": cost_response(template)}
+
+
+def cost_response(template: Template) -> CostResponse:
+    """Build the response for the cost of a template."""
+    cost = template.cost_usd
+    return {
+        "per_output": None if cost.per_output is None else float(cost.per_output),
+        "per_second": None if cost.per_second is None else float(cost.per_second),
+        "seconds_parameter": cost.seconds_parameter,
+        "multipliers": [
+            {"when": dict(each.when), "multiplier": float(each.multiplier)}
+            for each in cost.multipliers
+        ],
+        "by_default": usd_of(template.cost_micro_usd(template.defaults)),
+        "estimated": cost.estimated,
+        "source": cost.source,
+        "checked_on": cost.checked_on.isoformat(),
+    }
+
+
+def template_spend_response(spend: TemplateSpend, *, estimated: bool) -> TemplateSpendResponse:
+    """Build the response for the spend of one day and template."""
+    return {
+        "day": spend.day.isoformat(),
+        "provider": spend.provider,
+        "template": spend.template,
+        "predictions": spend.predictions,
+        "usd": usd_of(spend.micro_usd),
+        "canceled": spend.canceled,
+        "canceled_usd": usd_of(spend.canceled_micro_usd),
+        "estimated": estimated,
+    }
+
+
+def account_usage_response(usage: AccountUsage, *, first: date, last: date) -> AccountUsageResponse:
+    """Build the response for the use of an account on these days, both included."""
+    total = usage.between(first, last)
+    return {
+        "account": usage.account,
+        "jobs": total.jobs,
+        "credits": total.credits,
+        "usd": usd_of(total.micro_usd),
+        "audited_at": time_text(usage.audited_at),
+    }
