@@ -28,7 +28,7 @@ def test_a_job_calls_its_handlers_and_receives_two_webhooks() -> None:
 
 
 # The rows of jobs, their lists, the records of attempts and the provider queue are modules of their
-# own, because each of them is one subject.
+# own, because each of them is one subject. So are the costs, the moderation and the daily spend.
 FILES_MAX = 61
 
 
