@@ -249,7 +249,11 @@ def cancel_job(job_id: JobId) -> Response[str]:
     responses={
         202: response("The callback is in the queue.", JobResponse),
         **problems(
-            *SIGNED_IN, errors.NotFound, errors.JobIsOpen, errors.NoCallbackUrl, errors.TooManyRequests
+            *SIGNED_IN,
+            errors.NotFound,
+            errors.JobIsOpen,
+            errors.NoCallbackUrl,
+            errors.TooManyRequests,
         ),
     },
 )
