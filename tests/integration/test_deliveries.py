@@ -170,9 +170,9 @@ class TestShownDeliveries:
             at = NOON + timedelta(seconds=number)
             deliveries.record(job.job_id, deliveries.Delivery(at, 500, 0.5, None))
 
-        shown = deliveries.of_job(job.job_id)
+        found = deliveries.of_job(job.job_id)
 
-        assert [each.at for each in shown] == [
+        assert [each.at for each in found] == [
             NOON + timedelta(seconds=number) for number in range(1, 51)
         ]
 

@@ -15,12 +15,12 @@ COUNTERS = ("granted", "available", "held", "spent")
 
 
 def to_python(value: Typed) -> Any:
-    """Convert one value of DynamoDB's JSON. Numbers are whole here."""
+    """Convert one value of DynamoDB's JSON. A number is whole or has a point."""
     match value:
         case {"S": text}:
             return text
         case {"N": number}:
-            return int(number)
+            return float(number) if "." in number else int(number)
         case {"L": members}:
             return [to_python(member) for member in members]
         case {"M": members}:

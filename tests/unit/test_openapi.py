@@ -140,7 +140,8 @@ def test_parameters_have_their_limits() -> None:
     for name in ("created_after", "created_before"):
         assert parameters[name]["schema"] == {"type": "string", "format": "date-time"}
     assert submit == {"Idempotency-Key": {"type": "string", "pattern": "^[\\x20-\\x7e]{1,255}$"}}
-    assert OPERATIONS["GET", "/jobs/{job_id}"]["parameters"][1]["name"] == "If-None-Match"
+    names = [each["name"] for each in OPERATIONS["GET", "/jobs/{job_id}"]["parameters"]]
+    assert names == ["job_id", "include", "If-None-Match"]
 
 
 def test_schemas_have_null_times_and_links() -> None:
