@@ -9,6 +9,7 @@ import pytest
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
+from darkroom.schemas.responses import JobResponse
 from darkroom.services import delete_job
 from darkroom.storage import attempts, checks, jobs, ledger
 from tests.builders import ANN, NOON, call_api, held_job, image_job, stored
@@ -44,7 +45,7 @@ class TestJob:
 
         assert (status, found["id"], found["status"]) == (200, job.job_id, "pending")
         assert found["account"] == {"platform": "mobile", "user": user}
-        assert found.keys() == JOB_KEYS | ADMIN_KEYS
+        assert found.keys() == JobResponse.__annotations__.keys() | ADMIN_KEYS
 
     def test_is_what_its_owner_sees_and_more(self) -> None:
         job = finished_job(outputs_count=2)
