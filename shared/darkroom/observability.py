@@ -42,6 +42,8 @@ class Metric(StrEnum):
     """Actions of recovery on a job or its execution: start, resume, stop and end."""
     LEDGER_MISMATCHES = "LedgerMismatches"
     """The mismatches that the audit found, in this round or the last complete round."""
+    LIMITS_REACHED = "LimitsReached"
+    """Requests that were refused because an account reached a limit of an act. The log has each."""
     ORPHAN_PREDICTIONS = "OrphanPredictions"
     """Predictions of a provider that belong to no open attempt. The provider bills them."""
     PROVIDER_ACCOUNT_REFUSED = "ProviderAccountRefused"

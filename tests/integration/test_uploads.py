@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from typing import Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
-from PIL import Image
 
 from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.jobs import ModelInput
@@ -19,14 +16,21 @@ from darkroom.domain.uploads import FittedImage
 from darkroom.media import bucket, input_images
 from darkroom.settings import settings
 from darkroom.storage import jobs, uploads
-from tests.aws import CONTEXT, handler_of
-from tests.builders import ANN, call_api, http_event, open_account
-from tests.contract import must_be_as_described
+from tests.builders import ANN, call_api, open_account
 from tests.integration.steps import BUCKET, at
+from tests.integration.upload_requests import (
+    PNG,
+    complete,
+    crash_after,
+    create_upload,
+    fields_of,
+    image,
+    keys,
+    put_file,
+)
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-PNG = {"content_type": "image/png", "bytes": 5_000}
 UNKNOWN_ID = "0199f3a0-7b1c-7d4e-9a52-3c8e5f1d2b60"
 
 
@@ -34,37 +38,6 @@ UNKNOWN_ID = "0199f3a0-7b1c-7d4e-9a52-3c8e5f1d2b60"
 def no_executions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no executions: each job stays as it was submitted."""
     monkeypatch.setattr(workflow_adapter, "start", lambda _: None)
-
-
-def image(size: tuple[int, int] = (40, 30)) -> bytes:
-    file = BytesIO()
-    Image.new("RGB", size, "tomato").save(file, "PNG")
-    return file.getvalue()
-
-
-def create_upload(body: object = PNG, **event: Any) -> tuple[int, Any]:
-    status, document, _ = call_api("POST", "/uploads", body=body, **event)
-    return status, document
-
-
-def put_file(upload: dict[str, Any], body: bytes) -> None:
-    boto3.client("s3").put_object(
-        Bucket=BUCKET, Key=upload["fields"]["key"], Body=body, ContentType="image/png"
-    )
-
-
-def complete(upload_id: str, **event: Any) -> tuple[int, Any]:
-    response = handler_of("prepare_upload")(
-        http_event("POST", f"/uploads/{upload_id}/complete", **event), CONTEXT
-    )
-    must_be_as_described(
-        "POST",
-        f"/uploads/{upload_id}/complete",
-        response["statusCode"],
-        response["headers"],
-        response["body"],
-    )
-    return response["statusCode"], json.loads(response["body"])
 
 
 def policy_of(upload: dict[str, Any]) -> list[Any]:
@@ -79,17 +52,6 @@ def completed_upload(**event: Any) -> str:
     assert complete(upload["upload_id"], **event)[0] == 200
     upload_id: str = upload["upload_id"]
     return upload_id
-
-
-def keys() -> list[str]:
-    return sorted(
-        item["Key"]
-        for item in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
-    )
-
-
-def fields_of(problem: Any) -> list[str]:
-    return [error["field"] for error in problem["errors"]]
 
 
 class TestCreateUpload:
@@ -179,7 +141,7 @@ class TestCompleteUpload:
         status, problem = complete(upload["upload_id"])
 
         assert (status, fields_of(problem), problem["charged"]) == (422, ["upload_id"], 0)
-        assert keys() == [upload["fields"]["key"]]
+        assert keys() == []
 
     def test_refuses_a_file_larger_than_announced(self) -> None:
         upload = create_upload({"content_type": "image/png", "bytes": 10})[1]
@@ -187,9 +149,10 @@ class TestCompleteUpload:
 
         status, problem = complete(upload["upload_id"])
 
-        assert (status, problem["errors"][0]["message"]) == (
-            422,
-            "The file has more than the announced 10 bytes. Announce a new upload.",
+        assert status == 422
+        assert problem["errors"][0]["message"] == (
+            "The file has more than the announced 10 bytes. "
+            "Announce a new upload and send another file."
         )
 
     def test_upload_expires_after_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,14 +185,17 @@ class TestCompleteUpload:
         assert responses[0] == responses[1]
         assert responses[0][0] == 200
 
-    @pytest.mark.parametrize("after", ["PutObject", "UpdateItem", "DeleteObject"])
+    @pytest.mark.parametrize(
+        ("after", "number"),
+        [("UpdateItem", 1), ("PutObject", 1), ("UpdateItem", 2), ("DeleteObject", 1)],
+    )
     def test_repeated_completion_repairs_a_crash_after_any_call(
-        self, after: str, monkeypatch: pytest.MonkeyPatch
+        self, after: str, number: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         upload = create_upload()[1]
         put_file(upload, image())
         with monkeypatch.context() as patch:
-            crash_after(after, patch)
+            crash_after(after, number, patch)
             with pytest.raises(KeyboardInterrupt):
                 complete(upload["upload_id"])
 
@@ -237,19 +203,6 @@ class TestCompleteUpload:
 
         assert (status, document["width"], document["height"]) == (200, 40, 30)
         assert f"uploads/web/ann/{upload['upload_id']}.jpg" in keys()
-
-
-def crash_after(operation: str, patch: pytest.MonkeyPatch) -> None:
-    """Crash the process after the first call of this operation has taken effect."""
-    call = BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def call_and_crash(client: Any, name: str, parameters: Any) -> Any:
-        response = call(client, name, parameters)
-        if name == operation:
-            raise KeyboardInterrupt
-        return response
-
-    patch.setattr(BaseClient, "_make_api_call", call_and_crash)
 
 
 class TestInputImages:
@@ -318,13 +271,13 @@ class TestInputImages:
         without_a_file = create_upload()[1]["upload_id"]
         of_another_account = completed_upload(user="bob")
 
-        for image in (without_a_file, of_another_account, UNKNOWN_ID):
+        for unusable in (without_a_file, of_another_account, UNKNOWN_ID):
             status, problem, _ = call_api(
-                "POST", "/jobs", body={"template": "real-esrgan", "parameters": {"image": image}}
+                "POST", "/jobs", body={"template": "real-esrgan", "parameters": {"image": unusable}}
             )
             assert (status, fields_of(problem)) == (422, ["parameters.image"])
             status, problem, _ = call_api(
-                "POST", "/templates/real-esrgan/quote", body={"parameters": {"image": image}}
+                "POST", "/templates/real-esrgan/quote", body={"parameters": {"image": unusable}}
             )
             assert (status, fields_of(problem)) == (422, ["parameters.image"])
         assert call_api("GET", "/credits")[1] == {

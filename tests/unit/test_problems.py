@@ -17,8 +17,9 @@ from tools.problems import problems_text
 
 # Errors that no client of the API receives.
 INTERNAL = {
-    errors.DarkroomError, errors.RequestError, errors.LimitReached, errors.WorkflowUnavailable, errors.ProviderBusy,
-    errors.RetryLater, errors.ProviderUnavailable, errors.OutputUnavailable,
+    errors.DarkroomError, errors.RequestError, errors.LimitReached, errors.ProviderBusy,
+    errors.WorkflowUnavailable, errors.RetryLater, errors.ProviderUnavailable,
+    errors.OutputUnavailable,
     errors.GenerationFailed, errors.LookupUnsupported, errors.ProviderUnreachable,
 }  # fmt: skip
 ERRORS = {

@@ -15,6 +15,7 @@ from darkroom.api.problems import problem_of
 from darkroom.domain.errors import (
     DarkroomError,
     Forbidden,
+    LimitReached,
     RequestError,
     WebhookRejected,
     WebhookSecretMissing,
@@ -25,8 +26,12 @@ from darkroom.observability import Metric, count, logger
 def record_refusal(
     error: DarkroomError, event: Mapping[str, Any], claims: Mapping[str, Any] | None
 ) -> None:
-    """Log the account, the route and the reason of a refused request, and count the refusal."""
+    """Log the account, the route and the reason of a refused request, and count the refusal.
+
+    The line about a limit also names the act.
+    """
     problem = problem_of(error)
+    act: dict[str, Any] = {"act": error.act} if isinstance(error, LimitReached) else {}
     is_webhook = isinstance(error, WebhookRejected | WebhookSecretMissing)
     log = logger.warning if is_webhook else logger.info
     log(
@@ -35,8 +40,11 @@ def record_refusal(
         status=HTTPStatus(problem.status).value,
         reason=_reason(error),
         **request_fields(event, claims),
+        **act,
     )
     count(Metric.WEBHOOKS_REJECTED if is_webhook else Metric.REQUESTS_REFUSED)
+    if isinstance(error, LimitReached):
+        count(Metric.LIMITS_REACHED)
 
 
 def request_fields(event: Mapping[str, Any], claims: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class FittedImage:
 class Upload:
     """One upload.
 
-    `bytes_max` is the size that the user announced. `image` is None until completion.
+    `bytes_max` is the size that the user announced. `image` is None until completion. `rejection`
+    is the message for the user if the file was not usable. An upload never has both.
     """
 
     account: AccountId
@@ -45,6 +46,7 @@ class Upload:
     bytes_max: int
     expires_at: datetime
     image: FittedImage | None = None
+    rejection: str | None = None
 
     @property
     def original_key(self) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from darkroom.aws.clients import client
-from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.uploads import FittedImage, Upload
+from darkroom.media.input_images import UnusableImage
 from darkroom.settings import settings
 
 
@@ -31,7 +31,7 @@ def sign_form(upload: Upload, content_type: str) -> dict[str, Any]:
 def read_original(upload: Upload) -> bytes | None:
     """Return the bytes of the original file, or None if no file has arrived.
 
-    Raises InvalidRequest if the file has more bytes than the upload announced.
+    Raises UnusableImage if the file has more bytes than the upload announced.
     """
     try:
         found = client("s3", bulky=True).get_object(
@@ -42,15 +42,7 @@ def read_original(upload: Upload) -> bytes | None:
             raise
         return None
     if found["ContentLength"] > upload.bytes_max:
-        raise InvalidRequest(
-            [
-                FieldError(
-                    "upload_id",
-                    f"The file has more than the announced {upload.bytes_max} bytes. "
-                    "Announce a new upload.",
-                )
-            ]
-        )
+        raise UnusableImage(f"The file has more than the announced {upload.bytes_max} bytes.")
     body: bytes = found["Body"].read()
     return body
 

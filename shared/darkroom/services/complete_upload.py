@@ -5,48 +5,56 @@ from __future__ import annotations
 from darkroom import clock
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.limits import Act
 from darkroom.domain.uploads import Upload
 from darkroom.media import input_images, uploaded_files
 from darkroom.observability import logger
-from darkroom.storage import uploads
+from darkroom.storage import rate_limits, uploads
 
 
 def complete(account: AccountId, upload_id: str) -> Upload:
     """Convert the uploaded file into a valid model input, and return the upload.
 
-    The call is idempotent. Raises NotFound, and InvalidRequest if no file has arrived or if the
-    file is not a usable image.
+    The call is idempotent. It counts against the limit only if it reads the file. Raises NotFound,
+    TooManyUploads, and InvalidRequest if no file has arrived or if the file is not a usable image.
+    A file that is not usable is rejected for good and deleted.
     """
-    upload = uploads.read(account, upload_id, now=clock.now())
-    if upload.image is None:
+    now = clock.now()
+    upload = uploads.read(account, upload_id, now=now)
+    if upload.image is None and upload.rejection is None:
+        rate_limits.count(account, Act.COMPLETES, now=now)
         upload = _fit(upload)
     # An earlier request may have recorded the image and failed before it deleted the file.
     uploaded_files.delete_original(upload)
+    if upload.rejection is not None:
+        raise InvalidRequest([FieldError("upload_id", upload.rejection)])
     return upload
 
 
 def _fit(upload: Upload) -> Upload:
-    body = uploaded_files.read_original(upload)
-    if body is None:
-        return _read_completed(upload)
+    """Convert the file and record the input image, or record that the file is rejected."""
     try:
+        body = uploaded_files.read_original(upload)
+        if body is None:
+            return _read_decided(upload)
         image, fitted = input_images.fit(body)
     except input_images.UnusableImage as error:
-        raise InvalidRequest(
-            [FieldError("upload_id", f"{error} Announce a new upload and send another file.")]
-        ) from error
+        logger.info("upload rejected", upload_id=upload.upload_id)
+        return uploads.record_rejection(
+            upload, f"{error} Announce a new upload and send another file."
+        )
     logger.info("upload prepared", upload_id=upload.upload_id, content_type=image.content_type)
     uploaded_files.put_input(upload, image, fitted)
     return uploads.record_image(upload, image)
 
 
-def _read_completed(upload: Upload) -> Upload:
-    """Read the upload again if its file is missing: a concurrent request may have completed it.
+def _read_decided(upload: Upload) -> Upload:
+    """Read the upload again if its file is missing: a concurrent request may have decided.
 
     Raises InvalidRequest if no file has arrived.
     """
     upload = uploads.read(upload.account, upload.upload_id, now=clock.now())
-    if upload.image is None:
+    if upload.image is None and upload.rejection is None:
         raise InvalidRequest(
             [
                 FieldError(

@@ -19,7 +19,9 @@ from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import Failure
 from darkroom.domain.ids import is_id
 from darkroom.domain.jobs import OPEN_STATUSES, Job, Output
+from darkroom.domain.limits import Act
 from darkroom.settings import settings
+from darkroom.storage import rate_limits
 from darkroom.storage.job_parts import output_map
 from darkroom.storage.job_rows import (
     JOB_PREFIX,
@@ -29,7 +31,7 @@ from darkroom.storage.job_rows import (
     partition,
     to_job,
 )
-from darkroom.storage.transactions import update
+from darkroom.storage.transactions import Refused, Update, transact, update
 
 IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
 IN_OPEN_QUEUE: Condition = JobRow.check_queue == CheckQueue.OPEN
@@ -70,18 +72,32 @@ def store_task_token(
 
 
 def request_cancel(job: Job, *, next_check_at: datetime, now: datetime) -> Job | None:
-    """Record a cancel request for an open job, and return the updated job.
+    """Record and count a cancel request for an open job, and return the updated job.
 
     Returns None if the job has ended. Recovery checks the job at `next_check_at`, in case nothing
-    resumes its execution before.
+    resumes its execution before. A repeated request is not counted, so it is never refused. Raises
+    TooManyCancels; then nothing is written.
     """
     actions: list[Action] = [
         JobRow.cancel_requested_at.set(now),
         JobRow.next_check_at.set(next_check_at),
+        JobRow.revision.add(1),
     ]
     # A repeated request must not move the check, because many repetitions would delay it forever.
-    if requested := update_job(job, actions, IS_OPEN & JobRow.cancel_requested_at.does_not_exist()):
-        return requested
+    is_first = IS_OPEN & JobRow.cancel_requested_at.does_not_exist()
+    count_write = rate_limits.count_write(job.account, Act.CANCELS, now=now)
+    try:
+        transact(
+            {
+                "job": Update(key_of(job.account, job.job_id), actions, is_first),
+                "count": count_write,
+            }
+        )
+    except Refused as refused:
+        if "job" not in refused.rows:
+            raise rate_limits.limit_reached(Act.CANCELS, now=now) from refused
+    else:
+        return read(job.account, job.job_id)
     known = read(job.account, job.job_id)
     return None if known.status.is_final else known
 

@@ -158,12 +158,13 @@ class RequestRow(Row):
 
 
 class UploadRow(Row):
-    """An upload. Its type and size are set when it is completed."""
+    """An upload. Its type and size are set when it is completed, `rejection` if it is rejected."""
 
     bytes_max = NumberAttribute()
     content_type = UnicodeAttribute(null=True)
     width = NumberAttribute(null=True)
     height = NumberAttribute(null=True)
+    rejection = UnicodeAttribute(null=True)
     expires_at = NumberAttribute()
 
 

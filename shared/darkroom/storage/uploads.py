@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from pynamodb.expressions.condition import Condition
 from uuid6 import uuid7
 
 from darkroom.domain.accounts import AccountId
@@ -16,6 +17,11 @@ from darkroom.storage.table import UploadRow
 from darkroom.storage.transactions import update
 
 _PREFIX = "UPLOAD#"
+_IS_UNDECIDED: Condition = (
+    UploadRow.bytes_max.exists()
+    & UploadRow.content_type.does_not_exist()
+    & UploadRow.rejection.does_not_exist()
+)
 
 
 def create(account: AccountId, *, bytes_max: int, now: datetime) -> Upload:
@@ -56,7 +62,7 @@ def input_key(account: AccountId, upload_id: str, *, now: datetime) -> str:
 def record_image(upload: Upload, image: FittedImage) -> Upload:
     """Record the input image of an upload, and return the upload.
 
-    If an image is recorded already, that image stays.
+    If an image or a rejection is recorded already, it stays.
     """
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
     is_recorded = update(
@@ -66,9 +72,19 @@ def record_image(upload: Upload, image: FittedImage) -> Upload:
             UploadRow.width.set(image.width),
             UploadRow.height.set(image.height),
         ],
-        UploadRow.bytes_max.exists() & UploadRow.content_type.does_not_exist(),
+        _IS_UNDECIDED,
     )
-    # Otherwise another request has recorded an image, or the record is gone because it expired.
+    # Otherwise another request has decided, or the record is gone because it expired.
+    return _to_upload(row) if is_recorded else _read(upload.account, upload.upload_id)
+
+
+def record_rejection(upload: Upload, message: str) -> Upload:
+    """Record that the file of an upload is not usable, and return the upload.
+
+    If an image or a rejection is recorded already, it stays.
+    """
+    row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
+    is_recorded = update(row, [UploadRow.rejection.set(message)], _IS_UNDECIDED)
     return _to_upload(row) if is_recorded else _read(upload.account, upload.upload_id)
 
 
@@ -87,5 +103,10 @@ def _to_upload(row: UploadRow) -> Upload:
     )
     expires_at = datetime.fromtimestamp(int(row.expires_at), UTC)
     return Upload(
-        account_of(row.pk), row.sk.removeprefix(_PREFIX), int(row.bytes_max), expires_at, image
+        account_of(row.pk),
+        row.sk.removeprefix(_PREFIX),
+        int(row.bytes_max),
+        expires_at,
+        image,
+        row.rejection,
     )

@@ -27,12 +27,13 @@ UploadId = Annotated[str, Path(description="The `upload_id` of the announced upl
     summary="Complete an upload",
     description=(
         "Checks the image that was sent and makes it a valid input for jobs. A repeated request "
-        "returns the same response."
+        "returns the same response. A file that is not a usable image is deleted: announce a new "
+        "upload."
     ),
     tags=["uploads"],
     responses={
         200: response("The upload is a valid input until `expires_at`.", UploadResponse),
-        **problems(*SIGNED_IN, errors.InvalidRequest, errors.NotFound),
+        **problems(*SIGNED_IN, errors.InvalidRequest, errors.NotFound, errors.TooManyUploads),
     },
 )
 def complete_upload(upload_id: UploadId) -> Response[str]:

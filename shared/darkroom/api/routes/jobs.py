@@ -227,7 +227,7 @@ def read_job(
     tags=["jobs"],
     responses={
         202: response("The cancellation is recorded. The job is still open.", JobResponse),
-        **problems(*SIGNED_IN, errors.NotFound, errors.JobIsFinal),
+        **problems(*SIGNED_IN, errors.NotFound, errors.JobIsFinal, errors.TooManyCancels),
     },
 )
 def cancel_job(job_id: JobId) -> Response[str]:

@@ -16,12 +16,14 @@ from darkroom.api.openapi import JSON_BODY, SIGNED_IN, links, problems, response
 from darkroom.api.responses import KnownTags, cacheable_response, json_response, json_text
 from darkroom.catalog.available_templates import available_template, available_templates
 from darkroom.domain import errors
+from darkroom.domain.limits import Act
 from darkroom.domain.templates import Template
 from darkroom.schemas.requests import QuoteRequest, Version
 from darkroom.schemas.responses import QuoteResponse, TemplateResponse, TemplatesResponse
 from darkroom.schemas.usage_views import priced_template_response
 from darkroom.schemas.views import template_response
 from darkroom.services.submit_job import price
+from darkroom.storage import rate_limits
 
 routes = Routes()
 
@@ -99,13 +101,14 @@ def read_template(code: Code, version: PastVersion = None) -> Response[str]:
     tags=["templates"],
     responses={
         200: response("The price in credits.", QuoteResponse),
-        **problems(*SIGNED_IN, *JSON_BODY, errors.NotFound),
+        **problems(*SIGNED_IN, *JSON_BODY, errors.NotFound, errors.TooManyRequests),
     },
 )
 def quote(code: Code, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
     """Check the parameters and return the price of a job with them."""
-    account = routes.user().account
+    account, now = routes.user().account, clock.now()
+    template = available_template(code)
+    rate_limits.count(account, Act.QUOTES, now=now)
     return json_response(
-        HTTPStatus.OK,
-        {"credits": price(available_template(code), request.parameters, account, now=clock.now())},
+        HTTPStatus.OK, {"credits": price(template, request.parameters, account, now=now)}
     )

@@ -12,6 +12,7 @@ from darkroom import clock
 from darkroom.api.app import Routes
 from darkroom.api.openapi import JSON_BODY, SIGNED_IN, links, problems, response
 from darkroom.api.responses import json_response
+from darkroom.domain import errors
 from darkroom.schemas.requests import UploadRequest
 from darkroom.schemas.responses import UploadFormResponse
 from darkroom.services.announce_upload import announce
@@ -34,7 +35,7 @@ routes = Routes()
             UploadFormResponse,
             links=links("upload_id", "/upload_id", "complete_upload"),
         ),
-        **problems(*SIGNED_IN, *JSON_BODY),
+        **problems(*SIGNED_IN, *JSON_BODY, errors.TooManyUploads),
     },
 )
 def announce_upload(request: Annotated[UploadRequest, Body()]) -> Response[str]:
