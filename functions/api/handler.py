@@ -20,9 +20,10 @@ from darkroom.api.routes import (
     uploads,
     usage,
 )
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import logger, metrics
 from darkroom.settings import settings
 from darkroom.storage.accounts import record_seen
+from darkroom.tracing import tracer
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max, on_user=record_seen)
 SUBJECTS = (jobs, templates, uploads, credits, callbacks, service)

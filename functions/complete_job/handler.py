@@ -6,8 +6,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.aws.step_functions import JobKey, key_of_event
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import logger, metrics
 from darkroom.services.finish_job import finish_step
+from darkroom.tracing import tracer
 
 
 @logger.inject_lambda_context(clear_state=True)

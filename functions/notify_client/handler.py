@@ -13,10 +13,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom import clock
 from darkroom.domain.accounts import AccountId
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import logger, metrics
 from darkroom.services.deliver_callback import Message, deliver
+from darkroom.tracing import tracer
 
-# A dead callback URL is not an error of this function. Only its message is reported as failed.
 _processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
 
 

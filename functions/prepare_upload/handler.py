@@ -8,8 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom.api.app import HttpApi
 from darkroom.api.routes import complete_upload
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import logger, metrics
 from darkroom.settings import settings
+from darkroom.tracing import tracer
 
 app = HttpApi(body_bytes_max=settings().body_bytes_max)
 app.include_router(complete_upload.routes)

@@ -8,8 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom.api.app import HttpApi
 from darkroom.api.routes import replicate_webhook
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import logger, metrics
 from darkroom.settings import settings
+from darkroom.tracing import tracer
 
 app = HttpApi(body_bytes_max=settings().webhook_body_bytes_max)
 app.include_router(replicate_webhook.routes)

@@ -6,8 +6,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import logger, metrics
 from darkroom.services.recover_jobs import recover_jobs
+from darkroom.tracing import tracer
 
 
 @logger.inject_lambda_context(clear_state=True)

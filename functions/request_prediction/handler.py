@@ -9,8 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.jobs import state_entry_name
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import logger, metrics
 from darkroom.services.request_prediction import request_prediction
+from darkroom.tracing import tracer
 
 
 class RequestPredictionInput(JobKey):
@@ -28,13 +29,11 @@ class RequestPredictionInput(JobKey):
 def handler(event: RequestPredictionInput, context: LambdaContext) -> None:
     """Request the job's prediction, or read its state."""
     account, job_id = key_of_event(event)
-    state_entry = state_entry_name(
-        datetime.fromisoformat(event["entered_at"]), event["retry_count"]
-    )
+    entered_at = datetime.fromisoformat(event["entered_at"])
     request_prediction(
         account,
         job_id,
         task_token=event["task_token"],
-        state_entry=state_entry,
+        state_entry=state_entry_name(entered_at, event["retry_count"]),
         has_queue_state=event.get("has_queue_state", False),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom.aws.step_functions import JobKey, key_of_event
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import logger, metrics
 from darkroom.services.store_output import store_output
+from darkroom.tracing import tracer
 
 
 @logger.inject_lambda_context(clear_state=True)

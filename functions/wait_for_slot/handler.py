@@ -8,8 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from darkroom.aws.step_functions import JobKey, key_of_event
 from darkroom.domain.jobs import state_entry_name
-from darkroom.observability import logger, metrics, tracer
+from darkroom.observability import logger, metrics
 from darkroom.services.wait_for_slot import wait_for_slot
+from darkroom.tracing import tracer
 
 
 class WaitForSlotInput(JobKey):

@@ -1,18 +1,16 @@
-"""The logger, the tracer and the metrics of each function, and the names of all metrics."""
+"""The logger and the metrics of each function, and the names of all metrics."""
 
 from __future__ import annotations
 
 import warnings
 from enum import StrEnum
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 
 # Most invocations count nothing, and the warning would be on each of their logs.
 warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 logger = Logger()
-# Automatic patching imports every installed library at each cold start.
-tracer = Tracer(auto_patch=False)
 metrics = Metrics()
 
 

@@ -70,13 +70,13 @@ def values_of(alarm_id: str, dimension: str) -> set[str]:
     }
 
 
-def functions_that_report_results_as_errors() -> set[str]:
-    """Return the functions of the states that the workflow leaves by RetryLater."""
+def functions_of_states() -> set[str]:
+    """Return the functions that the workflow invokes."""
     substitutions = RESOURCES["Workflow"]["Properties"]["DefinitionSubstitutions"]
     arns = [
         state["Parameters"]["FunctionName"].strip("${}")
         for state in WORKFLOW["States"].values()
-        if any("RetryLater" in catch["ErrorEquals"] for catch in state.get("Catch", []))
+        if "FunctionName" in state.get("Parameters", {})
     ]
     return {substitutions[arn]["Ref"].removesuffix(".Alias") for arn in arns}
 
@@ -103,11 +103,13 @@ def test_a_math_alarm_has_at_most_ten_metrics(alarm_id: str) -> None:
 
 
 def test_every_function_is_in_the_alarms_on_functions() -> None:
-    exempt = functions_that_report_results_as_errors()
+    steps = functions_of_states()
+    exempt = {"StoreOutputFunction"}
 
-    assert exempt == {"RequestPredictionFunction", "StoreOutputFunction"}
-    assert values_of("FunctionErrorsAlarm", "FunctionName") == FUNCTIONS - exempt
-    assert values_of("FunctionThrottlesAlarm", "FunctionName") == FUNCTIONS
+    assert values_of("StepErrorsAlarm", "FunctionName") == steps - exempt
+    assert values_of("StepThrottlesAlarm", "FunctionName") == steps
+    for alarm_id in ("FunctionErrorsAlarm", "FunctionThrottlesAlarm"):
+        assert values_of(alarm_id, "FunctionName") == FUNCTIONS - steps
     for name in ("Errors", "Throttles", "Duration"):
         displayed = [each.dimensions for each in dashboard.displayed_metrics() if each.name == name]
         assert set(displayed) == {(("FunctionName", f"${{{each}}}"),) for each in FUNCTIONS}

@@ -105,7 +105,7 @@ def test_only_the_api_may_read_a_user_and_only_of_its_pool() -> None:
             for name, resource in resolved(parameters).items()
             if resource["Type"] in ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy")
             for policy in resource["Properties"].get("Policies", [resource["Properties"]])
-            for statement in policy["PolicyDocument"]["Statement"]
+            for statement in policy.get("PolicyDocument", {}).get("Statement", ())
             if "cognito-idp:" in json.dumps(statement["Action"])
         ]
 

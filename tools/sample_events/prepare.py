@@ -166,6 +166,15 @@ def _first_entry(event: Event) -> Prepared:
     return Prepared(_about(event, waiting.job) | entry, check)
 
 
+def _provider_is_full(event: Event) -> Prepared:
+    # By now a slot is free, so the function gives it to the job and resumes the execution.
+    return _first_entry(event)
+
+
+def _unknown_path(event: Event) -> Prepared:
+    return Prepared(event, _has_status(HTTPStatus.NOT_FOUND))
+
+
 def _replicate_calls(event: Event) -> Prepared:
     job = things.with_prediction(things.with_task_token(things.waiting_job()))
 
@@ -275,5 +284,7 @@ PREPARATIONS: Mapping[str, Callable[[Any], Prepared]] = {
     "refund_job/provider_unavailable": _provider_unavailable,
     "request_prediction/first_entry": _first_entry,
     "store_output/prediction_finished": _prediction_finished,
+    "unknown_path/unknown_path": _unknown_path,
+    "wait_for_slot/provider_is_full": _provider_is_full,
 }
 """What to make for each sample event, by `<function>/<name>`."""

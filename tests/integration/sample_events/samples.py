@@ -20,7 +20,11 @@ from tests.builders import image_job, open_account, until
 
 EVENTS = ROOT / "events"
 SAMPLES = sorted(f"{path.parent.name}/{path.stem}" for path in EVENTS.glob("*/*.json"))
-HTTP_SAMPLES = [sample for sample in SAMPLES if sample.startswith(("api/", "receive_prediction/"))]
+HTTP_SAMPLES = [
+    sample
+    for sample in SAMPLES
+    if sample.startswith(("api/", "receive_prediction/", "unknown_path/"))
+]
 STATES = {
     name: state
     for name, state in yaml_parse((ROOT / "workflow.asl.yaml").read_text())["States"].items()

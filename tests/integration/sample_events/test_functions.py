@@ -154,6 +154,24 @@ def test_signed_sample_webhook_is_recorded(
     assert recorded.attempt.finished_at
 
 
+def test_sample_of_an_unknown_path_is_not_found() -> None:
+    response = invoke_with_sample("unknown_path/unknown_path")
+
+    assert response["statusCode"] == 404
+    assert json.loads(response["body"])["detail"] == "There is no such path: /wp-login.php."
+
+
+def test_sample_of_a_full_provider_gives_the_free_slot_to_the_job(
+    simulated_replicate: SimulatedReplicate, resumed: list[str]
+) -> None:
+    job = sample_job()
+
+    invoke_with_sample("wait_for_slot/provider_is_full")
+
+    assert stored(job).slot
+    assert resumed == [sample("wait_for_slot/provider_is_full")["task_token"]]
+
+
 def test_sample_of_a_finished_prediction_stores_the_output(
     simulated_replicate: SimulatedReplicate,
 ) -> None:

@@ -71,12 +71,16 @@ def test_http_samples_match_a_route_of_the_template(subtests: pytest.Subtests) -
 
 def assert_matches_a_route(event: Any, *, function: str) -> None:
     request = APIGatewayProxyEventV2Model.model_validate(event)
-    method, path = request.routeKey.split()
-    [route] = [
-        route
-        for route in routes_of(function)
-        if route.get("Path") == path and route.get("Method") in (method, "ANY")
-    ]
+    if request.routeKey == "$default":
+        method, path = str(request.requestContext.http.method), request.rawPath
+        [route] = [route for route in routes_of(function) if "Path" not in route]
+    else:
+        method, path = request.routeKey.split()
+        [route] = [
+            route
+            for route in routes_of(function)
+            if route.get("Path") == path and route.get("Method") in (method, "ANY")
+        ]
     http = request.requestContext.http
     authorizer = request.requestContext.authorizer
 
