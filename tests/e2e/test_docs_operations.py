@@ -375,6 +375,14 @@ def test_a_flood_is_found_and_stopped(operator: Operator, stack: LocalStack, act
         actor.client.post(f"/jobs/{job_id}/cancel", {})
 
 
+def test_the_counters_of_an_account_are_found(operator: Operator, actor: Actor) -> None:
+    actor.client.post("/uploads", {"content_type": "image/png", "bytes": 70})
+
+    printed = operator.run("Account at its limits", USER_SUB=actor.name).splitlines()
+
+    assert sorted(line.split()[1] for line in printed) == ["1", "70"]
+
+
 def test_a_copy_of_the_table_is_restored_and_audited(
     operator: Operator, stack: LocalStack, owner: tuple[Actor, str]
 ) -> None:

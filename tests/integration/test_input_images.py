@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from darkroom.domain.uploads import FittedImage
-from darkroom.media.input_images import UnusableImage, fit
+from darkroom.domain.uploads import FittedImage, UnusableImage
+from darkroom.media.input_images import fit
 from tests.aws import forget_settings
 from tests.integration.steps import with_setting
 

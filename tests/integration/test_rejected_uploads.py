@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from darkroom.domain.errors import NotFound
+from darkroom.domain.uploads import UnusableImage
 from darkroom.media import input_images
 from darkroom.storage import uploads
 from tests.builders import ANN
@@ -65,7 +66,7 @@ def test_a_completed_upload_is_not_rejected_by_a_concurrent_request(
     def complete_concurrently(_: bytes) -> Any:
         monkeypatch.setattr(input_images, "fit", fit)
         responses.append(complete(upload["upload_id"]))
-        raise input_images.UnusableImage("The file is not an image.")
+        raise UnusableImage("The file is not an image.")
 
     monkeypatch.setattr(input_images, "fit", complete_concurrently)
     responses.append(complete(upload["upload_id"]))

@@ -21,6 +21,7 @@ OWN = {
 }
 # The sections of the runbook about incidents that have no alarm of their own, and about tools.
 SECTIONS_WITHOUT_ALARM = {
+    "account-at-its-limits",
     "bad-deploy",
     "dead-receiver",
     "delete-the-stack",

@@ -16,6 +16,10 @@ UPLOADS_PREFIX = "uploads/"
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png"}
 
 
+class UnusableImage(Exception):
+    """The file of an upload cannot be an input image. The message is for the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class FittedImage:
     """The type and size, in pixels, of an image that models accept.

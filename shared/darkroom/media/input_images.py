@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image, ImageChops, ImageCms, ImageOps
 
-from darkroom.domain.uploads import FittedImage
+from darkroom.domain.uploads import FittedImage, UnusableImage
 from darkroom.settings import settings
 
 _JPEG_QUALITY = 85
@@ -14,10 +14,6 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _LOSSLESS = ("PNG", "GIF")
 _OPAQUE = 255
 _MASK_COLORS_MAX = 2
-
-
-class UnusableImage(Exception):
-    """The file cannot be an input image. The message is for the user."""
 
 
 def fit(body: bytes) -> tuple[FittedImage, bytes]:

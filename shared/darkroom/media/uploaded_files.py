@@ -7,8 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from darkroom.aws.clients import client
-from darkroom.domain.uploads import FittedImage, Upload
-from darkroom.media.input_images import UnusableImage
+from darkroom.domain.uploads import FittedImage, UnusableImage, Upload
 from darkroom.settings import settings
 
 

@@ -6,7 +6,7 @@ from darkroom import clock
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.limits import Act
-from darkroom.domain.uploads import Upload
+from darkroom.domain.uploads import UnusableImage, Upload
 from darkroom.media import input_images, uploaded_files
 from darkroom.observability import logger
 from darkroom.storage import rate_limits, uploads
@@ -38,7 +38,7 @@ def _fit(upload: Upload) -> Upload:
         if body is None:
             return _read_decided(upload)
         image, fitted = input_images.fit(body)
-    except input_images.UnusableImage as error:
+    except UnusableImage as error:
         logger.info("upload rejected", upload_id=upload.upload_id)
         return uploads.record_rejection(
             upload, f"{error} Announce a new upload and send another file."
