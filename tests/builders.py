@@ -14,7 +14,7 @@ from darkroom import catalog
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
 from darkroom.domain.parameters import check_parameters
-from darkroom.domain.pricing import Prices
+from darkroom.domain.prices import Prices
 from darkroom.domain.templates import new_job
 from darkroom.settings import settings
 from darkroom.storage import grants, jobs, ledger

@@ -20,7 +20,7 @@ from rich.table import Table
 from darkroom import catalog
 from darkroom.catalog.parsing import BrokenTemplate
 from darkroom.domain.costs import usd_of
-from darkroom.domain.pricing import Prices
+from darkroom.domain.prices import Prices
 from darkroom.domain.templates import Template
 
 _COLUMNS = (

@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from darkroom.domain.moderation import ModerationLimits, Strictness
-from darkroom.domain.pricing import Prices
+from darkroom.domain.prices import Prices
 
 
 class SettingMissing(RuntimeError):

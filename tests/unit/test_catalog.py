@@ -10,7 +10,7 @@ import pytest
 from darkroom import catalog
 from darkroom.catalog.parsing import BrokenTemplate
 from darkroom.domain.errors import NotFound
-from darkroom.domain.pricing import Prices
+from darkroom.domain.prices import Prices
 from darkroom.providers import load_provider
 from tests.aws import ROOT
 from tests.unit.catalog_samples import check, sample_parameters

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from darkroom import catalog
-from darkroom.domain.pricing import Prices
+from darkroom.domain.prices import Prices
 from tests.unit.catalog_samples import checked_sample
 
 PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))

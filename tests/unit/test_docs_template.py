@@ -12,7 +12,7 @@ from darkroom.catalog.parsing import parse_template
 from darkroom.domain.errors import InvalidRequest
 from darkroom.domain.moderation import ModerationLimits, Strictness
 from darkroom.domain.parameters import check_parameters
-from darkroom.domain.pricing import Prices
+from darkroom.domain.prices import Prices
 from darkroom.domain.templates import Template
 from local.simulators.replicate.model_table import find_by_name
 from tests.aws import ROOT

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.domain.pricing import Multiplier, Price, Prices, cost_in_credits
+from darkroom.domain.prices import Prices
+from darkroom.domain.pricing import Multiplier, Price, cost_in_credits
 
 PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 BASES = st.integers(min_value=1, max_value=10_000)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.pricing import Prices
+from darkroom.domain.prices import Prices
 from darkroom.settings import SettingMissing, Settings, read_settings
 from tests.aws import TEMPLATE
 from tests.conftest import ENVIRONMENT

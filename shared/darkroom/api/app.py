@@ -21,9 +21,10 @@ from darkroom import clock
 from darkroom.api.auth import User, current_user
 from darkroom.api.events import link_prefix, prepared_event, with_prefixed_links
 from darkroom.api.json_bodies import json_object
+from darkroom.api.json_text import json_text
 from darkroom.api.problem_types import PROBLEMS
 from darkroom.api.refusals import record_refusal, request_fields
-from darkroom.api.responses import json_text, problem_response
+from darkroom.api.responses import problem_response
 from darkroom.api.transient_errors import is_transient
 from darkroom.domain import errors
 from darkroom.domain.accounts import AccountId

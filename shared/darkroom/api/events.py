@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from darkroom.api.responses import json_text
+from darkroom.api.json_text import json_text
 
 PROBLEM_PATH = "/problems/"
 _PATH_VARIABLE = re.compile(r"\\\{\w+\\?\+?\\\}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from darkroom.api.responses import json_text
+from darkroom.api.json_text import json_text
 from darkroom.domain import errors
 from darkroom.domain.errors import FieldError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header
 
+from darkroom.api.json_text import json_text
 from darkroom.api.problems import document_of, headers_of, problem_of
 from darkroom.domain.errors import DarkroomError
 
@@ -73,8 +73,3 @@ def problem_response(error: DarkroomError) -> Response[str]:
         json_text(document_of(error)),
         headers=dict(headers_of(error)),
     )
-
-
-def json_text(document: object) -> str:
-    """Write JSON without spaces. Raises ValueError for NaN and the infinities."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -14,9 +14,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from darkroom.api.events import link_prefix, route_path, with_prefixed_links
+from darkroom.api.json_text import json_text
 from darkroom.api.problems import document_of, headers_of, problem_of
 from darkroom.domain.errors import MethodNotAllowed, NotFound
 from darkroom.observability import Metric, count, logger
+from darkroom.settings import settings
 
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _METHODS = {"delete", "get", "head", "options", "patch", "post", "put"}
@@ -28,7 +31,8 @@ def refuse(event: Mapping[str, Any]) -> dict[str, Any]:
     `event` is a request in the payload format 2.0 of an HTTP API. A preflight (OPTIONS) of a known
     path gets a 204: the HTTP API adds the CORS headers to a 2xx.
     """
-    path, method = event["rawPath"], event["requestContext"]["http"]["method"]
+    base_path, method = settings().base_path, event["requestContext"]["http"]["method"]
+    path = route_path(event["rawPath"], "$default", base_path)
     methods = methods_of(path)
     allowed = ", ".join(methods)
     if methods and method == "OPTIONS":
@@ -47,8 +51,9 @@ def refuse(event: Mapping[str, Any]) -> dict[str, Any]:
     )
     count(Metric.REQUESTS_REFUSED)
     headers = {"Content-Type": "application/problem+json", **headers_of(error)}
-    body = json.dumps(document_of(error), ensure_ascii=False, separators=(",", ":"))
-    return _response(problem.status, headers, body)
+    response = _response(problem.status, headers, json_text(document_of(error)))
+    prefix = link_prefix(event, base_path)
+    return with_prefixed_links(response, prefix) if prefix else response
 
 
 def methods_of(path: str) -> list[str]:

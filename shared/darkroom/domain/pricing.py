@@ -8,17 +8,9 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from darkroom.domain.conditions import Condition, is_met
+from darkroom.domain.prices import Prices
 
 _RESOLUTION_4K_MULTIPLIER = Decimal("1.5")
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """The default prices of this deployment, in credits for one output."""
-
-    image: int
-    video: int
-    high_quality_multiplier: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from darkroom.domain.conditions import Preset, Rule, Schema, is_met
 from darkroom.domain.costs import Cost
 from darkroom.domain.jobs import Job, ModelInput, TemplateVersion, wait_seconds_for
 from darkroom.domain.moderation import Moderation, ModerationLimits
-from darkroom.domain.pricing import Price, Prices, cost_in_credits
+from darkroom.domain.prices import Prices
+from darkroom.domain.pricing import Price, cost_in_credits
 
 IMAGE_FORMAT = "image"
 """The JSON Schema `format` of a parameter that is an image: an upload id or an https URL."""

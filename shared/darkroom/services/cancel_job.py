@@ -8,7 +8,7 @@ from darkroom.aws import step_functions
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import JobIsFinal
 from darkroom.domain.jobs import Job
-from darkroom.observability import Metric, count, logger
+from darkroom.observability import logger
 from darkroom.settings import settings
 from darkroom.storage import jobs
 
@@ -25,17 +25,6 @@ def cancel(account: AccountId, job_id: str, *, now: datetime) -> Job:
     )
     if requested is None:
         raise JobIsFinal(jobs.read(account, job_id).status)
-    if job.cancel_requested_at is None and _is_billed(requested):
-        count(Metric.STARTED_CANCELS)
     step_functions.resume_or_start(requested)
     logger.info("cancel requested", job_id=job_id, in_time=requested.cancel_wins)
     return requested
-
-
-def _is_billed(job: Job) -> bool:
-    """Return whether the cancel comes after the provider has created a prediction.
-
-    The account pays nothing for a canceled job, but a provider that bills by time bills for the
-    time that the prediction ran (replicate.com/docs/topics/predictions/lifecycle).
-    """
-    return job.cancel_wins and job.attempt is not None and job.attempt.prediction_id is not None

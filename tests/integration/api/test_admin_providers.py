@@ -45,9 +45,13 @@ def test_administrators_see_a_pause_until_it_is_over() -> None:
     now = clock.now()
     assert (replicate()["paused_until"], replicate()["pause_reason"]) == (None, None)
 
-    provider_state.pause("replicate", until=now - timedelta(seconds=1), reason=PauseReason.SPEND)
+    provider_state.pause(
+        "replicate", until=now - timedelta(seconds=1), reason=PauseReason.SPEND, now=now
+    )
     assert replicate()["paused_until"] is None
-    provider_state.pause("replicate", until=now + timedelta(hours=1), reason=PauseReason.SPEND)
+    provider_state.pause(
+        "replicate", until=now + timedelta(hours=1), reason=PauseReason.SPEND, now=now
+    )
 
     assert replicate()["paused_until"] is not None
     assert replicate()["pause_reason"] == "spend"

@@ -16,7 +16,7 @@ from uuid6 import uuid7
 from darkroom.aws import step_functions
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.limits import LIMITS, Act
-from darkroom.storage import attempts, ledger
+from darkroom.storage import ledger
 from darkroom.storage.table import LimitRow, UploadRow
 from tests.aws import CONTEXT, handler_of
 from tests.builders import (
@@ -205,18 +205,3 @@ class TestCancels:
         assert cancel(job.job_id, "ann")[0] == 409
         assert cancel(str(uuid7()), "ann")[0] == 404
         assert used(Act.CANCELS) == 0
-
-    def test_only_a_cancel_after_the_start_of_the_prediction_counts_as_started(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        waiting, running = held_job(), held_job()
-        attempt = attempts.begin_attempt(running, "entry", lease_until=NOON, now=NOON)
-        assert attempt
-        assert attempts.record_prediction(running, attempt, "prediction", now=NOON)
-        capsys.readouterr()
-
-        cancel(waiting.job_id, "ann")
-        assert "StartedCancels" not in capsys.readouterr().out
-        for _ in range(2):
-            cancel(running.job_id, "ann")
-        assert capsys.readouterr().out.count('"StartedCancels":[1.0]') == 1

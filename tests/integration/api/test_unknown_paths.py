@@ -15,6 +15,7 @@ from tests.builders import call_api, http_event
 from tests.contract import must_be_as_described
 from tests.integration.api.calls import assert_is_problem
 from tests.integration.api.test_routes import UNKNOWN_PATHS, UNSUPPORTED_METHODS
+from tests.integration.steps import with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -71,6 +72,24 @@ def test_a_preflight_of_a_known_path_succeeds() -> None:
 
     assert (response["statusCode"], response["headers"]["Allow"]) == (204, "GET, POST")
     assert request("OPTIONS", "/nothing")["statusCode"] == 404
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/images/v1/nothing", "/images/v1/jobs", "/jobs"])
+def test_it_answers_a_custom_domain_with_a_base_path_as_the_api_does(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_setting(monkeypatch, "API_URL", "https://api.example.com/images/v1")
+    event = http_event("PUT", path, user=None) | {"routeKey": "$default"}
+    event["requestContext"] |= {"domainName": "api.example.com", "apiId": "id"}
+    status = 404 if path.endswith("nothing") else 405
+
+    of_the_api, response = (handler_of(name)(event, CONTEXT) for name in ("api", "unknown_path"))
+
+    assert json.loads(response["body"])["type"].startswith("/images/v1/problems/")
+    assert response["statusCode"] == status
+    assert {name: response[name] for name in ("statusCode", "body", "headers")} == {
+        name: of_the_api[name] for name in ("statusCode", "body", "headers")
+    }
 
 
 def test_a_refusal_is_one_line_and_a_metric(

@@ -13,10 +13,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from darkroom.api import pages
 from darkroom.api.app import Routes
 from darkroom.api.events import prefixed_document
+from darkroom.api.json_text import json_text
 from darkroom.api.openapi import HTML, JAVASCRIPT, PUBLIC, problems, response
 from darkroom.api.problem_types import PROBLEMS
 from darkroom.api.problems import problem_by_slug
-from darkroom.api.responses import KnownTags, cacheable_response, json_response, json_text
+from darkroom.api.responses import KnownTags, cacheable_response, json_response
 from darkroom.domain import errors
 from darkroom.schemas.service_responses import DocumentResponse, HealthResponse
 

@@ -12,8 +12,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from darkroom import clock
 from darkroom.api.app import Routes
 from darkroom.api.auth import User
+from darkroom.api.json_text import json_text
 from darkroom.api.openapi import JSON_BODY, SIGNED_IN, links, problems, response
-from darkroom.api.responses import KnownTags, cacheable_response, json_response, json_text
+from darkroom.api.responses import KnownTags, cacheable_response, json_response
 from darkroom.catalog.available_templates import available_template, available_templates
 from darkroom.domain import errors
 from darkroom.domain.limits import Act
