@@ -23,7 +23,7 @@ from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import AwsError, failing_calls
 from tests.integration.servers import webhook_endpoint
-from tests.integration.steps import due_job_ids, key, with_setting
+from tests.integration.steps import due_job_ids, key, sends, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -135,9 +135,10 @@ class TestSteps:
         job = held_job()
         jobs.request_cancel(job, next_check_at=NOON, now=NOON)
 
-        with pytest.raises(GenerationFailed, match="canceled"):
+        with sends(GenerationFailed) as canceled:
             self.request_prediction(job)
 
+        assert canceled.message == "canceled"
         assert predictions(simulated_replicate) == []
         assert stored(job).failure == failure(FailureCode.CANCELED)
 

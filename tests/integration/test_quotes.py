@@ -174,6 +174,7 @@ class TestTemplateVersions:
             account=ANN,
             job_id=str(uuid7()),
             prices=settings().prices,
+            queue_seconds_max=settings().queue_seconds_max,
             now=datetime.now(UTC),
         )
         open_account(100)

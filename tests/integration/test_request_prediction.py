@@ -18,9 +18,16 @@ from darkroom.storage import attempts, jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, client, forget_settings, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored, until
-from tests.integration.steps import at, key, with_setting
+from tests.integration.steps import at, key, sends, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
+
+
+def deadline_of(job: Job) -> datetime:
+    """Return the deadline that the first request has set."""
+    deadline = stored(job).deadline_at
+    assert deadline
+    return deadline
 
 
 class TestRequestPrediction:
@@ -66,7 +73,8 @@ class TestRequestPrediction:
         reference = f"web%2Fann%2F{job.job_id}%2F{requested.attempt.nonce}"
         assert created["webhook"] == f"http://127.0.0.1:9/webhooks/replicate?job={reference}"
         deadline = datetime.fromisoformat(created["deadline"])
-        assert timedelta(seconds=-2) < deadline - job.deadline_at <= timedelta(seconds=1)
+        assert requested.deadline_at
+        assert timedelta(seconds=-2) < deadline - requested.deadline_at <= timedelta(seconds=1)
         assert "token" not in created["webhook"].replace("webhooks", "")
 
     def test_later_state_entry_polls_and_creates_no_prediction(self, resumed: list[str]) -> None:
@@ -94,7 +102,7 @@ class TestRequestPrediction:
     ) -> None:
         job = held_job()
         with monkeypatch.context() as patch:
-            patch.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
+            patch.setattr(attempts, "record_prediction", lambda *_, **__: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 self.enter(job)
         assert stored(job).status is JobStatus.PENDING
@@ -116,7 +124,7 @@ class TestRequestPrediction:
 
         for seconds in (0, 34):
             at(monkeypatch, now + timedelta(seconds=seconds))
-            with pytest.raises(RetryLater):
+            with sends(RetryLater):
                 self.enter(job, entered_at=NOON + timedelta(seconds=seconds))
         assert self.predictions() == []
         at(monkeypatch, now + timedelta(seconds=36))
@@ -130,10 +138,10 @@ class TestRequestPrediction:
     ) -> None:
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
-        with pytest.raises(RetryLater) as retry:
+        with sends(RetryLater) as retry:
             self.enter(job)
         self.faults(run_seconds=30)
-        at(monkeypatch, retry.value.at)
+        at(monkeypatch, retry.at)
 
         self.enter(job, entered_at=NOON + timedelta(seconds=5))
 
@@ -146,13 +154,13 @@ class TestRequestPrediction:
         self, monkeypatch: pytest.MonkeyPatch, resumed: list[str]
     ) -> None:
         with_setting(monkeypatch, "PUBLIC_URL", "")
-        job, now = held_job(), datetime.now(UTC)
+        job, now = held_job(), datetime.now(UTC).replace(microsecond=0)
         poll_delays = []
         for seconds in (0, 6, 60, 200):
             at(monkeypatch, now + timedelta(seconds=seconds))
-            with pytest.raises(RetryLater) as retry:
+            with sends(RetryLater) as retry:
                 self.enter(job, entered_at=NOON + timedelta(seconds=seconds))
-            poll_delays.append((retry.value.at - now).total_seconds() - seconds)
+            poll_delays.append((retry.at - now).total_seconds() - seconds)
 
         (created,) = self.predictions()
         assert created.get("webhook") is None
@@ -166,12 +174,12 @@ class TestRequestPrediction:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job = held_job()
         self.faults(lost_create_answer=1, run_seconds=30)
-        with pytest.raises(RetryLater) as retry:
+        with sends(RetryLater) as retry:
             self.enter(job)
         self.faults(run_seconds=30)
-        at(monkeypatch, retry.value.at)
+        at(monkeypatch, retry.at)
 
-        with pytest.raises(RetryLater):
+        with sends(RetryLater):
             self.enter(job, retry_count=1)
 
         assert len(self.predictions()) == 1
@@ -182,12 +190,12 @@ class TestRequestPrediction:
         with_setting(monkeypatch, "PUBLIC_URL", "")
         job, now = held_job(), datetime.now(UTC)
         self.faults(lost_create_answer=1, run_seconds=30)
-        with pytest.raises(RetryLater):
+        with sends(RetryLater):
             self.enter(job)
         self.faults(run_seconds=30)
         at(monkeypatch, now + timedelta(seconds=90))
 
-        with pytest.raises(GenerationFailed):
+        with sends(GenerationFailed):
             self.enter(job, entered_at=NOON + timedelta(seconds=90))
 
         assert stored(job).failure == failure(FailureCode.PROVIDER_UNAVAILABLE)
@@ -198,12 +206,12 @@ class TestRequestPrediction:
     ) -> None:
         job, now = held_job(), datetime.now(UTC)
         self.faults(unavailable=1)
-        with pytest.raises(RetryLater):
+        with sends(RetryLater):
             self.enter(job)
         with pytest.raises(ProviderUnavailable):
             self.enter(job, entered_at=NOON + timedelta(seconds=5))
         self.faults(run_seconds=30)
-        with pytest.raises(RetryLater):
+        with sends(RetryLater):
             self.enter(job, entered_at=NOON + timedelta(seconds=10))
         assert self.predictions() == []
         at(monkeypatch, now + timedelta(seconds=90))
@@ -220,12 +228,12 @@ class TestRequestPrediction:
     ) -> None:
         job = held_job()
         self.faults(unavailable=1)
-        with pytest.raises(RetryLater):
+        with sends(RetryLater):
             self.enter(job)
         self.faults(run_seconds=30)
-        at(monkeypatch, job.deadline_at)
+        at(monkeypatch, deadline_of(job))
 
-        with pytest.raises(GenerationFailed):
+        with sends(GenerationFailed):
             self.enter(job, entered_at=NOON + timedelta(minutes=9))
 
         assert (stored(job).failure, self.predictions()) == (
@@ -238,9 +246,9 @@ class TestRequestPrediction:
     ) -> None:
         job = held_job()
         self.enter(job)
-        at(monkeypatch, job.deadline_at)
+        at(monkeypatch, deadline_of(job))
 
-        with pytest.raises(GenerationFailed):
+        with sends(GenerationFailed):
             self.enter(job, entered_at=NOON + timedelta(minutes=5))
 
         assert stored(job).failure == failure(FailureCode.DEADLINE_EXCEEDED)
@@ -252,7 +260,7 @@ class TestRequestPrediction:
         job = held_job()
         self.enter(job)
         until(lambda: self.predictions()[0]["status"] == "succeeded")
-        at(monkeypatch, job.deadline_at + timedelta(seconds=30))
+        at(monkeypatch, deadline_of(job) + timedelta(seconds=30))
 
         self.enter(job, token="late", entered_at=NOON + timedelta(minutes=6))
 
@@ -263,13 +271,13 @@ class TestRequestPrediction:
         job, now = held_job(), datetime.now(UTC)
         self.faults(throttle=1)
 
-        with pytest.raises(RetryLater) as retry:
+        with sends(RetryLater) as retry:
             self.enter(job)
 
         waiting = stored(job)
         assert waiting.waiting_since
-        assert timedelta(seconds=2) <= retry.value.at - now <= timedelta(seconds=6)
-        assert datetime.fromisoformat(str(retry.value)) == retry.value.at.replace(microsecond=0)
+        assert timedelta(seconds=2) <= retry.at - now <= timedelta(seconds=6)
+        assert retry.task_token == "token"
         assert (waiting.status, self.predictions()) == (JobStatus.PENDING, [])
         self.faults(run_seconds=30)
         self.enter(job, entered_at=NOON + timedelta(seconds=5))
@@ -286,14 +294,14 @@ class TestRequestPrediction:
             now=NOON,
         )
 
-        with pytest.raises(GenerationFailed) as failed:
+        with sends(GenerationFailed) as failed:
             self.enter(job)
 
         recorded = stored(job).failure
         assert recorded
         assert recorded.code is FailureCode.INVALID_INPUT
         assert "Expected: string" in recorded.message
-        assert str(failed.value) == "invalid_input"
+        assert failed.message == "invalid_input"
 
     @pytest.mark.parametrize(
         ("fault", "unknown_seconds"), [("unavailable", 10), ("lost_create_answer", 60)]
@@ -305,7 +313,7 @@ class TestRequestPrediction:
         at(monkeypatch, now)
         self.faults(**{fault: 1})
 
-        with pytest.raises(RetryLater):
+        with sends(RetryLater):
             self.enter(job)
 
         recorded_job = stored(job)
@@ -337,24 +345,34 @@ class TestRequestPrediction:
         forget_settings()
         job = held_job()
 
-        with pytest.raises(GenerationFailed):
+        with sends(GenerationFailed):
             self.enter(job)
 
         recorded = stored(job).failure
         assert recorded
         assert (recorded.code, recorded.is_fault) == (FailureCode.PROVIDER_UNAVAILABLE, True)
 
-    def test_requests_nothing_after_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_requests_nothing_after_queue_until(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()
-        at(monkeypatch, job.deadline_at)
+        at(monkeypatch, job.queue_until)
 
-        with pytest.raises(GenerationFailed):
+        with sends(GenerationFailed):
             self.enter(job)
 
-        assert (stored(job).failure, self.predictions()) == (
-            failure(FailureCode.DEADLINE_EXCEEDED),
+        assert (stored(job).failure, stored(job).deadline_at, self.predictions()) == (
+            failure(FailureCode.QUEUE_TIMEOUT),
+            None,
             [],
         )
+
+    def test_the_first_request_sets_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = held_job()
+        requested_at = job.queue_until - timedelta(seconds=1)
+        at(monkeypatch, requested_at)
+
+        self.enter(job)
+
+        assert stored(job).deadline_at == requested_at + timedelta(seconds=job.seconds_max or 0)
 
     def test_older_state_entry_does_nothing(self, resumed: list[str]) -> None:
         job = held_job()

@@ -21,7 +21,7 @@ from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, Workflow, handler_of
 from tests.builders import NOON, held_job, image_job, open_account, stored, until
 from tests.integration.servers import webhook_endpoint
-from tests.integration.steps import at, key, with_setting
+from tests.integration.steps import at, key, sends, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -99,7 +99,7 @@ class TestSecondAttempt:
     def test_second_attempt_follows_a_lost_response(self) -> None:
         self.faults(fail=1, lost_create_answer=1)
         job = held_job()
-        with pytest.raises(RetryLater):
+        with sends(RetryLater):
             self.enter(job)
         self.wait_for_failed_predictions(1)
         self.faults(run_seconds=30)
@@ -146,7 +146,9 @@ class TestSecondAttempt:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = self.interrupted_job()
-        at(monkeypatch, job.deadline_at - timedelta(seconds=4))
+        deadline = stored(job).deadline_at
+        assert deadline
+        at(monkeypatch, deadline - timedelta(seconds=4))
 
         with pytest.raises(GenerationFailed):
             handler_of("store_output")(key(job), CONTEXT)

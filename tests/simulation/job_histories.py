@@ -132,7 +132,7 @@ class JobHistories:
         return job
 
     def _request_prediction(self, job: Job) -> None:
-        assert self._until_success(lambda: provider_queue.acquire(stored(job), now=NOON))
+        assert self._until_success(lambda: provider_queue.take(stored(job), now=NOON))
         self._until_success(
             lambda: jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
         )

@@ -57,6 +57,13 @@ def hold(account: AccountId = ANN) -> tuple[Job, bool]:
     return ledger.hold(image_job(account=account), key=KEY, now=datetime.now(UTC))
 
 
+def enqueue_once(job: Job) -> bool:
+    """Enter the queue as the state WaitForSlot does. A job with an entry keeps it."""
+    if job.queue_key:
+        return True
+    return provider_queue.enqueue(job, "token", "entry", now=NOON)
+
+
 OPERATIONS: dict[str, Callable[[Job], object]] = {
     "hold": lambda job: hold(job.account),
     "grant": lambda job: grants.grant(job.account, 10, reason="gift", reference="gift", now=NOON),
@@ -65,7 +72,8 @@ OPERATIONS: dict[str, Callable[[Job], object]] = {
     ),
     "welcome": lambda job: grants.welcome(job.account, now=NOON),
     "resolve": lambda job: ledger.resolve(job.account, job.job_id, now=NOON),
-    "take": lambda job: provider_queue.acquire(stored(job), now=NOON),
+    "take": lambda job: provider_queue.take(stored(job), now=NOON),
+    "enqueue": lambda job: enqueue_once(stored(job)),
     "cancel": lambda job: jobs.request_cancel(job, next_check_at=NOON, now=NOON),
     "begin": lambda job: attempts.begin_attempt(job, "entry", lease_until=NOON, now=NOON),
 }

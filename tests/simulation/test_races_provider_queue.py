@@ -23,7 +23,7 @@ def held_jobs(count: int) -> list[Job]:
 
 
 def acquire(job: Job) -> bool:
-    return provider_queue.acquire(stored(job), now=NOON)
+    return provider_queue.take(stored(job), now=NOON)
 
 
 def resolve(job: Job) -> Job:
@@ -32,7 +32,8 @@ def resolve(job: Job) -> Job:
 
 def holders() -> dict[str, str]:
     """Return the holder of each slot, from the slots."""
-    return {row.sk: row.holder for row in SlotRow.query("SLOT#replicate", consistent_read=True)}
+    slots = provider_queue.read_provider("replicate").slots
+    return {slot.name: f"{slot.account}/{slot.job_id}" for slot in slots}
 
 
 def held_slots(jobs: list[Job]) -> dict[str, str]:
@@ -73,9 +74,9 @@ def test_a_released_slot_is_acquired_by_one_job(race: Race) -> None:
 def release_leaked() -> list[str]:
     """Release leaked slots as recovery does, and return their holders."""
     return [
-        slot.holder
+        f"{slot.account}/{slot.job_id}"
         for slot in provider_queue.possibly_leaked("replicate", now=LATER)
-        if provider_queue.release_if_leaked(slot)
+        if provider_queue.release_if_leaked("replicate", slot)
     ]
 
 

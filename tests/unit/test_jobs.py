@@ -119,11 +119,16 @@ class TestRetries:
         number=1, nonce="n", state_entry="e", requested_at=NOON, lease_until=NOON, prediction_id="p"
     )
     INTERRUPTED = Prediction("p", PredictionStatus.FAILED, retryable=True)
+    DEADLINE = NOON + timedelta(minutes=5)
 
     @pytest.mark.parametrize(("attempts_count", "may"), [(1, True), (2, False)])
     def test_a_job_has_one_retry(self, attempts_count: int, may: bool) -> None:
         assert (
-            may_retry(job(attempts=(self.ATTEMPT,) * attempts_count), self.INTERRUPTED, now=NOON)
+            may_retry(
+                job(attempts=(self.ATTEMPT,) * attempts_count, deadline_at=self.DEADLINE),
+                self.INTERRUPTED,
+                now=NOON,
+            )
             is may
         )
 
@@ -133,13 +138,13 @@ class TestRetries:
     def test_a_retry_begins_at_least_5_seconds_before_the_deadline(
         self, seconds_left: float, may: bool
     ) -> None:
-        interrupted = job(attempts=(self.ATTEMPT,))
+        interrupted = job(attempts=(self.ATTEMPT,), deadline_at=self.DEADLINE)
 
         assert (
             may_retry(
                 interrupted,
                 self.INTERRUPTED,
-                now=interrupted.deadline_at - timedelta(seconds=seconds_left),
+                now=self.DEADLINE - timedelta(seconds=seconds_left),
             )
             is may
         )

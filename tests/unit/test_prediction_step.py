@@ -48,10 +48,13 @@ def attempt(**fields: Any) -> Attempt:
 
 
 def job(*attempts: Attempt, **fields: Any) -> Job:
-    return replace(image_job(now=NOON), deadline_at=DEADLINE, attempts=attempts, **fields)
+    """Return a job whose first request was at noon. Its time in the queue is over at noon."""
+    known = {"deadline_at": DEADLINE, "queue_until": NOON, **fields}
+    return replace(image_job(now=NOON), attempts=attempts, **known)
 
 
-FRESH = job()
+FRESH = job(deadline_at=None, queue_until=DEADLINE)
+REFUSED = job(attempt(abandoned=True), deadline_at=None, queue_until=DEADLINE)
 REQUESTED = job(attempt())
 ABANDONED = job(attempt(abandoned=True))
 KNOWN = job(attempt(prediction_id="p1"))
@@ -59,6 +62,7 @@ SECOND = job(attempt(prediction_id="p0", finished_at=NOON), attempt(number=2, pr
 CLOSED = job(attempt(prediction_id="p1", finished_at=NOON))
 CANCELED = job(cancel_requested_at=NOON)
 CANCELED_TOO_LATE = job(attempt(prediction_id="p1"), cancel_requested_at=NOON, storing_at=NOON)
+QUEUE_TIMEOUT = Fail(FailureCode.QUEUE_TIMEOUT)
 UNAVAILABLE, OVERDUE = Fail(FailureCode.PROVIDER_UNAVAILABLE), Fail(FailureCode.DEADLINE_EXCEEDED)
 
 IN_TIME: list[tuple[str, Job, Observation, Action]] = [
@@ -87,9 +91,12 @@ IN_TIME: list[tuple[str, Job, Observation, Action]] = [
     ("the create got no response", FRESH, Event.CREATE_UNANSWERED, Wait(1.0)),
     ("another invocation has the lease", REQUESTED, Event.LEASE_TAKEN, Act.SLEEP),
     ("the provider is busy", FRESH, BUSY, Wait(7.0, has_jitter=True)),
+    ("no slot was free", FRESH, Event.QUEUE_FULL, Act.WAIT_FOR_SLOT),
 ]
 LATE: list[tuple[str, Job, Observation, Action]] = [
-    ("nothing was requested", FRESH, Event.ENTERED, OVERDUE),
+    ("nothing was requested", FRESH, Event.ENTERED, QUEUE_TIMEOUT),
+    ("the provider has accepted nothing", REFUSED, Event.ENTERED, QUEUE_TIMEOUT),
+    ("no slot was free", FRESH, Event.QUEUE_FULL, Act.WAIT_FOR_SLOT),
     ("the only request created nothing", ABANDONED, Event.ENTERED, UNAVAILABLE),
     ("a request is unanswered", REQUESTED, Event.ENTERED, Act.FIND),
     ("nothing was found", REQUESTED, Event.NOT_FOUND, UNAVAILABLE),
@@ -99,7 +106,8 @@ LATE: list[tuple[str, Job, Observation, Action]] = [
     ("the prediction was interrupted", KNOWN, INTERRUPTED, Act.RESUME),
     ("the poll got no response", KNOWN, Event.POLL_UNANSWERED, UNAVAILABLE),
     ("the create got no response", FRESH, Event.CREATE_UNANSWERED, Wait(1.0)),
-    ("the provider is busy", FRESH, BUSY, UNAVAILABLE),
+    ("the provider is busy at the first request", REFUSED, BUSY, QUEUE_TIMEOUT),
+    ("the provider is busy at a later request", REQUESTED, BUSY, UNAVAILABLE),
 ]
 
 

@@ -8,12 +8,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from darkroom.domain.failures import FailureCode, failure, failure_of_error
-from darkroom.domain.jobs import JobStatus
+from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.recovery import Action, Decision, decide, over_at
 from tests.builders import NOON, image_job
 
-JOB = image_job(now=NOON)
+JOB = replace(image_job(now=NOON), deadline_at=NOON + timedelta(seconds=300))
 OVER_AT = NOON + timedelta(seconds=300 + 15 + 120 + 150)
+QUEUE_UNTIL = NOON + timedelta(seconds=3_600)
+WAITING = replace(
+    JOB, deadline_at=None, queue_until=QUEUE_UNTIL, queue_key="entry", task_token="token"
+)
 CHECK_INTERVAL = timedelta(seconds=60)
 RUNNING_CHECK_INTERVAL = timedelta(seconds=120)
 FUNCTION_TIMEOUT = timedelta(seconds=150)
@@ -39,6 +43,40 @@ def decision(
 
 def test_a_job_is_overdue_after_its_deadline_one_wait_and_storing() -> None:
     assert over_at(JOB) == OVER_AT
+
+
+def test_a_job_that_was_not_requested_is_overdue_after_its_time_in_the_queue() -> None:
+    assert over_at(WAITING) == QUEUE_UNTIL + timedelta(seconds=60 + 15 + 150)
+
+
+@pytest.mark.parametrize(
+    ("job", "now", "expected"),
+    [
+        (WAITING, NOON, Decision(Action.CHECK_LATER, QUEUE_UNTIL)),
+        (WAITING, QUEUE_UNTIL - MOMENT, Decision(Action.CHECK_LATER, QUEUE_UNTIL)),
+        (WAITING, QUEUE_UNTIL, Decision(Action.RESUME, QUEUE_UNTIL + CHECK_INTERVAL)),
+        (
+            replace(WAITING, task_token=None),
+            QUEUE_UNTIL,
+            Decision(Action.CHECK_LATER, QUEUE_UNTIL + RUNNING_CHECK_INTERVAL),
+        ),
+        (
+            replace(WAITING, queue_key=None, slot="000"),
+            NOON,
+            Decision(Action.RESUME, NOON + CHECK_INTERVAL),
+        ),
+        (
+            replace(WAITING, queue_key=None, slot=None),
+            NOON,
+            Decision(Action.CHECK_LATER, NOON + RUNNING_CHECK_INTERVAL),
+        ),
+    ],
+    ids=["waits", "waits a moment less", "too long", "without a token", "has a slot", "enters"],
+)
+def test_a_waiting_job_is_resumed_at_queue_until_or_with_a_slot(
+    job: Job, now: datetime, expected: Decision
+) -> None:
+    assert decide(job, started=True, running=True, stopped_at=None, now=now) == expected
 
 
 @pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED])

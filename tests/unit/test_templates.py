@@ -263,7 +263,7 @@ class TestParameters:
         assert accepted.keys() <= TEMPLATE.parameters.keys()
 
 
-def test_a_job_stores_its_template_model_input_quote_and_deadline() -> None:
+def test_a_job_stores_its_template_model_input_quote_and_queue_time() -> None:
     job = image_job(num_outputs=3, now=NOON)
 
     assert (job.template.code, job.template.version, job.template.name, job.template.category) == (
@@ -280,8 +280,6 @@ def test_a_job_stores_its_template_model_input_quote_and_deadline() -> None:
     assert job.model_input.input == {
         name: value for name, value in job.parameters.items() if name != "quality"
     }
-    assert (job.quoted, job.deadline_at, job.wait_seconds) == (
-        30,
-        NOON + timedelta(seconds=300),
-        15,
-    )
+    assert (job.quoted, job.deadline_at, job.wait_seconds) == (30, None, 15)
+    assert (job.expected_seconds, job.seconds_max) == (5, 300)
+    assert job.queue_until == NOON + timedelta(seconds=3_600)

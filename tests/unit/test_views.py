@@ -62,7 +62,7 @@ def test_a_job_response_has_the_fields_of_the_contract() -> None:
     assert view(full_job()).keys() == {
         "id", "status", "template", "parameters", "credits", "outputs", "links_expire_at", "error",
         "metadata", "deadline_at", "attempts", "waiting_since", "cancel_requested_at",
-        "created_at", "started_at", "finished_at", "processing_seconds",
+        "created_at", "started_at", "finished_at", "processing_seconds", "queue", "queue_until",
     }  # fmt: skip
 
 

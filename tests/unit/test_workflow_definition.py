@@ -82,11 +82,11 @@ def test_only_existing_errors_are_caught_or_retried() -> None:
         assert own <= DARKROOM_ERRORS, f"{name}: unknown errors {own - DARKROOM_ERRORS}"
 
 
-def test_retry_later_and_generation_failed_are_not_retried_in_place() -> None:
+def test_results_of_a_state_are_not_retried_in_place() -> None:
     # The first rule that matches an error applies. States.TaskFailed matches all errors but
     # States.Timeout.
     results = {"RetryLater", "GenerationFailed"}
-    for state, more in (("RequestPrediction", {"ProviderQueueFull"}), ("StoreOutput", set())):
+    for state, more in (("RequestPrediction", {"ProviderQueueFull"}), ("StoreOutput", set[str]())):
         first, *others = STATES[state]["Retry"]
 
         assert set(first["ErrorEquals"]) == results | more, state
@@ -126,6 +126,15 @@ def test_only_these_errors_cause_a_new_state_entry() -> None:
     assert (
         STATES["PrepareToPoll"]["Next"] == STATES["WaitUntilRetry"]["Next"] == "RequestPrediction"
     )
+
+
+def test_every_exit_of_the_queue_leads_to_request_prediction() -> None:
+    state = STATES["WaitForSlot"]
+    (catch,) = state["Catch"]
+
+    assert catch["ErrorEquals"] == ["States.ALL"]
+    assert STATES[catch["Next"]]["Type"] == "Pass"
+    assert STATES[catch["Next"]]["Next"] == state["Next"] == "RequestPrediction"
 
 
 def test_a_caught_error_is_stored_as_failure_or_as_retry() -> None:

@@ -192,9 +192,7 @@ class TestMismatches:
 
     def test_finds_an_open_job_that_is_overdue(self) -> None:
         job = held_job(now=now())
-        overdue_at = job.deadline_at + timedelta(
-            seconds=job.wait_seconds + 120 + 150 + 150 + 3 * 60
-        )
+        overdue_at = job.queue_until + timedelta(seconds=60 + job.wait_seconds + 150 + 150 + 3 * 60)
 
         assert mismatches(at=overdue_at) == []
         assert [mismatch.what for mismatch in mismatches(at=overdue_at + timedelta(seconds=1))] == [
