@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.api_gateway.callback_receiver import CallbackReceiver
-from local.api_gateway.http_api import HttpApi
+from local.api_gateway.http_api import HttpApi, read_http_api
 from local.api_gateway.http_server import HOST, HttpServer, listen
 from local.api_gateway.seen_accounts import SeenAccounts
 from local.api_gateway.token_endpoint import TokenEndpoint, TokenIssuer, TokenRequest
@@ -21,7 +21,7 @@ from local.api_gateway.webhook_endpoint import WebhookEndpoint
 from local.cloudformation.account import STACK_NAME, Client, client
 from local.cloudformation.aws_endpoint import LocalAws, RequestWatcher
 from local.cloudformation.described_stack import DescribedStack
-from local.cloudformation.queues import Pollers, read_mappings
+from local.cloudformation.queues import Pollers, poller_clients, read_mappings
 from local.cloudformation.real_secrets import RealSecrets
 from local.cloudformation.resources import Resources
 from local.cloudformation.schedules import ScheduleRunner, read_schedules
@@ -33,6 +33,7 @@ from local.cloudformation.seeding import (
 from local.cloudformation.state_machines import stop_executions
 from local.cloudformation.template import read_template, translate
 from local.description import StackDescription
+from local.iam.enforcement import read_enforcement
 from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.execution_environment import InvocationResponse, emulator
 from local.lambda_runtime.functions import FunctionSpec, read_functions
@@ -42,8 +43,6 @@ from local.simulators.common.server import Simulator
 from local.simulators.replicate import SimulatedReplicate
 from local.simulators.runway import SimulatedRunway
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
-
-_API = "AWS::ApiGatewayV2::Api"
 
 
 class LocalStack:
@@ -78,7 +77,8 @@ class LocalStack:
 
         Raises EmulatorUnavailable if AWS's emulator does not run on this machine. Raises PortTaken
         if a port is in use, FileNotFoundError if there is no build, and Unresolvable for an
-        unknown name in the template.
+        unknown name in the template. Raises UnsupportedPolicy for a policy that cannot be
+        evaluated, and MissingPermission if a schedule or a rule may not reach its target.
         """
         emulator()
         self._clients: dict[str, Any] = {}
@@ -226,6 +226,7 @@ class LocalStack:
             client=self.client,
         )
         self._resources.create()
+        aws.enforce(read_enforcement(self._resources))
         aws.describe(
             DescribedStack(
                 STACK_NAME, self._resources.outputs(), values, self._resources.physical_ids
@@ -244,7 +245,12 @@ class LocalStack:
         )
         self._stop_later(self.client("stepfunctions"), stop_executions)
         aws.serve_invocations(self._environments)
-        api = self._stop_later(self._read_api(), HttpApi.close)
+        api = self._stop_later(
+            read_http_api(
+                self._resources, self._environments, self.aws_url, base_path=self._base_path
+            ),
+            HttpApi.close,
+        )
         seen = SeenAccounts.of_stack(self.client("dynamodb"), self._resources, self._functions)
         self._issuer = TokenIssuer(next(iter(api.authorizers.values())), seen)
         api_server.serve(CallbackReceiver(TokenEndpoint(self._issuer, api)))
@@ -255,9 +261,8 @@ class LocalStack:
             self.webhook_url = webhook_server.url
 
         mappings = read_mappings(self._resources, self.client("sqs"))
-        pollers = self._stop_later(
-            Pollers(mappings, self._environments, self.client("sqs")), Pollers.stop
-        )
+        clients = poller_clients(mappings, self._functions, self.aws_url)
+        pollers = self._stop_later(Pollers(mappings, self._environments, clients), Pollers.stop)
         self._schedule_runner = self._stop_later(
             ScheduleRunner(read_schedules(self._resources), self._environments), ScheduleRunner.stop
         )
@@ -288,13 +293,6 @@ class LocalStack:
         fill_secrets(
             self._resources, self.client("secretsmanager"), webhook_secret=simulated_secret
         )
-
-    def _read_api(self) -> HttpApi:
-        ((logical_id, properties),) = self._resources.of_type(_API).items()
-        stages = self._resources.of_type("AWS::ApiGatewayV2::Stage").values()
-        names = (stage["StageName"] for stage in stages if stage["ApiId"] == logical_id)
-        api = (logical_id, next(names, "$default"), properties["Body"])
-        return HttpApi(*api, self._environments, self.aws_url, base_path=self._base_path)
 
     def _stop_later[Part](self, part: Part, end: Callable[[Part], None]) -> Part:
         self._exit_stack.callback(end, part)

@@ -18,6 +18,7 @@ from local.api_gateway.http_server import Environ, StartResponse
 from local.api_gateway.jwt_authorizer import Forbidden, Identity, JwtAuthorizer, Unauthorized
 from local.api_gateway.payloads import MalformedResponse, event_of, response_of
 from local.api_gateway.routes import Match, Route, read_routes
+from local.cloudformation.resources import Resources
 from local.lambda_runtime.concurrency import ExecutionEnvironments, TooManyRequests
 from local.lambda_runtime.execution_environment import InvocationResponse
 from local.lambda_runtime.invocations import PAYLOAD_BYTES_MAX
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
 _INTEGRATIONS_MAX = 64
+
+_API = "AWS::ApiGatewayV2::Api"
 
 
 class _Refused(Exception):
@@ -138,6 +141,20 @@ class HttpApi:
         except MalformedResponse as error:
             logger.warning("%s returned an invalid HTTP response: %s", route.function, error)
         raise _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+
+
+def read_http_api(
+    resources: Resources, environments: ExecutionEnvironments, aws_url: str, *, base_path: str
+) -> HttpApi:
+    """Read the only HTTP API of a stack."""
+    ((logical_id, properties),) = resources.of_type(_API).items()
+    stages = resources.of_type("AWS::ApiGatewayV2::Stage").values()
+    stage = next(
+        (stage["StageName"] for stage in stages if stage["ApiId"] == logical_id), "$default"
+    )
+    return HttpApi(
+        logical_id, stage, properties["Body"], environments, aws_url, base_path=base_path
+    )
 
 
 def _handles_preflight(route: Route) -> bool:

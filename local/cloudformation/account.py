@@ -1,6 +1,9 @@
 """The simulated AWS account: its names, its credentials, and clients for it."""
 
+import hmac
 import secrets
+from base64 import b32encode
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -19,6 +22,20 @@ URL_SUFFIX = "amazonaws.com"
 # random, so only this process and its functions can presign a link or read a real secret.
 ACCESS_KEY_ID = "LOCALACCESSKEYID0000"
 SECRET_ACCESS_KEY = secrets.token_urlsafe(30)
+# AWS's prefix for the access keys of roles, and the length of an access key id.
+_ROLE_KEY_PREFIX = "ASIALOCAL"
+_KEY_ID_LENGTH = 20
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """The id and the secret of an access key."""
+
+    id: str = ACCESS_KEY_ID
+    secret: str = field(default=SECRET_ACCESS_KEY, repr=False)
+
+
+ADMINISTRATOR = AccessKey()
 
 
 def arn(service: str, resource: str) -> str:
@@ -26,15 +43,44 @@ def arn(service: str, resource: str) -> str:
     return f"arn:{PARTITION}:{service}:{REGION}:{ACCOUNT_ID}:{resource}"
 
 
-def client(service: str, endpoint_url: str) -> Client:
+def role_access_key(role_arn: str) -> AccessKey:
+    """Return the access key of a role. It stays the same while this process runs."""
+    digest = b32encode(hmac.digest(SECRET_ACCESS_KEY.encode(), role_arn.encode(), "sha256"))
+    key_id = (_ROLE_KEY_PREFIX + digest.decode())[:_KEY_ID_LENGTH]
+    return AccessKey(key_id, secret_of(key_id) or "")
+
+
+def secret_of(key_id: str) -> str | None:
+    """Return the secret of an access key that this process has issued, or None for another key.
+
+    The secret of a role is computed from the key id and the random secret of this process.
+    """
+    if key_id == ACCESS_KEY_ID:
+        return SECRET_ACCESS_KEY
+    if key_id.startswith(_ROLE_KEY_PREFIX):
+        return hmac.digest(SECRET_ACCESS_KEY.encode(), key_id.encode(), "sha256").hex()
+    return None
+
+
+def client(
+    service: str,
+    endpoint_url: str,
+    access_key: AccessKey = ADMINISTRATOR,
+    *,
+    read_timeout_seconds: float = 70,
+) -> Client:
     """Make a client of a simulated service.
 
     Each client has its own session, because boto3's shared session is not thread-safe.
     """
     session = boto3.Session(
-        aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY, region_name=REGION
+        aws_access_key_id=access_key.id,
+        aws_secret_access_key=access_key.secret,
+        region_name=REGION,
     )
-    config = Config(connect_timeout=5, read_timeout=70, retries={"total_max_attempts": 1})
+    config = Config(
+        connect_timeout=5, read_timeout=read_timeout_seconds, retries={"total_max_attempts": 1}
+    )
     if service == "s3":
         # In this region botocore signs URLs with version 2 by default. S3 refuses that for new
         # buckets.

@@ -1,6 +1,6 @@
 """The checks of the AWS port before moto, which accepts a request from any page without signature.
 
-Credentials are not checked, so any credentials work. A web page of another site cannot send the
+Signatures are not checked, so any credentials work. A web page of another site cannot send the
 header Authorization without a CORS preflight, and the AWS port allows none outside of S3.
 """
 
@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from werkzeug.wrappers import Request, Response
 
-from local.cloudformation.account import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from local.cloudformation.account import secret_of
 from local.loopback import hosts_of, is_own_host, is_own_origin
 
 _AUTHORIZATION = re.compile(
@@ -63,16 +63,23 @@ def error(code: str, message: str, status: HTTPStatus = HTTPStatus.FORBIDDEN) ->
 
 def is_signed(request: Request) -> bool:
     """Return whether a request has an Authorization header of Signature Version 4."""
-    return bool(_AUTHORIZATION.match(request.headers.get("Authorization", "")))
+    return signer_of(request) is not None
+
+
+def signer_of(request: Request) -> str | None:
+    """Return the access key id of the Authorization header, or None without such a header."""
+    found = _AUTHORIZATION.match(request.headers.get("Authorization", ""))
+    return found["key_id"] if found else None
 
 
 def is_signed_by_this_stack(request: Request) -> bool:
     """Return whether the functions of this stack signed the request, whose body is buffered.
 
-    Only the functions know the secret access key, which is random.
+    Only this process and the functions know secret access keys, which are random.
     """
     found = _AUTHORIZATION.fullmatch(request.headers.get("Authorization", ""))
-    if not found or not found["signature"] or found["key_id"] != ACCESS_KEY_ID:
+    secret = secret_of(found["key_id"]) if found else None
+    if not found or not found["signature"] or secret is None:
         return False
     try:
         signed_at = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%S%z")
@@ -87,9 +94,7 @@ def is_signed_by_this_stack(request: Request) -> bool:
         data=request.get_data(),
     )
     rebuilt.context["timestamp"] = request.headers["X-Amz-Date"]
-    auth = SigV4Auth(
-        Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), found["service"], found["region"]
-    )
+    auth = SigV4Auth(Credentials(found["key_id"], secret), found["service"], found["region"])
     signature: str = auth.signature(
         auth.string_to_sign(rebuilt, auth.canonical_request(rebuilt)), rebuilt
     )

@@ -28,9 +28,9 @@ from local.cloudformation.described_stack import DescribedStack, is_for_cloudfor
 from local.cloudformation.lean_moto import lean_moto
 from local.cloudformation.message_moves import message_moves
 from local.cloudformation.real_secrets import RealSecrets
-from local.cloudformation.s3_forms import is_form_upload
-from local.cloudformation.state_machines import start_by_alias
+from local.cloudformation.state_machines import invoke_as_role, start_by_alias
 from local.cloudformation.task_failures import task_failures
+from local.iam.enforcement import Enforcement
 from local.lambda_runtime.concurrency import ExecutionEnvironments
 from local.lambda_runtime.invocations import is_invocation, respond_to_invocation
 
@@ -43,12 +43,13 @@ class AwsEndpoint:
     """A WSGI application for every AWS service.
 
     Until `environments` is set, invocations get the status 503. `stack` describes the stack that
-    runs here.
+    runs here. Without `enforcement`, each role may do everything.
     """
 
     def __init__(self) -> None:
         """Start without execution environments and without a stack."""
         self.environments: ExecutionEnvironments | None = None
+        self.enforcement: Enforcement | None = None
         self.real_secrets: RealSecrets | None = None
         self.watch: RequestWatcher | None = None
         self.stack: DescribedStack | None = None
@@ -63,7 +64,9 @@ class AwsEndpoint:
         if not is_invocation(request.path) and self._is_for_s3(environ, request.path):
             return self._respond_as_s3(request, environ, start_response)
         start_response = _with_cors_headers(start_response, [])
-        if own := aws_access.refusal(request) or self._own_response(request, environ):
+        if own := aws_access.refusal(request) or self._denial(request, environ):
+            return own(environ, start_response)
+        if own := self._own_response(request, environ):
             return own(environ, start_response)
         if request.headers.get("X-Amz-Target", "").startswith("DynamoDB"):
             # DynamoDB checks a condition and writes atomically. moto does not do this when
@@ -72,6 +75,16 @@ class AwsEndpoint:
                 return list(self._moto(environ, start_response))
         response: Iterable[bytes] = self._moto(environ, start_response)
         return response
+
+    def _denial(self, request: Request, environ: Environ) -> Response | None:
+        """Return the error response to a request of a role that no policy allows, or None."""
+        if self.enforcement is None or not self.enforcement.is_by_role(request):
+            return None
+        # Buffer the body: it names the resource, and moto reads the body again.
+        environ["wsgi.input"] = BytesIO(request.get_data(parse_form_data=False))
+        denial = self.enforcement.refusal(request)
+        environ["wsgi.input"].seek(0)
+        return denial
 
     def _own_response(self, request: Request, environ: Environ) -> Response | None:
         """Return the response to a request that moto must not get, or None."""
@@ -96,10 +109,14 @@ class AwsEndpoint:
         if s3_cors.is_preflight(request):
             return s3_cors.preflight_response(request)(environ, start_response)
         start_response = _with_cors_headers(start_response, s3_cors.response_headers(request))
-        if is_form_upload(request):
-            # Buffer the body: the check below reads the form, and then moto reads it again.
+        if request.method == "POST":
+            # Buffer the body: the checks below read a form or a list of keys, and then moto reads
+            # it again.
             environ["wsgi.input"] = BytesIO(request.get_data())
-        if refused := s3_access.refusal(request):
+        refused = s3_access.refusal(request)
+        if refused is None and self.enforcement:
+            refused = self.enforcement.s3_refusal(request)
+        if refused:
             return refused(environ, start_response)
         response: Iterable[bytes] = self._moto(environ, start_response)
         return response
@@ -167,6 +184,7 @@ class LocalAws:
         _reset_moto()
         self._changed_moto.enter_context(lean_moto())
         self._changed_moto.enter_context(start_by_alias())
+        self._changed_moto.enter_context(invoke_as_role())
         self._changed_moto.enter_context(message_moves())
         self._changed_moto.enter_context(task_failures())
         # moto makes its clients in many threads, from boto3's shared session. The first client
@@ -190,6 +208,10 @@ class LocalAws:
     def watch(self, watcher: RequestWatcher | None) -> None:
         """Call the watcher around each request to DynamoDB from now on. None ends this."""
         self._endpoint.watch = watcher
+
+    def enforce(self, enforcement: Enforcement) -> None:
+        """Refuse the requests of roles that no policy allows from now on."""
+        self._endpoint.enforcement = enforcement
 
     def describe(self, stack: DescribedStack) -> None:
         """Describe this stack to CloudFormation's clients from now on."""

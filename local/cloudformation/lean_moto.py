@@ -13,7 +13,6 @@ from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb import models
 from moto.dynamodb.models import DynamoDBBackend, Table
 from moto.dynamodb.models.dynamo_type import DynamoType
-from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.utils import json_path
 
 _SCALARS = ({"S"}, {"N"}, {"BOOL"}, {"NULL"})
@@ -27,8 +26,7 @@ def lean_moto() -> Iterator[None]:
       replacement copies only the transaction's own items.
     - moto's serializer calls itself for every DynamoDB value. The replacement returns a scalar
       value as it is.
-    - moto makes a Lambda client for each task of a workflow, and parses a JSON path at each use.
-      The replacement caches both.
+    - moto parses a JSON path of a workflow at each use. The replacement caches the result.
 
     The caller must send one request at a time to DynamoDB.
     """
@@ -41,7 +39,7 @@ def lean_moto() -> Iterator[None]:
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
     named: list[Mapping[str, Any]] = []
-    transact, client_for = DynamoDBBackend.transact_write_items, lambda_eval_utils.boto_client_for
+    transact = DynamoDBBackend.transact_write_items
     walked = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 (no public hook)
 
     def transact_named(
@@ -73,19 +71,10 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
         else:
             walked(serializer, serialized, value, shape, key)
 
-    @cache
-    def cached_client(region: str, service: str) -> Any:  # noqa: ANN401 (boto3's own)
-        return client_for(region=region, service=service)
-
     yield DynamoDBBackend, "transact_write_items", transact_named
     yield models, "copy", SimpleNamespace(deepcopy=copied)
     yield BaseJSONSerializer, "_serialize_type_structure", written
     yield json_path, "parse", cache(json_path.parse)
-    yield (
-        lambda_eval_utils,
-        "boto_client_for",
-        lambda *, region, service, **_: cached_client(region, service),
-    )
 
 
 def _copy_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 (moto's own)

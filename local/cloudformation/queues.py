@@ -6,16 +6,17 @@ Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.cloudformation.account import REGION, Client
+from local.cloudformation.account import REGION, Client, client, role_access_key
 from local.cloudformation.resources import Resources
 from local.lambda_runtime.concurrency import ExecutionEnvironments, TooManyRequests
-from local.lambda_runtime.functions import function_name
+from local.lambda_runtime.functions import FunctionSpec, function_name
 
 logger = logging.getLogger(__name__)
 
@@ -73,16 +74,33 @@ def read_mappings(resources: Resources, sqs: Client) -> list[QueueMapping]:
     return mappings
 
 
+def poller_clients(
+    mappings: list[QueueMapping], functions: Mapping[str, FunctionSpec], aws_url: str
+) -> dict[str, Client]:
+    """Make a client of SQS for each function of a mapping. It signs with the function's role."""
+    return {
+        name: client("sqs", aws_url, role_access_key(functions[name].role_arn))
+        for name in {mapping.function for mapping in mappings}
+    }
+
+
 class Pollers:
-    """Threads that pass messages to functions. They share one client."""
+    """Threads that pass messages to functions.
+
+    `clients` has a client of SQS for each function, which signs with the function's role. The
+    threads of a function share it.
+    """
 
     def __init__(
-        self, mappings: list[QueueMapping], environments: ExecutionEnvironments, sqs: Client
+        self,
+        mappings: list[QueueMapping],
+        environments: ExecutionEnvironments,
+        clients: Mapping[str, Client],
     ) -> None:
         """Prepare the pollers. They poll after `start`."""
         self._mappings = mappings
         self._environments = environments
-        self._sqs = sqs
+        self._clients = clients
         self._stopping = Event()
 
     def start(self) -> None:
@@ -98,7 +116,7 @@ class Pollers:
     def _poll(self, mapping: QueueMapping) -> None:
         while not self._stopping.is_set():
             try:
-                received = self._sqs.receive_message(
+                received = self._clients[mapping.function].receive_message(
                     QueueUrl=mapping.queue_url,
                     MaxNumberOfMessages=mapping.batch_size,
                     WaitTimeSeconds=_POLL_SECONDS,
@@ -134,7 +152,7 @@ class Pollers:
         )
         for message in messages:
             if message["MessageId"] not in failed:
-                self._sqs.delete_message(
+                self._clients[mapping.function].delete_message(
                     QueueUrl=mapping.queue_url, ReceiptHandle=message["ReceiptHandle"]
                 )
 

@@ -16,7 +16,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from werkzeug.wrappers import Request, Response
 
-from local.cloudformation.account import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from local.cloudformation.account import secret_of
 from local.cloudformation.aws_access import is_signed
 from local.cloudformation.s3_forms import FormRefused, check_form, is_form_upload
 from local.loopback import is_own_origin
@@ -45,9 +45,9 @@ def refusal(request: Request) -> Response | None:
                 request,
             )
     except FormRefused as refused:
-        return _error(*refused.args)
+        return s3_error(*refused.args)
     except _Refused as refused:
-        return _error(HTTPStatus.FORBIDDEN, *refused.args)
+        return s3_error(HTTPStatus.FORBIDDEN, *refused.args)
     return None
 
 
@@ -57,7 +57,8 @@ def _check_header(request: Request) -> None:
         raise _Refused("AccessDenied", "Access Denied")
 
 
-def _error(status: HTTPStatus, code: str, message: str) -> Response:
+def s3_error(status: HTTPStatus, code: str, message: str) -> Response:
+    """Return an error response in S3's format."""
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
@@ -83,12 +84,15 @@ def _check(query: dict[str, str], request: Request) -> None:
             "AuthorizationQueryParametersError",
             "The query-string authentication parameters are not valid.",
         ) from error
-    if key_id != ACCESS_KEY_ID:
+    secret = secret_of(key_id)
+    if secret is None:
         raise _Refused(
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         )
-    if query[_SIGNATURE] != _signature(request, query, region, seconds):
+    if query[_SIGNATURE] != _signature(
+        request, query, region, seconds, Credentials(key_id, secret)
+    ):
         raise _Refused(
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided.",
@@ -97,7 +101,9 @@ def _check(query: dict[str, str], request: Request) -> None:
         raise _Refused("AccessDenied", "Request has expired")
 
 
-def _signature(request: Request, query: dict[str, str], region: str, seconds: int) -> str:
+def _signature(
+    request: Request, query: dict[str, str], region: str, seconds: int, signer: Credentials
+) -> str:
     parts = [
         part
         for part in request.query_string.decode().split("&")
@@ -113,9 +119,7 @@ def _signature(request: Request, query: dict[str, str], region: str, seconds: in
         request.method, f"http://{request.host}{path}?{'&'.join(parts)}", headers=signed
     )
     rebuilt.context["timestamp"] = query["X-Amz-Date"]
-    auth = S3SigV4QueryAuth(
-        Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), "s3", region, expires=seconds
-    )
+    auth = S3SigV4QueryAuth(signer, "s3", region, expires=seconds)
     signature: str = auth.signature(
         auth.string_to_sign(rebuilt, auth.canonical_request(rebuilt)), rebuilt
     )

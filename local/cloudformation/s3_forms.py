@@ -14,7 +14,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request
 
-from local.cloudformation.account import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from local.cloudformation.account import secret_of
 
 _SIGNATURE = "x-amz-signature"
 _NOT_IN_THE_POLICY = {_SIGNATURE, "policy", "file"}
@@ -46,13 +46,14 @@ def check_form(request: Request) -> None:
             "InvalidArgument",
             "POST requires exactly one file upload per request.",
         )
-    if fields["x-amz-credential"].partition("/")[0] != ACCESS_KEY_ID:
+    secret = secret_of(fields["x-amz-credential"].partition("/")[0])
+    if secret is None:
         raise FormRefused(
             HTTPStatus.FORBIDDEN,
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         )
-    if not hmac.compare_digest(fields[_SIGNATURE], _signature(fields)):
+    if not hmac.compare_digest(fields[_SIGNATURE], _signature(fields, secret)):
         raise FormRefused(
             HTTPStatus.FORBIDDEN,
             "SignatureDoesNotMatch",
@@ -120,9 +121,9 @@ def _parse_conditions(conditions: list[Any]) -> Iterator[tuple[str, str, str]]:
             yield str(kind).lower(), str(name).lower().removeprefix("$"), str(value)
 
 
-def _signature(fields: Mapping[str, str]) -> str:
+def _signature(fields: Mapping[str, str], secret: str) -> str:
     _, *scope = fields["x-amz-credential"].split("/")
-    key = f"AWS4{SECRET_ACCESS_KEY}".encode()
+    key = f"AWS4{secret}".encode()
     for part in scope:
         key = hmac.digest(key, part.encode(), hashlib.sha256)
     return hmac.new(key, fields["policy"].encode(), hashlib.sha256).hexdigest()

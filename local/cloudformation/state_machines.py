@@ -5,16 +5,21 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from moto.settings import moto_server_port
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from samcli.yamlhelper import yaml_parse
 
-from local.cloudformation.account import Client
+from local.cloudformation.account import Client, client, role_access_key
 from local.cloudformation.template import built_path
 
+# Longer than the longest invocation of a function (Lambda quotas, "Function timeout").
+_TASK_SECONDS_MAX = 910
 _STOP_TRIES_MAX = 100
 _STOP_PAUSE_SECONDS = 0.05
 # string.Template is not usable: it reads the $$ of the context object ($$.Task.Token) as an escape.
@@ -82,6 +87,30 @@ def start_by_alias() -> Iterator[None]:
         yield
     finally:
         StepFunctionsParserBackend.start_execution = start
+
+
+@contextmanager
+def invoke_as_role() -> Iterator[None]:
+    """Let moto invoke functions with the access key of the state machine's role.
+
+    moto invokes them with an access key of its own, and makes a client for each invocation. The
+    replacement has one client for each role.
+    """
+    original = lambda_eval_utils.boto_client_for
+
+    @cache
+    def client_of(service: str, role_arn: str) -> Client:
+        url = f"http://localhost:{moto_server_port()}"
+        access_key = role_access_key(role_arn)
+        return client(service, url, access_key, read_timeout_seconds=_TASK_SECONDS_MAX)
+
+    lambda_eval_utils.boto_client_for = lambda *, service, state_credentials, **_: client_of(
+        service, state_credentials.role_arn
+    )
+    try:
+        yield
+    finally:
+        lambda_eval_utils.boto_client_for = original
 
 
 def stop_executions(stepfunctions: Client) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.cloudformation.account import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+from local.cloudformation.account import REGION, role_access_key
 from local.cloudformation.resources import Resources
 from local.cloudformation.template import built_path
 
@@ -18,14 +18,12 @@ _NAME_IN_REFERENCE = re.compile(
 
 
 _COMMON_VARIABLES = {
-    "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
     "AWS_DEFAULT_REGION": REGION,
     "AWS_LAMBDA_FUNCTION_VERSION": "1",
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     "AWS_REGION": REGION,
     # SAM CLI also sets this variable. It disables the tracer, which would need an X-Ray daemon.
     "AWS_SAM_LOCAL": "true",
-    "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
     "AWS_SESSION_TOKEN": "local-session-token",
     # Lambda's user has no home directory. With this machine's HOME, the SDK would read the
     # configuration of the machine's user.
@@ -41,11 +39,12 @@ class FunctionSpec:
     """The configuration of one function.
 
     `variables` are the template's environment variables and Lambda's reserved ones. They include
-    no environment variables of this machine.
+    the access key of `role_arn`, and no environment variables of this machine.
     """
 
     logical_id: str
     name: str
+    role_arn: str
     handler: str
     task_root: Path
     layers: tuple[Path, ...]
@@ -108,20 +107,24 @@ def _spec(
         key: str(value)
         for key, value in properties.get("Environment", {}).get("Variables", {}).items()
     }
+    access_key = role_access_key(properties["Role"])
     reserved = {
         **_COMMON_VARIABLES,
+        "AWS_ACCESS_KEY_ID": access_key.id,
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{properties.get('Runtime', '')}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
         "AWS_LAMBDA_FUNCTION_NAME": name,
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+        "AWS_SECRET_ACCESS_KEY": access_key.secret,
         "LAMBDA_TASK_ROOT": str(task_root),
         "_HANDLER": properties["Handler"],
     }
     return FunctionSpec(
         logical_id=logical_id,
         name=name,
+        role_arn=properties["Role"],
         handler=properties["Handler"],
         task_root=task_root,
         layers=tuple(layers[layer] for layer in properties.get("Layers", [])),
