@@ -48,7 +48,6 @@ def image_job(
         account=account,
         job_id=str(uuid7()),
         prices=prices,
-        queue_seconds_max=settings().queue_seconds_max,
         now=now or datetime.now(UTC),
         queue_seconds_max=settings().queue_seconds_max,
     )

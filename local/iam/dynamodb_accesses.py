@@ -6,6 +6,7 @@ Service Authorization Reference, "Actions, resources, and condition keys for Ama
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from local.cloudformation.account import arn
@@ -98,14 +99,20 @@ def _text(value: Mapping[str, str]) -> str:
     return text
 
 
+@cache
+def _names(expression: str) -> tuple[str, ...]:
+    """Return the first name of each path in an expression."""
+    found = (name for name, _ in _PATH.findall(expression))
+    return tuple(name for name in found if name.lower() not in _WORDS)
+
+
 def _attributes(
     operation: str, parameters: Mapping[str, Any], item: Mapping[str, Any]
 ) -> Iterator[str]:
     yield from item
     names = parameters.get("ExpressionAttributeNames", {})
     for expression in _EXPRESSIONS:
-        for name, _ in _PATH.findall(parameters.get(expression, "")):
-            if name.lower() not in _WORDS:
-                yield names.get(name, name)
+        for name in _names(parameters.get(expression, "")):
+            yield names.get(name, name)
     if operation in _READS and "ProjectionExpression" not in parameters:
         yield WHOLE_ITEM

@@ -44,13 +44,13 @@ class FunctionSpec:
 
     logical_id: str
     name: str
-    role_arn: str
     handler: str
     task_root: Path
     layers: tuple[Path, ...]
     variables: Mapping[str, str]
     timeout_seconds: int
     memory_mb: int
+    role_arn: str = ""
 
 
 def read_functions(
@@ -124,11 +124,11 @@ def _spec(
     return FunctionSpec(
         logical_id=logical_id,
         name=name,
-        role_arn=properties["Role"],
         handler=properties["Handler"],
         task_root=task_root,
         layers=tuple(layers[layer] for layer in properties.get("Layers", [])),
         variables={**own_variables, **variables, **reserved},
         timeout_seconds=timeout_seconds,
         memory_mb=memory_mb,
+        role_arn=properties["Role"],
     )

@@ -78,7 +78,8 @@ class Cloud:
                 self.objects[request["Key"]] = body if isinstance(body, bytes) else body.read()
             case "GetObject":
                 if request["Key"] not in self.objects:
-                    raise TableError("NoSuchKey")
+                    # No function may list the whole bucket. So S3 does not tell what is missing.
+                    raise TableError("AccessDenied")
                 body = self.objects[request["Key"]]
                 return {"ContentLength": len(body), "Body": BytesIO(body)}
             case "DeleteObject":

@@ -1,116 +1,123 @@
-"""Compares each call of AWS with the IAM policies of its function. No AWS stand-in does this."""
+"""Compares each call of AWS with the IAM policies of its function, as the local stack does."""
 
 from __future__ import annotations
 
-import json
+import copy
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-from tests.aws import TEMPLATE, statements_of
+from local.cloudformation.account import ACCOUNT_ID, arn
+from local.cloudformation.intrinsics import Resolver, parameter_values, pseudo_parameters
+from local.cloudformation.template import translate
+from local.iam.accesses import Account, accesses_of
+from local.iam.policies import Access
+from local.iam.roles import Policies, read_policies
+from tests.aws import TEMPLATE
 from tests.simulation.calls import Call
 from tests.simulation.patching import FUNCTIONS
 
+_STACK = "darkroom-test"
+_STATE_MACHINE = arn("states", f"stateMachine:{_STACK}-generation")
 _SECRETS = {
-    "replicate-token": "ReplicateTokenSecret",
-    "replicate-webhook": "ReplicateWebhookSecret",
-    "runway-key": "RunwayKeySecret",
-    "webui-login": "StableDiffusionLoginSecret",
+    "ReplicateTokenSecret": "replicate-token",
+    "ReplicateWebhookSecret": "replicate-webhook",
+    "RunwayKeySecret": "runway-key",
+    "StableDiffusionLoginSecret": "webui-login",
 }
-_CHANNELS = {"events": ":event-bus/${EventBus}", "sqs": '"CallbackQueue"'}
-_STATE_MACHINE = ':stateMachine:${AWS::StackName}-generation"'
-_EXECUTIONS = ':execution:${AWS::StackName}-generation:*"'
-_OF_EXECUTIONS = ("DescribeExecution", "StopExecution")
+# Parameters with which every provider is available.
+_PARAMETERS = {"RunwayBaseUrl": "https://runway.test", "StableDiffusionUrl": "https://webui.test"}
+# The prefix of a service in policies, if it is not the name of the service in boto3.
+_PREFIXES = {"stepfunctions": "states"}
 
-# The action, a part of the resource's name, and the partition key if a policy may depend on it.
-type Request = tuple[str, str, str | None]
+
+class SimulatedResources:
+    """The template's resources under the names that the simulation uses."""
+
+    def __init__(self, template: Mapping[str, Any] = TEMPLATE) -> None:
+        self._template = translate(copy.deepcopy(dict(template)), _PARAMETERS)
+        values = parameter_values(self._template, _PARAMETERS) | pseudo_parameters(_STACK)
+        self._resolver = Resolver(self._template, values, self)
+
+    def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
+        return {
+            logical_id: self._resolver.resolve(resource.get("Properties", {}))
+            for logical_id, resource in self._template["Resources"].items()
+            if resource["Type"] == resource_type
+            and ("Condition" not in resource or self._resolver.condition(resource["Condition"]))
+        }
+
+    def ref(self, logical_id: str) -> str:
+        names = {
+            "Table": os.environ["TABLE_NAME"],
+            "MediaBucket": os.environ["MEDIA_BUCKET"],
+            "EventBus": os.environ["EVENT_BUS_NAME"],
+        } | {name: arn("secretsmanager", f"secret:{secret}") for name, secret in _SECRETS.items()}
+        return names.get(logical_id, logical_id)
+
+    def attribute(self, logical_id: str, attribute: str) -> str:
+        if attribute != "Arn":
+            return f"{logical_id}-{attribute}"
+        return {
+            "AWS::DynamoDB::Table": arn("dynamodb", f"table/{self.ref(logical_id)}"),
+            "AWS::S3::Bucket": f"arn:aws:s3:::{self.ref(logical_id)}",
+            "AWS::IAM::Role": f"arn:aws:iam::{ACCOUNT_ID}:role/{logical_id}",
+        }.get(self._template["Resources"][logical_id]["Type"], arn("any", logical_id))
+
+    def role_of(self, function: str) -> str:
+        """Return the ARN of the role of a function, by the function's folder."""
+        properties = self.of_type("AWS::Lambda::Function")[FUNCTIONS[function]]
+        role_arn: str = properties["Role"]
+        return role_arn
+
+
+def partition_key(_table: str, index: str | None) -> str:
+    """Return the name of the partition key of the template's table or of its index."""
+    properties = TEMPLATE["Resources"]["Table"]["Properties"]
+    schemas = {
+        each["IndexName"]: each["KeySchema"] for each in properties["GlobalSecondaryIndexes"]
+    }
+    schema = schemas[index] if index else properties["KeySchema"]
+    name: str = schema[0]["AttributeName"]
+    return name
+
+
+ACCOUNT = Account(partition_key, (_STATE_MACHINE,))
 
 
 def forbidden(calls: Iterable[Call]) -> Iterator[str]:
     """Return the calls that AWS would refuse."""
     for call in calls:
-        for request in requests_of(call):
-            if not is_allowed(call.function, request):
-                yield f"{call.function} called {call.name}, but no policy allows {request}"
+        for access in needs_of(call):
+            if not is_allowed(call.function, access):
+                yield f"{call.function} called {call.name}, but no policy allows {access}"
 
 
-def requests_of(call: Call) -> Iterator[Request]:
-    """Return what a call requests from IAM. Calls of providers and users' URLs request nothing."""
-    match call.name.split("."):
-        case ["dynamodb", "TransactWriteItems"]:
-            yield from (
-                (f"dynamodb:{kind}Item", '"Table"', None)
-                for write in call.parameters["TransactItems"]
-                for kind in write
-            )
-        case ["dynamodb", "Query"] if "IndexName" in call.parameters:
-            yield "dynamodb:Query", f"${{Table.Arn}}/index/{call.parameters['IndexName']}", None
-        case ["dynamodb", operation]:
-            yield (
-                f"dynamodb:{operation}",
-                '"Table"',
-                call.parameters.get("Item", call.parameters.get("Key", {})).get("pk", {}).get("S"),
-            )
-        case ["s3", "ListObjectsV2"]:
-            yield "s3:ListBucket", '"MediaBucket"', None
-        case ["s3", "GetObject" | "PutObject" | "DeleteObject" as operation]:
-            yield f"s3:{operation}", _objects(call.parameters["Key"]), None
-        case ["s3", "DeleteObjects"]:
-            yield from (
-                ("s3:DeleteObject", _objects(each["Key"]), None)
-                for each in call.parameters["Delete"]["Objects"]
-            )
-        case ["secretsmanager", operation]:
-            yield f"secretsmanager:{operation}", _SECRETS[call.parameters["SecretId"]], None
-        case ["stepfunctions", operation]:
-            yield (
-                f"states:{operation}",
-                _EXECUTIONS if operation in _OF_EXECUTIONS else _STATE_MACHINE,
-                None,
-            )
-        case ["events" | "sqs" as service, operation]:
-            yield f"{service}:{operation}", _CHANNELS[service], None
-        case _:
-            assert not call.is_of_aws, call
+def needs_of(call: Call) -> Iterator[Access]:
+    """Return what a call needs from IAM. Calls of providers and users' URLs need nothing."""
+    if call.is_of_aws:
+        service, _, operation = call.name.partition(".")
+        service = _PREFIXES.get(service, service)
+        yield from accesses_of(service, operation, call.parameters, ACCOUNT)
+
+
+def is_allowed(function: str, access: Access) -> bool:
+    """Return whether the policies of a function allow an access."""
+    return policies().allow(_role_of(function), access)
 
 
 @cache
-def is_allowed(function: str, request: Request) -> bool:
-    """Return whether a policy of the function allows the request."""
-    action, resource, partition_key = request
-    return any(
-        action in _listed(statement["Action"])
-        and _names(json.dumps(statement["Resource"]), resource)
-        and (
-            not (keys := _leading_keys(statement))
-            or any(fnmatchcase(partition_key or "", key) for key in keys)
-        )
-        # A statement about single attributes allows no whole row.
-        and "dynamodb:Attributes" not in json.dumps(statement.get("Condition", {}))
-        for statement in statements_of(TEMPLATE["Resources"][FUNCTIONS[function]])
-    )
+def policies() -> Policies:
+    """Return the policies of the template."""
+    return read_policies(_resources())
 
 
-def _objects(key: str) -> str:
-    """Return the resource of all objects in a key's first folder, as policies name it."""
-    return f"${{MediaBucket.Arn}}/{key.partition('/')[0]}/*"
+@cache
+def _resources() -> SimulatedResources:
+    return SimulatedResources()
 
 
-def _names(allowed: str, resource: str) -> bool:
-    whole_bucket = resource.startswith("${MediaBucket.Arn}/") and '${MediaBucket.Arn}/*"' in allowed
-    return resource in allowed or whole_bucket
-
-
-def _listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def _leading_keys(statement: Mapping[str, Any]) -> list[str]:
-    """Return the partition keys of a statement. `*` in a key matches any text."""
-    condition = statement.get("Condition", {})
-    return [
-        key
-        for operator in ("ForAllValues:StringEquals", "ForAllValues:StringLike")
-        for key in condition.get(operator, {}).get("dynamodb:LeadingKeys", [])
-    ]
+@cache
+def _role_of(function: str) -> str:
+    return _resources().role_of(function)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import IO
 
+from botocore.exceptions import ClientError
+
 from darkroom.aws.clients import client
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed
@@ -67,6 +69,16 @@ def keys_under(prefix: str) -> list[str]:
     return [item["Key"] for item in found.get("Contents", [])]
 
 
+def is_missing(error: ClientError, key: str) -> bool:
+    """Return whether the error of a read says that the object does not exist.
+
+    S3 also says "AccessDenied" for such an object, because no function may list the whole bucket
+    (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). Then the list of the key decides.
+    """
+    code = error.response["Error"]["Code"]
+    return code == "NoSuchKey" or (code == "AccessDenied" and key not in keys_under(key))
+
+
 def delete_all(account: AccountId, job_id: str) -> None:
     """Delete all objects of a job, including objects that no record names. The call is idempotent.
 
@@ -93,7 +105,9 @@ def open_object(key: str) -> IO[bytes]:
     s3 = client("s3", bulky=True)
     try:
         found = s3.get_object(Bucket=settings().media_bucket, Key=key)
-    except s3.exceptions.NoSuchKey:
+    except ClientError as error:
+        if not is_missing(error, key):
+            raise
         raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE)) from None
     if found["ContentLength"] > settings().output_bytes_max:
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))

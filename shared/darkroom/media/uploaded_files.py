@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from darkroom.aws.clients import client
 from darkroom.domain.uploads import FittedImage, UnusableImage, Upload
+from darkroom.media.bucket import is_missing
 from darkroom.settings import settings
 
 
@@ -37,7 +38,7 @@ def read_original(upload: Upload) -> bytes | None:
             Bucket=settings().media_bucket, Key=upload.original_key
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchKey":
+        if not is_missing(error, upload.original_key):
             raise
         return None
     if found["ContentLength"] > upload.bytes_max:

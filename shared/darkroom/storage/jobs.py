@@ -31,7 +31,13 @@ from darkroom.storage.job_rows import (
     partition,
     to_job,
 )
-from darkroom.storage.transactions import Refused, Update, transact, update
+from darkroom.storage.transactions import (
+    Refused,
+    Update,
+    transact,
+    update,
+    update_without_reading,
+)
 
 IS_OPEN: Condition = JobRow.status.is_in(*(status.value for status in OPEN_STATUSES))
 IN_OPEN_QUEUE: Condition = JobRow.check_queue == CheckQueue.OPEN
@@ -173,4 +179,5 @@ def update_job(job: Job, actions: list[Action], condition: Condition) -> Job | N
 
 def try_update(job: Job, actions: list[Action], condition: Condition) -> bool:
     """Update a job's row and add one to `revision`. Return whether it was updated."""
-    return update_job(job, actions, condition) is not None
+    row = key_of(job.account, job.job_id)
+    return update_without_reading(row, [*actions, JobRow.revision.add(1)], condition)

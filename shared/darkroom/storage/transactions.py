@@ -23,7 +23,12 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from darkroom.domain.errors import DarkroomError
-from darkroom.storage.table import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, RETRIES_MAX
+from darkroom.storage.table import (
+    CONNECT_TIMEOUT_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    RETRIES_MAX,
+    Row,
+)
 
 _TRIES_MAX = 6
 _TRYING_SECONDS_MAX = 2.0
@@ -116,10 +121,31 @@ def update(row: Model, actions: Sequence[Action], condition: Condition | None = 
 
     After an update, `row` has the attributes that the table has.
     """
+    return _is_accepted(lambda: row.update(actions=list(actions), condition=condition))
+
+
+def update_without_reading(
+    row: Row, actions: Sequence[Action], condition: Condition | None = None
+) -> bool:
+    """Update one row if the condition is true. Return whether the row was updated.
+
+    `row` stays as it is: the response has no attributes. So a policy can limit the attributes of
+    the request, which PynamoDB's own update does not allow: it always returns the whole row.
+    """
+    connection = row._get_connection()  # noqa: SLF001 (PynamoDB has no public way)
+    return _is_accepted(
+        lambda: connection.update_item(
+            row.pk, range_key=row.sk, actions=list(actions), condition=condition
+        )
+    )
+
+
+def _is_accepted(send_update: Callable[[], object]) -> bool:
+    """Send an update with retries. Return False if its condition was false."""
 
     def send() -> bool:
         try:
-            row.update(actions=list(actions), condition=condition)
+            send_update()
         except UpdateError as error:
             if _code_of(error) == "ConditionalCheckFailedException":
                 return False

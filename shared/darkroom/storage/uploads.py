@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pynamodb.expressions.condition import Condition
@@ -14,7 +15,7 @@ from darkroom.domain.uploads import FittedImage, Upload
 from darkroom.settings import settings
 from darkroom.storage.job_rows import account_of, partition
 from darkroom.storage.table import UploadRow
-from darkroom.storage.transactions import update
+from darkroom.storage.transactions import update_without_reading
 
 _PREFIX = "UPLOAD#"
 _IS_UNDECIDED: Condition = (
@@ -65,7 +66,7 @@ def record_image(upload: Upload, image: FittedImage) -> Upload:
     If an image or a rejection is recorded already, it stays.
     """
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
-    is_recorded = update(
+    is_recorded = update_without_reading(
         row,
         [
             UploadRow.content_type.set(image.content_type),
@@ -75,7 +76,9 @@ def record_image(upload: Upload, image: FittedImage) -> Upload:
         _IS_UNDECIDED,
     )
     # Otherwise another request has decided, or the record is gone because it expired.
-    return _to_upload(row) if is_recorded else _read(upload.account, upload.upload_id)
+    return (
+        replace(upload, image=image) if is_recorded else _read(upload.account, upload.upload_id)
+    )
 
 
 def record_rejection(upload: Upload, message: str) -> Upload:
@@ -84,8 +87,14 @@ def record_rejection(upload: Upload, message: str) -> Upload:
     If an image or a rejection is recorded already, it stays.
     """
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
-    is_recorded = update(row, [UploadRow.rejection.set(message)], _IS_UNDECIDED)
-    return _to_upload(row) if is_recorded else _read(upload.account, upload.upload_id)
+    is_recorded = update_without_reading(
+        row, [UploadRow.rejection.set(message)], _IS_UNDECIDED
+    )
+    return (
+        replace(upload, rejection=message)
+        if is_recorded
+        else _read(upload.account, upload.upload_id)
+    )
 
 
 def _read(account: AccountId, upload_id: str) -> Upload:
