@@ -104,7 +104,7 @@ def needs_of(call: Call) -> Iterator[Access]:
 
 def is_allowed(function: str, access: Access) -> bool:
     """Return whether the policies of a function allow an access."""
-    return policies().allow(_role_of(function), access)
+    return policies().allow(role_of(function), access)
 
 
 @cache
@@ -119,5 +119,6 @@ def _resources() -> SimulatedResources:
 
 
 @cache
-def _role_of(function: str) -> str:
+def role_of(function: str) -> str:
+    """Return the ARN of the role of a function, by the function's folder."""
     return _resources().role_of(function)
