@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from local.cloudformation.account import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from local.lambda_runtime.functions import FunctionSpec
 
 # The folder of the description and of the files for `sam local`. Another folder separates two
@@ -38,6 +39,9 @@ class StackDescription:
     is_simulated: bool
     process_id: int
     functions: dict[str, FunctionSpec]
+    # The administrator's access key.
+    access_key_id: str = ACCESS_KEY_ID
+    secret_access_key: str = field(default=SECRET_ACCESS_KEY, repr=False)
 
     def write(self, path: Path = PATH) -> None:
         """Write the description for this user only: it has the stack's local credentials."""

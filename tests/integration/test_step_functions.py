@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Iterator
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from darkroom.aws import step_functions
 from darkroom.domain.errors import WorkflowUnavailable
 from darkroom.domain.jobs import Job
 from darkroom.settings import settings
+from local.cloudformation import account, state_machines
+from local.cloudformation.aws_endpoint import LocalAws
 from tests.aws import TEMPLATE, client
 from tests.builders import image_job, until
 
@@ -137,3 +145,72 @@ def test_an_execution_is_described_and_stopped_by_the_name_of_its_state_machine(
     assert running
     assert running.is_running
     assert stop(job).stopped_at
+
+
+@pytest.fixture
+def local_states() -> Iterator[Any]:
+    """A client of a local AWS with one state machine. Over HTTP, an error of moto is a 500."""
+    running = LocalAws(0)
+    running.start()
+    states = account.client("stepfunctions", running.url)
+    states.create_state_machine(
+        name="one", definition=definition(WAITS), roleArn="arn:aws:iam::123456789012:role/any"
+    )
+    yield states
+    running.stop()
+
+
+def test_the_local_stack_stops_an_execution_whose_thread_has_not_begun(
+    local_states: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_begin, begin = Event(), ExecutionWorker._get_evaluation_environment
+
+    def begin_later(worker: ExecutionWorker) -> Any:
+        may_begin.wait(timeout=10)
+        return begin(worker)
+
+    def pause(seconds: float) -> None:
+        may_begin.set()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(ExecutionWorker, "_get_evaluation_environment", begin_later)
+    # The first pause lets the execution begin. So the first try cannot succeed.
+    monkeypatch.setattr(state_machines, "time", SimpleNamespace(sleep=pause))
+    arn = start_one(local_states)
+
+    state_machines.stop_executions(local_states)
+
+    assert may_begin.is_set()
+    until(lambda: local_states.describe_execution(executionArn=arn)["status"] == "ABORTED")
+
+
+def test_the_local_stack_raises_an_error_of_the_stop_that_stays(
+    local_states: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_begin, begin = Event(), ExecutionWorker._get_evaluation_environment
+    pauses = list[float]()
+
+    def begin_later(worker: ExecutionWorker) -> Any:
+        may_begin.wait(timeout=10)
+        return begin(worker)
+
+    monkeypatch.setattr(ExecutionWorker, "_get_evaluation_environment", begin_later)
+    monkeypatch.setattr(state_machines, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(state_machines, "_STOP_TRIES_MAX", 3)
+    start_one(local_states)
+
+    with pytest.raises(ClientError):
+        state_machines.stop_executions(local_states)
+
+    assert len(pauses) == 2
+    may_begin.set()
+    monkeypatch.setattr(state_machines, "_STOP_TRIES_MAX", 100)
+    monkeypatch.setattr(state_machines, "time", time)
+    state_machines.stop_executions(local_states)
+
+
+def start_one(states: Any) -> str:
+    """Start an execution of the only state machine, and return its ARN."""
+    (machine,) = states.list_state_machines()["stateMachines"]
+    arn: str = states.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+    return arn

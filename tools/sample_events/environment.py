@@ -36,6 +36,9 @@ def enter(stack: StackDescription) -> None:
     os.environ.update(
         {
             **function_variables(stack.functions[_FUNCTION]),
+            # This process does the work of several functions, so no role of a function is enough.
+            "AWS_ACCESS_KEY_ID": stack.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": stack.secret_access_key,
             # A proxy of this machine must not get requests to the machine's own addresses.
             "NO_PROXY": ",".join(hosts),
             "no_proxy": ",".join(hosts),
