@@ -18,7 +18,7 @@ from botocore.credentials import Credentials
 from werkzeug.wrappers import Request, Response
 
 from local.cloudformation.account import secret_of
-from local.loopback import hosts_of, is_own_host, is_own_origin
+from local.loopback import hosts_of, is_forwarded, is_own_host, is_own_origin
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key_id>[^/, ]+)/\d{8}/(?P<region>[^/, ]+)"
@@ -33,7 +33,12 @@ _AGE_SECONDS_MAX = 900
 
 
 def foreign_host(request: Request) -> Response | None:
-    """Return an error response if the Host header does not name this port, else None."""
+    """Return an error response if the Host header does not name this port, else None.
+
+    A request that a proxy or a tunnel has forwarded also gets an error. A tunnel can replace Host.
+    """
+    if is_forwarded(request.headers):
+        return error("ForwardedRequest", "A proxy or a tunnel may not call the local AWS.")
     host, port = request.headers.get("Host", ""), int(request.environ["SERVER_PORT"])
     if is_own_host(host, port, hosts_of(request.environ)):
         return None

@@ -205,6 +205,8 @@ class TestAwsPort:
             {"Origin": "null"},
             {"Host": "evil.example"},
             {"Host": f"evil.example:{port}"},
+            {"X-Forwarded-For": "203.0.113.9"},
+            {"X-Forwarded-Host": f"127.0.0.1:{port}"},
         ):
             with subtests.test(attack=attack):
                 refused = requests.post(

@@ -35,6 +35,8 @@ _OTHER_NEEDS: Mapping[str, tuple[Access, ...]] = {
     # An upload whose file is missing.
     "prepare_upload": (Access("s3:ListBucket", _BUCKET, {"s3:prefix": ("uploads/a",)}),),
     "request_prediction": (Access("s3:GetObject", f"{_BUCKET}/uploads/a"),),
+    # A slot that became free before the job was in the queue: the second look gives it to a job.
+    "wait_for_slot": (Access("dynamodb:DeleteItem", _TABLE),),
     "recover_jobs": (
         Access("states:StartExecution", arn("states", f"stateMachine:{_MACHINE}")),
         Access("states:StopExecution", arn("states", f"execution:{_MACHINE}:job")),
