@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Account:
     aws: LocalAws
     resources: Resources
     policies: Policies
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def role_arn(self, function: str) -> str:
         """Return the ARN of the role of a function, by the function's logical id."""
@@ -48,7 +49,9 @@ class Account:
     def client(self, service: str, function: str | None = None) -> Any:
         """Return a client that signs as a function, or as the administrator."""
         key = role_access_key(self.role_arn(function)) if function else ADMINISTRATOR
-        return client(service, self.aws.url, key)
+        if (service, key.id) not in self.clients:
+            self.clients[service, key.id] = client(service, self.aws.url, key)
+        return self.clients[service, key.id]
 
     def enforce(self, policies: Policies) -> None:
         machines = [self.resources.ref("Workflow")]
