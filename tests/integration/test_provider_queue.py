@@ -90,7 +90,7 @@ class TestTake:
 
     def test_paused_provider_gives_no_slot_until_the_pause_ends(self) -> None:
         job = job_of("a")
-        provider_state.pause(PROVIDER, until=PAUSED_UNTIL, reason=PauseReason.SPEND)
+        provider_state.pause(PROVIDER, until=PAUSED_UNTIL, reason=PauseReason.SPEND, now=NOON)
 
         assert not provider_queue.take(job, now=PAUSED_UNTIL - timedelta(microseconds=1))
         assert provider_queue.take(job, now=PAUSED_UNTIL)
@@ -215,8 +215,10 @@ class TestGrant:
 
     def test_a_paused_provider_grants_nothing_until_it_is_resumed(self) -> None:
         job = enqueued("a")
-        assert provider_state.pause(PROVIDER, until=PAUSED_UNTIL, reason=PauseReason.SPEND)
-        assert not provider_state.pause(PROVIDER, until=LATER, reason=PauseReason.SPEND)
+        assert provider_state.pause(
+            PROVIDER, until=PAUSED_UNTIL, reason=PauseReason.SPEND, now=NOON
+        )
+        assert not provider_state.pause(PROVIDER, until=LATER, reason=PauseReason.SPEND, now=NOON)
 
         assert grant_next(PAUSED_UNTIL - timedelta(microseconds=1)) is None
         provider_state.resume(PROVIDER)

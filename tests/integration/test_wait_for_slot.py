@@ -184,7 +184,7 @@ class TestRecovery:
     def test_gives_no_slot_of_a_paused_provider(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = enqueued("a")
         until = NOON + timedelta(hours=1)
-        provider_state.pause(PROVIDER, until=until, reason=PauseReason.SPEND)
+        provider_state.pause(PROVIDER, until=until, reason=PauseReason.SPEND, now=NOON)
 
         recover(monkeypatch, until - timedelta(seconds=1))
         assert holders() == set()

@@ -23,7 +23,7 @@ def hash_of(reference: str) -> str:
 def entry(
     kind: str, *, job: Job | None = None, reference: str | None = None, **changes: int
 ) -> Entry:
-    amounts = {"granted": 0, "available": 0, "held": 0, "spent": 0} | changes
+    amounts: dict[str, Any] = {"granted": 0, "available": 0, "held": 0, "spent": 0} | changes
     return Entry(
         entry_id=f"entry-{next(_ids)}",
         kind=kind,

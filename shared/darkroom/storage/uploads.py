@@ -76,9 +76,7 @@ def record_image(upload: Upload, image: FittedImage) -> Upload:
         _IS_UNDECIDED,
     )
     # Otherwise another request has decided, or the record is gone because it expired.
-    return (
-        replace(upload, image=image) if is_recorded else _read(upload.account, upload.upload_id)
-    )
+    return replace(upload, image=image) if is_recorded else _read(upload.account, upload.upload_id)
 
 
 def record_rejection(upload: Upload, message: str) -> Upload:
@@ -87,9 +85,7 @@ def record_rejection(upload: Upload, message: str) -> Upload:
     If an image or a rejection is recorded already, it stays.
     """
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
-    is_recorded = update_without_reading(
-        row, [UploadRow.rejection.set(message)], _IS_UNDECIDED
-    )
+    is_recorded = update_without_reading(row, [UploadRow.rejection.set(message)], _IS_UNDECIDED)
     return (
         replace(upload, rejection=message)
         if is_recorded
