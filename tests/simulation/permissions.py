@@ -61,6 +61,12 @@ class SimulatedResources:
             return f"{logical_id}-{attribute}"
         return {
             "AWS::DynamoDB::Table": arn("dynamodb", f"table/{self.ref(logical_id)}"),
+            "AWS::SQS::Queue": arn(
+                "sqs",
+                os.environ["CALLBACK_QUEUE_URL"].rpartition("/")[2]
+                if logical_id == "CallbackQueue"
+                else logical_id,
+            ),
             "AWS::S3::Bucket": f"arn:aws:s3:::{self.ref(logical_id)}",
             "AWS::IAM::Role": f"arn:aws:iam::{ACCOUNT_ID}:role/{logical_id}",
         }.get(self._template["Resources"][logical_id]["Type"], arn("any", logical_id))

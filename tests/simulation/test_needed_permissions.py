@@ -22,7 +22,14 @@ from tests.simulation.scenarios import SCENARIOS
 
 _BUCKET = "arn:aws:s3:::darkroom-test-media"
 _TABLE = arn("dynamodb", "table/darkroom-test")
+_QUEUE = arn("sqs", "darkroom-test")
 _MACHINE = "darkroom-test-generation"
+
+
+def _of_row(action: str, partition_key: str) -> Access:
+    return Access(action, _TABLE, {"dynamodb:leadingkeys": (partition_key,)})
+
+
 # What Darkroom needs although no scenario without a crash calls it. Links and forms are no calls,
 # but have the permissions of the function that signs them.
 _OTHER_NEEDS: Mapping[str, tuple[Access, ...]] = {
@@ -31,7 +38,14 @@ _OTHER_NEEDS: Mapping[str, tuple[Access, ...]] = {
         Access("s3:PutObject", f"{_BUCKET}/uploads/a"),
         Access("cognito-idp:AdminGetUser", arn("any", "UserPool")),
         Access("dynamodb:Query", _TABLE),
+        # Administrators list and find jobs and accounts, and send callbacks again.
+        Access("dynamodb:Query", f"{_TABLE}/index/next-check"),
+        Access("dynamodb:Query", f"{_TABLE}/index/lookup"),
+        Access("dynamodb:BatchGetItem", _TABLE),
+        Access("sqs:SendMessage", _QUEUE),
     ),
+    # The audit marks an account that has no attribute of the index yet.
+    "audit_accounts": (_of_row("dynamodb:UpdateItem", "ACCOUNT#web#ann"),),
     # An upload whose file is missing.
     "prepare_upload": (Access("s3:ListBucket", _BUCKET, {"s3:prefix": ("uploads/a",)}),),
     "request_prediction": (Access("s3:GetObject", f"{_BUCKET}/uploads/a"),),
@@ -41,7 +55,13 @@ _OTHER_NEEDS: Mapping[str, tuple[Access, ...]] = {
         Access("states:StartExecution", arn("states", f"stateMachine:{_MACHINE}")),
         Access("states:StopExecution", arn("states", f"execution:{_MACHINE}:job")),
     ),
-    "notify_client": (Access("s3:GetObject", f"{_BUCKET}/media/a"),),
+    # A receiver that fails.
+    "notify_client": (
+        Access("s3:GetObject", f"{_BUCKET}/media/a"),
+        Access("sqs:ChangeMessageVisibility", _QUEUE),
+        _of_row("dynamodb:UpdateItem", "RECEIVER#a"),
+        _of_row("dynamodb:DeleteItem", "RECEIVER#a"),
+    ),
 }
 
 

@@ -29,7 +29,7 @@ PROVIDERS = {
 TABLE = arn("dynamodb", "table/darkroom-test")
 INDEX = f"{TABLE}/index/next-check"
 EXECUTION = arn("states", "execution:darkroom-test-generation:job")
-QUEUE = arn("sqs", "CallbackQueue")
+QUEUE = arn("sqs", "darkroom-test")
 BUCKET = "arn:aws:s3:::darkroom-test-media"
 MEDIA, UPLOAD = f"{BUCKET}/media/a", f"{BUCKET}/uploads/a"
 
@@ -89,7 +89,7 @@ def test_a_function_may_only_do_what_its_policies_allow() -> None:
     cases: list[tuple[str, Access, bool]] = [
         ("audit_accounts", write("AUDIT", action="PutItem"), True),
         ("audit_accounts", write(ann, action="PutItem"), False),
-        ("audit_accounts", write("AUDIT"), False),
+        ("audit_accounts", write("AUDIT", "mismatches"), False),
         ("store_output", secret("replicate-token"), True),
         ("store_output", secret("replicate-webhook"), False),
         ("store_output", Access("s3:GetObject", UPLOAD), False),
