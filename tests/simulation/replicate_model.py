@@ -52,7 +52,8 @@ class FaultProfile:
     then `outcome` applies. A new prediction is visible in the list and by its id after
     `visible_after_seconds`, and after at most nine seconds if the create's response was a 503.
     `duplicate_creates` is the number of the next creates that make two predictions, as if the
-    network had sent the request twice.
+    network had sent the request twice. `seconds_by_prompt` replaces `run_seconds` for predictions
+    with these prompts.
     """
 
     responses: str = "normal"
@@ -63,6 +64,11 @@ class FaultProfile:
     visible_after_seconds: float = 0
     files: str = "normal"
     duplicate_creates: int = 0
+    seconds_by_prompt: dict[str, float] = field(default_factory=dict)
+
+    def seconds_of(self, prediction: Prediction) -> float:
+        """Return how long a prediction runs."""
+        return self.seconds_by_prompt.get(prediction.input.get("prompt", ""), self.run_seconds)
 
 
 @dataclass
@@ -247,7 +253,7 @@ class Replicate:
         self._event_queue.after(
             fault_profile.queue_seconds,
             f"{prediction.id[-3:]} starts",
-            lambda: self._start(prediction, fault_profile.run_seconds),
+            lambda: self._start(prediction, fault_profile.seconds_of(prediction)),
         )
         if prediction.deadline:
             prediction.deadline_event = self._event_queue.at(

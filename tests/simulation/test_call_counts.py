@@ -13,12 +13,19 @@ def calls_of_recovery(environment: Environment) -> Counter[str]:
     return Counter(call.name for call in environment.recover().calls)
 
 
-def test_an_idle_recovery_makes_two_queries_and_one_for_each_provider() -> None:
+def idle_calls() -> dict[str, int]:
+    """Return the calls of a recovery without due jobs.
+
+    It reads the slots, the first entry and the pause of each provider.
+    """
+    providers = len(settings().providers)
+    return {"dynamodb.Query": 2 + 2 * providers, "dynamodb.GetItem": providers}
+
+
+def test_an_idle_recovery_makes_two_queries_and_three_reads_for_each_provider() -> None:
     environment = Environment()
     with environment.activated():
-        calls = calls_of_recovery(environment)
-
-        assert calls == {"dynamodb.Query": 2 + len(settings().providers)}
+        assert calls_of_recovery(environment) == idle_calls()
 
 
 def test_jobs_that_are_not_due_add_no_calls_to_recovery() -> None:
@@ -29,7 +36,7 @@ def test_jobs_that_are_not_due_add_no_calls_to_recovery() -> None:
         environment.settle()
         environment.api("POST", "/jobs", **submission())
 
-        assert calls_of_recovery(environment) == {"dynamodb.Query": 2 + len(settings().providers)}
+        assert calls_of_recovery(environment) == idle_calls()
 
 
 def calls_about(environment: Environment, partition: str, *, since: int = 0) -> Counter[str]:

@@ -76,7 +76,8 @@ def test_a_task_without_a_resume_times_out_and_gets_a_new_token() -> None:
     second = functions.last()[1]
     assert execution.states_entered == ["RequestPrediction", "PrepareToPoll", "RequestPrediction"]
     assert second["task_token"] != first["task_token"]
-    assert (second["retry_count"], second["entered_at"]) == (0, "2026-01-02T12:00:15.000Z")
+    # PrepareToPoll was entered at 15.000 s. Each entry of a state has a later time.
+    assert (second["retry_count"], second["entered_at"]) == (0, "2026-01-02T12:00:15.001Z")
 
 
 def test_an_error_is_retried_up_to_the_limit_and_then_caught() -> None:
