@@ -16,7 +16,8 @@ from darkroom.storage import (
     feature_flags,
     job_parts,
     job_rows,
-    provider_queue,
+    provider_slots,
+    queue_rows,
     table,
     uploads,
 )
@@ -73,8 +74,10 @@ def api(environment: Environment, method: str, path: str, **event: Any) -> Any:
 def models() -> dict[str, Any]:
     """Return the model of each kind of row, as the docstring of `storage.table` lists them."""
     return {
-        (words[1] if words[0].startswith("ACCOUNT#") else words[0]).partition("#")[0]: getattr(
-            job_rows if words[2] == "JobRow" else table, words[2]
+        (words[1] if words[0].startswith("ACCOUNT#") else words[0]).partition("#")[0]: next(
+            getattr(module, words[2])
+            for module in (table, queue_rows, job_rows)
+            if hasattr(module, words[2])
         )
         for line in (table.__doc__ or "").splitlines()
         if len(words := line.split()) == 3 and words[2].endswith("Row")
@@ -137,10 +140,10 @@ def test_the_storage_layer_reads_every_row(release: Any) -> None:
             slots = [
                 (provider, slot)
                 for provider in ("replicate", "runway", "stable_diffusion")
-                for slot in provider_queue.possibly_leaked(provider, now=later)
+                for slot in provider_slots.possibly_leaked(provider, now=later)
             ]
             assert len(slots) == sum(kind == "SLOT" for kind, _, _ in rows_of(snapshot)), name
-            assert not any(starmap(provider_queue.release_if_leaked, slots)), name
+            assert not any(starmap(provider_slots.release_if_leaked, slots)), name
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.folder.name)

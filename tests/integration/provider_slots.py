@@ -7,8 +7,8 @@ from datetime import datetime
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
-from darkroom.storage import ledger, provider_queue
-from darkroom.storage.table import QueueEntryRow
+from darkroom.storage import ledger, provider_queue, provider_slots
+from darkroom.storage.queue_rows import QueueEntryRow
 from tests.builders import NOON, held_job, image_job, open_account, stored
 
 PROVIDER = "replicate"
@@ -49,5 +49,5 @@ def holder(job: Job) -> str:
 
 def holders() -> set[str]:
     """Return the holders of all slots in use."""
-    slots = provider_queue.read_provider(PROVIDER).slots
+    slots = provider_slots.read_provider(PROVIDER).slots
     return {f"{slot.account}/{slot.job_id}" for slot in slots}

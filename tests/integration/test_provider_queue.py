@@ -10,8 +10,8 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.provider_queue import PauseReason
 from darkroom.services import delete_job
-from darkroom.storage import jobs, ledger, provider_queue, provider_state
-from darkroom.storage.table import QueueEntryRow, SlotRow
+from darkroom.storage import jobs, ledger, provider_queue, provider_slots, provider_state
+from darkroom.storage.queue_rows import QueueEntryRow, SlotRow
 from tests.builders import NOON, held_job, stored
 from tests.integration.provider_slots import (
     PROVIDER,
@@ -183,7 +183,7 @@ class TestGrant:
         (first, second), third = [enqueued("a"), enqueued("b")], enqueued("a")
         assert grant_next() is None, "no slot is free"
 
-        for slot in provider_queue.read_provider(PROVIDER).slots:
+        for slot in provider_slots.read_provider(PROVIDER).slots:
             ledger.resolve(AccountId.parse(slot.account), slot.job_id, now=NOON)
 
         assert [grant_next(), grant_next(), grant_next()] == [holder(first), holder(second), None]
@@ -194,7 +194,7 @@ class TestGrant:
     def test_a_newcomer_precedes_the_next_job_of_an_account_that_holds_all_slots(self) -> None:
         take("a", "a")
         next_job, newcomer = enqueued("a"), enqueued("b")
-        for slot in provider_queue.read_provider(PROVIDER).slots:
+        for slot in provider_slots.read_provider(PROVIDER).slots:
             ledger.resolve(AccountId.parse(slot.account), slot.job_id, now=NOON)
 
         assert [grant_next(), grant_next()] == [holder(newcomer), holder(next_job)]
@@ -293,7 +293,7 @@ class TestLeave:
 
     def test_job_that_lost_its_slot_can_be_resolved(self) -> None:
         job, other = take("a")[0], job_of("b")
-        (slot,) = provider_queue.read_provider(PROVIDER).slots
+        (slot,) = provider_slots.read_provider(PROVIDER).slots
         row = SlotRow.get(f"SLOT#{PROVIDER}", slot.name)
         row.holder = holder(other)
         row.save()

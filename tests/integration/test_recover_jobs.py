@@ -17,7 +17,7 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.domain.recovery import over_at
 from darkroom.storage import jobs, ledger
-from darkroom.storage.table import SlotRow
+from darkroom.storage.queue_rows import SlotRow
 from tests.aws import CONTEXT, Workflow, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored, until
 from tests.integration.broken_aws import AwsError, failing_calls

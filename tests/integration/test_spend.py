@@ -16,7 +16,8 @@ from darkroom.observability import Metric, metrics
 from darkroom.services import spend as spend_service
 from darkroom.services.finish_job import finish
 from darkroom.storage import attempts, jobs, ledger, provider_state, spend
-from darkroom.storage.table import ProviderStateRow, SpendRow
+from darkroom.storage.queue_rows import ProviderStateRow
+from darkroom.storage.table import SpendRow
 from tests.builders import ANN, held_job, image_job, open_account, stored
 from tests.integration.api.calls import BODY, submit
 from tests.integration.broken_aws import AwsError, failing_calls

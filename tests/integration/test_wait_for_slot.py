@@ -10,8 +10,8 @@ import requests
 from darkroom.domain.errors import ProviderQueueFull, RetryLater
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.provider_queue import PauseReason
-from darkroom.storage import jobs, ledger, provider_queue, provider_state
-from darkroom.storage.table import SlotRow
+from darkroom.storage import jobs, ledger, provider_queue, provider_slots, provider_state
+from darkroom.storage.queue_rows import SlotRow
 from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
 from tests.builders import NOON, held_job, stored
@@ -210,11 +210,11 @@ class TestRecovery:
         ended, other = job_of("a"), job_of("b")
         provider_queue.take(ended, now=NOON)
         later = NOON + timedelta(minutes=2)
-        (seen,) = provider_queue.possibly_leaked(PROVIDER, now=later)
+        (seen,) = provider_slots.possibly_leaked(PROVIDER, now=later)
         ledger.resolve(ended.account, ended.job_id, now=NOON)
         assert provider_queue.take(other, now=later)
 
-        assert not provider_queue.release_if_leaked(PROVIDER, seen)
+        assert not provider_slots.release_if_leaked(PROVIDER, seen)
 
         assert holders() == {holder(other)}
 

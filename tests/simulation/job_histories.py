@@ -18,7 +18,8 @@ from darkroom.services import delete_job
 from darkroom.storage import attempts, checks, grants, jobs, ledger, provider_queue
 from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.job_rows import CheckQueue
-from darkroom.storage.table import RequestRow, SlotRow
+from darkroom.storage.queue_rows import SlotRow
+from darkroom.storage.table import RequestRow
 from tests.builders import NOON, image_job, stored
 from tests.simulation.account_records import checked_records
 from tests.simulation.write_faults import WriteFaults

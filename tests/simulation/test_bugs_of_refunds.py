@@ -17,7 +17,7 @@ from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.errors import InvalidRequest
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.storage import grants, jobs, ledger
-from darkroom.storage.table import SlotRow
+from darkroom.storage.queue_rows import SlotRow
 from local.simulators.replicate.predictions import Status
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until

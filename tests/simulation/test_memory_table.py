@@ -20,7 +20,7 @@ from pynamodb.expressions.update import Action
 
 from darkroom.storage.job_parts import AttemptMap
 from darkroom.storage.job_rows import JobRow
-from darkroom.storage.table import SlotRow
+from darkroom.storage.queue_rows import SlotRow
 from darkroom.storage.transactions import Delete, Put, Refused, Update, Write, transact, update
 from tests.aws import client
 from tests.simulation.event_queue import START_TIME

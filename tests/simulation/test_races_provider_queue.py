@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from darkroom.domain.jobs import Job
-from darkroom.storage import ledger, provider_queue
-from darkroom.storage.table import SlotRow
+from darkroom.storage import ledger, provider_queue, provider_slots
+from darkroom.storage.queue_rows import SlotRow
 from tests.builders import ANN, NOON, image_job, open_account, stored
 from tests.simulation.account_records import checked_records
 from tests.simulation.race import THREADS, Race, raised
@@ -32,7 +32,7 @@ def resolve(job: Job) -> Job:
 
 def holders() -> dict[str, str]:
     """Return the holder of each slot, from the slots."""
-    slots = provider_queue.read_provider("replicate").slots
+    slots = provider_slots.read_provider("replicate").slots
     return {slot.name: f"{slot.account}/{slot.job_id}" for slot in slots}
 
 
@@ -75,8 +75,8 @@ def release_leaked() -> list[str]:
     """Release leaked slots as recovery does, and return their holders."""
     return [
         f"{slot.account}/{slot.job_id}"
-        for slot in provider_queue.possibly_leaked("replicate", now=LATER)
-        if provider_queue.release_if_leaked("replicate", slot)
+        for slot in provider_slots.possibly_leaked("replicate", now=LATER)
+        if provider_slots.release_if_leaked("replicate", slot)
     ]
 
 

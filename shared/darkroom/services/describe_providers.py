@@ -7,7 +7,7 @@ from datetime import datetime
 from darkroom.schemas.provider_responses import ProviderResponse, ProvidersResponse
 from darkroom.schemas.views import time_text
 from darkroom.settings import settings
-from darkroom.storage import provider_queue
+from darkroom.storage import provider_queue, provider_slots
 
 # 1,000 entries are about 250 KB, so the count reads about 31 units.
 _WAITING_MAX = 1_000
@@ -19,7 +19,7 @@ def describe_providers(*, now: datetime) -> ProvidersResponse:
 
 
 def _describe(name: str, now: datetime) -> ProviderResponse:
-    rows = provider_queue.read_provider(name)
+    rows = provider_slots.read_provider(name)
     waiting = provider_queue.entries_before(name, None, limit=_WAITING_MAX)
     is_paused = rows.state.is_paused(now)
     return {

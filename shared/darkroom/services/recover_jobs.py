@@ -21,7 +21,7 @@ from darkroom.services import delete_job
 from darkroom.services.dispatch import dispatch
 from darkroom.services.finish_job import finish
 from darkroom.settings import settings
-from darkroom.storage import checks, jobs, provider_queue, provider_state
+from darkroom.storage import checks, jobs, provider_queue, provider_slots, provider_state
 from darkroom.storage.checks import DueCheck
 from darkroom.storage.job_rows import CheckQueue
 
@@ -137,10 +137,10 @@ def _purge_media(account: AccountId, job_id: str, now: datetime) -> None:
 
 
 def _release_leaked_slots(provider: str, is_late: Callable[[], bool]) -> None:
-    for slot in provider_queue.possibly_leaked(provider, now=clock.now()):
+    for slot in provider_slots.possibly_leaked(provider, now=clock.now()):
         if is_late():
             return
-        if provider_queue.release_if_leaked(provider, slot):
+        if provider_slots.release_if_leaked(provider, slot):
             logger.error("leaked slot released", provider=provider, job_id=slot.job_id)
             count(Metric.SLOTS_LEAKED)
 

@@ -10,26 +10,20 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Literal, NoReturn
-from urllib.parse import quote
 
 from darkroom import clock
 from darkroom.aws import step_functions
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import (
     GenerationFailed,
-    LookupUnsupported,
-    NotFound,
     ProviderBusy,
     ProviderQueueFull,
-    ProviderUnavailable,
     RetryLater,
 )
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Attempt, Job
+from darkroom.domain.jobs import Job
 from darkroom.domain.prediction_step import (
-    LEASE_SECONDS,
     RECHECK_SECONDS,
     Act,
     Busy,
@@ -42,19 +36,13 @@ from darkroom.domain.prediction_step import (
     Wait,
     next_action,
 )
-from darkroom.domain.predictions import Prediction, PredictionRequest, may_retry
+from darkroom.domain.predictions import Prediction, may_retry
 from darkroom.domain.recovery import running_check_at
-from darkroom.domain.references import Reference
-from darkroom.media import bucket
 from darkroom.observability import logger
-from darkroom.providers import Provider, counting_outages, load_provider
-from darkroom.services import dispatch, spend, wait_for_slot
-from darkroom.services.cancel_predictions import cancel_orphan
-from darkroom.settings import settings
+from darkroom.services import dispatch, wait_for_slot
+from darkroom.services.provider_calls import ProviderCalls
 from darkroom.storage import attempts, jobs, provider_queue
 
-# The provider's clock may be this much behind.
-_CLOCK_SKEW = timedelta(minutes=1)
 _JITTER_FACTOR_MAX = 1.5
 _RETRY_SECONDS_WITHOUT_QUEUE_STATE = 20.0
 
@@ -95,7 +83,7 @@ def _resume_if_ended(job: Job, task_token: str) -> None:
         step_functions.resume(task_token)
 
 
-class _Step:
+class _Step(ProviderCalls):
     """One invocation. It executes actions until no further action follows or an error is raised."""
 
     def __init__(
@@ -107,21 +95,9 @@ class _Step:
         *,
         has_queue_state: bool,
     ) -> None:
-        self.job = job
+        super().__init__(job, state_entry, entered_at)
         self.has_queue_state = has_queue_state
         self.task_token = task_token
-        self.state_entry = state_entry
-        self.entered_at = entered_at
-
-    @cached_property
-    def provider(self) -> Provider:
-        """The job's provider, loaded at first use. A canceled job does not load it."""
-        return load_provider(self.job.model_input.provider)
-
-    @property
-    def receives_webhooks(self) -> bool:
-        """Whether the provider reports the end of the prediction by a webhook."""
-        return bool(settings().public_url) and self.provider.SUPPORTS_WEBHOOKS
 
     def run(self) -> None:
         seen: Observation | None = Event.ENTERED
@@ -161,11 +137,11 @@ class _Step:
         try:
             match action:
                 case Poll(prediction_id):
-                    return self._poll(prediction_id)
+                    return self.poll(prediction_id)
                 case Act.FIND:
-                    return self._find()
+                    return self.find()
                 case Act.CREATE:
-                    return self._create()
+                    return self.create()
         except ProviderBusy as busy:
             return Busy(busy.retry_after_seconds)
 
@@ -204,13 +180,6 @@ class _Step:
             dispatch.dispatch(self.job.model_input.provider)
         _retry_after(_RETRY_SECONDS_WITHOUT_QUEUE_STATE, self.job)
 
-    def _poll(self, prediction_id: str) -> Observation:
-        try:
-            with counting_outages():
-                return self.provider.get(prediction_id)
-        except ProviderUnavailable:
-            return Event.POLL_UNANSWERED
-
     def _close_attempt(self, prediction_id: str) -> Observation:
         *earlier, latest = self.job.attempts
         logger.warning("prediction interrupted, requesting one more", prediction_id=prediction_id)
@@ -221,118 +190,6 @@ class _Step:
             attempts=(*earlier, replace(latest, prediction_id=prediction_id, finished_at=now)),
         )
         return Event.ATTEMPT_CLOSED
-
-    def _find(self) -> Observation:
-        attempt = self._attempt
-        try:
-            with counting_outages():
-                found = self.provider.find(self._request(attempt))
-        except LookupUnsupported:
-            return Event.LOOKUP_UNSUPPORTED
-        return self._record_prediction(attempt, found) if found else Event.NOT_FOUND
-
-    def _create(self) -> Observation:
-        if not provider_queue.take(self.job, now=self.entered_at):
-            return Event.QUEUE_FULL
-        inline_bytes_max = max(
-            self.provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max
-        )
-        model_input = bucket.link_inputs(self.job.model_input, inline_bytes_max=inline_bytes_max)
-        attempt = self._record_attempt()
-        if attempt is None:
-            return Event.LEASE_TAKEN
-        try:
-            with counting_outages():
-                created = self.provider.create(
-                    replace(self._request(attempt), model_input=model_input)
-                )
-        except ProviderBusy:
-            self._give_up_request(attempt)
-            raise
-        except ProviderUnavailable as error:
-            logger.warning(
-                "no response from the provider", cause=str(error), requests=attempt.requests_count
-            )
-            now = clock.now()
-            attempts.expire_lease(
-                self.job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now
-            )
-            return Event.CREATE_UNANSWERED
-        return CreateResponse(self._record_prediction(attempt, created))
-
-    def _record_attempt(self) -> Attempt | None:
-        """Begin the next attempt, or retry the current attempt if it has no prediction.
-
-        Returns the attempt, or None if another invocation holds the lease.
-        """
-        now = clock.now()
-        lease_until = now + timedelta(seconds=LEASE_SECONDS)
-        if self.job.attempt and self.job.attempt.prediction_id is None:
-            return attempts.retry_attempt(
-                self.job, self.job.attempt, self.state_entry, lease_until=lease_until, now=now
-            )
-        return attempts.begin_attempt(self.job, self.state_entry, lease_until=lease_until, now=now)
-
-    def _give_up_request(self, attempt: Attempt) -> None:
-        """Record that this request created no prediction.
-
-        If the attempt had an earlier request, that request may have created a prediction. Then
-        only the lease ends, and the next state entry looks for the prediction.
-        """
-        now = clock.now()
-        if attempt.requests_count == 1 or (self.job.attempt and self.job.attempt.abandoned):
-            attempts.abandon_attempt(self.job, attempt, now=now)
-        else:
-            attempts.expire_lease(self.job, attempt, until=now, now=now)
-
-    def _record_prediction(self, attempt: Attempt, prediction: Prediction) -> Prediction:
-        """Record the prediction's id once, and return the job's prediction.
-
-        If the job has another prediction or has ended, this prediction is canceled as an orphan.
-        """
-        job, now = self.job, clock.now()
-        if attempts.record_prediction(job, attempt, prediction.prediction_id, now=now):
-            spend.record(job, now=now)
-            return prediction
-        try:
-            known = jobs.read(job.account, job.job_id).attempts[attempt.number - 1].prediction_id
-        except NotFound:
-            # The job has ended without this prediction and is deleted.
-            known = None
-        if known == prediction.prediction_id:
-            return prediction
-        spend.record(job, now=now)
-        cancel_orphan(job, prediction.prediction_id)
-        return self.provider.get(known) if known else prediction
-
-    def _request(self, attempt: Attempt) -> PredictionRequest:
-        return PredictionRequest(
-            model_input=self.job.model_input,
-            webhook_url=_webhook_url(self.job, attempt) if self.receives_webhooks else None,
-            key_prefix=bucket.prefix_of(self.job.account, self.job.job_id),
-            created_after=self.job.created_at - _CLOCK_SKEW,
-            cancel_after_seconds=self._cancel_after_seconds,
-        )
-
-    @property
-    def _cancel_after_seconds(self) -> int:
-        """The seconds until the deadline. The first request sets the deadline."""
-        if self.job.deadline_at is None:
-            return self.job.seconds_max or 0
-        return int((self.job.deadline_at - clock.now()).total_seconds())
-
-    @property
-    def _attempt(self) -> Attempt:
-        attempt = self.job.attempt
-        if attempt is None:
-            raise LookupError("the job has no attempt")
-        return attempt
-
-
-def _webhook_url(job: Job, attempt: Attempt) -> str:
-    reference = Reference(job.account, job.job_id, attempt.nonce)
-    query = f"job={quote(str(reference), safe='')}"
-    return f"{settings().public_url}/webhooks/{job.model_input.provider}?{query}"
 
 
 def _retry_after(seconds: float, job: Job) -> NoReturn:

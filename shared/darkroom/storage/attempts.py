@@ -14,7 +14,7 @@ from pynamodb.expressions.update import Action
 
 from darkroom.domain.jobs import ATTEMPTS_MAX, Attempt, Job, JobStatus
 from darkroom.domain.references import new_nonce
-from darkroom.storage import jobs, provider_queue
+from darkroom.storage import jobs, provider_slots
 from darkroom.storage.job_parts import attempt_map
 from darkroom.storage.job_rows import JobRow, key_of
 from darkroom.storage.transactions import Refused, Update, transact
@@ -139,7 +139,7 @@ def record_success(job: Job, attempt: Attempt, *, now: datetime) -> bool:
 
     Returns whether a slot was freed. Otherwise only the end of the prediction is recorded.
     """
-    if release := provider_queue.release_write(job):
+    if release := provider_slots.release_write(job):
         row = _attempt_row(attempt)
         update = Update(
             key_of(job.account, job.job_id),

@@ -29,7 +29,7 @@ from darkroom.domain.failures import Failure
 from darkroom.domain.jobs import Job, resolution
 from darkroom.domain.limits import LIMITS, Act
 from darkroom.settings import settings
-from darkroom.storage import accounts, jobs, provider_queue
+from darkroom.storage import accounts, jobs, provider_slots
 from darkroom.storage.idempotency import IdempotencyKey, accepted_for, request_write
 from darkroom.storage.job_rows import JobRow, end_actions, key_of, partition, row_of
 from darkroom.storage.pagination import Page, read_page
@@ -119,7 +119,7 @@ def resolve_and_release(
         if job.status.is_final:
             break
         writes = _resolution_writes(job, reason, now)
-        release = provider_queue.release_write(job) if release_slot else None
+        release = provider_slots.release_write(job) if release_slot else None
         if release:
             writes["slot"] = release
         try:

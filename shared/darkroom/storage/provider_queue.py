@@ -1,8 +1,4 @@
-"""Provider slots, and the queue for them. `domain/provider_queue.py` has the rules.
-
-A provider slot is the right to have one prediction in flight at a provider. The setting
-`in_flight_max` is a provider's number of slots. Each slot in use is one row: writes are spread over
-many rows, and recovery finds and releases leaked slots.
+"""The queue for provider slots. `domain/provider_queue.py` has its rules.
 
 A job that finds no free slot gets a queue entry. `grant_next` gives a free slot to the first entry.
 A job never has both a slot and a queue entry. A job frees its slot when its prediction has
@@ -12,20 +8,16 @@ succeeded, or at its end.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pynamodb.expressions.condition import Condition
 
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job
 from darkroom.domain.provider_queue import (
-    ProviderState,
     QueueEntry,
-    Slot,
     entry_key,
     free_names,
     heads_count,
@@ -35,14 +27,20 @@ from darkroom.domain.provider_queue import (
 )
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_state
-from darkroom.storage.job_rows import JobRow, key_of, partition
-from darkroom.storage.provider_state import STATE_SORT_KEY
-from darkroom.storage.table import FlowRow, ProviderStateRow, QueueEntryRow, SlotRow
+from darkroom.storage.job_rows import JobRow, key_of
+from darkroom.storage.provider_slots import holder_of, put_slot, read_provider
+from darkroom.storage.queue_rows import (
+    FlowRow,
+    QueueEntryRow,
+    entry_row_key,
+    flow_key,
+    queue_partition,
+    to_queue_entry,
+)
 from darkroom.storage.transactions import Delete, Put, Refused, Update, transact, update
 
 _TRIES_MAX = 3
 _GRANT_TRIES_MAX = 20
-_AGE_MIN = timedelta(seconds=60)
 # A granted job must be resumed within this time. After it, recovery resumes the job.
 _RESUME_SECONDS_MAX = 60
 _FLOW_RETAINED = timedelta(days=7)
@@ -53,26 +51,6 @@ _STARTS_MAX = 100
 _MAY_HOLD_SLOT = (
     jobs.IS_OPEN & JobRow.slot.does_not_exist() & JobRow.cancel_requested_at.does_not_exist()
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderRows:
-    """The slots in use and the state of a provider."""
-
-    slots: tuple[Slot, ...]
-    state: ProviderState
-
-
-def read_provider(provider: str) -> ProviderRows:
-    """Return the slots and the state of a provider. This is one strongly consistent query."""
-    slots: list[Slot] = []
-    state = ProviderState()
-    for row in ProviderStateRow.query(provider_state.partition(provider), consistent_read=True):
-        if row.sk == STATE_SORT_KEY:
-            state = provider_state.to_state(row)
-        else:
-            slots.append(_to_slot(row))
-    return ProviderRows(tuple(slots), state)
 
 
 def take(job: Job, *, now: datetime) -> bool:
@@ -99,7 +77,7 @@ def take(job: Job, *, now: datetime) -> bool:
         try:
             transact(
                 {
-                    "slot": _put_slot(provider, name, _holder(job), finish=finish, now=now),
+                    "slot": put_slot(provider, name, holder_of(job), finish=finish, now=now),
                     "job": Update(
                         key_of(job.account, job.job_id),
                         [JobRow.slot.set(name), JobRow.revision.add(1)],
@@ -129,9 +107,9 @@ def enqueue(job: Job, task_token: str, state_entry: str, *, now: datetime) -> bo
     finish = start + job.expected_seconds * 1_000
     key = entry_key(start, now.astimezone(UTC), job.job_id)
     entry = QueueEntryRow(
-        _queue_partition(provider),
+        queue_partition(provider),
         key,
-        holder=_holder(job),
+        holder=holder_of(job),
         start=start,
         finish=finish,
         enqueued_at=now,
@@ -156,7 +134,7 @@ def enqueue(job: Job, task_token: str, state_entry: str, *, now: datetime) -> bo
                     _MAY_HOLD_SLOT & JobRow.queue_key.does_not_exist() & _is_latest(state_entry),
                 ),
                 "flow": Update(
-                    _flow_key(job.account, provider),
+                    flow_key(job.account, provider),
                     [
                         FlowRow.finish.set(finish),
                         FlowRow.starts.set(starts),
@@ -214,19 +192,6 @@ def grant_next(provider: str, *, now: datetime) -> tuple[Job | None, int]:
     return None, 0
 
 
-def release_write(job: Job) -> Delete | None:
-    """Return the write that releases the job's slot, for the transaction that updates the job.
-
-    Returns None if the job holds no slot. The write is refused if another job holds the slot.
-    """
-    if job.slot is None:
-        return None
-    return Delete(
-        SlotRow(provider_state.partition(job.model_input.provider), job.slot),
-        SlotRow.holder == _holder(job),
-    )
-
-
 def leave(job: Job) -> bool:
     """Remove a waiting job from the queue. Returns False if the job got a slot meanwhile."""
     if job.queue_key is None:
@@ -234,7 +199,7 @@ def leave(job: Job) -> bool:
     try:
         transact(
             {
-                "entry": Delete(_entry_key(job.model_input.provider, job.queue_key), None),
+                "entry": Delete(entry_row_key(job.model_input.provider, job.queue_key), None),
                 "job": Update(
                     key_of(job.account, job.job_id),
                     [JobRow.queue_key.remove(), JobRow.revision.add(1)],
@@ -250,7 +215,7 @@ def leave(job: Job) -> bool:
 def correct_flow(job: Job, correction: int) -> None:
     """Change the finish of the account's flow after a prediction, if the account has a flow."""
     update(
-        _flow_key(job.account, job.model_input.provider),
+        flow_key(job.account, job.model_input.provider),
         [FlowRow.finish.add(correction), FlowRow.version.add(1)],
         FlowRow.pk.exists(),
     )
@@ -259,8 +224,8 @@ def correct_flow(job: Job, correction: int) -> None:
 def entries_before(provider: str, key: str | None, *, limit: int) -> list[QueueEntry]:
     """Return up to `limit` of the first entries, ahead of `key`. The read may be a second old."""
     before = QueueEntryRow.sk < key if key else None
-    found = QueueEntryRow.query(_queue_partition(provider), before, limit=limit, page_size=limit)
-    return [_to_entry(row) for row in found if row.holder]
+    found = QueueEntryRow.query(queue_partition(provider), before, limit=limit, page_size=limit)
+    return [to_queue_entry(row) for row in found if row.holder]
 
 
 def own_starts(account: AccountId, provider: str) -> list[int]:
@@ -269,48 +234,14 @@ def own_starts(account: AccountId, provider: str) -> list[int]:
     return list(map(int, _starts(flow)))
 
 
-def possibly_leaked(provider: str, *, now: datetime) -> Iterator[Slot]:
-    """Yield the slots that are at least 60 seconds old. Each of them may have leaked.
-
-    A query may return a new slot before the job's row shows it, although one transaction wrote
-    both:
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
-    (section "Isolation levels").
-    """
-    return (slot for slot in read_provider(provider).slots if slot.taken_at <= now - _AGE_MIN)
-
-
-def release_if_leaked(provider: str, slot: Slot) -> bool:
-    """Release a slot whose job has ended, was deleted, or does not hold the slot.
-
-    Returns whether the slot was leaked and is released now. A leaked slot is a bug.
-    """
-    try:
-        job = jobs.read(AccountId.parse(slot.account), slot.job_id)
-    except NotFound:
-        job = None
-    if job and job.slot == slot.name and not job.status.is_final:
-        return False
-    row = SlotRow(provider_state.partition(provider), slot.name)
-    is_same = (SlotRow.holder == f"{slot.account}/{slot.job_id}") & (
-        SlotRow.taken_at == slot.taken_at
-    )
-    try:
-        transact({"slot": Delete(row, is_same)})
-    except Refused:
-        # The job or another run of recovery released the slot meanwhile. Another job may hold it.
-        return False
-    return True
-
-
 def _grant(provider: str, name: str, entry: QueueEntry, *, now: datetime) -> Job | None:
     account = AccountId.parse(entry.account)
-    row = _entry_key(provider, entry.key)
+    row = entry_row_key(provider, entry.key)
     holder = f"{entry.account}/{entry.job_id}"
     try:
         transact(
             {
-                "slot": _put_slot(provider, name, holder, finish=entry.finish, now=now),
+                "slot": put_slot(provider, name, holder, finish=entry.finish, now=now),
                 "entry": Delete(row, QueueEntryRow.pk.exists()),
                 "job": Update(
                     key_of(account, entry.job_id),
@@ -344,10 +275,10 @@ def _heads(provider: str) -> list[QueueEntry]:
     )
     heads: list[QueueEntry] = []
     for row in QueueEntryRow.query(
-        _queue_partition(provider), limit=count, page_size=count, consistent_read=True
+        queue_partition(provider), limit=count, page_size=count, consistent_read=True
     ):
         if row.holder:
-            heads.append(_to_entry(row))
+            heads.append(to_queue_entry(row))
         else:
             row.delete()
     return heads
@@ -358,25 +289,8 @@ def _is_latest(state_entry: str) -> Condition:
     return is_latest
 
 
-def _put_slot(provider: str, name: str, holder: str, *, finish: int, now: datetime) -> Put:
-    row = SlotRow(
-        provider_state.partition(provider), name, holder=holder, finish=finish, taken_at=now
-    )
-    return Put(row, SlotRow.pk.does_not_exist())
-
-
-def _to_slot(row: ProviderStateRow) -> Slot:
-    account, _, job_id = row.holder.rpartition("/")
-    return Slot(row.sk, account, job_id, int(row.finish or 0), row.taken_at)
-
-
-def _to_entry(row: QueueEntryRow) -> QueueEntry:
-    account, _, job_id = row.holder.rpartition("/")
-    return QueueEntry(row.sk, account, job_id, int(row.start), int(row.finish), row.enqueued_at)
-
-
 def _read_flow(account: AccountId, provider: str) -> FlowRow | None:
-    key = _flow_key(account, provider)
+    key = flow_key(account, provider)
     try:
         return FlowRow.get(key.pk, key.sk, consistent_read=True)
     except FlowRow.DoesNotExist:
@@ -385,19 +299,3 @@ def _read_flow(account: AccountId, provider: str) -> FlowRow | None:
 
 def _starts(flow: FlowRow | None) -> Sequence[Any]:
     return flow.starts if flow else []
-
-
-def _flow_key(account: AccountId, provider: str) -> FlowRow:
-    return FlowRow(partition(account), f"FLOW#{provider}")
-
-
-def _entry_key(provider: str, key: str) -> QueueEntryRow:
-    return QueueEntryRow(_queue_partition(provider), key)
-
-
-def _queue_partition(provider: str) -> str:
-    return f"QUEUE#{provider}"
-
-
-def _holder(job: Job) -> str:
-    return f"{job.account}/{job.job_id}"

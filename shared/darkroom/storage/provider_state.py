@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from darkroom.domain.provider_queue import PauseReason, ProviderState
-from darkroom.storage.table import ProviderStateRow
+from darkroom.storage.queue_rows import ProviderStateRow
 from darkroom.storage.transactions import update
 
 STATE_SORT_KEY = "state"

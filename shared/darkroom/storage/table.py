@@ -39,7 +39,6 @@ from typing import Any
 from pynamodb.attributes import (
     BooleanAttribute,
     JSONAttribute,
-    ListAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UTCDateTimeAttribute,
@@ -202,58 +201,6 @@ class DeletedRow(Row):
 
     check_queue = UnicodeAttribute()
     next_check_at = UTCDateTimeAttribute()
-
-
-class SlotRow(Row):
-    """A provider slot in use. The row exists while the job `holder` holds the slot.
-
-    `finish` is the virtual finish of the job. The rows of release 0.1.0 do not have it.
-    """
-
-    holder = UnicodeAttribute()
-    taken_at = UTCDateTimeAttribute()
-    finish = NumberAttribute(null=True)
-
-
-class QueueEntryRow(Row):
-    """The queue entry of the job `holder`, which waits for a provider slot.
-
-    Its sort key begins with the virtual start. Release 0.1.0 wrote entries that name no job. Only
-    these have `alive_until` and `expires_at`.
-    """
-
-    holder = UnicodeAttribute(null=True)
-    start = NumberAttribute(null=True)
-    finish = NumberAttribute(null=True)
-    enqueued_at = UTCDateTimeAttribute(null=True)
-    alive_until = UTCDateTimeAttribute(null=True)
-    expires_at = NumberAttribute(null=True)
-
-
-class FlowRow(Row):
-    """The flow of an account in a provider's queue: the virtual finish of its last entry.
-
-    `starts` has the virtual starts of the account's entries. Conditions compare `version`.
-    """
-
-    finish = NumberAttribute()
-    starts: ListAttribute[NumberAttribute] = ListAttribute(of=NumberAttribute, default=list)
-    version = NumberAttribute()
-    expires_at = NumberAttribute()
-
-
-class ProviderStateRow(SlotRow):
-    """The state of a provider: the virtual time of its queue in milliseconds, and its pause.
-
-    The row is in the partition of the provider's slots. One query returns the slots and the state
-    as rows of this class.
-    """
-
-    holder = UnicodeAttribute(null=True)
-    taken_at = UTCDateTimeAttribute(null=True)
-    virtual_time = NumberAttribute(null=True)
-    paused_until = UTCDateTimeAttribute(null=True)
-    pause_reason = UnicodeAttribute(null=True)
 
 
 class FlagRow(Row):

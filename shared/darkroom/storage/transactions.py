@@ -23,12 +23,7 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from darkroom.domain.errors import DarkroomError
-from darkroom.storage.table import (
-    CONNECT_TIMEOUT_SECONDS,
-    READ_TIMEOUT_SECONDS,
-    RETRIES_MAX,
-    Row,
-)
+from darkroom.storage.table import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, RETRIES_MAX, Row
 
 _TRIES_MAX = 6
 _TRYING_SECONDS_MAX = 2.0
