@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, FUNCTION_TIMEOUT_SECONDS_MAX
 from darkroom.domain.uploads import UPLOADS_PREFIX
 from darkroom.services import audit_accounts
-from darkroom.settings import settings
 from tests.simulation.environment import TIMEOUTS, Environment
 from tests.simulation.permissions import forbidden
+from tests.simulation.queue_promises import QueuePromises
 from tests.simulation.records import COUNTERS, FINAL, Partition, Records, parse_time
 from tests.simulation.replicate_model import INTERRUPTED, Prediction
 
@@ -28,8 +28,6 @@ from tests.simulation.replicate_model import INTERRUPTED, Prediction
 # these may wait for the next run of recovery, and one run may be killed.
 STORING_SECONDS = 270
 RECOVERY_CHECKS = 4
-# Recovery gives a free slot to a waiting job within a minute. One run may be killed.
-IDLE_SECONDS_MAX = 2 * CHECK_INTERVAL_SECONDS + 5
 _MARKS_OF_RECOVERY = {"check_queue", "next_check_at"}
 _RESOLVING = ("settle", "release")
 
@@ -50,9 +48,7 @@ class Promises:
         self._prediction_ids: dict[str, str] = {}
         self._events_seen = 0
         self._announced: dict[str, set[str]] = defaultdict(set)
-        self._idle_since: datetime | None = None
-        # The highest limit of slots so far.
-        self._slots_max = 0
+        self._queue = QueuePromises(environment, self._records)
 
     def check(self, *, in_time: bool = False) -> None:
         """Check every promise.
@@ -73,8 +69,7 @@ class Promises:
                     for fault in self._check_job(job_id, job, predictions, in_time=in_time)
                 )
         broken += self._check_bucket(accounts)
-        broken += self._check_slots(accounts)
-        broken += self._check_queue(accounts, in_time=in_time)
+        broken += self._queue.broken(accounts, in_time=in_time)
         if broken:
             raise BrokenPromise("\n".join(broken))
 
@@ -287,51 +282,6 @@ class Promises:
                 yield f"{key} belongs to no job"
             if job and int(name.partition(".")[0]) >= job["outputs_count"]:
                 yield f"{key} is more than the requested outputs"
-
-    def _check_slots(self, accounts: Mapping[str, Partition]) -> Iterator[str]:
-        holders: Counter[str] = Counter()
-        for slot in self._records.slots():
-            account, _, job_id = slot["holder"].rpartition("/")
-            holders[slot["holder"]] += 1
-            job = accounts[account].jobs.get(job_id)
-            if job is None or job["status"] in FINAL or job.get("slot") != slot["sk"]:
-                yield f"slot {slot['sk']} is held by {slot['holder']}, whose record differs"
-        for name, partition in accounts.items():
-            for job_id, job in partition.jobs.items():
-                if "slot" in job and job["status"] not in FINAL and not holders[f"{name}/{job_id}"]:
-                    yield f"{name}/{job_id} records slot {job['slot']}, which it does not hold"
-
-    def _check_queue(self, accounts: Mapping[str, Partition], *, in_time: bool) -> Iterator[str]:
-        """Check that each waiting job has its entry, and that no slot is free beside it for long.
-
-        An entry may outlive its job: it is removed when it comes first.
-        """
-        entries = {row["sk"]: row for row in self._records.queue_entries()}
-        waiting = 0
-        for name, partition in accounts.items():
-            for job_id, job in partition.jobs.items():
-                if "queue_key" not in job:
-                    continue
-                waiting += "cancel_requested_at" not in job
-                if job["status"] in FINAL or "slot" in job:
-                    yield f"{name}/{job_id} is {job['status']} and has a queue entry"
-                if entries.get(job["queue_key"], {}).get("holder") != f"{name}/{job_id}" and (
-                    "cancel_requested_at" not in job
-                ):
-                    yield f"{name}/{job_id} waits, but its queue entry does not exist"
-        slots_count, now = len(self._records.slots()), self._environment.event_queue.now
-        in_flight_max = settings().predictions_in_flight_max
-        self._slots_max = max(self._slots_max, in_flight_max)
-        if slots_count > self._slots_max:
-            yield f"{slots_count} slots are in use, but there are {self._slots_max}"
-        paused_until = parse_time(self._records.paused_until())
-        is_paused = paused_until is not None and now < paused_until
-        if not waiting or slots_count >= in_flight_max or is_paused:
-            self._idle_since = None
-        elif self._idle_since is None:
-            self._idle_since = now
-        elif in_time and now > self._idle_since + timedelta(seconds=IDLE_SECONDS_MAX):
-            yield f"{waiting} jobs wait, although a slot has been free since {self._idle_since}"
 
     def _read_events(self) -> None:
         events = self._environment.cloud.events

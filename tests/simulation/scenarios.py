@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+from darkroom.domain.provider_queue import PauseReason
+from darkroom.storage import provider_state
 from tests.simulation.environment import Environment
 from tests.simulation.http_response import Response
 from tests.simulation.interpreter import execution_arn
@@ -21,6 +23,8 @@ CREDITS = 100
 WELCOME_CREDITS = 30
 ADMIN = {"user": "admin", "cognito:groups": "[admin]"}
 TRIES_MAX = 3
+ONE_SLOT = {"PREDICTIONS_IN_FLIGHT_MAX": "1"}
+SLOW = {"run_seconds": 20}
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,36 @@ def _cancel_after(seconds: float) -> Steps:
         assert call_with_retries(environment, "POST", f"/jobs/{job_id}/cancel").status in (202, 409)
 
     return steps
+
+
+def _submit_as_three_accounts(environment: Environment) -> None:
+    for user in ("ann", "bob", "eve"):
+        if user != "ann":
+            environment.open_account(user, CREDITS)
+        response = call_with_retries(
+            environment, "POST", "/jobs", user=user, **submission(key="first")
+        )
+        assert response.status == 202, response
+
+
+def _cancel_while_queued(*, deleted: bool = False) -> Steps:
+    def steps(environment: Environment) -> None:
+        _submit(environment)
+        environment.event_queue.advance(1)
+        path = f"/jobs/{_submit(environment, key='second')}"
+        environment.event_queue.advance(1)
+        assert call_with_retries(environment, "POST", f"{path}/cancel").status in (202, 409)
+        if deleted:
+            environment.event_queue.advance(2)
+            assert call_with_retries(environment, "DELETE", path).status in (204, 404, 409)
+
+    return steps
+
+
+def _submit_during_a_provider_pause(environment: Environment) -> None:
+    until = environment.event_queue.now + timedelta(seconds=30)
+    provider_state.pause("replicate", until=until, reason=PauseReason.SPEND)
+    _submit(environment)
 
 
 def _cancel_the_first_of_two(environment: Environment) -> None:
@@ -313,7 +347,33 @@ SCENARIOS = (
         "two jobs and one slot",
         _submit_two,
         expected_statuses=("completed", "completed"),
-        variables={"PREDICTIONS_IN_FLIGHT_MAX": "1"},
+        variables=ONE_SLOT,
+    ),
+    Scenario(
+        "three accounts and one slot",
+        _submit_as_three_accounts,
+        expected_statuses=("completed", "completed", "completed"),
+        variables=ONE_SLOT,
+    ),
+    Scenario("canceled while queued", _cancel_while_queued(), None, SLOW, variables=ONE_SLOT),
+    Scenario(
+        "canceled while queued, then deleted",
+        _cancel_while_queued(deleted=True),
+        None,
+        SLOW,
+        variables=ONE_SLOT,
+    ),
+    Scenario(
+        "too long in the queue",
+        _submit_two,
+        expected_statuses=None,
+        fault_profile={"run_seconds": 100},
+        variables=ONE_SLOT | {"QUEUE_SECONDS_MAX": "60"},
+    ),
+    Scenario(
+        "during a pause of the provider",
+        _submit_during_a_provider_pause,
+        expected_statuses=("completed",),
     ),
     Scenario("canceled before it runs", _cancel_after(0), expected_statuses=None),
     Scenario("canceled while it runs", _cancel_after(2), expected_statuses=None),

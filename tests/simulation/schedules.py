@@ -5,16 +5,18 @@ Hypothesis chooses the steps. Every promise is checked after each step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from dataclasses import replace
 from datetime import timedelta
-from functools import wraps
-from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition
 
+from darkroom.domain.provider_queue import PauseReason
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
+from darkroom.services.dispatch import dispatch
+from darkroom.storage import provider_state
+from tests.aws import forget_settings
 from tests.simulation.actors import Actors
 from tests.simulation.calls import (
     CONFLICT,
@@ -30,11 +32,11 @@ from tests.simulation.calls import (
 from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
 from tests.simulation.replicate_model import OUTCOMES, FaultProfile
-from tests.simulation.run_statistics import RunStatistics
+from tests.simulation.schedule_steps import STATISTICS, step
 
-STATISTICS = RunStatistics()
-ENVIRONMENT = {"JOBS_IN_FLIGHT_MAX": "4", "PREDICTIONS_IN_FLIGHT_MAX": "3"}
-STEPS = ("request_prediction", "store_output", "complete_job", "refund_job")
+SLOTS = 3
+ENVIRONMENT = {"JOBS_IN_FLIGHT_MAX": "4", "PREDICTIONS_IN_FLIGHT_MAX": str(SLOTS)}
+STEPS = ("request_prediction", "wait_for_slot", "store_output", "complete_job", "refund_job")
 FUNCTIONS = ("api", "receive_prediction", *STEPS, "recover_jobs", "notify_client", "audit_accounts")
 RESPONSES = (
     "normal",
@@ -69,22 +71,6 @@ faults = st.one_of(
 )
 
 
-def step(**strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
-    """Make a method a Hypothesis rule that checks every promise after it."""
-
-    def make(action: Callable[..., None]) -> Any:
-        @wraps(action)
-        def act_and_check(schedule: Schedule, **arguments: Any) -> None:
-            action(schedule, **arguments)
-            STATISTICS["steps"] += 1
-            schedule.check_promises()
-
-        make_rule: Any = rule
-        return make_rule(**strategies)(act_and_check)
-
-    return make
-
-
 class Schedule(RuleBasedStateMachine):
     """One environment and one random schedule of steps in it."""
 
@@ -92,8 +78,9 @@ class Schedule(RuleBasedStateMachine):
         seed=st.integers(0, 2**16),
         webhooks=st.sampled_from(("sent", "held", "held", "lost")),
         welcome_credits=st.sampled_from((0, 0, 30)),
+        queue_seconds_max=st.sampled_from((3_600, 3_600, 90)),
     )
-    def begin(self, seed: int, webhooks: str, welcome_credits: int) -> None:
+    def begin(self, seed: int, webhooks: str, welcome_credits: int, queue_seconds_max: int) -> None:
         self.environment = Environment(seed=seed, fault_at=self._fault_at)
         self.environment.webhooks = webhooks
         self.armed_faults: list[tuple[str, int, Fault]] = []
@@ -102,7 +89,9 @@ class Schedule(RuleBasedStateMachine):
         self.promises = Promises(self.environment)
         self.environment.event_queue.after_each_event = self.check_promises
         self.activation = self.environment.activated(
-            **ENVIRONMENT, WELCOME_CREDITS=str(welcome_credits)
+            **ENVIRONMENT,
+            WELCOME_CREDITS=str(welcome_credits),
+            QUEUE_SECONDS_MAX=str(queue_seconds_max),
         )
         self.activation.__enter__()
         self.actors = Actors(self.environment, welcome_credits=welcome_credits)
@@ -133,6 +122,34 @@ class Schedule(RuleBasedStateMachine):
     @step(paused=st.sampled_from((False, False, True)))
     def pause_or_resume(self, *, paused: bool) -> None:
         self.actors.pause(paused=paused)
+
+    @step(seconds=st.sampled_from((20, 200, 4_000)))
+    def pause_the_provider(self, seconds: int) -> None:
+        until = self.environment.event_queue.now + timedelta(seconds=seconds)
+        provider_state.pause("replicate", until=until, reason=PauseReason.SPEND)
+
+    @step(dispatched=st.booleans())
+    def resume_the_provider(self, *, dispatched: bool) -> None:
+        provider_state.resume("replicate")
+        if dispatched:
+            dispatch("replicate")
+
+    @step(slots=st.integers(1, SLOTS + 1))
+    def change_the_number_of_slots(self, slots: int) -> None:
+        self._set_slots(slots)
+
+    @step(user=users, count=st.integers(2, 3))
+    def submit_several(self, user: str, count: int) -> None:
+        for _ in range(count):
+            self.actors.submit(user, key=None, outputs=1, callback=False)
+        self._run_events(count)
+
+    @step(index=indexes, function=st.sampled_from(("recover_jobs", "wait_for_slot")))
+    def cancel_during_a_grant(self, index: int, function: str) -> None:
+        self._arm_fault(function, index, Fault(FaultKind.PAUSE, after=True, seconds=2))
+        self.environment.recover()
+        self._run_events(2)
+        self.actors.cancel(index)
 
     @step()
     def audit(self) -> None:
@@ -312,6 +329,8 @@ class Schedule(RuleBasedStateMachine):
             self.environment.lambda_faults = {}
             self.environment.webhooks = "sent"
             self.environment.replicate.fault_profile = FaultProfile()
+            provider_state.resume("replicate")
+            self._set_slots(SLOTS)
             self.environment.settle()
             self.actors.pause(paused=False)
             self.actors.repeat_all()
@@ -321,6 +340,11 @@ class Schedule(RuleBasedStateMachine):
         finally:
             STATISTICS.add_environment(self.environment, self.promises.ended())
             self.activation.__exit__(None, None, None)
+
+    def _set_slots(self, count: int) -> None:
+        # The block of `activated` restores the variable.
+        os.environ["PREDICTIONS_IN_FLIGHT_MAX"] = str(count)
+        forget_settings()
 
     def _run_events(self, count: int, choice: int = 0) -> None:
         for _ in range(count):

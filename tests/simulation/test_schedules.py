@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.reports import REPORTED
-from tests.simulation.schedules import STATISTICS, Schedule
+from tests.simulation.schedule_steps import STATISTICS
+from tests.simulation.schedules import Schedule
 
 STEPS_MIN = 10_000
 _REPEATABLE = settings(
