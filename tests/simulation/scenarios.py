@@ -16,7 +16,7 @@ from tests.simulation.environment import Environment
 from tests.simulation.http_response import Response
 from tests.simulation.interpreter import execution_arn
 
-type Steps = Callable[[Environment], None]
+type Steps = Callable[[Environment], object]
 
 CALLBACK_URL = "http://callback.test/ended"
 CREDITS = 100
@@ -165,18 +165,19 @@ def _submit_as_three_accounts(environment: Environment) -> None:
         assert response.status == 202, response
 
 
-def _cancel_while_queued(*, deleted: bool = False) -> Steps:
-    def steps(environment: Environment) -> None:
-        _submit(environment)
-        environment.event_queue.advance(1)
-        path = f"/jobs/{_submit(environment, key='second')}"
-        environment.event_queue.advance(1)
-        assert call_with_retries(environment, "POST", f"{path}/cancel").status in (202, 409)
-        if deleted:
-            environment.event_queue.advance(2)
-            assert call_with_retries(environment, "DELETE", path).status in (204, 404, 409)
+def _cancel_while_queued(environment: Environment) -> str:
+    _submit(environment)
+    environment.event_queue.advance(1)
+    path = f"/jobs/{_submit(environment, key='second')}"
+    environment.event_queue.advance(1)
+    assert call_with_retries(environment, "POST", f"{path}/cancel").status in (202, 409)
+    return path
 
-    return steps
+
+def _delete_while_queued(environment: Environment) -> None:
+    path = _cancel_while_queued(environment)
+    environment.event_queue.advance(2)
+    assert call_with_retries(environment, "DELETE", path).status in (204, 404, 409)
 
 
 def _submit_during_a_provider_pause(environment: Environment) -> None:
@@ -355,14 +356,8 @@ SCENARIOS = (
         expected_statuses=("completed", "completed", "completed"),
         variables=ONE_SLOT,
     ),
-    Scenario("canceled while queued", _cancel_while_queued(), None, SLOW, variables=ONE_SLOT),
-    Scenario(
-        "canceled while queued, then deleted",
-        _cancel_while_queued(deleted=True),
-        None,
-        SLOW,
-        variables=ONE_SLOT,
-    ),
+    Scenario("canceled while queued", _cancel_while_queued, None, SLOW, variables=ONE_SLOT),
+    Scenario("deleted while queued", _delete_while_queued, None, SLOW, variables=ONE_SLOT),
     Scenario(
         "too long in the queue",
         _submit_two,

@@ -46,8 +46,8 @@ def run_batch(seed: int) -> Batch:
     from hypothesis import seed as seeded  # noqa: PLC0415
     from hypothesis.stateful import run_state_machine_as_test  # noqa: PLC0415
 
-    from tests.simulation.schedule_steps import STATISTICS
-from tests.simulation.schedules import Schedule  # noqa: PLC0415
+    from tests.simulation.schedule_steps import STATISTICS  # noqa: PLC0415
+    from tests.simulation.schedules import Schedule  # noqa: PLC0415
 
     STATISTICS.clear()
     options = settings(
