@@ -27,7 +27,7 @@ BY_PATH: dict[str, tuple[str, ...]] = {
     "integration/test_local_*": ("slow", "no_cover"),
     "integration/test_local_stack_access.py": ("stack",),
     "integration/test_notify_client.py": ("slow",),
-    "integration/test_observability.py": ("slow", "stack"),
+    "integration/observability": ("slow", "stack"),
     "integration/test_official_clients.py": ("slow", "no_cover"),
     "integration/test_provider_queue.py": ("slow",),
     "integration/test_real_replicate.py": ("slow", "stack", "no_cover"),

@@ -182,7 +182,9 @@ def _delete_while_queued(environment: Environment) -> None:
 
 def _submit_during_a_provider_pause(environment: Environment) -> None:
     until = environment.event_queue.now + timedelta(seconds=30)
-    provider_state.pause("replicate", until=until, reason=PauseReason.SPEND)
+    provider_state.pause(
+        "replicate", until=until, reason=PauseReason.SPEND, now=environment.event_queue.now
+    )
     _submit(environment)
 
 

@@ -126,7 +126,9 @@ class Schedule(RuleBasedStateMachine):
     @step(seconds=st.sampled_from((20, 200, 4_000)))
     def pause_the_provider(self, seconds: int) -> None:
         until = self.environment.event_queue.now + timedelta(seconds=seconds)
-        provider_state.pause("replicate", until=until, reason=PauseReason.SPEND)
+        provider_state.pause(
+            "replicate", until=until, reason=PauseReason.SPEND, now=self.environment.event_queue.now
+        )
 
     @step(dispatched=st.booleans())
     def resume_the_provider(self, *, dispatched: bool) -> None:

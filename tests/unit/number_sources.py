@@ -24,6 +24,21 @@ FUNCTIONS = {
     if resource["Type"] == "AWS::Serverless::Function"
 }
 _UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
+# The parameters whose default is also the default of a setting.
+PARAMETERS_WITH_SETTINGS = (
+    "DefaultImageCreditCost",
+    "DefaultVideoCreditCost",
+    "HighQualityMultiplier",
+    "JobsInFlightMax",
+    "JobsPerMinuteMax",
+    "PredictionsInFlightMax",
+    "PredictionsInFlightPerAccountMax",
+    "QueueSecondsMax",
+    "DailySpendUsdMax",
+    "SafetyToleranceMax",
+    "WelcomeCredits",
+    "RetentionDays",
+)
 
 
 @dataclass(frozen=True)

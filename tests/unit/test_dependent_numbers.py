@@ -19,6 +19,7 @@ from local.simulators.replicate import create_request, server
 from tests.simulation import promises
 from tests.unit.number_sources import (
     FUNCTIONS,
+    PARAMETERS_WITH_SETTINGS,
     STATES,
     Number,
     aws_call,
@@ -94,18 +95,6 @@ HTTP_API_SECONDS = external("the integration timeout of an HTTP API", 30)
 INIT_SECONDS = external("the init phase of Lambda", 10)
 # "Configuring a queue": https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_FACTOR = 6
-PARAMETERS_WITH_SETTINGS = (
-    "DefaultImageCreditCost",
-    "DefaultVideoCreditCost",
-    "HighQualityMultiplier",
-    "JobsInFlightMax",
-    "JobsPerMinuteMax",
-    "PredictionsInFlightMax",
-    "DailySpendUsdMax",
-    "SafetyToleranceMax",
-    "WelcomeCredits",
-    "RetentionDays",
-)
 
 
 def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
@@ -125,6 +114,13 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "==",
         HTTP_API_SECONDS,
         "the local HTTP API has the timeout of AWS",
+    )
+    # Queue
+    yield Dependency(
+        setting("queue_seconds_max"),
+        "<=",
+        state_timeout("WaitForSlot"),
+        "a job waits in one state entry until recovery resumes it at its `queue_until`",
     )
     yield Dependency(
         setting("callback_seconds_max"),

@@ -14,6 +14,7 @@ from tests.aws import ROOT, TEMPLATE
 
 DEFAULTS = {field.name: field.default for field in fields(Settings)}
 VARIABLES = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+WITHOUT_PARAMETER = {Act.COMPLETES, Act.CALLBACK_TESTS, Act.CALLBACK_RESENDS}
 WINDOWS = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 
 
@@ -42,7 +43,7 @@ def test_a_limit_has_a_setting_and_a_problem_of_status_429(act: Act) -> None:
 def test_a_parameter_of_a_limit_has_the_default_of_the_setting(act: Act) -> None:
     setting = LIMITS[act].setting
     if setting.upper() not in VARIABLES:
-        assert act in {Act.COMPLETES, Act.CALLBACK_TESTS}, "no parameter sets this limit"
+        assert act in WITHOUT_PARAMETER, "no parameter sets this limit"
         return
     parameter = TEMPLATE["Parameters"][VARIABLES[setting.upper()]["Ref"]]
 

@@ -44,8 +44,7 @@ _GRANT_TRIES_MAX = 20
 # A granted job must be resumed within this time. After it, recovery resumes the job.
 _RESUME_SECONDS_MAX = 60
 _FLOW_RETAINED = timedelta(days=7)
-# The virtual starts of an account's entries. An account has at most `jobs_in_flight_max` of them,
-# and a few of canceled jobs.
+# The virtual starts of an account: one for each open job, and a few of canceled jobs.
 _STARTS_MAX = 100
 
 _MAY_HOLD_SLOT = (

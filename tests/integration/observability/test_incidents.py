@@ -7,13 +7,9 @@ on the metrics that the functions wrote to their logs. The log has a line for ea
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
-
-import pytest
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.references import Reference
@@ -26,36 +22,6 @@ from tests.integration.webhook.signed_webhooks import prediction_body, signed_he
 BUILD_DIRECTORY = Path(".aws-sam/local")
 LONG_AGO = datetime(2026, 1, 2, tzinfo=UTC)
 READ_OF_TABLE = "DynamoDB_20120810.GetItem"
-
-
-@pytest.fixture(scope="module")
-def log_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("logs")
-
-
-@pytest.fixture(scope="module")
-def stack(log_dir: Path) -> Iterator[LocalStack]:
-    parameters = {"DailySpendUsdMax": "1"}
-    with LocalStack(BUILD_DIRECTORY, log_dir=log_dir, parameters=parameters) as running:
-        yield running
-
-
-@pytest.fixture
-def operator(stack: LocalStack, log_dir: Path) -> Operator:
-    return Operator(stack, log_dir)
-
-
-@pytest.fixture
-def table(stack: LocalStack) -> Table:
-    return Table(stack)
-
-
-@pytest.fixture
-def user(operator: Operator) -> str:
-    """A user with credits for ten images."""
-    name = f"user-{uuid4().hex[:8]}"
-    operator.grant(name, 100)
-    return name
 
 
 def jobs_without_execution(operator: Operator, user: str, *, count: int) -> list[str]:
@@ -140,70 +106,6 @@ def test_orphan_predictions(operator: Operator, stack: LocalStack, table: Table,
     assert operator.state("WebhooksRejectedAlarm") == "OK"
 
 
-@pytest.mark.parametrize("fault", ["unauthenticated", "no_credit"])
-def test_a_provider_that_rejects_the_account(operator: Operator, user: str, fault: str) -> None:
-    assert operator.state("ProviderAccountRefusedAlarm") == "OK"
-
-    operator.set_faults(**{fault: 1})
-    operator.submit(user)
-
-    operator.must_ring("ProviderAccountRefusedAlarm")
-    operator.set_faults()
-
-
-def test_a_provider_without_a_token(operator: Operator, stack: LocalStack, user: str) -> None:
-    stack.kill_execution_environments("RequestPredictionFunction")  # They cache the token.
-
-    with failing_aws("secretsmanager.GetSecretValue", "ResourceNotFoundException"):
-        operator.submit(user)
-        operator.must_ring("ProviderAccountRefusedAlarm")
-
-    assert operator.state("ProviderUnavailableAlarm") == "OK"
-
-
-def test_a_provider_that_is_down(operator: Operator, user: str) -> None:
-    operator.set_faults(unavailable=1)
-
-    for _ in range(4):
-        operator.submit(user)
-    until(lambda: operator.counted("ProviderUnavailable") == 4)
-    assert operator.state("ProviderUnavailableAlarm") == "OK"
-    operator.submit(user)
-
-    operator.must_ring("ProviderUnavailableAlarm")
-    operator.set_faults()
-    assert operator.state("ProviderAccountRefusedAlarm") == "OK"
-
-
-def test_a_provider_that_reaches_the_daily_ceiling(
-    operator: Operator, table: Table, user: str
-) -> None:
-    key = {"pk": {"S": "SPEND#replicate"}, "sk": {"S": f"{datetime.now(UTC):%Y-%m-%d}"}}
-    state = {"pk": {"S": "SLOT#replicate"}, "sk": {"S": "state"}}
-
-    def submit_after(micro_usd: int) -> None:
-        """Submit an image of 3,000 micro-USD after this spend, and wait until it is counted."""
-        table.put({**key, "micro_usd": {"N": str(micro_usd)}})
-        operator.submit(user)
-        until(lambda: int(table.item(key)["micro_usd"]["N"]) == micro_usd + 3_000)
-
-    submit_after(796_999)
-    assert operator.state("SpendNearCeilingAlarm") == "OK"
-    submit_after(797_000)
-    operator.must_ring("SpendNearCeilingAlarm")
-    submit_after(996_999)
-    assert operator.state("SpendCeilingReachedAlarm") == "OK"
-    submit_after(997_000)
-    operator.must_ring("SpendCeilingReachedAlarm")
-
-    body = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
-    refused = operator.call("POST", "/jobs", user, json=body)
-    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/provider-paused")
-    table.put(state)
-    table.put({**key, "micro_usd": {"N": "0"}})
-    operator.submit(user)
-
-
 def test_a_workflow_that_does_not_start(operator: Operator, user: str) -> None:
     jobs_without_execution(operator, user, count=4)
     until(lambda: operator.counted("WorkflowUnavailable") == 4)
@@ -255,74 +157,6 @@ def test_an_overdue_job(operator: Operator, table: Table, user: str) -> None:
 
     operator.must_ring("JobsEndedByRecoveryAlarm")
     assert operator.call("GET", f"/jobs/{job_id}", user).json()["status"] == "failed"
-
-
-def test_a_leaked_slot(operator: Operator, table: Table) -> None:
-    operator.run_recovery()
-    until(lambda: operator.counted("RecoveryRuns"))
-    assert operator.state("SlotsLeakedAlarm") == "OK"
-
-    table.put(
-        {
-            "pk": {"S": "SLOT#replicate"},
-            "sk": {"S": "004"},
-            "holder": {"S": f"web/nobody/{uuid4()}"},
-            "taken_at": {"S": "2026-01-02T00:00:00.000000+0000"},
-        }
-    )
-    operator.run_recovery()
-
-    operator.must_ring("SlotsLeakedAlarm")
-
-
-def queue_entry(
-    holder: str, enqueued_at: str = "2026-01-02T00:00:00.000000+0000"
-) -> dict[str, Any]:
-    return {
-        "pk": {"S": "QUEUE#runway"},
-        "sk": {"S": f"{0:017d}#{enqueued_at}#{uuid4()}"},
-        "holder": {"S": holder},
-        "start": {"N": "0"},
-        "finish": {"N": "5000"},
-        "enqueued_at": {"S": enqueued_at},
-    }
-
-
-def test_a_job_that_waits_too_long(operator: Operator, table: Table) -> None:
-    operator.run_recovery()
-    until(lambda: operator.counted("RecoveryRuns"))
-    assert operator.state("QueueAgeAlarm") == "OK"
-
-    table.put(queue_entry(f"web/nobody/{uuid4()}"))
-    operator.run_recovery()
-
-    operator.must_ring("QueueAgeAlarm")
-
-
-def test_a_paused_provider(operator: Operator, table: Table) -> None:
-    operator.run_recovery()
-    assert operator.state("ProvidersPausedAlarm") == "OK"
-    state = {"pk": {"S": "SLOT#runway"}, "sk": {"S": "state"}, "pause_reason": {"S": "spend"}}
-
-    table.put(state | {"paused_until": {"S": "2100-01-01T00:00:00.000000+0000"}})
-    operator.run_recovery()
-
-    operator.must_ring("ProvidersPausedAlarm")
-    table.put(state | {"paused_until": {"S": "2026-01-02T00:00:00.000000+0000"}})
-
-
-def test_a_queue_that_gives_no_slots(operator: Operator, table: Table) -> None:
-    unreadable = queue_entry("not a job")
-    table.put(unreadable)
-    for _ in range(2):
-        operator.run_recovery()
-    until(lambda: operator.counted("DispatchesFailed") == 2)
-    assert operator.state("DispatchesFailedAlarm") == "OK"
-
-    operator.run_recovery()
-
-    operator.must_ring("DispatchesFailedAlarm")
-    table.put(unreadable | {"holder": {"S": f"web/nobody/{uuid4()}"}})
 
 
 def test_an_audit_that_never_runs(operator: Operator) -> None:
