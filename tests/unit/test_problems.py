@@ -17,11 +17,11 @@ from tools.problems import problems_text
 
 # Errors that no client of the API receives.
 INTERNAL = {
-    errors.DarkroomError, errors.RequestError, errors.LimitReached, errors.ProviderBusy,
-    errors.ProviderQueueFull,
-    errors.WorkflowUnavailable, errors.RetryLater, errors.ProviderUnavailable,
+    errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy,
+    errors.ProviderQueueFull, errors.RetryLater, errors.ProviderUnavailable,
     errors.OutputUnavailable,
     errors.GenerationFailed, errors.LookupUnsupported, errors.ProviderUnreachable,
+    errors.LimitReached,
 }  # fmt: skip
 ERRORS = {
     kind
