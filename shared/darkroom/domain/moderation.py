@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from darkroom.domain.conditions import Schema
-
 
 class Strictness(StrEnum):
     """How strict a value of a moderation parameter is, from the most permissive."""
@@ -49,7 +47,7 @@ class Moderation:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
-    def limited(self, schema: Schema, limits: ModerationLimits) -> dict[str, Any]:
+    def limited(self, schema: Mapping[str, Any], limits: ModerationLimits) -> dict[str, Any]:
         """Return the parameter's JSON Schema without the values that the limits exclude.
 
         The strictest value stays, because the model has no stricter one. A default that is too

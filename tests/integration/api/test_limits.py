@@ -100,8 +100,8 @@ CASES: Mapping[Act, Case] = {
     Act.COMPLETES: Case(announce_and_complete, 422, "too-many-uploads"),
     Act.CANCELS: Case(hold_and_cancel, 202, "too-many-cancels"),
 }
-# The limits whose edges other tests check: the hold of a job, and test callbacks.
-ELSEWHERE = {Act.JOBS, Act.CALLBACK_TESTS}
+# The limits whose edges other tests check: the hold of a job, test callbacks, repeated callbacks.
+ELSEWHERE = {Act.JOBS, Act.CALLBACK_TESTS, Act.CALLBACK_RESENDS}
 
 
 def used(act: Act, user: str = "ann") -> int:
