@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +11,8 @@ import requests
 from darkroom.domain.errors import ProviderQueueFull, RetryLater
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.provider_queue import PauseReason
-from darkroom.storage import jobs, ledger, provider_queue, provider_slots, provider_state
+from darkroom.services import receive_webhook
+from darkroom.storage import attempts, jobs, ledger, provider_queue, provider_slots, provider_state
 from darkroom.storage.queue_rows import SlotRow
 from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, handler_of
@@ -113,6 +115,27 @@ class TestSteps:
 
         assert stored(job).task_token == "request_prediction 15"
         assert holders() == {holder(job)}
+
+
+class TestWebhook:
+    @pytest.mark.parametrize(("status", "is_freed"), [("succeeded", True), ("failed", False)])
+    def test_only_a_success_frees_the_slot_for_the_next_job(
+        self, status: str, is_freed: bool, resumed: list[str]
+    ) -> None:
+        job, waiting = job_of("a"), job_of("b")
+        provider_queue.take(job, now=NOON)
+        jobs.store_task_token(job, "token", "entry", next_check_at=NOON)
+        attempt = attempts.begin_attempt(stored(job), "entry", lease_until=NOON, now=NOON)
+        assert attempt
+        enqueue(waiting)
+        body = {"id": "prediction", "status": status}
+
+        receive_webhook._record(
+            stored(job), attempt, receive_webhook._parse_payload(json.dumps(body).encode())
+        )
+
+        assert holders() == {holder(waiting if is_freed else job)}
+        assert resumed == ["token", *([stored(waiting).task_token] if is_freed else [])]
 
 
 class TestWaitForSlot:
