@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
-from darkroom.storage import jobs, ledger, provider_queue
-from darkroom.storage.table import QueueEntryRow
+from darkroom.storage import jobs, ledger, provider_queue, provider_slots
+from darkroom.storage.queue_rows import QueueEntryRow
 from tests.builders import ANN, NOON, image_job, open_account, stored
 from tests.simulation.account_records import checked_records
 from tests.simulation.race import THREADS, Race, raised
@@ -50,7 +50,7 @@ def grant() -> str | None:
 def check(all_jobs: list[Job]) -> list[Job]:
     """Check slots, entries and jobs. Return the current jobs."""
     current = [stored(job) for job in all_jobs]
-    slots = {slot.name: slot.job_id for slot in provider_queue.read_provider("replicate").slots}
+    slots = {slot.name: slot.job_id for slot in provider_slots.read_provider("replicate").slots}
     assert len(slots) <= SLOTS
     assert slots == {job.slot: job.job_id for job in current if job.slot}
     assert not [job for job in current if job.slot and job.queue_key]
