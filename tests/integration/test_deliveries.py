@@ -25,6 +25,7 @@ from darkroom.storage.receivers import Receiver
 from darkroom.storage.table import DeliveryRow
 from tests.aws import client
 from tests.builders import ANN, NOON, call_api, image_job, open_account
+from tests.integration.api.calls import ADMIN
 from tests.integration.callback_queue import CallbackQueue, queue_in_moto
 from tests.integration.hostile_receivers import DRIPPED_HEADER, receiver
 from tests.integration.servers import Received, Reply, answering, server
@@ -290,3 +291,27 @@ class TestRepeatedCallback:
             statuses = [call_api("POST", f"/jobs/{job.job_id}/callback")[0] for _ in range(2)]
 
         assert statuses == [202, 429]
+
+    def test_an_administrator_repeats_the_callback_of_any_account(self) -> None:
+        with queue_in_moto() as queue_url:
+            job = ended_job("https://example.com/")
+            path = f"/admin/jobs/{job.job_id}/callback"
+
+            assert call_api("POST", path, user="bob")[0] == 403
+            status, document, _ = call_api("POST", path, **ADMIN)
+
+            (message,) = client("sqs").receive_message(QueueUrl=queue_url)["Messages"]
+        assert (status, document["account"]) == (202, {"platform": "web", "user": "ann"})
+        assert json.loads(message["Body"])["detail"]["job_id"] == job.job_id
+
+    def test_an_administrator_sees_the_deliveries_of_any_account(
+        self, queue: CallbackQueue
+    ) -> None:
+        with server(answering(Reply())) as url:
+            job = ended_job(url)
+            queue.receive(job, NOON)
+
+        _, document, _ = call_api("GET", f"/admin/jobs/{job.job_id}", **ADMIN)
+
+        assert document["deliveries"] == shown_deliveries(job)
+        assert len(document["deliveries"]) == 1

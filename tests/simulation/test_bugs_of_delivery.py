@@ -195,6 +195,7 @@ class TestOtherAccounts:
         covered = {
             "/jobs/{job_id}",
             "/jobs/{job_id}/cancel",
+            "/jobs/{job_id}/callback",
             "/accounts/{platform}/{user}",
             "/accounts/{platform}/{user}/credits",
         }
@@ -205,6 +206,7 @@ class TestOtherAccounts:
             "/accounts/{platform}/{user}/suspend",
             "/accounts/{platform}/{user}/resume",
             "/admin/jobs/{job_id}",
+            "/admin/jobs/{job_id}/callback",
         }
         without_owner = {"/templates/{code}", "/templates/{code}/quote", "/problems/{slug}"}
 

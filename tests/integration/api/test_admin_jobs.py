@@ -46,6 +46,7 @@ class TestJob:
         assert (status, found["id"], found["status"]) == (200, job.job_id, "pending")
         assert found["account"] == {"platform": "mobile", "user": user}
         assert found.keys() == JobResponse.__annotations__.keys() | ADMIN_KEYS
+        assert found["deliveries"] == []
 
     def test_is_what_its_owner_sees_and_more(self) -> None:
         job = finished_job(outputs_count=2)

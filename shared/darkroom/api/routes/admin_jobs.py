@@ -16,7 +16,9 @@ from darkroom.api.responses import json_response
 from darkroom.domain import errors
 from darkroom.schemas.admin_responses import AdminJobPageResponse, AdminJobResponse
 from darkroom.schemas.admin_views import admin_job_page_response, admin_job_response
-from darkroom.storage import job_lookup
+from darkroom.schemas.job_response import delivery_responses
+from darkroom.services.resend_callback import resend
+from darkroom.storage import deliveries, job_lookup
 
 routes = Routes()
 
@@ -69,4 +71,35 @@ def read_any_job(job_id: AnyJobId) -> Response[str]:
     administrator = routes.administrator()
     job, now = job_lookup.read_any(job_id), clock.now()
     log_act("job read", administrator, job_id=job_id, account=str(job.account))
-    return json_response(HTTPStatus.OK, admin_job_response(job, now=now))
+    body = admin_job_response(job, now=now)
+    body["deliveries"] = delivery_responses(deliveries.of_job(job_id))
+    return json_response(HTTPStatus.OK, body)
+
+
+@routes.post(
+    "/admin/jobs/<job_id>/callback",
+    operation_id="repeat_any_callback",
+    summary="Send the callback of a job of any account again",
+    description=(
+        "Sends the event of an ended job to its `callback_url` again, with the same `webhook-id` "
+        "as before. The request counts against the limit of the job's account."
+    ),
+    tags=["administration"],
+    responses={
+        202: response("The callback is in the queue.", AdminJobResponse),
+        **problems(
+            *SIGNED_IN,
+            errors.NotFound,
+            errors.JobIsOpen,
+            errors.NoCallbackUrl,
+            errors.TooManyRequests,
+        ),
+    },
+)
+def repeat_any_callback(job_id: AnyJobId) -> Response[str]:
+    """Put the callback of a job of any account into the queue again."""
+    administrator = routes.administrator()
+    account, now = job_lookup.read_any(job_id).account, clock.now()
+    job = resend(account, job_id, now=now)
+    log_act("callback repeated", administrator, job_id=job_id, account=str(account))
+    return json_response(HTTPStatus.ACCEPTED, admin_job_response(job, now=now))
