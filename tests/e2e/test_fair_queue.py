@@ -13,7 +13,7 @@ from tests.builders import until
 from tests.e2e.actors import Actor, set_faults
 
 SLOTS: int = TEMPLATE["Parameters"]["PredictionsInFlightMax"]["Default"]
-WAITING = 6
+WAITING = 3
 
 
 def created_predictions(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
@@ -21,6 +21,16 @@ def created_predictions(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
     found = requests.get(f"{stack.replicate_url}/sim/predictions", timeout=10).json()["predictions"]
     matching = [each for each in found if each["input"].get("prompt", "").startswith(prompt)]
     return sorted(matching, key=lambda each: str(each["created_at"]))
+
+
+def until_queued(actor: Actor, job_id: str) -> dict[str, Any]:
+    """Wait until a job is in the queue, and return its position."""
+
+    def read_position() -> dict[str, Any] | None:
+        position: dict[str, Any] | None = actor.client.get(f"/jobs/{job_id}")["queue"]
+        return position
+
+    return until(read_position)
 
 
 def states_of(stack: LocalStack, job_id: str) -> list[str]:
@@ -47,10 +57,10 @@ def test_an_account_that_fills_the_queue_delays_another_by_one_free_slot(
     until(lambda: len(created_predictions(stack, prompt)) == SLOTS, seconds=60)
     set_faults(stack, run_seconds=0.2)
     waiting = [greedy.submit(prompt=f"{prompt} waiting") for _ in range(WAITING)]
-    until(lambda: all(greedy.client.get(f"/jobs/{job_id}")["queue"] for job_id in waiting))
+    for number, each in enumerate(waiting):
+        assert until_queued(greedy, each)["ahead_of_yours"] == number
     job_id = modest.submit(prompt=f"{prompt} modest")
-    queue = until(lambda: modest.client.get(f"/jobs/{job_id}")["queue"])
-    assert queue["ahead_of_yours"] == 0
+    assert until_queued(modest, job_id)["ahead_of_yours"] == 0
 
     greedy.client.post(f"/jobs/{running[0]}/cancel", {})
 
