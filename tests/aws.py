@@ -28,6 +28,7 @@ from darkroom.media import download
 from darkroom.settings import settings
 from darkroom.storage import accounts
 from local.cloudformation.state_machines import start_by_alias
+from local.cloudformation.task_failures import task_failures
 from local.simulators.replicate import SimulatedReplicate
 
 ROOT = Path(__file__).parents[1]
@@ -79,7 +80,7 @@ def one_dynamodb_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def aws(one_dynamodb_request_at_a_time: None) -> Iterator[None]:
     """An AWS account with the template's table, bucket, bus and secrets, all empty."""
     config = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
-    with mock_aws(config=config), start_by_alias():
+    with mock_aws(config=config), start_by_alias(), task_failures():
         forget_settings()
         table = TEMPLATE["Resources"]["Table"]["Properties"]
         client("dynamodb").create_table(

@@ -150,6 +150,7 @@ class TestAnnouncement:
             "quoted": 10,
             "charged": 10 * delivered,
             "refunded": 10 - 10 * delivered,
+            "callback": False,
         }
         assert not is_open(job)
 

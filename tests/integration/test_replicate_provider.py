@@ -24,7 +24,7 @@ from darkroom.providers import replicate
 from tests.aws import CONTEXT, TEMPLATE, handler_of
 from tests.builders import NOON, held_job, stored
 from tests.integration.servers import Received, Reply, server
-from tests.integration.steps import key, with_setting
+from tests.integration.steps import key, sends, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -175,7 +175,7 @@ class TestCreate:
         api.responds(status, {"title": "Insufficient credit", "detail": detail, "status": status})
         job = held_job()
 
-        with pytest.raises(GenerationFailed):
+        with sends(GenerationFailed):
             handler_of("request_prediction")(
                 key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT
             )

@@ -121,7 +121,8 @@ def test_the_local_pollers_hold_no_more_places_than_the_mapping_allows() -> None
     mapping = QueueMapping(
         "arn", "url", "notify", batch_size=1, reports_failures=True, concurrency_max=PLACES
     )
-    pollers = Pollers([mapping], cast("ExecutionEnvironments", Waiting()), cast("Any", Full()))
+    environments = cast("ExecutionEnvironments", Waiting())
+    pollers = Pollers([mapping], environments, {"notify": cast("Any", Full())})
     pollers.start()
     try:
         assert all(busy.acquire(timeout=5) for _ in range(PLACES))

@@ -150,11 +150,13 @@ class TestWaitForSlot:
 
     def test_a_second_entry_keeps_the_place(self) -> None:
         provider_queue.take(job_of("x"), now=NOON)
-        job = enqueued("a")
+        job = job_of("a")
+        enter(job, "wait_for_slot")
+        queue_key = stored(job).queue_key
 
         enter(job, "wait_for_slot", seconds=5)
 
-        assert [each.sk for each in entries()] == [job.queue_key]
+        assert [each.sk for each in entries()] == [stored(job).queue_key] == [queue_key]
         assert stored(job).task_token == "wait_for_slot 5"
 
     @pytest.mark.parametrize("reason", ["final", "slot", "canceled", "queue time is over"])

@@ -25,6 +25,8 @@ JOB_KEYS = {
     "links_expire_at",
     "error",
     "metadata",
+    "queue_until",
+    "queue",
     "deadline_at",
     "attempts",
     "waiting_since",

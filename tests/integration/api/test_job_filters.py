@@ -194,7 +194,7 @@ class TestDates:
 
     def test_refuses_a_range_without_a_moment(self, subtests: pytest.Subtests) -> None:
         for before in (NOON, NOON - timedelta(seconds=1)):
-            with subtests.test(before=before):
+            with subtests.test(before=str(before)):
                 query = f"created_after={iso(NOON)}&created_before={iso(before)}"
                 status, problem, _ = call_api("GET", "/jobs", query=query)
 

@@ -229,7 +229,7 @@ def test_sample_message_sends_the_callback(
 
 
 def test_sample_schedule_announces_an_unannounced_job(queue: str) -> None:
-    job = sample_job(age=timedelta(minutes=2))
+    job = sample_job(callback_url="https://example.com/", age=timedelta(minutes=2))
     ledger.resolve(ACCOUNT, JOB_ID, now=datetime.now(UTC))
     assert messages_in(queue) == []
 

@@ -114,7 +114,7 @@ def routes_of(function: str) -> list[dict[str, Any]]:
 
 
 def test_queue_sample_has_the_fields_of_a_delivered_event(queue: str) -> None:
-    sample_job()
+    sample_job(callback_url="https://example.com/")
     invoke_with_sample("refund_job/provider_unavailable")
     [delivered] = messages_in(queue)
 

@@ -11,7 +11,7 @@ import requests
 from darkroom.aws import clients as aws_adapter
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.references import Reference
-from darkroom.storage import attempts, jobs, ledger, spend
+from darkroom.storage import attempts, ledger, spend
 from local.simulators.replicate import SimulatedReplicate
 from tests.builders import ANN, held_job, image_job, stored, until
 from tests.integration.webhook.signed_webhooks import (
@@ -171,7 +171,7 @@ def test_accepts_the_webhook_when_the_orphan_cannot_be_canceled(job: Job) -> Non
 
 
 def test_failed_recording_returns_a_server_error(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(attempts, "record_prediction", lambda *_, **__: 1 / 0)
 
     # Replicate sends a webhook again after any 5xx.
     assert send_webhook(job)[0] == 500
