@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pynamodb.connection import Connection
 
-from darkroom.storage import job_rows, table, transactions  # noqa: F401 (defines every row class)
+from darkroom.storage import job_rows, queue_rows, table, transactions  # noqa: F401 (all row classes)
 from darkroom.storage.table import Row
 from tests.aws import _TABLE_PROPERTIES, TEMPLATE, forget_settings
 from tests.npm import NotHere
@@ -19,12 +19,20 @@ from tests.reports import REPORTED
 from tests.simulation.dynamodb_local import fetched, running
 from tests.simulation.race import THREADS, Race, RaceStatistics, counted_responses
 
+
+def _subclasses(row: type[Row]) -> Iterator[type[Row]]:
+    """Yield the subclasses of a row class, and their subclasses."""
+    for subclass in row.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
 # Each race runs this often, each time on an empty table.
 ROUNDS = 4
 _STATISTICS = pytest.StashKey[dict[str, RaceStatistics]]()
 _MISSING = pytest.StashKey[str]()
 # Without Row itself: its subclasses would inherit its connection.
-_ROWS = [row for row in Row.__subclasses__() if row.__module__.startswith("darkroom.")]
+_ROWS = [row for row in _subclasses(Row) if row.__module__.startswith("darkroom.")]
 
 
 @pytest.fixture(scope="session")
