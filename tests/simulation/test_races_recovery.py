@@ -28,7 +28,7 @@ from tests.simulation.race import Race, raised
 
 pytest_plugins = ["tests.simulation.dynamodb_local_fixtures"]
 
-LATER = NOON + timedelta(hours=1)
+LATER = NOON + timedelta(hours=2)
 
 
 @dataclass
