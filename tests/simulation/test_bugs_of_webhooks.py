@@ -298,7 +298,7 @@ class TestWebhookBeforeRecord:
             == 404
         )
         with monkeypatch.context() as broken:
-            broken.setattr(jobs, "record_prediction", lambda *_, **__: 1 / 0)
+            broken.setattr(attempts, "record_prediction", lambda *_, **__: 1 / 0)
             assert (
                 post_webhook(
                     reference_of(job), content, signed_headers(simulated_replicate, content)
