@@ -1,4 +1,4 @@
-"""One local stack for the tests of this folder, and the view of its operator."""
+"""A local stack for each file of this folder, and the view of its operator."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.integration.operator_view import Operator, Table
 BUILD_DIRECTORY = Path(".aws-sam/local")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def log_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("logs")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def stack(log_dir: Path) -> Iterator[LocalStack]:
     parameters = {"DailySpendUsdMax": "1"}
     with LocalStack(BUILD_DIRECTORY, log_dir=log_dir, parameters=parameters) as running:
