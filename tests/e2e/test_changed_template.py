@@ -18,9 +18,9 @@ def test_a_changed_template_changes_the_local_stack() -> None:
 
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == {
-        # The old path is not a route, so $default handles it. $default has no authorizer, so the
-        # function receives no claims.
-        "old route, signed in": 401,
+        # The old path is not a route of the gateway, so $default handles it. The code still knows
+        # the path, so the function of $default does not answer 404.
+        "old route, signed in": 405,
         "new route, no token": {"message": "Unauthorized"},
         # The new path has the authorizer, but the code of the function has no such route.
         "new route, signed in": "/problems/not-found",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,9 @@ type Item = dict[str, dict[str, Any]]
 HARMLESS = (
     "Set the variables",
     "Provider unavailable",
+    "Queue age",
+    "Providers paused",
+    "Dispatches failed",
     "Spend near ceiling",
     "Executions failed",
     "Recovery failed",
@@ -43,6 +47,7 @@ HARMLESS = (
     "Delete the stack",
 )
 WALKED = (
+    "Account at its limits",
     "Find a job by its id",
     "Read one job",
     "Suspend an account",
@@ -141,6 +146,16 @@ def test_a_job_and_the_entries_of_its_account_are_read(
     assert '"held": "0"' in printed
     assert "StoreOutput" in printed
     assert f"settle\t0\t-10\t10\t{job_id}" in printed
+
+
+def test_the_counters_of_an_account_are_read(operator: Operator, actor: Actor) -> None:
+    actor.client.post(
+        "/templates/flux-schnell/quote", {"parameters": {"prompt": "a lighthouse at dawn"}}
+    )
+
+    printed = operator.run("Account at its limits", USER_SUB=actor.name)
+
+    assert re.search(r"quotes#\S+\s+1", printed)
 
 
 def test_a_job_of_any_account_is_found_by_its_id(

@@ -78,7 +78,9 @@ def caller(stack: LocalStack, user: str) -> Caller:
         "administration.grant_credits",
         "web",
         user,
-        body=model("GrantRequest", {"amount": 50, "reason": "test", "reference": "arrival"}),
+        body=model(
+            "GrantRequest", {"amount": 50, "reason": "test", "reference": "arrival", "create": True}
+        ),
     )
     assert (granted.status_code, granted.parsed.available) == (201, 50)
     return Caller.signed_in(stack, stack.token(user))

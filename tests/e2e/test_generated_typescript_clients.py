@@ -49,7 +49,7 @@ def test_a_generated_client_compiles_and_runs_a_job(
 ) -> None:
     user = f"typescript.{uuid4().hex[:8]}"
     admin = Client(stack.api_url, stack.token("grace", groups=["admin"]))
-    grant = {"amount": 50, "reason": "test", "reference": "arrival"}
+    grant = {"amount": 50, "reason": "test", "reference": "arrival", "create": True}
     admin.post(f"/accounts/web/{user}/credits", grant)
 
     ended = subprocess.run(

@@ -59,14 +59,14 @@ class Operator:
         return sum(each.value for each in self.datapoints() if each.name == metric)
 
     def lines(self, message: str) -> list[dict[str, Any]]:
-        """Return the log lines with this message since the beginning, in their order."""
+        """Return the log lines with this message since the beginning, sorted by their time."""
         lines = [
             json.loads(line)
             for line in self.text().splitlines()
             if f'"message":"{message}"' in line
         ]
         began = datetime.fromtimestamp(self._since, UTC)
-        return [line for line in lines if _time_of(line) >= began]
+        return sorted((line for line in lines if _time_of(line) >= began), key=_time_of)
 
     def text(self) -> str:
         """Return the logs of all functions, from the start of the stack."""

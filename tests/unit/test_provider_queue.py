@@ -204,12 +204,12 @@ def test_a_flow_is_corrected_by_the_time_of_the_prediction(
     )
 
 
-def test_a_position_counts_own_jobs_and_all_expected_work() -> None:
+def test_a_position_has_the_own_jobs_and_all_expected_work() -> None:
     ahead = [entry("web/b", start, 50) for start in (0, 50_000)]
 
     found = position(
         100_000,
-        own_starts=[0, 60_000, 100_000],
+        ahead_of_yours=1,
         state=ProviderState(50_000),
         ahead=ahead,
         in_flight_max=5,
@@ -224,7 +224,7 @@ def test_a_position_during_a_pause_starts_at_its_end() -> None:
     until = NOON + timedelta(hours=1)
     found = position(
         0,
-        own_starts=[],
+        ahead_of_yours=0,
         state=ProviderState(0, until, PauseReason.SPEND),
         ahead=[],
         in_flight_max=5,

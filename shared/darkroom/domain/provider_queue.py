@@ -152,7 +152,7 @@ def flow_correction(*, expected_seconds: int, actual_seconds: float, seconds_max
 def position(
     start: int,
     *,
-    own_starts: Iterable[int],
+    ahead_of_yours: int,
     state: ProviderState,
     ahead: Sequence[QueueEntry],
     in_flight_max: int,
@@ -160,17 +160,16 @@ def position(
 ) -> Position:
     """Estimate the position of a waiting job with this virtual start.
 
-    `own_starts` has the virtual starts of the account's entries. `ahead` has the first entries
-    ahead of this one. If `ahead` is not complete, the estimate assumes that the other entries ahead
+    `ahead_of_yours` counts the account's entries ahead. `ahead` has the first entries ahead of this
+    one. If `ahead` is not complete, the estimate assumes that the other entries ahead
     have the same density. The time is rounded up to 10 seconds, or to a minute after two minutes.
     """
-    waiting = [own for own in own_starts if state.virtual_time <= own < start]
     work_seconds = sum(other.finish - other.start for other in ahead) / 1_000
     if ahead and (known := ahead[-1].start - state.virtual_time) > 0:
         work_seconds *= max(1.0, (start - state.virtual_time) / known)
     begins_at = state.paused_until if state.paused_until and state.paused_until > now else now
     expected_at = begins_at + timedelta(seconds=work_seconds / max(in_flight_max, 1))
-    return Position(len(waiting), _rounded_up(expected_at, now))
+    return Position(ahead_of_yours, _rounded_up(expected_at, now))
 
 
 def _rounded_up(time: datetime, now: datetime) -> datetime:

@@ -18,7 +18,7 @@ _ENTRIES_MAX = 100
 def positions(jobs: Iterable[Job], *, now: datetime) -> dict[str, Position]:
     """Return the position of each job that waits for a provider slot, by the job's id.
 
-    The jobs belong to one account. Each provider costs three reads, whatever the number of jobs.
+    The jobs belong to one account. Each provider costs at most three reads, whatever the number of jobs.
     Jobs that do not wait cost nothing.
     """
     by_provider: dict[str, list[Job]] = {}
@@ -35,12 +35,18 @@ def positions(jobs: Iterable[Job], *, now: datetime) -> dict[str, Position]:
 def _positions_at(provider: str, waiting: list[Job], now: datetime) -> dict[str, Position]:
     keys = {job.job_id: job.queue_key for job in waiting if job.queue_key}
     entries = provider_queue.entries_before(provider, max(keys.values()), limit=_ENTRIES_MAX)
-    own_starts = provider_queue.own_starts(waiting[0].account, provider)
     state = provider_state.read_state(provider)
+    account = waiting[0].account
+    if len(entries) < _ENTRIES_MAX:
+        own = [entry.start for entry in entries if entry.account == str(account)]
+    else:
+        # The first entries are not all. The flow also has starts of jobs that wait no more.
+        starts = provider_queue.own_starts(account, provider)
+        own = [start for start in starts if start > state.virtual_time]
     return {
         job_id: position(
             start_of_key(key),
-            own_starts=own_starts,
+            ahead_of_yours=sum(start < start_of_key(key) for start in own),
             state=state,
             ahead=[entry for entry in entries if entry.key < key],
             in_flight_max=settings().in_flight_max(provider),
