@@ -18,8 +18,8 @@ _ENTRIES_MAX = 100
 def positions(jobs: Iterable[Job], *, now: datetime) -> dict[str, Position]:
     """Return the position of each job that waits for a provider slot, by the job's id.
 
-    The jobs belong to one account. Each provider costs at most three reads, whatever the number of jobs.
-    Jobs that do not wait cost nothing.
+    The jobs belong to one account. Each provider costs at most three reads, whatever the number of
+    jobs. Jobs that do not wait cost nothing.
     """
     by_provider: dict[str, list[Job]] = {}
     for job in jobs:
