@@ -42,4 +42,5 @@ def test_every_function_was_killed() -> None:
         f"in {len(scenarios_run)} scenarios ({by_function})"
     )
 
-    assert kills_count.keys() == FUNCTIONS.keys()
+    # The function of unknown paths calls nothing.
+    assert kills_count.keys() == FUNCTIONS.keys() - {"unknown_path"}
