@@ -24,44 +24,12 @@ from local.stack import LocalStack
 from tests.builders import until
 from tests.e2e.actors import Actor, set_faults
 from tests.e2e.operator import PREPARATION, Operator, operator_of
+from tests.e2e.runbook_sections import HARMLESS, WALKED
 from tests.integration.servers import Received, Reply, server
 from tests.unit.runbook import section as section_named
 from tests.unit.runbook import sections
 
 type Item = dict[str, dict[str, Any]]
-
-# Sections whose commands only look, or do what an operator may always do.
-HARMLESS = (
-    "Set the variables",
-    "Provider unavailable",
-    "Queue age",
-    "Providers paused",
-    "Dispatches failed",
-    "Spend near ceiling",
-    "Executions failed",
-    "Recovery failed",
-    "Recovery missing",
-    "Audit failed",
-    "Audit missing",
-    "Callback age",
-    "Delete the stack",
-)
-WALKED = (
-    "Account at its limits",
-    "Find a job by its id",
-    "Read one job",
-    "Suspend an account",
-    "Pause new jobs",
-    "Webhooks rejected",
-    "Provider account refused",
-    "Spend ceiling reached",
-    "Stuck job",
-    "Slots leaked",
-    "Ledger mismatch",
-    "Callback dead letters",
-    "Flood by one account",
-    "Restore",
-)
 
 
 @pytest.fixture(scope="module")
