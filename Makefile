@@ -20,7 +20,7 @@ PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reord
 
 .PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint format lock \
 	requirements build build-local deploy deploy-built deploy-check admin token smoke audit repair variables catalog problems openapi lint-openapi \
-	secrets soak fuzz sabotage bench clean linux scan licenses vulnerabilities sbom
+	secrets soak chaos fuzz sabotage bench clean linux scan licenses vulnerabilities sbom
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ sabotage: .venv/.ready ## Break each important condition once, and require a tes
 
 soak: .venv/.ready ## Run random schedules and crashes (SOAK_STEPS=100000, SOAK_SEED=7 repeats a run)
 	PYTHONPATH=shared python -m tests.simulation.soak
+
+chaos: .aws-sam/local/.ready ## Run 300 jobs over HTTP while webhooks are lost and invocations killed
+	PYTHONPATH=shared python -m tests.simulation.chaos
 
 fuzz: .aws-sam/local/.ready ## Send random requests to the running API (EXAMPLES=200 for each operation)
 	PYTHONPATH=shared python -m tests.fuzz

@@ -124,6 +124,7 @@ def test_shards_of_ci_are_all_folders_with_tests() -> None:
 
 def test_long_checks_run_every_night() -> None:
     assert {command[1] for command in all_commands("nightly.yml")} == {
+        "chaos",
         "soak",
         "fuzz",
         "sabotage",
