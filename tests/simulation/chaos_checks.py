@@ -154,7 +154,8 @@ def _job_violations(outcome: Outcome) -> Iterator[str]:
         yield f"{job['id']}: canceled without a cancel request"
     if (
         datetime.fromisoformat(job["finished_at"])
-        > datetime.fromisoformat(job["deadline_at"]) + ENDED_AFTER_DEADLINE_MAX
+        > datetime.fromisoformat(job["deadline_at"] or job["queue_until"])
+        + ENDED_AFTER_DEADLINE_MAX
     ):
         yield (
             f"{job['id']}: ended at {job['finished_at']}, but its deadline was {job['deadline_at']}"
