@@ -1,4 +1,4 @@
-"""The runbook: a section for each alarm, valid commands, and the truth about what was tried."""
+"""The runbook has a section for each alarm and valid commands, and says what was tried."""
 
 from __future__ import annotations
 
