@@ -1,4 +1,4 @@
-"""Gives free provider slots to waiting jobs, and frees the slots of finished predictions."""
+"""Gives free provider slots to waiting jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkroom.domain.errors import WorkflowUnavailable
 from darkroom.domain.jobs import Attempt, Job
 from darkroom.domain.provider_queue import flow_correction
 from darkroom.observability import Metric, count, logger
-from darkroom.storage import attempts, provider_queue
+from darkroom.storage import provider_queue
 
 _GRANTS_MAX = 3
 
@@ -35,14 +35,6 @@ def dispatch(provider: str, *, grants_max: int = _GRANTS_MAX) -> int:
         logger.exception("queue not dispatched", provider=provider)
         count(Metric.DISPATCHES_FAILED)
     return granted
-
-
-def free_slot(job: Job, attempt: Attempt, *, now: datetime) -> bool:
-    """Record that a prediction has succeeded, and free the job's slot. Return whether it was freed.
-
-    The caller resumes the job first, and then calls `dispatch_after`.
-    """
-    return attempts.record_success(job, attempt, now=now)
 
 
 def dispatch_after(job: Job, attempt: Attempt, *, now: datetime) -> None:

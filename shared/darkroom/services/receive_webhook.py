@@ -113,7 +113,7 @@ def _record(job: Job, attempt: Attempt, payload: _Payload) -> str:
     if not is_final_at_replicate(payload.status):
         return "started"
     # A prediction that failed may be retried, and the second attempt keeps the slot.
-    is_freed = payload.status == "succeeded" and dispatch.free_slot(job, attempt, now=now)
+    is_freed = payload.status == "succeeded" and attempts.record_success(job, attempt, now=now)
     if payload.status != "succeeded":
         attempts.record_finished(job, attempt, now=now)
     effect = _resume(job, attempt)

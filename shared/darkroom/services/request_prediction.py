@@ -161,7 +161,7 @@ class _Step(ProviderCalls):
             isinstance(prediction, Prediction)
             and attempt is not None
             and not may_retry(self.job, prediction, now=now)
-            and dispatch.free_slot(self.job, attempt, now=now)
+            and attempts.record_success(self.job, attempt, now=now)
         )
         step_functions.resume(self.task_token)
         if is_freed and attempt:
