@@ -11,13 +11,14 @@ import requests
 from local.client import Client
 from local.stack import LocalStack
 from tests.e2e.actors import Actor, signed_in
+from tests.fuzz.run import PARAMETERS
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
 
 
 @pytest.fixture(scope="package")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack(BUILD_DIRECTORY) as running:
+    with LocalStack(BUILD_DIRECTORY, parameters=PARAMETERS) as running:
         yield running
 
 

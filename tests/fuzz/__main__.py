@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from local.stack import LocalStack
-from tests.fuzz.run import fuzz
+from tests.fuzz.run import PARAMETERS, fuzz
 
-with LocalStack(Path(".aws-sam/local")) as stack:
+with LocalStack(Path(".aws-sam/local"), parameters=PARAMETERS) as stack:
     code, _ = fuzz(stack, examples=int(os.environ.get("EXAMPLES", "200")))
 sys.exit(code)
