@@ -13,6 +13,36 @@ from tests.builders import until
 from tests.integration.operator_view import Operator, Table, failing_aws
 
 
+def test_a_provider_that_reaches_the_daily_ceiling(
+    operator: Operator, table: Table, user: str
+) -> None:
+    """This test is the first of the file: the jobs of the others are retried and change the spend."""
+    key = {"pk": {"S": "SPEND#replicate"}, "sk": {"S": f"{datetime.now(UTC):%Y-%m-%d}"}}
+    state = {"pk": {"S": "SLOT#replicate"}, "sk": {"S": "state"}}
+
+    def submit_after(micro_usd: int) -> None:
+        """Submit an image of 3,000 micro-USD after this spend, and wait until it is counted."""
+        table.put({**key, "micro_usd": {"N": str(micro_usd)}})
+        operator.submit(user)
+        until(lambda: int(table.item(key)["micro_usd"]["N"]) == micro_usd + 3_000)
+
+    submit_after(796_999)
+    assert operator.state("SpendNearCeilingAlarm") == "OK"
+    submit_after(797_000)
+    operator.must_ring("SpendNearCeilingAlarm")
+    submit_after(996_999)
+    assert operator.state("SpendCeilingReachedAlarm") == "OK"
+    submit_after(997_000)
+    operator.must_ring("SpendCeilingReachedAlarm")
+
+    body = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
+    refused = operator.call("POST", "/jobs", user, json=body)
+    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/provider-paused")
+    table.put({**key, "micro_usd": {"N": "0"}})
+    table.put(state)
+    operator.submit(user)
+
+
 @pytest.mark.parametrize("fault", ["unauthenticated", "no_credit"])
 def test_a_provider_that_rejects_the_account(operator: Operator, user: str, fault: str) -> None:
     assert operator.state("ProviderAccountRefusedAlarm") == "OK"
@@ -46,35 +76,6 @@ def test_a_provider_that_is_down(operator: Operator, user: str) -> None:
     operator.must_ring("ProviderUnavailableAlarm")
     operator.set_faults()
     assert operator.state("ProviderAccountRefusedAlarm") == "OK"
-
-
-def test_a_provider_that_reaches_the_daily_ceiling(
-    operator: Operator, table: Table, user: str
-) -> None:
-    key = {"pk": {"S": "SPEND#replicate"}, "sk": {"S": f"{datetime.now(UTC):%Y-%m-%d}"}}
-    state = {"pk": {"S": "SLOT#replicate"}, "sk": {"S": "state"}}
-
-    def submit_after(micro_usd: int) -> None:
-        """Submit an image of 3,000 micro-USD after this spend, and wait until it is counted."""
-        table.put({**key, "micro_usd": {"N": str(micro_usd)}})
-        operator.submit(user)
-        until(lambda: int(table.item(key)["micro_usd"]["N"]) == micro_usd + 3_000)
-
-    submit_after(796_999)
-    assert operator.state("SpendNearCeilingAlarm") == "OK"
-    submit_after(797_000)
-    operator.must_ring("SpendNearCeilingAlarm")
-    submit_after(996_999)
-    assert operator.state("SpendCeilingReachedAlarm") == "OK"
-    submit_after(997_000)
-    operator.must_ring("SpendCeilingReachedAlarm")
-
-    body = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
-    refused = operator.call("POST", "/jobs", user, json=body)
-    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/provider-paused")
-    table.put(state)
-    table.put({**key, "micro_usd": {"N": "0"}})
-    operator.submit(user)
 
 
 def test_a_leaked_slot(operator: Operator, table: Table) -> None:
