@@ -102,6 +102,10 @@ class Operator:
         job_id: str = response.json()["id"]
         return job_id
 
+    def cancel(self, user: str, job_id: str) -> None:
+        """Cancel a job, so that its retries do not count in the next test."""
+        self.call("POST", f"/jobs/{job_id}/cancel", user).raise_for_status()
+
     def set_faults(self, **faults: float) -> None:
         """Set the faults of the simulated Replicate. Without arguments: no faults."""
         url = f"{self.stack.replicate_url}/faults"

@@ -16,7 +16,6 @@ from tests.integration.operator_view import Operator, Table, failing_aws
 def test_a_provider_that_reaches_the_daily_ceiling(
     operator: Operator, table: Table, user: str
 ) -> None:
-    """This test is the first of the file: later jobs are retried and would change the spend."""
     key = {"pk": {"S": "SPEND#replicate"}, "sk": {"S": f"{datetime.now(UTC):%Y-%m-%d}"}}
     state = {"pk": {"S": "SLOT#replicate"}, "sk": {"S": "state"}}
 
@@ -48,9 +47,10 @@ def test_a_provider_that_rejects_the_account(operator: Operator, user: str, faul
     assert operator.state("ProviderAccountRefusedAlarm") == "OK"
 
     operator.set_faults(**{fault: 1})
-    operator.submit(user)
+    job_id = operator.submit(user)
 
     operator.must_ring("ProviderAccountRefusedAlarm")
+    operator.cancel(user, job_id)
     operator.set_faults()
 
 
@@ -58,8 +58,9 @@ def test_a_provider_without_a_token(operator: Operator, stack: LocalStack, user:
     stack.kill_execution_environments("RequestPredictionFunction")  # They cache the token.
 
     with failing_aws("secretsmanager.GetSecretValue", "ResourceNotFoundException"):
-        operator.submit(user)
+        job_id = operator.submit(user)
         operator.must_ring("ProviderAccountRefusedAlarm")
+        operator.cancel(user, job_id)
 
     assert operator.state("ProviderUnavailableAlarm") == "OK"
 
@@ -70,7 +71,7 @@ def test_a_provider_that_is_down(operator: Operator, user: str) -> None:
     operator.submit(user)
     until(lambda: operator.counted("ProviderUnavailable"))
     seen = [each for each in operator.datapoints() if each.name == "ProviderUnavailable"]
-    # The job is retried after some seconds, so it does not reach the edge by itself.
+    # The retries of the job come seconds later, so the job does not reach the edge by itself.
     assert operator.state("ProviderUnavailableAlarm", also=seen[:1] * (4 - len(seen))) == "OK"
     for _ in range(4):
         operator.submit(user)
