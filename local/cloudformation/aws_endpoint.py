@@ -234,9 +234,10 @@ def _with_cors_headers(
     start_response: StartResponse, cors_headers: list[tuple[str, str]]
 ) -> StartResponse:
     """Return a start_response that replaces moto's CORS headers, which allow every origin."""
+    of_moto = ("access-control-", "vary")
 
     def start(status: str, headers: list[tuple[str, str]], *error: object) -> object:
-        own = [pair for pair in headers if not pair[0].lower().startswith("access-control-")]
+        own = [pair for pair in headers if not pair[0].lower().startswith(of_moto)]
         return start_response(status, own + cors_headers, *error)
 
     return start

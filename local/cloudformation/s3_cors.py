@@ -1,7 +1,8 @@
 """CORS of a bucket, by the bucket's CORS rules. moto allows every origin.
 
-Source: Amazon S3 User Guide, "Using cross-origin resource sharing (CORS)", and Amazon S3 API
-Reference, "OPTIONS object".
+Sources: Amazon S3 User Guide, "Using cross-origin resource sharing (CORS)"; Amazon S3 API
+Reference, "OPTIONS object"; github.com/apache/trafficserver/issues/3954 for `Vary`, which S3 sends
+only if the request has an Origin.
 """
 
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ def preflight_response(request: Request) -> Response:
     method = request.headers["Access-Control-Request-Method"]
     asked = request.headers.get("Access-Control-Request-Headers", "")
     wanted = [name.strip().lower() for name in asked.split(",") if name.strip()]
-    headers = _headers(request, method, wanted)
+    headers = _rule_headers(request, method, wanted)
     if not headers:
         return Response(
             '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessForbidden</Code><Message>'
@@ -37,15 +38,20 @@ def preflight_response(request: Request) -> Response:
         )
     if wanted:
         headers.append(("Access-Control-Allow-Headers", ", ".join(wanted)))
-    return Response(status=HTTPStatus.OK, headers=headers)
+    return Response(status=HTTPStatus.OK, headers=[*headers, ("Vary", _VARY)])
 
 
 def response_headers(request: Request) -> list[tuple[str, str]]:
-    """Return the CORS headers of a response. Empty without an Origin, or if no rule matches."""
-    return _headers(request, request.method, [])
+    """Return the CORS headers of a response. Empty without an Origin, or without any rule.
+
+    If no rule matches, the only header is `Vary`.
+    """
+    if "Origin" not in request.headers or not _rules(request):
+        return []
+    return [*_rule_headers(request, request.method, []), ("Vary", _VARY)]
 
 
-def _headers(request: Request, method: str, wanted: list[str]) -> list[tuple[str, str]]:
+def _rule_headers(request: Request, method: str, wanted: list[str]) -> list[tuple[str, str]]:
     origin = request.headers.get("Origin")
     if origin is None:
         return []
@@ -69,7 +75,6 @@ def _of_rule(rule: Any, origin: str) -> Iterable[tuple[str, str]]:  # noqa: ANN4
         yield "Access-Control-Expose-Headers", ", ".join(rule.exposed_headers)
     if rule.max_age_seconds is not None:
         yield "Access-Control-Max-Age", str(rule.max_age_seconds)
-    yield "Vary", _VARY
 
 
 def _matches(name: str, allowed: list[str] | None) -> bool:
