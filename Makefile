@@ -121,10 +121,11 @@ vulnerabilities: .tools/scan/.ready ## Look up known vulnerabilities of every pa
 	$(UV) export -q --frozen --no-emit-project -o .tools/scan/requirements.txt > /dev/null
 	.tools/scan/bin/pip-audit --strict --require-hashes --disable-pip -r .tools/scan/requirements.txt
 
-bench: .aws-sam/local/.ready ## Measure cold starts, the calls of one job, and full queues
+bench: .aws-sam/local/.ready ## Measure cold starts, the calls of one job, full queues, and links
 	python -m tests.bench
 	PYTHONPATH=shared python -m tests.bench.trace_job
 	PYTHONPATH=shared python -m tests.bench.queue
+	PYTHONPATH=shared python -m tests.bench.links
 
 ## Deploy
 

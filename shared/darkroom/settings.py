@@ -182,7 +182,10 @@ class Settings:
     callback_seconds_max: float = 10
     """Seconds for one try of a callback, from the name of the host to the status."""
     link_seconds: int = 3_600
-    """Seconds for which a signed link to an object is valid."""
+    """Seconds for which a signed link to an object is valid at least.
+
+    A link stays the same for half of this time, and is valid for up to 1.5 times this time.
+    """
     grant_credits_max: int = 1_000_000
     """Credits that one grant may add or subtract."""
     start_grace_seconds: int = 30

@@ -36,8 +36,15 @@ ATTEMPT = Attempt(
 )
 
 
+class FakeLinks:
+    expires_at = NOON + timedelta(hours=1)
+
+    def link(self, key: str, *, filename: str | None = None) -> str:
+        return f"signed:{key}" + (f" as {filename}" if filename else "")
+
+
 def view(job: Job) -> JobResponse:
-    return build_job_response(job, link=lambda key: f"signed:{key}", link_seconds=3_600, now=NOON)
+    return build_job_response(job, links=FakeLinks() if job.outputs else None)
 
 
 def full_job() -> Job:
@@ -84,6 +91,9 @@ def test_the_parts_of_a_job() -> None:
     assert response["outputs"] == [
         {
             "url": f"signed:media/{number}.png",
+            "download_url": (
+                f"signed:media/{number}.png as flux-schnell-2026-01-02-{number + 1}.png"
+            ),
             "thumbnail_url": thumbnail,
             "placeholder": placeholder,
             "content_type": "image/png",

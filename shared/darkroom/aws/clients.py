@@ -1,5 +1,7 @@
 """boto3 clients, created once per process. Their timeouts are shorter than each function's."""
 
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
@@ -30,4 +32,37 @@ _CONFIGS = {
 @cache
 def client(service: str, *, bulky: bool = False) -> Any:  # noqa: ANN401 (untyped)
     """Return the client of a service. `bulky`: for large bodies in S3."""
-    return cast("Any", boto3).client(service, config=_CONFIGS[service == "s3", bulky])
+    return _session().client(service, config=_CONFIGS[service == "s3", bulky])
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The credentials of this process. `expires_at` is None if the process does not know it."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(repr=False)
+    expires_at: datetime | None
+
+
+def credentials() -> Credentials:
+    """Return the current credentials, which are those of the clients.
+
+    Lambda sets them in environment variables and does not say when they expire. The endpoint that
+    Lambda uses with SnapStart says it (AWS Lambda Developer Guide, "Working with Lambda environment
+    variables").
+    """
+    current = _session().get_credentials()
+    frozen = current.get_frozen_credentials()
+    return Credentials(
+        frozen.access_key,
+        frozen.secret_key,
+        frozen.token,
+        # Only refreshable credentials have this attribute, and botocore has no public one.
+        getattr(current, "_expiry_time", None),
+    )
+
+
+@cache
+def _session() -> Any:  # noqa: ANN401 (untyped)
+    return cast("Any", boto3).Session()

@@ -11,15 +11,21 @@ from typing import IO
 
 from botocore.exceptions import ClientError
 
+from darkroom import clock
 from darkroom.aws.clients import client
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, ModelInput
+from darkroom.media import links
 from darkroom.settings import settings
 
 MEDIA_PREFIX = "media/"
 _MEMORY_BYTES_MAX = 8 << 20
+# A browser stores an object and asks S3 for a 304 before each use. S3 sends CORS headers only in
+# response to an `Origin`. If a browser used the stored response to `<img>` without asking, `fetch`
+# and `<canvas>` would find no CORS headers in it.
+_CACHE_CONTROL = "private, no-cache"
 
 
 class MediaNotDeleted(RuntimeError):
@@ -50,7 +56,7 @@ def put(
         Key=key,
         Body=body,
         ContentType=content_type,
-        CacheControl="private, max-age=3600, immutable",
+        CacheControl=_CACHE_CONTROL,
         Metadata=dict(metadata or {}),
     )
 
@@ -135,21 +141,13 @@ def link_inputs(model_input: ModelInput, *, inline_bytes_max: int = 0) -> ModelI
     )
 
 
-def link(key: str, *, seconds: int) -> str:
-    """Sign a link to an object. The link also expires when the credentials of its signer expire."""
-    url: str = client("s3").generate_presigned_url(
-        "get_object", Params={"Bucket": settings().media_bucket, "Key": key}, ExpiresIn=seconds
-    )
-    return url
-
-
 def _link_input(image: object, inline_bytes_max: int) -> object:
     if isinstance(image, list):
         return [_link_input(item, inline_bytes_max) for item in image]
     if str(image).startswith("https://"):
         return image
-    return _inline(str(image), inline_bytes_max) or link(
-        str(image), seconds=settings().link_seconds
+    return _inline(str(image), inline_bytes_max) or links.current_window(clock.now()).link(
+        str(image)
     )
 
 

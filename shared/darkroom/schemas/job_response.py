@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
 
 from darkroom.domain.jobs import Job, Output
 from darkroom.domain.provider_queue import Position
-from darkroom.media import bucket
+from darkroom.media.links import current_window
 from darkroom.schemas.responses import (
     CallbackDeliveryResponse,
     JobErrorResponse,
@@ -15,29 +16,31 @@ from darkroom.schemas.responses import (
     OutputResponse,
 )
 from darkroom.schemas.views import time_text
-from darkroom.settings import settings
 from darkroom.storage.deliveries import Delivery
 
 _YOUNG_SECONDS = 30
 _QUEUE_PERIOD_SECONDS = 15
 
 
-type Link = Callable[[str], str]
+class Links(Protocol):
+    """Signs links to objects, as `darkroom.media.links.LinkWindow` does."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """The time at which the links expire."""
+
+    def link(self, key: str, *, filename: str | None = None) -> str:
+        """Sign a link. With a `filename`, a browser saves the object under this name."""
 
 
 def job_response(job: Job, *, now: datetime, position: Position | None = None) -> JobResponse:
-    """Build the response for a job, with links that are valid from now on.
+    """Build the response for a job, with the links of the current window.
 
     `position` is the position of a job that waits for a provider slot.
     """
-    seconds = settings().link_seconds
-    return build_job_response(
-        job,
-        link=lambda key: bucket.link(key, seconds=seconds),
-        link_seconds=seconds,
-        now=now,
-        position=position,
-    )
+    # Without outputs, no client of S3 is necessary. It would delay the first submit of a process.
+    window = current_window(now) if job.outputs else None
+    return build_job_response(job, links=window, position=position)
 
 
 def delivery_responses(deliveries: Sequence[Delivery]) -> list[CallbackDeliveryResponse]:
@@ -56,14 +59,20 @@ def delivery_responses(deliveries: Sequence[Delivery]) -> list[CallbackDeliveryR
 def etag_of(job: Job, *, now: datetime, deliveries: Sequence[Delivery] = ()) -> str:
     """Return the ETag of a job, its links, and the deliveries in its response.
 
-    The ETag is weak, because each response signs its links again. It changes after half of the
-    links' lifetime. So a client replaces its links before they expire. It also changes every
-    15 seconds while the job waits in the queue, because its position changes.
+    The ETag is weak, because each execution environment signs links of its own. It changes with
+    the window of the links, at least `link_seconds` before they expire. So a client replaces its
+    links in time. It also changes every 15 seconds while the job waits in the queue, because its
+    position changes.
     """
-    period_seconds = settings().link_seconds / 2 if job.outputs else _QUEUE_PERIOD_SECONDS
-    periods = int(now.timestamp() / period_seconds) if job.outputs or job.queue_key else 0
     last = f"-{deliveries[-1].at.timestamp()}" if deliveries else ""
-    return f'W/"{job.revision}-{periods}{last}"'
+    return f'W/"{job.revision}-{_period(job, now)}{last}"'
+
+
+def _period(job: Job, now: datetime) -> int:
+    """Return a number that changes when the response changes although the job does not."""
+    if job.outputs:
+        return int(current_window(now).expires_at.timestamp())
+    return int(now.timestamp() / _QUEUE_PERIOD_SECONDS) if job.queue_key else 0
 
 
 def retry_after(job: Job, *, now: datetime) -> dict[str, str]:
@@ -75,12 +84,9 @@ def retry_after(job: Job, *, now: datetime) -> dict[str, str]:
 
 
 def build_job_response(
-    job: Job, *, link: Link, link_seconds: int, now: datetime, position: Position | None = None
+    job: Job, *, links: Links | None, position: Position | None = None
 ) -> JobResponse:
-    """Build the response for a job.
-
-    `link` signs a link to an object of the bucket. The link is valid for `link_seconds`.
-    """
+    """Build the response for a job. `links` is None for a job without outputs."""
     return {
         "id": job.job_id,
         "status": job.status,
@@ -98,12 +104,12 @@ def build_job_response(
             "refunded": job.refunded,
         },
         "outputs": [
-            _output_response(output, link)
+            _output_response(job, output, links)
             for output in sorted(job.outputs, key=lambda output: output.number)
-        ],
-        "links_expire_at": time_text(now + timedelta(seconds=link_seconds))
-        if job.outputs
-        else None,
+        ]
+        if links
+        else [],
+        "links_expire_at": time_text(links.expires_at) if links else None,
         "error": _error_response(job),
         "metadata": dict(job.metadata),
         "queue_until": time_text(job.queue_until),
@@ -124,10 +130,11 @@ def build_job_response(
     }
 
 
-def _output_response(output: Output, link: Link) -> OutputResponse:
+def _output_response(job: Job, output: Output, links: Links) -> OutputResponse:
     return {
-        "url": link(output.key),
-        "thumbnail_url": link(output.thumbnail_key) if output.thumbnail_key else None,
+        "url": links.link(output.key),
+        "download_url": links.link(output.key, filename=_filename(job, output)),
+        "thumbnail_url": links.link(output.thumbnail_key) if output.thumbnail_key else None,
         "placeholder": output.placeholder,
         "content_type": output.content_type,
         "bytes": output.bytes,
@@ -135,6 +142,13 @@ def _output_response(output: Output, link: Link) -> OutputResponse:
         "height": output.height,
         "seconds": output.seconds,
     }
+
+
+def _filename(job: Job, output: Output) -> str:
+    """Return the name of a downloaded output: template, day of the job in UTC, number from 1."""
+    extension = output.key.rpartition(".")[2]
+    day = job.created_at.astimezone(UTC).date().isoformat()
+    return f"{job.template.code}-{day}-{output.number + 1}.{extension}"
 
 
 def _error_response(job: Job) -> JobErrorResponse | None:

@@ -39,11 +39,13 @@ class JobCreditsResponse(TypedDict):
 class OutputResponse(TypedDict):
     """An image or a video of a job.
 
-    `url` and `thumbnail_url` are signed links that expire at the job's `links_expire_at`.
+    `url`, `download_url` and `thumbnail_url` are signed links that expire at the job's
+    `links_expire_at`. A browser that opens `download_url` saves the file under a readable name.
     `placeholder` is a tiny image as a `data:` URL. `seconds` is the length of a video.
     """
 
     url: Url
+    download_url: Url
     thumbnail_url: Url | None
     placeholder: str | None
     content_type: str

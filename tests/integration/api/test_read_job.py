@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,7 @@ from darkroom import clock
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.storage import jobs, ledger
 from tests.aws import client
-from tests.builders import (
-    ANN,
-    call_api,
-    held_job,
-)
+from tests.builders import ANN, NOON, call_api, held_job
 from tests.integration.api.calls import (
     finished_job,
 )
@@ -65,17 +62,29 @@ class TestReadJob:
 
         assert call_api("GET", path, headers={"if-none-match": etag})[0] == 200
 
-    def test_the_etag_changes_before_the_links_expire(
+    def test_links_and_etag_stay_the_same_until_half_of_the_life_of_a_link(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = f"/jobs/{finished_job().job_id}"
-        now = datetime.now(UTC)
-        monkeypatch.setattr(clock, "now", lambda: now)
-        etag = call_api("GET", path)[2]["ETag"]
 
-        monkeypatch.setattr(clock, "now", lambda: now + timedelta(minutes=31))
+        def read(now: datetime, known: str | None = None) -> tuple[int, Any, str]:
+            monkeypatch.setattr(clock, "now", lambda: now)
+            headers = {"if-none-match": known} if known else {}
+            status, document, received = call_api("GET", path, headers=headers)
+            return status, document, received["ETag"]
 
-        assert call_api("GET", path, headers={"if-none-match": etag})[0] == 200
+        _, first, etag = read(NOON)
+        _, last, _ = read(NOON + timedelta(minutes=30, microseconds=-1))
+        unchanged, _, _ = read(NOON + timedelta(minutes=30, microseconds=-1), etag)
+        changed, later, _ = read(NOON + timedelta(minutes=30), etag)
+
+        assert (first, unchanged) == (last, 304)
+        assert (first["links_expire_at"], changed) == ("2026-01-02T13:30:00.000Z", 200)
+        assert later["links_expire_at"] == "2026-01-02T14:00:00.000Z"
+        assert all(
+            first["outputs"][0][name] != later["outputs"][0][name]
+            for name in ("url", "download_url")
+        )
 
     def test_the_etag_of_a_job_of_another_account_returns_404(self) -> None:
         job = held_job()
@@ -98,6 +107,7 @@ class TestReadJob:
         assert [output.keys() for output in document["outputs"]] == [
             {
                 "url",
+                "download_url",
                 "thumbnail_url",
                 "placeholder",
                 "content_type",
@@ -112,7 +122,7 @@ class TestReadJob:
             for output in document["outputs"]
         )
         expires_in = datetime.fromisoformat(document["links_expire_at"]) - datetime.now(UTC)
-        assert timedelta(minutes=55) < expires_in <= timedelta(hours=1)
+        assert timedelta(minutes=59) < expires_in <= timedelta(minutes=90)
 
     def test_a_failed_job_has_an_error_and_its_credits_are_refunded(self) -> None:
         _, document, _ = call_api("GET", f"/jobs/{finished_job(outputs_count=0).job_id}")

@@ -40,6 +40,18 @@ def test_object_metadata_names_the_job_and_the_template_and_not_the_prompt(
     assert "lighthouse" not in repr(head)
 
 
+def test_browsers_ask_for_changes_before_they_use_a_kept_object(
+    replicate: ReplicateWithFiles,
+) -> None:
+    job = processing_job()
+    with replicate.returning(["/a"], {"/a": Reply(200, image())}):
+        (output,) = store(job).outputs
+
+    for key in (output.key, output.thumbnail_key):
+        head = client("s3").head_object(Bucket=BUCKET, Key=key)
+        assert head["CacheControl"] == "private, no-cache"
+
+
 @pytest.mark.parametrize(
     "output",
     [
