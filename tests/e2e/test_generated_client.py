@@ -119,10 +119,13 @@ def test_runs_a_job_from_the_quote_to_the_deletion(caller: Caller, stack: LocalS
     ) == ("completed", quoted, None, True)
     assert job.parameters["prompt"] == parameters["prompt"]
     assert job.metadata["order"] == 7
-    assert [requests.get(output.url, timeout=10).status_code for output in job.outputs] == [
-        200,
-        200,
-    ]
+    day = job.created_at.date().isoformat()
+    for number, output in enumerate(job.outputs, 1):
+        assert requests.get(output.url, timeout=10).status_code == 200
+        saved = requests.get(output.download_url, timeout=10)
+        name = f"flux-schnell-{day}-{number}.webp"
+        assert saved.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert len(job.outputs) == 2
     known = caller.call(
         "jobs.read_job", job.id, if_none_match=caller.call("jobs.read_job", job.id).headers["etag"]
     )

@@ -68,5 +68,6 @@ def test_a_generated_client_compiles_and_runs_a_job(
         "status": "completed",
         "charged": 20,
         "outputs": 2,
+        "named": True,
         "problem": "/problems/not-found",
     }

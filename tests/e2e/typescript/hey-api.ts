@@ -37,6 +37,7 @@ async function main(): Promise<void> {
       status: job.status,
       charged: job.credits.charged,
       outputs: job.outputs.length,
+      named: job.outputs.every((output) => output.download_url.includes("filename")),
       problem,
     }),
   );
