@@ -154,14 +154,18 @@ class Settings:
     """Seconds for the download of one output."""
     image_pixels_max: int = 40_000_000
     """Pixels (width × height) of an uploaded image, a video, and an image with a thumbnail."""
+    jpeg_pixels_max: int = 250_000_000
+    """Pixels of an uploaded JPEG image. Above `image_pixels_max`, it is decoded at a smaller size."""
+    input_seconds_max: float = 15
+    """Seconds for the conversion of an uploaded image."""
+    input_memory_bytes_max: int = 1_500_000_000
+    """Bytes of memory for the conversion of an uploaded image."""
     upload_bytes_max: int = 20_000_000
     """Bytes of an upload."""
     upload_link_seconds: int = 900
     """Seconds for which the signed form of an upload is valid."""
     upload_hours: int = 24
     """Hours in which new jobs may use an upload."""
-    input_side_pixels_max: int = 1_024
-    """Pixels of the longer side of an input image. Larger uploads are scaled down."""
     inline_input_bytes_max: int = 0
     """Bytes of an input image that is sent inside the provider request instead of as a link.
 

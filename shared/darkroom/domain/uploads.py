@@ -1,7 +1,8 @@
 """Uploads: images that users send as inputs.
 
 A user announces an upload, sends the file directly to the bucket, and completes the upload.
-Darkroom then writes a copy that every model accepts as an input.
+Darkroom then writes copies that every model accepts as an input: one for each of SIDES that the
+original reaches.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from datetime import datetime
 
 from darkroom.domain.accounts import AccountId
 
-CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif")
+SIDES = (1_024, 2_048)
+"""Pixels of the longer side of an upload's images, smaller first. No image is ever enlarged.
+
+An upload has the second image only if its original is larger than the first.
+"""
 UPLOADS_PREFIX = "uploads/"
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png"}
 
@@ -24,12 +29,13 @@ class UnusableImage(Exception):
 class FittedImage:
     """The type and size, in pixels, of an image that models accept.
 
-    The type is a key of EXTENSIONS.
+    The type is a key of EXTENSIONS. `bytes` is None for images that release 0.1.0 made.
     """
 
     content_type: str
     width: int
     height: int
+    bytes: int | None = None
 
     @property
     def extension(self) -> str:
@@ -41,16 +47,22 @@ class FittedImage:
 class Upload:
     """One upload.
 
-    `bytes_max` is the size that the user announced. `image` is None until completion. `rejection`
-    is the message for the user if the file was not usable. An upload never has both.
+    `bytes_max` is the size that the user announced. `images` is empty until completion, then it has
+    one or two images, smaller first. `rejection` is the message for the user if the file was not
+    usable. An upload never has both.
     """
 
     account: AccountId
     upload_id: str
     bytes_max: int
     expires_at: datetime
-    image: FittedImage | None = None
+    images: tuple[FittedImage, ...] = ()
     rejection: str | None = None
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the file was completed or rejected."""
+        return bool(self.images) or self.rejection is not None
 
     @property
     def original_key(self) -> str:
@@ -61,5 +73,25 @@ class Upload:
         return f"{UPLOADS_PREFIX}{self.account}/{self.upload_id}.original"
 
     def key(self, image: FittedImage) -> str:
-        """Return the key of the object that becomes a job's input."""
-        return f"{UPLOADS_PREFIX}{self.account}/{self.upload_id}.{image.extension}"
+        """Return the key of an image of this upload, which can become a job's input.
+
+        Raises ValueError if the upload does not have the image.
+        """
+        size = f".{SIDES[1]}" if self.images.index(image) else ""
+        return f"{UPLOADS_PREFIX}{self.account}/{self.upload_id}{size}.{image.extension}"
+
+
+def size_within(width: int, height: int, side: int) -> tuple[int, int]:
+    """Return the largest size of the same shape whose sides have at most `side` pixels.
+
+    The size depends on the original size only. So a photo and its mask of equal size stay equal.
+    """
+    longest = max(width, height)
+    if longest <= side:
+        return width, height
+    return _scaled(width, side, longest), _scaled(height, side, longest)
+
+
+def _scaled(pixels: int, numerator: int, denominator: int) -> int:
+    """Return `pixels * numerator / denominator`, rounded to the nearest integer, at least 1."""
+    return max(1, (2 * pixels * numerator + denominator) // (2 * denominator))

@@ -1,82 +1,115 @@
-"""Converts a user's image to a model input: upright, scaled down, without metadata."""
+"""Converts a user's image to model inputs: upright, scaled down, in sRGB, without metadata."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
+from typing import Any
 
-from PIL import Image, ImageChops, ImageCms, ImageOps
+from PIL import Image, ImageChops, ImageCms
 
-from darkroom.domain.uploads import FittedImage, UnusableImage
+from darkroom.domain.uploads import SIDES, FittedImage, UnusableImage, size_within
+from darkroom.media import child_process
+from darkroom.media.input_decoding import DecodedImage, decode
+from darkroom.observability import logger
 from darkroom.settings import settings
 
-_JPEG_QUALITY = 85
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-_LOSSLESS = ("PNG", "GIF")
-_OPAQUE = 255
 _MASK_COLORS_MAX = 2
+# By the side of the image. The larger images go to models that make large images and videos.
+_JPEG_OPTIONS: dict[int, dict[str, Any]] = {
+    SIDES[0]: {"quality": 85, "subsampling": "4:2:0"},
+    SIDES[1]: {"quality": 92, "subsampling": "4:4:4"},
+}
 
 
-def fit(body: bytes) -> tuple[FittedImage, bytes]:
-    """Rotate an image upright, scale it down to the maximum input size, and remove its metadata.
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """An image that models accept, and its bytes."""
 
-    The bytes of the file determine its format. Of several frames, the first is used. Images with
-    transparent pixels and lossless gray images (such as masks) become PNG. All other images become
-    JPEG of quality 85. Raises UnusableImage.
+    image: FittedImage
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The images of one file, smaller first, and the warnings about the file for the log."""
+
+    files: tuple[InputFile, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def fit(body: bytes) -> tuple[InputFile, ...]:
+    """Convert an image file within limits of time and memory, and return its images.
+
+    The work is done by a child process, because a decoder cannot be interrupted and can crash.
+    Raises UnusableImage.
     """
+    seconds_max = settings().input_seconds_max
     try:
-        with Image.open(BytesIO(body), formats=_FORMATS) as image:
-            _check_size(image)
-            return _encode(_fit_image(image))
-    except UnusableImage:
-        raise
-    except Exception as error:
-        # Pillow's decoders can raise almost any exception for a malicious file.
-        raise UnusableImage("The file is not a complete JPEG, PNG, WebP or GIF image.") from error
-
-
-def _check_size(image: Image.Image) -> None:
-    pixels_max = settings().image_pixels_max
-    if image.width * image.height > pixels_max:
-        raise UnusableImage(
-            f"The image has {image.width} × {image.height} pixels. The maximum is {pixels_max}."
+        conversion = child_process.run(
+            partial(convert, body),
+            seconds_max=seconds_max,
+            memory_bytes_max=settings().input_memory_bytes_max,
         )
+    except child_process.ChildTimeout:
+        raise UnusableImage(
+            f"The image takes more than {seconds_max:g} seconds to decode. "
+            "Save the image as an ordinary JPEG or PNG."
+        ) from None
+    except child_process.ChildCrash as error:
+        logger.warning("image decoder crashed", exit_code=str(error))
+        raise UnusableImage(
+            "The image cannot be decoded. Save the image as an ordinary JPEG or PNG."
+        ) from None
+    if conversion.warnings:
+        logger.info("image with damaged metadata", warnings=conversion.warnings)
+    return conversion.files
 
 
-def _fit_image(image: Image.Image) -> Image.Image:
-    side = settings().input_side_pixels_max
-    is_lossless = image.format in _LOSSLESS
-    # A JPEG is decoded at about twice the target size, which is several times faster.
-    # For other formats `draft` does nothing.
-    image.draft(None, (2 * side, 2 * side))
-    upright = _in_srgb(ImageOps.exif_transpose(image))
-    if is_lossless and upright.mode == "RGB" and _is_gray(upright):
-        upright = upright.convert("L")
-    if upright.mode == "L" and not is_lossless:
-        upright = upright.convert("RGB")
+def convert(body: bytes) -> Conversion:
+    """Rotate an image upright, scale it down, convert its colors and remove its metadata.
+
+    There is one image for each of SIDES that the original reaches. Of several frames, the first is
+    used. Images with transparent pixels and lossless gray images (such as masks) become PNG. All
+    other images become JPEG. Raises UnusableImage.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        files = tuple(_input_files(decode(body)))
+    return Conversion(files, tuple(dict.fromkeys(str(warning.message) for warning in caught)))
+
+
+def _input_files(decoded: DecodedImage) -> Iterator[InputFile]:
+    pixels = decoded.pixels
+    if decoded.is_lossless and pixels.mode == "RGB" and _is_gray(pixels):
+        pixels = pixels.convert("L")
+    if not decoded.is_lossless and pixels.mode == "L":
+        pixels = pixels.convert("RGB")
     # A mask of two values must not get values between them.
-    is_mask = upright.mode == "L" and upright.getcolors(_MASK_COLORS_MAX) is not None
-    upright.thumbnail(
-        (side, side), Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS
-    )
-    return upright
+    is_mask = pixels.mode == "L" and pixels.getcolors(_MASK_COLORS_MAX) is not None
+    resampling = Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS
+    longest = max(decoded.width, decoded.height)
+    for side in SIDES:
+        size = size_within(decoded.width, decoded.height, side)
+        small = pixels if pixels.size == size else pixels.resize(size, resampling)
+        small = _in_srgb(small, decoded.profile)
+        if decoded.transposition is not None:
+            small = small.transpose(decoded.transposition)
+        yield _encode(small, side)
+        if longest <= side:
+            return
 
 
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """Return the first frame in mode L, RGB or RGBA, with its colors converted to sRGB."""
-    profile = image.info.get("icc_profile")
-    if image.has_transparency_data:
-        with_alpha = image.convert("RGBA")
-        alpha = with_alpha.getchannel("A")
-        plain = _to_srgb(with_alpha.convert("RGB"), profile)
-        if alpha.getextrema()[0] != _OPAQUE:
-            plain.putalpha(alpha)
-    elif image.mode.startswith("I"):
-        # The pixels have 16 bits. The upper 8 bits remain.
-        plain = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    elif image.mode in ("1", "L"):
-        plain = image.convert("L")
-    else:
-        plain = _to_srgb(image if image.mode == "CMYK" else image.convert("RGB"), profile)
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if image.mode == "L":
+        return image
+    if image.mode != "RGBA":
+        return _to_srgb(image, profile)
+    plain = _to_srgb(image.convert("RGB"), profile)
+    plain.putalpha(image.getchannel("A"))
     return plain
 
 
@@ -101,12 +134,15 @@ def _is_gray(image: Image.Image) -> bool:
     )
 
 
-def _encode(image: Image.Image) -> tuple[FittedImage, bytes]:
+def _encode(image: Image.Image, side: int) -> InputFile:
     # Pillow would write this metadata to the new file.
     image.info = {}
     file = BytesIO()
     if image.mode == "RGB":
-        image.save(file, "JPEG", quality=_JPEG_QUALITY, optimize=True)
-        return FittedImage("image/jpeg", *image.size), file.getvalue()
-    image.save(file, "PNG", optimize=True)
-    return FittedImage("image/png", *image.size), file.getvalue()
+        image.save(file, "JPEG", optimize=True, **_JPEG_OPTIONS[side])
+        content_type = "image/jpeg"
+    else:
+        image.save(file, "PNG", optimize=True)
+        content_type = "image/png"
+    body = file.getvalue()
+    return InputFile(FittedImage(content_type, *image.size, len(body)), body)

@@ -1,4 +1,4 @@
-"""The objects of an upload: the original file, and the input image that is made from it."""
+"""The objects of an upload: the original file, and the input images that are made from it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_original(upload: Upload) -> bytes | None:
 
 
 def put_input(upload: Upload, image: FittedImage, body: bytes) -> None:
-    """Store the input image of an upload. The call is idempotent."""
+    """Store one input image of an upload. The call is idempotent."""
     client("s3", bulky=True).put_object(
         Bucket=settings().media_bucket,
         Key=upload.key(image),

@@ -176,7 +176,16 @@ class UploadRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    content_type: Literal["image/jpeg", "image/png", "image/webp", "image/gif"]
+    content_type: Literal[
+        "image/jpeg",
+        "image/jpg",
+        "image/png",
+        "image/webp",
+        "image/gif",
+        "image/avif",
+        "image/heic",
+        "image/heif",
+    ]
     bytes: Whole = Field(ge=1, le=settings().upload_bytes_max)
 
 

@@ -1,6 +1,8 @@
-"""Completes an upload: converts the uploaded file into an input image."""
+"""Completes an upload: converts the uploaded file into input images."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from darkroom import clock
 from darkroom.domain.accounts import AccountId
@@ -21,10 +23,10 @@ def complete(account: AccountId, upload_id: str) -> Upload:
     """
     now = clock.now()
     upload = uploads.read(account, upload_id, now=now)
-    if upload.image is None and upload.rejection is None:
+    if not upload.is_decided:
         rate_limits.count(account, Act.COMPLETES, now=now)
         upload = _fit(upload)
-    # An earlier request may have recorded the image and failed before it deleted the file.
+    # An earlier request may have recorded the images and failed before it deleted the file.
     uploaded_files.delete_original(upload)
     if upload.rejection is not None:
         raise InvalidRequest([FieldError("upload_id", upload.rejection)])
@@ -32,20 +34,27 @@ def complete(account: AccountId, upload_id: str) -> Upload:
 
 
 def _fit(upload: Upload) -> Upload:
-    """Convert the file and record the input image, or record that the file is rejected."""
+    """Convert the file and record the input images, or record that the file is rejected."""
     try:
         body = uploaded_files.read_original(upload)
         if body is None:
             return _read_decided(upload)
-        image, fitted = input_images.fit(body)
+        files = input_images.fit(body)
     except UnusableImage as error:
         logger.info("upload rejected", upload_id=upload.upload_id)
         return uploads.record_rejection(
             upload, f"{error} Announce a new upload and send another file."
         )
-    logger.info("upload prepared", upload_id=upload.upload_id, content_type=image.content_type)
-    uploaded_files.put_input(upload, image, fitted)
-    return uploads.record_image(upload, image)
+    completed = replace(upload, images=tuple(file.image for file in files))
+    for file in files:
+        uploaded_files.put_input(completed, file.image, file.body)
+    logger.info(
+        "upload prepared",
+        upload_id=upload.upload_id,
+        content_type=files[-1].image.content_type,
+        images=len(files),
+    )
+    return uploads.record_images(completed)
 
 
 def _read_decided(upload: Upload) -> Upload:
@@ -54,7 +63,7 @@ def _read_decided(upload: Upload) -> Upload:
     Raises InvalidRequest if no file has arrived.
     """
     upload = uploads.read(upload.account, upload.upload_id, now=clock.now())
-    if upload.image is None and upload.rejection is None:
+    if not upload.is_decided:
         raise InvalidRequest(
             [
                 FieldError(

@@ -39,6 +39,7 @@ from typing import Any
 from pynamodb.attributes import (
     BooleanAttribute,
     JSONAttribute,
+    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UTCDateTimeAttribute,
@@ -156,13 +157,28 @@ class RequestRow(Row):
     expires_at = NumberAttribute()
 
 
+class LargeImageMap(MapAttribute[str, Any]):
+    """The larger image of an upload, in its row."""
+
+    content_type = UnicodeAttribute()
+    width = NumberAttribute()
+    height = NumberAttribute()
+    bytes = NumberAttribute()
+
+
 class UploadRow(Row):
-    """An upload. Its type and size are set when it is completed, `rejection` if it is rejected."""
+    """An upload. Its images are set when it is completed, `rejection` if it is rejected.
+
+    `content_type`, `width`, `height` and `bytes` describe the smaller image. Rows of release 0.1.0
+    have neither `bytes` nor `large`.
+    """
 
     bytes_max = NumberAttribute()
     content_type = UnicodeAttribute(null=True)
     width = NumberAttribute(null=True)
     height = NumberAttribute(null=True)
+    bytes = NumberAttribute(null=True)
+    large = LargeImageMap(null=True)  # type: ignore[no-untyped-call]
     rejection = UnicodeAttribute(null=True)
     expires_at = NumberAttribute()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from uuid6 import uuid7
 
 from darkroom.domain.accounts import AccountId
@@ -14,7 +16,7 @@ from darkroom.domain.ids import is_id
 from darkroom.domain.uploads import FittedImage, Upload
 from darkroom.settings import settings
 from darkroom.storage.job_rows import account_of, partition
-from darkroom.storage.table import UploadRow
+from darkroom.storage.table import LargeImageMap, UploadRow
 from darkroom.storage.transactions import update_without_reading
 
 _PREFIX = "UPLOAD#"
@@ -53,36 +55,31 @@ def read(account: AccountId, upload_id: str, *, now: datetime) -> Upload:
 
 
 def input_key(account: AccountId, upload_id: str, *, now: datetime) -> str:
-    """Return the object key of a completed upload. Raises NotFound for any other upload."""
+    """Return the object key of the smallest image of an upload.
+
+    Raises NotFound for an upload that is not complete.
+    """
     upload = read(account, upload_id, now=now)
-    if upload.image is None:
+    if not upload.images:
         raise NotFound("upload")
-    return upload.key(upload.image)
+    return upload.key(upload.images[0])
 
 
-def record_image(upload: Upload, image: FittedImage) -> Upload:
-    """Record the input image of an upload, and return the upload.
+def record_images(upload: Upload) -> Upload:
+    """Record the images of an upload, and return the upload.
 
-    If an image or a rejection is recorded already, it stays.
+    If images or a rejection are recorded already, they stay.
     """
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
-    is_recorded = update_without_reading(
-        row,
-        [
-            UploadRow.content_type.set(image.content_type),
-            UploadRow.width.set(image.width),
-            UploadRow.height.set(image.height),
-        ],
-        _IS_UNDECIDED,
-    )
+    is_recorded = update_without_reading(row, _set_images(*upload.images), _IS_UNDECIDED)
     # Otherwise another request has decided, or the record is gone because it expired.
-    return replace(upload, image=image) if is_recorded else _read(upload.account, upload.upload_id)
+    return upload if is_recorded else _read(upload.account, upload.upload_id)
 
 
 def record_rejection(upload: Upload, message: str) -> Upload:
     """Record that the file of an upload is not usable, and return the upload.
 
-    If an image or a rejection is recorded already, it stays.
+    If images or a rejection are recorded already, they stay.
     """
     row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
     is_recorded = update_without_reading(row, [UploadRow.rejection.set(message)], _IS_UNDECIDED)
@@ -103,15 +100,31 @@ def _read(account: AccountId, upload_id: str) -> Upload:
 
 
 def _to_upload(row: UploadRow) -> Upload:
-    image = (
-        FittedImage(row.content_type, int(row.width), int(row.height)) if row.content_type else None
-    )
     expires_at = datetime.fromtimestamp(int(row.expires_at), UTC)
     return Upload(
         account_of(row.pk),
         row.sk.removeprefix(_PREFIX),
         int(row.bytes_max),
         expires_at,
-        image,
+        tuple(_images_of(row)),
         row.rejection,
     )
+
+
+def _set_images(small: FittedImage, large: FittedImage | None = None) -> list[Action]:
+    actions: list[Action] = [
+        UploadRow.content_type.set(small.content_type),
+        UploadRow.width.set(small.width),
+        UploadRow.height.set(small.height),
+        UploadRow.bytes.set(small.bytes),
+    ]
+    if large:
+        actions.append(UploadRow.large.set(LargeImageMap(**asdict(large))))  # type: ignore[no-untyped-call]
+    return actions
+
+
+def _images_of(row: UploadRow) -> Iterator[FittedImage]:
+    for image in (row, row.large):
+        if image is not None and image.content_type:
+            bytes_count = int(image.bytes) if image.bytes is not None else None
+            yield FittedImage(image.content_type, int(image.width), int(image.height), bytes_count)

@@ -1,0 +1,204 @@
+"""Decodes the file that a user uploaded: its type by its content, its limits, its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import IO
+
+from PIL import Image, ImageFile, ImageMath
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from darkroom.domain.file_types import AVIF, GIF, HEAD_BYTES, HEIC, JPEG, PNG, WEBP, identify
+from darkroom.domain.file_types import FileType
+from darkroom.domain.uploads import SIDES, UnusableImage
+from darkroom.media.input_files import count_scans, is_lossless_webp, without_metadata
+from darkroom.settings import settings
+
+ACCEPTED = "Accepted are photos and images of the types JPEG, HEIC, PNG, WebP, AVIF and GIF."
+SCANS_MAX = 100
+"""libjpeg-turbo's tools have the option `-maxscans` for the same purpose. Usual files have 10."""
+# A decoder keeps the coefficients of several scans in memory: at most 8 bytes for each pixel.
+_PIXELS_WITH_SCANS_MAX = 100_000_000
+# https://exiftool.org/TagNames/EXIF.html
+_ORIENTATION_TAG = 0x0112
+_JPEG_SCALES = (1, 2, 4, 8)
+_OPAQUE = 255
+_MEGA = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """The first frame of a file, in mode L, RGB, RGBA or CMYK.
+
+    `width` and `height` are the file's. The pixels can be fewer, in the same shape. `transposition`
+    turns the pixels upright. `profile` is the ICC profile of the colors.
+    """
+
+    pixels: Image.Image
+    width: int
+    height: int
+    transposition: Image.Transpose | None
+    profile: bytes | None
+    is_lossless: bool
+
+
+def decode(body: bytes) -> DecodedImage:
+    """Decode the first frame of an image file.
+
+    Damaged metadata is ignored: without a valid orientation, the image counts as upright. Raises
+    UnusableImage.
+    """
+    file_type = identify(body[:HEAD_BYTES])
+    if file_type not in _OPENERS:
+        raise UnusableImage(f"The file is {file_type.name}. {ACCEPTED}")
+    for whole in _with_and_without_metadata(body, file_type):
+        try:
+            return _decode(whole, file_type)
+        except UnusableImage:
+            raise
+        except Image.DecompressionBombError:
+            raise UnusableImage(_too_large("The image", settings().image_pixels_max)) from None
+        except MemoryError:
+            raise UnusableImage(
+                "The image needs too much memory to decode. Send a smaller image."
+            ) from None
+        except Exception:  # noqa: BLE001, S112 (a malicious file can cause almost any exception)
+            continue
+    raise UnusableImage(
+        f"The file begins as {file_type.name}, but it is not a complete image. It can be damaged, "
+        "or its transfer can have ended too early."
+    )
+
+
+def _with_and_without_metadata(body: bytes, file_type: FileType) -> Iterator[bytes]:
+    yield body
+    stripped = without_metadata(body, file_type)
+    if stripped != body:
+        yield stripped
+
+
+def _decode(body: bytes, file_type: FileType) -> DecodedImage:
+    with _OPENERS[file_type](BytesIO(body)) as image:
+        width, height = image.size
+        if isinstance(image, JpegImageFile):
+            _check_jpeg(body, width, height)
+            scale = _jpeg_scale(width, height)
+            image.draft(None, (max(1, width // scale), max(1, height // scale)))
+        elif width * height > settings().image_pixels_max:
+            raise UnusableImage(
+                _too_large(f"The image has {width} × {height} pixels", settings().image_pixels_max)
+            )
+        image.load()
+        if not isinstance(image, JpegImageFile):
+            # The decoders of AVIF and HEIC can correct the size in the header.
+            width, height = image.size
+        return DecodedImage(
+            _plain(image),
+            width,
+            height,
+            _transposition(image),
+            image.info.get("icc_profile"),
+            file_type in (PNG, GIF) or (file_type == WEBP and is_lossless_webp(body)),
+        )
+
+
+def _check_jpeg(body: bytes, width: int, height: int) -> None:
+    scans = count_scans(body)
+    if scans > SCANS_MAX:
+        raise UnusableImage(
+            f"The JPEG image has {scans} scans. The maximum is {SCANS_MAX}. "
+            "Save the image as a JPEG that is not progressive."
+        )
+    size = f"The JPEG image has {width} × {height} pixels"
+    if width * height > settings().jpeg_pixels_max:
+        raise UnusableImage(_too_large(size, settings().jpeg_pixels_max))
+    if scans > 1 and width * height > _PIXELS_WITH_SCANS_MAX:
+        raise UnusableImage(_too_large(f"{size} and is progressive", _PIXELS_WITH_SCANS_MAX))
+
+
+def _too_large(subject: str, pixels_max: int) -> str:
+    return f"{subject}. The maximum is {pixels_max / _MEGA:g} megapixels. Send a smaller image."
+
+
+def _jpeg_scale(width: int, height: int) -> int:
+    """Return the factor by which the decoder reduces a JPEG image, which is fast.
+
+    The result has at least twice the size of the largest input image, if possible, and at most
+    `image_pixels_max` pixels.
+    """
+    pixels_max = settings().image_pixels_max
+    scales = [scale for scale in _JPEG_SCALES if width * height <= pixels_max * scale * scale]
+    sharp = [scale for scale in scales if max(width, height) >= 2 * SIDES[-1] * scale]
+    return max(sharp, default=min(scales, default=_JPEG_SCALES[-1]))
+
+
+def _transposition(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION_TAG))
+    except Exception:  # noqa: BLE001 (Pillow can raise almost any exception for damaged EXIF data)
+        return None
+
+
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return the image in mode L, RGB, RGBA or CMYK. An alpha channel without effect is removed."""
+    if image.mode.startswith("I"):
+        return _of_sixteen_bits(image)
+    if image.has_transparency_data:
+        return _with_alpha(image.convert("RGBA"))
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    return image if image.mode == "CMYK" else image.convert("RGB")
+
+
+def _of_sixteen_bits(image: Image.Image) -> Image.Image:
+    """Return the upper 8 of the 16 bits of a gray image."""
+    deep = image.convert("I")
+    gray = deep.point(lambda value: value * (1 / 256)).convert("L")
+    transparent = image.info.get("transparency")
+    if not isinstance(transparent, int):
+        return gray
+    is_opaque = ImageMath.lambda_eval(
+        lambda values: (values["deep"] != transparent) * _OPAQUE, deep=deep
+    )
+    return _with_alpha(Image.merge("RGBA", (gray, gray, gray, is_opaque.convert("L"))))
+
+
+def _with_alpha(image: Image.Image) -> Image.Image:
+    return image if image.getchannel("A").getextrema()[0] != _OPAQUE else image.convert("RGB")
+
+
+def _open_heif(file: IO[bytes]) -> ImageFile.ImageFile:
+    # Its libraries have 26 MB, so they are loaded only for such a file.
+    from pillow_heif import options  # noqa: PLC0415
+    from pillow_heif.as_plugin import HeifImageFile  # noqa: PLC0415
+
+    options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
+    image: ImageFile.ImageFile = HeifImageFile(file)
+    return image
+
+
+_OPENERS: dict[FileType, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
+    JPEG: JpegImageFile,
+    PNG: PngImageFile,
+    WEBP: WebPImageFile,
+    GIF: GifImageFile,
+    AVIF: AvifImageFile,
+    HEIC: _open_heif,
+}
