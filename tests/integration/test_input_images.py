@@ -1,24 +1,34 @@
-"""An uploaded image is converted for the models: format, size, colours and metadata."""
+"""An uploaded image is converted for the models: format, sizes, colours and metadata."""
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterator
-from io import BytesIO
 from typing import Any
 
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from darkroom.domain.uploads import FittedImage, UnusableImage
-from darkroom.media.input_images import fit
+from darkroom.domain.uploads import FittedImage, size_within
 from tests.aws import forget_settings
+from tests.integration.input_files import (
+    BLUE,
+    COLORS,
+    FORMATS,
+    GREEN,
+    ORIENTATION_TAG,
+    RED,
+    convert,
+    corners,
+    encoded,
+    fit,
+    opened,
+    png,
+    png_chunk,
+    quarters,
+)
 from tests.integration.steps import with_setting
 
-RED, GREEN, BLUE, WHITE = (220, 30, 20), (20, 200, 40), (30, 40, 210), (250, 250, 250)
-# https://exiftool.org/TagNames/EXIF.html
-ORIENTATION_TAG = 0x0112
 INVERSE_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,61 +48,14 @@ def fresh_settings() -> Iterator[None]:
     forget_settings()
 
 
-def quarters(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image:
-    """Return an image with four colours, which show its orientation: red, green, blue, white."""
-    image = Image.new("RGB", size)
-    width, height = size[0] // 2, size[1] // 2
-    for colour, place in zip(
-        (RED, GREEN, BLUE, WHITE), ((0, 0), (width, 0), (0, height), (width, height)), strict=True
-    ):
-        image.paste(colour, (*place, place[0] + width, place[1] + height))
-    return image.convert(mode)
-
-
-def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
-    file = BytesIO()
-    image.save(file, file_format, **options)
-    return file.getvalue()
-
-
-def opened(body: bytes) -> Image.Image:
-    image = Image.open(BytesIO(body))
-    image.load()
-    return image
-
-
-def corners(image: Image.Image) -> list[str]:
-    """Return the names of the colours in the corners. A JPEG may change them slightly."""
-    names = {"red": RED, "green": GREEN, "blue": BLUE, "white": WHITE}
-    plain = image.convert("RGB")
-    width, height = plain.size
-    places = ((2, 2), (width - 3, 2), (2, height - 3), (width - 3, height - 3))
-
-    def nearest(pixel: Any) -> str:
-        return min(
-            names,
-            key=lambda name: sum((a - b) ** 2 for a, b in zip(names[name], pixel, strict=True)),
-        )
-
-    return [nearest(plain.getpixel(place)) for place in places]
-
-
 class TestConversion:
-    @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
+    @pytest.mark.parametrize("file_format", FORMATS)
     def test_converts_each_format_to_a_jpeg_of_the_same_image(self, file_format: str) -> None:
         image, body = fit(encoded(quarters(), file_format))
 
-        assert image == FittedImage("image/jpeg", 64, 48)
+        assert image == FittedImage("image/jpeg", 64, 48, len(body))
         assert opened(body).format == "JPEG"
-        assert corners(opened(body)) == ["red", "green", "blue", "white"]
-
-    def test_writes_jpeg_with_quality_85(self) -> None:
-        _, body = fit(encoded(quarters()))
-
-        quality_85: Any = opened(encoded(quarters(), "JPEG", quality=85))
-        fitted: Any = opened(body)
-
-        assert fitted.quantization == quality_85.quantization
+        assert corners(opened(body)) == COLORS
 
     def test_turns_every_orientation_upright(self, subtests: pytest.Subtests) -> None:
         for orientation in range(1, 9):
@@ -106,31 +69,8 @@ class TestConversion:
                 image, body = fit(encoded(stored, "JPEG", exif=exif, quality=95))
 
                 assert (image.width, image.height) == (64, 48)
-                assert corners(opened(body)) == ["red", "green", "blue", "white"]
+                assert corners(opened(body)) == COLORS
                 assert not opened(body).getexif()
-
-    def test_reduces_an_image_to_1024_pixels_and_never_enlarges_it(
-        self, subtests: pytest.Subtests
-    ) -> None:
-        for size, expected in (
-            ((1024, 1024), (1024, 1024)),
-            ((1025, 1024), (1024, 1023)),
-            ((2048, 1024), (1024, 512)),
-            ((600, 3000), (205, 1024)),
-            ((10, 10), (10, 10)),
-            ((1, 1), (1, 1)),
-            ((20_000, 2), (1024, 1)),
-        ):
-            with subtests.test(size=size):
-                image, body = fit(encoded(Image.new("RGB", size, RED)))
-
-                assert (image.width, image.height) == expected == opened(body).size
-
-    def test_reduces_a_large_jpeg(self) -> None:
-        image, body = fit(encoded(quarters((4000, 3000)), "JPEG"))
-
-        assert (image.width, image.height) == (1024, 768)
-        assert corners(opened(body)) == ["red", "green", "blue", "white"]
 
     def test_uses_the_first_of_several_frames(self) -> None:
         frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]
@@ -143,7 +83,7 @@ class TestConversion:
     def test_reads_every_colour_mode(self, mode: str) -> None:
         file = encoded(quarters(mode=mode), "PNG" if mode == "P" else "JPEG")
 
-        assert corners(opened(fit(file)[1])) == ["red", "green", "blue", "white"]
+        assert corners(opened(fit(file)[1])) == COLORS
 
     def test_converts_the_colours_of_another_profile(self) -> None:
         """The profile exchanges the primaries of red and green. A red pixel then means green."""
@@ -164,8 +104,69 @@ class TestConversion:
 
         for icc_profile in (srgb, xyz, b"no profile at all"):
             _, body = fit(encoded(quarters(), "JPEG", icc_profile=icc_profile))
-            assert corners(opened(body)) == ["red", "green", "blue", "white"]
+            assert corners(opened(body)) == COLORS
             assert "icc_profile" not in opened(body).info
+
+
+class TestSizes:
+    def test_the_images_have_at_most_1024_and_2048_pixels_and_are_never_enlarged(
+        self, subtests: pytest.Subtests
+    ) -> None:
+        for size, expected in (
+            ((1, 1), [(1, 1)]),
+            ((1024, 1024), [(1024, 1024)]),
+            ((1025, 1024), [(1024, 1023), (1025, 1024)]),
+            ((2048, 1024), [(1024, 512), (2048, 1024)]),
+            ((2049, 1024), [(1024, 512), (2048, 1024)]),
+            ((600, 3000), [(205, 1024), (410, 2048)]),
+            ((20_000, 2), [(1024, 1), (2048, 1)]),
+        ):
+            with subtests.test(size=size):
+                files = convert(encoded(Image.new("RGB", size, RED))).files
+
+                assert [(file.image.width, file.image.height) for file in files] == expected
+                assert [opened(file.body).size for file in files] == expected
+
+    def test_the_large_image_has_more_quality_and_its_colours_in_full_size(self) -> None:
+        small, large = (
+            opened(file.body) for file in convert(encoded(quarters((1600, 1200)))).files
+        )
+
+        for image, quality, sampling in ((small, 85, (2, 2)), (large, 92, (1, 1))):
+            reference: Any = opened(encoded(quarters(), "JPEG", quality=quality))
+            fitted: Any = image
+            assert fitted.quantization == reference.quantization
+            assert fitted.layer[0][1:3] == sampling
+            assert corners(image) == COLORS
+
+    def test_each_image_knows_its_bytes(self) -> None:
+        for file in convert(encoded(quarters((1600, 1200)))).files:
+            assert file.image.bytes == len(file.body)
+
+    def test_a_photo_and_its_mask_of_equal_size_stay_equal(
+        self, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+    ) -> None:
+        """The photo is decoded at half of its size, whose rounding must not matter."""
+        for size in ((1163, 973), (973, 1163), (1283, 1057), (2333, 701)):
+            with subtests.test(size=size):
+                with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 40_000_000)
+                mask = convert(encoded(Image.new("1", size)))
+                exif = Image.Exif()
+                exif[ORIENTATION_TAG] = 6
+                turned = quarters(size[::-1])
+                with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 500_000)
+                photo = convert(encoded(quarters(size), "JPEG"))
+                upright = convert(encoded(turned, "JPEG", exif=exif))
+
+                sizes = [(file.image.width, file.image.height) for file in mask.files]
+                assert len(sizes) == 2
+                for files in (photo.files, upright.files):
+                    assert [(file.image.width, file.image.height) for file in files] == sizes
+
+    def test_the_size_is_the_nearest_of_the_same_shape(self) -> None:
+        assert size_within(5815, 4864, 1024) == (1024, 857)
+        assert size_within(4864, 5815, 1024) == (857, 1024)
+        assert size_within(3, 4000, 1024) == (1, 1024)
 
 
 class TestMetadata:
@@ -234,7 +235,7 @@ class TestTransparency:
 
         image, body = fit(encoded(mask.convert(mode)))
 
-        assert image == FittedImage("image/png", 300, 200)
+        assert image == FittedImage("image/png", 300, 200, len(body))
         assert (opened(body).mode, opened(body).tobytes()) == ("L", mask.tobytes())
 
     def test_reduces_a_large_mask_without_greys(self) -> None:
@@ -243,9 +244,37 @@ class TestTransparency:
 
         image, body = fit(encoded(mask))
 
-        assert image == FittedImage("image/png", 1024, 1024)
+        assert image == FittedImage("image/png", 1024, 1024, len(body))
         colors: Any = opened(body).getcolors()
         assert sorted(color for _, color in colors) == [0, 255]
+
+    def test_keeps_a_lossless_webp_mask_and_makes_a_lossy_one_a_jpeg(self) -> None:
+        mask = Image.new("L", (300, 200))
+        mask.paste(255, (40, 30, 200, 150))
+        frames = [mask.convert("RGB"), Image.new("RGB", (300, 200))]
+
+        for lossless in (
+            encoded(mask.convert("RGB"), "WEBP", lossless=True),
+            encoded(mask.convert("RGB"), "WEBP", lossless=True, exif=b"Exif\0\0"),
+            encoded(frames[0], "WEBP", lossless=True, save_all=True, append_images=frames[1:]),
+        ):
+            assert opened(fit(lossless)[1]).tobytes() == mask.tobytes()
+        lossy = encoded(mask.convert("RGB"), "WEBP", quality=50)
+        assert fit(lossy)[0].content_type == "image/jpeg"
+
+    def test_keeps_the_transparent_value_of_sixteen_bits(self) -> None:
+        gray = png(
+            2,
+            1,
+            png_chunk(b"tRNS", b"\x80\x00"),
+            png_chunk(b"IDAT", zlib.compress(b"\0\x80\x00\x40\x00")),
+            bits=16,
+            color_type=0,
+        )
+
+        image = opened(fit(gray)[1])
+
+        assert [image.getpixel((x, 0)) for x in (0, 1)] == [(128, 128, 128, 0), (64, 64, 64, 255)]
 
     def test_keeps_the_greys_of_sixteen_bits(self) -> None:
         deep = Image.new("I;16", (4, 4), 0x8000)
@@ -256,85 +285,3 @@ class TestTransparency:
 
     def test_converts_a_grey_photo_to_a_jpeg(self) -> None:
         assert fit(encoded(quarters(mode="L"), "JPEG"))[0].content_type == "image/jpeg"
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(width: int, height: int, *chunks: bytes) -> bytes:
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-        + b"".join(chunks)
-        + png_chunk(b"IEND", b"")
-    )
-
-
-NO_IMAGES = [
-    b"",
-    b"a text file called image.jpg",
-    b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-    b"%PDF-1.7",
-    b"GIF89a",
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"RIFF\x00\x00\x00\x00WEBPVP8 ",
-    b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic",
-    png(0, 10, png_chunk(b"IDAT", zlib.compress(b""))),
-    png(10, 10),
-    png(10, 10, png_chunk(b"IDAT", b"no deflate")),
-]
-
-
-class TestRefusal:
-    def test_refuses_files_that_are_no_complete_image(self, subtests: pytest.Subtests) -> None:
-        for body in NO_IMAGES:
-            with (
-                subtests.test(body=body[:20]),
-                pytest.raises(UnusableImage, match="not a complete"),
-            ):
-                fit(body)
-
-    def test_refuses_other_image_formats(self, subtests: pytest.Subtests) -> None:
-        for file_format in ("BMP", "TIFF", "ICO", "PPM", "TGA"):
-            with subtests.test(file_format=file_format), pytest.raises(UnusableImage):
-                fit(encoded(quarters(), file_format))
-
-    @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF"])
-    def test_refuses_truncated_files(self, file_format: str, subtests: pytest.Subtests) -> None:
-        noise = Image.effect_noise((200, 200), 90).convert("RGB")
-        complete = encoded(noise, file_format)
-
-        for share in (0.1, 0.5, 0.9):
-            with subtests.test(share=share), pytest.raises(UnusableImage):
-                fit(complete[: int(len(complete) * share)])
-
-    def test_refuses_images_with_too_many_pixels(self, subtests: pytest.Subtests) -> None:
-        pixels = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
-
-        for width, height in (
-            (100_000, 100_000),
-            (2**31 - 1, 2**31 - 1),
-            (60_000, 60_000),
-            (8_000, 5_001),
-        ):
-            with subtests.test(width=width, height=height), pytest.raises(UnusableImage):
-                fit(png(width, height, pixels))
-
-    def test_accepts_the_maximum_of_pixels_and_refuses_one_row_more(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 100)
-
-        assert fit(encoded(Image.new("RGB", (10, 10))))[0].width == 10
-        with pytest.raises(UnusableImage, match=r"11 × 10 pixels\. The maximum is 100"):
-            fit(encoded(Image.new("RGB", (11, 10))))
-
-    def test_refuses_a_text_chunk_that_decompresses_to_100_megabytes(self) -> None:
-        text = b"Comment\x00\x00" + zlib.compress(bytes(100_000_000))
-
-        with pytest.raises(UnusableImage):
-            fit(
-                png(10, 10, png_chunk(b"zTXt", text), png_chunk(b"IDAT", zlib.compress(bytes(310))))
-            )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from darkroom.aws import step_functions as workflow_adapter
@@ -16,8 +16,11 @@ from darkroom.domain.uploads import FittedImage
 from darkroom.media import bucket, input_images
 from darkroom.settings import settings
 from darkroom.storage import jobs, uploads
+from darkroom.storage.job_rows import partition
+from darkroom.storage.table import UploadRow
 from tests.builders import ANN, call_api, open_account
-from tests.integration.steps import BUCKET, at
+from tests.integration.input_files import opened
+from tests.integration.steps import at
 from tests.integration.upload_requests import (
     PNG,
     complete,
@@ -26,6 +29,7 @@ from tests.integration.upload_requests import (
     fields_of,
     image,
     keys,
+    object_at,
     put_file,
 )
 
@@ -75,6 +79,7 @@ class TestCreateUpload:
         [
             ({"content_type": "image/tiff", "bytes": 1}, "content_type"),
             ({"content_type": "IMAGE/PNG", "bytes": 1}, "content_type"),
+            ({"content_type": "video/mp4", "bytes": 1}, "content_type"),
             ({"bytes": 1}, "content_type"),
             ({"content_type": "image/png"}, "bytes"),
             ({"content_type": "image/png", "bytes": 0}, "bytes"),
@@ -94,21 +99,72 @@ class TestCreateUpload:
         assert create_upload({"content_type": "image/gif", "bytes": 20_000_000})[0] == 201
         assert create_upload(user=None)[0] == 401
 
+    @pytest.mark.parametrize(
+        ("announced", "signed"),
+        [
+            ("image/jpg", "image/jpeg"),
+            ("image/heic", "image/heic"),
+            ("image/heif", "image/heif"),
+            ("image/avif", "image/avif"),
+        ],
+    )
+    def test_accepts_the_types_that_phones_send(self, announced: str, signed: str) -> None:
+        status, upload = create_upload({"content_type": announced, "bytes": 1})
+
+        assert (status, upload["fields"]["Content-Type"]) == (201, signed)
+        assert {"Content-Type": signed} in policy_of(upload)
+
 
 class TestCompleteUpload:
-    def test_keeps_only_the_resized_image(self) -> None:
+    def test_keeps_only_the_two_resized_images(self) -> None:
         upload = create_upload({"content_type": "image/png", "bytes": 50_000})[1]
-        put_file(upload, image((2000, 1000)))
+        put_file(upload, image((3000, 1500)))
 
         status, document = complete(upload["upload_id"])
 
         assert (status, document["width"], document["height"], document["content_type"]) == (
             200,
+            2048,
             1024,
-            512,
             "image/jpeg",
         )
+        prefix = f"uploads/web/ann/{upload['upload_id']}"
+        assert keys() == [f"{prefix}.2048.jpg", f"{prefix}.jpg"]
+        sizes = {key: opened(object_at(key)).size for key in keys()}
+        assert sizes == {f"{prefix}.jpg": (1024, 512), f"{prefix}.2048.jpg": (2048, 1024)}
+
+    def test_a_small_image_has_one_size(self) -> None:
+        upload = create_upload()[1]
+        put_file(upload, image((1024, 1)))
+
+        assert complete(upload["upload_id"])[1]["width"] == 1024
         assert keys() == [f"uploads/web/ann/{upload['upload_id']}.jpg"]
+
+    def test_the_record_has_the_type_size_and_bytes_of_each_image(self) -> None:
+        upload_id = create_upload({"content_type": "image/png", "bytes": 50_000})[1]["upload_id"]
+        recorded = uploads.read(ANN, upload_id, now=datetime.now(UTC))
+        put_file({"fields": {"key": recorded.original_key}}, image((3000, 1500)))
+        complete(upload_id)
+
+        recorded = uploads.read(ANN, upload_id, now=datetime.now(UTC))
+
+        assert [(each.content_type, each.width, each.height) for each in recorded.images] == [
+            ("image/jpeg", 1024, 512),
+            ("image/jpeg", 2048, 1024),
+        ]
+        for each in recorded.images:
+            assert each.bytes == len(object_at(recorded.key(each)))
+
+    def test_an_upload_of_release_0_1_0_stays_usable(self) -> None:
+        """Its row has the type and the size of one image, and no bytes."""
+        upload_id = completed_upload()
+        row = UploadRow.get(partition(ANN), f"UPLOAD#{upload_id}")
+        row.update(actions=[UploadRow.bytes.remove()])
+        now = datetime.now(UTC)
+
+        assert uploads.read(ANN, upload_id, now=now).images == (FittedImage("image/jpeg", 40, 30),)
+        assert uploads.input_key(ANN, upload_id, now=now) == f"uploads/web/ann/{upload_id}.jpg"
+        assert complete(upload_id)[1]["width"] == 40
 
     def test_repeated_completion_returns_the_same_response(self) -> None:
         upload = create_upload()[1]
@@ -187,13 +243,19 @@ class TestCompleteUpload:
 
     @pytest.mark.parametrize(
         ("after", "number"),
-        [("UpdateItem", 1), ("PutObject", 1), ("UpdateItem", 2), ("DeleteObject", 1)],
+        [
+            ("UpdateItem", 1),
+            ("PutObject", 1),
+            ("PutObject", 2),
+            ("UpdateItem", 2),
+            ("DeleteObject", 1),
+        ],
     )
     def test_repeated_completion_repairs_a_crash_after_any_call(
         self, after: str, number: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        upload = create_upload()[1]
-        put_file(upload, image())
+        upload = create_upload({"content_type": "image/png", "bytes": 50_000})[1]
+        put_file(upload, image((1200, 600)))
         with monkeypatch.context() as patch:
             crash_after(after, number, patch)
             with pytest.raises(KeyboardInterrupt):
@@ -201,8 +263,9 @@ class TestCompleteUpload:
 
         status, document = complete(upload["upload_id"])
 
-        assert (status, document["width"], document["height"]) == (200, 40, 30)
-        assert f"uploads/web/ann/{upload['upload_id']}.jpg" in keys()
+        assert (status, document["width"], document["height"]) == (200, 1200, 600)
+        prefix = f"uploads/web/ann/{upload['upload_id']}"
+        assert keys() == [f"{prefix}.2048.jpg", f"{prefix}.jpg"]
 
 
 class TestInputImages:
@@ -247,7 +310,7 @@ class TestInputImages:
     def test_small_image_is_sent_inline_when_requested(self) -> None:
         upload_id = completed_upload()
         key = f"uploads/web/ann/{upload_id}.jpg"
-        body = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        body = object_at(key)
         model_input = ModelInput(
             "replicate",
             "a/model",
@@ -319,9 +382,10 @@ def test_the_form_accepts_at_most_the_announced_bytes() -> None:
     assert ["content-length-range", 1, 123] in policy_of(upload)
 
 
-def test_the_first_image_that_is_recorded_for_an_upload_stays() -> None:
+def test_the_first_images_that_are_recorded_for_an_upload_stay() -> None:
     upload = uploads.create(ANN, bytes_max=1_000, now=datetime.now(UTC))
-    first, second = FittedImage("image/png", 1, 2), FittedImage("image/jpeg", 3, 4)
+    first = (FittedImage("image/png", 1, 2, 10), FittedImage("image/png", 2, 4, 20))
+    second = (FittedImage("image/jpeg", 3, 4, 30),)
 
-    assert uploads.record_image(upload, first).image == first
-    assert uploads.record_image(upload, second).image == first
+    assert uploads.record_images(replace(upload, images=first)).images == first
+    assert uploads.record_images(replace(upload, images=second)).images == first

@@ -58,6 +58,11 @@ def keys() -> list[str]:
     )
 
 
+def object_at(key: str) -> bytes:
+    body: bytes = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    return body
+
+
 def fields_of(problem: Any) -> list[str]:
     return [error["field"] for error in problem["errors"]]
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import IO
 
-from PIL import Image, ImageFile, ImageMath
+# Pillow reads EXIF data by TiffImagePlugin. A child process need not load it each time.
+from PIL import Image, ImageFile, ImageMath, TiffImagePlugin  # noqa: F401
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from darkroom.domain.file_types import AVIF, GIF, HEAD_BYTES, HEIC, JPEG, PNG, WEBP, identify
-from darkroom.domain.file_types import FileType
+from darkroom.domain.file_types import (
+    AVIF,
+    GIF,
+    HEAD_BYTES,
+    HEIC,
+    JPEG,
+    PNG,
+    WEBP,
+    FileType,
+    identify,
+)
 from darkroom.domain.uploads import SIDES, UnusableImage
 from darkroom.media.input_files import count_scans, is_lossless_webp, without_metadata
 from darkroom.settings import settings
@@ -29,6 +40,7 @@ _PIXELS_WITH_SCANS_MAX = 100_000_000
 _ORIENTATION_TAG = 0x0112
 _JPEG_SCALES = (1, 2, 4, 8)
 _OPAQUE = 255
+_HEIF_PLUGIN = "pillow_heif.as_plugin"
 _MEGA = 1_000_000
 
 
@@ -48,22 +60,35 @@ class DecodedImage:
     is_lossless: bool
 
 
-def decode(body: bytes) -> DecodedImage:
+def identify_input(body: bytes) -> FileType:
+    """Return the type of a file that can become an input image, by its content.
+
+    Raises UnusableImage for other types.
+    """
+    file_type = identify(body[:HEAD_BYTES])
+    if file_type not in _OPENERS:
+        raise UnusableImage(f"The file is {file_type.name}. {ACCEPTED}")
+    if file_type == HEIC:
+        # The libraries have 26 MB. They are loaded here, and not in each child process.
+        importlib.import_module(_HEIF_PLUGIN)
+    return file_type
+
+
+def decode(body: bytes, file_type: FileType) -> DecodedImage:
     """Decode the first frame of an image file.
 
     Damaged metadata is ignored: without a valid orientation, the image counts as upright. Raises
     UnusableImage.
     """
-    file_type = identify(body[:HEAD_BYTES])
-    if file_type not in _OPENERS:
-        raise UnusableImage(f"The file is {file_type.name}. {ACCEPTED}")
     for whole in _with_and_without_metadata(body, file_type):
         try:
             return _decode(whole, file_type)
         except UnusableImage:
             raise
         except Image.DecompressionBombError:
-            raise UnusableImage(_too_large("The image", settings().image_pixels_max)) from None
+            raise UnusableImage(
+                _too_large("The image has too many pixels", settings().image_pixels_max)
+            ) from None
         except MemoryError:
             raise UnusableImage(
                 "The image needs too much memory to decode. Send a smaller image."
@@ -185,12 +210,10 @@ def _with_alpha(image: Image.Image) -> Image.Image:
 
 
 def _open_heif(file: IO[bytes]) -> ImageFile.ImageFile:
-    # Its libraries have 26 MB, so they are loaded only for such a file.
-    from pillow_heif import options  # noqa: PLC0415
-    from pillow_heif.as_plugin import HeifImageFile  # noqa: PLC0415
-
+    plugin = importlib.import_module(_HEIF_PLUGIN)
+    options = plugin.options
     options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
-    image: ImageFile.ImageFile = HeifImageFile(file)
+    image: ImageFile.ImageFile = plugin.HeifImageFile(file)
     return image
 
 

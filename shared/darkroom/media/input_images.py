@@ -11,9 +11,10 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageCms
 
+from darkroom.domain.file_types import FileType
 from darkroom.domain.uploads import SIDES, FittedImage, UnusableImage, size_within
 from darkroom.media import child_process
-from darkroom.media.input_decoding import DecodedImage, decode
+from darkroom.media.input_decoding import DecodedImage, decode, identify_input
 from darkroom.observability import logger
 from darkroom.settings import settings
 
@@ -50,7 +51,7 @@ def fit(body: bytes) -> tuple[InputFile, ...]:
     seconds_max = settings().input_seconds_max
     try:
         conversion = child_process.run(
-            partial(convert, body),
+            partial(convert, body, identify_input(body)),
             seconds_max=seconds_max,
             memory_bytes_max=settings().input_memory_bytes_max,
         )
@@ -69,7 +70,7 @@ def fit(body: bytes) -> tuple[InputFile, ...]:
     return conversion.files
 
 
-def convert(body: bytes) -> Conversion:
+def convert(body: bytes, file_type: FileType) -> Conversion:
     """Rotate an image upright, scale it down, convert its colors and remove its metadata.
 
     There is one image for each of SIDES that the original reaches. Of several frames, the first is
@@ -78,7 +79,7 @@ def convert(body: bytes) -> Conversion:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        files = tuple(_input_files(decode(body)))
+        files = tuple(_input_files(decode(body, file_type)))
     return Conversion(files, tuple(dict.fromkeys(str(warning.message) for warning in caught)))
 
 
