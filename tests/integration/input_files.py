@@ -7,8 +7,8 @@ import zlib
 from io import BytesIO
 from typing import Any
 
+import pillow_heif
 from PIL import Image
-from pillow_heif.as_plugin import _save_heif
 
 from darkroom.domain.uploads import FittedImage
 from darkroom.media import input_images
@@ -35,8 +35,7 @@ def quarters(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image
 def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
     file = BytesIO()
     if file_format == "HEIF":
-        image.encoderinfo = options
-        _save_heif(image, file, "")
+        pillow_heif.from_pillow(image).save(file, **options)
     else:
         image.save(file, file_format, **options)
     return file.getvalue()

@@ -72,10 +72,28 @@ class TestConversion:
                 assert corners(opened(body)) == COLORS
                 assert not opened(body).getexif()
 
+    @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "AVIF", "HEIF"])
+    def test_turns_each_format_upright(self, file_format: str) -> None:
+        exif = Image.Exif()
+        exif[ORIENTATION_TAG] = 6
+        stored = quarters().transpose(INVERSE_TRANSPOSITIONS[6])
+
+        image, body = fit(encoded(stored, file_format, exif=exif.tobytes()))
+
+        assert (image.width, image.height) == (64, 48)
+        assert corners(opened(body)) == COLORS
+
+    def test_uses_the_main_image_of_a_camera_with_several_images(self) -> None:
+        depth = Image.new("RGB", (64, 48), BLUE)
+        body = encoded(quarters(), "MPO", save_all=True, append_images=[depth])
+
+        assert opened(body).format == "MPO"
+        assert corners(opened(fit(body)[1])) == COLORS
+
     def test_uses_the_first_of_several_frames(self) -> None:
         frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]
 
-        for file_format in ("GIF", "WEBP"):
+        for file_format in ("GIF", "PNG", "WEBP", "AVIF"):
             _, body = fit(encoded(frames[0], file_format, save_all=True, append_images=frames[1:]))
             assert corners(opened(body)) == ["red"] * 4
 

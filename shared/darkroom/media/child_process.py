@@ -43,7 +43,7 @@ def run[Result](task: Callable[[], Result], *, seconds_max: float, memory_bytes_
         if not receiver.poll(seconds_max):
             raise ChildTimeout
         outcome: Result | Exception = receiver.recv()
-    except EOFError:
+    except (EOFError, OSError):  # OSError: the process ended while it sent the result
         process.join()
         raise ChildCrash(str(process.exitcode)) from None
     finally:
