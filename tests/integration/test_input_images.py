@@ -165,7 +165,7 @@ class TestSizes:
         self, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
     ) -> None:
         """The photo is decoded at half of its size, whose rounding must not matter."""
-        for size in ((1163, 973), (973, 1163), (1283, 1057), (2333, 701)):
+        for size in ((1163, 973), (1283, 1057)):
             with subtests.test(size=size):
                 with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 40_000_000)
                 mask = convert(encoded(Image.new("1", size)))

@@ -6,6 +6,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator
+from signal import SIGKILL
 from typing import Any
 
 import pytest
@@ -214,8 +215,8 @@ class TestBudget:
     def test_a_conversion_that_needs_too_much_memory_is_refused(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with_setting(monkeypatch, "INPUT_MEMORY_BYTES_MAX", 20_000_000)
-        large = encoded(Image.new("RGB", (4_000, 4_000)))
+        with_setting(monkeypatch, "INPUT_MEMORY_BYTES_MAX", 5_000_000)
+        large = encoded(Image.new("RGB", (2_000, 2_000)))
 
         with pytest.raises(UnusableImage):
             input_images.fit(large)
@@ -225,13 +226,13 @@ class TestBudget:
     def test_a_decoder_that_crashes_refuses_the_file_and_is_logged(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(input_images, "convert", lambda *_: os.abort())
+        monkeypatch.setattr(input_images, "convert", lambda *_: os.kill(os.getpid(), SIGKILL))
 
         with pytest.raises(UnusableImage, match="cannot be decoded"):
             input_images.fit(encoded(quarters()))
 
         (record,) = [vars(each) for each in caplog.records if "decoder crashed" in each.message]
-        assert (record["levelname"], record["exit_code"]) == ("WARNING", "-6")
+        assert (record["levelname"], record["exit_code"]) == ("WARNING", "-9")
 
     def test_an_error_that_is_no_refusal_stays_an_error(self) -> None:
         def fails() -> None:
@@ -259,7 +260,7 @@ class TestDamagedMetadata:
 
     def test_damaged_text_of_a_png_is_ignored(self, subtests: pytest.Subtests) -> None:
         rows = png_chunk(b"IDAT", zlib.compress((b"\0" + bytes((200, 100, 50)) * 10) * 10))
-        long = b"Comment\0\0" + zlib.compress(bytes(100_000_000))
+        long = b"Comment\0\0" + zlib.compress(bytes(2_000_000))
         for chunk in (
             png_chunk(b"zTXt", long),
             png_chunk(b"iCCP", long),
@@ -291,4 +292,4 @@ class TestDamagedMetadata:
 
         assert len(files) == 1
         (record,) = [vars(each) for each in caplog.records if "damaged" in each.message]
-        assert any("EXIF" in warning for warning in record["warnings"])
+        assert record["warnings"] == ("Truncated File Read",)
