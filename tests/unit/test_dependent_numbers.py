@@ -366,7 +366,7 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
     )
 
     yield Dependency(
-        setting("input_seconds_max") + 2 * table_call(),
+        setting("input_seconds_max") + table_call(),
         "<",
         timeout("PrepareUploadFunction"),
         "a file that takes too long is refused before the function times out",

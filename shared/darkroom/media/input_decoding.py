@@ -27,7 +27,7 @@ from darkroom.domain.file_types import (
     FileType,
     identify,
 )
-from darkroom.domain.uploads import SIDES, UnusableImage
+from darkroom.domain.uploads import SIDES, UnusableImage, size_within
 from darkroom.media.input_files import count_scans, is_lossless_webp, without_metadata
 from darkroom.settings import settings
 
@@ -58,6 +58,10 @@ class DecodedImage:
     transposition: Image.Transpose | None
     profile: bytes | None
     is_lossless: bool
+
+    def size_within(self, side: int) -> tuple[int, int]:
+        """Return the size of the input image whose longer side has at most `side` pixels."""
+        return size_within(self.width, self.height, side)
 
 
 def identify_input(body: bytes) -> FileType:

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image, ImageChops, ImageCms
 
 from darkroom.domain.file_types import FileType
-from darkroom.domain.uploads import SIDES, FittedImage, UnusableImage, size_within
+from darkroom.domain.uploads import SIDES, FittedImage, UnusableImage
 from darkroom.media import child_process
 from darkroom.media.input_decoding import DecodedImage, decode, identify_input
 from darkroom.observability import logger
@@ -93,15 +93,22 @@ def _input_files(decoded: DecodedImage) -> Iterator[InputFile]:
     is_mask = pixels.mode == "L" and pixels.getcolors(_MASK_COLORS_MAX) is not None
     resampling = Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS
     longest = max(decoded.width, decoded.height)
-    for side in SIDES:
-        size = size_within(decoded.width, decoded.height, side)
-        small = pixels if pixels.size == size else pixels.resize(size, resampling)
+    sides = [side for side in SIDES if side == SIDES[0] or longest > SIDES[0]]
+    if not is_mask:
+        # The smaller image is made from the larger one, which has far fewer pixels than the file.
+        pixels = _resized(pixels, decoded.size_within(sides[-1]), resampling)
+    for side in sides:
+        small = _resized(pixels, decoded.size_within(side), resampling)
         small = _in_srgb(small, decoded.profile)
         if decoded.transposition is not None:
             small = small.transpose(decoded.transposition)
         yield _encode(small, side)
-        if longest <= side:
-            return
+
+
+def _resized(
+    image: Image.Image, size: tuple[int, int], resampling: Image.Resampling
+) -> Image.Image:
+    return image if image.size == size else image.resize(size, resampling)
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -143,7 +150,7 @@ def _encode(image: Image.Image, side: int) -> InputFile:
         image.save(file, "JPEG", optimize=True, **_JPEG_OPTIONS[side])
         content_type = "image/jpeg"
     else:
-        image.save(file, "PNG", optimize=True)
+        image.save(file, "PNG")
         content_type = "image/png"
     body = file.getvalue()
     return InputFile(FittedImage(content_type, *image.size, len(body)), body)
