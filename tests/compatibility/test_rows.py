@@ -19,6 +19,7 @@ from darkroom.storage import (
     provider_slots,
     queue_rows,
     table,
+    upload_rows,
     uploads,
 )
 from tests.compatibility.runs import restored, view
@@ -81,7 +82,7 @@ def models() -> dict[str, Any]:
     return {
         (words[1] if words[0].startswith("ACCOUNT#") else words[0]).partition("#")[0]: next(
             getattr(module, words[2])
-            for module in (table, queue_rows, job_rows)
+            for module in (table, queue_rows, job_rows, upload_rows)
             if hasattr(module, words[2])
         )
         for line in (table.__doc__ or "").splitlines()

@@ -17,7 +17,7 @@ from darkroom.media import bucket, input_images
 from darkroom.settings import settings
 from darkroom.storage import jobs, uploads
 from darkroom.storage.job_rows import partition
-from darkroom.storage.table import UploadRow
+from darkroom.storage.upload_rows import UploadRow
 from tests.builders import ANN, call_api, open_account
 from tests.integration.input_files import opened
 from tests.integration.steps import at

@@ -365,19 +365,6 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "an upload stays in the bucket until the last job that uses it has ended",
     )
 
-    yield Dependency(
-        setting("input_seconds_max") + table_call(),
-        "<",
-        timeout("PrepareUploadFunction"),
-        "a file that takes too long is refused before the function times out",
-    )
-    yield Dependency(
-        setting("input_memory_bytes_max") + external("bytes of the function itself", 400e6),
-        "<",
-        template("PrepareUploadFunction", "MemorySize") * external("bytes of a megabyte", 1 << 20),
-        "a file that needs too much memory does not end the execution environment",
-    )
-
     # Template parameters
     for name in PARAMETERS_WITH_SETTINGS:
         field = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -169,7 +169,7 @@ def _jpeg_scale(width: int, height: int) -> int:
 
 def _transposition(image: Image.Image) -> Image.Transpose | None:
     try:
-        return _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION_TAG))
+        return _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # noqa: BLE001 (Pillow can raise almost any exception for damaged EXIF data)
         return None
 

@@ -1,4 +1,4 @@
-"""The rows of Darkroom's single DynamoDB table. The row of a job is in `job_rows.py`.
+"""The rows of Darkroom's single DynamoDB table. Jobs and uploads have modules of their own.
 
 Every row has a partition key `pk` and a sort key `sk`. One partition has all rows of an account:
 
@@ -39,7 +39,6 @@ from typing import Any
 from pynamodb.attributes import (
     BooleanAttribute,
     JSONAttribute,
-    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UTCDateTimeAttribute,
@@ -154,32 +153,6 @@ class RequestRow(Row):
 
     job_id = UnicodeAttribute()
     body_hash = UnicodeAttribute()
-    expires_at = NumberAttribute()
-
-
-class LargeImageMap(MapAttribute[str, Any]):
-    """The larger image of an upload, in its row."""
-
-    content_type = UnicodeAttribute()
-    width = NumberAttribute()
-    height = NumberAttribute()
-    bytes = NumberAttribute()
-
-
-class UploadRow(Row):
-    """An upload. Its images are set when it is completed, `rejection` if it is rejected.
-
-    `content_type`, `width`, `height` and `bytes` describe the smaller image. Rows of release 0.1.0
-    have neither `bytes` nor `large`.
-    """
-
-    bytes_max = NumberAttribute()
-    content_type = UnicodeAttribute(null=True)
-    width = NumberAttribute(null=True)
-    height = NumberAttribute(null=True)
-    bytes = NumberAttribute(null=True)
-    large = LargeImageMap(null=True)  # type: ignore[no-untyped-call]
-    rejection = UnicodeAttribute(null=True)
     expires_at = NumberAttribute()
 
 

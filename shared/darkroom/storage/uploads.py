@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 from uuid6 import uuid7
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.ids import is_id
-from darkroom.domain.uploads import FittedImage, Upload
+from darkroom.domain.uploads import Upload
 from darkroom.settings import settings
-from darkroom.storage.job_rows import account_of, partition
-from darkroom.storage.table import LargeImageMap, UploadRow
+from darkroom.storage.job_rows import partition
 from darkroom.storage.transactions import update_without_reading
+from darkroom.storage.upload_rows import UPLOAD_PREFIX, UploadRow, set_images, to_upload
 
-_PREFIX = "UPLOAD#"
 _IS_UNDECIDED: Condition = (
     UploadRow.bytes_max.exists()
     & UploadRow.content_type.does_not_exist()
@@ -37,7 +34,7 @@ def create(account: AccountId, *, bytes_max: int, now: datetime) -> Upload:
     )
     UploadRow(
         partition(account),
-        _PREFIX + upload.upload_id,
+        UPLOAD_PREFIX + upload.upload_id,
         bytes_max=bytes_max,
         expires_at=int(upload.expires_at.timestamp()),
     ).save()
@@ -70,8 +67,8 @@ def record_images(upload: Upload) -> Upload:
 
     If images or a rejection are recorded already, they stay.
     """
-    row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
-    is_recorded = update_without_reading(row, _set_images(*upload.images), _IS_UNDECIDED)
+    row = UploadRow(partition(upload.account), UPLOAD_PREFIX + upload.upload_id)
+    is_recorded = update_without_reading(row, set_images(*upload.images), _IS_UNDECIDED)
     # Otherwise another request has decided, or the record is gone because it expired.
     return upload if is_recorded else _read(upload.account, upload.upload_id)
 
@@ -81,7 +78,7 @@ def record_rejection(upload: Upload, message: str) -> Upload:
 
     If images or a rejection are recorded already, they stay.
     """
-    row = UploadRow(partition(upload.account), _PREFIX + upload.upload_id)
+    row = UploadRow(partition(upload.account), UPLOAD_PREFIX + upload.upload_id)
     is_recorded = update_without_reading(row, [UploadRow.rejection.set(message)], _IS_UNDECIDED)
     return (
         replace(upload, rejection=message)
@@ -92,39 +89,8 @@ def record_rejection(upload: Upload, message: str) -> Upload:
 
 def _read(account: AccountId, upload_id: str) -> Upload:
     try:
-        return _to_upload(
-            UploadRow.get(partition(account), _PREFIX + upload_id, consistent_read=True)
+        return to_upload(
+            UploadRow.get(partition(account), UPLOAD_PREFIX + upload_id, consistent_read=True)
         )
     except UploadRow.DoesNotExist:
         raise NotFound("upload") from None
-
-
-def _to_upload(row: UploadRow) -> Upload:
-    expires_at = datetime.fromtimestamp(int(row.expires_at), UTC)
-    return Upload(
-        account_of(row.pk),
-        row.sk.removeprefix(_PREFIX),
-        int(row.bytes_max),
-        expires_at,
-        tuple(_images_of(row)),
-        row.rejection,
-    )
-
-
-def _set_images(small: FittedImage, large: FittedImage | None = None) -> list[Action]:
-    actions: list[Action] = [
-        UploadRow.content_type.set(small.content_type),
-        UploadRow.width.set(small.width),
-        UploadRow.height.set(small.height),
-        UploadRow.bytes.set(small.bytes),
-    ]
-    if large:
-        actions.append(UploadRow.large.set(LargeImageMap(**asdict(large))))  # type: ignore[no-untyped-call]
-    return actions
-
-
-def _images_of(row: UploadRow) -> Iterator[FittedImage]:
-    for image in (row, row.large):
-        if image is not None and image.content_type:
-            bytes_count = int(image.bytes) if image.bytes is not None else None
-            yield FittedImage(image.content_type, int(image.width), int(image.height), bytes_count)

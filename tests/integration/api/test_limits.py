@@ -17,7 +17,8 @@ from darkroom.aws import step_functions
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.limits import LIMITS, Act
 from darkroom.storage import ledger
-from darkroom.storage.table import LimitRow, UploadRow
+from darkroom.storage.table import LimitRow
+from darkroom.storage.upload_rows import UploadRow
 from tests.aws import CONTEXT, handler_of
 from tests.builders import (
     ANN,
