@@ -156,6 +156,8 @@ class Settings:
     """Pixels (width × height) of an uploaded image, a video, and an image with a thumbnail."""
     jpeg_pixels_max: int = 250_000_000
     """Pixels of an uploaded JPEG image. If they exceed `image_pixels_max`, fewer are decoded."""
+    heic_pixels_max: int = 50_000_000
+    """Pixels of an uploaded HEIC image. Phones make such images of up to 50 megapixels."""
     input_seconds_max: float = 20
     """Seconds for the conversion of an uploaded image."""
     input_memory_bytes_max: int = 1_500_000_000

@@ -130,6 +130,13 @@ class TestPixels:
         assert fit(encoded(Image.new("RGB", (10, 10))))[0].width == 10
         assert "11 × 10 pixels" in refusal(encoded(Image.new("RGB", (11, 10))))
 
+    def test_a_heic_image_has_a_limit_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 100)
+        with_setting(monkeypatch, "HEIC_PIXELS_MAX", 64 * 48)
+
+        assert fit(encoded(quarters(), "HEIF"))[0].width == 64
+        assert "66 × 48 pixels" in refusal(encoded(quarters((66, 48)), "HEIF"))
+
     def test_a_jpeg_above_the_maximum_is_decoded_in_a_smaller_size(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -119,9 +119,9 @@ def _decode(body: bytes, file_type: FileType) -> DecodedImage:
             _check_jpeg(body, width, height)
             scale = _jpeg_scale(width, height)
             image.draft(None, (max(1, width // scale), max(1, height // scale)))
-        elif width * height > settings().image_pixels_max:
+        elif width * height > _pixels_max(file_type):
             raise UnusableImage(
-                _too_large(f"The image has {width} × {height} pixels", settings().image_pixels_max)
+                _too_large(f"The image has {width} × {height} pixels", _pixels_max(file_type))
             )
         image.load()
         if not isinstance(image, JpegImageFile):
@@ -149,6 +149,10 @@ def _check_jpeg(body: bytes, width: int, height: int) -> None:
         raise UnusableImage(_too_large(size, settings().jpeg_pixels_max))
     if scans > 1 and width * height > _PIXELS_WITH_SCANS_MAX:
         raise UnusableImage(_too_large(f"{size} and is progressive", _PIXELS_WITH_SCANS_MAX))
+
+
+def _pixels_max(file_type: FileType) -> int:
+    return settings().heic_pixels_max if file_type == HEIC else settings().image_pixels_max
 
 
 def _too_large(subject: str, pixels_max: int) -> str:
