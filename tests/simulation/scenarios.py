@@ -103,7 +103,7 @@ def _submit(environment: Environment, *, outputs: int = 1, key: str = "first") -
 
 def _submit_with_an_image(environment: Environment) -> None:
     file = BytesIO()
-    Image.new("RGB", (8, 6), "tomato").save(file, "PNG")
+    Image.new("RGB", (1_200, 6), "tomato").save(file, "PNG")
     upload = call_with_retries(
         environment, "POST", "/uploads", body={"content_type": "image/png", "bytes": 1_000}
     ).document
@@ -113,10 +113,11 @@ def _submit_with_an_image(environment: Environment) -> None:
     )
     assert (prepared.status, prepared.document["width"], prepared.document["height"]) == (
         200,
-        8,
+        1_200,
         6,
     ), prepared
-    assert [key.rpartition(".")[2] for key in environment.cloud.objects] == ["jpg"]
+    names = [key.rpartition("/")[2] for key in sorted(environment.cloud.objects)]
+    assert [name.partition(".")[2] for name in names] == ["2048.jpg", "jpg"]
     body = {
         "template": "flux-dev",
         "parameters": {"prompt": "a lighthouse", "image": upload["upload_id"]},

@@ -101,7 +101,7 @@ def decode(body: bytes, file_type: FileType) -> DecodedImage:
             continue
     raise UnusableImage(
         f"The file begins as {file_type.name}, but it is not a complete image. It can be damaged, "
-        "or its transfer can have ended too early."
+        "its transfer can have ended too early, or it is of an unusual kind."
     )
 
 
