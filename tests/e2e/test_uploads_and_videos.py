@@ -10,6 +10,7 @@ from PIL import Image
 
 from local.stack import LocalStack
 from tests.e2e.actors import Actor, predictions_of
+from tests.integration.input_files import COLORS, corners, encoded, quarters, with_scans
 
 
 def image(size: tuple[int, int] = (300, 200)) -> bytes:
@@ -57,6 +58,34 @@ def test_an_image_uploaded_to_the_bucket_becomes_the_input_of_a_video(
     (prediction,) = predictions_of(stack, prompt)
     assert prediction["input"]["image"].startswith(f"{stack.aws_url}/")
     actor.must_have_a_balanced_ledger()
+
+
+def test_a_photo_of_a_phone_becomes_the_input_of_an_image(actor: Actor, stack: LocalStack) -> None:
+    photo = encoded(quarters((1_600, 1_200)), "HEIF")
+    upload = announced(actor, content_type="image/heic", bytes=len(photo))
+    assert upload["fields"]["Content-Type"] == "image/heic"
+    assert sent(upload, photo).status_code == 204
+
+    prepared = actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+
+    assert (prepared["content_type"], prepared["width"]) == ("image/jpeg", 1_600)
+    prompt = f"the same in oil {upload['upload_id']}"
+    job = actor.ended(actor.submit("flux-dev", prompt=prompt, image=upload["upload_id"]))
+    assert job["status"] == "completed"
+    (prediction,) = predictions_of(stack, prompt)
+    link = requests.get(prediction["input"]["image"], timeout=10)
+    assert corners(Image.open(BytesIO(link.content))) == COLORS
+
+
+def test_a_file_that_would_take_minutes_is_refused_and_deleted_at_once(actor: Actor) -> None:
+    hostile = with_scans(encoded(quarters(), "JPEG", progressive=True), 3_000)
+    upload = announced(actor, content_type="image/jpg", bytes=len(hostile))
+    assert sent(upload, hostile).status_code == 204
+
+    for _ in range(2):
+        refused = actor.refused("POST", f"/uploads/{upload['upload_id']}/complete", json={})
+        assert refused.status_code == 422
+        assert "3000 scans. The maximum is 100." in refused.json()["errors"][0]["message"]
 
 
 def test_the_upload_form_accepts_only_the_announced_file(actor: Actor) -> None:
