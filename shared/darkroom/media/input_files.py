@@ -11,7 +11,7 @@ from darkroom.domain.file_types import AVIF, HEIC, PNG, FileType
 
 # A marker of a JPEG file. Bytes of compressed data and restart markers are none
 # (ITU-T T.81, section B.1.1).
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _WEBP_HEADER_BYTES = 12
 _ANIMATION_FRAME_BYTES = 16

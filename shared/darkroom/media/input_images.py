@@ -19,6 +19,7 @@ from darkroom.observability import logger
 from darkroom.settings import settings
 
 _MASK_COLORS_MAX = 2
+_WARNINGS_MAX = 5
 # By the side of the image. The larger images go to models that make large images and videos.
 _JPEG_OPTIONS: dict[int, dict[str, Any]] = {
     SIDES[0]: {"quality": 85, "subsampling": "4:2:0"},
@@ -36,7 +37,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The images of one file, smaller first, and the warnings about the file for the log."""
+    """The images of one file, smaller first, and the first warnings about the file for the log."""
 
     files: tuple[InputFile, ...]
     warnings: tuple[str, ...] = ()
@@ -80,7 +81,8 @@ def convert(body: bytes, file_type: FileType) -> Conversion:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         files = tuple(_input_files(decode(body, file_type)))
-    return Conversion(files, tuple(dict.fromkeys(str(warning.message) for warning in caught)))
+    messages = dict.fromkeys(str(warning.message) for warning in caught)
+    return Conversion(files, tuple(messages)[:_WARNINGS_MAX])
 
 
 def _input_files(decoded: DecodedImage) -> Iterator[InputFile]:
