@@ -273,6 +273,8 @@ class TestDamagedMetadata:
             png_chunk(b"iCCP", long),
             png_chunk(b"iTXt", b"Comment\0\1\0\0\0" + long[9:]),
             png_chunk(b"tEXt", b"Comment\0at home")[:-4] + b"none",
+            png_chunk(b"eXIf", b"MM")[:-4] + b"none",
+            png_chunk(b"zTXt", long) + png_chunk(b"iCCP", b"name\0\0no deflate"),
             png_chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n4\nzzzz")),
         ):
             with subtests.test(chunk=chunk[4:20]):

@@ -262,7 +262,11 @@ class TestRemovedStatements:
 class TestAttributes:
     @pytest.mark.parametrize(
         ("function", "attribute"),
-        [("PrepareUploadFunction", "content_type"), ("StoreOutputFunction", "outputs")],
+        [
+            ("PrepareUploadFunction", "content_type"),
+            ("PrepareUploadFunction", "large"),
+            ("StoreOutputFunction", "outputs"),
+        ],
     )
     def test_a_decoder_writes_its_own_attributes_only(
         self, account: Account, function: str, attribute: str

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+_EXIT_SECONDS = 1
+
 
 class ChildTimeout(Exception):
     """The task took too long. Its process was killed."""
@@ -44,7 +46,7 @@ def run[Result](task: Callable[[], Result], *, seconds_max: float, memory_bytes_
             raise ChildTimeout
         outcome: Result | Exception = receiver.recv()
     except (EOFError, OSError):  # OSError: the process ended while it sent the result
-        process.join()
+        process.join(_EXIT_SECONDS)
         raise ChildCrash(str(process.exitcode)) from None
     finally:
         process.kill()
