@@ -148,7 +148,7 @@ class Settings:
     """Credits that each user receives once, at the first job or read of credits. 0: none."""
     retention_days: int = 0
     """Days between the end of a job and its deletion. 0: no deletion."""
-    output_bytes_max: int = 100_000_000
+    output_bytes_max: int = 150_000_000
     """Bytes of one output."""
     output_seconds_max: int = 25
     """Seconds for the download of one output."""

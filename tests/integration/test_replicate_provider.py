@@ -306,8 +306,19 @@ class TestGet:
                 FailureCode.PREDICTION_FAILED,
                 False,
             ),
+            (
+                [
+                    (
+                        "Input image of dimensions (1536, 2048, 3) has a total number of pixels "
+                        "3145728 greater than the max size that fits in GPU memory on this "
+                        "hardware, 2096704. Resize input image and try again."
+                    )
+                ],
+                FailureCode.INVALID_INPUT,
+                False,
+            ),
         ],
-        ids=["refused", "retryable", "not retryable"],
+        ids=["refused", "retryable", "not retryable", "input too large"],
     )
     def test_maps_each_error_to_its_failure_code(
         self,

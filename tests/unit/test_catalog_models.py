@@ -21,6 +21,8 @@ NEVER_OFFERED = {
     "lora_weights_transformer",
     "replicate_weights",
 }
+# Limits that are narrower than the model's, so that every output can be stored.
+NARROWER = {("real-esrgan", "scale")}
 
 
 def templates_and_models() -> Iterator[tuple[Template, Model]]:
@@ -58,11 +60,18 @@ def wrong_schemas(template: Template, model: Model) -> Iterator[str]:
         if name not in template.required and ours.get("default") != theirs.get("default"):
             yield f"{name}: default"
         for limit in ("minimum", "maximum", "minItems", "maxItems"):
-            if limit in theirs and ours.get(limit) != theirs[limit]:
+            if limit not in theirs or ours.get(limit) == theirs[limit]:
+                continue
+            if (template.code, name) not in NARROWER or not is_narrower(limit, ours, theirs):
                 yield f"{name}: {limit}"
         is_uri = "uri" in (theirs.get("format"), theirs.get("items", {}).get("format"))
         if (name in template.image_parameters) != is_uri:
             yield f"{name}: image"
+
+
+def is_narrower(limit: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    smaller, larger = sorted((ours[limit], theirs[limit]))
+    return bool(ours[limit] == (larger if limit.startswith("min") else smaller))
 
 
 def values_in(schema: dict[str, Any]) -> list[str]:

@@ -91,6 +91,8 @@ TEMPLATE_OUTPUTS = largest(
 # "Maximum integration timeout":
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 HTTP_API_SECONDS = external("the integration timeout of an HTTP API", 30)
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
+TEMPORARY_BYTES = external("the temporary storage of a function in bytes", 512 << 20)
 # "Init phase": https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 INIT_SECONDS = external("the init phase of Lambda", 10)
 # "Configuring a queue": https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -143,6 +145,13 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "<",
         payload,
         "the payload of an invocation contains the body",
+    )
+
+    yield Dependency(
+        setting("output_bytes_max"),
+        "<",
+        TEMPORARY_BYTES,
+        "an output is a temporary file until it is stored",
     )
 
     # Workflow and functions

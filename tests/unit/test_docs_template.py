@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import fields
 from decimal import Decimal
 
 import pytest
 
 from darkroom.catalog.parsing import parse_template
 from darkroom.domain.errors import InvalidRequest
+from darkroom.domain.input_rules import ImageRules
 from darkroom.domain.moderation import ModerationLimits, Strictness
 from darkroom.domain.parameters import check_parameters
 from darkroom.domain.prices import Prices
@@ -82,6 +84,14 @@ def test_the_rule_refuses_with_its_message(template: Template) -> None:
 
     (error,) = refused.value.errors
     assert error.message in block("toml rule")
+
+
+def test_the_image_has_the_rules_of_the_page() -> None:
+    template = parse_template(tomllib.loads(block("toml") + block("toml image")))
+
+    assert template.image_rules == {"image": ImageRules(2048, 300, 2.5, None, 10_000_000)}
+    documented = set(re.findall(r"^\| `(\w+_\w+)` \|", PAGE, re.MULTILINE))
+    assert {field.name for field in fields(ImageRules)} <= documented
 
 
 def test_the_local_stack_simulates_the_model(template: Template) -> None:

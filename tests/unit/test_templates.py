@@ -178,6 +178,50 @@ class TestBrokenConditions:
         assert "size" not in template.model_input({"prompt": "a", "size": "l", "n": 2}).input
 
 
+class TestBrokenImages:
+    @staticmethod
+    def document(schema: dict[str, Any], **change: Any) -> dict[str, Any]:
+        return DOCUMENT | {"parameters": DOCUMENT["parameters"] | {"image": schema}} | change
+
+    @pytest.mark.parametrize(
+        ("rules", "key"),
+        [
+            ({"max_side": 1_500}, "max_side"),
+            ({"max_side": "2048"}, "max_side"),
+            ({"min_side": 0}, ""),
+            ({"min_side": 1.5}, "min_side"),
+            ({"bytes_max": True}, "bytes_max"),
+            ({"aspect_ratio_max": 0.5}, "aspect_ratio_max"),
+            ({"colour": "red"}, "colour"),
+            ([], ""),
+        ],
+    )
+    @pytest.mark.parametrize("is_list", [False, True])
+    def test_the_error_names_the_wrong_rule(self, rules: Any, key: str, *, is_list: bool) -> None:
+        image = {"type": "string", "format": "image", "x-image": rules}
+        schema = {"type": "array", "items": image} if is_list else image
+
+        with pytest.raises(BrokenTemplate, match=rf"^parameters\.image\.x-image.*{key}"):
+            parse_template(self.document(schema))
+
+    def test_rules_of_a_parameter_that_is_no_image_are_refused(self) -> None:
+        with pytest.raises(BrokenTemplate, match="is not an image"):
+            parse_template(self.document({"type": "string", "x-image": {"max_side": 2048}}))
+
+    @pytest.mark.parametrize("name", ["n", "wings"])
+    def test_a_scale_needs_a_known_parameter_and_one_image(self, name: str) -> None:
+        with pytest.raises(BrokenTemplate, match=name if name == "wings" else "one image"):
+            parse_template(DOCUMENT | {"scale_parameter": name})
+
+    @pytest.mark.parametrize("name", ["strength", "fast"])
+    def test_a_scale_needs_a_maximum_and_a_default(self, name: str) -> None:
+        image = {"type": "string", "format": "image"}
+
+        with pytest.raises(BrokenTemplate, match=rf"^parameters\.{name}: needs a maximum"):
+            parse_template(self.document(image, scale_parameter=name))
+        assert parse_template(self.document(image, scale_parameter="n")).scale_parameter == "n"
+
+
 class TestParameters:
     def test_defaults_are_filled_in(self) -> None:
         assert checked(prompt="a") == {"prompt": "a", "n": 1, "size": "s"}

@@ -6,7 +6,7 @@ from io import BytesIO
 from PIL import Image, ImageDraw, ImageOps
 
 _SHARE_OF_THE_PROMPT = 0.35
-_SIDE_PIXELS_MAX = 4096
+_SIDE_PIXELS_MAX = 8192
 _INSETS_PER_SIDE = 4
 
 

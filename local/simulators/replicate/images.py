@@ -14,6 +14,8 @@ type Format = Literal["webp", "png", "jpg"]
 
 IMAGES_CACHED_MAX = 32
 
+# Compression levels of PNG files. Level 6 takes 13 seconds for 34 megapixels.
+_FAST, _SMALL = 1, 6
 _CONTENT_TYPES = {"webp": "image/webp", "png": "image/png", "jpg": "image/jpeg"}
 _PILLOW_FORMATS = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
 
@@ -56,7 +58,10 @@ def _render(image: OutputImage) -> bytes:
     drawn = _draw(image)
     file = BytesIO()
     drawn.convert("RGB" if image.format == "jpg" else drawn.mode).save(
-        file, _PILLOW_FORMATS[image.format], quality=image.quality
+        file,
+        _PILLOW_FORMATS[image.format],
+        quality=image.quality,
+        compress_level=_FAST if image.makes == "enlargement" else _SMALL,
     )
     return file.getvalue()
 

@@ -19,7 +19,12 @@ from local.simulators.replicate.predictions import (
     PredictionStore,
     Status,
 )
-from local.simulators.replicate.sources import SourceUnusable, check_image, fetch_source
+from local.simulators.replicate.sources import (
+    SourceUnusable,
+    check_image,
+    check_pixels,
+    fetch_source,
+)
 from local.simulators.replicate.webhooks import Event, Message, Outbox
 
 # Replicate docs, "Receive webhooks": the default without a filter is new outputs and the
@@ -89,6 +94,8 @@ class Lifecycle:
     def _fetch_and_run(self, prediction: Prediction) -> None:
         try:
             sources = tuple(self._source(url) for url in prediction.outcome.source_urls)
+            for source in sources:
+                check_pixels(source, prediction.model.pixels_max)
         except SourceUnusable as error:
             self._end(prediction.id, Status.FAILED, error=str(error))
             return

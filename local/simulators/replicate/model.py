@@ -62,6 +62,8 @@ class Rejection(BaseModel, frozen=True, extra="forbid"):
 class Model(BaseModel, frozen=True, extra="forbid"):
     """A model, read from its file `models/<owner>/<name>.toml`.
 
+    A run fails if an input image has more than `pixels_max` pixels.
+
     Only an official model can be called without its version. The file of an official model has no
     version. No client needs the real id, so a hash of the model's name replaces it.
     """
@@ -75,6 +77,7 @@ class Model(BaseModel, frozen=True, extra="forbid"):
     makes: Literal["image", "enlargement", "cutout", "video"] = "image"
     inputs: Mapping[str, Schema]
     required: tuple[str, ...] = ()
+    pixels_max: int | None = None
     rejections: tuple[Rejection, ...] = ()
 
     @field_validator("version", mode="before")

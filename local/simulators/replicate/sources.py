@@ -29,6 +29,18 @@ def check_image(body: bytes) -> bytes:
     return body
 
 
+def check_pixels(body: bytes, pixels_max: int | None) -> None:
+    """Raise SourceUnusable, with the words of Real-ESRGAN, if an image has too many pixels."""
+    with Image.open(BytesIO(body)) as image:
+        height, width, channels = image.height, image.width, len(image.getbands())
+    if pixels_max is not None and width * height > pixels_max:
+        raise SourceUnusable(
+            f"Input image of dimensions ({height}, {width}, {channels}) has a total number of "
+            f"pixels {width * height} greater than the max size that fits in GPU memory on this "
+            f"hardware, {pixels_max}. Resize input image and try again."
+        )
+
+
 def _from_data_url(url: str) -> bytes:
     head, _, data = url.partition(",")
     try:

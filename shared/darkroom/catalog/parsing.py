@@ -16,7 +16,9 @@ from jsonschema.exceptions import SchemaError
 from pydantic import TypeAdapter, ValidationError
 
 from darkroom.domain.conditions import Condition
-from darkroom.domain.templates import Template
+from darkroom.domain.input_rules import ImageRules
+from darkroom.domain.templates import IMAGE_RULES, Template, image_schema
+from darkroom.domain.uploads import SIDES
 
 _CODE = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 
@@ -62,11 +64,48 @@ def _errors(template: Template) -> Iterator[str]:
         yield "expected_seconds: must not be more than seconds_max"
     # The order matters: each check relies on the ones before it.
     yield from _errors_in_conditions(template)
+    yield from _errors_in_image_rules(template)
     yield from _errors_in_parameters(template)
+    yield from _errors_in_scale(template)
     yield from _errors_in_presets_and_rules(template)
     yield from _errors_in_price(template)
     yield from _errors_in_cost(template)
     yield from _errors_in_moderation(template)
+
+
+def _errors_in_image_rules(template: Template) -> Iterator[str]:
+    for name, schema in template.parameters.items():
+        image = image_schema(schema)
+        if image is None and IMAGE_RULES in schema:
+            yield f"parameters.{name}.{IMAGE_RULES}: the parameter is not an image"
+        if image is None or IMAGE_RULES not in image:
+            continue
+        try:
+            rules = TypeAdapter(ImageRules).validate_json(
+                json.dumps(image[IMAGE_RULES]), strict=True
+            )
+        except ValidationError as error:
+            found = error.errors()[0]
+            key = ".".join(map(str, (IMAGE_RULES, *found["loc"])))
+            yield f"parameters.{name}.{key}: {found['msg']}"
+            continue
+        key = f"parameters.{name}.{IMAGE_RULES}"
+        if rules.max_side not in SIDES:
+            yield f"{key}.max_side: must be one of {', '.join(map(str, SIDES))}"
+        if any(number <= 0 for number in rules.public().values()):
+            yield f"{key}: each number must be above 0"
+        if rules.aspect_ratio_max is not None and rules.aspect_ratio_max < 1:
+            yield f"{key}.aspect_ratio_max: must be at least 1"
+
+
+def _errors_in_scale(template: Template) -> Iterator[str]:
+    name = template.scale_parameter
+    if name is None:
+        return
+    if not {"maximum", "default"} <= template.parameters[name].keys():
+        yield f"parameters.{name}: needs a maximum and a default, because it sets the size"
+    if len(template.image_parameters) != 1:
+        yield "scale_parameter: needs exactly one image"
 
 
 def _errors_in_parameters(template: Template) -> Iterator[str]:
@@ -83,7 +122,7 @@ def _errors_in_parameters(template: Template) -> Iterator[str]:
         *(name for rule in template.rules for name in rule.names),
     }
     named |= {name for preset in template.presets for name in (*preset.when, *preset.sets)} | {
-        *filter(None, [template.outputs_parameter])
+        *filter(None, [template.outputs_parameter, template.scale_parameter])
     }
     for name in sorted(named - template.parameters.keys()):
         yield f"parameters: {name} is used but not defined"

@@ -76,6 +76,11 @@ def images_in(template: Template, parameters: Mapping[str, Any]) -> dict[str, st
     return found
 
 
+def parameter_of(field: str) -> str:
+    """Return the name of the parameter in a field that `images_in` returned."""
+    return field.split(".")[1]
+
+
 def _refuse(found: list[FieldError]) -> None:
     # Each field gets its first message. Type errors are first, because they cause other errors.
     errors = {error.field: error for error in reversed(found)}

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.conditions import Preset, Rule, Schema, is_met
 from darkroom.domain.costs import Cost
+from darkroom.domain.input_rules import ImageRules
 from darkroom.domain.jobs import Job, ModelInput, TemplateVersion, wait_seconds_for
 from darkroom.domain.moderation import Moderation, ModerationLimits
 from darkroom.domain.prices import Prices
@@ -17,6 +18,8 @@ from darkroom.domain.pricing import Price, cost_in_credits
 
 IMAGE_FORMAT = "image"
 """The JSON Schema `format` of a parameter that is an image: an upload id or an https URL."""
+IMAGE_RULES = "x-image"
+"""The key of an image's JSON Schema that has its ImageRules. Validators ignore the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Template:
 
     `parameters` maps names to JSON Schemas. The names in `own_parameters` are Darkroom's own and
     are not sent to the model. `outputs_parameter` is the parameter with the number of outputs.
+    `scale_parameter` is the factor by which the model multiplies the width and height of its image.
     `cost_usd` is what the provider bills. `moderation` has the parameters that users can relax.
 
     Both times are in seconds from the acceptance of a job: `expected_seconds` is the usual time
@@ -44,6 +48,7 @@ class Template:
     parameters: Mapping[str, Schema]
     cost_usd: Cost
     outputs_parameter: str | None = None
+    scale_parameter: str | None = None
     own_parameters: tuple[str, ...] = ()
     commercial_use: bool = True
     price: Price = field(default_factory=Price)
@@ -79,7 +84,7 @@ class Template:
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
             "properties": {
-                name: _with_length_limit(schema, prompt_characters_max)
+                name: _with_image_rules(_with_length_limit(schema, prompt_characters_max))
                 for name, schema in self.parameters.items()
             },
             "required": list(self.required),
@@ -90,11 +95,16 @@ class Template:
     @property
     def image_parameters(self) -> tuple[str, ...]:
         """The names of the parameters that are an image or a list of images."""
-        return tuple(
-            name
+        return tuple(name for name, schema in self.parameters.items() if image_schema(schema))
+
+    @property
+    def image_rules(self) -> dict[str, ImageRules]:
+        """The rules of the model for its images, by parameter."""
+        return {
+            name: ImageRules(**found.get(IMAGE_RULES, {}))
             for name, schema in self.parameters.items()
-            if IMAGE_FORMAT in (schema.get("format"), schema.get("items", {}).get("format"))
-        )
+            if (found := image_schema(schema)) is not None
+        }
 
     def preset(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that the presets set. The defaults need not be filled in."""
@@ -105,6 +115,19 @@ class Template:
             if is_met(preset.when, known)
             for name, value in preset.sets.items()
         }
+
+    def set_by(self, name: str, given: Mapping[str, Any]) -> str:
+        """Return the given parameter whose preset sets the parameter `name`, or `name` itself."""
+        return next(
+            (
+                cause
+                for preset in self.presets
+                if name in preset.sets
+                for cause in preset.when
+                if cause in given
+            ),
+            name,
+        )
 
     def outputs_count(self, parameters: Mapping[str, Any]) -> int:
         """Return the number of outputs that the parameters request."""
@@ -160,6 +183,21 @@ def _with_length_limit(schema: Schema, characters_max: int) -> Schema:
         if is_free_text
         else schema
     )
+
+
+def image_schema(schema: Schema) -> Schema | None:
+    """Return the JSON Schema of the image, or of each image of a list, or None."""
+    each = schema.get("items", schema)
+    return each if each.get("format") == IMAGE_FORMAT else None
+
+
+def _with_image_rules(schema: Schema) -> Schema:
+    """Return the JSON Schema with all rules of the image, also those that are defaults."""
+    image = image_schema(schema)
+    if image is None:
+        return schema
+    with_rules = {**image, IMAGE_RULES: ImageRules(**image.get(IMAGE_RULES, {})).public()}
+    return {**schema, "items": with_rules} if "items" in schema else with_rules
 
 
 def _as_keys(value: object, uploads: Mapping[str, str]) -> object:

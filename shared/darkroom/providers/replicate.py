@@ -51,6 +51,9 @@ _UNHANDLED_SECONDS = 10.0
 _FIND_MAX = 500
 _RESETS_IN = re.compile(r"~?(\d+)s")
 _REFUSED = re.compile(r"\(E005\)|flagged as sensitive|NSFW", re.IGNORECASE)
+# Real-ESRGAN's error for an image with too many pixels. An image at an https URL can have more than
+# its template allows, because Darkroom never fetches it.
+_TOO_LARGE = re.compile(r"greater than the max size that fits in GPU memory")
 # The prediction was interrupted or did not start, and its input is not the cause. Codes E#### are
 # from replicate.com/docs/reference/error-codes. PA, E9828 and E004 are reported by users only.
 _INTERRUPTED = re.compile(r"\((code: PA|E1000|E6716|E8367|E8765|E9828|E004)\)")
@@ -165,6 +168,12 @@ def _failure_of(prediction: ReplicatePrediction, status: str) -> Failure:
         )
     error = str(getattr(prediction, "error", ""))
     logger.info("prediction failed", prediction_id=prediction.id, provider_error=error[:500])
+    if _TOO_LARGE.search(error):
+        return failure(
+            FailureCode.INVALID_INPUT,
+            "The input image has too many pixels for the model. Nothing was charged. "
+            "Submit the job again with a smaller image, or with an upload.",
+        )
     return failure(FailureCode.REFUSED if _REFUSED.search(error) else FailureCode.PREDICTION_FAILED)
 
 

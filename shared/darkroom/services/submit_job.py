@@ -14,9 +14,11 @@ from darkroom.catalog.available_templates import available_template, available_t
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, Paused, ProviderPaused
 from darkroom.domain.ids import is_id
+from darkroom.domain.input_rules import Candidates, check_enlargement, choose
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.domain.parameters import check_parameters, images_in
+from darkroom.domain.parameters import check_parameters, images_in, parameter_of
 from darkroom.domain.templates import Template, new_job
+from darkroom.domain.uploads import Upload
 from darkroom.domain.urls import is_safe_url
 from darkroom.observability import logger
 from darkroom.schemas.requests import JobRequest, NewJob, Rerun
@@ -128,14 +130,45 @@ def _check(
     parameters = check_parameters(
         template, requested, prompt_characters_max=settings().prompt_characters_max
     )
-    keys: dict[str, str] = {}
+    found, missing = _uploads_in(template, parameters, account, now=now)
+    if missing:
+        raise InvalidRequest(missing)
+    rules = template.image_rules
+    chosen = choose(
+        {
+            field: Candidates(rules[parameter_of(field)], upload.images)
+            for field, upload in found.items()
+        }
+    )
+    if (scale := template.scale_parameter) is not None:
+        for field, image in chosen.items():
+            check_enlargement(
+                image,
+                found[field].images[-1],
+                scale=parameters[scale],
+                field=f"parameters.{template.set_by(scale, requested)}",
+            )
+    return parameters, {
+        upload.upload_id: upload.key(chosen[field]) for field, upload in found.items()
+    }
+
+
+def _uploads_in(
+    template: Template, parameters: Mapping[str, Any], account: AccountId, *, now: datetime
+) -> tuple[dict[str, Upload], list[FieldError]]:
+    """Return the completed uploads in the parameters by field, and an error for each other id."""
+    found: dict[str, Upload] = {}
     missing: list[FieldError] = []
     for field, image in images_in(template, parameters).items():
         if not is_id(image):
             continue
         try:
-            keys[image] = uploads.input_key(account, image, now=now)
+            upload = uploads.read(account, image, now=now)
         except NotFound:
+            upload = None
+        if upload is not None and upload.images:
+            found[field] = upload
+        else:
             missing.append(
                 FieldError(
                     field,
@@ -143,9 +176,7 @@ def _check(
                     "Upload the image again.",
                 )
             )
-    if missing:
-        raise InvalidRequest(missing)
-    return parameters, keys
+    return found, missing
 
 
 def _template_and_parameters(

@@ -176,6 +176,22 @@ class TestSources:
         assert [request.path for request in fetched] == ["/a.png?signed=1"]
         assert "authorization" not in fetched[0].headers
 
+    @pytest.mark.parametrize(
+        ("size", "status"), [((2048, 1023), "succeeded"), ((2048, 1024), "failed")]
+    )
+    def test_real_esrgan_refuses_more_pixels_than_its_gpu_holds(
+        self, replicate: SimulatedReplicate, size: tuple[int, int], status: str
+    ) -> None:
+        image = data_url(png(size=size))
+
+        prediction = ended(replicate, model_named("nightmareai/real-esrgan"), image=image)
+
+        assert prediction["status"] == status
+        assert (prediction["error"] is None) == (status == "succeeded")
+        if prediction["error"]:
+            assert "(1024, 2048, 3)" in prediction["error"]
+            assert "greater than the max size that fits in GPU memory" in prediction["error"]
+
     def test_removes_the_background(self, replicate: SimulatedReplicate) -> None:
         with Image.open(
             BytesIO(output_of(ended(replicate, model_named("851-labs/background-remover"))))

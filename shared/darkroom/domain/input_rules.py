@@ -1,0 +1,121 @@
+"""The rules of a model for an input image, and the choice of the image that the model receives.
+
+An upload has an image for each of SIDES that its original reaches. A template says, with the key
+`x-image` of an image parameter, which of them its model wants, and what the model refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.uploads import SIDES, FittedImage
+
+_BYTES_PER_MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRules:
+    """What a model accepts as the image of one parameter. None: the model states no limit.
+
+    `max_side` is one of SIDES: the model gains nothing from a longer side. `min_side` is the
+    minimum of both sides, `pixels_max` the maximum of width × height. The longer side is at most
+    `aspect_ratio_max` times the shorter one.
+    """
+
+    max_side: int = SIDES[0]
+    min_side: int | None = None
+    aspect_ratio_max: float | None = None
+    pixels_max: int | None = None
+    bytes_max: int | None = None
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
+
+    def public(self) -> dict[str, Any]:
+        """Return the rules as JSON, without those that the model does not have."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def refusal(self, image: FittedImage) -> str | None:
+        """Return why the model refuses an image, in words for the user. None: it does not."""
+        width, height = image.width, image.height
+        shorter, longer = sorted((width, height))
+        if self.aspect_ratio_max is not None and longer > self.aspect_ratio_max * shorter:
+            longer_name, shorter_name = ("wide", "high") if width > height else ("high", "wide")
+            return (
+                f"The image is {longer / shorter:.2f} times as {longer_name} as it is "
+                f"{shorter_name}. This model accepts at most {self.aspect_ratio_max:g} times. "
+                "Crop the image."
+            )
+        if self.min_side is not None and shorter < self.min_side:
+            advice = "Crop it to a less long shape" if longer in SIDES else "Use a larger image"
+            return (
+                f"The image has {width} × {height} pixels when it is sent to this model, which "
+                f"needs at least {self.min_side} on each side. {advice}."
+            )
+        if self.pixels_max is not None and width * height > self.pixels_max:
+            return (
+                f"The image has {width} × {height} pixels. This model accepts at most "
+                f"{self.pixels_max:,} in all. Use a smaller image."
+            )
+        if self.bytes_max is not None and image.bytes is not None and image.bytes > self.bytes_max:
+            return (
+                f"The image has {image.bytes / _BYTES_PER_MB:.1f} MB after Darkroom has prepared "
+                f"it. This model accepts at most {self.bytes_max / _BYTES_PER_MB:.1f} MB. "
+                "Use a smaller image, or a JPEG."
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The images of one upload, smaller first, and the rules of the parameter that it is for."""
+
+    rules: ImageRules
+    images: Sequence[FittedImage]
+
+    def within(self, side: int) -> FittedImage:
+        """Return the largest image whose sides have at most `side` pixels, else the smallest."""
+        fitting = [image for image in self.images if max(image.width, image.height) <= side]
+        return fitting[-1] if fitting else self.images[0]
+
+
+def choose(candidates: Mapping[str, Candidates]) -> dict[str, FittedImage]:
+    """Return the image that the model receives, for each field of a job.
+
+    All images of a job are of the same one of SIDES, so a photo and its mask of equal size stay
+    equal. It is the largest that every parameter wants and accepts. Raises InvalidRequest, with
+    the reason for each image that the model refuses.
+    """
+    side_max = min((each.rules.max_side for each in candidates.values()), default=SIDES[0])
+    refusals: list[FieldError] = []
+    for side in sorted((side for side in SIDES if side <= side_max), reverse=True):
+        chosen = {field: each.within(side) for field, each in candidates.items()}
+        refusals = [
+            FieldError(field, message)
+            for field, image in chosen.items()
+            if (message := candidates[field].rules.refusal(image)) is not None
+        ]
+        if not refusals:
+            return chosen
+    raise InvalidRequest(refusals)
+
+
+def check_enlargement(sent: FittedImage, largest: FittedImage, *, scale: float, field: str) -> None:
+    """Raise InvalidRequest if the model would return no more pixels than the upload has.
+
+    A model that accepts few pixels receives a smaller image of a large upload. `scale` is the
+    factor for its width and height, and `field` is the parameter that sets the factor.
+    """
+    if sent.width < largest.width and sent.width * scale <= largest.width:
+        raise InvalidRequest(
+            [
+                FieldError(
+                    field,
+                    f"The model accepts this image with {sent.width} × {sent.height} pixels. The "
+                    f"result would have {sent.width * scale:.0f} × {sent.height * scale:.0f}, no "
+                    "more than your image has. Choose a larger factor.",
+                )
+            ]
+        )

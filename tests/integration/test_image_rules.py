@@ -1,0 +1,180 @@
+"""Uploads as inputs: the size that a model receives, and the refusals before anything is held."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from darkroom.aws import step_functions as workflow_adapter
+from darkroom.domain.uploads import SIDES, FittedImage, size_within
+from darkroom.storage import jobs, ledger, uploads
+from tests.builders import ANN, call_api, open_account
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+PHOTO = (4032, 3024)
+MB = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def no_executions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no executions: each job stays as it was submitted."""
+    monkeypatch.setattr(workflow_adapter, "start", lambda _: None)
+
+
+def upload_of(size: tuple[int, int], *, file_bytes: int = 1_000) -> str:
+    """Record a completed upload whose original has this size in pixels. Return its id."""
+    sizes = dict.fromkeys(size_within(*size, side) for side in SIDES)
+    images = tuple(FittedImage("image/jpeg", *each, file_bytes) for each in sizes)
+    upload = uploads.create(ANN, bytes_max=file_bytes, now=datetime.now(UTC))
+    uploads.record_images(replace(upload, images=images))
+    return upload.upload_id
+
+
+def sent(template: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Submit a job, and return its input for the model."""
+    open_account(1_000)
+    status, job, _ = call_api(
+        "POST", "/jobs", body={"template": template, "parameters": parameters}
+    )
+    assert status == 202, job
+    return dict(jobs.read(ANN, job["id"]).model_input.input)
+
+
+def refusals(template: str, parameters: dict[str, Any]) -> dict[str, str]:
+    """Return the messages by field. The quote and the job give the same, and nothing is held."""
+    open_account(1_000)
+    status, quoted, _ = call_api(
+        "POST", f"/templates/{template}/quote", body={"parameters": parameters}
+    )
+    assert status == 422, quoted
+    status, refused, _ = call_api(
+        "POST", "/jobs", body={"template": template, "parameters": parameters}
+    )
+    assert (status, refused["errors"]) == (422, quoted["errors"])
+    assert ledger.balance(ANN).held == 0
+    return {error["field"]: error["message"] for error in refused["errors"]}
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "end"),
+    [
+        ("veo-3.1", "image", ".2048.jpg"),
+        ("kling-v2.1", "start_image", ".2048.jpg"),
+        ("background-remover", "image", ".2048.jpg"),
+        ("stable-diffusion-3.5-large", "image", ".jpg"),
+    ],
+)
+def test_a_model_receives_a_photo_in_the_size_that_it_wants(
+    template: str, name: str, end: str
+) -> None:
+    photo = upload_of(PHOTO)
+    prompt = {} if template == "background-remover" else {"prompt": "a"}
+
+    assert sent(template, {name: photo, **prompt})[name] == f"uploads/web/ann/{photo}{end}"
+
+
+def test_a_photo_and_its_mask_are_sent_in_the_same_size() -> None:
+    photo, mask = upload_of(PHOTO), upload_of(PHOTO, file_bytes=11 * MB)
+    small_mask = upload_of(PHOTO, file_bytes=10 * MB)
+
+    both = sent(
+        "kling-v2.1",
+        {"prompt": "a", "start_image": photo, "end_image": small_mask, "mode": "pro"},
+    )
+
+    assert both["start_image"].endswith(".2048.jpg")
+    assert both["end_image"].endswith(".2048.jpg")
+    assert list(
+        refusals(
+            "kling-v2.1", {"prompt": "a", "start_image": photo, "end_image": mask, "mode": "pro"}
+        )
+    ) == ["parameters.end_image"]
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "upload", "words"),
+    [
+        ("kling-v2.1", "start_image", {"size": (299, 299)}, "at least 300 on each side"),
+        ("kling-v2.1", "start_image", {"size": (1000, 399)}, "at most 2.5 times"),
+        ("hailuo-02", "first_frame_image", {"size": (400, 1000)}, "at most 2.49 times"),
+        ("runway-gen4-turbo", "image", {"size": (801, 400)}, "at most 2 times"),
+        (
+            "runway-gen4-turbo",
+            "image",
+            {"size": (400, 400), "file_bytes": 3_700_001},
+            "at most 3.7 MB",
+        ),
+    ],
+)
+def test_an_image_that_a_model_refuses_is_refused_before_it_is_paid(
+    template: str, name: str, upload: Any, words: str
+) -> None:
+    parameters = {name: upload_of(**upload), "prompt": "a"}
+
+    assert words in refusals(template, parameters)[f"parameters.{name}"]
+
+
+def test_the_refused_image_of_a_list_is_named() -> None:
+    images = [upload_of(PHOTO), upload_of((300, 300)), "https://example.com/a.png"]
+
+    found = refusals("seedance-1-lite", {"prompt": "a", "reference_images": images})
+
+    assert list(found) == ["parameters.reference_images.1"]
+
+
+def test_images_at_the_limits_are_accepted() -> None:
+    smallest = upload_of((750, 300), file_bytes=10 * MB)
+
+    assert smallest in sent("kling-v2.1", {"prompt": "a", "start_image": smallest})["start_image"]
+
+
+def test_an_image_at_an_https_url_is_not_checked() -> None:
+    url = "https://example.com/a.png"
+
+    assert sent("kling-v2.1", {"prompt": "a", "start_image": url})["start_image"] == url
+
+
+class TestRealEsrgan:
+    @pytest.mark.parametrize(
+        ("parameters", "field"),
+        [({"resolution": "2k"}, "parameters.resolution"), ({"scale": 2}, "parameters.scale")],
+    )
+    def test_a_photo_that_would_not_become_larger_is_refused(
+        self, parameters: dict[str, Any], field: str
+    ) -> None:
+        found = refusals("real-esrgan", {"image": upload_of(PHOTO), **parameters})
+
+        assert "2048 × 1536" in found[field]
+
+    def test_4k_makes_a_photo_of_12_megapixels_larger(self) -> None:
+        photo = upload_of(PHOTO)
+
+        model_input = sent("real-esrgan", {"image": photo, "resolution": "4k"})
+
+        assert model_input == {
+            "image": f"uploads/web/ann/{photo}.jpg",
+            "scale": 4,
+            "face_enhance": False,
+        }
+        assert 1024 * model_input["scale"] > PHOTO[0]
+
+    @pytest.mark.parametrize(
+        ("size", "end"),
+        [((2048, 1023), ".2048.jpg"), ((1448, 1448), ".2048.jpg"), ((2048, 1024), ".jpg")],
+    )
+    def test_receives_at_most_the_pixels_that_fit(self, size: tuple[int, int], end: str) -> None:
+        upload = upload_of(size)
+
+        found = sent("real-esrgan", {"image": upload, "resolution": "4k"})["image"]
+
+        assert found == f"uploads/web/ann/{upload}{end}"
+
+    @pytest.mark.parametrize("scale", [0.99, 4.01, 10])
+    def test_a_scale_whose_output_could_not_be_stored_is_refused(self, scale: float) -> None:
+        found = refusals("real-esrgan", {"image": "https://example.com/a.png", "scale": scale})
+
+        assert list(found) == ["parameters.scale"]
