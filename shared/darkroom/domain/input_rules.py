@@ -6,6 +6,7 @@ An upload has an image for each of SIDES that its original reaches. A template s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -43,8 +44,9 @@ class ImageRules:
         shorter, longer = sorted((width, height))
         if self.aspect_ratio_max is not None and longer > self.aspect_ratio_max * shorter:
             longer_name, shorter_name = ("wide", "high") if width > height else ("high", "wide")
+            ratio = math.ceil(100 * longer / shorter) / 100
             return (
-                f"The image is {longer / shorter:.2f} times as {longer_name} as it is "
+                f"The image is {ratio:.2f} times as {longer_name} as it is "
                 f"{shorter_name}. This model accepts at most {self.aspect_ratio_max:g} times. "
                 "Crop the image."
             )
@@ -108,7 +110,8 @@ def check_enlargement(sent: FittedImage, largest: FittedImage, *, scale: float, 
     A model that accepts few pixels receives a smaller image of a large upload. `scale` is the
     factor for its width and height, and `field` is the parameter that sets the factor.
     """
-    if sent.width < largest.width and sent.width * scale <= largest.width:
+    side, largest_side = max(sent.width, sent.height), max(largest.width, largest.height)
+    if side < largest_side and side * scale <= largest_side:
         raise InvalidRequest(
             [
                 FieldError(

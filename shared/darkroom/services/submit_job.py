@@ -133,6 +133,19 @@ def _check(
     found, missing = _uploads_in(template, parameters, account, now=now)
     if missing:
         raise InvalidRequest(missing)
+    return parameters, _choose_keys(template, requested, parameters, found) if found else {}
+
+
+def _choose_keys(
+    template: Template,
+    requested: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    found: Mapping[str, Upload],
+) -> dict[str, str]:
+    """Return the object key of the image that the model receives, by the upload's id.
+
+    Raises InvalidRequest if the model would refuse an image, or would not enlarge it.
+    """
     rules = template.image_rules
     chosen = choose(
         {
@@ -148,9 +161,7 @@ def _check(
                 scale=parameters[scale],
                 field=f"parameters.{template.set_by(scale, requested)}",
             )
-    return parameters, {
-        upload.upload_id: upload.key(chosen[field]) for field, upload in found.items()
-    }
+    return {upload.upload_id: upload.key(chosen[field]) for field, upload in found.items()}
 
 
 def _uploads_in(
