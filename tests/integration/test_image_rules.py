@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
+import boto3
 import pytest
+from PIL import Image
 
 from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.uploads import SIDES, FittedImage, size_within
 from darkroom.storage import jobs, ledger, uploads
 from tests.builders import ANN, call_api, open_account
+from tests.integration.steps import BUCKET
+from tests.integration.upload_requests import complete, create_upload, image, put_file
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -76,6 +81,18 @@ def test_a_model_receives_a_photo_in_the_size_that_it_wants(
     prompt = {} if template == "background-remover" else {"prompt": "a"}
 
     assert sent(template, {name: photo, **prompt})[name] == f"uploads/web/ann/{photo}{end}"
+
+
+def test_the_key_in_the_model_input_is_an_object_of_the_chosen_size() -> None:
+    upload = create_upload({"content_type": "image/png", "bytes": 50_000})[1]
+    put_file(upload, image((2100, 1400)))
+    assert complete(upload["upload_id"])[0] == 200
+
+    for template, side in (("veo-3.1", 2048), ("stable-diffusion-3.5-large", 1024)):
+        key = sent(template, {"prompt": "a", "image": upload["upload_id"]})["image"]
+        body = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        with Image.open(BytesIO(body)) as found:
+            assert max(found.size) == side
 
 
 def test_the_images_of_a_job_are_sent_in_the_same_size() -> None:
