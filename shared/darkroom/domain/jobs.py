@@ -87,11 +87,24 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPreview:
+    """A stored WebP image that shows an output in a smaller size. Sizes are in pixels."""
+
+    key: str
+    width: int
+    height: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """One stored image or video.
 
     `number` is the index in the prediction's list of outputs. `width` and `height` are in pixels,
-    `seconds` is the length of a video. `placeholder` is a data URL of a tiny image.
+    as the file is shown. `seconds` is the length of a video or an animation, `frames` the number of
+    images in an animation. `placeholder` is a data URL of a tiny image. `previews` begin with the
+    smallest. `c2pa` says whether the file contains a C2PA manifest. The outputs of earlier releases
+    have no previews and no frames, and their `c2pa` is None.
     """
 
     number: int
@@ -103,6 +116,9 @@ class Output:
     seconds: float | None = None
     thumbnail_key: str | None = None
     placeholder: str | None = None
+    previews: tuple[StoredPreview, ...] = ()
+    frames: int | None = None
+    c2pa: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +130,7 @@ class Job:
     `waiting_since` is set while the job waits for a slot or for a busy provider. A job that was not
     requested until `queue_until` fails. The first request sets `deadline_at`, `seconds_max` later.
     The jobs of release 0.1.0 have no `seconds_max`, and their deadline is set at their creation.
+    `decoding` is the number of the output that is stored and being decoded.
     `cost_micro_usd` is what the provider bills for one prediction. It is 0 for a job that an
     earlier release accepted.
     """
@@ -140,6 +157,7 @@ class Job:
     state_entry: str | None = None
     started_at: datetime | None = None
     storing_at: datetime | None = None
+    decoding: int | None = None
     finished_at: datetime | None = None
     waiting_since: datetime | None = None
     cancel_requested_at: datetime | None = None

@@ -6,13 +6,14 @@ from typing import Any
 
 from pynamodb.attributes import (
     BooleanAttribute,
+    ListAttribute,
     MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UTCDateTimeAttribute,
 )
 
-from darkroom.domain.jobs import Attempt, Output
+from darkroom.domain.jobs import Attempt, Output, StoredPreview
 
 
 class AttemptMap(MapAttribute[str, Any]):
@@ -29,6 +30,15 @@ class AttemptMap(MapAttribute[str, Any]):
     finished_at = UTCDateTimeAttribute(null=True)
 
 
+class PreviewMap(MapAttribute[str, Any]):
+    """A preview, in the list `previews` of an output."""
+
+    key = UnicodeAttribute()
+    width = NumberAttribute()
+    height = NumberAttribute()
+    bytes = NumberAttribute()
+
+
 class OutputMap(MapAttribute[str, Any]):
     """An output, in the list `outputs` of a job's row."""
 
@@ -41,6 +51,9 @@ class OutputMap(MapAttribute[str, Any]):
     seconds = NumberAttribute(null=True)
     thumbnail_key = UnicodeAttribute(null=True)
     placeholder = UnicodeAttribute(null=True)
+    previews: ListAttribute[PreviewMap] = ListAttribute(of=PreviewMap, null=True)
+    frames = NumberAttribute(null=True)
+    c2pa = BooleanAttribute(null=True)
 
 
 def attempt_map(attempt: Attempt) -> AttemptMap:
@@ -67,6 +80,15 @@ def output_map(output: Output) -> OutputMap:
         seconds=output.seconds,
         thumbnail_key=output.thumbnail_key,
         placeholder=output.placeholder,
+        previews=[_preview_map(preview) for preview in output.previews] or None,
+        frames=output.frames,
+        c2pa=output.c2pa,
+    )
+
+
+def _preview_map(preview: StoredPreview) -> PreviewMap:
+    return PreviewMap(  # type: ignore[no-untyped-call]
+        key=preview.key, width=preview.width, height=preview.height, bytes=preview.bytes
     )
 
 
@@ -97,4 +119,11 @@ def to_output(row: OutputMap) -> Output:
         seconds=row.seconds,
         thumbnail_key=row.thumbnail_key,
         placeholder=row.placeholder,
+        previews=tuple(_to_preview(preview) for preview in row.previews or ()),
+        frames=int(row.frames) if row.frames is not None else None,
+        c2pa=row.c2pa,
     )
+
+
+def _to_preview(row: PreviewMap) -> StoredPreview:
+    return StoredPreview(row.key, int(row.width), int(row.height), int(row.bytes))

@@ -97,6 +97,7 @@ class JobRow(Row):
     deadline_at = UTCDateTimeAttribute(null=True)
     started_at = UTCDateTimeAttribute(null=True)
     storing_at = UTCDateTimeAttribute(null=True)
+    decoding = NumberAttribute(null=True)
     finished_at = UTCDateTimeAttribute(null=True)
     waiting_since = UTCDateTimeAttribute(null=True)
     cancel_requested_at = UTCDateTimeAttribute(null=True)
@@ -195,6 +196,7 @@ def to_job(row: JobRow) -> Job:
         state_entry=row.state_entry,
         started_at=row.started_at,
         storing_at=row.storing_at,
+        decoding=int(row.decoding) if row.decoding is not None else None,
         finished_at=row.finished_at,
         waiting_since=row.waiting_since,
         cancel_requested_at=row.cancel_requested_at,
@@ -220,6 +222,7 @@ def end_actions(resolution: Resolution, now: datetime) -> list[Action]:
         JobRow.finished_at.set(now),
         JobRow.task_token.remove(),
         JobRow.waiting_since.remove(),
+        JobRow.decoding.remove(),
         JobRow.slot.remove(),
         JobRow.queue_key.remove(),
         JobRow.revision.add(1),
