@@ -44,6 +44,8 @@ class Metric(StrEnum):
     """Requests that were refused because an account reached a limit of an act. The log has each."""
     ORPHAN_PREDICTIONS = "OrphanPredictions"
     """Predictions of a provider that belong to no open attempt. The provider bills them."""
+    OUTPUTS_WITHOUT_VARIANTS = "OutputsWithoutVariants"
+    """Outputs that were delivered without thumbnail and previews. The log has the cause of each."""
     PROVIDER_ACCOUNT_REFUSED = "ProviderAccountRefused"
     """Calls without a token, and calls for which a provider rejected Darkroom's account."""
     PROVIDERS_PAUSED = "ProvidersPaused"

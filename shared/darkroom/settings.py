@@ -152,8 +152,14 @@ class Settings:
     """Bytes of one output."""
     output_seconds_max: int = 25
     """Seconds for the download of one output."""
+    output_pixels_max: int = 100_000_000
+    """Pixels (width × height) of an image output that is decoded. A larger one has no variants."""
+    video_pixels_max: int = 16_000_000
+    """Pixels (width × height) of a video output that is decoded. A larger one has no variants."""
+    decode_seconds_max: int = 20
+    """Seconds for decoding one output. An output that takes longer has no variants."""
     image_pixels_max: int = 40_000_000
-    """Pixels (width × height) of an uploaded image, a video, and an image with a thumbnail."""
+    """Pixels (width × height) of an uploaded image of another type than JPEG and HEIC."""
     jpeg_pixels_max: int = 250_000_000
     """Pixels of an uploaded JPEG image. If they exceed `image_pixels_max`, fewer are decoded."""
     heic_pixels_max: int = 50_000_000

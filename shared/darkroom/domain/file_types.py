@@ -122,15 +122,25 @@ def identify(head: bytes) -> FileType:
     return _of_text(head)
 
 
+def is_avif_sequence(head: bytes) -> bool:
+    """Return whether a file that begins with these bytes is an animated AVIF image."""
+    return head[4:8] == b"ftyp" and b"avis" in _brands_of(head)
+
+
 def _of_brands(head: bytes) -> FileType:
     """Return the type of a file of ISO 14496-12 boxes, by its major and compatible brands."""
-    end = min(int.from_bytes(head[:4]), len(head))
-    major = head[_BOX_BYTES : _BOX_BYTES + 4]
-    # Four bytes of a version follow the major brand.
-    brands = {major} | {head[at : at + 4] for at in range(_BOX_BYTES + 8, end - 3, 4)}
-    found = _BRANDS.get(major, MP4)
+    brands = _brands_of(head)
+    found = _BRANDS.get(brands[0], MP4)
     # HEIF files of any codec can have the major brand `mif1` or `msf1`.
-    return AVIF if found is HEIC and brands.intersection(_AVIF_BRANDS) else found
+    return AVIF if found is HEIC and not set(brands).isdisjoint(_AVIF_BRANDS) else found
+
+
+def _brands_of(head: bytes) -> list[bytes]:
+    """Return the brands in the box `ftyp` at the start of a file, the major brand first."""
+    end = min(int.from_bytes(head[:4]), len(head))
+    # Four bytes of a version follow the major brand.
+    compatible = [head[at : at + 4] for at in range(_BOX_BYTES + 8, end - 3, 4)]
+    return [head[_BOX_BYTES : _BOX_BYTES + 4], *compatible]
 
 
 def _of_ebml(head: bytes) -> FileType:

@@ -121,6 +121,18 @@ class Output:
     c2pa: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """An output whose object is in the bucket and is being decoded.
+
+    `number` is the index in the prediction's list of outputs, `key` the key of the object. No other
+    try to store this output has the same key, so the key also names the try.
+    """
+
+    number: int
+    key: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """The record of a job. Times are UTC, amounts are in credits.
@@ -130,7 +142,7 @@ class Job:
     `waiting_since` is set while the job waits for a slot or for a busy provider. A job that was not
     requested until `queue_until` fails. The first request sets `deadline_at`, `seconds_max` later.
     The jobs of release 0.1.0 have no `seconds_max`, and their deadline is set at their creation.
-    `decoding` is the number of the output that is stored and being decoded.
+    `decoding` is the output that an invocation decodes, or decoded when it was killed.
     `cost_micro_usd` is what the provider bills for one prediction. It is 0 for a job that an
     earlier release accepted.
     """
@@ -157,7 +169,7 @@ class Job:
     state_entry: str | None = None
     started_at: datetime | None = None
     storing_at: datetime | None = None
-    decoding: int | None = None
+    decoding: Decoding | None = None
     finished_at: datetime | None = None
     waiting_since: datetime | None = None
     cancel_requested_at: datetime | None = None

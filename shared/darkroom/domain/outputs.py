@@ -53,14 +53,3 @@ class Variants:
     thumbnail: bytes
     previews: tuple[Preview, ...]
     placeholder: str
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """A small JPEG image.
-
-    `placeholder` is a data URL of a few pixels to show while the JPEG loads.
-    """
-
-    body: bytes
-    placeholder: str

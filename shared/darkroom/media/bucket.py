@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 from base64 import b64encode
@@ -38,13 +39,22 @@ def prefix_of(account: AccountId, job_id: str) -> str:
 
 
 def output_key(job: Job, number: int, extension: str) -> str:
-    """Return the key of an output."""
-    return f"{prefix_of(job.account, job.job_id)}{number}.{extension}"
+    """Return a new key for an output.
+
+    No other try to store the output has the same key. So a late try cannot replace a delivered
+    object by other bytes, and each try deletes its own object only.
+    """
+    return f"{prefix_of(job.account, job.job_id)}{number}-{secrets.token_hex(4)}.{extension}"
 
 
 def thumbnail_key(job: Job, number: int) -> str:
     """Return the key of an output's thumbnail."""
-    return output_key(job, number, "thumbnail.jpg")
+    return f"{prefix_of(job.account, job.job_id)}{number}.thumbnail.jpg"
+
+
+def preview_key(job: Job, number: int, side: int) -> str:
+    """Return the key of an output's preview whose longer side has `side` pixels."""
+    return f"{prefix_of(job.account, job.job_id)}{number}.{side}.webp"
 
 
 def put(
@@ -83,6 +93,11 @@ def is_missing(error: ClientError, key: str) -> bool:
     """
     code = error.response["Error"]["Code"]
     return code == "NoSuchKey" or (code == "AccessDenied" and key not in keys_under(key))
+
+
+def delete(key: str) -> None:
+    """Delete one object. The call is idempotent."""
+    client("s3").delete_object(Bucket=settings().media_bucket, Key=key)
 
 
 def delete_all(account: AccountId, job_id: str) -> None:

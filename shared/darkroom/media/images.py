@@ -1,78 +1,59 @@
-"""Images: detects the type and size of a file, and makes thumbnails."""
+"""Images: reads the header of a file, and decodes it."""
 
 from __future__ import annotations
 
-import base64
-from io import BytesIO
 from typing import IO
 
 from PIL import Image, ImageOps
 
-from darkroom.domain.errors import GenerationFailed
-from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.outputs import OutputFile, Thumbnail
+from darkroom.domain.file_types import FileType
+from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
+from darkroom.settings import settings
 
-THUMBNAIL_SIZE = (200, 200)
-_THUMBNAIL_QUALITY = 80
-_PLACEHOLDER_SIZE = (16, 16)
-_FORMATS = {
-    "PNG": ("image/png", "png"),
-    "JPEG": ("image/jpeg", "jpg"),
-    "WEBP": ("image/webp", "webp"),
-}
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "AVIF")
+_SIDE_MAX = 1_024
+_TURNED = range(5, 9)
+_ORIENTATION = 274
+Image.MAX_IMAGE_PIXELS = None
 
 
-def probe(file: IO[bytes]) -> OutputFile:
-    """Read type and size of an image from its header. Raises GenerationFailed for other files."""
+def read_header(file: IO[bytes], file_type: FileType) -> OutputFile:
+    """Read type and size of an image from its header. Raises CorruptOutput."""
     try:
-        with Image.open(file, formats=list(_FORMATS)) as image:
-            content_type, extension = _FORMATS[image.format or ""]
-            return OutputFile(content_type, extension, *image.size)
+        with Image.open(file, formats=_FORMATS) as image:
+            return _output_file(image, file_type)
     except Exception as error:
-        # Pillow's decoders can raise almost any exception for a malicious file.
-        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
+        raise CorruptOutput(f"{type(error).__name__}: {error}") from error
     finally:
         file.seek(0)
 
 
-def thumbnail(file: IO[bytes], *, pixels_max: int) -> Thumbnail:
-    """Scale and crop an image to a JPEG thumbnail of 200 × 200 pixels, quality 80.
-
-    Raises ValueError if the image has more than `pixels_max` pixels. Pillow can raise almost any
-    exception for an image that cannot be decoded.
-    """
+def decode(
+    file: IO[bytes],
+    file_type: FileType,
+    *,
+    give_up_at: float,  # noqa: ARG001
+) -> tuple[OutputFile, Image.Image]:
+    """Decode an image. Raises CorruptOutput and DecodeBudgetExceeded."""
+    found = read_header(file, file_type)
+    if found.width * found.height > settings().output_pixels_max:
+        raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
     try:
-        with Image.open(file, formats=list(_FORMATS)) as image:
-            if image.width * image.height > pixels_max:
-                raise ValueError(f"{image.width} × {image.height} pixels")
-            # A JPEG is decoded at about twice the target size, which is several times faster.
-            # For other formats `draft` does nothing.
-            image.draft("RGB", (2 * THUMBNAIL_SIZE[0], 2 * THUMBNAIL_SIZE[1]))
-            return thumbnail_of(ImageOps.exif_transpose(image))
+        with Image.open(file, formats=_FORMATS) as image:
+            image.load()
+            image.thumbnail((_SIDE_MAX, _SIDE_MAX))
+            return found, ImageOps.exif_transpose(image)
+    except Exception as error:
+        raise CorruptOutput(f"{type(error).__name__}: {error}") from error
     finally:
         file.seek(0)
 
 
-def thumbnail_of(image: Image.Image) -> Thumbnail:
-    """Make the same thumbnail from a decoded, upright image."""
-    small = ImageOps.fit(_on_white(image), THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
-    return Thumbnail(_encode(small, "JPEG", _THUMBNAIL_QUALITY), _placeholder(small))
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    with_alpha = image.convert("RGBA")
-    white = Image.new("RGBA", with_alpha.size, "white")
-    return Image.alpha_composite(white, with_alpha).convert("RGB")
-
-
-def _placeholder(small: Image.Image) -> str:
-    tiny = small.resize(_PLACEHOLDER_SIZE, Image.Resampling.BILINEAR)
-    return "data:image/webp;base64," + base64.b64encode(_encode(tiny, "WEBP", 50)).decode()
-
-
-def _encode(image: Image.Image, file_format: str, quality: int) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, file_format, quality=quality)
-    return buffer.getvalue()
+def _output_file(image: Image.Image, file_type: FileType) -> OutputFile:
+    size = image.size
+    if image.getexif().get(_ORIENTATION) in _TURNED:
+        size = size[::-1]
+    frames = getattr(image, "n_frames", 1) if file_type.extension == "gif" else 1
+    return OutputFile(
+        file_type.content_type, file_type.extension, *size, frames=frames if frames > 1 else None
+    )

@@ -1,52 +1,86 @@
-"""Inspects the file of an output. The bytes of the file determine its type: image or video."""
+"""Inspects the file of an output: its type, its header, and whether it is whole."""
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
-from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
-from darkroom.domain.outputs import OutputFile, Thumbnail
-from darkroom.media import images
+from darkroom.domain import file_types
+from darkroom.domain.errors import GenerationFailed
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.file_types import HEAD_BYTES, FileType, Kind
+from darkroom.domain.outputs import CorruptOutput, OutputFile
+from darkroom.media.completeness import check_end
 from darkroom.settings import settings
 
-_MP4_MARK = slice(4, 8), b"ftyp"
-_WEBM_MARK = slice(0, 4), b"\x1a\x45\xdf\xa3"
-_HEAD_BYTES = 12
+DELIVERED = (
+    file_types.PNG,
+    file_types.JPEG,
+    file_types.WEBP,
+    file_types.GIF,
+    file_types.AVIF,
+    file_types.MP4,
+    file_types.WEBM,
+    file_types.QUICKTIME,
+)
 
 
-class NoThumbnail(Exception):
-    """No thumbnail can be made of this output. The job does not fail."""
+def identify(file: IO[bytes]) -> FileType:
+    """Return the type of an output, by its first bytes.
 
-
-def probe(file: IO[bytes]) -> OutputFile:
-    """Return type and size of an output. Raises GenerationFailed if it cannot be delivered."""
-    if videos := _videos(file):
-        found: OutputFile = videos.probe(file, pixels_max=settings().image_pixels_max)
-        return found
-    return images.probe(file)
-
-
-def thumbnail(file: IO[bytes]) -> Thumbnail:
-    """Make a JPEG thumbnail of 200 × 200 pixels, quality 80, from the image or a video frame.
-
-    Raises NoThumbnail if the file cannot be decoded or has more than `image_pixels_max` pixels.
+    Raises CorruptOutput for an empty file. Raises GenerationFailed if Darkroom does not deliver
+    files of this type. The message names the type.
     """
-    pixels_max = settings().image_pixels_max
-    try:
-        videos = _videos(file)
-        return (
-            images.thumbnail_of(videos.poster(file, pixels_max=pixels_max))
-            if videos
-            else images.thumbnail(file, pixels_max=pixels_max)
-        )
-    except Exception as error:
-        raise NoThumbnail(f"{type(error).__name__}: {error}") from error
+    found = file_types.identify(_head(file))
+    if found is file_types.EMPTY:
+        raise CorruptOutput(found.name)
+    if found in DELIVERED:
+        return found
+    message = (
+        f"The model's output is {found.name}. Darkroom delivers images (PNG, JPEG, WebP, GIF, "
+        "AVIF) and videos (MP4, WebM, QuickTime). Nothing was charged. "
+        "Choose another template or other parameters."
+    )
+    raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED, message))
 
 
-def _videos(file: IO[bytes]) -> ModuleType | None:
-    """Return the module for videos, or None for other files. Image jobs do not load FFmpeg."""
-    head = file.read(_HEAD_BYTES)
+def read_header(file: IO[bytes], file_type: FileType) -> OutputFile:
+    """Return the type and size of an output from its header. Decodes no pixels.
+
+    Raises CorruptOutput if the header is not whole or the end of the file is missing. Raises
+    GenerationFailed if the output cannot be delivered.
+    """
+    check_end(file, file_type)
+    found: OutputFile = _decoder(file, file_type).read_header(file, file_type)
+    return found
+
+
+def decode(file: IO[bytes], file_type: FileType) -> tuple[OutputFile, Any]:
+    """Decode an output. Return its type and size, and one image of it for its variants.
+
+    An image is decoded wholly. Of a video, all packets are read, and two frames are decoded. Raises
+    CorruptOutput if the file is not whole, DecodeBudgetExceeded if it has too many pixels or needs
+    more than `decode_seconds_max`, and GenerationFailed if it cannot be delivered.
+    """
+    give_up_at = time.monotonic() + settings().decode_seconds_max
+    decoded: tuple[OutputFile, Any] = _decoder(file, file_type).decode(
+        file, file_type, give_up_at=give_up_at
+    )
+    return decoded
+
+
+def _decoder(file: IO[bytes], file_type: FileType) -> Any:  # noqa: ANN401 (a module)
+    """Return the module for images or the module for videos. A job loads only what it needs.
+
+    FFmpeg also decodes animated AVIF images. libvips refuses them.
+    """
+    is_video = file_type.kind is Kind.VIDEO or file_types.is_avif_sequence(_head(file))
+    return import_module(f"darkroom.media.{'videos' if is_video else 'images'}")
+
+
+def _head(file: IO[bytes]) -> bytes:
     file.seek(0)
-    is_video = any(head[span] == mark for span, mark in (_MP4_MARK, _WEBM_MARK))
-    return import_module("darkroom.media.videos") if is_video else None
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    return head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from typing import IO, Any
@@ -14,53 +15,62 @@ from PIL import Image, ImageStat
 
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.outputs import OutputFile
+from darkroom.domain.file_types import WEBM, FileType
+from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
+from darkroom.settings import settings
 
-# FFmpeg's format name, the media type, and the file extension. FFmpeg must not detect the format:
-# some of its demuxers open other files or URLs that a file names.
-_MP4 = ("mp4", "video/mp4", "mp4")
-_WEBM = ("webm", "video/webm", "webm")
-WEBM_MARK = b"\x1a\x45\xdf\xa3"
 _POSTER_AT = Fraction(1, 10)
 _POSTER_FRAMES_MAX = 24
 _BLACK_LEVEL_MAX = 20
 
 
-def probe(file: IO[bytes], *, pixels_max: int) -> OutputFile:
-    """Return the type, the size after rotation, and the length in seconds of a video.
-
-    Decodes the first frame. Raises GenerationFailed if the file is not a video that can be decoded,
-    or if a frame has more than `pixels_max` pixels.
-    """
-    name, content_type, extension = _container(file)
+def read_header(file: IO[bytes], file_type: FileType) -> OutputFile:
+    """Return the type, the coded size and the length of a video. Raises CorruptOutput."""
     try:
-        with av.open(file, "r", format=name) as container:
-            stream = _stream(container, pixels_max)
-            frame = next(container.decode(stream))
-            width, height = (
-                (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
+        with av.open(file, "r", format=_format(file_type)) as container:
+            stream = container.streams.video[0]
+            return OutputFile(
+                file_type.content_type,
+                file_type.extension,
+                stream.width,
+                stream.height,
+                _seconds(container, stream),
             )
-            return OutputFile(content_type, extension, width, height, _seconds(container, stream))
-    except Exception as error:
-        # FFmpeg can raise almost any exception for a malicious file.
+    except IndexError as error:
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
+    except Exception as error:
+        raise CorruptOutput(f"{type(error).__name__}: {error}") from error
     finally:
         file.seek(0)
 
 
-def poster(file: IO[bytes], *, pixels_max: int) -> Image.Image:
-    """Return a frame from about a tenth of the video's length that is not black.
+def decode(
+    file: IO[bytes],
+    file_type: FileType,
+    *,
+    give_up_at: float,  # noqa: ARG001
+) -> tuple[OutputFile, Image.Image]:
+    """Return the type, the size after rotation, the length, and a frame that is not black.
 
-    If the 24 frames from there are all dark, the first one is returned. Raises ValueError if there
-    is no frame, and FFmpeg's exceptions if the video cannot be decoded.
+    Raises CorruptOutput and DecodeBudgetExceeded.
     """
-    name, _, _ = _container(file)
+    found = read_header(file, file_type)
+    if found.width * found.height > settings().video_pixels_max:
+        raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
     try:
-        with av.open(file, "r", format=name) as container:
-            stream = _stream(container, pixels_max)
+        with av.open(file, "r", format=_format(file_type)) as container:
+            stream = _stream(container)
+            frame = next(container.decode(stream))
+            width, height = (
+                (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
+            )
             if container.duration:
                 container.seek(int(container.duration * _POSTER_AT))
-            return _first_bright_frame(islice(container.decode(stream), _POSTER_FRAMES_MAX))
+            poster = _first_bright_frame(islice(container.decode(stream), _POSTER_FRAMES_MAX))
+            return replace(found, width=width, height=height), poster
+    except Exception as error:
+        # FFmpeg can raise almost any exception for a malicious file.
+        raise CorruptOutput(f"{type(error).__name__}: {error}") from error
     finally:
         file.seek(0)
 
@@ -78,10 +88,8 @@ def _first_bright_frame(frames: Iterator[Any]) -> Image.Image:
     return first
 
 
-def _stream(container: InputContainer, pixels_max: int) -> VideoStream:
+def _stream(container: InputContainer) -> VideoStream:
     stream = container.streams.video[0]
-    if not 0 < stream.width * stream.height <= pixels_max:
-        raise ValueError(f"{stream.width} × {stream.height} pixels")
     # More threads would hold more frames in memory.
     stream.codec_context.thread_count = 1
     return stream
@@ -93,7 +101,5 @@ def _seconds(container: InputContainer, stream: VideoStream) -> float | None:
     return round(container.duration / av.time_base, 2) if container.duration else None
 
 
-def _container(file: IO[bytes]) -> tuple[str, str, str]:
-    is_webm = file.read(len(WEBM_MARK)) == WEBM_MARK
-    file.seek(0)
-    return _WEBM if is_webm else _MP4
+def _format(file_type: FileType) -> str:
+    return "webm" if file_type is WEBM else "mp4"

@@ -136,11 +136,23 @@ def _output_response(job: Job, output: Output, links: Links) -> OutputResponse:
         "download_url": links.link(output.key, filename=_filename(job, output)),
         "thumbnail_url": links.link(output.thumbnail_key) if output.thumbnail_key else None,
         "placeholder": output.placeholder,
+        "previews": [
+            {
+                "url": link(preview.key),
+                "width": preview.width,
+                "height": preview.height,
+                "content_type": "image/webp",
+                "bytes": preview.bytes,
+            }
+            for preview in output.previews
+        ],
         "content_type": output.content_type,
         "bytes": output.bytes,
         "width": output.width,
         "height": output.height,
         "seconds": output.seconds,
+        "frames": output.frames,
+        "provenance": {"c2pa": output.c2pa},
     }
 
 

@@ -36,23 +36,51 @@ class JobCreditsResponse(TypedDict):
     refunded: int
 
 
+class PreviewResponse(TypedDict):
+    """A smaller image of an output, as WebP.
+
+    `url` is a signed link that expires at the job's `links_expire_at`.
+    """
+
+    url: Url
+    width: int
+    height: int
+    content_type: str
+    bytes: int
+
+
+class ProvenanceResponse(TypedDict):
+    """What an output says about its origin.
+
+    `c2pa` tells whether the file contains a C2PA manifest, which is not verified. It is null for an
+    output of an earlier release.
+    """
+
+    c2pa: bool | None
+
+
 class OutputResponse(TypedDict):
     """An image or a video of a job.
 
     `url`, `download_url` and `thumbnail_url` are signed links that expire at the job's
     `links_expire_at`. A browser that opens `download_url` saves the file under a readable name.
-    `placeholder` is a tiny image as a `data:` URL. `seconds` is the length of a video.
+    `placeholder` is a tiny image as a `data:` URL. `previews` fit a square of 512 and 1,024 pixels,
+    the smaller one first. A small output has one preview of its own size. `seconds` is the length
+    of a video or an animation, `frames` the number of images in an animation.
     """
 
     url: Url
     download_url: Url
     thumbnail_url: Url | None
     placeholder: str | None
+    previews: list[PreviewResponse]
     content_type: str
     bytes: int
     width: int
     height: int
     seconds: float | None
+    frames: int | None
+    provenance: ProvenanceResponse
 
 
 class JobErrorResponse(TypedDict):

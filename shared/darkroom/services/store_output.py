@@ -1,10 +1,8 @@
-"""Workflow state StoreOutput: copy each output into the bucket and add a thumbnail."""
+"""Workflow state StoreOutput: store each output of the job's prediction."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
-from typing import IO
 
 from darkroom import clock
 from darkroom.domain.accounts import AccountId
@@ -16,13 +14,11 @@ from darkroom.domain.errors import (
     RetryLater,
 )
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import STORING_SECONDS_MAX, Job, Output
-from darkroom.domain.outputs import Thumbnail
+from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry
-from darkroom.media import bucket, inspect
-from darkroom.media.download import fetch_output
 from darkroom.observability import logger
 from darkroom.providers import counting_outages, load_provider
+from darkroom.services.deliver_output import deliver_output
 from darkroom.storage import jobs
 
 _NOT_YET_SECONDS = 2
@@ -90,74 +86,18 @@ def _store_all(job: Job, prediction: Prediction) -> None:
     """
     unavailable: OutputUnavailable | None = None
     rejected: GenerationFailed | None = None
-    for number, url in enumerate(prediction.outputs[: job.model_input.outputs_count]):
-        # `_record_output` returns an updated job: another invocation may have stored this output.
-        if number in {output.number for output in job.outputs}:
-            continue
+    outputs = prediction.outputs[: job.model_input.outputs_count]
+    for number in range(len(outputs)):
         try:
-            job = _record_output(job, _store(job, number, url))
+            job = deliver_output(job, number, outputs)
         except OutputUnavailable as error:
             unavailable = error
+            job = jobs.read(job.account, job.job_id)
         except GenerationFailed as error:
             logger.warning("output rejected", number=number, code=error.failure.code)
             rejected = error
+            job = jobs.read(job.account, job.job_id)
     if unavailable:
         raise unavailable
     if rejected and not job.outputs:
         raise rejected
-
-
-def _store(job: Job, number: int, url: str) -> Output:
-    with _open_output(job, url) as file:
-        found = inspect.probe(file)
-        key = bucket.output_key(job, number, found.extension)
-        file.seek(0, 2)
-        size_bytes = file.tell()
-        file.seek(0)
-        thumbnail = _store_thumbnail(job, number, file)
-        bucket.put(key, file, found.content_type, bucket.metadata_of(job))
-    return Output(
-        number=number,
-        key=key,
-        content_type=found.content_type,
-        bytes=size_bytes,
-        width=found.width,
-        height=found.height,
-        seconds=found.seconds,
-        thumbnail_key=bucket.thumbnail_key(job, number) if thumbnail else None,
-        placeholder=thumbnail.placeholder if thumbnail else None,
-    )
-
-
-def _open_output(job: Job, output: str) -> IO[bytes]:
-    """Open an output: read it from the bucket if the provider stored it there, or download it.
-
-    Only a key below the job's own prefix is read from the bucket.
-    """
-    return (
-        bucket.open_object(output)
-        if output.startswith(bucket.prefix_of(job.account, job.job_id))
-        else fetch_output(output)
-    )
-
-
-def _store_thumbnail(job: Job, number: int, file: IO[bytes]) -> Thumbnail | None:
-    try:
-        thumbnail = inspect.thumbnail(file)
-        bucket.put(bucket.thumbnail_key(job, number), thumbnail.body, "image/jpeg")
-    except Exception as error:  # noqa: BLE001 (a missing thumbnail must not fail a job)
-        logger.warning("no thumbnail", number=number, cause=str(error))
-        return None
-    return thumbnail
-
-
-def _record_output(job: Job, output: Output) -> Job:
-    """Record an output once, and return the updated job.
-
-    Another invocation may store outputs of the same job, so a refused write is tried again.
-    """
-    while not jobs.record_output(job, output):
-        job = jobs.read(job.account, job.job_id)
-        if job.status.is_final or output.number in {known.number for known in job.outputs}:
-            return job
-    return replace(job, outputs=(*job.outputs, output))

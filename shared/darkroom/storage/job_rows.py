@@ -19,6 +19,7 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.ids import key_part, text_of_key_part
 from darkroom.domain.jobs import (
+    Decoding,
     Job,
     JobStatus,
     ModelInput,
@@ -98,6 +99,7 @@ class JobRow(Row):
     started_at = UTCDateTimeAttribute(null=True)
     storing_at = UTCDateTimeAttribute(null=True)
     decoding = NumberAttribute(null=True)
+    decoding_key = UnicodeAttribute(null=True)
     finished_at = UTCDateTimeAttribute(null=True)
     waiting_since = UTCDateTimeAttribute(null=True)
     cancel_requested_at = UTCDateTimeAttribute(null=True)
@@ -196,7 +198,7 @@ def to_job(row: JobRow) -> Job:
         state_entry=row.state_entry,
         started_at=row.started_at,
         storing_at=row.storing_at,
-        decoding=int(row.decoding) if row.decoding is not None else None,
+        decoding=Decoding(int(row.decoding), row.decoding_key) if row.decoding_key else None,
         finished_at=row.finished_at,
         waiting_since=row.waiting_since,
         cancel_requested_at=row.cancel_requested_at,
@@ -223,6 +225,7 @@ def end_actions(resolution: Resolution, now: datetime) -> list[Action]:
         JobRow.task_token.remove(),
         JobRow.waiting_since.remove(),
         JobRow.decoding.remove(),
+        JobRow.decoding_key.remove(),
         JobRow.slot.remove(),
         JobRow.queue_key.remove(),
         JobRow.revision.add(1),

@@ -18,7 +18,7 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import Failure
 from darkroom.domain.ids import is_id
-from darkroom.domain.jobs import OPEN_STATUSES, Job, Output
+from darkroom.domain.jobs import OPEN_STATUSES, Decoding, Job, Output
 from darkroom.domain.limits import Act
 from darkroom.settings import settings
 from darkroom.storage import rate_limits
@@ -125,10 +125,47 @@ def record_storing(job: Job, *, now: datetime) -> bool:
     )
 
 
+def record_decoding(job: Job, decoding: Decoding) -> bool:
+    """Record that an output is in the bucket and is decoded from now on.
+
+    Returns False if the job has ended, if another invocation decodes an output of the job, or if
+    `job` does not have all stored outputs. Users do not see this, so `revision` does not change.
+    """
+    return update_without_reading(
+        key_of(job.account, job.job_id),
+        [JobRow.decoding.set(decoding.number), JobRow.decoding_key.set(decoding.key)],
+        IS_OPEN & JobRow.decoding_key.does_not_exist() & (size(JobRow.outputs) == len(job.outputs)),
+    )
+
+
+def clear_decoding(job: Job, decoding: Decoding) -> bool:
+    """Record that an output is not decoded any more and will not be delivered from its object.
+
+    Returns False if it was recorded as an output, or if another invocation did the same.
+    """
+    return update_without_reading(
+        key_of(job.account, job.job_id),
+        [JobRow.decoding.remove(), JobRow.decoding_key.remove()],
+        JobRow.decoding_key == decoding.key,
+    )
+
+
 def record_output(job: Job, output: Output) -> bool:
-    """Record the next stored output. `job` must have all earlier outputs."""
+    """Record the next stored output, and that it is not decoded any more.
+
+    `job` must have all earlier outputs, and the same decoding as the record.
+    """
     added = JobRow.outputs.set(JobRow.outputs.append([output_map(output)]))
-    return try_update(job, [added], IS_OPEN & (size(JobRow.outputs) == len(job.outputs)))
+    same_decoding = (
+        JobRow.decoding_key == job.decoding.key
+        if job.decoding
+        else JobRow.decoding_key.does_not_exist()
+    )
+    return try_update(
+        job,
+        [added, JobRow.decoding.remove(), JobRow.decoding_key.remove()],
+        IS_OPEN & same_decoding & (size(JobRow.outputs) == len(job.outputs)),
+    )
 
 
 def record_failure(job: Job, failure: Failure) -> bool:
