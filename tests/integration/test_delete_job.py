@@ -32,16 +32,20 @@ def recover() -> None:
     handler_of("recover_jobs")({}, CONTEXT)
 
 
+def output_key(job: Job, number: int) -> str:
+    return f"{bucket.prefix_of(job.account, job.job_id)}{number}.png"
+
+
 def delivered_job(*, now: datetime | None = None) -> Job:
     """Return a completed and announced job with an image and a thumbnail in the bucket."""
     job = held_job(now=now)
-    for name in (bucket.output_key(job, 0, "png"), bucket.thumbnail_key(job, 0)):
+    for name in (output_key(job, 0), bucket.thumbnail_key(job, 0)):
         bucket.put(name, b"pixels", "image/png")
     jobs.record_output(
         job,
         Output(
             number=0,
-            key=bucket.output_key(job, 0, "png"),
+            key=output_key(job, 0),
             content_type="image/png",
             bytes=6,
             width=1,
@@ -74,13 +78,13 @@ def test_keeps_the_media_of_a_user_whose_id_resembles_the_path_of_a_job() -> Non
 
 def test_removes_the_record_and_all_media_and_keeps_the_entries() -> None:
     job, other = delivered_job(), delivered_job()
-    bucket.put(bucket.output_key(job, 7, "png"), b"not on the record", "image/png")
+    bucket.put(output_key(job, 7), b"not on the record", "image/png")
     before = ledger.entries(ANN, limit=100, cursor=None).items
 
     assert delete(job)[:2] == (204, None)
 
     assert call_api("GET", f"/jobs/{job.job_id}")[0] == 404
-    assert object_keys() == [bucket.output_key(other, 0, "png"), bucket.thumbnail_key(other, 0)]
+    assert object_keys() == [output_key(other, 0), bucket.thumbnail_key(other, 0)]
     assert ledger.entries(ANN, limit=100, cursor=None).items == before
     assert call_api("GET", "/jobs")[1]["total"] == 1
     assert ledger.balance(ANN).spent == 20
@@ -127,11 +131,11 @@ def test_removes_media_of_late_invocations_after_180_seconds(
     job, now = delivered_job(), datetime.now(UTC)
     at(monkeypatch, now)
     delete(job)
-    bucket.put(bucket.output_key(job, 1, "png"), b"too late", "image/png")
+    bucket.put(output_key(job, 1), b"too late", "image/png")
 
     at(monkeypatch, now + timedelta(seconds=179))
     recover()
-    assert object_keys() == [bucket.output_key(job, 1, "png")]
+    assert object_keys() == [output_key(job, 1)]
     at(monkeypatch, now + timedelta(seconds=180))
     recover()
 
@@ -167,7 +171,7 @@ def test_recovery_continues_after_media_that_it_cannot_remove(
     all_jobs = [delivered_job() for _ in range(8)]
     for job in all_jobs:
         delete(job)
-        bucket.put(bucket.output_key(job, 1, "png"), b"too late", "image/png")
+        bucket.put(output_key(job, 1), b"too late", "image/png")
     refused_prefix = bucket.prefix_of(ANN, all_jobs[0].job_id)
     delete_all = bucket.delete_all
 
@@ -181,7 +185,7 @@ def test_recovery_continues_after_media_that_it_cannot_remove(
         at(monkeypatch, now + timedelta(minutes=minutes))
         recover()
 
-    assert object_keys() == [bucket.output_key(all_jobs[0], 1, "png")]
+    assert object_keys() == [output_key(all_jobs[0], 1)]
 
 
 @pytest.mark.parametrize("function", ["complete_job", "refund_job"])

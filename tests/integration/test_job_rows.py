@@ -16,7 +16,7 @@ from pynamodb.attributes import (
 )
 
 from darkroom.domain.jobs import Attempt, Job, Output
-from darkroom.storage.job_parts import AttemptMap, OutputMap
+from darkroom.storage.job_parts import AttemptMap, OutputMap, PreviewMap
 from darkroom.storage.job_rows import JobRow, row_of, to_job
 from darkroom.storage.json_text import JsonTextAttribute
 from tests.builders import image_job
@@ -38,7 +38,7 @@ SPECIAL = {
 }
 
 
-def filled(row: type[JobRow | AttemptMap | OutputMap]) -> dict[str, Any]:
+def filled(row: type[JobRow | AttemptMap | OutputMap | PreviewMap]) -> dict[str, Any]:
     """Return a value for each attribute of a row or map."""
     return {
         name: SPECIAL.get(name, SAMPLES.get(type(attribute)))
@@ -52,7 +52,9 @@ def job() -> Job:
     """A job that is read from a row in which every attribute has a value."""
     row = JobRow(**filled(JobRow))
     row.attempts = [AttemptMap(**filled(AttemptMap))]  # type: ignore[no-untyped-call]
-    row.outputs = [OutputMap(**filled(OutputMap))]  # type: ignore[no-untyped-call]
+    previews = [PreviewMap(**filled(PreviewMap))]  # type: ignore[no-untyped-call]
+    output = OutputMap(previews=previews, **filled(OutputMap))  # type: ignore[no-untyped-call]
+    row.outputs = [output]
     return to_job(row)
 
 
@@ -62,9 +64,10 @@ def default_of(field: Field[Any]) -> Any:
 
 def test_each_field_of_a_job_is_read_from_its_row(job: Job) -> None:
     (attempt,), (output,) = job.attempts, job.outputs
+    (preview,) = output.previews
     at_default = [
         f"{type(record).__name__}.{field.name}"
-        for record in (job, attempt, output)
+        for record in (job, attempt, output, preview)
         for field in fields(record)
         if getattr(record, field.name) == default_of(field)
     ]

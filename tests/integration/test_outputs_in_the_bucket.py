@@ -11,7 +11,7 @@ from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job
 from darkroom.media import bucket
-from darkroom.services import store_output
+from darkroom.services import deliver_output
 from tests.aws import client, forget_settings
 from tests.builders import image_job
 
@@ -28,14 +28,14 @@ def output_of(job: Job) -> str:
 
 def failure_of(job: Job, output: str) -> FailureCode:
     with pytest.raises(GenerationFailed) as failed:
-        store_output._open_output(job, output)
+        deliver_output._open(job, output)
     return failed.value.failure.code
 
 
 def test_output_of_the_job_is_read() -> None:
     job = image_job()
 
-    with store_output._open_output(job, output_of(job)) as file:
+    with deliver_output._open(job, output_of(job)) as file:
         assert file.read() == BODY
 
 

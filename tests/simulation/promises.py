@@ -21,7 +21,7 @@ from tests.simulation.environment import TIMEOUTS, Environment
 from tests.simulation.permissions import forbidden
 from tests.simulation.queue_promises import QueuePromises
 from tests.simulation.records import COUNTERS, FINAL, Partition, Records, parse_time
-from tests.simulation.replicate_model import INTERRUPTED, Prediction
+from tests.simulation.replicate_model import INTERRUPTED, Prediction, small_image
 
 # The latest end of a job after its deadline and its wait: StoreOutput with its last retry, then
 # recovery stops the execution, waits until its functions have timed out, and ends the job. Each of
@@ -215,15 +215,20 @@ class Promises:
         if job["status"] == "canceled" and canceled_at is None:
             yield "is canceled without a cancel request"
         for output in job["outputs"]:
-            if (
-                missing := {output["key"], output.get("thumbnail_key", output["key"])}
-                - self._environment.cloud.objects.keys()
-            ):
-                yield f"has ended, but its objects {missing} are not in the bucket"
+            yield from self._check_output(output)
         if job.get("check_queue") != "open" and job["status"] not in self._announced[job_id]:
             yield "has ended and left the open jobs, but its end was not announced"
         if self._announced[job_id] - {job["status"]}:
             yield f"is {job['status']}, but was announced as {self._announced[job_id]}"
+
+    def _check_output(self, output: Mapping[str, Any]) -> Iterator[str]:
+        objects = self._environment.cloud.objects
+        variants = [output[name] for name in ("thumbnail_key",) if name in output]
+        variants += [preview["key"] for preview in output.get("previews", ())]
+        if missing := {output["key"], *variants} - objects.keys():
+            yield f"has ended, but its objects {missing} are not in the bucket"
+        elif objects[output["key"]] != small_image():
+            yield f"has ended, but {output['key']} is not the whole file of the provider"
 
     def _check_receipt(self, job: Mapping[str, Any]) -> Iterator[str]:
         delivered = len(
@@ -280,7 +285,7 @@ class Promises:
             job = partition.jobs.get(job_id)
             if job is None and job_id not in partition.marks:
                 yield f"{key} belongs to no job"
-            if job and int(name.partition(".")[0]) >= job["outputs_count"]:
+            if job and int(name.partition(".")[0].partition("-")[0]) >= job["outputs_count"]:
                 yield f"{key} is more than the requested outputs"
 
     def _read_events(self) -> None:

@@ -40,6 +40,7 @@ OUTCOMES = (
     "gives no image",
 )
 _UNHANDLED_SHOWS_SECONDS_MAX = 9
+_CUT_BYTES = 20
 _ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupted": INTERRUPTED}
 
 
@@ -51,6 +52,7 @@ class FaultProfile:
     "create response lost" only to creates. `outcomes` applies to the next predictions, in order;
     then `outcome` applies. A new prediction is visible in the list and by its id after
     `visible_after_seconds`, and after at most nine seconds if the create's response was a 503.
+    `files` is "normal", "unavailable", "cut", or "cut once" for the first download of each file.
     `duplicate_creates` is the number of the next creates that make two predictions, as if the
     network had sent the request twice. `seconds_by_prompt` replaces `run_seconds` for predictions
     with these prompts.
@@ -129,6 +131,7 @@ class Replicate:
         self._post = post
         self._created = created
         self._messages = 0
+        self._downloaded = set[str]()
 
     def respond(self, request: httpx.Request) -> httpx.Response:
         """Respond to one request of the SDK. Raises httpx's own errors for a lost response."""
@@ -174,12 +177,13 @@ class Replicate:
             or url not in prediction.output
         ):
             return 404, b""
-        return (
-            200,
-            b"no image"
-            if prediction.outcome == "gives no image" and name == "0.png"
-            else small_image(),
+        if prediction.outcome == "gives no image" and name == "0.png":
+            return 200, b"no image"
+        is_cut = self.fault_profile.files == "cut" or (
+            self.fault_profile.files == "cut once" and url not in self._downloaded
         )
+        self._downloaded.add(url)
+        return 200, small_image()[:-_CUT_BYTES] if is_cut else small_image()
 
     def document(self, prediction: Prediction) -> dict[str, Any]:
         """Return the API's prediction object, without its data after the retention."""

@@ -320,6 +320,18 @@ SCENARIOS = (
         fault_profile={"outcome": "gives fewer"},
     ),
     Scenario(
+        "file cut at its first download",
+        _submit,
+        expected_statuses=("completed",),
+        fault_profile={"files": "cut once"},
+    ),
+    Scenario(
+        "file cut at each download",
+        _submit,
+        expected_statuses=("failed",),
+        fault_profile={"files": "cut"},
+    ),
+    Scenario(
         "prediction interrupted once",
         _submit_four,
         expected_statuses=("completed",),

@@ -277,7 +277,7 @@ class Schedule(RuleBasedStateMachine):
         self.environment.replicate.fault_profile.duplicate_creates = count
 
     @step(
-        files=st.sampled_from(("normal", "unavailable")),
+        files=st.sampled_from(("normal", "unavailable", "cut", "cut once")),
         visible_after=st.sampled_from((0, 0, 3, 20)),
     )
     def change_provider_visibility(self, files: str, visible_after: float) -> None:

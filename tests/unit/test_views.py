@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from darkroom import catalog
 from darkroom.domain.accounts import Balance, Entry
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
+from darkroom.domain.jobs import Attempt, Job, JobStatus, Output, StoredPreview
 from darkroom.schemas.job_response import build_job_response
 from darkroom.schemas.responses import JobResponse
 from darkroom.schemas.views import balance_response, entry_response, template_response, time_text
@@ -25,6 +25,9 @@ OUTPUT = Output(
     seconds=None,
     thumbnail_key="media/1.jpg",
     placeholder="data:,",
+    previews=(StoredPreview("media/1.512.webp", 439, 512, 9),),
+    frames=3,
+    c2pa=True,
 )
 ATTEMPT = Attempt(
     number=1,
@@ -54,7 +57,9 @@ def full_job() -> Job:
         attempts=(ATTEMPT,),
         outputs=(
             OUTPUT,
-            replace(OUTPUT, number=0, key="media/0.png", thumbnail_key=None, placeholder=None),
+            Output(
+                number=0, key="media/0.png", content_type="image/png", bytes=5, width=6, height=7
+            ),
         ),
         task_token="secret-token",
         started_at=NOON + timedelta(seconds=1),
@@ -88,6 +93,13 @@ def test_the_parts_of_a_job() -> None:
         "category": "image",
     }
     assert response["credits"] == {"quoted": 10, "held": 0, "charged": 10, "refunded": 0}
+    preview = {
+        "url": "signed:media/1.512.webp",
+        "width": 439,
+        "height": 512,
+        "content_type": "image/webp",
+        "bytes": 9,
+    }
     assert response["outputs"] == [
         {
             "url": f"signed:media/{number}.png",
@@ -96,13 +108,19 @@ def test_the_parts_of_a_job() -> None:
             ),
             "thumbnail_url": thumbnail,
             "placeholder": placeholder,
+            "previews": previews,
             "content_type": "image/png",
             "bytes": 5,
             "width": 6,
             "height": 7,
             "seconds": None,
+            "frames": frames,
+            "provenance": {"c2pa": c2pa},
         }
-        for number, thumbnail, placeholder in ((0, None, None), (1, "signed:media/1.jpg", "data:,"))
+        for number, thumbnail, placeholder, previews, frames, c2pa in (
+            (0, None, None, [], None, None),
+            (1, "signed:media/1.jpg", "data:,", [preview], 3, True),
+        )
     ]
     assert (response["attempts"], response["processing_seconds"]) == (1, 2.5)
     assert (response["links_expire_at"], response["finished_at"]) == (

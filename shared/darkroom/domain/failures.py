@@ -35,10 +35,10 @@ _MESSAGES = {
     ),
     FailureCode.OUTPUT_REJECTED: (
         "The model's output is not an image or a video that can be stored. "
-        "Nothing was charged. Submit the job again."
+        "Nothing was charged. Choose another template or other parameters."
     ),
     FailureCode.OUTPUT_UNAVAILABLE: (
-        "The output could not be downloaded from the provider. "
+        "The output could not be downloaded from the provider as a whole file. "
         "Nothing was charged. Submit the job again."
     ),
     FailureCode.PREDICTION_FAILED: (
@@ -60,6 +60,8 @@ _MESSAGES = {
     ),
 }
 _OF_THE_USER = {FailureCode.REFUSED, FailureCode.INVALID_INPUT, FailureCode.CANCELED}
+# The same parameters lead to an output of the same type.
+_NOT_RETRYABLE = {*_OF_THE_USER, FailureCode.OUTPUT_REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Failure:
 def failure(code: FailureCode, message: str | None = None) -> Failure:
     """Return the failure of a code. `message` replaces the default message of the code."""
     return Failure(
-        code=code, message=message or _MESSAGES[code], retryable=code not in _OF_THE_USER
+        code=code, message=message or _MESSAGES[code], retryable=code not in _NOT_RETRYABLE
     )
 
 

@@ -38,7 +38,7 @@ def prefix_of(account: AccountId, job_id: str) -> str:
     return f"{MEDIA_PREFIX}{account}/{job_id}/"
 
 
-def output_key(job: Job, number: int, extension: str) -> str:
+def new_output_key(job: Job, number: int, extension: str) -> str:
     """Return a new key for an output.
 
     No other try to store the output has the same key. So a late try cannot replace a delivered

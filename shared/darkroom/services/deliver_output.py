@@ -49,13 +49,17 @@ def deliver_output(job: Job, number: int, outputs: Sequence[str]) -> Job:
     output is stored already, or if the job has ended. Raises OutputUnavailable if another download
     may help, and GenerationFailed if the output cannot be delivered.
     """
-    while not job.status.is_final and number not in {output.number for output in job.outputs}:
+    while not job.status.is_final and not _is_delivered(job, number):
         job = (
             _deliver_decoded(job, job.decoding, outputs)
             if job.decoding
             else _deliver(job, number, outputs)
         )
     return job
+
+
+def _is_delivered(job: Job, number: int) -> bool:
+    return number in {output.number for output in job.outputs}
 
 
 def _deliver(job: Job, number: int, outputs: Sequence[str]) -> Job:
@@ -74,7 +78,9 @@ def _deliver(job: Job, number: int, outputs: Sequence[str]) -> Job:
             found, image = _decode(number, file, file_type)
         except CorruptOutput as error:
             logger.warning("output corrupt", number=number, cause=str(error))
-            _discard(job, decoding, outputs)
+            job = _discard(job, decoding, outputs)
+            if _is_delivered(job, number):
+                return job
             raise OutputUnavailable("corrupt") from error
         except GenerationFailed:
             _discard(job, decoding, outputs)
@@ -123,7 +129,7 @@ def _key_for(job: Job, number: int, output: str, file_type: FileType) -> str:
     return (
         output
         if _is_stored(job, output) and is_named
-        else bucket.output_key(job, number, file_type.extension)
+        else bucket.new_output_key(job, number, file_type.extension)
     )
 
 

@@ -110,11 +110,14 @@ class TestReadJob:
                 "download_url",
                 "thumbnail_url",
                 "placeholder",
+                "previews",
                 "content_type",
                 "bytes",
                 "width",
                 "height",
                 "seconds",
+                "frames",
+                "provenance",
             }
         ] * 2
         assert all(

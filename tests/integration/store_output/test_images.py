@@ -1,4 +1,4 @@
-"""The step StoreOutput: thumbnails of images, and files that are not images."""
+"""The step StoreOutput: thumbnails of images, and the types of files that are delivered."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from darkroom.domain.errors import GenerationFailed
-from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.errors import GenerationFailed, OutputUnavailable
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded
 from darkroom.media import inspect
 from tests.builders import stored
 from tests.integration.servers import Reply
-from tests.integration.steps import with_setting
 from tests.integration.store_output.delivery import (
     ReplicateWithFiles,
     damaged_image,
@@ -68,65 +68,66 @@ def encoded(mode: str, size: tuple[int, int], file_format: str) -> bytes:
     return buffer.getvalue()
 
 
-def test_rejects_files_that_are_not_images(replicate: ReplicateWithFiles) -> None:
-    bodies = (
-        b"",
-        b"<html>expired</html>",
-        b"GIF89a" + b"\0" * 40,
-        b"\x89PNG\r\n\x1a\n",
-        image("GIF"),
-        image("BMP"),
-        b"%!PS-Adobe-3.0 EPSF-3.0\n",
-    )
-    codes = {}
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b"<html>expired</html>", "an HTML page"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG image"),
+        (b"ID3\x04" + bytes(100), "an audio file"),
+        (b'{"detail": "not found"}', "a JSON file"),
+        (b"\x00\x00\x00\x18ftypheic\0\0\0\0mif1heic", "a HEIC image"),
+        (b"\x1a\x45\xdf\xa3\x93\x42\x82\x88matroska", "a Matroska video"),
+        (bytes(100), "a file of an unknown type"),
+        (image("BMP"), "a BMP image"),
+    ],
+)
+def test_a_file_of_another_type_is_rejected_with_its_name(
+    replicate: ReplicateWithFiles, body: bytes, name: str
+) -> None:
+    job = processing_job()
+    with replicate.returning("/a", {"/a": Reply(200, body, {"Content-Type": "image/png"})}):
+        assert recorded_failure(job) is FailureCode.OUTPUT_REJECTED
 
-    for body in bodies:
-        with replicate.returning("/a", {"/a": Reply(200, body, {"Content-Type": "image/png"})}):
-            codes[body] = recorded_failure(processing_job())
-
-    assert codes == dict.fromkeys(bodies, FailureCode.OUTPUT_REJECTED)
+    recorded = stored(job).failure
+    assert recorded
+    assert recorded.message.startswith(f"The model's output is {name}. Darkroom delivers images")
+    assert not recorded.retryable
     assert objects() == {}
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
-def test_truncated_image_has_no_thumbnail(replicate: ReplicateWithFiles, file_format: str) -> None:
-    buffer = BytesIO()
-    Image.effect_noise((300, 200), 90).convert("RGB").save(buffer, file_format)
-    first_half = buffer.getvalue()[: len(buffer.getvalue()) // 2]
-    with replicate.returning("/a", {"/a": Reply(200, first_half)}):
-        job = store(processing_job())
-
-    assert [
-        (output.width, output.height, output.thumbnail_key, output.placeholder)
-        for output in job.outputs
-    ] == [(300, 200, None, None)]
-
-
-def test_image_with_too_many_pixels_has_no_thumbnail(
-    replicate: ReplicateWithFiles, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("body", [b"GIF89a" + bytes(40), b"\x89PNG\r\n\x1a\n"])
+def test_a_file_without_a_whole_header_is_downloaded_again(
+    replicate: ReplicateWithFiles, body: bytes
 ) -> None:
-    with replicate.returning("/a", {"/a": Reply(200, image("PNG", (101, 100)))}):
-        with_setting(monkeypatch, "IMAGE_PIXELS_MAX", 10_000)
-        job = store(processing_job())
+    job = processing_job()
+    with replicate.returning("/a", {"/a": Reply(200, body)}), pytest.raises(OutputUnavailable):
+        store(job)
 
-    assert [(output.width, output.thumbnail_key) for output in job.outputs] == [(101, None)]
+    assert (stored(job).failure, objects()) == (None, {})
 
 
-def test_image_of_several_frames_is_stored_or_rejected(replicate: ReplicateWithFiles) -> None:
-    several = image("MPO", save_all=True, append_images=[Image.new("RGB", (300, 200), "red")])
-    with replicate.returning("/a", {"/a": Reply(200, several)}):
-        job = processing_job()
-        with suppress(GenerationFailed):
-            store(job)
+@pytest.mark.parametrize(
+    ("file_format", "content_type", "extension"),
+    [
+        ("MPO", "image/jpeg", "jpg"),
+        ("GIF", "image/gif", "gif"),
+        ("AVIF", "image/avif", "avif"),
+    ],
+)
+def test_each_type_of_image_is_delivered_under_its_true_type(
+    replicate: ReplicateWithFiles, file_format: str, content_type: str, extension: str
+) -> None:
+    body = image(file_format)
+    with replicate.returning("/a", {"/a": Reply(200, body, {"Content-Type": "video/mp4"})}):
+        (output,) = store(processing_job()).outputs
 
-    assert stored(job).outputs or stored(job).failure == failure(FailureCode.OUTPUT_REJECTED)
+    assert (output.content_type, output.key.rpartition(".")[2]) == (content_type, extension)
+    assert (output.width, output.height, output.seconds) == (300, 200, None)
+    assert objects()[output.key]["ContentType"] == content_type
 
 
 def test_damaged_image_never_crashes() -> None:
     for seed in range(6_000):
         file = BytesIO(damaged_image(seed))
-        try:
-            inspect.probe(file)
-            inspect.thumbnail(file)
-        except (GenerationFailed, inspect.NoThumbnail):
-            continue
+        with suppress(GenerationFailed, CorruptOutput, DecodeBudgetExceeded):
+            inspect.decode(file, inspect.identify(file))
