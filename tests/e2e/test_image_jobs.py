@@ -37,6 +37,11 @@ def test_a_prompt_becomes_a_stored_image_with_a_thumbnail(actor: Actor) -> None:
     assert image_at(output["url"]).size == (output["width"], output["height"])
     assert image_at(output["thumbnail_url"]).size == (200, 200)
     assert output["placeholder"].startswith("data:image/webp;base64,")
+    assert [preview["width"] for preview in output["previews"]] == [512, 1024]
+    for preview in output["previews"]:
+        assert image_at(preview["url"]).size == (preview["width"], preview["height"])
+        assert requests.get(preview["url"], timeout=10).headers["Content-Type"] == "image/webp"
+    assert output["provenance"] == {"c2pa": False}
     account = actor.must_have_a_balanced_ledger()
     assert (account["available"], account["held"], account["spent"], account["in_flight"]) == (
         185,

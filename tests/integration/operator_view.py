@@ -94,9 +94,10 @@ class Operator:
         path = f"/accounts/web/{user}/credits"
         self.call("POST", path, "grace", groups=["admin"], json=body).raise_for_status()
 
-    def submit(self, user: str) -> str:
-        """Submit a job of one image, and return its id."""
-        body = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
+    def submit(self, user: str, *, outputs: int = 1) -> str:
+        """Submit a job of images, and return its id."""
+        parameters = {"prompt": "a lighthouse", "num_outputs": outputs}
+        body = {"template": "flux-schnell", "parameters": parameters}
         response = self.call("POST", "/jobs", user, json=body)
         response.raise_for_status()
         job_id: str = response.json()["id"]
@@ -170,6 +171,24 @@ def failing_aws(operation: str, code: str) -> Iterator[None]:
             return respond(endpoint, environ, start_response)
         body = json.dumps({"__type": f"com.amazonaws#{code}", "message": "broken by the test"})
         return Response(body, 400, mimetype="application/x-amz-json-1.0")(environ, start_response)
+
+    with mock.patch.object(AwsEndpoint, "__call__", refuse):
+        yield
+
+
+@contextmanager
+def failing_puts(suffix: str) -> Iterator[None]:
+    """Make the local S3 refuse to store objects whose key has this end."""
+    respond = AwsEndpoint.__call__
+
+    def refuse(
+        endpoint: AwsEndpoint, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        request = Request(environ)
+        if request.method != "PUT" or not request.path.endswith(suffix):
+            return respond(endpoint, environ, start_response)
+        body = "<Error><Code>AccessDenied</Code><Message>broken by the test</Message></Error>"
+        return Response(body, 403, mimetype="application/xml")(environ, start_response)
 
     with mock.patch.object(AwsEndpoint, "__call__", refuse):
         yield

@@ -188,6 +188,12 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "one invocation can download all outputs of a job",
     )
     yield Dependency(
+        setting("output_seconds_max") + setting("decode_seconds_max"),
+        "<",
+        timeout("StoreOutputFunction"),
+        "one invocation can download and decode an output",
+    )
+    yield Dependency(
         aws_call("_BULKY"),
         "<",
         timeout("StoreOutputFunction"),

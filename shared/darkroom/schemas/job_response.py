@@ -138,7 +138,7 @@ def _output_response(job: Job, output: Output, links: Links) -> OutputResponse:
         "placeholder": output.placeholder,
         "previews": [
             {
-                "url": link(preview.key),
+                "url": links.link(preview.key),
                 "width": preview.width,
                 "height": preview.height,
                 "content_type": "image/webp",

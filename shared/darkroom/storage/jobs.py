@@ -134,7 +134,7 @@ def record_decoding(job: Job, decoding: Decoding) -> bool:
     return update_without_reading(
         key_of(job.account, job.job_id),
         [JobRow.decoding.set(decoding.number), JobRow.decoding_key.set(decoding.key)],
-        IS_OPEN & JobRow.decoding_key.does_not_exist() & (size(JobRow.outputs) == len(job.outputs)),
+        IS_OPEN & JobRow.decoding_key.does_not_exist() & _has_all_outputs(job),
     )
 
 
@@ -164,8 +164,13 @@ def record_output(job: Job, output: Output) -> bool:
     return try_update(
         job,
         [added, JobRow.decoding.remove(), JobRow.decoding_key.remove()],
-        IS_OPEN & same_decoding & (size(JobRow.outputs) == len(job.outputs)),
+        IS_OPEN & same_decoding & _has_all_outputs(job),
     )
+
+
+def _has_all_outputs(job: Job) -> Condition:
+    condition: Condition = size(JobRow.outputs) == len(job.outputs)
+    return condition
 
 
 def record_failure(job: Job, failure: Failure) -> bool:

@@ -16,7 +16,7 @@ from darkroom.domain.references import Reference
 from local.stack import LocalStack
 from tests.alarms import Datapoint
 from tests.builders import until
-from tests.integration.operator_view import Operator, Table, failing_aws
+from tests.integration.operator_view import Operator, Table, failing_aws, failing_puts
 from tests.integration.webhook.signed_webhooks import prediction_body, signed_headers
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
@@ -34,6 +34,18 @@ def webhook(operator: Operator, reference: str, body: bytes, headers: dict[str, 
     """Send a webhook of Replicate, and return the status of the response."""
     path = f"/webhooks/replicate?job={reference}"
     return operator.call("POST", path, None, data=body, headers=headers).status_code
+
+
+def test_outputs_without_variants(operator: Operator, user: str) -> None:
+    with failing_puts(".thumbnail.jpg"):
+        operator.submit(user, outputs=4)
+        until(lambda: operator.counted("OutputsWithoutVariants") == 4)
+        assert operator.state("OutputsWithoutVariantsAlarm") == "OK"
+        operator.submit(user)
+        operator.must_ring("OutputsWithoutVariantsAlarm")
+
+    (cause,) = {line["cause"] for line in operator.lines("output without variants")}
+    assert "AccessDenied" in cause
 
 
 def test_a_bug_of_the_api(operator: Operator, user: str) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from types import ModuleType
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Job, JobStatus
-from darkroom.media import inspect
+from darkroom.domain.jobs import Job, JobStatus, Output
+from darkroom.media import bucket, inspect
 from darkroom.services import deliver_output
 from darkroom.storage import jobs, ledger
 from tests.builders import ANN, NOON, stored
@@ -227,41 +227,49 @@ def test_an_output_that_is_rejected_while_it_is_decoded_leaves_no_object(
 
 
 class TestTwoInvocations:
-    """A second invocation runs while the first one decodes."""
+    """A second invocation runs while the first one puts or decodes its file."""
 
     def run(
         self,
         replicate: ReplicateWithFiles,
         monkeypatch: pytest.MonkeyPatch,
-        first: bytes,
-        second: bytes,
-    ) -> Job:
-        files = {"/a": Reply(200, first)}
-        decode, job = inspect.decode, processing_job()
+        overtaken: tuple[ModuleType, str],
+        bodies: tuple[bytes, bytes],
+    ) -> Output:
+        """Run both, and return the delivered output. Each invocation gets one of the bodies."""
+        files = {"/a": Reply(200, bodies[0])}
+        call, job = getattr(*overtaken), processing_job()
 
-        def overtaken(file: IO[bytes], file_type: Any) -> Any:
-            monkeypatch.setattr(inspect, "decode", decode)
-            files["/a"] = Reply(200, second)
+        def run_the_second(*args: Any) -> Any:
+            monkeypatch.setattr(*overtaken, call)
+            files["/a"] = Reply(200, bodies[1])
             store(job)
-            return decode(file, file_type)
+            return call(*args)
 
-        monkeypatch.setattr(inspect, "decode", overtaken)
+        monkeypatch.setattr(*overtaken, run_the_second)
         with replicate.returning("/a", files):
-            return store(job)
-
-    def test_the_second_one_delivers_the_object_and_the_first_one_keeps_it(
-        self, replicate: ReplicateWithFiles, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        body = noise("PNG")
-        (output,) = self.run(replicate, monkeypatch, body, b"another file").outputs
-
-        assert objects()[output.key]["Body"].read() == body
-
-    def test_a_late_cut_file_does_not_replace_the_whole_one(
-        self, replicate: ReplicateWithFiles, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        body = noise("PNG")
-        (output,) = self.run(replicate, monkeypatch, body[:-2000], body).outputs
-
-        assert objects()[output.key]["Body"].read() == body
+            (output,) = store(job).outputs
         assert [key for key in objects() if key.endswith(".png")] == [output.key]
+        return output
+
+    def test_the_second_one_delivers_the_object_that_the_first_one_decodes(
+        self, replicate: ReplicateWithFiles, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        body = noise("PNG")
+        output = self.run(replicate, monkeypatch, (inspect, "decode"), (body, b"another file"))
+
+        assert objects()[output.key]["Body"].read() == body
+        assert output.thumbnail_key is None
+
+    @pytest.mark.parametrize("overtaken", [(inspect, "decode"), (bucket, "put")])
+    def test_a_late_cut_file_does_not_replace_a_whole_one(
+        self,
+        replicate: ReplicateWithFiles,
+        monkeypatch: pytest.MonkeyPatch,
+        overtaken: tuple[ModuleType, str],
+    ) -> None:
+        body = noise("PNG")
+        output = self.run(replicate, monkeypatch, overtaken, (body[:-2000], body))
+
+        assert objects()[output.key]["Body"].read() == body
+        assert output.thumbnail_key
