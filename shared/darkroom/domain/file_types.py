@@ -44,7 +44,9 @@ WEBM = FileType("a WebM video", Kind.VIDEO, "video/webm", "webm")
 
 EMPTY = FileType("an empty file")
 UNKNOWN = FileType("a file of an unknown type")
-AUDIO = FileType("an audio file")
+MP3 = FileType("an MP3 audio file")
+AAC = FileType("an AAC audio file")
+M4A = FileType("an M4A audio file")
 THREE_GP = FileType("a 3GP video")
 MATROSKA = FileType("a Matroska video")
 HTML = FileType("an HTML page")
@@ -59,14 +61,19 @@ _SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"GIF87a", GIF),
     (0, b"GIF89a", GIF),
     (8, b"WEBP", WEBP),
-    (8, b"WAVE", AUDIO),
+    (8, b"WAVE", FileType("a WAV audio file")),
     (8, b"AVI ", FileType("an AVI video")),
-    (0, b"ID3", AUDIO),
-    (0, b"\xff\xfb", AUDIO),
-    (0, b"\xff\xf3", AUDIO),
-    (0, b"\xff\xf1", AUDIO),
-    (0, b"fLaC", AUDIO),
-    (0, b"OggS", AUDIO),
+    (0, b"ID3", MP3),
+    (0, b"\xff\xfb", MP3),
+    (0, b"\xff\xfa", MP3),
+    (0, b"\xff\xf3", MP3),
+    (0, b"\xff\xf2", MP3),
+    (0, b"\xff\xf1", AAC),
+    (0, b"\xff\xf9", AAC),
+    (0, b"fLaC", FileType("a FLAC audio file")),
+    (0, b"OggS", FileType("an Ogg audio file")),
+    (8, b"AIFF", FileType("an AIFF audio file")),
+    (0, b"MThd", FileType("a MIDI file")),
     (0, b"glTF", FileType("a glTF model")),
     (0, b"%PDF", FileType("a PDF file")),
     (0, b"PK\x03\x04", FileType("a ZIP file")),
@@ -84,11 +91,14 @@ _SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
 )
 _RIFF_TYPES = (b"WEBP", b"WAVE", b"AVI ")
 _AVIF_BRANDS = (b"avif", b"avis")
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
+_HEIF_BRANDS = (
+    *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"),
+    *(b"mif1", b"mif2", b"msf1", b"miaf", b"avci", b"avcs"),
+)
 _BRANDS = {
     **dict.fromkeys(_AVIF_BRANDS, AVIF),
     **dict.fromkeys(_HEIF_BRANDS, HEIC),
-    **dict.fromkeys((b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "), AUDIO),
+    **dict.fromkeys((b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "), M4A),
     **dict.fromkeys((b"3gp4", b"3gp5", b"3gp6", b"3gr6", b"3gs6", b"3ge6", b"3gg6"), THREE_GP),
     **dict.fromkeys((b"3g2a", b"3g2b", b"3g2c"), THREE_GP),
     b"qt  ": QUICKTIME,

@@ -10,7 +10,7 @@ from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
 from darkroom.settings import settings
 
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "AVIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 _SIDE_MAX = 1_024
 _TURNED = range(5, 9)
 _ORIENTATION = 274

@@ -73,7 +73,7 @@ def encoded(mode: str, size: tuple[int, int], file_format: str) -> bytes:
     [
         (b"<html>expired</html>", "an HTML page"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG image"),
-        (b"ID3\x04" + bytes(100), "an audio file"),
+        (b"ID3\x04" + bytes(100), "an MP3 audio file"),
         (b'{"detail": "not found"}', "a JSON file"),
         (b"\x00\x00\x00\x18ftypheic\0\0\0\0mif1heic", "a HEIC image"),
         (b"\x1a\x45\xdf\xa3\x93\x42\x82\x88matroska", "a Matroska video"),
