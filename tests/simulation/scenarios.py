@@ -326,12 +326,6 @@ SCENARIOS = (
         fault_profile={"files": "cut once"},
     ),
     Scenario(
-        "file cut at each download",
-        _submit,
-        expected_statuses=("failed",),
-        fault_profile={"files": "cut"},
-    ),
-    Scenario(
         "prediction interrupted once",
         _submit_four,
         expected_statuses=("completed",),

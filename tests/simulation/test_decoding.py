@@ -86,6 +86,13 @@ def test_a_kill_before_the_decoding_is_recorded_costs_no_variants() -> None:
     assert with_variants(job) == dict.fromkeys(range(4), True)
 
 
+def test_files_that_stay_cut_are_refunded() -> None:
+    job = run(lambda _: None, files="cut")
+
+    assert (job["status"], job["failure_code"]) == ("failed", "output_unavailable")
+    assert (job["charged"], job["refunded"], job["outputs"]) == (0, 40, [])
+
+
 def test_cut_files_whose_every_decoding_is_killed_are_not_delivered() -> None:
     kills: list[Call] = []
 

@@ -73,6 +73,20 @@ def test_a_video_can_end_with_a_box_without_size() -> None:
     assert not is_whole(body + struct.pack(">I4sQ", 1, b"free", 26) + bytes(9), body)
 
 
+def test_bytes_after_the_last_box_of_a_video_do_not_matter() -> None:
+    body = FILES["mp4"]
+
+    assert is_whole(body + bytes(5), body)
+    assert is_whole(body + b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(40), body)
+
+
+def test_a_video_that_ends_between_two_boxes_before_its_index_is_cut() -> None:
+    body = FILES["mp4"]
+    cuts = range(32, body.index(b"moov") + 3)
+
+    assert not any(is_whole(body[:cut], body) for cut in cuts)
+
+
 def test_a_webm_stream_without_a_size_is_accepted() -> None:
     body = FILES["webm"]
     at = body.index(b"\x18\x53\x80\x67") + 4

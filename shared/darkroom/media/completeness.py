@@ -19,6 +19,7 @@ _PARTS_MAX = 100_000
 _EBML_SEGMENT = b"\x18\x53\x80\x67"
 _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = b"\xff\xd9"
+_INDEX_BOXES = (b"moov", b"meta")
 
 
 def check_end(file: IO[bytes], file_type: FileType) -> None:
@@ -81,20 +82,25 @@ def _has_gif_trailer(file: IO[bytes], size_bytes: int) -> bool:
 
 
 def _has_whole_boxes(file: IO[bytes], size_bytes: int) -> bool:
-    """Return whether no box ends after the file. A box of size 0 ends with the file."""
-    at = 0
+    """Return whether no box ends after the file, and one of the boxes is an index.
+
+    A box of size 0 ends with the file. Bytes after the last box that are no box do not matter.
+    """
+    at, has_index = 0, False
     for _ in range(_PARTS_MAX):
         file.seek(at)
         header = file.read(16)
-        if len(header) < 8:  # noqa: PLR2004
-            return False
+        name = header[4:8]
+        if len(name) < 4 or not name.isalnum():  # noqa: PLR2004
+            break
+        has_index = has_index or name in _INDEX_BOXES
         box_bytes = int.from_bytes(header[:4])
         if box_bytes == 1:
             box_bytes = int.from_bytes(header[8:])
-        at += box_bytes
-        if box_bytes == 0 or at >= size_bytes:
-            return at <= size_bytes
-    return True
+        at += box_bytes or size_bytes - at
+        if at >= size_bytes or box_bytes == 0:
+            break
+    return has_index and at <= size_bytes
 
 
 def _has_whole_segment(file: IO[bytes], size_bytes: int) -> bool:

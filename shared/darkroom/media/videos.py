@@ -17,7 +17,6 @@ from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.file_types import WEBM, FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
-from darkroom.media.completeness import check_end
 from darkroom.settings import settings
 
 _POSTER_AT = Fraction(1, 10)
@@ -55,7 +54,6 @@ def decode(
 
     Raises CorruptOutput and DecodeBudgetExceeded.
     """
-    check_end(file, file_type)
     found = read_header(file, file_type)
     if found.width * found.height > settings().video_pixels_max:
         raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")

@@ -83,6 +83,17 @@ def test_a_cut_file_is_downloaded_again_and_the_whole_file_is_delivered(
     assert output.previews
 
 
+def test_an_image_without_its_last_chunk_is_downloaded_again(
+    replicate: ReplicateWithFiles,
+) -> None:
+    with replicate.returning("/a", {"/a": Reply(200, noise("PNG")[:-12])}):
+        job = processing_job()
+        with pytest.raises(OutputUnavailable):
+            store(job)
+
+    assert objects() == {}
+
+
 def test_a_file_that_stays_cut_fails_the_job_after_two_minutes(
     replicate: ReplicateWithFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
