@@ -1,4 +1,4 @@
-"""Workflow state StoreOutput: copy each output into the bucket and add a thumbnail."""
+"""Workflow state StoreOutput: store each output whole, with a thumbnail and previews."""
 
 from __future__ import annotations
 

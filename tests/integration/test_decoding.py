@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from darkroom.domain.jobs import Decoding, Output
+from darkroom.domain.jobs import Decoding, Output, StoredPreview
 from darkroom.storage import jobs, ledger
 from tests.builders import ANN, NOON, held_job, stored
 
@@ -14,7 +14,20 @@ pytestmark = pytest.mark.usefixtures("aws")
 
 DECODING = Decoding(0, "media/0-a.png")
 OTHER = Decoding(0, "media/0-b.png")
-OUTPUT = Output(0, DECODING.key, "image/png", 1, 2, 3)
+OUTPUT = Output(
+    number=0,
+    key=DECODING.key,
+    content_type="image/gif",
+    bytes=1,
+    width=2,
+    height=3,
+    seconds=1.5,
+    thumbnail_key="media/0.thumbnail.jpg",
+    placeholder="data:",
+    previews=(StoredPreview("media/p", 512, 341, 7), StoredPreview("media/q", 1_024, 683, 9)),
+    frames=4,
+    c2pa=False,
+)
 
 
 def test_a_decoding_is_recorded_once_and_users_do_not_see_it() -> None:

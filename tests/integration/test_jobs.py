@@ -11,15 +11,7 @@ import pytest
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import (
-    ATTEMPTS_MAX,
-    Attempt,
-    Job,
-    JobStatus,
-    Output,
-    StoredPreview,
-    state_entry_name,
-)
+from darkroom.domain.jobs import ATTEMPTS_MAX, Attempt, Job, JobStatus, Output, state_entry_name
 from darkroom.storage import attempts, checks, job_lists, jobs, ledger
 from darkroom.storage.checks import DueCheck
 from darkroom.storage.job_lists import JobFilter
@@ -39,9 +31,6 @@ OUTPUT = Output(
     seconds=1.5,
     thumbnail_key="t",
     placeholder="data:",
-    previews=(StoredPreview("media/p", 512, 341, 7), StoredPreview("media/q", 1_024, 683, 9)),
-    frames=4,
-    c2pa=False,
 )
 
 

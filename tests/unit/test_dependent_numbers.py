@@ -137,15 +137,8 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "recovery starts a job only when no API invocation can still start it",
     )
     payload = constant(invocations, "PAYLOAD_BYTES_MAX")
-    yield Dependency(
-        setting("body_bytes_max"), "<", payload, "the payload of an invocation contains the body"
-    )
-    yield Dependency(
-        setting("webhook_body_bytes_max"),
-        "<",
-        payload,
-        "the payload of an invocation contains the body",
-    )
+    for body in (setting("body_bytes_max"), setting("webhook_body_bytes_max")):
+        yield Dependency(body, "<", payload, "the payload of an invocation contains the body")
 
     yield Dependency(
         setting("output_bytes_max"),

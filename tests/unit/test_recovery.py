@@ -161,11 +161,19 @@ class TestFailures:
 
         assert not silent
 
+    def test_a_second_job_cannot_change_the_type_of_the_output(self) -> None:
+        rejected = failure(FailureCode.OUTPUT_REJECTED)
+
+        assert (rejected.is_fault, rejected.retryable) == (True, False)
+
     def test_failures_caused_by_the_user_are_neither_faults_nor_retryable(self) -> None:
         of_the_user = {FailureCode.REFUSED, FailureCode.INVALID_INPUT, FailureCode.CANCELED}
 
         assert {code for code in FailureCode if not failure(code).is_fault} == of_the_user
-        assert {code for code in FailureCode if not failure(code).retryable} == of_the_user
+        assert {code for code in FailureCode if not failure(code).retryable} == {
+            *of_the_user,
+            FailureCode.OUTPUT_REJECTED,
+        }
 
     @pytest.mark.parametrize(
         ("name", "code"),

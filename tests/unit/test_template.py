@@ -291,6 +291,7 @@ def test_only_these_functions_may_delete_objects() -> None:
     assert deleters == {
         ("ApiFunction", media),
         ("RecoverJobsFunction", media),
+        ("StoreOutputFunction", media),
         ("PrepareUploadFunction", inputs),
     }
 
