@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
+from darkroom.domain.jobs import Attempt, Decoding, Job, JobStatus, Output
 from darkroom.storage import attempts, jobs, ledger
 from tests.builders import NOON, held_job, stored
 from tests.simulation.account_records import checked_records
@@ -149,6 +150,34 @@ def test_no_output_is_lost_or_stored_twice(race: Race) -> None:
         for worker in range(THREADS)
         if outcomes[worker] is True
     }
+
+
+def test_one_invocation_records_its_decoding(race: Race) -> None:
+    job = held_job()
+    decodings = [Decoding(0, f"media/0-{worker}.webp") for worker in range(THREADS)]
+
+    outcomes = race.run(lambda worker: jobs.record_decoding(job, decodings[worker]))
+
+    assert outcomes.count(True) == 1
+    assert stored(job).decoding == decodings[outcomes.index(True)]
+
+
+def test_an_object_is_recorded_or_may_be_deleted_and_never_both(race: Race) -> None:
+    job = held_job()
+    decoding = Decoding(0, output(0).key)
+    assert jobs.record_decoding(job, decoding)
+    decoded = replace(job, decoding=decoding)
+
+    def deliver_or_discard(worker: int) -> bool:
+        if worker % 2:
+            return jobs.clear_decoding(decoded, decoding)
+        return jobs.record_output(decoded, output(0))
+
+    outcomes = race.run(deliver_or_discard)
+
+    recorded, cleared = outcomes[0::2].count(True), outcomes[1::2].count(True)
+    assert (recorded + cleared, len(stored(job).outputs)) == (1, recorded)
+    assert stored(job).decoding is None
 
 
 def test_the_first_failure_reason_remains(race: Race) -> None:
