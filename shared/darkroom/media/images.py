@@ -1,59 +1,235 @@
-"""Images: reads the header of a file, and decodes it."""
+"""Images of outputs: reads headers, and decodes whole files with libvips.
+
+libvips decodes in strips, so the memory does not grow with the image, except for AVIF, WebP, and
+interlaced or progressive files. It runs in this thread alone and keeps no cache.
+"""
 
 from __future__ import annotations
 
-from typing import IO
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import UnsupportedOperation
+from typing import IO, Any
 
-from PIL import Image, ImageOps
+import pyvips
 
+from darkroom.domain import file_types
 from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
+from darkroom.media import image_structure
+from darkroom.media.vips_messages import collecting_messages, is_beyond_limits, is_harmless
 from darkroom.settings import settings
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
-_SIDE_MAX = 1_024
-_TURNED = range(5, 9)
-_ORIENTATION = 274
-Image.MAX_IMAGE_PIXELS = None
+SIDE_PIXELS_MAX = 1_024
+"""The longest side of a decoded image, except for very long images: see `_side_of`."""
+
+_SHORT_SIDE_PIXELS = 200
+_LONG_SIDE_PIXELS_MAX = 4 * SIDE_PIXELS_MAX
+# libvips makes one tall image of all frames, of at most this height (VIPS_MAX_COORD).
+_TALL_IMAGE_PIXELS_MAX = 10_000_000
+_SWAPPED_ORIENTATION_MIN = 5  # The EXIF orientations 5 to 8 swap width and height.
+
+_LOADERS = {
+    file_types.JPEG: pyvips.Image.jpegload_source,
+    file_types.PNG: pyvips.Image.pngload_source,
+    file_types.WEBP: pyvips.Image.webpload_source,
+    file_types.GIF: pyvips.Image.gifload_source,
+    file_types.AVIF: pyvips.Image.heifload_source,
+}
+_ANIMATED = (file_types.GIF, file_types.WEBP)
+# These decoders read while they decode. The others map the whole file first.
+_READ_IN_PIECES = (file_types.JPEG, file_types.PNG)
+
+pyvips.cache_set_max(0)
+pyvips.concurrency_set(1)
 
 
 def read_header(file: IO[bytes], file_type: FileType) -> OutputFile:
-    """Read type and size of an image from its header. Raises CorruptOutput."""
-    try:
-        with Image.open(file, formats=_FORMATS) as image:
-            return _output_file(image, file_type)
-    except Exception as error:
-        raise CorruptOutput(f"{type(error).__name__}: {error}") from error
-    finally:
-        file.seek(0)
+    """Read the type and size of an image from its header. Decodes no pixels.
+
+    Raises CorruptOutput if the header cannot be read.
+    """
+    deadline = _Deadline()
+    with _judging(deadline, file), _opened(file, file_type, deadline) as image:
+        return _describe(image, file_type)
 
 
 def decode(
-    file: IO[bytes],
-    file_type: FileType,
-    *,
-    give_up_at: float,  # noqa: ARG001
-) -> tuple[OutputFile, Image.Image]:
-    """Decode an image. Raises CorruptOutput and DecodeBudgetExceeded."""
+    file: IO[bytes], file_type: FileType, *, give_up_at: float
+) -> tuple[OutputFile, pyvips.Image]:
+    """Decode every pixel of an image, and of each frame if it is animated.
+
+    Returns the image's type and size, and the image or its first frame: upright, sRGB with 8 bits,
+    with alpha if the file has it, and scaled down to SIDE_PIXELS_MAX. The returned image is in
+    memory and does not need the file.
+
+    `give_up_at` is a time of `time.monotonic`. Raises DecodeBudgetExceeded after that time, or if a
+    frame has more than `output_pixels_max` pixels. Raises CorruptOutput if the file is not whole.
+    """
+    deadline = _Deadline(give_up_at)
     found = read_header(file, file_type)
     if found.width * found.height > settings().output_pixels_max:
         raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
+    if deadline.has_passed:
+        raise DecodeBudgetExceeded("time")
+    with _judging(deadline, file):
+        image_structure.check_end(file, file_type)
+        image = _decode_strictly(file, file_type, found, deadline)
+        if found.frames:
+            _decode_frames(file, file_type, found, deadline)
+    return found, image
+
+
+class _Deadline:
+    """Ends a decoding in libvips after a time of `time.monotonic`."""
+
+    def __init__(self, at: float = float("inf")) -> None:
+        self._at = at
+
+    @property
+    def has_passed(self) -> bool:
+        return time.monotonic() >= self._at
+
+    def watch(self, image: pyvips.Image) -> None:
+        """End the evaluation of this image, and of images made from it, after the deadline."""
+        image.set_progress(True)
+        image.signal_connect("eval", self._on_progress)
+
+    def _on_progress(self, image: pyvips.Image, _progress: object) -> None:
+        if self.has_passed:
+            image.set_kill(True)
+
+    def source(self, file: IO[bytes]) -> pyvips.Source:
+        """Return a source that ends after the deadline.
+
+        libvips reads all scans of a progressive JPEG, and an interlaced PNG, before it reports
+        progress.
+        """
+
+        def read(size: int) -> bytes | None:
+            return None if self.has_passed else file.read(size)
+
+        source = pyvips.SourceCustom()
+        source.on_read(read)
+        source.on_seek(file.seek)
+        return source
+
+
+@contextmanager
+def _judging(deadline: _Deadline, file: IO[bytes]) -> Iterator[None]:
+    """Raise libvips' errors as CorruptOutput or DecodeBudgetExceeded, and rewind the file."""
+    file.seek(0)
     try:
-        with Image.open(file, formats=_FORMATS) as image:
-            image.load()
-            image.thumbnail((_SIDE_MAX, _SIDE_MAX))
-            return found, ImageOps.exif_transpose(image)
-    except Exception as error:
-        raise CorruptOutput(f"{type(error).__name__}: {error}") from error
+        yield
+    except pyvips.Error as error:
+        if deadline.has_passed:
+            raise DecodeBudgetExceeded("time") from error
+        if is_beyond_limits(str(error)):
+            raise DecodeBudgetExceeded(str(error)) from error
+        raise CorruptOutput(str(error)) from error
     finally:
         file.seek(0)
 
 
-def _output_file(image: Image.Image, file_type: FileType) -> OutputFile:
-    size = image.size
-    if image.getexif().get(_ORIENTATION) in _TURNED:
-        size = size[::-1]
-    frames = getattr(image, "n_frames", 1) if file_type.extension == "gif" else 1
-    return OutputFile(
-        file_type.content_type, file_type.extension, *size, frames=frames if frames > 1 else None
-    )
+@contextmanager
+def _opened(
+    file: IO[bytes],
+    file_type: FileType,
+    deadline: _Deadline,
+    **options: Any,  # noqa: ANN401 (of a loader)
+) -> Iterator[pyvips.Image]:
+    """Open an image with the loader of its type, and watch its decoding.
+
+    libvips decodes later, from top to bottom. It calls the source and the watch of these objects,
+    so the objects must live until the pixels are decoded.
+    """
+    file.seek(0)
+    source = deadline.source(file) if file_type in _READ_IN_PIECES else _source(file)
+    image = _LOADERS[file_type](source, access="sequential", **options)
+    deadline.watch(image)
+    yield image
+
+
+def _source(file: IO[bytes]) -> pyvips.Source:
+    file.flush()
+    try:
+        return pyvips.Source.new_from_descriptor(file.fileno())
+    except UnsupportedOperation:
+        return pyvips.Source.new_from_memory(file.read())
+
+
+def _describe(image: pyvips.Image, file_type: FileType) -> OutputFile:
+    width, height = image.width, image.height
+    if _value(image, "orientation", 1) >= _SWAPPED_ORIENTATION_MIN:
+        width, height = height, width
+    frames, seconds = None, None
+    if file_type in _ANIMATED and _value(image, "n-pages", 1) > 1:
+        frames = _value(image, "n-pages", 1)
+        seconds = sum(_value(image, "delay", [])) / 1_000 or None
+    return OutputFile(file_type.content_type, file_type.extension, width, height, seconds, frames)
+
+
+def _value(image: pyvips.Image, name: str, default: Any) -> Any:  # noqa: ANN401 (metadata)
+    return image.get(name) if image.get_typeof(name) else default
+
+
+def _decode_strictly(
+    file: IO[bytes], file_type: FileType, found: OutputFile, deadline: _Deadline
+) -> pyvips.Image:
+    """Decode the image, and refuse one with any warning of the decoder but the harmless ones.
+
+    libjpeg reports only the text of its first warning, and the number of all.
+    """
+    try:
+        return _decode_small(file, file_type, found, deadline, fail_on="warning")
+    except pyvips.Error as error:
+        if deadline.has_passed or not is_harmless(str(error)):
+            raise
+        first = error
+    with collecting_messages() as messages:
+        image = _decode_small(file, file_type, found, deadline, fail_on="truncated")
+    if messages.warnings_count > 1:
+        raise first
+    return image
+
+
+def _decode_small(
+    file: IO[bytes], file_type: FileType, found: OutputFile, deadline: _Deadline, *, fail_on: str
+) -> pyvips.Image:
+    side = _side_of(found.width, found.height)
+    options: dict[str, Any] = {"fail_on": fail_on}
+    if file_type is file_types.JPEG:
+        options["shrink"] = _shrink_of(max(found.width, found.height) / side)
+    with _opened(file, file_type, deadline, **options) as image:
+        small = image.thumbnail_image(side, height=side, size="down", output_profile="srgb")
+        in_memory: pyvips.Image = small.copy_memory()
+    return in_memory
+
+
+def _side_of(width: int, height: int) -> int:
+    """Return the longest side of the decoded image.
+
+    The thumbnail is a square in the middle of the image. The shorter side of a long image keeps
+    enough pixels for a sharp thumbnail.
+    """
+    shorter, longer = sorted((width, height))
+    side = max(SIDE_PIXELS_MAX, round(longer * min(1, _SHORT_SIDE_PIXELS / shorter)))
+    return min(side, _LONG_SIDE_PIXELS_MAX)
+
+
+def _shrink_of(ratio: float) -> int:
+    """Return the factor by which libjpeg shrinks, so that at least half of it is left to do.
+
+    libvips' own `thumbnail` keeps the same reserve, because libjpeg shrinks with less quality.
+    """
+    return next((shrink for shrink in (8, 4, 2) if ratio >= 2 * shrink), 1)
+
+
+def _decode_frames(
+    file: IO[bytes], file_type: FileType, found: OutputFile, deadline: _Deadline
+) -> None:
+    if (found.frames or 0) * found.height > _TALL_IMAGE_PIXELS_MAX:
+        raise DecodeBudgetExceeded(f"{found.frames} frames of {found.height} pixels")
+    with _opened(file, file_type, deadline, fail_on="warning", n=-1) as image:
+        image.avg()

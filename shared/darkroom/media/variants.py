@@ -1,51 +1,62 @@
-"""Variants: the thumbnail, the previews and the placeholder of an output."""
+"""The small images that Darkroom makes of an output: a thumbnail, previews and a placeholder."""
 
 from __future__ import annotations
 
 import base64
-from io import BytesIO
 
-from PIL import Image, ImageOps
+import pyvips
 
 from darkroom.domain.outputs import Preview, Variants
 
-_THUMBNAIL_SIZE = (200, 200)
+THUMBNAIL_SIDE_PIXELS = 200
+PREVIEW_SIDES_PIXELS = (512, 1_024)
+_PLACEHOLDER_SIDE_PIXELS = 16
 _QUALITY = 80
-_SIDES = (512, 1_024)
-_PLACEHOLDER_SIDE = 16
+_PLACEHOLDER_QUALITY = 50
+_WHITE = [255.0, 255.0, 255.0]
 
 
-def make_variants(image: Image.Image, *, xmp: bytes) -> Variants:
-    """Make the variants of a decoded, upright image."""
-    whole = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    white = _on_white(whole)
-    thumbnail = ImageOps.fit(white, _THUMBNAIL_SIZE, Image.Resampling.LANCZOS)
-    previews = {preview.size: preview for preview in (_fit(whole, side) for side in _SIDES)}
-    placeholder = _encode(_fit(white, _PLACEHOLDER_SIDE), "WEBP", 50)
+def make_variants(image: pyvips.Image, *, xmp: bytes) -> Variants:
+    """Make the variants of a decoded image. It is upright sRGB with 8 bits, and may have alpha.
+
+    The thumbnail and the previews have `xmp` as their only metadata. A preview is never larger
+    than the image, and no size occurs twice. The thumbnail and the placeholder are on white.
+    """
+    on_white = image.flatten(background=_WHITE) if image.hasalpha() else image
     return Variants(
-        _encode(thumbnail, "JPEG", _QUALITY, xmp=xmp),
-        tuple(
-            Preview(_encode(preview, "WEBP", _QUALITY, xmp=xmp), *size)
-            for size, preview in previews.items()
-        ),
-        "data:image/webp;base64," + base64.b64encode(placeholder).decode(),
+        _thumbnail(on_white, xmp),
+        tuple(_preview(image, side, xmp) for side in _sides(image)),
+        _placeholder(on_white),
     )
 
 
-def _fit(image: Image.Image, side: int) -> Image.Image:
-    fitted = image.copy()
-    fitted.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return fitted
+def _sides(image: pyvips.Image) -> list[int]:
+    """Return the longest sides of the previews, smallest first."""
+    return sorted({min(side, max(image.width, image.height)) for side in PREVIEW_SIDES_PIXELS})
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")
+def _thumbnail(image: pyvips.Image, xmp: bytes) -> bytes:
+    """Cover a square with the middle of the image. A smaller image is enlarged."""
+    side = THUMBNAIL_SIDE_PIXELS
+    small = image.thumbnail_image(side, height=side, crop="centre")
+    return bytes(_with_xmp(small, xmp).jpegsave_buffer(Q=_QUALITY, keep="xmp"))
 
 
-def _encode(image: Image.Image, file_format: str, quality: int, **save: bytes) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, file_format, quality=quality, **save)
-    return buffer.getvalue()
+def _preview(image: pyvips.Image, side: int, xmp: bytes) -> Preview:
+    small = image.thumbnail_image(side, height=side, size="down")
+    body = _with_xmp(small, xmp).webpsave_buffer(Q=_QUALITY, keep="xmp")
+    return Preview(bytes(body), small.width, small.height)
+
+
+def _placeholder(image: pyvips.Image) -> str:
+    side = _PLACEHOLDER_SIDE_PIXELS
+    body = image.thumbnail_image(side, height=side).webpsave_buffer(
+        Q=_PLACEHOLDER_QUALITY, keep="none"
+    )
+    return "data:image/webp;base64," + base64.b64encode(body).decode()
+
+
+def _with_xmp(image: pyvips.Image, xmp: bytes) -> pyvips.Image:
+    copied = image.copy()
+    copied.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
+    return copied

@@ -1,0 +1,116 @@
+"""Image outputs that are not whole are found. Harmless faults are none."""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from random import Random
+
+import pytest
+
+from darkroom.domain.file_types import HEAD_BYTES, identify
+from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
+from darkroom.media import images
+from tests.integration.image_files import (
+    animated,
+    encoded,
+    jpeg_with,
+    oriented,
+    photo,
+    with_hole,
+)
+
+FILES = {
+    "png": encoded(photo(), "PNG"),
+    "interlaced": encoded(photo(), "PNG", interlace=1),
+    "jpeg": encoded(photo(), "JPEG"),
+    "progressive": encoded(photo(), "JPEG", progressive=True),
+    "webp": encoded(photo(), "WEBP"),
+    "lossless": encoded(photo(), "WEBP", lossless=True),
+    "gif": encoded(photo(), "GIF"),
+    "avif": encoded(photo(), "AVIF"),
+    "animated-gif": animated("GIF", [100] * 4),
+    "animated-webp": animated("WEBP", [100] * 4),
+}
+
+
+def decode(data: bytes) -> OutputFile:
+    file_type = identify(data[:HEAD_BYTES])
+    return images.decode(BytesIO(data), file_type, give_up_at=time.monotonic() + 60)[0]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_whole_file_is_decoded(name: str) -> None:
+    assert decode(FILES[name]).width in (320, 120)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("percent", [10, 50, 90, 99])
+def test_a_file_that_is_cut_is_corrupt(name: str, percent: int) -> None:
+    with pytest.raises(CorruptOutput):
+        decode(FILES[name][: len(FILES[name]) * percent // 100])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_without_its_last_byte_is_corrupt(name: str) -> None:
+    with pytest.raises(CorruptOutput):
+        decode(FILES[name][:-1])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_bytes_after_the_end_are_no_fault(name: str) -> None:
+    assert decode(FILES[name] + b"more" * 50) == decode(FILES[name])
+
+
+@pytest.mark.parametrize("name", ["png", "interlaced"])
+@pytest.mark.parametrize("byte", [b"\0", b"\xff", b"a"])
+def test_a_png_with_a_hole_is_corrupt(name: str, byte: bytes) -> None:
+    for at in (0.1, 0.5, 0.9):
+        with pytest.raises(CorruptOutput):
+            decode(with_hole(FILES[name], at=at, byte=byte))
+
+
+@pytest.mark.parametrize("name", ["jpeg", "progressive", "avif", "lossless", "animated-gif"])
+def test_a_file_with_a_hole_that_its_decoder_sees_is_corrupt(name: str) -> None:
+    with pytest.raises(CorruptOutput):
+        decode(with_hole(FILES[name], byte=b"\xff"))
+
+
+@pytest.mark.parametrize("filler", [b"\0", b"\0" * 300])
+def test_bytes_between_the_segments_of_a_jpeg_are_harmless(filler: bytes) -> None:
+    assert decode(jpeg_with(filler)).width == 320
+
+
+def test_harmless_bytes_do_not_hide_a_hole() -> None:
+    with pytest.raises(CorruptOutput, match="extraneous"):
+        decode(with_hole(jpeg_with(b"\0\0\0"), byte=b"\xff"))
+
+
+@pytest.mark.parametrize("head", [b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a" + b"\0" * 9])
+def test_a_header_without_an_image_is_corrupt(head: bytes) -> None:
+    with pytest.raises(CorruptOutput):
+        images.read_header(BytesIO(head), identify(head))
+    with pytest.raises(CorruptOutput):
+        decode(head)
+
+
+def test_a_gif_with_an_unknown_block_is_corrupt_and_an_empty_block_is_none() -> None:
+    gif = FILES["gif"]
+
+    assert decode(gif[:-1] + b"\0\0" + gif[-1:]).width == 320
+    with pytest.raises(CorruptOutput):
+        decode(gif[:-1] + b"\x77" + gif[-1:])
+
+
+def test_damaged_files_never_crash() -> None:
+    """Each file has a hundred damages. An error must be one of the two that callers expect."""
+    sources = [*FILES.values(), oriented(6, "JPEG"), oriented(6, "WEBP")]
+    for seed in range(100 * len(sources)):
+        random = Random(seed)
+        data = bytearray(sources[seed % len(sources)])
+        for _ in range(random.randint(1, 8)):
+            data[random.randrange(12, len(data))] = random.randrange(256)
+        try:
+            decode(bytes(data))
+        except (CorruptOutput, DecodeBudgetExceeded):
+            continue
