@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
-SOURCES := template.yaml workflow.asl.yaml tools/deployment/build.py $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt -o -path '*/api/*.json' -o -path '*/api/docs/*')
+SOURCES := template.yaml workflow.asl.yaml tools/deployment/api_descriptions.py tools/deployment/build.py $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt -o -path '*/api/*.json' -o -path '*/api/docs/*')
 CONFIG ?= dev
 STACK ?= darkroom-$(CONFIG)
 # Empty unless STACK or CONFIG is given. The commands about ledgers then use the local stack.
@@ -19,7 +19,7 @@ COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint format lock \
-	requirements build build-local deploy deploy-built deploy-check admin token smoke audit repair variables catalog problems openapi lint-openapi \
+	requirements build build-local deploy deploy-built deploy-check admin token smoke audit repair variables catalog problems openapi lint-openapi sizes \
 	secrets soak chaos fuzz sabotage bench clean linux scan licenses vulnerabilities sbom
 
 help: ## Show this list
@@ -100,6 +100,9 @@ scan: .venv/.ready .tools/scan/.ready ## Scan for insecure settings, insecure co
 licenses: .venv/.ready ## Write docs/licenses.md
 	python -m tools.licenses > docs/licenses.md
 
+sizes: .aws-sam/local/.ready ## Print the unzipped size of each function, and fail above 200 MB
+	@python -m tools.sizes .aws-sam/local
+
 clean: ## Delete everything that the other targets create
 	rm -rf .venv .tools .aws-sam demo-output .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -154,7 +157,7 @@ deploy-check: .aws-sam/local/.ready .tools/ministack/.ready ## Deploy to MiniSta
 
 sbom: .tools/.ready ## Write the list of the layers' packages to .aws-sam/sbom.json (CycloneDX 1.5)
 	mkdir -p .aws-sam
-	$(UV) export -q --frozen --no-default-groups --group media --format cyclonedx1.5 -o .aws-sam/sbom.json > /dev/null
+	$(UV) export -q --frozen --no-default-groups --group media-inputs --group media-outputs --format cyclonedx1.5 -o .aws-sam/sbom.json > /dev/null
 
 secrets: .venv/.ready ## Store the providers' secrets from the environment in the deployed stack
 	python -m tools.put_secrets $(STACK)
@@ -191,7 +194,8 @@ coverage-report: .venv/.ready
 
 requirements: .tools/.ready
 	$(UV) export -q --frozen --no-default-groups --no-emit-project -o layers/dependencies/requirements.txt > /dev/null
-	$(UV) export -q --frozen --only-group media --no-emit-project -o layers/media/requirements.txt > /dev/null
+	$(UV) export -q --frozen --only-group media-inputs --no-emit-project -o layers/media_inputs/requirements.txt > /dev/null
+	$(UV) export -q --frozen --only-group media-outputs --no-emit-project -o layers/media_outputs/requirements.txt > /dev/null
 
 .tools/.ready:
 	python3 -m venv .tools

@@ -4,7 +4,8 @@
 
 Every module must have bytecode that Python uses without a check of its source. Packaging changes
 the sources' times, which would make other bytecode invalid, and Lambda's file system is read-only.
-Every compiled extension must be for the processor of the functions.
+Every compiled extension must be for the processor of the functions. No function may be larger than
+`make sizes` allows.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tools import sizes
 
 # e_machine in the ELF header (https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html).
 _MACHINES = {"x86_64": 62, "arm64": 183}
@@ -38,6 +41,8 @@ def faults(directory: Path, architecture: str) -> Iterator[str]:
             != _MACHINES[architecture]
         ):
             yield f"{extension}: is not compiled for {architecture}"
+    if (directory / "template.yaml").exists():
+        yield from sizes.too_large(directory)
 
 
 def main() -> int:

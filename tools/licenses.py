@@ -10,7 +10,8 @@ from pathlib import Path
 from textwrap import fill
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ("dependencies", "media")
+LAYERS = ("dependencies", "media_inputs", "media_outputs")
+WITH_LIBRARIES = ("av", "pillow-heif", "pyvips-binary")
 _PINNED = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?==([^ ;\\]+)", re.MULTILINE)
 _LIBRARY = re.compile(r"(?P<name>lib[A-Za-z0-9-]+?)-[0-9a-f]{8}\.so[.\d]*")
 
@@ -23,25 +24,39 @@ with their hashes as a CycloneDX document.
 
 Darkroom itself is under the MIT license. Nothing here is legal advice.
 
-## Libraries inside of the package `av`
+## Libraries inside of the packages
 
-The wheel of `av` (PyAV) contains FFmpeg and the libraries that FFmpeg uses. FFmpeg reports "LGPL
-version 3 or later" for itself, but the wheel also contains **x264** and **x265**. Their license is
-the GPL, version 2 or later.
+Some packages contain compiled libraries with licenses of their own:
+
+- **`av`** (PyAV) contains FFmpeg and the libraries that FFmpeg uses. FFmpeg reports "LGPL version 3
+  or later" for itself. The wheel also contains **x264** and **x265**. Their license is the GPL,
+  version 2 or later.
+- **`pillow-heif`** contains libheif and libde265 under the LGPL, version 3 or later, and **x265**
+  under the GPL, version 2 or later.
+- **`pyvips-binary`** contains libvips under the LGPL, version 2.1 or later. The libraries that
+  libvips uses are linked into the same file. The package names its license as LGPL, version 3 or
+  later. It contains no x265, so libvips decodes no HEIC.
+
+What follows from the GPL and the LGPL:
 
 - If you deploy Darkroom into your own AWS account, nothing follows: you distribute no copy.
-- If you hand the built layer on (as a public layer, an image or an archive), you distribute
-  binaries under the GPL and the LGPL. Add their license texts, and their source or an offer of it.
-- If you must not hand on GPL code, build PyAV from its source with an FFmpeg without x264 and x265.
-  Darkroom only decodes videos, so it needs neither encoder.
+- If you hand a built layer on (as a public layer, an image or an archive), you distribute binaries
+  under the GPL and the LGPL. Add their license texts, and their source or an offer of it.
+- If you must not hand on GPL code, build PyAV from its source with an FFmpeg without x264 and x265,
+  and pillow-heif with a libheif without x265. Darkroom only decodes, so it needs no encoder of
+  theirs.
 
 """
 
 
 def licenses_text() -> str:
     """Return the text of the page."""
-    libraries = f"The libraries in the wheel: {', '.join(libraries_of('av'))}."
-    parts = [_INTRODUCTION + fill(libraries, 100, break_on_hyphens=False) + "\n"]
+    lines = (
+        f"The libraries in the wheel of `{name}`: {', '.join(libraries_of(name))}."
+        for name in WITH_LIBRARIES
+    )
+    filled = (fill(line, 100, break_on_hyphens=False) + "\n" for line in lines)
+    parts = [_INTRODUCTION + "\n".join(filled)]
     for layer in LAYERS:
         rows = (f"| {name} | {version} | {license_of(name)} |" for name, version in pinned(layer))
         parts.append(

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.conftest import ENVIRONMENT
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
-LAYERS = ("DarkroomLayer", "DependenciesLayer", "MediaLayer")
+LAYERS = ("DarkroomLayer", "DependenciesLayer", "MediaInputsLayer", "MediaOutputsLayer")
 PAIRS_COUNT = 9
 
 

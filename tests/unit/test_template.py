@@ -352,12 +352,13 @@ def test_a_user_cannot_set_a_platform() -> None:
     assert "custom:platform" not in client["WriteAttributes"]
 
 
-def test_only_functions_that_decode_media_have_the_media_layer() -> None:
+@pytest.mark.parametrize(
+    ("layer", "function"),
+    [("MediaInputsLayer", "PrepareUploadFunction"), ("MediaOutputsLayer", "StoreOutputFunction")],
+)
+def test_one_function_has_each_media_layer(layer: str, function: str) -> None:
     assert [
         name
         for name, properties in FUNCTIONS.items()
-        if {"Ref": "MediaLayer"} in properties.get("Layers", [])
-    ] == [
-        "PrepareUploadFunction",
-        "StoreOutputFunction",
-    ]
+        if {"Ref": layer} in properties.get("Layers", [])
+    ] == [function]

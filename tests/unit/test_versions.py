@@ -13,6 +13,7 @@ import tomllib
 from functools import cache
 from typing import Any
 
+import pytest
 from samcli.cli.types import CfnParameterOverridesType
 from samcli.yamlhelper import yaml_parse
 
@@ -25,14 +26,20 @@ def version_resources(
     code: str = "code",
     shared: str = "shared",
     dependencies: str = "dependencies",
-    media: str = "media",
+    media_inputs: str = "media_inputs",
+    media_outputs: str = "media_outputs",
     **parameters: str,
 ) -> dict[str, str]:
     """Translate the template with these builds. Returns the version resource of each function."""
     return {
         resource["Properties"]["FunctionName"]["Ref"]: name
         for name, resource in translated(
-            code=code, shared=shared, dependencies=dependencies, media=media, **parameters
+            code=code,
+            shared=shared,
+            dependencies=dependencies,
+            media_inputs=media_inputs,
+            media_outputs=media_outputs,
+            **parameters,
         ).items()
         if resource["Type"] == "AWS::Lambda::Version"
     }
@@ -44,12 +51,18 @@ def translated(
     code: str = "code",
     shared: str = "shared",
     dependencies: str = "dependencies",
-    media: str = "media",
+    media_inputs: str = "media_inputs",
+    media_outputs: str = "media_outputs",
     **parameters: str,
 ) -> dict[str, Any]:
     """Translate the template with these builds and parameters. Returns the resources."""
     template = copy.deepcopy(TEMPLATE)
-    layers = {"DarkroomLayer": shared, "DependenciesLayer": dependencies, "MediaLayer": media}
+    layers = {
+        "DarkroomLayer": shared,
+        "DependenciesLayer": dependencies,
+        "MediaInputsLayer": media_inputs,
+        "MediaOutputsLayer": media_outputs,
+    }
     for name, resource in template["Resources"].items():
         if "CodeUri" in resource.get("Properties", {}):
             resource["Properties"]["CodeUri"] = f"{code}-{name}"
@@ -84,13 +97,16 @@ def test_a_new_shared_or_dependencies_layer_updates_every_function() -> None:
         assert not set(before.values()) & set(after.values()), layer
 
 
-def test_a_new_media_layer_updates_only_the_functions_that_use_it() -> None:
-    before, after = version_resources(), version_resources(media="new")
+@pytest.mark.parametrize(
+    ("layer", "function"),
+    [("media_inputs", "PrepareUploadFunction"), ("media_outputs", "StoreOutputFunction")],
+)
+def test_a_new_media_layer_updates_only_the_function_that_uses_it(
+    layer: str, function: str
+) -> None:
+    before, after = version_resources(), version_resources(**{layer: "new"})
 
-    assert {name for name in before if before[name] != after[name]} == {
-        "PrepareUploadFunction",
-        "StoreOutputFunction",
-    }
+    assert [name for name in before if before[name] != after[name]] == [function]
 
 
 def test_a_new_revision_publishes_a_new_version_of_every_function() -> None:

@@ -1,11 +1,11 @@
-"""Finishes what `sam build` wrote: the workflow as JSON, and the revision of the build.
+"""Finishes what `sam build` wrote: the workflow as JSON, fewer files, and a revision.
 
     python -m tools.deployment.build DIRECTORY
 
 `sam build` leaves the workflow's definition where it is. This module puts it into the build, as
-JSON. It also replaces the parameter `Revision` by a value, so that plain `sam deploy` publishes a
-new version of each function if the build has changed. See
-docs/decisions/0028-revision-in-the-built-template.md.
+JSON. It removes the API descriptions of the AWS services that no function calls. It also replaces
+the parameter `Revision` by a value, so that plain `sam deploy` publishes a new version of each
+function if the build has changed. See docs/decisions/0028-revision-in-the-built-template.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
+from tools.deployment import api_descriptions
 from tools.deployment.refusals import DeploymentRefused
 
 PARAMETER = "Revision"
@@ -39,6 +40,7 @@ def finish(directory: Path) -> str:
     if revision := template.get("Metadata", {}).get(PARAMETER):
         return str(revision)
     _write_definitions(template, directory)
+    api_descriptions.remove_unused(directory)
     revision = content_hash(template, directory)
     path.write_text(yaml_dump(_with_revision(template, revision)))
     return revision
