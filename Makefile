@@ -124,11 +124,13 @@ vulnerabilities: .tools/scan/.ready ## Look up known vulnerabilities of every pa
 	$(UV) export -q --frozen --no-emit-project -o .tools/scan/requirements.txt > /dev/null
 	.tools/scan/bin/pip-audit --strict --require-hashes --disable-pip -r .tools/scan/requirements.txt
 
-bench: .aws-sam/local/.ready ## Measure cold starts, the calls of one job, full queues, and links
+bench: .aws-sam/local/.ready ## Measure cold starts, jobs, queues, links, and images against sharp (needs npm)
 	python -m tests.bench
 	PYTHONPATH=shared python -m tests.bench.trace_job
 	PYTHONPATH=shared python -m tests.bench.queue
 	PYTHONPATH=shared python -m tests.bench.links
+	PYTHONPATH=shared python -m tests.bench.decoding
+	PYTHONPATH=shared python -m tests.bench.compare_with_sharp
 
 ## Deploy
 

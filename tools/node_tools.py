@@ -1,4 +1,4 @@
-"""Installs the npm programs that tools/node/package-lock.json pins, and runs them."""
+"""Installs the npm packages that a package-lock.json pins, and runs those of tools/node."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class NodeMissing(RuntimeError):
     """npm is not installed, or it cannot install the programs."""
 
 
-def installed() -> Path:
-    """Return the folder of the installed programs. Install them first if they are not there.
+def installed(pinned: Path = _PINNED) -> Path:
+    """Return the folder of the installed packages. Install them first if they are not there.
 
-    npm checks each package against the lock file. Raises NodeMissing.
+    npm checks each package against the lock file in the folder `pinned`. Raises NodeMissing.
     """
-    lock_file = (_PINNED / "package-lock.json").read_bytes()
+    lock_file = (pinned / "package-lock.json").read_bytes()
     home = ROOT / ".tools" / f"node-{hashlib.sha256(lock_file).hexdigest()[:12]}"
     home.parent.mkdir(exist_ok=True)
     # Several processes may need the programs at once. One installs them, and the others wait.
@@ -35,7 +35,7 @@ def installed() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not home.is_dir():
             with tempfile.TemporaryDirectory(dir=home.parent) as folder:
-                _install(Path(folder))
+                _install(pinned, Path(folder))
                 Path(folder).rename(home)
                 # The context manager removes this folder.
                 Path(folder).mkdir()
@@ -55,12 +55,12 @@ def run(program: str, *arguments: str, folder: Path = ROOT) -> subprocess.Comple
     )
 
 
-def _install(folder: Path) -> None:
+def _install(pinned: Path, folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise NodeMissing("npm is not installed (Debian: apt-get install npm)")
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(_PINNED / name, folder)
+        shutil.copy(pinned / name, folder)
     try:
         subprocess.run(  # noqa: S603 (npm is the one of this machine)
             [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
