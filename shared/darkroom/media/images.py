@@ -18,7 +18,12 @@ from darkroom.domain import file_types
 from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
 from darkroom.media import image_structure
-from darkroom.media.vips_messages import collecting_messages, is_beyond_limits, is_harmless
+from darkroom.media.vips_messages import (
+    collecting_messages,
+    forget_errors,
+    is_beyond_limits,
+    is_harmless,
+)
 from darkroom.settings import settings
 
 SIDE_PIXELS_MAX = 1_024
@@ -37,6 +42,7 @@ _LOADERS = {
     file_types.GIF: pyvips.Image.gifload_source,
     file_types.AVIF: pyvips.Image.heifload_source,
 }
+_LIMITED = (file_types.JPEG, file_types.PNG, file_types.AVIF)
 _ANIMATED = (file_types.GIF, file_types.WEBP)
 # These decoders read while they decode. The others map the whole file first.
 _READ_IN_PIECES = (file_types.JPEG, file_types.PNG)
@@ -51,7 +57,9 @@ def read_header(file: IO[bytes], file_type: FileType) -> OutputFile:
     Raises CorruptOutput if the header cannot be read.
     """
     deadline = _Deadline()
-    with _judging(deadline, file), _opened(file, file_type, deadline) as image:
+    # Without the loader's limits: the size of an image is known even if it is too large to decode.
+    options = {"unlimited": True} if file_type in _LIMITED else {}
+    with _judging(deadline, file), _opened(file, file_type, deadline, **options) as image:
         return _describe(image, file_type)
 
 
@@ -120,6 +128,7 @@ class _Deadline:
 def _judging(deadline: _Deadline, file: IO[bytes]) -> Iterator[None]:
     """Raise libvips' errors as CorruptOutput or DecodeBudgetExceeded, and rewind the file."""
     file.seek(0)
+    forget_errors()
     try:
         yield
     except pyvips.Error as error:
@@ -202,9 +211,21 @@ def _decode_small(
     if file_type is file_types.JPEG:
         options["shrink"] = _shrink_of(max(found.width, found.height) / side)
     with _opened(file, file_type, deadline, **options) as image:
-        small = image.thumbnail_image(side, height=side, size="down", output_profile="srgb")
-        in_memory: pyvips.Image = small.copy_memory()
+        small = image.thumbnail_image(
+            side, height=side, size="down", intent="perceptual", **_profiles_of(image)
+        )
+        in_memory: pyvips.Image = small.colourspace("srgb").cast("uchar").copy_memory()
     return in_memory
+
+
+def _profiles_of(image: pyvips.Image) -> dict[str, str]:
+    """Return the profiles for the conversion to sRGB. An embedded profile replaces that of CMYK.
+
+    Without profiles, libvips converts by formulas, which are exact for gray and RGB.
+    """
+    if image.interpretation == "cmyk":
+        return {"input_profile": "cmyk", "output_profile": "srgb"}
+    return {"output_profile": "srgb"} if image.get_typeof("icc-profile-data") else {}
 
 
 def _side_of(width: int, height: int) -> int:

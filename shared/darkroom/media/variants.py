@@ -11,6 +11,7 @@ from darkroom.domain.outputs import Preview, Variants
 THUMBNAIL_SIDE_PIXELS = 200
 PREVIEW_SIDES_PIXELS = (512, 1_024)
 _PLACEHOLDER_SIDE_PIXELS = 16
+_MARGIN_PIXELS = 8
 _QUALITY = 80
 _PLACEHOLDER_QUALITY = 50
 _WHITE = [255.0, 255.0, 255.0]
@@ -38,8 +39,23 @@ def _sides(image: pyvips.Image) -> list[int]:
 def _thumbnail(image: pyvips.Image, xmp: bytes) -> bytes:
     """Cover a square with the middle of the image. A smaller image is enlarged."""
     side = THUMBNAIL_SIDE_PIXELS
-    small = image.thumbnail_image(side, height=side, crop="centre")
+    small = _without_ends(image).thumbnail_image(side, height=side, crop="centre")
     return bytes(_with_xmp(small, xmp).jpegsave_buffer(Q=_QUALITY, keep="xmp"))
+
+
+def _without_ends(image: pyvips.Image) -> pyvips.Image:
+    """Cut the same number of pixels from both ends of a long image that must be enlarged.
+
+    libvips enlarges the whole image before it crops the image. The margin is for the
+    interpolation at the edges of the square.
+    """
+    shorter = min(image.width, image.height)
+    if shorter >= THUMBNAIL_SIDE_PIXELS:
+        return image
+    left, top = (
+        max(0, (length - shorter) // 2 - _MARGIN_PIXELS) for length in (image.width, image.height)
+    )
+    return image.crop(left, top, image.width - 2 * left, image.height - 2 * top)
 
 
 def _preview(image: pyvips.Image, side: int, xmp: bytes) -> Preview:

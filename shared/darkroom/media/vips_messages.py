@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pyvips
+
 # Warnings of libjpeg about bytes outside of the pixels (libjpeg-turbo, src/jerror.h).
 _HARMLESS = re.compile(
     r"extraneous bytes before marker"
@@ -26,6 +28,11 @@ _WARNINGS_COUNT = re.compile(r"read gave (\d+) warnings")
 _logger = logging.getLogger("pyvips")
 # The log of a function has JSON lines only. What matters is in the raised errors.
 _logger.propagate = False
+
+
+def forget_errors() -> None:
+    """Empty the text of libvips' errors, which keeps warnings until an error is raised."""
+    pyvips.vips_lib.vips_error_clear()
 
 
 def is_harmless(message: str) -> bool:
