@@ -6,6 +6,7 @@ interlaced or progressive files. It runs in this thread alone and keeps no cache
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from darkroom.domain import file_types
 from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
 from darkroom.media import image_structure
+from darkroom.media.variants import PREVIEW_SIDES_PIXELS, THUMBNAIL_SIDE_PIXELS
 from darkroom.media.vips_messages import (
     collecting_messages,
     forget_errors,
@@ -26,11 +28,10 @@ from darkroom.media.vips_messages import (
 )
 from darkroom.settings import settings
 
-SIDE_PIXELS_MAX = 1_024
-"""The longest side of a decoded image, except for very long images: see `_side_of`."""
-
-_SHORT_SIDE_PIXELS = 200
-_LONG_SIDE_PIXELS_MAX = 4 * SIDE_PIXELS_MAX
+# A decoded image is at least this much larger than its variants. libvips' own `resize` averages
+# blocks of pixels first, and leaves the same reserve for its better filter.
+_RESERVE = 2
+_LONG_SIDE_PIXELS_MAX = 16_384
 # libvips makes one tall image of all frames, of at most this height (VIPS_MAX_COORD).
 _TALL_IMAGE_PIXELS_MAX = 10_000_000
 _SWAPPED_ORIENTATION_MIN = 5  # The EXIF orientations 5 to 8 swap width and height.
@@ -69,8 +70,8 @@ def decode(
     """Decode every pixel of an image, and of each frame if it is animated.
 
     Returns the image's type and size, and the image or its first frame: upright, sRGB with 8 bits,
-    with alpha if the file has it, and scaled down to SIDE_PIXELS_MAX. The returned image is in
-    memory and does not need the file.
+    with alpha if the file has it. A large image is scaled down, to a longer side of 2,048 to 4,096
+    pixels. The returned image is in memory and does not need the file.
 
     `give_up_at` is a time of `time.monotonic`. Raises DecodeBudgetExceeded after that time, or if a
     frame has more than `output_pixels_max` pixels. Raises CorruptOutput if the file is not whole.
@@ -206,45 +207,50 @@ def _decode_strictly(
 def _decode_small(
     file: IO[bytes], file_type: FileType, found: OutputFile, deadline: _Deadline, *, fail_on: str
 ) -> pyvips.Image:
-    side = _side_of(found.width, found.height)
+    shrink = _shrink_of(found.width, found.height)
     options: dict[str, Any] = {"fail_on": fail_on}
     if file_type is file_types.JPEG:
-        options["shrink"] = _shrink_of(max(found.width, found.height) / side)
+        # libjpeg decodes a smaller image in less time, and still reads the whole file.
+        options["shrink"] = next((factor for factor in (8, 4, 2) if factor <= shrink), 1)
+        shrink //= options["shrink"]
     with _opened(file, file_type, deadline, **options) as image:
-        small = image.thumbnail_image(
-            side, height=side, size="down", intent="perceptual", **_profiles_of(image)
-        )
-        in_memory: pyvips.Image = small.colourspace("srgb").cast("uchar").copy_memory()
-    return in_memory
+        small = _in_srgb(_shrunk(image, shrink))
+        return small.copy_memory().autorot()
 
 
-def _profiles_of(image: pyvips.Image) -> dict[str, str]:
-    """Return the profiles for the conversion to sRGB. An embedded profile replaces that of CMYK.
+def _shrink_of(width: int, height: int) -> int:
+    """Return the factor by which to shrink a decoded image: 1 for a longer side below 4,096.
 
-    Without profiles, libvips converts by formulas, which are exact for gray and RGB.
-    """
-    if image.interpretation == "cmyk":
-        return {"input_profile": "cmyk", "output_profile": "srgb"}
-    return {"output_profile": "srgb"} if image.get_typeof("icc-profile-data") else {}
-
-
-def _side_of(width: int, height: int) -> int:
-    """Return the longest side of the decoded image.
-
-    The thumbnail is a square in the middle of the image. The shorter side of a long image keeps
-    enough pixels for a sharp thumbnail.
+    The thumbnail is a square in the middle, so the shorter side needs enough pixels, too.
     """
     shorter, longer = sorted((width, height))
-    side = max(SIDE_PIXELS_MAX, round(longer * min(1, _SHORT_SIDE_PIXELS / shorter)))
-    return min(side, _LONG_SIDE_PIXELS_MAX)
+    needed = max(PREVIEW_SIDES_PIXELS), THUMBNAIL_SIDE_PIXELS
+    factor = min(longer / needed[0], shorter / needed[1]) / _RESERVE
+    return max(1, int(factor), math.ceil(longer / _LONG_SIDE_PIXELS_MAX))
 
 
-def _shrink_of(ratio: float) -> int:
-    """Return the factor by which libjpeg shrinks, so that at least half of it is left to do.
+def _shrunk(image: pyvips.Image, factor: int) -> pyvips.Image:
+    """Average blocks of pixels. Transparent pixels have no part in the colors."""
+    if factor == 1:
+        return image
+    if not image.hasalpha():
+        return image.shrink(factor, factor, ceil=True)
+    shrunk = image.premultiply().shrink(factor, factor, ceil=True)
+    return shrunk.unpremultiply().cast(image.format)
 
-    libvips' own `thumbnail` keeps the same reserve, because libjpeg shrinks with less quality.
+
+def _in_srgb(image: pyvips.Image) -> pyvips.Image:
+    """Convert to sRGB with 8 bits, by the embedded profile, as sharp does.
+
+    Without a profile, libvips converts by formulas, which are exact for gray and RGB.
     """
-    return next((shrink for shrink in (8, 4, 2) if ratio >= 2 * shrink), 1)
+    if image.interpretation == "cmyk":
+        image = image.icc_transform(
+            "srgb", embedded=True, input_profile="cmyk", intent="perceptual", depth=8
+        )
+    elif image.get_typeof("icc-profile-data"):
+        image = image.icc_transform("srgb", embedded=True, intent="perceptual", depth=8)
+    return image.colourspace("srgb").cast("uchar")
 
 
 def _decode_frames(

@@ -39,7 +39,11 @@ def _sides(image: pyvips.Image) -> list[int]:
 def _thumbnail(image: pyvips.Image, xmp: bytes) -> bytes:
     """Cover a square with the middle of the image. A smaller image is enlarged."""
     side = THUMBNAIL_SIDE_PIXELS
-    small = _without_ends(image).thumbnail_image(side, height=side, crop="centre")
+    middle = _without_ends(image)
+    covering = middle.resize(side / min(middle.width, middle.height))
+    # As sharp rounds an odd number of pixels beside the square.
+    left, top = (covering.width - side + 1) // 2, (covering.height - side + 1) // 2
+    small = covering.crop(left, top, side, side)
     return bytes(_with_xmp(small, xmp).jpegsave_buffer(Q=_QUALITY, keep="xmp"))
 
 
