@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyvips
 
@@ -88,7 +89,7 @@ def _variants(path: Path) -> Variants | str:
         return make_variants(image, xmp=XMP)
 
 
-def _by_sharp(files: dict[str, Path], folder: Path) -> dict[str, dict[str, dict[str, str]]]:
+def _by_sharp(files: dict[str, Path], folder: Path) -> dict[str, Any]:
     node = shutil.which("node")
     if node is None:
         raise node_tools.NodeMissing("node is not installed")
@@ -100,7 +101,7 @@ def _by_sharp(files: dict[str, Path], folder: Path) -> dict[str, dict[str, dict[
         text=True,
         check=True,
     )
-    results: dict[str, dict[str, dict[str, str]]] = json.loads(completed.stdout)
+    results: dict[str, Any] = json.loads(completed.stdout)
     return results
 
 
