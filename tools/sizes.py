@@ -48,8 +48,8 @@ def table(directory: Path) -> Iterator[str]:
     """Yield a line for each function: its size in MB (1,000,000 bytes), and those of its parts."""
     sizes = function_sizes(directory)
     for name, parts in sorted(sizes.items(), key=lambda item: (-sum(item[1].values()), item[0])):
-        shown = ", ".join(f"{part} {size / _MEGABYTE:.1f}" for part, size in parts.items())
-        yield f"{sum(parts.values()) / _MEGABYTE:6.1f} MB  {name} ({shown})"
+        listed = ", ".join(f"{part} {size / _MEGABYTE:.1f}" for part, size in parts.items())
+        yield f"{sum(parts.values()) / _MEGABYTE:6.1f} MB  {name} ({listed})"
 
 
 def _uri(properties: dict[str, Any]) -> str | None:
