@@ -35,7 +35,7 @@ Some packages contain compiled libraries with licenses of their own:
   under the GPL, version 2 or later.
 - **`pyvips-binary`** contains libvips under the LGPL, version 2.1 or later. The libraries that
   libvips uses are linked into the same file. The package names its license as LGPL, version 3 or
-  later. It contains no x265, so libvips decodes no HEIC.
+  later. It has no decoder of HEVC, so libvips decodes no HEIC.
 
 What follows from the GPL and the LGPL:
 
