@@ -16,13 +16,17 @@ from darkroom.domain.outputs import CorruptOutput
 _PNG_SIGNATURE_BYTES = 8
 _PNG_CRC_BYTES = 4
 _GIF_HEADER_BYTES = 13
+_GIF_TRAILER = b";"
 _GIF_IMAGE_FIELDS_BYTES = 9
 _GIF_TABLE_BIT = 0x80
 _GIF_TABLE_SIZE_BITS = 0x07
 
 
 def check_end(file: IO[bytes], file_type: FileType) -> None:
-    """Raise CorruptOutput if a PNG or GIF file has no end. Other types pass."""
+    """Raise CorruptOutput if a PNG file has no end, or a GIF file a block without its end.
+
+    Other types pass.
+    """
     if walk := _WALKS.get(file_type):
         file.seek(0)
         walk(file)
@@ -41,22 +45,27 @@ def _walk_png(file: IO[bytes]) -> None:
 
 
 def _walk_gif(file: IO[bytes]) -> None:
-    """Walk over the blocks to the trailer (GIF89a specification, sections 15 to 27)."""
+    """Walk over the blocks to the trailer (GIF89a specification, sections 15 to 27).
+
+    Some writers leave out the trailer, so a file may also end after an image.
+    """
     _skip_table(file, _read(file, _GIF_HEADER_BYTES)[10])
-    while True:
-        match _read(file, 1)[0]:
-            case 0x3B:  # the trailer
-                return
-            case 0x21:  # an extension, with its label
+    has_image = False
+    while (block := file.read(1)) and block != _GIF_TRAILER:
+        match block:
+            case b"!":  # an extension, with its label
                 _read(file, 1)
-            case 0x2C:  # an image
+            case b",":
                 _skip_table(file, _read(file, _GIF_IMAGE_FIELDS_BYTES)[8])
                 _read(file, 1)
-            case 0:  # Some writers put an empty block between the others.
+                has_image = True
+            case b"\0":  # Some writers put an empty block between the others.
                 continue
-            case block:
-                raise CorruptOutput(f"GIF block {block:#x}")
+            case _:
+                raise CorruptOutput(f"GIF block {block.hex()}")
         _skip_data(file)
+    if not has_image:
+        raise CorruptOutput("the file has no image")
 
 
 def _skip_table(file: IO[bytes], flags: int) -> None:
