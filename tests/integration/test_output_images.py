@@ -301,6 +301,18 @@ def test_an_image_with_more_pixels_than_allowed_is_not_decoded(
         decoded(data)
 
 
+def test_an_avif_image_may_have_40_megapixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder of AVIF holds the whole image, so the memory of the function is the limit."""
+    data = encoded(photo(100, 60), "AVIF")
+
+    monkeypatch.setattr(images, "_AVIF_PIXELS_MAX", 6_000)
+    assert decoded(data)[0].width == 100
+    monkeypatch.setattr(images, "_AVIF_PIXELS_MAX", 5_999)
+    with pytest.raises(DecodeBudgetExceeded):
+        decoded(data)
+    assert decoded(encoded(photo(100, 60), "PNG"))[0].width == 100
+
+
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_decoding_ends_when_its_time_is_over(file_format: str) -> None:
     """The end of time is no fault of the file."""

@@ -34,6 +34,8 @@ _RESERVE = 2
 _LONG_SIDE_PIXELS_MAX = 16_384
 # libvips makes one tall image of all frames, of at most this height (VIPS_MAX_COORD).
 _TALL_IMAGE_PIXELS_MAX = 10_000_000
+# The decoder of AVIF holds the whole image, in up to 26 bytes for each pixel.
+_AVIF_PIXELS_MAX = 40_000_000
 _SWAPPED_ORIENTATION_MIN = 5  # The EXIF orientations 5 to 8 swap width and height.
 
 _LOADERS = {
@@ -74,11 +76,12 @@ def decode(
     pixels. The returned image is in memory and does not need the file.
 
     `give_up_at` is a time of `time.monotonic`. Raises DecodeBudgetExceeded after that time, or if a
-    frame has more than `output_pixels_max` pixels. Raises CorruptOutput if the file is not whole.
+    frame has more than `output_pixels_max` pixels (AVIF: at most 40 million). Raises CorruptOutput
+    if the file is not whole.
     """
     deadline = _Deadline(give_up_at)
     found = read_header(file, file_type)
-    if found.width * found.height > settings().output_pixels_max:
+    if found.width * found.height > _pixels_max(file_type):
         raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
     if deadline.has_passed:
         raise DecodeBudgetExceeded("time")
@@ -88,6 +91,11 @@ def decode(
         if found.frames:
             _decode_frames(file, file_type, found, deadline)
     return found, image
+
+
+def _pixels_max(file_type: FileType) -> int:
+    limit = settings().output_pixels_max
+    return min(limit, _AVIF_PIXELS_MAX) if file_type is file_types.AVIF else limit
 
 
 class _Deadline:
