@@ -301,16 +301,18 @@ def test_an_image_with_more_pixels_than_allowed_is_not_decoded(
         decoded(data)
 
 
-def test_an_avif_image_may_have_40_megapixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The decoder of AVIF holds the whole image, so the memory of the function is the limit."""
-    data = encoded(photo(100, 60), "AVIF")
-
-    monkeypatch.setattr(images, "_AVIF_PIXELS_MAX", 6_000)
-    assert decoded(data)[0].width == 100
-    monkeypatch.setattr(images, "_AVIF_PIXELS_MAX", 5_999)
+@pytest.mark.parametrize(
+    "data", [encoded(photo(120, 80), "AVIF"), animated("GIF", [100] * 2), animated("WEBP", [9, 9])]
+)
+def test_an_image_that_its_decoder_holds_has_a_smaller_limit(
+    monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(images, "_HELD_PIXELS_MAX", 9_600)
+    assert decoded(data)[0].width == 120
+    monkeypatch.setattr(images, "_HELD_PIXELS_MAX", 9_599)
     with pytest.raises(DecodeBudgetExceeded):
         decoded(data)
-    assert decoded(encoded(photo(100, 60), "PNG"))[0].width == 100
+    assert decoded(encoded(photo(120, 81), "PNG"))[0].width == 120
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

@@ -34,8 +34,9 @@ _RESERVE = 2
 _LONG_SIDE_PIXELS_MAX = 16_384
 # libvips makes one tall image of all frames, of at most this height (VIPS_MAX_COORD).
 _TALL_IMAGE_PIXELS_MAX = 10_000_000
-# The decoder of AVIF holds the whole image, in up to 26 bytes for each pixel.
-_AVIF_PIXELS_MAX = 40_000_000
+# The decoders of AVIF and of animations hold several copies of the image: up to 26 bytes for each
+# pixel. This limit follows from the function's memory.
+_HELD_PIXELS_MAX = 40_000_000
 _SWAPPED_ORIENTATION_MIN = 5  # The EXIF orientations 5 to 8 swap width and height.
 
 _LOADERS = {
@@ -76,12 +77,12 @@ def decode(
     pixels. The returned image is in memory and does not need the file.
 
     `give_up_at` is a time of `time.monotonic`. Raises DecodeBudgetExceeded after that time, or if a
-    frame has more than `output_pixels_max` pixels (AVIF: at most 40 million). Raises CorruptOutput
-    if the file is not whole.
+    frame has more than `output_pixels_max` pixels (AVIF and animations: at most 40 million). Raises
+    CorruptOutput if the file is not whole.
     """
     deadline = _Deadline(give_up_at)
     found = read_header(file, file_type)
-    if found.width * found.height > _pixels_max(file_type):
+    if found.width * found.height > _pixels_max(file_type, found):
         raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
     if deadline.has_passed:
         raise DecodeBudgetExceeded("time")
@@ -93,9 +94,11 @@ def decode(
     return found, image
 
 
-def _pixels_max(file_type: FileType) -> int:
+def _pixels_max(file_type: FileType, found: OutputFile) -> int:
+    """Return the largest allowed image, or frame of an animation."""
     limit = settings().output_pixels_max
-    return min(limit, _AVIF_PIXELS_MAX) if file_type is file_types.AVIF else limit
+    is_held = file_type is file_types.AVIF or found.frames
+    return min(limit, _HELD_PIXELS_MAX) if is_held else limit
 
 
 class _Deadline:
