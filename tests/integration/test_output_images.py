@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from io import BytesIO
+from itertools import count
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from types import SimpleNamespace
+from typing import IO, Any
 
 import pytest
 import pyvips
@@ -29,6 +32,7 @@ from tests.integration.image_files import (
 from tests.integration.steps import with_setting
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
+MOVING = ("GIF", "WEBP")
 FAST: dict[str, dict[str, int]] = {"WEBP": {"method": 0}, "AVIF": {"speed": 10}}
 """Options of Pillow's encoders, by format."""
 
@@ -258,7 +262,7 @@ def test_a_jpeg_of_several_images_is_a_jpeg_of_its_first_one() -> None:
     assert distance(image, photo()) < 16
 
 
-@pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
+@pytest.mark.parametrize("file_format", MOVING)
 def test_an_animation_has_its_frames_and_seconds(file_format: str) -> None:
     data = animated(file_format, [100, 250, 300])
 
@@ -301,28 +305,58 @@ def test_an_image_with_more_pixels_than_allowed_is_not_decoded(
         decoded(data)
 
 
-@pytest.mark.parametrize(
-    "data", [encoded(photo(120, 80), "AVIF"), animated("GIF", [100] * 2), animated("WEBP", [9, 9])]
-)
 def test_an_image_that_its_decoder_holds_has_a_smaller_limit(
-    monkeypatch: pytest.MonkeyPatch, data: bytes
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(images, "_HELD_PIXELS_MAX", 9_600)
-    assert decoded(data)[0].width == 120
-    monkeypatch.setattr(images, "_HELD_PIXELS_MAX", 9_599)
-    with pytest.raises(DecodeBudgetExceeded):
-        decoded(data)
+    for data in (encoded(photo(120, 80), "AVIF"), *(animated(name, [9] * 2) for name in MOVING)):
+        monkeypatch.setattr(images, "_HELD_PIXELS_MAX", 9_600)
+        assert decoded(data)[0].width == 120
+        monkeypatch.setattr(images, "_HELD_PIXELS_MAX", 9_599)
+        with pytest.raises(DecodeBudgetExceeded):
+            decoded(data)
     assert decoded(encoded(photo(120, 81), "PNG"))[0].width == 120
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
-def test_decoding_ends_when_its_time_is_over(file_format: str) -> None:
+FILES = {
+    **{name: encoded(photo(), name) for name in FORMATS},
+    "interlaced": encoded(photo(), "PNG", interlace=1),
+    "progressive": encoded(photo(), "JPEG", progressive=True),
+    # libvips looks at the time once for each strip of an image.
+    "GIF": encoded(Image.new("P", (1_000, 1_000)), "GIF"),
+    "animated GIF": animated("GIF", [100] * 4),
+    "animated WEBP": animated("WEBP", [100] * 4),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("is_late_at_once", [True, False])
+def test_decoding_ends_when_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, name: str, is_late_at_once: bool
+) -> None:
     """The end of time is no fault of the file."""
+    data = FILES[name]
+    # The clock ticks once at each reading.
+    monkeypatch.setattr(images, "time", SimpleNamespace(monotonic=partial(next, count())))
+
     with pytest.raises(DecodeBudgetExceeded, match="time"):
-        decoded(encoded(photo(), file_format), seconds=0)
+        images.decode(
+            BytesIO(data), identify(data[:HEAD_BYTES]), give_up_at=0 if is_late_at_once else 1
+        )
 
 
-def test_decoding_of_an_animation_ends_when_its_time_is_over() -> None:
-    for file_format in ("GIF", "WEBP"):
-        with pytest.raises(DecodeBudgetExceeded, match="time"):
-            decoded(animated(file_format, [100] * 4), seconds=0)
+@pytest.mark.parametrize("name", ["animated GIF", "animated WEBP"])
+def test_the_time_is_for_all_frames_together(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    now, decode_first_frame, data = [0], images._decode_strictly, FILES[name]
+
+    def decode_slowly(*arguments: Any) -> Any:
+        image = decode_first_frame(*arguments)
+        now[0] = 9
+        return image
+
+    monkeypatch.setattr(images, "_decode_strictly", decode_slowly)
+    monkeypatch.setattr(images, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    assert images.decode(BytesIO(data), identify(data[:HEAD_BYTES]), give_up_at=10)
+    now[0] = 0
+    with pytest.raises(DecodeBudgetExceeded, match="time"):
+        images.decode(BytesIO(data), identify(data[:HEAD_BYTES]), give_up_at=9)

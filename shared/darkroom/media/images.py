@@ -60,10 +60,9 @@ def read_header(file: IO[bytes], file_type: FileType) -> OutputFile:
 
     Raises CorruptOutput if the header cannot be read.
     """
-    deadline = _Deadline()
     # Without the loader's limits: the size of an image is known even if it is too large to decode.
     options = {"unlimited": True} if file_type in _LIMITED else {}
-    with _judging(deadline, file), _opened(file, file_type, deadline, **options) as image:
+    with _judging(file), _opened(file, file_type, _Deadline(math.inf), **options) as image:
         return _describe(image, file_type)
 
 
@@ -86,7 +85,7 @@ def decode(
         raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
     if deadline.has_passed:
         raise DecodeBudgetExceeded("time")
-    with _judging(deadline, file):
+    with _judging(file, deadline):
         image_structure.check_end(file, file_type)
         image = _decode_strictly(file, file_type, found, deadline)
         if found.frames:
@@ -104,7 +103,7 @@ def _pixels_max(file_type: FileType, found: OutputFile) -> int:
 class _Deadline:
     """Ends a decoding in libvips after a time of `time.monotonic`."""
 
-    def __init__(self, at: float = float("inf")) -> None:
+    def __init__(self, at: float) -> None:
         self._at = at
 
     @property
@@ -137,16 +136,19 @@ class _Deadline:
 
 
 @contextmanager
-def _judging(deadline: _Deadline, file: IO[bytes]) -> Iterator[None]:
-    """Raise libvips' errors as CorruptOutput or DecodeBudgetExceeded, and rewind the file."""
+def _judging(file: IO[bytes], deadline: _Deadline | None = None) -> Iterator[None]:
+    """Raise libvips' errors as CorruptOutput, and rewind the file.
+
+    With a deadline, an error after it, or by a limit of a decoder, is a DecodeBudgetExceeded.
+    """
     file.seek(0)
     forget_errors()
     try:
         yield
     except pyvips.Error as error:
-        if deadline.has_passed:
+        if deadline and deadline.has_passed:
             raise DecodeBudgetExceeded("time") from error
-        if is_beyond_limits(str(error)):
+        if deadline and is_beyond_limits(str(error)):
             raise DecodeBudgetExceeded(str(error)) from error
         raise CorruptOutput(str(error)) from error
     finally:
@@ -267,6 +269,8 @@ def _in_srgb(image: pyvips.Image) -> pyvips.Image:
 def _decode_frames(
     file: IO[bytes], file_type: FileType, found: OutputFile, deadline: _Deadline
 ) -> None:
+    if deadline.has_passed:
+        raise DecodeBudgetExceeded("time")
     if (found.frames or 0) * found.height > _TALL_IMAGE_PIXELS_MAX:
         raise DecodeBudgetExceeded(f"{found.frames} frames of {found.height} pixels")
     with _opened(file, file_type, deadline, fail_on="warning", n=-1) as image:
