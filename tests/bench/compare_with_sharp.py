@@ -61,7 +61,7 @@ def compare(files: dict[str, Path], folder: Path) -> tuple[list[Comparison], lis
     lines, found = [], []
     shared_milliseconds = 0.0
     for name, ours in made.items():
-        result = theirs["results"][name]
+        result = theirs[name]
         if isinstance(ours, str) or "error" in result:
             if not (isinstance(ours, str) and "error" in result):
                 mine = ours if isinstance(ours, str) else "made"

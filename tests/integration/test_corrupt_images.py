@@ -110,6 +110,18 @@ def test_a_gif_with_an_unknown_block_is_corrupt_and_an_empty_block_is_none() -> 
         decode(gif[:-1] + b"\x77" + gif[-1:])
 
 
+def test_an_animation_with_a_bad_last_frame_is_corrupt() -> None:
+    """All blocks have their sizes, so only a decoder of that frame finds the fault."""
+    gif = FILES["animated-gif"]
+    descriptor = gif.rindex(b"!\xf9\x04") + 8
+    table_size = 3 << (gif[descriptor + 9] & 7) + 1 if gif[descriptor + 9] & 0x80 else 0
+    first_block = descriptor + 11 + table_size
+    size, start = gif[first_block], first_block + 1
+
+    with pytest.raises(CorruptOutput):
+        decode(gif[:start] + b"\xff" * size + gif[start + size :])
+
+
 def test_damaged_files_never_crash() -> None:
     """Each file is damaged in many ways. An error must be one of the two that callers expect."""
     sources = [*FILES.values(), oriented(6, "JPEG"), oriented(6, "WEBP")]

@@ -1,5 +1,5 @@
 // Makes the variants of each file that standard input lists as JSON, with sharp.
-// Prints the milliseconds of each file, or its error, and the peak memory of the process in KB.
+// Prints the milliseconds of each file, or its error.
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -34,4 +34,4 @@ for (const { name, path } of JSON.parse(await text(process.stdin))) {
     results[name] = { error: error.message }
   }
 }
-console.log(JSON.stringify({ results, kilobytes: process.resourceUsage().maxRSS }))
+console.log(JSON.stringify(results))
