@@ -1,63 +1,109 @@
-"""Videos as outputs: detection from the bytes, size, length, thumbnail, and rejection."""
+"""Videos as outputs: type, size as shown, length, and the image that represents the video."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from contextlib import suppress
+import time
+from fractions import Fraction
 from io import BytesIO
 
 import pytest
-from PIL import Image
+import pyvips
 
-from darkroom.domain.errors import GenerationFailed
-from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
-from darkroom.media import inspect
-from darkroom.media.variants import make_variants
-from tests.aws import forget_settings
-from tests.integration.steps import with_setting
-from tests.integration.videos import sound_alone, video
+from darkroom.domain import file_types
+from darkroom.domain.file_types import FileType, identify
+from darkroom.domain.outputs import OutputFile
+from darkroom.media import video_poster, videos
+from tests.integration.videos import (
+    AV1,
+    Encoding,
+    animated_avif,
+    encode,
+    planes,
+    textured,
+    video,
+)
 
-REFUSALS = (GenerationFailed, CorruptOutput, DecodeBudgetExceeded)
-
-
-@pytest.fixture(autouse=True)
-def fresh_settings() -> Iterator[None]:
-    """Read the settings again, and forget them after the test."""
-    forget_settings()
-    yield
-    forget_settings()
-
-
-def probe(body: bytes) -> OutputFile:
-    file = BytesIO(body)
-    found: OutputFile = inspect.decode(file, inspect.identify(file))[0]
-    return found
+WHITE, TEAL, BLACK = (255, 255, 255), (0, 128, 128), (0, 0, 0)
+# The encoders lose a little of each colour.
+LOSS = 6
 
 
-def thumbnail(body: bytes) -> Image.Image:
-    file = BytesIO(body)
-    _, poster = inspect.decode(file, inspect.identify(file))
-    image = Image.open(BytesIO(make_variants(poster, xmp=b"").thumbnail))
-    image.load()
-    return image
+def decoded(body: bytes) -> tuple[OutputFile, pyvips.Image]:
+    """Decode a whole file. The header alone must tell the same."""
+    file, file_type = BytesIO(body), identify(body)
+    found, image = videos.decode(file, file_type, give_up_at=time.monotonic() + 60)
+    assert videos.read_header(file, file_type) == found
+    assert (image.interpretation, image.format) == ("srgb", "uchar")
+    return found, image
 
 
-class TestProbe:
-    @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9", "mpeg4"])
-    def test_accepts_mp4_of_every_codec(self, codec: str) -> None:
-        assert probe(video(codec=codec)) == OutputFile("video/mp4", "mp4", 64, 48, 2.0)
-
-    def test_accepts_webm(self) -> None:
-        found = probe(video(codec="libvpx-vp9", extension="webm"))
-
-        assert (found.content_type, found.extension, found.width, found.height) == (
-            "video/webm",
-            "webm",
-            64,
-            48,
+def corners(image: pyvips.Image) -> str:
+    """Name the colour in each quarter: upper left, upper right, lower left, lower right."""
+    return "".join(
+        next(
+            name
+            for name, colour in (("W", WHITE), ("T", TEAL), ("B", BLACK))
+            if image(image.width * x // 4, image.height * y // 4) == pytest.approx(colour, abs=30)
         )
+        for y in (1, 3)
+        for x in (1, 3)
+    )
+
+
+class TestTypes:
+    @pytest.mark.parametrize(
+        ("codec", "extension", "file_type"),
+        [
+            ("libx264", "mp4", file_types.MP4),
+            ("libx265", "mp4", file_types.MP4),
+            ("mpeg4", "mp4", file_types.MP4),
+            ("libvpx-vp9", "mp4", file_types.MP4),
+            (AV1, "mp4", file_types.MP4),
+            ("libvpx", "webm", file_types.WEBM),
+            ("libvpx-vp9", "webm", file_types.WEBM),
+            (AV1, "webm", file_types.WEBM),
+            ("libx264", "mov", file_types.QUICKTIME),
+        ],
+    )
+    def test_decodes_each_codec(self, codec: str, extension: str, file_type: FileType) -> None:
+        body = video(codec=codec, extension=extension)
+        found, image = decoded(body)
+
+        assert identify(body) == file_type
+        assert (found.content_type, found.extension) == (
+            file_type.content_type,
+            file_type.extension,
+        )
+        assert (found.width, found.height, found.frames) == (64, 48, None)
         assert found.seconds == pytest.approx(2, abs=0.1)
+        assert corners(image) == "WTTT"
+
+    def test_decodes_10_bits_and_transparency(self) -> None:
+        _, opaque = decoded(video(codec="prores_ks", extension="mov", pixel_format="yuv422p10le"))
+        _, transparent = decoded(
+            video(codec="prores_ks", extension="mov", pixel_format="yuva444p10le")
+        )
+
+        assert (opaque.bands, corners(opaque)) == (3, "WTTT")
+        assert (transparent.bands, corners(transparent[:3])) == (4, "WTTT")
+
+    def test_decodes_quicktime_without_a_brand(self) -> None:
+        # Older cameras begin a file with the box `wide`, and no `ftyp` before it.
+        body = video(extension="mov")
+        without_brand = (8).to_bytes(4) + b"wide" + body[int.from_bytes(body[:4]) :]
+        shift = int.from_bytes(body[:4]) - 8
+        offset = without_brand.index(b"stco") + 12
+        chunk = int.from_bytes(without_brand[offset : offset + 4]) - shift
+        moved = without_brand[:offset] + chunk.to_bytes(4) + without_brand[offset + 4 :]
+
+        assert identify(moved) == file_types.QUICKTIME
+        assert corners(decoded(moved)[1]) == "WTTT"
+
+    @pytest.mark.parametrize("flags", ["", "faststart", "frag_keyframe+empty_moov"])
+    def test_decodes_an_index_at_the_end_at_the_start_and_in_fragments(self, flags: str) -> None:
+        found, image = decoded(video(mux_options={"movflags": flags}, keyframe_every=6))
+
+        assert (found.seconds, corners(image)) == (2, "WTTT")
 
     @pytest.mark.parametrize(
         ("frames_count", "rate", "seconds"), [(1, 1, 1.0), (81, 16, 5.06), (5, 24, 0.21)]
@@ -65,112 +111,179 @@ class TestProbe:
     def test_rounds_the_length_to_hundredths_of_a_second(
         self, frames_count: int, rate: int, seconds: float
     ) -> None:
-        assert probe(video(colours=("teal",) * frames_count, rate=rate)).seconds == seconds
+        found, _ = decoded(video(colours=("teal",) * frames_count, rate=rate))
 
+        assert found.seconds == seconds
+
+    def test_counts_the_length_of_a_live_stream(self) -> None:
+        body = video(codec="libvpx", extension="webm", mux_options={"live": "1"})
+        found, _ = videos.decode(BytesIO(body), file_types.WEBM, give_up_at=time.monotonic() + 60)
+
+        assert videos.read_header(BytesIO(body), file_types.WEBM).seconds is None
+        assert found.seconds == pytest.approx(2, abs=0.1)
+
+    def test_a_damaged_title_does_not_matter(self) -> None:
+        whole = video()
+        damaged = whole.replace(b"Lavf", b"\xff\xfe\xff\xfe")
+        assert damaged != whole
+
+        assert corners(decoded(damaged)[1]) == "WTTT"
+
+
+class TestAnimatedAvif:
+    def test_is_an_image_with_frames(self) -> None:
+        found, image = decoded(video(codec=AV1, extension="avif"))
+
+        assert found == OutputFile("image/avif", "avif", 64, 48, 2.0, frames=24)
+        assert corners(image) == "WTTT"
+
+    def test_keeps_its_transparency(self) -> None:
+        found, image = decoded(animated_avif(count=3, alpha=128))
+
+        assert (found.frames, image.bands) == (3, 4)
+        assert image(2, 2)[3] == pytest.approx(128, abs=LOSS)
+
+
+class TestOrientation:
     @pytest.mark.parametrize(
-        ("rotation", "size"), [(0, (64, 48)), (90, (48, 64)), (180, (64, 48)), (-90, (48, 64))]
-    )
-    def test_size_respects_the_rotation(self, rotation: int, size: tuple[int, int]) -> None:
-        found = probe(video(rotation=rotation))
-
-        assert (found.width, found.height) == size
-
-    def test_accepts_an_image(self) -> None:
-        file = BytesIO()
-        Image.new("RGB", (30, 20)).save(file, "PNG")
-
-        assert probe(file.getvalue()) == OutputFile("image/png", "png", 30, 20)
-
-
-class TestThumbnails:
-    def test_thumbnail_is_a_square_of_200_pixels(self) -> None:
-        assert thumbnail(video((128, 48))).size == (200, 200)
-
-    def test_thumbnail_shows_a_frame_that_is_not_black(self) -> None:
-        image = thumbnail(video(colours=("black",) * 12 + ("teal",) * 12))
-
-        assert image.getpixel((150, 150)) == pytest.approx((0, 128, 128), abs=12)
-
-    def test_black_video_has_a_black_thumbnail(self) -> None:
-        assert thumbnail(video(colours=("black",) * 30)).getpixel((100, 100)) == pytest.approx(
-            (0, 0, 0), abs=12
-        )
-
-    @pytest.mark.parametrize(("rotation", "corner"), [(0, (20, 20)), (180, (180, 180))])
-    def test_thumbnail_respects_a_half_turn(self, rotation: int, corner: tuple[int, int]) -> None:
-        assert thumbnail(video((64, 64), rotation=rotation)).getpixel(corner) == pytest.approx(
-            (255, 255, 255), abs=12
-        )
-
-    def test_thumbnail_respects_a_quarter_turn(self) -> None:
-        lower_left = (20, 180)
-        left_turn = thumbnail(video((64, 64), rotation=90)).getpixel(lower_left)
-        right_turn = thumbnail(video((64, 64), rotation=-90)).getpixel(lower_left)
-
-        # A display rotation is counterclockwise (FFmpeg's display.h).
-        # A left turn moves the white upper left corner to the lower left.
-        assert left_turn == pytest.approx((255, 255, 255), abs=12)
-        assert right_turn != pytest.approx((255, 255, 255), abs=12)
-
-
-class TestRejection:
-    @pytest.mark.parametrize(
-        "body",
+        ("rotation", "is_mirrored", "size", "expected"),
         [
-            b"\x00\x00\x00\x18ftypmp42",
-            b"\x00\x00\x00\x18ftypmp42" + bytes(1000),
-            b"\x1a\x45\xdf\xa3" + bytes(200),
-            b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
-            b"ffconcat version 1.0\nfile /etc/passwd\n",
-            b"RIFF\x00\x00\x00\x00AVI LIST",
-            b"1\n00:00:00,000 --> 00:00:01,000\nsubtitles\n",
-            b"\x00\x00\x00\x18ftypheic" + bytes(100),
+            (0, False, (64, 48), "WTTT"),
+            (90, False, (48, 64), "TTWT"),
+            (180, False, (64, 48), "TTTW"),
+            (270, False, (48, 64), "TWTT"),
+            (0, True, (64, 48), "TWTT"),
+            (90, True, (48, 64), "TTTW"),
+            (180, True, (64, 48), "TTWT"),
+            (270, True, (48, 64), "WTTT"),
         ],
     )
-    def test_rejects_files_that_are_not_videos(self, body: bytes) -> None:
-        with pytest.raises(REFUSALS):
-            probe(body)
+    def test_shows_a_turned_or_mirrored_video_upright(
+        self, rotation: int, is_mirrored: bool, size: tuple[int, int], expected: str
+    ) -> None:
+        found, image = decoded(video(rotation=rotation, is_mirrored=is_mirrored))
 
-    def test_rejects_a_video_without_an_image_stream(self) -> None:
-        with pytest.raises(REFUSALS):
-            probe(sound_alone())
+        assert (found.width, found.height) == (image.width, image.height) == size
+        assert corners(image) == expected
 
-    def test_rejects_a_truncated_video(self) -> None:
-        whole = video()
+    @pytest.mark.parametrize(
+        ("aspect", "rotation", "size"),
+        [
+            ((2, 1), 0, (128, 48)),
+            ((1, 2), 0, (64, 96)),
+            ((2, 1), 90, (48, 128)),
+            ((10, 1), 0, (640, 48)),
+            ((1000, 1), 0, (64, 48)),
+        ],
+    )
+    def test_shows_pixels_that_are_not_square_with_their_shape(
+        self, aspect: tuple[int, int], rotation: int, size: tuple[int, int]
+    ) -> None:
+        found, image = decoded(video(pixel_aspect=aspect, rotation=rotation))
 
-        with pytest.raises(REFUSALS):
-            probe(whole[: len(whole) // 2])
+        assert (found.width, found.height) == (image.width, image.height) == size
 
-    def test_rejects_more_pixels_than_the_maximum(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with_setting(monkeypatch, "VIDEO_PIXELS_MAX", 64 * 48 - 1)
-        with pytest.raises(REFUSALS):
-            probe(video())
-        with_setting(monkeypatch, "VIDEO_PIXELS_MAX", 64 * 48)
-        assert probe(video()).width == 64
+    def test_shows_the_display_width_of_webm(self) -> None:
+        # FFmpeg's writer leaves space in the track: put DisplayWidth (54b0) there.
+        track = bytes.fromhex("e086b08140ba813055ee8100ec01000000000000020000")
+        wider = bytes.fromhex("e08ab08140ba813054b0818055ee8100ec850000000000")
+        body = video(codec="libvpx", extension="webm")
+        assert track in body
 
-    def test_reads_no_other_file_that_a_video_names(self) -> None:
-        whole = video()
-        # Clear the flag "self-contained" of the data reference (ISO/IEC 14496-12, 8.7.2).
-        with_external_data = whole.replace(b"url \x00\x00\x00\x01", b"url \x00\x00\x00\x00")
-        assert with_external_data != whole
+        found, image = decoded(body.replace(track, wider))
 
-        with pytest.raises(REFUSALS):
-            probe(whole[:4] + b"ftypmp42" + b"file:///etc/passwd" * 20)
-        found = None
-        try:
-            found = probe(with_external_data)
-        except REFUSALS:
-            return
-        assert found.width == 64
+        assert (found.width, found.height) == (image.width, image.height) == (128, 48)
 
-    def test_damaged_video_never_crashes(self) -> None:
-        whole = video(colours=("teal",) * 3)
-        for seed in range(400):
-            generator = random.Random(seed)
-            damaged = bytearray(whole)
-            for _ in range(generator.randint(1, 6)):
-                damaged[generator.randrange(len(damaged))] = generator.choice(
-                    [0, 255, generator.randrange(256)]
-                )
-            with suppress(*REFUSALS):
-                thumbnail(bytes(damaged))
+    def test_scales_a_large_frame_down_and_keeps_its_size_in_the_header(self) -> None:
+        found, image = decoded(video((1536, 864), colours=("teal",)))
+
+        assert (found.width, found.height) == (1536, 864)
+        assert (image.width, image.height) == (1024, 576)
+
+
+class TestColors:
+    @pytest.mark.parametrize(
+        ("colorspace", "red", "blue"),
+        [
+            (1, Fraction("0.2126"), Fraction("0.0722")),  # BT.709
+            (6, Fraction("0.299"), Fraction("0.114")),  # BT.601
+            (9, Fraction("0.2627"), Fraction("0.0593")),  # BT.2020
+        ],
+    )
+    @pytest.mark.parametrize("is_full_range", [False, True])
+    def test_converts_by_matrix_and_range(
+        self, colorspace: int, red: Fraction, blue: Fraction, is_full_range: bool
+    ) -> None:
+        color = (200, 60, 40)
+        body = encode(
+            [planes(*_yuv(color, red, blue, is_full_range=is_full_range))] * 3,
+            Encoding(
+                colorspace=colorspace,
+                color_range=2 if is_full_range else 1,
+                options={"crf": "1"},
+            ),
+        )
+
+        assert decoded(body)[1](32, 24) == pytest.approx(color, abs=3)
+
+
+def _yuv(
+    color: tuple[int, int, int], red: Fraction, blue: Fraction, *, is_full_range: bool
+) -> tuple[int, int, int]:
+    """Convert a color by the formula of ITU-R BT.709, 3 and 4, with the weights of a matrix."""
+    r, g, b = color
+    luma = red * r + (1 - red - blue) * g + blue * b
+    u, v = (b - luma) / (2 - 2 * blue), (r - luma) / (2 - 2 * red)
+    if is_full_range:
+        return round(luma), round(128 + u), round(128 + v)
+    return (
+        round(16 + luma * 219 / 255),
+        round(128 + u * 224 / 255),
+        round(128 + v * 224 / 255),
+    )
+
+
+class TestPoster:
+    @pytest.mark.parametrize("black_count", [12, 36, 56])
+    @pytest.mark.parametrize(
+        ("codec", "extension", "keyframe_every"),
+        [("libx264", "mp4", 60), ("libx264", "mp4", 5), ("libvpx", "webm", 60)],
+    )
+    def test_is_after_a_black_beginning(
+        self, black_count: int, codec: str, extension: str, keyframe_every: int
+    ) -> None:
+        colours = ("black",) * black_count + ("teal",) * (60 - black_count)
+        body = video(
+            colours=colours, codec=codec, extension=extension, keyframe_every=keyframe_every
+        )
+
+        assert corners(decoded(body)[1]) == "WTTT"
+
+    def test_is_black_if_all_is_black(self) -> None:
+        assert corners(decoded(video(colours=("black",) * 30))[1]) == "BBBB"
+
+    def test_is_the_brightest_frame_of_a_dark_video(self) -> None:
+        frames = [planes(16 + n // 3, 128, 128) for n in range(45)]
+        body = encode(frames, Encoding(options={"crf": "1"}))
+
+        assert decoded(body)[1](32, 24)[0] >= 12
+
+    def test_is_at_a_tenth_of_the_length(self) -> None:
+        frames = [planes(min(235, 60 + 4 * n), 128, 128) for n in range(40)]
+        body = encode(frames, Encoding(options={"crf": "1"}))
+        expected = (60 + 4 * 4 - 16) * 255 / 219
+
+        assert decoded(body)[1](32, 24)[0] == pytest.approx(expected, abs=3)
+
+    def test_search_ends_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        body = video(colours=("black",) * 12 + ("teal",) * 12)
+        monkeypatch.setattr(video_poster, "SEARCH_SECONDS_MAX", 0)
+
+        assert corners(decoded(body)[1]) == "BBBB"
+
+    def test_a_damaged_middle_leaves_an_earlier_frame(self) -> None:
+        whole = encode(textured(), Encoding(keyframe_every=8))
+        middle = len(whole) // 2
+        damaged = whole[:middle] + bytes([255]) * 400 + whole[middle + 400 :]
+
+        assert decoded(damaged)[1].width == 160

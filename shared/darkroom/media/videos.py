@@ -1,105 +1,214 @@
-"""Videos: detects the type, size and length of a file, and extracts a poster frame."""
+"""Videos and animated AVIF images: the header, whether the file is whole, and one frame of it."""
 
 from __future__ import annotations
 
+import io
+import time
 from collections.abc import Iterator
-from dataclasses import replace
-from fractions import Fraction
-from itertools import islice
-from typing import IO, Any
+from contextlib import contextmanager
+from typing import IO
 
 import av
+import pyvips
 from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from PIL import Image, ImageStat
 
+from darkroom.domain import file_types
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.file_types import WEBM, FileType
+from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
+from darkroom.media.container_sizes import check_sizes
+from darkroom.media.memory_limit import memory_limited
+from darkroom.media.video_frames import display_of
+from darkroom.media.video_packets import Packets, decode_keyframes, read_packets
+from darkroom.media.video_poster import find_poster
 from darkroom.settings import settings
 
-_POSTER_AT = Fraction(1, 10)
-_POSTER_FRAMES_MAX = 24
-_BLACK_LEVEL_MAX = 20
+# H.264 keeps up to 16 frames, and a frame of 16 million pixels has 24 MB. A video that needs more
+# gets an earlier frame as its poster.
+_MEMORY_BYTES_MAX = 400 * 2**20
+_HEADER_SECONDS_MAX = 5
+# FFmpeg must not detect the format: some demuxers open other files or URLs that a file names.
+_MATROSKA, _MOV = "matroska", "mov"
+# Each thread of a decoder holds frames of its own.
+_OPTIONS = {"threads": "1"}
 
 
 def read_header(file: IO[bytes], file_type: FileType) -> OutputFile:
-    """Return the type, the coded size and the length of a video. Raises CorruptOutput."""
+    """Return the type, the size as shown, and the length of a video, from its header.
+
+    Raises CorruptOutput if the header cannot be read in five seconds, and GenerationFailed if the
+    file has no images.
+    """
     try:
-        with av.open(file, "r", format=_format(file_type)) as container:
-            stream = container.streams.video[0]
-            return OutputFile(
-                file_type.content_type,
-                file_type.extension,
-                stream.width,
-                stream.height,
-                _seconds(container, stream),
-            )
-    except IndexError as error:
-        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
-    except Exception as error:
-        raise CorruptOutput(f"{type(error).__name__}: {error}") from error
-    finally:
-        file.seek(0)
+        with _opened(file, file_type, time.monotonic() + _HEADER_SECONDS_MAX) as container:
+            return _describe(container, _stream(container, file_type), file_type)
+    except DecodeBudgetExceeded as error:
+        raise CorruptOutput(f"the header: {error}") from error
 
 
 def decode(
-    file: IO[bytes],
-    file_type: FileType,
-    *,
-    give_up_at: float,  # noqa: ARG001
-) -> tuple[OutputFile, Image.Image]:
-    """Return the type, the size after rotation, the length, and a frame that is not black.
+    file: IO[bytes], file_type: FileType, *, give_up_at: float
+) -> tuple[OutputFile, pyvips.Image]:
+    """Read all packets, decode the first and the last keyframe, and return an image of the video.
 
-    Raises CorruptOutput and DecodeBudgetExceeded.
+    The image is a frame that is not black, as a player shows it, and at most 1,024 pixels long. Of
+    an animated AVIF image, it is the first frame.
+
+    `give_up_at` is a time of `time.monotonic()`. Raises CorruptOutput if the file is not whole, and
+    GenerationFailed if it has no images. Raises DecodeBudgetExceeded if a frame has more than
+    `video_pixels_max` pixels, or if the time or the memory ends before the file is known to be
+    whole.
     """
-    found = read_header(file, file_type)
-    if found.width * found.height > settings().video_pixels_max:
-        raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
+    pixels_max = settings().video_pixels_max
+    with _opened(file, file_type, give_up_at) as container:
+        stream = _stream(container, file_type)
+        packets = read_packets(container, stream)
+        found = _describe(container, stream, file_type, packets)
+        if stream.width * stream.height > pixels_max:
+            raise DecodeBudgetExceeded(f"{stream.width} × {stream.height} pixels")
+        # A later frame may be larger than the header says.
+        stream.codec_context.options = {"max_pixels": str(2 * pixels_max)}
+        stream.codec_context.thread_count = 1
+        frame = decode_keyframes(container, stream, packets)
+        if found.frames:
+            alpha = _alpha_frame(container, stream)
+        else:
+            alpha = None
+            frame = find_poster(container, stream, packets, frame, give_up_at)
+        display = display_of(stream, frame)
+    # The container is closed, so the decoder's other frames need no memory any more.
+    image = display.image(frame)
+    return found, image.bandjoin(display.image(alpha)[0]) if alpha else image
+
+
+@contextmanager
+def _opened(file: IO[bytes], file_type: FileType, give_up_at: float) -> Iterator[InputContainer]:
+    """Open a file of a video in bounded memory, and translate FFmpeg's exceptions."""
+    reader = _Reader(file, give_up_at)
     try:
-        with av.open(file, "r", format=_format(file_type)) as container:
-            stream = _stream(container)
-            frame = next(container.decode(stream))
-            width, height = (
-                (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
-            )
-            if container.duration:
-                container.seek(int(container.duration * _POSTER_AT))
-            poster = _first_bright_frame(islice(container.decode(stream), _POSTER_FRAMES_MAX))
-            return replace(found, width=width, height=height), poster
-    except Exception as error:
-        # FFmpeg can raise almost any exception for a malicious file.
+        with memory_limited(_MEMORY_BYTES_MAX):
+            check_sizes(reader, file_type)
+            with av.open(
+                reader,
+                "r",
+                format=_MATROSKA if file_type == file_types.WEBM else _MOV,
+                options=_OPTIONS,
+            ) as container:
+                yield container
+    except (CorruptOutput, DecodeBudgetExceeded, GenerationFailed):
+        raise
+    except MemoryError as error:
+        raise DecodeBudgetExceeded("memory") from error
+    except (av.FFmpegError, ValueError, LookupError, ArithmeticError, AssertionError) as error:
+        # PyAV raises more than its own exceptions for a hostile file.
         raise CorruptOutput(f"{type(error).__name__}: {error}") from error
     finally:
         file.seek(0)
 
 
-def _first_bright_frame(frames: Iterator[Any]) -> Image.Image:
-    first: Image.Image | None = None
-    for frame in frames:
-        image: Image.Image = frame.to_image()
-        upright = image.rotate(frame.rotation, expand=True) if frame.rotation else image
-        if ImageStat.Stat(upright.convert("L").reduce(4)).mean[0] > _BLACK_LEVEL_MAX:
-            return upright
-        first = first or upright
-    if first is None:
-        raise ValueError("no frame")
-    return first
+class _Reader:
+    """Reads a file until a time. FFmpeg's loops over a hostile file have no bound of their own."""
+
+    def __init__(self, file: IO[bytes], give_up_at: float) -> None:
+        self._file, self._give_up_at = file, give_up_at
+        self._has_ended = False
+
+    def read(self, size: int, /) -> bytes:
+        """Read at most `size` bytes. Raises DecodeBudgetExceeded once, and reads nothing then.
+
+        PyAV keeps an exception until FFmpeg returns. It prints a second one to stderr.
+        """
+        if self._has_ended:
+            return b""
+        if time.monotonic() > self._give_up_at:
+            self._has_ended = True
+            raise DecodeBudgetExceeded("time")
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
-def _stream(container: InputContainer) -> VideoStream:
-    stream = container.streams.video[0]
-    # More threads would hold more frames in memory.
-    stream.codec_context.thread_count = 1
+def _stream(container: InputContainer, file_type: FileType) -> VideoStream:
+    """Return the stream that a player shows.
+
+    The cover of a song is a stream too. An animated AVIF image has a still image before its track,
+    and a track of its transparency.
+    """
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    if not streams:
+        raise _rejected(f"{_file_name(file_type)} without images")
+    stream = max(streams, key=lambda stream: (stream.frames, stream.disposition))
+    if file_type != file_types.AVIF:
+        best = container.streams.best("video")
+        stream = best if best in streams else streams[0]
+    if stream.codec_context is None:
+        raise _rejected(f"{_file_name(file_type)} of an unknown codec")
     return stream
 
 
-def _seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    if stream.duration and stream.time_base:
+def _alpha_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    """Return the transparency of the first frame of an animated AVIF image, if it has any.
+
+    It is the luma of another track with as many frames (aomediacodec.github.io/av1-avif, 4.1).
+    """
+    for other in container.streams.video:
+        if other.frames == stream.frames and other.index != stream.index:
+            other.codec_context.thread_count = 1
+            container.seek(other.start_time or 0, stream=other)
+            return next(container.decode(other), None)
+    return None
+
+
+def _file_name(file_type: FileType) -> str:
+    return file_type.name.replace("video", "file")
+
+
+def _rejected(what: str) -> GenerationFailed:
+    message = (
+        f"The model's output is {what}. Darkroom delivers images and videos. "
+        "Nothing was charged. Choose another template or other parameters."
+    )
+    return GenerationFailed(failure(FailureCode.OUTPUT_REJECTED, message))
+
+
+def _describe(
+    container: InputContainer,
+    stream: VideoStream,
+    file_type: FileType,
+    packets: Packets | None = None,
+) -> OutputFile:
+    if stream.width <= 0 or stream.height <= 0:
+        raise CorruptOutput("the header states no size")
+    width, height = display_of(stream).size(stream.width, stream.height)
+    is_image = file_type == file_types.AVIF
+    return OutputFile(
+        content_type=file_type.content_type,
+        extension=file_type.extension,
+        width=width,
+        height=height,
+        seconds=_seconds(container, stream, packets),
+        frames=stream.frames if is_image else None,
+    )
+
+
+def _seconds(
+    container: InputContainer, stream: VideoStream, packets: Packets | None
+) -> float | None:
+    """Return the length. A live stream states none, so its packets tell it."""
+    if stream.duration:
         return round(float(stream.duration * stream.time_base), 2)
-    return round(container.duration / av.time_base, 2) if container.duration else None
-
-
-def _format(file_type: FileType) -> str:
-    return "webm" if file_type is WEBM else "mp4"
+    if container.duration:
+        return round(container.duration / av.time_base, 2)
+    return round(float(packets.length * stream.time_base), 2) or None if packets else None
