@@ -99,9 +99,13 @@ class TestTypes:
         assert identify(moved) == file_types.QUICKTIME
         assert corners(decoded(moved)[1]) == "WTTT"
 
-    @pytest.mark.parametrize("flags", ["", "faststart", "frag_keyframe+empty_moov"])
-    def test_decodes_an_index_at_the_end_at_the_start_and_in_fragments(self, flags: str) -> None:
-        found, image = decoded(video(mux_options={"movflags": flags}, keyframe_every=6))
+    @pytest.mark.parametrize(
+        "options", [{}, {"movflags": "faststart"}, {"movflags": "frag_keyframe+empty_moov"}]
+    )
+    def test_decodes_an_index_at_the_end_at_the_start_and_in_fragments(
+        self, options: dict[str, str]
+    ) -> None:
+        found, image = decoded(video(mux_options=options, keyframe_every=6))
 
         assert (found.seconds, corners(image)) == (2, "WTTT")
 

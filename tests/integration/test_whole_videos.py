@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
 from io import BytesIO
 
 import av
@@ -16,10 +17,19 @@ from darkroom.domain.file_types import MP4, FileType, identify
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
 from darkroom.media import videos
 from darkroom.media.memory_limit import memory_limited
+from tests.aws import forget_settings
 from tests.integration.steps import with_setting
 from tests.integration.videos import AV1, Encoding, encode, sound_alone, textured, video
 
 MEBIBYTE = 2**20
+
+
+@pytest.fixture(autouse=True)
+def fresh_settings() -> Iterator[None]:
+    """Read the settings again, and forget them after the test."""
+    forget_settings()
+    yield
+    forget_settings()
 
 
 def decode(body: bytes, file_type: FileType | None = None, *, seconds: float = 60) -> OutputFile:
@@ -96,7 +106,7 @@ class TestCutFiles:
         chunk = int.from_bytes(whole[at : at + 4])
 
         with pytest.raises(CorruptOutput, match="after the end"):
-            decode(whole[:at] + (chunk + 1500).to_bytes(4) + whole[at + 4 :])
+            decode(whole[:at] + (chunk + len(whole)).to_bytes(4) + whole[at + 4 :])
 
     def test_header_of_a_cut_file_can_be_read(self) -> None:
         whole = video(mux_options={"movflags": "faststart"})
@@ -123,7 +133,7 @@ class TestDamagedFiles:
         mdat = whole.index(b"mdat")
         middle = (mdat + len(whole)) // 2
 
-        with pytest.raises(CorruptOutput, match="hole"):
+        with pytest.raises(CorruptOutput):
             decode(whole[:middle] + bytes(len(whole) // 5) + whole[middle + len(whole) // 5 :])
 
     @pytest.mark.parametrize("options", ["intra-refresh=1:keyint=8", "open-gop=1:keyint=8"])
@@ -255,7 +265,7 @@ class TestBudget:
 
 def keyframes(body: bytes) -> list[tuple[int, int]]:
     """Return the position and the size of each keyframe."""
-    with av.open(BytesIO(body)) as container:
+    with av.open(BytesIO(body), "r") as container:
         return [
             (packet.pos or 0, packet.size)
             for packet in container.demux(container.streams.video[0])

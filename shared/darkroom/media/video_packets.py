@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -22,8 +23,8 @@ _INDEX_ENTRIES_MAX = 1_000_000
 class Packets:
     """The packets of the shown stream. Times are in units of the stream's time base."""
 
-    first_keyframe: Packet[VideoStream] | None = None
-    last_keyframe: Packet[VideoStream] | None = None
+    first_keyframe: Packet[Stream] | None = None
+    last_keyframe: Packet[Stream] | None = None
     keyframe_times: list[int] = field(default_factory=list)
     start: int | None = None
     end: int = 0
@@ -33,7 +34,7 @@ class Packets:
         """The time from the first packet to the end of the last packet."""
         return self.end - (self.start or 0)
 
-    def add(self, packet: Packet[VideoStream]) -> None:
+    def add(self, packet: Packet[Stream]) -> None:
         """Note the next packet in the order of the file."""
         at = packet.pts if packet.pts is not None else packet.dts or 0
         self.start = at if self.start is None else min(self.start, at)
@@ -79,7 +80,7 @@ def decode_keyframes(
     return frame
 
 
-def _decode_alone(stream: VideoStream, packet: Packet[VideoStream] | None) -> VideoFrame | None:
+def _decode_alone(stream: VideoStream, packet: Packet[Stream] | None) -> VideoFrame | None:
     """Decode one packet, and drop the decoder's other frames. They would need much memory."""
     if packet is None:
         return None
