@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import count
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -100,6 +105,15 @@ class TestCutFiles:
     def test_bytes_after_the_end_do_not_matter(self, kind: str, tail: bytes) -> None:
         assert decode(one_of(kind) + tail).width == 64
 
+    def test_a_cut_box_without_a_length_is_corrupt(self) -> None:
+        whole = video(mux_options={"movflags": "faststart"})
+        length = whole.index(b"mdat") - 4
+        to_the_end = whole[:length] + bytes(4) + whole[length + 4 :]
+        assert decode(to_the_end).width == 64
+
+        with pytest.raises(CorruptOutput, match="is cut"):
+            decode(to_the_end[:-3])
+
     def test_an_index_that_names_bytes_after_the_end_is_corrupt(self) -> None:
         whole = video()
         at = whole.index(b"stco") + 12
@@ -180,7 +194,7 @@ class TestDamagedFiles:
     def test_a_damaged_file_raises_only_what_it_says(self, kind: str) -> None:
         whole = one_of(kind)
         file_type = identify(whole)
-        for seed in range(200):
+        for seed in range(100):
             generator = random.Random(seed)
             damaged = bytearray(whole)
             for _ in range(generator.randint(1, 6)):
@@ -236,6 +250,22 @@ class TestBudget:
 
         assert capfd.readouterr() == ("", "")
 
+    def test_ends_in_each_step_without_a_word_to_the_log(
+        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        body = encode(textured(60, (320, 240)), Encoding(options={"crf": "4"}))
+        exceeded = []
+        for reads_max in range(1, 100):
+            # Each read takes one unit of time.
+            monkeypatch.setattr(videos, "time", SimpleNamespace(monotonic=count().__next__))
+            try:
+                videos.decode(BytesIO(body), MP4, give_up_at=reads_max)
+                break
+            except DecodeBudgetExceeded:
+                exceeded.append(reads_max)
+        assert len(exceeded) >= 6
+        assert capfd.readouterr() == ("", "")
+
     def test_memory_is_limited_inside_and_not_after(self) -> None:
         with memory_limited(20 * MEBIBYTE), pytest.raises(MemoryError):
             bytearray(30 * MEBIBYTE)
@@ -244,23 +274,46 @@ class TestBudget:
             assert bytearray(30 * MEBIBYTE)
         assert bytearray(60 * MEBIBYTE)
 
-    def test_many_reference_frames_leave_an_earlier_frame(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_many_reference_frames_need_no_more_than_the_limit(self) -> None:
         body = video(
-            (1920, 1088),
-            colours=("black", *("teal",) * 16, *("white",) * 16),
+            (1280, 720),
+            colours=(*("black",) * 24, *("teal",) * 6),
             options={"preset": "ultrafast", "x264-params": "ref=16:bframes=0:scenecut=0"},
         )
-        # A frame has 3 MiB.
-        monkeypatch.setattr(videos, "_MEMORY_BYTES_MAX", 16 * MEBIBYTE)
 
-        assert decode(body).width == 1920
+        # A frame has 1.3 MiB. The search for a frame that is not black ends with the memory.
+        assert brightness_in_child(body, memory_bytes=400 * MEBIBYTE) > 50
+        assert brightness_in_child(body, memory_bytes=10 * MEBIBYTE) < 5
 
-    @pytest.mark.parametrize("count", [100_000_000, 4_000_000_000])
-    def test_an_index_of_very_many_packets_is_not_loaded(self, count: int) -> None:
-        with pytest.raises((CorruptOutput, DecodeBudgetExceeded)):
-            decode(with_packets(video(), count))
+    def test_an_index_of_very_many_packets_ends_the_decoding(self) -> None:
+        with pytest.raises(DecodeBudgetExceeded, match="2000000 packets"):
+            decode(with_packets(video(), 2_000_000))
+        # This index needs more memory than the limit. FFmpeg reads none then.
+        with pytest.raises(CorruptOutput, match="no frame"):
+            decode(with_packets(video(), 100_000_000))
+
+
+def brightness_in_child(body: bytes, *, memory_bytes: int) -> float:
+    """Decode an MP4 file with a limit, in a process that has no free memory of earlier videos."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(memory_bytes)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        input=body,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    return float(ended.stdout)
+
+
+_CHILD = """
+import io, sys, time
+from darkroom.domain.file_types import MP4
+from darkroom.media import videos
+videos._MEMORY_BYTES_MAX = int(sys.argv[1])
+file = io.BytesIO(sys.stdin.buffer.read())
+print(videos.decode(file, MP4, give_up_at=time.monotonic() + 60)[1].avg())
+"""
 
 
 def keyframes(body: bytes) -> list[tuple[int, int]]:
@@ -273,14 +326,14 @@ def keyframes(body: bytes) -> list[tuple[int, int]]:
         ]
 
 
-def with_packets(body: bytes, count: int) -> bytes:
-    """Make the index of a video claim `count` packets of one byte (ISO/IEC 14496-12, 8.6, 8.7)."""
+def with_packets(body: bytes, number: int) -> bytes:
+    """Make the index of a video claim a number of packets (ISO/IEC 14496-12, 8.6 and 8.7)."""
     damaged = bytearray(body)
     for box, offset, value in (
         (b"stsz", 8, 1),
-        (b"stsz", 12, count),
-        (b"stsc", 16, count),
-        (b"stts", 12, count),
+        (b"stsz", 12, number),
+        (b"stsc", 16, number),
+        (b"stts", 12, number),
     ):
         at = damaged.index(box) + offset
         damaged[at : at + 4] = value.to_bytes(4)

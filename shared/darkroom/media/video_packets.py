@@ -101,8 +101,6 @@ def _check_index(container: InputContainer) -> None:
         entries = stream.index_entries
         if len(entries) > _INDEX_ENTRIES_MAX:
             raise DecodeBudgetExceeded(f"{len(entries)} packets in the index")
-        if stream.frames and not len(entries):
-            raise CorruptOutput("the index of the packets cannot be read")
         if container.size is None:
             return
         ends = (entry.pos + entry.size for entry in entries)

@@ -137,10 +137,10 @@ class _Reader:
 
 
 def _stream(container: InputContainer, file_type: FileType) -> VideoStream:
-    """Return the stream that a player shows.
+    """Return the stream that a player shows. The cover of a song is a stream too, but no video.
 
-    The cover of a song is a stream too. An animated AVIF image has a still image before its track,
-    and a track of its transparency.
+    FFmpeg prefers the stream with the most frames. In an animated AVIF image, this is the track,
+    and not the still image before it.
     """
     streams = [
         stream
@@ -149,10 +149,8 @@ def _stream(container: InputContainer, file_type: FileType) -> VideoStream:
     ]
     if not streams:
         raise _rejected(f"{_file_name(file_type)} without images")
-    stream = max(streams, key=lambda stream: (stream.frames, stream.disposition))
-    if file_type != file_types.AVIF:
-        best = container.streams.best("video")
-        stream = best if best in streams else streams[0]
+    best = container.streams.best("video")
+    stream = best if best in streams else streams[0]
     if stream.codec_context is None:
         raise _rejected(f"{_file_name(file_type)} of an unknown codec")
     return stream
