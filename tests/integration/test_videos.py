@@ -147,6 +147,13 @@ class TestAnimatedAvif:
         assert (found.frames, image.bands) == (3, 4)
         assert image(2, 2)[3] == pytest.approx(128, abs=LOSS)
 
+    def test_a_depth_map_is_no_transparency(self) -> None:
+        transparent = animated_avif(count=3, alpha=128)
+        with_depth = transparent.replace(b"auxiliary:alpha", b"auxiliary:depth")
+        assert with_depth != transparent
+
+        assert decoded(with_depth)[1].bands == 3
+
 
 class TestOrientation:
     @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ _MEMORY_BYTES_MAX = 400 * 2**20
 _HEADER_SECONDS_MAX = 5
 # FFmpeg must not detect the format: some demuxers open other files or URLs that a file names.
 _MATROSKA, _MOV = "matroska", "mov"
+_DEPTH = b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth"
+_CHUNK_BYTES = 1 << 20
 # Each thread of a decoder holds frames of its own.
 _OPTIONS = {"threads": "1"}
 
@@ -74,15 +76,15 @@ def decode(
         stream.codec_context.options = {"max_pixels": str(2 * pixels_max)}
         stream.codec_context.thread_count = 1
         frame = decode_keyframes(container, stream, packets)
-        if found.frames:
-            alpha = _alpha_frame(container, stream)
-        else:
-            alpha = None
+        alpha = _alpha_frame(container, stream) if found.frames else None
+        if file_type != file_types.AVIF:
             frame = find_poster(container, stream, packets, frame, give_up_at)
         display = display_of(stream, frame)
     # The container is closed, so the decoder's other frames need no memory any more.
     image = display.image(frame)
-    return found, image.bandjoin(display.image(alpha)[0]) if alpha else image
+    if alpha and not _has_depth(file):
+        image = image.bandjoin(display.image(alpha)[0])
+    return found, image
 
 
 @contextmanager
@@ -159,7 +161,9 @@ def _stream(container: InputContainer, file_type: FileType) -> VideoStream:
 def _alpha_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
     """Return the transparency of the first frame of an animated AVIF image, if it has any.
 
-    It is the luma of another track with as many frames (aomediacodec.github.io/av1-avif, 4.1).
+    It is the luma of another track with as many frames: an auxiliary track of
+    aomediacodec.github.io/av1-avif, 4. A depth map is such a track too, and FFmpeg does not tell
+    which.
     """
     for other in container.streams.video:
         if other.frames == stream.frames and other.index != stream.index:
@@ -167,6 +171,18 @@ def _alpha_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
             container.seek(other.start_time or 0, stream=other)
             return next(container.decode(other), None)
     return None
+
+
+def _has_depth(file: IO[bytes]) -> bool:
+    """Return whether a file names an auxiliary track of depth (ISO/IEC 23091-2)."""
+    file.seek(0)
+    last = b""
+    while chunk := file.read(_CHUNK_BYTES):
+        if _DEPTH in last + chunk:
+            break
+        last = chunk[-len(_DEPTH) :]
+    file.seek(0)
+    return bool(chunk)
 
 
 def _file_name(file_type: FileType) -> str:
@@ -190,14 +206,15 @@ def _describe(
     if stream.width <= 0 or stream.height <= 0:
         raise CorruptOutput("the header states no size")
     width, height = display_of(stream).size(stream.width, stream.height)
-    is_image = file_type == file_types.AVIF
+    is_video = file_type != file_types.AVIF
+    is_animated = not is_video and stream.frames > 1
     return OutputFile(
         content_type=file_type.content_type,
         extension=file_type.extension,
         width=width,
         height=height,
-        seconds=_seconds(container, stream, packets),
-        frames=stream.frames if is_image else None,
+        seconds=_seconds(container, stream, packets) if is_video or is_animated else None,
+        frames=stream.frames if is_animated else None,
     )
 
 
