@@ -76,14 +76,14 @@ class TestCutFiles:
         assert decode(whole).width == 64
 
         # A live stream states no end. A cut exactly between two of its blocks does not show.
-        shown = 0
+        whole_count = 0
         for cut in (*range(1, len(whole) - 1, 11), len(whole) - 1):
             try:
                 decode(whole[:cut], file_type)
-                shown += 1
+                whole_count += 1
             except CorruptOutput:
                 continue
-        assert shown == 0 or (kind == "live WebM" and shown <= 1)
+        assert whole_count == 0 or (kind == "live WebM" and whole_count <= 1)
 
     @pytest.mark.parametrize("missing", [1, 5, 100])
     def test_a_cut_fragment_is_corrupt(self, missing: int) -> None:
