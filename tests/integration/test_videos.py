@@ -237,6 +237,13 @@ class TestColors:
 
         assert decoded(body)[1](32, 24) == pytest.approx(color, abs=3)
 
+    @pytest.mark.parametrize("colorspace", [8, 10])
+    def test_a_matrix_that_nothing_converts_does_not_matter(self, colorspace: int) -> None:
+        # YCgCo, and BT.2020 with constant luminance.
+        body = encode([planes(126, 128, 128)] * 3, Encoding(colorspace=colorspace))
+
+        assert decoded(body)[1](32, 24) == pytest.approx((128, 128, 128), abs=3)
+
 
 def _yuv(
     color: tuple[int, int, int], red: Fraction, blue: Fraction, *, is_full_range: bool

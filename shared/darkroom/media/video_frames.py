@@ -8,12 +8,16 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import pyvips
+from av.error import FFmpegError
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
+
+from darkroom.domain.outputs import DecodeBudgetExceeded
 
 SIDE_PIXELS_MAX = 1_024
 """The longest side of an image that is made from a frame."""
@@ -23,6 +27,14 @@ _SQUARE = Fraction(1)
 _PIXEL_ASPECT_MAX = 10
 _MATRIX_FORMAT = "=9i"
 _GREY_SIDE = 32
+# The values of AVColorSpace that libswscale converts: RGB, BT.709, unspecified, FCC, BT.601 of PAL
+# and NTSC, SMPTE 240M, BT.2020.
+_UNSPECIFIED = 2
+_MATRICES = (0, 1, _UNSPECIFIED, 4, 5, 6, 7, 9)
+
+# As in `media/images.py`: one thread, and no memory that outlives an image.
+pyvips.cache_set_max(0)
+pyvips.concurrency_set(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +103,7 @@ def display_of(stream: VideoStream, frame: VideoFrame | None = None) -> Display:
 
 def brightness(frame: VideoFrame) -> float:
     """Return the mean luma of a frame, 0 (black) to 255."""
-    grey = frame.reformat(width=_GREY_SIDE, height=_GREY_SIDE, format="gray", threads=1)
+    grey = _converted(frame, width=_GREY_SIDE, height=_GREY_SIDE, format="gray")
     plane = grey.planes[0]
     data = bytes(plane)
     rows = (data[y * plane.line_size :][:_GREY_SIDE] for y in range(_GREY_SIDE))
@@ -110,12 +122,12 @@ def _matrix(stream: VideoStream, frame: VideoFrame | None) -> tuple[int, ...] | 
 def _rgb(frame: VideoFrame) -> pyvips.Image:
     """Convert a frame to RGB, or to RGBA if it has transparency."""
     # In RGBA, each row of the plane ends at a whole pixel. In RGB, it does not.
-    rgba = frame.reformat(
+    rgba = _converted(
+        frame,
         format="rgba",
         interpolation=(
             Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
         ),
-        threads=1,
     )
     plane = rgba.planes[0]
     image = pyvips.Image.new_from_memory(
@@ -123,3 +135,16 @@ def _rgb(frame: VideoFrame) -> pyvips.Image:
     ).crop(0, 0, frame.width, frame.height)
     has_alpha = any(component.is_alpha for component in frame.format.components)
     return (image if has_alpha else image[:3]).copy(interpretation="srgb")
+
+
+def _converted(frame: VideoFrame, **changes: Any) -> VideoFrame:  # noqa: ANN401 (of reformat)
+    """Convert a frame. Raises DecodeBudgetExceeded if FFmpeg cannot convert such frames.
+
+    FFmpeg refuses rare matrices, such as YCgCo. Their frames are converted as if they stated none.
+    """
+    if frame.colorspace not in _MATRICES:
+        frame.colorspace = _UNSPECIFIED
+    try:
+        return frame.reformat(threads=1, **changes)
+    except FFmpegError as error:
+        raise DecodeBudgetExceeded(f"the conversion of {frame.format.name}: {error}") from error
