@@ -82,7 +82,8 @@ def decode(
         display = display_of(stream, frame)
     # The container is closed, so the decoder's other frames need no memory any more.
     image = display.image(frame)
-    if alpha and not _has_depth(file):
+    has_same_size = alpha and (alpha.width, alpha.height) == (frame.width, frame.height)
+    if alpha and has_same_size and not _has_depth(file):
         image = image.bandjoin(display.image(alpha)[0])
     return found, image
 
@@ -166,7 +167,10 @@ def _alpha_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
     which.
     """
     for other in container.streams.video:
-        if other.frames == stream.frames and other.index != stream.index:
+        is_auxiliary = other.frames == stream.frames and other.index != stream.index
+        # A stream of an unknown codec has no context.
+        if is_auxiliary and other.codec_context is not None:
+            other.codec_context.options = dict(stream.codec_context.options)
             other.codec_context.thread_count = 1
             container.seek(other.start_time or 0, stream=other)
             return next(container.decode(other), None)
