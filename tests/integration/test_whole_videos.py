@@ -227,7 +227,7 @@ class TestNoVideos:
         assert "of an unknown codec" in raised.value.failure.message
 
     def test_other_containers_are_not_mp4_or_webm(self) -> None:
-        assert identify(sound_alone(extension="m4a")) == file_types.AUDIO
+        assert identify(sound_alone(extension="m4a")) == file_types.M4A
         assert identify(video(extension="3gp")) == file_types.THREE_GP
         assert identify(video(extension="mkv")) == file_types.MATROSKA
 
