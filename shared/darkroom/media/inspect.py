@@ -25,9 +25,6 @@ DELIVERED = (
     file_types.QUICKTIME,
 )
 
-# The decoder of JPEG reports a missing end itself. Some encoders write GIF images without an end.
-_WITH_OPTIONAL_END = (file_types.JPEG, file_types.GIF)
-
 
 def identify(file: IO[bytes]) -> FileType:
     """Return the type of an output, by its first bytes.
@@ -66,8 +63,6 @@ def decode(file: IO[bytes], file_type: FileType) -> tuple[OutputFile, Any]:
     CorruptOutput if the file is not whole, DecodeBudgetExceeded if it has too many pixels or needs
     more than `decode_seconds_max`, and GenerationFailed if it cannot be delivered.
     """
-    if file_type not in _WITH_OPTIONAL_END:
-        check_end(file, file_type)
     give_up_at = time.monotonic() + settings().decode_seconds_max
     decoded: tuple[OutputFile, Any] = _decoder(file, file_type).decode(
         file, file_type, give_up_at=give_up_at
