@@ -174,24 +174,13 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         bound,
         "the simulation checks the bound that recovery enforces",
     )
-    yield Dependency(
-        TEMPLATE_OUTPUTS * setting("output_seconds_max"),
-        "<",
-        timeout("StoreOutputFunction"),
-        "one invocation can download all outputs of a job",
-    )
-    yield Dependency(
-        setting("output_seconds_max") + setting("decode_seconds_max"),
-        "<",
-        timeout("StoreOutputFunction"),
-        "one invocation can download and decode an output",
-    )
-    yield Dependency(
-        aws_call("_BULKY"),
-        "<",
-        timeout("StoreOutputFunction"),
-        "a function must not time out during its S3 calls: it records the error",
-    )
+    download = setting("output_seconds_max")
+    for seconds, reason in (
+        (TEMPLATE_OUTPUTS * download, "one invocation can download all outputs of a job"),
+        (download + setting("decode_seconds_max"), "one invocation can store an output"),
+        (aws_call("_BULKY"), "a function must not time out during its S3 calls"),
+    ):
+        yield Dependency(seconds, "<", timeout("StoreOutputFunction"), reason)
     yield Dependency(
         aws_call("_BRIEF"),
         "<",
