@@ -83,13 +83,13 @@ def decode(
     found = read_header(file, file_type)
     if found.width * found.height > _pixels_max(file_type, found):
         raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
-    if deadline.has_passed:
-        raise DecodeBudgetExceeded("time")
     with _judging(file, deadline):
         image_structure.check_end(file, file_type)
         image = _decode_strictly(file, file_type, found, deadline)
         if found.frames:
             _decode_frames(file, file_type, found, deadline)
+    if deadline.has_passed:
+        raise DecodeBudgetExceeded("time")
     return found, image
 
 
@@ -269,8 +269,6 @@ def _in_srgb(image: pyvips.Image) -> pyvips.Image:
 def _decode_frames(
     file: IO[bytes], file_type: FileType, found: OutputFile, deadline: _Deadline
 ) -> None:
-    if deadline.has_passed:
-        raise DecodeBudgetExceeded("time")
     if (found.frames or 0) * found.height > _TALL_IMAGE_PIXELS_MAX:
         raise DecodeBudgetExceeded(f"{found.frames} frames of {found.height} pixels")
     with _opened(file, file_type, deadline, fail_on="warning", n=-1) as image:
