@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from types import SimpleNamespace
+from typing import IO, Any
 
 import pytest
 import pyvips
@@ -331,9 +332,30 @@ def test_a_decoding_after_its_time_is_no_fault_of_the_file(name: str) -> None:
         images.decode(BytesIO(data), identify(data[:HEAD_BYTES]), give_up_at=time.monotonic())
 
 
+@pytest.mark.parametrize("name", ["WEBP", "animated GIF"])
+def test_a_decoding_that_ends_after_its_time_is_too_late(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Some decoders cannot be ended early."""
+    now, decode_first_frame, data = [0], images._decode_strictly, FILES[name]
+
+    def decode_slowly(*arguments: Any) -> Any:
+        image = decode_first_frame(*arguments)
+        now[0] = 9
+        return image
+
+    monkeypatch.setattr(images, "_decode_strictly", decode_slowly)
+    monkeypatch.setattr(images, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    assert images.decode(BytesIO(data), identify(data[:HEAD_BYTES]), give_up_at=10)
+    now[0] = 0
+    with pytest.raises(DecodeBudgetExceeded, match="time"):
+        images.decode(BytesIO(data), identify(data[:HEAD_BYTES]), give_up_at=9)
+
+
 def test_a_long_decoding_is_ended_early() -> None:
-    """The image has 900 megapixels, which would take many seconds."""
-    image = pyvips.Image.gaussnoise(30_000, 30_000)
+    """The image has 200 megapixels, which would take seconds."""
+    image = pyvips.Image.gaussnoise(10_000, 20_000)
     images._Deadline(0).watch(image)
 
     with pytest.raises(pyvips.Error, match="killed"):
