@@ -182,7 +182,8 @@ def test_sample_of_a_finished_prediction_stores_the_output(
     [output] = stored(job).outputs
     listed = boto3.client("s3").list_objects_v2(Bucket=os.environ["MEDIA_BUCKET"])["Contents"]
     assert {found["Key"]: found["Size"] for found in listed}[output.key] == output.bytes
-    assert {found["Key"] for found in listed} == {output.key, output.thumbnail_key}
+    previews = {preview.key for preview in output.previews}
+    assert {found["Key"] for found in listed} == {output.key, output.thumbnail_key} | previews
 
 
 def test_sample_of_stored_outputs_completes_the_job(
