@@ -168,8 +168,8 @@ class Settings:
     """Seconds for the conversion of an uploaded image."""
     input_memory_bytes_max: int = 1_500_000_000
     """Bytes of memory for the conversion of an uploaded image."""
-    upload_bytes_max: int = 20_000_000
-    """Bytes of an upload."""
+    upload_bytes_max: int = 80_000_000
+    """Bytes of an upload. A photo of 200 megapixels has 30 to 60 MB."""
     upload_link_seconds: int = 900
     """Seconds for which the signed form of an upload is valid."""
     upload_hours: int = 24

@@ -68,7 +68,7 @@ def test_a_photo_of_a_phone_becomes_the_input_of_an_image(actor: Actor, stack: L
 
     prepared = actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
 
-    assert (prepared["content_type"], prepared["width"]) == ("image/jpeg", 1_600)
+    assert (prepared["content_type"], prepared["width"]) == ("image/jpeg", 1_024)
     prompt = f"the same in oil {upload['upload_id']}"
     job = actor.ended(actor.submit("flux-dev", prompt=prompt, image=upload["upload_id"]))
     assert job["status"] == "completed"

@@ -83,7 +83,7 @@ class TestCreateUpload:
             ({"bytes": 1}, "content_type"),
             ({"content_type": "image/png"}, "bytes"),
             ({"content_type": "image/png", "bytes": 0}, "bytes"),
-            ({"content_type": "image/png", "bytes": 20_000_001}, "bytes"),
+            ({"content_type": "image/png", "bytes": 80_000_001}, "bytes"),
             ({"content_type": "image/png", "bytes": "7"}, "bytes"),
             ({"content_type": "image/png", "bytes": True}, "bytes"),
             ({"content_type": "image/png", "bytes": 1, "key": "media/web/bob/x"}, "key"),
@@ -96,7 +96,7 @@ class TestCreateUpload:
         assert fields_of(problem) == [field]
 
     def test_accepts_the_largest_file_and_refuses_unsigned_callers(self) -> None:
-        assert create_upload({"content_type": "image/gif", "bytes": 20_000_000})[0] == 201
+        assert create_upload({"content_type": "image/gif", "bytes": 80_000_000})[0] == 201
         assert create_upload(user=None)[0] == 401
 
     @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ class TestCompleteUpload:
 
         assert (status, document["width"], document["height"], document["content_type"]) == (
             200,
-            2048,
             1024,
+            512,
             "image/jpeg",
         )
         prefix = f"uploads/web/ann/{upload['upload_id']}"
@@ -263,7 +263,7 @@ class TestCompleteUpload:
 
         status, document = complete(upload["upload_id"])
 
-        assert (status, document["width"], document["height"]) == (200, 1200, 600)
+        assert (status, document["width"], document["height"]) == (200, 1024, 512)
         prefix = f"uploads/web/ann/{upload['upload_id']}"
         assert keys() == [f"{prefix}.2048.jpg", f"{prefix}.jpg"]
 

@@ -111,7 +111,7 @@ def _submit_with_an_image(environment: Environment) -> None:
     prepared = call_with_retries(
         environment, "POST", f"/uploads/{upload['upload_id']}/complete", function="prepare_upload"
     )
-    assert (prepared.status, prepared.document["width"]) == (200, 1_200), prepared
+    assert (prepared.status, prepared.document["width"]) == (200, 1_024), prepared
     extensions = sorted(key.partition(".")[2] for key in environment.cloud.objects)
     assert extensions == ["2048.jpg", "jpg"]
     body = {

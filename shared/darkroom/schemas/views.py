@@ -55,8 +55,8 @@ def entry_page_response(page: Page[Entry]) -> EntryPageResponse:
 
 
 def upload_response(upload: Upload) -> UploadResponse:
-    """Build the response for a completed upload. It shows the largest image."""
-    image = upload.images[-1] if upload.images else None
+    """Build the response for a completed upload. It shows the smallest image, as release 0.1.0."""
+    image = upload.images[0] if upload.images else None
     return {
         "upload_id": upload.upload_id,
         "content_type": image.content_type if image else None,
