@@ -223,7 +223,8 @@ class TestBudget:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "INPUT_MEMORY_BYTES_MAX", 5_000_000)
-        large = encoded(Image.new("RGB", (2_000, 2_000)))
+        # More pixels than the memory that earlier tests have freed in this process.
+        large = encoded(Image.new("RGB", (6_000, 6_000)))
 
         with pytest.raises(UnusableImage):
             input_images.fit(large)

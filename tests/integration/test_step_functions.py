@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -62,7 +63,7 @@ def route(version_arn: str) -> list[dict[str, Any]]:
 
 def stop(job: Job) -> step_functions.Execution:
     """Stop the job's execution, wait for its end, and return it. moto ends it in a thread."""
-    step_functions.stop(job.job_id)
+    until(lambda: is_stopped_after_its_start(job))
     return until(
         lambda: (
             execution
@@ -70,6 +71,14 @@ def stop(job: Job) -> step_functions.Execution:
             else None
         )
     )
+
+
+def is_stopped_after_its_start(job: Job) -> bool:
+    """Stop the job's execution. moto raises AttributeError before the execution's thread starts."""
+    with suppress(AttributeError):
+        step_functions.stop(job.job_id)
+        return True
+    return False
 
 
 def status_of(job: Job) -> str:

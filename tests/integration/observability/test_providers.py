@@ -50,8 +50,8 @@ def test_a_provider_that_rejects_the_account(operator: Operator, user: str, faul
     job_id = operator.submit(user)
 
     operator.must_ring("ProviderAccountRefusedAlarm")
-    operator.cancel(user, job_id)
     operator.set_faults()
+    operator.cancel(user, job_id)
 
 
 def test_a_provider_without_a_token(operator: Operator, stack: LocalStack, user: str) -> None:
