@@ -24,7 +24,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.policy_template_processor.processor import PolicyTemplatesProcessor
 
 from darkroom.aws import secrets
-from darkroom.media import download
+from darkroom.media.outputs import download
 from darkroom.settings import settings
 from darkroom.storage import accounts
 from local.cloudformation.state_machines import start_by_alias

@@ -25,8 +25,8 @@ import pyvips
 import tests.conftest  # noqa: F401 (sets the environment before another import reads it)
 from darkroom.domain.file_types import HEAD_BYTES, identify
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, Variants
-from darkroom.media import images
-from darkroom.media.variants import make_variants
+from darkroom.media.outputs import images
+from darkroom.media.outputs.variants import make_variants
 from tests.bench.image_inputs import inputs
 from tools import node_tools
 

@@ -11,8 +11,8 @@ import pillow_heif
 from PIL import Image
 
 from darkroom.domain.uploads import FittedImage
-from darkroom.media import input_images
-from darkroom.media.input_decoding import identify_input
+from darkroom.media.inputs import conversion
+from darkroom.media.inputs.decoding import identify_input
 
 RED, GREEN, BLUE, WHITE = (220, 30, 20), (20, 200, 40), (30, 40, 210), (250, 250, 250)
 COLORS = ["red", "green", "blue", "white"]
@@ -47,8 +47,8 @@ def fit(body: bytes) -> tuple[FittedImage, bytes]:
     return smallest.image, smallest.body
 
 
-def convert(body: bytes) -> input_images.Conversion:
-    return input_images.convert(body, identify_input(body))
+def convert(body: bytes) -> conversion.Conversion:
+    return conversion.convert(body, identify_input(body))
 
 
 def opened(body: bytes) -> Image.Image:

@@ -10,7 +10,7 @@ import pytest
 
 from darkroom.domain.file_types import HEAD_BYTES, identify
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
-from darkroom.media import images
+from darkroom.media.outputs import images
 from tests.integration.image_files import (
     animated,
     encoded,

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from darkroom.domain.uploads import UnusableImage
-from darkroom.media import child_process, input_images
-from darkroom.media.input_decoding import SCANS_MAX, _jpeg_scale
+from darkroom.media.inputs import child_process, conversion
+from darkroom.media.inputs.decoding import SCANS_MAX, _jpeg_scale
 from tests.aws import forget_settings
 from tests.integration.input_files import (
     COLORS,
@@ -200,22 +200,22 @@ class TestBudget:
     """The conversion runs in a child process with a budget of time and memory."""
 
     def test_the_child_returns_the_images_and_the_refusal(self) -> None:
-        files = input_images.fit(encoded(quarters((1100, 900)), "JPEG"))
+        files = conversion.fit(encoded(quarters((1100, 900)), "JPEG"))
 
         assert [file.image.width for file in files] == [1024, 1100]
         assert corners(opened(files[0].body)) == COLORS
         with pytest.raises(UnusableImage, match="is not a complete image"):
-            input_images.fit(encoded(quarters())[:-30])
+            conversion.fit(encoded(quarters())[:-30])
 
     def test_a_conversion_that_takes_too_long_is_killed_and_refused(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_setting(monkeypatch, "INPUT_SECONDS_MAX", 0.2)
-        monkeypatch.setattr(input_images, "convert", lambda *_: time.sleep(20))
+        monkeypatch.setattr(conversion, "convert", lambda *_: time.sleep(20))
         started = time.monotonic()
 
         with pytest.raises(UnusableImage, match=r"takes more than 0\.2 seconds"):
-            input_images.fit(encoded(quarters()))
+            conversion.fit(encoded(quarters()))
 
         assert time.monotonic() - started < 20
 
@@ -227,17 +227,17 @@ class TestBudget:
         large = encoded(Image.new("RGB", (6_000, 6_000)))
 
         with pytest.raises(UnusableImage):
-            input_images.fit(large)
+            conversion.fit(large)
         with_setting(monkeypatch, "INPUT_MEMORY_BYTES_MAX", 500_000_000)
-        assert input_images.fit(large)
+        assert conversion.fit(large)
 
     def test_a_decoder_that_crashes_refuses_the_file_and_is_logged(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(input_images, "convert", lambda *_: os.kill(os.getpid(), SIGKILL))
+        monkeypatch.setattr(conversion, "convert", lambda *_: os.kill(os.getpid(), SIGKILL))
 
         with pytest.raises(UnusableImage, match="cannot be decoded"):
-            input_images.fit(encoded(quarters()))
+            conversion.fit(encoded(quarters()))
 
         (record,) = [vars(each) for each in caplog.records if "decoder crashed" in each.message]
         assert (record["levelname"], record["exit_code"]) == ("WARNING", "-9")
@@ -298,7 +298,7 @@ class TestDamagedMetadata:
         exif[0x010F] = "a camera"
         body = encoded(quarters(), "JPEG", exif=exif.tobytes()[:-9])
 
-        files = input_images.fit(body)
+        files = conversion.fit(body)
 
         assert len(files) == 1
         (record,) = [vars(each) for each in caplog.records if "damaged" in each.message]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from darkroom.domain.file_types import HEAD_BYTES, identify
 from darkroom.domain.outputs import DecodeBudgetExceeded, OutputFile
-from darkroom.media import images
+from darkroom.media.outputs import images
 from tests.aws import forget_settings
 from tests.integration.image_files import (
     QUADRANTS,

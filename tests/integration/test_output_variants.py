@@ -10,7 +10,7 @@ import pyvips
 from PIL import Image
 
 from darkroom.domain.outputs import Variants
-from darkroom.media.variants import make_variants
+from darkroom.media.outputs.variants import make_variants
 from tests.integration.image_files import photo, quadrants
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r/></x:xmpmeta>'

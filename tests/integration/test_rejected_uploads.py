@@ -9,7 +9,7 @@ import pytest
 
 from darkroom.domain.errors import NotFound
 from darkroom.domain.uploads import UnusableImage
-from darkroom.media import input_images
+from darkroom.media.inputs import conversion
 from darkroom.storage import uploads
 from tests.builders import ANN
 from tests.integration.upload_requests import (
@@ -31,7 +31,7 @@ def test_a_rejected_upload_answers_at_once_and_stays_rejected(
     put_file(upload, image()[:-30])
     first = complete(upload["upload_id"])
     put_file(upload, image())
-    monkeypatch.delattr(input_images, "fit")
+    monkeypatch.delattr(conversion, "fit")
 
     assert complete(upload["upload_id"]) == first
     assert keys() == []
@@ -61,14 +61,14 @@ def test_a_completed_upload_is_not_rejected_by_a_concurrent_request(
 ) -> None:
     upload = create_upload()[1]
     put_file(upload, image())
-    fit, responses = input_images.fit, []
+    fit, responses = conversion.fit, []
 
     def complete_concurrently(_: bytes) -> Any:
-        monkeypatch.setattr(input_images, "fit", fit)
+        monkeypatch.setattr(conversion, "fit", fit)
         responses.append(complete(upload["upload_id"]))
         raise UnusableImage("The file is not an image.")
 
-    monkeypatch.setattr(input_images, "fit", complete_concurrently)
+    monkeypatch.setattr(conversion, "fit", complete_concurrently)
     responses.append(complete(upload["upload_id"]))
 
     assert responses[0] == responses[1]

@@ -13,7 +13,8 @@ import pytest
 from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.jobs import ModelInput
 from darkroom.domain.uploads import FittedImage
-from darkroom.media import bucket, input_images
+from darkroom.media import bucket
+from darkroom.media.inputs import conversion
 from darkroom.settings import settings
 from darkroom.storage import jobs, uploads
 from darkroom.storage.job_rows import partition
@@ -228,14 +229,14 @@ class TestCompleteUpload:
     ) -> None:
         upload = create_upload()[1]
         put_file(upload, image())
-        fit, responses = input_images.fit, []
+        fit, responses = conversion.fit, []
 
         def complete_concurrently(body: bytes) -> Any:
-            monkeypatch.setattr(input_images, "fit", fit)
+            monkeypatch.setattr(conversion, "fit", fit)
             responses.append(complete(upload["upload_id"]))
             return fit(body)
 
-        monkeypatch.setattr(input_images, "fit", complete_concurrently)
+        monkeypatch.setattr(conversion, "fit", complete_concurrently)
         responses.append(complete(upload["upload_id"]))
 
         assert responses[0] == responses[1]

@@ -12,7 +12,7 @@ import pyvips
 from darkroom.domain import file_types
 from darkroom.domain.file_types import FileType, identify
 from darkroom.domain.outputs import OutputFile
-from darkroom.media import video_poster, videos
+from darkroom.media.outputs import video_poster, videos
 from tests.integration.videos import (
     AV1,
     Encoding,

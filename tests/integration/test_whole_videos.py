@@ -20,8 +20,8 @@ from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.file_types import MP4, FileType, identify
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
-from darkroom.media import videos
 from darkroom.media.memory_limit import memory_limited
+from darkroom.media.outputs import videos
 from tests.aws import forget_settings
 from tests.integration.steps import with_setting
 from tests.integration.videos import AV1, Encoding, encode, sound_alone, textured, video
@@ -310,7 +310,7 @@ def brightness_in_child(body: bytes, *, memory_bytes: int) -> float:
 _CHILD = """
 import io, sys, time
 from darkroom.domain.file_types import MP4
-from darkroom.media import videos
+from darkroom.media.outputs import videos
 videos._MEMORY_BYTES_MAX = int(sys.argv[1])
 file = io.BytesIO(sys.stdin.buffer.read())
 print(videos.decode(file, MP4, give_up_at=time.monotonic() + 60)[1].avg())

@@ -11,7 +11,7 @@ from PIL import Image
 
 from darkroom.domain.file_types import HEAD_BYTES, identify
 from darkroom.domain.outputs import CorruptOutput
-from darkroom.media import inspect
+from darkroom.media.outputs import inspect
 from tests.integration.videos import video
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from darkroom.domain.file_types import HEAD_BYTES, identify
-from darkroom.media.provenance import has_c2pa, xmp_packet
+from darkroom.media.outputs.provenance import has_c2pa, xmp_packet
 
 # The start of a manifest store: a superbox, and in it a description box of the type `c2pa`.
 MANIFEST = (

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from darkroom.media.vips_messages import collecting_messages, is_beyond_limits, is_harmless
+from darkroom.media.outputs.vips_messages import collecting_messages, is_beyond_limits, is_harmless
 
 
 @pytest.mark.parametrize(

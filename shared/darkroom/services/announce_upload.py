@@ -8,7 +8,7 @@ from typing import Any
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.limits import Act
 from darkroom.domain.uploads import Upload
-from darkroom.media import uploaded_files
+from darkroom.media.inputs import uploaded_files
 from darkroom.storage import rate_limits, uploads
 
 # Programs for Android and old browsers send this type, which is not registered.

@@ -9,7 +9,7 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.limits import Act
 from darkroom.domain.uploads import UnusableImage, Upload
-from darkroom.media import input_images, uploaded_files
+from darkroom.media.inputs import conversion, uploaded_files
 from darkroom.observability import logger
 from darkroom.storage import rate_limits, uploads
 
@@ -39,7 +39,7 @@ def _fit(upload: Upload) -> Upload:
         body = uploaded_files.read_original(upload)
         if body is None:
             return _read_decided(upload)
-        files = input_images.fit(body)
+        files = conversion.fit(body)
     except UnusableImage as error:
         logger.info("upload rejected", upload_id=upload.upload_id)
         return uploads.record_rejection(

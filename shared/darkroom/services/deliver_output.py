@@ -28,9 +28,10 @@ from darkroom.domain.outputs import (
     OutputFile,
     Variants,
 )
-from darkroom.media import bucket, inspect, provenance
-from darkroom.media.download import fetch_output
-from darkroom.media.variants import make_variants
+from darkroom.media import bucket
+from darkroom.media.outputs import inspect, provenance
+from darkroom.media.outputs.download import fetch_output
+from darkroom.media.outputs.variants import make_variants
 from darkroom.observability import Metric, count, logger
 from darkroom.storage import jobs
 

@@ -11,7 +11,7 @@ from PIL import Image
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded
-from darkroom.media import inspect
+from darkroom.media.outputs import inspect
 from tests.builders import stored
 from tests.integration.servers import Reply
 from tests.integration.store_output.delivery import (

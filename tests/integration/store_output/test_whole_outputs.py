@@ -14,7 +14,8 @@ from PIL import Image
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
-from darkroom.media import bucket, inspect
+from darkroom.media import bucket
+from darkroom.media.outputs import inspect
 from darkroom.services import deliver_output
 from darkroom.storage import jobs, ledger
 from tests.builders import ANN, NOON, stored

@@ -32,7 +32,7 @@ _GREY_SIDE = 32
 _UNSPECIFIED = 2
 _MATRICES = (0, 1, _UNSPECIFIED, 4, 5, 6, 7, 9)
 
-# As in `media/images.py`: one thread, and no memory that outlives an image.
+# As in `media/outputs/images.py`: one thread, and no memory that outlives an image.
 pyvips.cache_set_max(0)
 pyvips.concurrency_set(1)
 

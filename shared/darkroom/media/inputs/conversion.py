@@ -13,8 +13,8 @@ from PIL import Image, ImageChops, ImageCms
 
 from darkroom.domain.file_types import FileType
 from darkroom.domain.uploads import SIDES, FittedImage, UnusableImage
-from darkroom.media import child_process
-from darkroom.media.input_decoding import DecodedImage, decode, identify_input
+from darkroom.media.inputs import child_process
+from darkroom.media.inputs.decoding import DecodedImage, decode, identify_input
 from darkroom.observability import logger
 from darkroom.settings import settings
 

@@ -11,7 +11,7 @@ from typing import IO
 
 from darkroom.domain.file_types import AVIF, JPEG, WEBP, FileType
 from darkroom.domain.outputs import CorruptOutput
-from darkroom.media import container_sizes, image_structure
+from darkroom.media.outputs import container_sizes, image_structure
 
 _CHUNK_BYTES = 1 << 16
 _SEGMENTS_MAX = 100_000

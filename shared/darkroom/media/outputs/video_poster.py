@@ -12,8 +12,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from darkroom.domain.outputs import DecodeBudgetExceeded
-from darkroom.media.video_frames import brightness
-from darkroom.media.video_packets import Packets
+from darkroom.media.outputs.video_frames import brightness
+from darkroom.media.outputs.video_packets import Packets
 
 SEARCH_SECONDS_MAX = 5
 """The search takes at most so long, and returns the brightest frame that was seen until then."""

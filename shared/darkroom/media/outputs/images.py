@@ -18,9 +18,9 @@ import pyvips
 from darkroom.domain import file_types
 from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
-from darkroom.media import image_structure
-from darkroom.media.variants import PREVIEW_SIDES_PIXELS, THUMBNAIL_SIDE_PIXELS
-from darkroom.media.vips_messages import (
+from darkroom.media.outputs import image_structure
+from darkroom.media.outputs.variants import PREVIEW_SIDES_PIXELS, THUMBNAIL_SIDE_PIXELS
+from darkroom.media.outputs.vips_messages import (
     collecting_messages,
     forget_errors,
     is_beyond_limits,

@@ -28,7 +28,7 @@ from darkroom.domain.file_types import (
     identify,
 )
 from darkroom.domain.uploads import SIDES, UnusableImage, size_within
-from darkroom.media.input_files import count_scans, is_lossless_webp, without_metadata
+from darkroom.media.inputs.file_structure import count_scans, is_lossless_webp, without_metadata
 from darkroom.settings import settings
 
 ACCEPTED = "Accepted are photos and images of the types JPEG, HEIC, PNG, WebP, AVIF and GIF."

@@ -20,11 +20,11 @@ from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
-from darkroom.media.container_sizes import check_sizes
 from darkroom.media.memory_limit import memory_limited
-from darkroom.media.video_frames import display_of
-from darkroom.media.video_packets import Packets, decode_keyframes, read_packets
-from darkroom.media.video_poster import find_poster
+from darkroom.media.outputs.container_sizes import check_sizes
+from darkroom.media.outputs.video_frames import display_of
+from darkroom.media.outputs.video_packets import Packets, decode_keyframes, read_packets
+from darkroom.media.outputs.video_poster import find_poster
 from darkroom.settings import settings
 
 # H.264 keeps up to 16 frames, and a frame of 16 million pixels has 24 MB. A video that needs more

@@ -11,7 +11,7 @@ from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.file_types import HEAD_BYTES, FileType, Kind
 from darkroom.domain.outputs import CorruptOutput, OutputFile
-from darkroom.media.completeness import check_end
+from darkroom.media.outputs.completeness import check_end
 from darkroom.settings import settings
 
 DELIVERED = (
@@ -76,7 +76,7 @@ def _decoder(file: IO[bytes], file_type: FileType) -> Any:  # noqa: ANN401 (a mo
     FFmpeg also decodes animated AVIF images. libvips refuses them.
     """
     is_video = file_type.kind is Kind.VIDEO or file_types.is_avif_sequence(_head(file))
-    return import_module(f"darkroom.media.{'videos' if is_video else 'images'}")
+    return import_module(f"darkroom.media.outputs.{'videos' if is_video else 'images'}")
 
 
 def _head(file: IO[bytes]) -> bytes:
