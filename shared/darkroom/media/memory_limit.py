@@ -16,7 +16,7 @@ _DATA_FIELD = 5
 def memory_limited(bytes_max: int) -> Iterator[None]:
     """Let the process allocate at most `bytes_max` more bytes of memory than it has now.
 
-    Beyond the limit, FFmpeg's functions report an error, and Python raises MemoryError. The limit
+    Beyond the limit, Python raises MemoryError, and native libraries report an error. The limit
     holds for all threads. Only Linux counts all private memory in RLIMIT_DATA (getrlimit(2)), so
     other systems have no limit.
     """

@@ -14,7 +14,8 @@ import resource
 import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
+
+from darkroom.media.memory_limit import memory_limited
 
 _EXIT_SECONDS = 1
 
@@ -30,8 +31,8 @@ class ChildCrash(Exception):
 def run[Result](task: Callable[[], Result], *, seconds_max: float, memory_bytes_max: int) -> Result:
     """Run a task in a copy of this process, and return its result or raise its exception.
 
-    `memory_bytes_max` limits the memory that the task allocates. Beyond the limit, Python raises
-    MemoryError, and a library reports an error or crashes. Raises ChildTimeout and ChildCrash, too.
+    `memory_bytes_max` limits the memory that the task allocates (see `memory_limited`). Beyond the
+    limit, a library may also crash. Raises ChildTimeout and ChildCrash, too.
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -58,16 +59,10 @@ def run[Result](task: Callable[[], Result], *, seconds_max: float, memory_bytes_
 
 
 def _serve[Result](sender: Connection, task: Callable[[], Result], memory_bytes_max: int) -> None:
-    limit = _data_bytes() + memory_bytes_max
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        outcome: Result | Exception = task()
+        with memory_limited(memory_bytes_max):
+            outcome: Result | Exception = task()
     except Exception as error:  # noqa: BLE001 (the parent raises it)
         outcome = error
     sender.send(outcome)
-
-
-def _data_bytes() -> int:
-    """Return the bytes that count towards RLIMIT_DATA (proc_pid_statm(5), getrlimit(2))."""
-    return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import IO
@@ -84,32 +84,36 @@ def decode(body: bytes, file_type: FileType) -> DecodedImage:
     Damaged metadata is ignored: without a valid orientation, the image counts as upright. Raises
     UnusableImage.
     """
-    for whole in _with_and_without_metadata(body, file_type):
-        try:
-            return _decode(whole, file_type)
-        except UnusableImage:
-            raise
-        except Image.DecompressionBombError:
-            raise UnusableImage(
-                _too_large("The image has too many pixels", settings().image_pixels_max)
-            ) from None
-        except MemoryError:
-            raise UnusableImage(
-                "The image needs too much memory to decode. Send a smaller image."
-            ) from None
-        except Exception:  # noqa: BLE001, S112 (a malicious file can cause almost any exception)
-            continue
-    raise UnusableImage(
-        f"The file begins as {file_type.name}, but it is not a complete image. It can be damaged, "
-        "its transfer can have ended too early, or it is of an unusual kind."
-    )
+    decoded = _decode_if_whole(body, file_type)
+    if decoded is None and (stripped := without_metadata(body, file_type)) != body:
+        decoded = _decode_if_whole(stripped, file_type)
+    if decoded is None:
+        raise UnusableImage(
+            f"The file begins as {file_type.name}, but it is not a complete image. It can be "
+            "damaged, its transfer can have ended too early, or it is of an unusual kind."
+        )
+    return decoded
 
 
-def _with_and_without_metadata(body: bytes, file_type: FileType) -> Iterator[bytes]:
-    yield body
-    stripped = without_metadata(body, file_type)
-    if stripped != body:
-        yield stripped
+def _decode_if_whole(body: bytes, file_type: FileType) -> DecodedImage | None:
+    """Decode the first frame, or return None if the decoder finds an error in the file.
+
+    Raises UnusableImage if the image is beyond a limit.
+    """
+    try:
+        return _decode(body, file_type)
+    except UnusableImage:
+        raise
+    except Image.DecompressionBombError:
+        raise UnusableImage(
+            _too_large("The image has too many pixels", settings().image_pixels_max)
+        ) from None
+    except MemoryError:
+        raise UnusableImage(
+            "The image needs too much memory to decode. Send a smaller image."
+        ) from None
+    except Exception:  # noqa: BLE001 (a malicious file can cause almost any exception)
+        return None
 
 
 def _decode(body: bytes, file_type: FileType) -> DecodedImage:
