@@ -48,6 +48,7 @@ OTHER_TYPES = {
     b"%PDF-1.7": "a PDF file",
     b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom": "an MP4 video",
     b"\x00\x00\x00\x14ftypqt  \x00\x00\x00\x00qt  ": "a QuickTime video",
+    b"\x00\x00\x00\x18ftypavci\x00\x00\x00\x00mif1avci": "a HEIF image of an unusual kind",
     encoded(quarters(), "TIFF"): "a TIFF image",
     encoded(quarters(), "BMP"): "a BMP image",
 }
@@ -77,6 +78,12 @@ class TestTypes:
                     f"The file is {name}. Accepted are photos and images of the types "
                     "JPEG, HEIC, PNG, WebP, AVIF and GIF."
                 )
+
+    def test_accepts_hevc_images_under_the_brand_of_all_heif_images(self) -> None:
+        body = encoded(quarters(), "HEIF")
+        assert body[4:12] == b"ftypheic"
+
+        assert fit(body[:8] + b"mif1" + body[12:])
 
     def test_refuses_formats_without_a_signature(self) -> None:
         for file_format in ("ICO", "PPM", "TGA"):

@@ -61,6 +61,8 @@ def ebml(doc_type: bytes) -> bytes:
         (ftyp(b"heix"), HEIC),
         (ftyp(b"mif1", b"heic"), HEIC),
         (ftyp(b"msf1", b"hevc"), HEIC),
+        (ftyp(b"mif1", b"jpeg", b"heic"), HEIC),
+        (ftyp(b"mif1", b"miaf"), HEIC),
         (ftyp(b"isom", b"iso2", b"avc1", b"mp41"), MP4),
         (ftyp(b"mp42"), MP4),
         (ftyp(b"M4V "), MP4),
@@ -112,6 +114,15 @@ def test_each_delivered_type_is_identified(head: bytes, expected: FileType) -> N
 )
 def test_other_types_have_names_for_people(head: bytes, name: str) -> None:
     assert identify(head).name == name
+
+
+@pytest.mark.parametrize(
+    "brand",
+    ["avci", "avcs", "vvic", "vvis", "evbi", "evbs", "j2ki", "j2is", "jpeg", "jpgs", "mif3"],
+)
+def test_another_heif_image_is_neither_a_video_nor_heic(brand: str) -> None:
+    for head in (ftyp(brand.encode(), b"mif1"), ftyp(b"mif1", brand.encode())):
+        assert identify(head).name == "a HEIF image of an unusual kind"
 
 
 @pytest.mark.parametrize(

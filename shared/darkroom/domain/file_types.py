@@ -44,6 +44,7 @@ WEBM = FileType("a WebM video", Kind.VIDEO, "video/webm", "webm")
 
 EMPTY = FileType("an empty file")
 UNKNOWN = FileType("a file of an unknown type")
+OTHER_HEIF = FileType("a HEIF image of an unusual kind")
 MP3 = FileType("an MP3 audio file")
 AAC = FileType("an AAC audio file")
 M4A = FileType("an M4A audio file")
@@ -91,13 +92,18 @@ _SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
 )
 _RIFF_TYPES = (b"WEBP", b"WAVE", b"AVI ")
 _AVIF_BRANDS = (b"avif", b"avis")
-_HEIF_BRANDS = (
-    *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"),
-    *(b"mif1", b"mif2", b"msf1", b"miaf", b"avci", b"avcs"),
+_HEVC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+# HEIF images of any codec. The compatible brands say which.
+_HEIF_BRANDS = (b"mif1", b"mif2", b"msf1", b"miaf")
+# HEIF images of the codecs AVC, VVC, EVC, JPEG 2000 and JPEG. `mif3` has a header of its own form.
+_OTHER_HEIF_BRANDS = (
+    *(b"avci", b"avcs", b"vvic", b"vvis", b"evbi", b"evbs"),
+    *(b"j2ki", b"j2is", b"jpeg", b"jpgs", b"mif3"),
 )
 _BRANDS = {
     **dict.fromkeys(_AVIF_BRANDS, AVIF),
-    **dict.fromkeys(_HEIF_BRANDS, HEIC),
+    **dict.fromkeys((*_HEVC_BRANDS, *_HEIF_BRANDS), HEIC),
+    **dict.fromkeys(_OTHER_HEIF_BRANDS, OTHER_HEIF),
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "), M4A),
     **dict.fromkeys((b"3gp4", b"3gp5", b"3gp6", b"3gr6", b"3gs6", b"3ge6", b"3gg6"), THREE_GP),
     **dict.fromkeys((b"3g2a", b"3g2b", b"3g2c"), THREE_GP),
@@ -139,10 +145,15 @@ def is_avif_sequence(head: bytes) -> bool:
 
 def _of_brands(head: bytes) -> FileType:
     """Return the type of a file of ISO 14496-12 boxes, by its major and compatible brands."""
-    brands = _brands_of(head)
-    found = _BRANDS.get(brands[0], MP4)
-    # HEIF files of any codec can have the major brand `mif1` or `msf1`.
-    return AVIF if found is HEIC and not set(brands).isdisjoint(_AVIF_BRANDS) else found
+    major, *compatible = _brands_of(head)
+    found = _BRANDS.get(major, MP4)
+    if found is not HEIC:
+        return found
+    if not set(compatible).isdisjoint(_AVIF_BRANDS):
+        return AVIF
+    has_hevc = not {major, *compatible}.isdisjoint(_HEVC_BRANDS)
+    is_other = not has_hevc and not set(compatible).isdisjoint(_OTHER_HEIF_BRANDS)
+    return OTHER_HEIF if is_other else HEIC
 
 
 def _brands_of(head: bytes) -> list[bytes]:

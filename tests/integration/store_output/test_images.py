@@ -76,6 +76,7 @@ def encoded(mode: str, size: tuple[int, int], file_format: str) -> bytes:
         (b"ID3\x04" + bytes(100), "an MP3 audio file"),
         (b'{"detail": "not found"}', "a JSON file"),
         (b"\x00\x00\x00\x18ftypheic\0\0\0\0mif1heic", "a HEIC image"),
+        (b"\x00\x00\x00\x18ftypavci\0\0\0\0mif1avci", "a HEIF image of an unusual kind"),
         (b"\x1a\x45\xdf\xa3\x93\x42\x82\x88matroska", "a Matroska video"),
         (bytes(100), "a file of an unknown type"),
         (image("BMP"), "a BMP image"),
