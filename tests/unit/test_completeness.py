@@ -12,6 +12,7 @@ from PIL import Image
 from darkroom.domain.file_types import HEAD_BYTES, identify
 from darkroom.domain.outputs import CorruptOutput
 from darkroom.media.outputs import inspect
+from darkroom.media.outputs.completeness import check_end
 from tests.integration.videos import video
 
 
@@ -51,6 +52,15 @@ def test_a_whole_file_passes_and_a_cut_file_does_not(name: str) -> None:
     assert [is_whole(body[:cut], body) for cut in cuts] == [False] * len(cuts)
 
 
+@pytest.mark.parametrize("name", sorted(FILES.keys() - {"gif"}))
+def test_a_missing_last_byte_is_found_without_a_decoder(name: str) -> None:
+    body = FILES[name]
+
+    check_end(BytesIO(body), identify(body[:HEAD_BYTES]))
+    with pytest.raises(CorruptOutput):
+        check_end(BytesIO(body[:-1]), identify(body[:HEAD_BYTES]))
+
+
 @pytest.mark.parametrize("name", ["jpeg", "webp", "gif", "mp4"])
 def test_zeros_after_the_end_do_not_matter(name: str) -> None:
     assert is_whole(FILES[name] + bytes(8), FILES[name])
@@ -62,3 +72,12 @@ def test_a_jpeg_with_a_whole_preview_in_its_header_can_be_cut() -> None:
 
     assert is_whole(with_preview, body)
     assert not is_whole(with_preview[:-500], body)
+
+
+def test_bytes_between_the_segments_of_a_jpeg_do_not_matter() -> None:
+    jpeg = FILES["jpeg"]
+    end = 4 + int.from_bytes(jpeg[4:6])
+    body = jpeg[:end] + b"\0\2\x7f\xff\0\xff" + jpeg[end:]
+
+    assert is_whole(body, body)
+    assert not is_whole(body[:-500], body)

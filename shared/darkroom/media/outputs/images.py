@@ -18,7 +18,7 @@ import pyvips
 from darkroom.domain import file_types
 from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
-from darkroom.media.outputs import image_structure
+from darkroom.media.outputs.completeness import check_end
 from darkroom.media.outputs.variants import PREVIEW_SIDES_PIXELS, THUMBNAIL_SIDE_PIXELS
 from darkroom.media.outputs.vips_messages import (
     collecting_messages,
@@ -50,6 +50,9 @@ _LIMITED = (file_types.JPEG, file_types.PNG, file_types.AVIF)
 _ANIMATED = (file_types.GIF, file_types.WEBP)
 # These decoders read while they decode. The others map the whole file first.
 _READ_IN_PIECES = (file_types.JPEG, file_types.PNG)
+# These decoders accept a file without its end: all pixels can be there, and a GIF image without its
+# last frames is a shorter animation.
+_ACCEPTED_WITHOUT_END = (file_types.PNG, file_types.GIF)
 
 pyvips.cache_set_max(0)
 pyvips.concurrency_set(1)
@@ -84,7 +87,8 @@ def decode(
     if found.width * found.height > _pixels_max(file_type, found):
         raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
     with _judging(file, deadline):
-        image_structure.check_end(file, file_type)
+        if file_type in _ACCEPTED_WITHOUT_END:
+            check_end(file, file_type)
         image = _decode_strictly(file, file_type, found, deadline)
         if found.frames:
             _decode_frames(file, file_type, found, deadline)

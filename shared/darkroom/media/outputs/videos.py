@@ -21,7 +21,7 @@ from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded, OutputFile
 from darkroom.media.memory_limit import memory_limited
-from darkroom.media.outputs.container_sizes import check_sizes
+from darkroom.media.outputs.completeness import check_end
 from darkroom.media.outputs.video_frames import display_of
 from darkroom.media.outputs.video_packets import Packets, decode_keyframes, read_packets
 from darkroom.media.outputs.video_poster import find_poster
@@ -94,7 +94,7 @@ def _opened(file: IO[bytes], file_type: FileType, give_up_at: float) -> Iterator
     reader = _Reader(file, give_up_at)
     try:
         with memory_limited(_MEMORY_BYTES_MAX):
-            check_sizes(reader, file_type)
+            check_end(reader, file_type)
             with av.open(
                 reader,
                 "r",
