@@ -74,7 +74,7 @@ def put(
 def metadata_of(job: Job) -> dict[str, str]:
     """Return the metadata of a job's outputs: the job's id and the template.
 
-    Everybody who has a link to an object can read them, so they contain no text of the user.
+    A link to an object also shows its metadata, so the metadata contain no text of the user.
     """
     return {"job-id": job.job_id, "template": f"{job.template.code}@{job.template.version}"}
 
@@ -118,10 +118,10 @@ def delete_all(account: AccountId, job_id: str) -> None:
 
 
 def open_object(key: str) -> IO[bytes]:
-    """Copy an object that a provider stored in the bucket to a temporary file.
+    """Copy an object of the bucket to a temporary file, and return the file at its start.
 
-    Returns the file at its start. The caller closes it. Raises GenerationFailed if the object does
-    not exist or is larger than `output_bytes_max`.
+    The caller closes the file. Raises GenerationFailed if the object does not exist or is larger
+    than `output_bytes_max`.
     """
     s3 = client("s3", bulky=True)
     try:

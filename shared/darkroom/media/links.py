@@ -25,7 +25,7 @@ from darkroom.settings import settings
 _ALGORITHM = "AWS4-HMAC-SHA256"
 # S3 accepts at most seven days (the same source), which must include the window.
 _LIFE_SECONDS_MAX = 7 * 24 * 3_600 * 2 // 3
-# The last part of a link that shows the host and the path of the bucket.
+# A link to this key shows the host and the path of the bucket.
 _SOME_KEY = "key"
 
 

@@ -1,4 +1,4 @@
-"""Decodes the file that a user uploaded: its type by its content, its limits, its pixels."""
+"""Decodes uploaded images: finds the type by the content, checks limits, and decodes pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import IO
 
-# Pillow reads EXIF data by TiffImagePlugin. A child process need not load it each time.
+# Pillow reads EXIF data by TiffImagePlugin. It is loaded here, and not in each child process.
 from PIL import Image, ImageFile, ImageMath, TiffImagePlugin  # noqa: F401
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -48,8 +48,8 @@ _MEGA = 1_000_000
 class DecodedImage:
     """The first frame of a file, in mode L, RGB, RGBA or CMYK.
 
-    `width` and `height` are the file's. The pixels can be fewer, in the same shape. `transposition`
-    turns the pixels upright. `profile` is the ICC profile of the colors.
+    `width` and `height` are those of the file. `pixels` can be smaller, in the same shape.
+    `transposition` turns the pixels upright. `profile` is the ICC profile of the colors.
     """
 
     pixels: Image.Image

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from darkroom.domain.file_types import AVIF, HEIC, PNG, FileType
 
-# A marker of a JPEG file. Bytes of compressed data and restart markers are none
-# (ITU-T T.81, section B.1.1).
+# A marker of a JPEG file (ITU-T T.81, section B.1.1). Restart markers, fill bytes and the bytes of
+# compressed data do not count.
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _WEBP_HEADER_BYTES = 12
@@ -53,7 +53,7 @@ def is_lossless_webp(webp: bytes) -> bool:
 
 
 def without_metadata(body: bytes, file_type: FileType) -> bytes:
-    """Return the image file without the metadata that decoders refuse if the metadata is damaged.
+    """Remove the metadata that makes decoders refuse a file when the metadata is damaged.
 
     Pillow refuses a PNG with a damaged or very long text, and libavif and libheif refuse damaged
     EXIF data. Files of other types stay as they are.

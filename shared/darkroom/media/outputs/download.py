@@ -32,8 +32,8 @@ def fetch_output(url: str) -> IO[bytes]:
 
     The request has no provider token: the delivery hosts do not require one
     (replicate.com/docs/topics/predictions/output-files). Raises OutputUnavailable if a retry may
-    help. Raises GenerationFailed if the link is dead, if the host is not a delivery host, or if the
-    output is larger than `output_bytes_max`.
+    help. Raises GenerationFailed if the link has expired, if the host is not a delivery host, or if
+    the output is larger than `output_bytes_max`.
     """
     if not is_delivery_url(url, settings().delivery_hosts, settings().private_hosts):
         raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))

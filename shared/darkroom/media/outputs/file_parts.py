@@ -17,7 +17,7 @@ from darkroom.domain.file_types import FileType
 from darkroom.domain.outputs import CorruptOutput
 
 PARTS_MAX = 1_000_000
-"""A walk ends after so many steps, so that it ends in bounded time for a hostile file."""
+"""A walk ends after this many steps, because a hostile file can have very many small parts."""
 GIF_EXTENSION, GIF_IMAGE = b"!", b","
 """The kinds of GIF blocks. A byte for the kind of extension follows the first."""
 

@@ -65,7 +65,10 @@ def read_header(file: IO[bytes], file_type: FileType) -> OutputFile:
     """
     # Without the loader's limits: the size of an image is known even if it is too large to decode.
     options = {"unlimited": True} if file_type in _LIMITED else {}
-    with _judging(file), _opened(file, file_type, _Deadline(math.inf), **options) as image:
+    with (
+        _translated_errors(file),
+        _opened(file, file_type, _Deadline(math.inf), **options) as image,
+    ):
         return _describe(image, file_type)
 
 
@@ -86,7 +89,7 @@ def decode(
     found = read_header(file, file_type)
     if found.width * found.height > _pixels_max(file_type, found):
         raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
-    with _judging(file, deadline):
+    with _translated_errors(file, deadline):
         if file_type in _ACCEPTED_WITHOUT_END:
             check_end(file, file_type)
         image = _decode_strictly(file, file_type, found, deadline)
@@ -140,7 +143,7 @@ class _Deadline:
 
 
 @contextmanager
-def _judging(file: IO[bytes], deadline: _Deadline | None = None) -> Iterator[None]:
+def _translated_errors(file: IO[bytes], deadline: _Deadline | None = None) -> Iterator[None]:
     """Raise libvips' errors as CorruptOutput, and rewind the file.
 
     With a deadline, an error after it, or by a limit of a decoder, is a DecodeBudgetExceeded.
@@ -204,7 +207,7 @@ def _value(image: pyvips.Image, name: str, default: Any) -> Any:  # noqa: ANN401
 def _decode_strictly(
     file: IO[bytes], file_type: FileType, found: OutputFile, deadline: _Deadline
 ) -> pyvips.Image:
-    """Decode the image, and refuse one with any warning of the decoder but the harmless ones.
+    """Decode the image. Raise an error if the decoder gives a warning that is not harmless.
 
     libjpeg reports only the text of its first warning, and the number of all.
     """

@@ -71,9 +71,10 @@ def decode(file: IO[bytes], file_type: FileType) -> tuple[OutputFile, Any]:
 
 
 def _decoder(file: IO[bytes], file_type: FileType) -> Any:  # noqa: ANN401 (a module)
-    """Return the module for images or the module for videos. A job loads only what it needs.
+    """Return the module for images or the module for videos.
 
-    FFmpeg also decodes animated AVIF images. libvips refuses them.
+    It is loaded here, so that a job loads only the libraries that it needs. FFmpeg also decodes
+    animated AVIF images. libvips refuses them.
     """
     is_video = file_type.kind is Kind.VIDEO or file_types.is_avif_sequence(_head(file))
     return import_module(f"darkroom.media.outputs.{'videos' if is_video else 'images'}")

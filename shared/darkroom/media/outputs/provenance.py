@@ -40,7 +40,7 @@ _SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmi
 def xmp_packet(*, model: str, at: datetime) -> bytes:
     """Return an XMP packet that says: this image was made by a trained model, at this time (UTC).
 
-    It does not contain the prompt, because everybody who has a link to an image can read it.
+    It does not contain the prompt, because a link to an image also shows its metadata.
     """
     return _XMP.format(
         time=at.isoformat(timespec="seconds"), model=escape(model), source_type=_SOURCE_TYPE

@@ -41,7 +41,7 @@ def _thumbnail(image: pyvips.Image, xmp: bytes) -> bytes:
     side = THUMBNAIL_SIDE_PIXELS
     middle = _without_ends(image)
     covering = middle.resize(side / min(middle.width, middle.height))
-    # As sharp rounds an odd number of pixels beside the square.
+    # sharp rounds an odd number of pixels beside the square in the same way.
     left, top = (covering.width - side + 1) // 2, (covering.height - side + 1) // 2
     small = covering.crop(left, top, side, side)
     return bytes(_with_xmp(small, xmp).jpegsave_buffer(Q=_QUALITY, keep="xmp"))

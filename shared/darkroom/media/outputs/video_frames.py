@@ -42,7 +42,7 @@ class Display:
     """How a player shows the frames of a stream.
 
     `pixel_aspect` is the width of a pixel divided by its height. The frame is transposed first (its
-    rows become columns), and mirrored then.
+    rows become columns), then mirrored.
     """
 
     pixel_aspect: Fraction = _SQUARE

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from darkroom.domain.outputs import CorruptOutput, DecodeBudgetExceeded
 
-# A packet of these codecs is never all zeros. A hole in a file is.
+# A hole in a file consists of zeros. A packet of these codecs never does.
 _CODECS_WITHOUT_ZEROS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "prores")
 _HOLE_BYTES_MIN = 8
 # Four hours with 60 frames a second.
@@ -35,7 +35,7 @@ class Packets:
         return self.end - (self.start or 0)
 
     def add(self, packet: Packet[Stream]) -> None:
-        """Note the next packet in the order of the file."""
+        """Add the next packet, in the order of the file."""
         at = packet.pts if packet.pts is not None else packet.dts or 0
         self.start = at if self.start is None else min(self.start, at)
         self.end = max(self.end, at + (packet.duration or 0))
@@ -95,7 +95,7 @@ def _decode_alone(stream: VideoStream, packet: Packet[Stream] | None) -> VideoFr
 def _check_index(container: InputContainer) -> None:
     """Raise CorruptOutput if the index of a stream names bytes after the end of the file.
 
-    At such an entry, FFmpeg stops to read without an error.
+    FFmpeg stops reading at such an entry, without an error.
     """
     for stream in container.streams:
         entries = stream.index_entries

@@ -16,7 +16,7 @@ from darkroom.media.outputs.video_frames import brightness
 from darkroom.media.outputs.video_packets import Packets
 
 SEARCH_SECONDS_MAX = 5
-"""The search takes at most so long, and returns the brightest frame that was seen until then."""
+"""The search takes at most this time. Then it returns the brightest frame that it has seen."""
 
 _STEPS = 20
 _FIRST_STEP = 2

@@ -90,7 +90,7 @@ def decode(
 
 @contextmanager
 def _opened(file: IO[bytes], file_type: FileType, give_up_at: float) -> Iterator[InputContainer]:
-    """Open a file of a video in bounded memory, and translate FFmpeg's exceptions."""
+    """Open a video file in bounded memory, and translate FFmpeg's exceptions."""
     reader = _Reader(file, give_up_at)
     try:
         with memory_limited(_MEMORY_BYTES_MAX):
@@ -121,7 +121,7 @@ class _Reader:
         self._has_ended = False
 
     def read(self, size: int, /) -> bytes:
-        """Read at most `size` bytes. Raises DecodeBudgetExceeded once, and reads nothing then.
+        """Read at most `size` bytes. Raises DecodeBudgetExceeded once, then reads nothing.
 
         PyAV keeps an exception until FFmpeg returns. It prints a second one to stderr.
         """
@@ -163,8 +163,8 @@ def _alpha_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
     """Return the transparency of the first frame of an animated AVIF image, if it has any.
 
     It is the luma of another track with as many frames: an auxiliary track of
-    aomediacodec.github.io/av1-avif, 4. A depth map is such a track too, and FFmpeg does not tell
-    which.
+    aomediacodec.github.io/av1-avif, 4. A depth map is such a track too. FFmpeg does not report
+    which of them a track is.
     """
     for other in container.streams.video:
         is_auxiliary = other.frames == stream.frames and other.index != stream.index
@@ -225,7 +225,7 @@ def _describe(
 def _seconds(
     container: InputContainer, stream: VideoStream, packets: Packets | None
 ) -> float | None:
-    """Return the length. A live stream states none, so its packets tell it."""
+    """Return the length. A live stream states no length, so it is computed from the packets."""
     if stream.duration:
         return round(float(stream.duration * stream.time_base), 2)
     if container.duration:

@@ -26,7 +26,7 @@ _BEYOND_LIMITS = re.compile(
 _WARNINGS_COUNT = re.compile(r"read gave (\d+) warnings")
 
 _logger = logging.getLogger("pyvips")
-# The log of a function has JSON lines only. What matters is in the raised errors.
+# The log of a function has JSON lines only. The raised errors contain what matters.
 _logger.propagate = False
 
 
@@ -36,13 +36,13 @@ def forget_errors() -> None:
 
 
 def is_harmless(message: str) -> bool:
-    """Whether the error has only warnings that say nothing about pixels."""
+    """Return whether the error has only warnings that say nothing about pixels."""
     lines = [line for line in message.splitlines() if "VipsJpeg:" in line]
     return bool(lines) and all(_HARMLESS.search(line) for line in lines)
 
 
 def is_beyond_limits(message: str) -> bool:
-    """Whether a decoder refused the file because of a limit of its own."""
+    """Return whether a decoder refused the file because of a limit of its own."""
     return bool(_BEYOND_LIMITS.search(message))
 
 
