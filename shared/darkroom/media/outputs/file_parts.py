@@ -211,12 +211,12 @@ def _elements(file: Readable, file_bytes: int) -> Iterator[Part]:
         position += id_bytes + size_bytes
         bits = 7 * size_bytes
         size = int.from_bytes(header[id_bytes : id_bytes + size_bytes]) & ((1 << bits) - 1)
-        is_known = size != (1 << bits) - 1
-        if is_known:
+        has_size = size != (1 << bits) - 1
+        if has_size:
             _check_fits(kind, position + size, file_bytes)
             position += size
         yield Part(kind)
-        if is_known and kind == _SEGMENT:
+        if has_size and kind == _SEGMENT:
             return  # The segment is the whole video.
 
 
