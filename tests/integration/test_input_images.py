@@ -83,6 +83,21 @@ class TestConversion:
         assert (image.width, image.height) == (64, 48)
         assert corners(opened(body)) == COLORS
 
+    @pytest.mark.parametrize("key", ["xmp", "XML:com.adobe.xmp"])
+    def test_ignores_an_orientation_outside_the_exif_data(self, key: str) -> None:
+        # Browsers show the image without it, so the user has never seen the image turned.
+        xmp = '<rdf:Description tiff:Orientation="6" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"/>'
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt(key, xmp)
+        body = (
+            encoded(quarters(), "WEBP", xmp=xmp.encode())
+            if key == "xmp"
+            else encoded(quarters(), pnginfo=text)
+        )
+        assert opened(body).getexif()[ORIENTATION_TAG] == 6
+
+        assert corners(opened(fit(body)[1])) == COLORS
+
     def test_uses_the_main_image_of_a_camera_with_several_images(self) -> None:
         depth = Image.new("RGB", (64, 48), BLUE)
         body = encoded(quarters(), "MPO", save_all=True, append_images=[depth])

@@ -144,6 +144,20 @@ class TestPixels:
         assert fit(encoded(quarters(), "HEIF"))[0].width == 64
         assert "66 × 48 pixels" in refusal(encoded(quarters((66, 48)), "HEIF"))
 
+    @pytest.mark.parametrize(("file_format", "name"), [("AVIF", "40"), ("HEIF", "50")])
+    def test_names_the_size_of_an_image_that_its_decoder_refuses(
+        self, file_format: str, name: str
+    ) -> None:
+        # libavif and libheif refuse the size before Darkroom sees it.
+        body = encoded(quarters(), file_format)
+        at = body.index(b"ispe") + 8
+        huge = body[:at] + (100_000).to_bytes(4) * 2 + body[at + 8 :]
+
+        assert refusal(huge) == (
+            f"The image has 100000 × 100000 pixels. The maximum is {name} megapixels. "
+            "Send a smaller image."
+        )
+
     def test_a_jpeg_above_the_maximum_is_decoded_in_a_smaller_size(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -189,13 +203,25 @@ class TestScans:
         for body in (whole[:2] + segment + whole[2:], whole + many):
             assert corners(opened(fit(body)[1])) == COLORS
 
-    def test_a_progressive_jpeg_has_a_limit_of_its_own(self) -> None:
+    def test_scans_behind_a_reserved_marker_count(self) -> None:
+        many = with_scans(encoded(quarters(), "JPEG", progressive=True), SCANS_MAX + 1)
+        last = many.rindex(b"\xff\xda")
+        # The two bytes after the marker would be the length of a segment that hides the scans.
+        hiding = many[:last] + many[last:-2] + b"\xff\x02\xff\xff" + many[last:]
+
+        assert "102 scans" in refusal(hiding)
+
+    @pytest.mark.parametrize("scans", [1, 10])
+    def test_a_progressive_jpeg_has_a_limit_of_its_own(self, scans: int) -> None:
         # The size in the header decides, so the file needs no pixels of that size.
         progressive = encoded(quarters(), "JPEG", progressive=True)
         at = progressive.index(b"\xff\xc2") + 5
         huge = (
             progressive[:at] + (10_000).to_bytes(2) + (10_001).to_bytes(2) + progressive[at + 4 :]
         )
+        if scans == 1:
+            second = huge.index(b"\xff\xda", huge.index(b"\xff\xda") + 2)
+            huge = huge[:second] + b"\xff\xd9"
 
         assert refusal(huge) == (
             "The JPEG image has 10001 × 10000 pixels and is progressive. "

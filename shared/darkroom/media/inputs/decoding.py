@@ -28,16 +28,23 @@ from darkroom.domain.file_types import (
     identify,
 )
 from darkroom.domain.uploads import SIDES, UnusableImage, size_within
-from darkroom.media.inputs.file_structure import count_scans, is_lossless_webp, without_metadata
+from darkroom.media.inputs.file_structure import (
+    count_scans,
+    is_lossless_webp,
+    stated_size,
+    without_metadata,
+)
 from darkroom.settings import settings
 
 ACCEPTED = "Accepted are photos and images of the types JPEG, HEIC, PNG, WebP, AVIF and GIF."
 SCANS_MAX = 100
 """libjpeg-turbo's tools have the option `-maxscans` for the same purpose. Usual files have 10."""
-# A decoder keeps the coefficients of several scans in memory: at most 8 bytes for each pixel.
+# A decoder keeps the coefficients of a progressive image, or of one with several scans, in memory:
+# at most 8 bytes for each pixel.
 _PIXELS_WITH_SCANS_MAX = 100_000_000
 # https://exiftool.org/TagNames/EXIF.html
 _ORIENTATION_TAG = 0x0112
+_TEXTS_WITH_ORIENTATION = ("xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 _JPEG_SCALES = (1, 2, 4, 8)
 _OPAQUE = 255
 _HEIF_PLUGIN = "pillow_heif.as_plugin"
@@ -87,12 +94,15 @@ def decode(body: bytes, file_type: FileType) -> DecodedImage:
     decoded = _decode_if_whole(body, file_type)
     if decoded is None and (stripped := without_metadata(body, file_type)) != body:
         decoded = _decode_if_whole(stripped, file_type)
-    if decoded is None:
-        raise UnusableImage(
-            f"The file begins as {file_type.name}, but it is not a complete image. It can be "
-            "damaged, its transfer can have ended too early, or it is of an unusual kind."
-        )
-    return decoded
+    if decoded is not None:
+        return decoded
+    if file_type in (AVIF, HEIC):
+        # The decoders have limits of their own for very large images.
+        _check_pixels(*stated_size(body), file_type)
+    raise UnusableImage(
+        f"The file begins as {file_type.name}, but it is not a complete image. It can be damaged, "
+        "its transfer can have ended too early, or it is of an unusual kind."
+    )
 
 
 def _decode_if_whole(body: bytes, file_type: FileType) -> DecodedImage | None:
@@ -120,13 +130,11 @@ def _decode(body: bytes, file_type: FileType) -> DecodedImage:
     with _OPENERS[file_type](BytesIO(body)) as image:
         width, height = image.size
         if isinstance(image, JpegImageFile):
-            _check_jpeg(body, width, height)
+            _check_jpeg(body, width, height, is_progressive="progressive" in image.info)
             scale = _jpeg_scale(width, height)
             image.draft(None, (max(1, width // scale), max(1, height // scale)))
-        elif width * height > _pixels_max(file_type):
-            raise UnusableImage(
-                _too_large(f"The image has {width} × {height} pixels", _pixels_max(file_type))
-            )
+        else:
+            _check_pixels(width, height, file_type)
         image.load()
         if not isinstance(image, JpegImageFile):
             # The decoders of AVIF and HEIC can correct the size in the header.
@@ -141,7 +149,7 @@ def _decode(body: bytes, file_type: FileType) -> DecodedImage:
         )
 
 
-def _check_jpeg(body: bytes, width: int, height: int) -> None:
+def _check_jpeg(body: bytes, width: int, height: int, *, is_progressive: bool) -> None:
     scans = count_scans(body)
     if scans > SCANS_MAX:
         raise UnusableImage(
@@ -151,12 +159,14 @@ def _check_jpeg(body: bytes, width: int, height: int) -> None:
     size = f"The JPEG image has {width} × {height} pixels"
     if width * height > settings().jpeg_pixels_max:
         raise UnusableImage(_too_large(size, settings().jpeg_pixels_max))
-    if scans > 1 and width * height > _PIXELS_WITH_SCANS_MAX:
+    if (is_progressive or scans > 1) and width * height > _PIXELS_WITH_SCANS_MAX:
         raise UnusableImage(_too_large(f"{size} and is progressive", _PIXELS_WITH_SCANS_MAX))
 
 
-def _pixels_max(file_type: FileType) -> int:
-    return settings().heic_pixels_max if file_type == HEIC else settings().image_pixels_max
+def _check_pixels(width: int, height: int, file_type: FileType) -> None:
+    pixels_max = settings().heic_pixels_max if file_type == HEIC else settings().image_pixels_max
+    if width * height > pixels_max:
+        raise UnusableImage(_too_large(f"The image has {width} × {height} pixels", pixels_max))
 
 
 def _too_large(subject: str, pixels_max: int) -> str:
@@ -176,6 +186,13 @@ def _jpeg_scale(width: int, height: int) -> int:
 
 
 def _transposition(image: Image.Image) -> Image.Transpose | None:
+    """Return how to turn the image upright, as its EXIF data say.
+
+    Browsers and other programs ignore an orientation in XMP or in a text of a PNG, which Pillow
+    uses if there is none in EXIF. So the user sees the image without it.
+    """
+    for key in _TEXTS_WITH_ORIENTATION:
+        image.info.pop(key, None)
     try:
         return _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # noqa: BLE001 (Pillow can raise almost any exception for damaged EXIF data)

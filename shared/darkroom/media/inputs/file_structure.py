@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from darkroom.domain.file_types import AVIF, HEIC, PNG, FileType
 
-# A marker of a JPEG file (ITU-T T.81, section B.1.1). Restart markers, fill bytes and the bytes of
-# compressed data do not count.
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
+# A marker that begins a segment of a JPEG file (ITU-T T.81, section B.1.1). Compressed data and
+# restart markers have no segment. libjpeg skips reserved markers alone, without what follows.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00-\xbf\xd0-\xd7\xff])", re.DOTALL)
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _WEBP_HEADER_BYTES = 12
 _ANIMATION_FRAME_BYTES = 16
@@ -19,6 +19,8 @@ _PNG_SIGNATURE_BYTES = 8
 _PNG_NAME_END = 8
 _PNG_OVERHEAD_BYTES = 12
 _PNG_PROFILE_BYTES_MAX = 1 << 20
+# The size of an item (ISO/IEC 23008-12, 6.5.3).
+_ITEM_SIZE = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
 # The item type of an EXIF block, in an item's entry of version 2 or 3 (ISO/IEC 14496-12, 8.11.6).
 _EXIF_ITEM = re.compile(rb"(infe(?:\x02.{3}.{4}|\x03.{3}.{6}))Exif", re.DOTALL)
 
@@ -38,6 +40,12 @@ def count_scans(jpeg: bytes) -> int:
         if kind != _START_OF_IMAGE:
             at += int.from_bytes(jpeg[at : at + 2])
     return scans
+
+
+def stated_size(heif: bytes) -> tuple[int, int]:
+    """Return the width and height of the largest item of an AVIF or HEIC file, or zeros."""
+    sizes = [(int.from_bytes(w), int.from_bytes(h)) for w, h in _ITEM_SIZE.findall(heif)]
+    return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
 
 def is_lossless_webp(webp: bytes) -> bool:
