@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from darkroom.aws import step_functions as workflow_adapter
-from darkroom.domain.uploads import SIDES, FittedImage, size_within
+from darkroom.domain.uploads import FittedImage, sides_of, size_within
 from darkroom.storage import jobs, ledger, uploads
 from tests.builders import ANN, call_api, open_account
 from tests.integration.steps import BUCKET
@@ -32,10 +32,10 @@ def no_executions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def upload_of(size: tuple[int, int], *, file_bytes: int = 1_000) -> str:
     """Record a completed upload whose original has this size in pixels. Return its id."""
-    sizes = dict.fromkeys(size_within(*size, side) for side in SIDES)
+    sizes = [size_within(*size, side) for side in sides_of(*size)]
     images = tuple(FittedImage("image/jpeg", *each, file_bytes) for each in sizes)
     upload = uploads.create(ANN, bytes_max=file_bytes, now=datetime.now(UTC))
-    uploads.record_images(replace(upload, images=images))
+    uploads.record_images(replace(upload, images=images, original_size=size))
     return upload.upload_id
 
 
@@ -164,23 +164,31 @@ class TestRealEsrgan:
     ) -> None:
         found = refusals("real-esrgan", {"image": upload_of(PHOTO), **parameters})
 
-        assert "2048 × 1536" in found[field]
+        assert "2896 × 2172, no more than your image has (4032 × 3024)" in found[field]
 
-    def test_4k_makes_a_photo_of_12_megapixels_larger(self) -> None:
-        photo = upload_of(PHOTO)
+    @pytest.mark.parametrize(
+        "size",
+        [(4032, 3024), (4272, 2848), (4608, 2592), (3024, 4032), (3464, 3464), (8000, 1500)],
+    )
+    def test_4k_makes_a_photo_of_12_megapixels_larger(self, size: tuple[int, int]) -> None:
+        photo = upload_of(size)
+        images = uploads.read(ANN, photo, now=datetime.now(UTC))
 
         model_input = sent("real-esrgan", {"image": photo, "resolution": "4k"})
 
-        assert model_input == {
-            "image": f"uploads/web/ann/{photo}.jpg",
-            "scale": 4,
-            "face_enhance": False,
-        }
-        assert 1024 * model_input["scale"] > PHOTO[0]
+        (received,) = [each for each in images.images if images.key(each) == model_input["image"]]
+        assert received.width * received.height <= 2_096_704
+        assert received.width * model_input["scale"] > size[0]
+        assert received.height * model_input["scale"] > size[1]
 
     @pytest.mark.parametrize(
         ("size", "end"),
-        [((2048, 1023), ".2048.jpg"), ((1448, 1448), ".2048.jpg"), ((2048, 1024), ".jpg")],
+        [
+            ((2048, 1023), ".2048.jpg"),
+            ((1448, 1448), ".2048.jpg"),
+            ((1449, 1448), ".1448.jpg"),
+            ((2048, 1024), ".1448.jpg"),
+        ],
     )
     def test_receives_at_most_the_pixels_that_fit(self, size: tuple[int, int], end: str) -> None:
         upload = upload_of(size)

@@ -78,8 +78,10 @@ class TestConversion:
         exif[ORIENTATION_TAG] = 6
         stored = quarters().transpose(INVERSE_TRANSPOSITIONS[6])
 
-        image, body = fit(encoded(stored, file_format, exif=exif.tobytes()))
+        conversion = convert(encoded(stored, file_format, exif=exif.tobytes()))
 
+        image, body = conversion.files[0].image, conversion.files[0].body
+        assert conversion.original_size == (64, 48)
         assert (image.width, image.height) == (64, 48)
         assert corners(opened(body)) == COLORS
 
@@ -142,17 +144,19 @@ class TestConversion:
 
 
 class TestSizes:
-    def test_the_images_have_at_most_1024_and_2048_pixels_and_are_never_enlarged(
+    def test_the_images_have_at_most_1024_1448_and_2048_pixels_and_are_never_enlarged(
         self, subtests: pytest.Subtests
     ) -> None:
         for size, expected in (
             ((1, 1), [(1, 1)]),
             ((1024, 1024), [(1024, 1024)]),
             ((1025, 1024), [(1024, 1023), (1025, 1024)]),
-            ((2048, 1024), [(1024, 512), (2048, 1024)]),
-            ((2049, 1024), [(1024, 512), (2048, 1024)]),
-            ((600, 3000), [(205, 1024), (410, 2048)]),
-            ((20_000, 2), [(1024, 1), (2048, 1)]),
+            ((1448, 1024), [(1024, 724), (1448, 1024)]),
+            ((1449, 1024), [(1024, 724), (1448, 1023), (1449, 1024)]),
+            ((2048, 1024), [(1024, 512), (1448, 724), (2048, 1024)]),
+            ((2049, 1024), [(1024, 512), (1448, 724), (2048, 1024)]),
+            ((600, 3000), [(205, 1024), (290, 1448), (410, 2048)]),
+            ((20_000, 2), [(1024, 1), (1448, 1), (2048, 1)]),
         ):
             with subtests.test(size=size):
                 files = convert(encoded(Image.new("RGB", size, RED))).files
@@ -160,12 +164,15 @@ class TestSizes:
                 assert [(file.image.width, file.image.height) for file in files] == expected
                 assert [opened(file.body).size for file in files] == expected
 
-    def test_the_large_image_has_more_quality_and_its_colours_in_full_size(self) -> None:
-        small, large = (
+    def test_the_larger_images_have_more_quality_and_their_colours_in_full_size(self) -> None:
+        small, *larger = (
             opened(file.body) for file in convert(encoded(quarters((1600, 1200)))).files
         )
 
-        for image, quality, sampling in ((small, 85, (2, 2)), (large, 92, (1, 1))):
+        for image, quality, sampling in (
+            (small, 85, (2, 2)),
+            *((each, 92, (1, 1)) for each in larger),
+        ):
             reference: Any = opened(encoded(quarters(), "JPEG", quality=quality))
             fitted: Any = image
             assert fitted.quantization == reference.quantization

@@ -233,7 +233,7 @@ class TestBudget:
     """The conversion runs in a child process with a budget of time and memory."""
 
     def test_the_child_returns_the_images_and_the_refusal(self) -> None:
-        files = conversion.fit(encoded(quarters((1100, 900)), "JPEG"))
+        files = conversion.fit(encoded(quarters((1100, 900)), "JPEG")).files
 
         assert [file.image.width for file in files] == [1024, 1100]
         assert corners(opened(files[0].body)) == COLORS
@@ -331,7 +331,7 @@ class TestDamagedMetadata:
         exif[0x010F] = "a camera"
         body = encoded(quarters(), "JPEG", exif=exif.tobytes()[:-9])
 
-        files = conversion.fit(body)
+        files = conversion.fit(body).files
 
         assert len(files) == 1
         (record,) = [vars(each) for each in caplog.records if "damaged" in each.message]

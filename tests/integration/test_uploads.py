@@ -117,7 +117,7 @@ class TestCreateUpload:
 
 
 class TestCompleteUpload:
-    def test_keeps_only_the_two_resized_images(self) -> None:
+    def test_keeps_only_the_resized_images(self) -> None:
         upload = create_upload({"content_type": "image/png", "bytes": 50_000})[1]
         put_file(upload, image((3000, 1500)))
 
@@ -130,16 +130,19 @@ class TestCompleteUpload:
             "image/jpeg",
         )
         prefix = f"uploads/web/ann/{upload['upload_id']}"
-        assert keys() == [f"{prefix}.2048.jpg", f"{prefix}.jpg"]
-        sizes = {key: opened(object_at(key)).size for key in keys()}
-        assert sizes == {f"{prefix}.jpg": (1024, 512), f"{prefix}.2048.jpg": (2048, 1024)}
+        assert {key: opened(object_at(key)).size for key in keys()} == {
+            f"{prefix}.jpg": (1024, 512),
+            f"{prefix}.1448.jpg": (1448, 724),
+            f"{prefix}.2048.jpg": (2048, 1024),
+        }
 
-    def test_a_small_image_has_one_size(self) -> None:
+    @pytest.mark.parametrize(("side", "ends"), [(1024, [".jpg"]), (1448, [".2048.jpg", ".jpg"])])
+    def test_a_smaller_image_has_fewer_sizes(self, side: int, ends: list[str]) -> None:
         upload = create_upload()[1]
-        put_file(upload, image((1024, 1)))
+        put_file(upload, image((side, 1)))
 
         assert complete(upload["upload_id"])[1]["width"] == 1024
-        assert keys() == [f"uploads/web/ann/{upload['upload_id']}.jpg"]
+        assert keys() == [f"uploads/web/ann/{upload['upload_id']}{end}" for end in ends]
 
     def test_the_record_has_the_type_size_and_bytes_of_each_image(self) -> None:
         upload_id = create_upload({"content_type": "image/png", "bytes": 50_000})[1]["upload_id"]
@@ -149,8 +152,10 @@ class TestCompleteUpload:
 
         recorded = uploads.read(ANN, upload_id, now=datetime.now(UTC))
 
+        assert recorded.original_size == (3000, 1500)
         assert [(each.content_type, each.width, each.height) for each in recorded.images] == [
             ("image/jpeg", 1024, 512),
+            ("image/jpeg", 1448, 724),
             ("image/jpeg", 2048, 1024),
         ]
         for each in recorded.images:
@@ -160,10 +165,13 @@ class TestCompleteUpload:
         """Its row has the type and the size of one image, and no bytes."""
         upload_id = completed_upload()
         row = UploadRow.get(partition(ANN), f"UPLOAD#{upload_id}")
-        row.update(actions=[UploadRow.bytes.remove()])
-        now = datetime.now(UTC)
+        row.update(actions=[UploadRow.bytes.remove(), UploadRow.original.remove()])
 
-        assert uploads.read(ANN, upload_id, now=now).images == (FittedImage("image/jpeg", 40, 30),)
+        now = datetime.now(UTC)
+        upload = uploads.read(ANN, upload_id, now=now)
+
+        assert upload.images == (FittedImage("image/jpeg", 40, 30),)
+        assert upload.original_size is None
         assert uploads.input_key(ANN, upload_id, now=now) == f"uploads/web/ann/{upload_id}.jpg"
         assert complete(upload_id)[1]["width"] == 40
 

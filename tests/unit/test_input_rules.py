@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from darkroom.domain.errors import InvalidRequest
 from darkroom.domain.input_rules import Candidates, ImageRules, check_enlargement, choose
-from darkroom.domain.uploads import SIDES, FittedImage, size_within
+from darkroom.domain.uploads import SIDES, FittedImage, sides_of, size_within
 
 
 def fitted(width: int, height: int, size_bytes: int | None = 1_000) -> FittedImage:
@@ -19,7 +19,7 @@ def fitted(width: int, height: int, size_bytes: int | None = 1_000) -> FittedIma
 
 def images_of(width: int, height: int, size_bytes: int | None = 1_000) -> list[FittedImage]:
     """Return the images of an upload whose original has this size."""
-    sizes = dict.fromkeys(size_within(width, height, side) for side in SIDES)
+    sizes = [size_within(width, height, side) for side in sides_of(width, height)]
     return [fitted(*size, size_bytes) for size in sizes]
 
 
@@ -58,13 +58,13 @@ class TestChoice:
 
     def test_a_mask_with_too_many_bytes_makes_its_photo_smaller_too(self) -> None:
         rules = ImageRules(max_side=2048, bytes_max=2_000)
-        mask = [fitted(1024, 768, 2_000), fitted(2048, 1536, 2_001)]
+        mask = [fitted(1024, 768, 2_000), fitted(1448, 1086, 2_000), fitted(2048, 1536, 2_001)]
 
         found = choose(
             {"image": Candidates(rules, images_of(4000, 3000)), "mask": Candidates(rules, mask)}
         )
 
-        assert [found["image"], found["mask"].width] == [fitted(1024, 768), 1024]
+        assert [found["image"], found["mask"].width] == [fitted(1448, 1086), 1448]
 
     def test_a_job_without_uploads_needs_no_choice(self) -> None:
         assert choose({}) == {}
@@ -120,9 +120,9 @@ class TestLimits:
         rules = ImageRules(max_side=2048, pixels_max=2_096_704)
 
         assert chosen(rules, images_of(2048, 1023)) == fitted(2048, 1023)
-        assert chosen(rules, images_of(2048, 1024)) == fitted(1024, 512)
+        assert chosen(rules, images_of(2048, 1024)) == fitted(1448, 724)
         assert chosen(rules, images_of(1448, 1448)) == fitted(1448, 1448)
-        assert chosen(rules, images_of(1449, 1448)).width == 1024
+        assert chosen(rules, images_of(1449, 1448)) == fitted(1448, 1447)
 
     def test_bytes(self) -> None:
         image = images_of(100, 50, 3_700_000)
@@ -151,25 +151,30 @@ class TestEnlargement:
     @pytest.mark.parametrize("scale", [2, 1, 1.5])
     def test_a_result_no_larger_than_the_upload_is_refused(self, scale: float) -> None:
         with pytest.raises(InvalidRequest) as refused:
-            check_enlargement(fitted(1024, 768), fitted(2048, 1536), scale=scale, field="scale")
+            check_enlargement(
+                fitted(1024, 768), (2048, 1536), scale=scale, scale_max=4, field="scale"
+            )
 
         (error,) = refused.value.errors
         assert error.field == "scale"
         assert f"{1024 * scale:.0f} × {768 * scale:.0f}" in error.message
+        assert "than your image has (2048 × 1536)" in error.message
 
     @pytest.mark.parametrize(
-        ("sent", "largest", "scale"),
+        ("sent", "original", "scale"),
         [
-            (fitted(1024, 768), fitted(2048, 1536), 2.01),
-            (fitted(1024, 768), fitted(1600, 1200), 2),
-            (fitted(2048, 1023), fitted(2048, 1023), 1),
-            (fitted(1024, 768), fitted(1024, 768), 1),
+            (fitted(1024, 768), (2048, 1536), 2.01),
+            (fitted(1024, 768), (1600, 1200), 2),
+            (fitted(2048, 1023), (2048, 1023), 1),
+            (fitted(1024, 768), (1024, 768), 1),
+            # No factor is large enough, and this is the largest.
+            (fitted(1448, 1086), (8064, 6048), 4),
         ],
     )
     def test_any_other_result_is_accepted(
-        self, sent: FittedImage, largest: FittedImage, scale: float
+        self, sent: FittedImage, original: tuple[int, int], scale: float
     ) -> None:
-        check_enlargement(sent, largest, scale=scale, field="scale")
+        check_enlargement(sent, original, scale=scale, scale_max=4, field="scale")
 
 
 def test_the_public_rules_leave_out_limits_that_a_model_does_not_have() -> None:

@@ -1,6 +1,6 @@
 """The rules of a model for an input image, and the choice of the image that the model receives.
 
-An upload has an image for each of SIDES that its original reaches. A template says, with the key
+An upload has images of several sizes: see SIDES. A template says, with the key
 `x-image` of an image parameter, which of them its model wants, and what the model refuses.
 """
 
@@ -104,21 +104,25 @@ def choose(candidates: Mapping[str, Candidates]) -> dict[str, FittedImage]:
     raise InvalidRequest(refusals)
 
 
-def check_enlargement(sent: FittedImage, largest: FittedImage, *, scale: float, field: str) -> None:
-    """Raise InvalidRequest if the model would return no more pixels than the upload has.
+def check_enlargement(
+    sent: FittedImage, original: tuple[int, int], *, scale: float, scale_max: float, field: str
+) -> None:
+    """Raise InvalidRequest if a larger factor is needed for more pixels than the original has.
 
-    A model that accepts few pixels receives a smaller image of a large upload. `scale` is the
-    factor for its width and height, and `field` is the parameter that sets the factor.
+    A model receives a smaller image of a large upload. `scale` is the factor for its width and
+    height, at most `scale_max`, and `field` is the parameter that sets the factor. With the largest
+    factor, the model cannot do better, so the job is accepted.
     """
-    side, largest_side = max(sent.width, sent.height), max(largest.width, largest.height)
-    if side < largest_side and side * scale <= largest_side:
+    side, original_side = max(sent.width, sent.height), max(original)
+    if scale < scale_max and side < original_side and side * scale <= original_side:
         raise InvalidRequest(
             [
                 FieldError(
                     field,
-                    f"The model accepts this image with {sent.width} × {sent.height} pixels. The "
+                    f"The model receives this image with {sent.width} × {sent.height} pixels. The "
                     f"result would have {sent.width * scale:.0f} × {sent.height * scale:.0f}, no "
-                    "more than your image has. Choose a larger factor.",
+                    f"more than your image has ({original[0]} × {original[1]}). "
+                    "Choose a larger factor.",
                 )
             ]
         )

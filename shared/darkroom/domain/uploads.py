@@ -1,8 +1,7 @@
 """Uploads: images that users send as inputs.
 
 A user announces an upload, sends the file directly to the bucket, and completes the upload.
-Darkroom then writes copies that every model accepts as an input: one for each of SIDES that the
-original reaches.
+Darkroom then writes copies that every model accepts as an input: see SIDES.
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ from datetime import datetime
 
 from darkroom.domain.accounts import AccountId
 
-SIDES = (1_024, 2_048)
+SIDES = (1_024, 1_448, 2_048)
 """Pixels of the longer side of an upload's images, smaller first. No image is ever enlarged.
 
-An upload has the second image only if its original is larger than the first.
+A square of 1,448 pixels is the largest that fits models of two megapixels. `sides_of` says which
+of the images an upload has.
 """
 UPLOADS_PREFIX = "uploads/"
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png"}
@@ -48,8 +48,9 @@ class Upload:
     """One upload.
 
     `bytes_max` is the size that the user announced. `images` is empty until completion, then it has
-    one or two images, smaller first. `rejection` is the message for the user if the file was not
-    usable. An upload never has both.
+    one to three images, smaller first. `original_size` is the width and height of the upright
+    original, or None for images that an earlier release made. `rejection` is the message for the
+    user if the file was not usable. An upload never has both.
     """
 
     account: AccountId
@@ -57,6 +58,7 @@ class Upload:
     bytes_max: int
     expires_at: datetime
     images: tuple[FittedImage, ...] = ()
+    original_size: tuple[int, int] | None = None
     rejection: str | None = None
 
     @property
@@ -77,8 +79,24 @@ class Upload:
 
         Raises ValueError if the upload does not have the image.
         """
-        size = f".{SIDES[1]}" if self.images.index(image) else ""
+        position = self.images.index(image)
+        is_last = position == len(self.images) - 1
+        size = f".{SIDES[-1] if is_last else SIDES[position]}" if position else ""
         return f"{UPLOADS_PREFIX}{self.account}/{self.upload_id}{size}.{image.extension}"
+
+
+def sides_of(width: int, height: int) -> list[int]:
+    """Return the SIDES of the images that are made from an original of this size.
+
+    There is always an image of the smallest side. A larger original also has one of the largest
+    side, and one of each side between that it exceeds.
+    """
+    longest, smallest, largest = max(width, height), SIDES[0], SIDES[-1]
+    return [
+        side
+        for side in SIDES
+        if side == smallest or longest > (smallest if side == largest else side)
+    ]
 
 
 def size_within(width: int, height: int, side: int) -> tuple[int, int]:

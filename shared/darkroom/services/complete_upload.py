@@ -39,13 +39,18 @@ def _fit(upload: Upload) -> Upload:
         body = uploaded_files.read_original(upload)
         if body is None:
             return _read_decided(upload)
-        files = conversion.fit(body)
+        converted = conversion.fit(body)
     except UnusableImage as error:
         logger.info("upload rejected", upload_id=upload.upload_id)
         return uploads.record_rejection(
             upload, f"{error} Announce a new upload and send another file."
         )
-    completed = replace(upload, images=tuple(file.image for file in files))
+    files = converted.files
+    completed = replace(
+        upload,
+        images=tuple(file.image for file in files),
+        original_size=converted.original_size,
+    )
     for file in files:
         uploaded_files.put_input(completed, file.image, file.body)
     logger.info(

@@ -155,10 +155,12 @@ def _choose_keys(
     )
     if (scale := template.scale_parameter) is not None:
         for field, image in chosen.items():
+            largest = found[field].images[-1]
             check_enlargement(
                 image,
-                found[field].images[-1],
+                found[field].original_size or (largest.width, largest.height),
                 scale=parameters[scale],
+                scale_max=template.parameters[scale]["maximum"],
                 field=f"parameters.{template.set_by(scale, requested)}",
             )
     return {upload.upload_id: upload.key(chosen[field]) for field, upload in found.items()}

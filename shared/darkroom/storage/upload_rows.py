@@ -17,8 +17,8 @@ from darkroom.storage.table import Row
 UPLOAD_PREFIX = "UPLOAD#"
 
 
-class LargeImageMap(MapAttribute[str, Any]):
-    """The larger image of an upload, in its row."""
+class ImageMap(MapAttribute[str, Any]):
+    """A larger image of an upload, in its row."""
 
     content_type = UnicodeAttribute()
     width = NumberAttribute()
@@ -26,11 +26,19 @@ class LargeImageMap(MapAttribute[str, Any]):
     bytes = NumberAttribute()
 
 
+class SizeMap(MapAttribute[str, Any]):
+    """The size of the original of an upload, in its row."""
+
+    width = NumberAttribute()
+    height = NumberAttribute()
+
+
 class UploadRow(Row):
     """An upload. Its images are set when it is completed, `rejection` if it is rejected.
 
-    `content_type`, `width`, `height` and `bytes` describe the smaller image. Rows of release 0.1.0
-    have neither `bytes` nor `large`.
+    `content_type`, `width`, `height` and `bytes` describe the smallest image. `large` is the
+    largest, and `medium` the one between. Rows of release 0.1.0 have none of `bytes`, `medium`,
+    `large` and `original`.
     """
 
     bytes_max = NumberAttribute()
@@ -38,7 +46,9 @@ class UploadRow(Row):
     width = NumberAttribute(null=True)
     height = NumberAttribute(null=True)
     bytes = NumberAttribute(null=True)
-    large = LargeImageMap(null=True)  # type: ignore[no-untyped-call]
+    medium = ImageMap(null=True)  # type: ignore[no-untyped-call]
+    large = ImageMap(null=True)  # type: ignore[no-untyped-call]
+    original = SizeMap(null=True)  # type: ignore[no-untyped-call]
     rejection = UnicodeAttribute(null=True)
     expires_at = NumberAttribute()
 
@@ -52,12 +62,14 @@ def to_upload(row: UploadRow) -> Upload:
         int(row.bytes_max),
         expires_at,
         tuple(_images_of(row)),
+        (int(row.original.width), int(row.original.height)) if row.original else None,
         row.rejection,
     )
 
 
-def set_images(small: FittedImage, large: FittedImage | None = None) -> list[Action]:
-    """Return the actions that write the images of an upload to its row."""
+def set_images(upload: Upload) -> list[Action]:
+    """Return the actions that write the images of a completed upload to its row."""
+    small, *larger = upload.images
     actions: list[Action] = [
         UploadRow.content_type.set(small.content_type),
         UploadRow.width.set(small.width),
@@ -65,13 +77,23 @@ def set_images(small: FittedImage, large: FittedImage | None = None) -> list[Act
     ]
     if small.bytes is not None:
         actions.append(UploadRow.bytes.set(small.bytes))
-    if large:
-        actions.append(UploadRow.large.set(LargeImageMap(**asdict(large))))  # type: ignore[no-untyped-call]
+    if larger:
+        actions.append(UploadRow.large.set(_image_map(larger[-1])))
+    if larger[:-1]:
+        actions.append(UploadRow.medium.set(_image_map(larger[0])))
+    if upload.original_size:
+        width, height = upload.original_size
+        size = SizeMap(width=width, height=height)  # type: ignore[no-untyped-call]
+        actions.append(UploadRow.original.set(size))
     return actions
 
 
+def _image_map(image: FittedImage) -> ImageMap:
+    return ImageMap(**asdict(image))  # type: ignore[no-untyped-call]
+
+
 def _images_of(row: UploadRow) -> Iterator[FittedImage]:
-    for image in (row, row.large):
+    for image in (row, row.medium, row.large):
         if image is not None and image.content_type:
             bytes_count = int(image.bytes) if image.bytes is not None else None
             yield FittedImage(image.content_type, int(image.width), int(image.height), bytes_count)

@@ -68,7 +68,7 @@ def record_images(upload: Upload) -> Upload:
     If images or a rejection are recorded already, they stay.
     """
     row = UploadRow(partition(upload.account), UPLOAD_PREFIX + upload.upload_id)
-    is_recorded = update_without_reading(row, set_images(*upload.images), _IS_UNDECIDED)
+    is_recorded = update_without_reading(row, set_images(upload), _IS_UNDECIDED)
     # Otherwise another request has decided, or the record is gone because it expired.
     return upload if is_recorded else _read(upload.account, upload.upload_id)
 

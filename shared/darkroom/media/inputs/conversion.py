@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image, ImageChops, ImageCms
 
 from darkroom.domain.file_types import FileType
-from darkroom.domain.uploads import SIDES, FittedImage, UnusableImage
+from darkroom.domain.uploads import SIDES, FittedImage, UnusableImage, sides_of
 from darkroom.media.inputs import child_process
 from darkroom.media.inputs.decoding import DecodedImage, decode, identify_input
 from darkroom.observability import logger
@@ -20,11 +20,9 @@ from darkroom.settings import settings
 
 _MASK_COLORS_MAX = 2
 _WARNINGS_MAX = 5
-# By the side of the image. The larger images go to models that make large images and videos.
-_JPEG_OPTIONS: dict[int, dict[str, Any]] = {
-    SIDES[0]: {"quality": 85, "subsampling": "4:2:0"},
-    SIDES[1]: {"quality": 92, "subsampling": "4:4:4"},
-}
+# The larger images go to models that make large images and videos.
+_SMALL_JPEG: dict[str, Any] = {"quality": 85, "subsampling": "4:2:0"}
+_LARGE_JPEG: dict[str, Any] = {"quality": 92, "subsampling": "4:4:4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +35,18 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The images of one file, smaller first, and the first warnings about the file for the log."""
+    """The images of one file, smaller first, and the first warnings about the file for the log.
+
+    `original_size` is the width and height of the upright original.
+    """
 
     files: tuple[InputFile, ...]
+    original_size: tuple[int, int]
     warnings: tuple[str, ...] = ()
 
 
-def fit(body: bytes) -> tuple[InputFile, ...]:
-    """Convert an image file within limits of time and memory, and return its images.
+def fit(body: bytes) -> Conversion:
+    """Convert an image file within limits of time and memory.
 
     The work is done by a child process, because a decoder cannot be interrupted and can crash.
     Raises UnusableImage.
@@ -68,21 +70,22 @@ def fit(body: bytes) -> tuple[InputFile, ...]:
         ) from None
     if conversion.warnings:
         logger.info("image with damaged metadata", warnings=conversion.warnings)
-    return conversion.files
+    return conversion
 
 
 def convert(body: bytes, file_type: FileType) -> Conversion:
     """Rotate an image upright, scale it down, convert its colors and remove its metadata.
 
-    There is one image for each of SIDES that the original reaches. Of several frames, the first is
-    used. Images with transparent pixels and lossless gray images (such as masks) become PNG. All
-    other images become JPEG. Raises UnusableImage.
+    There is one image for each side of `sides_of`. Of several frames, the first is used. Images
+    with transparent pixels and lossless gray images (such as masks) become PNG. All other images
+    become JPEG. Raises UnusableImage.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        files = tuple(_input_files(decode(body, file_type)))
+        decoded = decode(body, file_type)
+        files = tuple(_input_files(decoded))
     messages = dict.fromkeys(str(warning.message) for warning in caught)
-    return Conversion(files, tuple(messages)[:_WARNINGS_MAX])
+    return Conversion(files, decoded.upright_size, tuple(messages)[:_WARNINGS_MAX])
 
 
 def _input_files(decoded: DecodedImage) -> Iterator[InputFile]:
@@ -94,10 +97,9 @@ def _input_files(decoded: DecodedImage) -> Iterator[InputFile]:
     # A mask of two values must not get values between them.
     is_mask = pixels.mode == "L" and pixels.getcolors(_MASK_COLORS_MAX) is not None
     resampling = Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS
-    longest = max(decoded.width, decoded.height)
-    sides = [side for side in SIDES if side == SIDES[0] or longest > SIDES[0]]
+    sides = sides_of(decoded.width, decoded.height)
     if not is_mask:
-        # The smaller image is made from the larger one, which has far fewer pixels than the file.
+        # The smaller images are made from the largest, which has far fewer pixels than the file.
         pixels = _resized(pixels, decoded.size_within(sides[-1]), resampling)
     for side in sides:
         small = _resized(pixels, decoded.size_within(side), resampling)
@@ -149,7 +151,8 @@ def _encode(image: Image.Image, side: int) -> InputFile:
     image.info = {}
     file = BytesIO()
     if image.mode == "RGB":
-        image.save(file, "JPEG", optimize=True, **_JPEG_OPTIONS[side])
+        options = _SMALL_JPEG if side == SIDES[0] else _LARGE_JPEG
+        image.save(file, "JPEG", optimize=True, **options)
         content_type = "image/jpeg"
     else:
         image.save(file, "PNG")

@@ -66,6 +66,12 @@ class DecodedImage:
     profile: bytes | None
     is_lossless: bool
 
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """The width and height of the file when it is turned upright."""
+        is_turned = self.transposition in _QUARTER_TURNS
+        return (self.height, self.width) if is_turned else (self.width, self.height)
+
     def size_within(self, side: int) -> tuple[int, int]:
         """Return the size of the input image whose longer side has at most `side` pixels."""
         return size_within(self.width, self.height, side)
@@ -208,6 +214,8 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# With or without a reflection.
+_QUARTER_TURNS = {_TRANSPOSITIONS[orientation] for orientation in (5, 6, 7, 8)}
 
 
 def _plain(image: Image.Image) -> Image.Image:
