@@ -81,3 +81,20 @@ def test_a_new_job_is_read_as_it_was_made() -> None:
     made = replace(image_job(), callback_url="https://example.com", metadata={"order": 17})
 
     assert to_job(row_of(made, next_check_at=NOON)) == replace(made, held=made.quoted)
+
+
+def test_a_read_of_a_job_copies_no_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = row_of(image_job(), next_check_at=NOON)
+    stored.attempts = [AttemptMap(**filled(AttemptMap))]  # type: ignore[no-untyped-call]
+    previews = [PreviewMap(**filled(PreviewMap))]  # type: ignore[no-untyped-call]
+    output = OutputMap(previews=previews, **filled(OutputMap))  # type: ignore[no-untyped-call]
+    stored.outputs = [output]
+    data = stored.serialize()
+
+    def copied(value: Any) -> Any:
+        raise AssertionError(f"copied {value}")
+
+    monkeypatch.setattr("pynamodb.attributes.deepcopy", copied)
+    read = JobRow.from_raw_data(data)
+
+    assert to_job(read) == to_job(stored)

@@ -16,6 +16,23 @@ from pynamodb.attributes import (
 from darkroom.domain.jobs import Attempt, Output, StoredPreview
 
 
+class MapListAttribute[Map: MapAttribute[str, Any]](ListAttribute[Map]):
+    """A list of maps of one class.
+
+    For each list that it reads, PynamoDB's own attribute copies all attributes of the map's class,
+    even for an empty list. These copies are more than half of the time of reading a job's row.
+    """
+
+    def deserialize(self, values: list[dict[str, Any]]) -> list[Map]:
+        """Return the maps of a stored list."""
+        return [self._map_of(value["M"]) for value in values]
+
+    def _map_of(self, stored: dict[str, Any]) -> Map:
+        new: Map = self.element_type()  # type: ignore[assignment, misc] # PynamoDB's types allow None
+        new.from_dynamodb_dict(stored)
+        return new
+
+
 class AttemptMap(MapAttribute[str, Any]):
     """An attempt, in the list `attempts` of a job's row."""
 
@@ -51,7 +68,7 @@ class OutputMap(MapAttribute[str, Any]):
     seconds = NumberAttribute(null=True)
     thumbnail_key = UnicodeAttribute(null=True)
     placeholder = UnicodeAttribute(null=True)
-    previews: ListAttribute[PreviewMap] = ListAttribute(of=PreviewMap, null=True)
+    previews: MapListAttribute[PreviewMap] = MapListAttribute(of=PreviewMap, null=True)
     frames = NumberAttribute(null=True)
     c2pa = BooleanAttribute(null=True)
 

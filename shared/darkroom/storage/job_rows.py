@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 from pynamodb.attributes import (
-    ListAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UTCDateTimeAttribute,
@@ -26,7 +25,13 @@ from darkroom.domain.jobs import (
     Resolution,
     TemplateVersion,
 )
-from darkroom.storage.job_parts import AttemptMap, OutputMap, to_attempt, to_output
+from darkroom.storage.job_parts import (
+    AttemptMap,
+    MapListAttribute,
+    OutputMap,
+    to_attempt,
+    to_output,
+)
 from darkroom.storage.json_text import JsonTextAttribute, stored_parameters, whole_parameters
 from darkroom.storage.table import Row
 
@@ -86,8 +91,8 @@ class JobRow(Row):
     held = NumberAttribute(default=0)
     charged = NumberAttribute(default=0)
     refunded = NumberAttribute(default=0)
-    attempts: ListAttribute[AttemptMap] = ListAttribute(of=AttemptMap, default=list)
-    outputs: ListAttribute[OutputMap] = ListAttribute(of=OutputMap, default=list)
+    attempts: MapListAttribute[AttemptMap] = MapListAttribute(of=AttemptMap, default=list)
+    outputs: MapListAttribute[OutputMap] = MapListAttribute(of=OutputMap, default=list)
     expected_seconds = NumberAttribute(null=True)
     wait_seconds = NumberAttribute()
     seconds_max = NumberAttribute(null=True)
