@@ -4,6 +4,8 @@ import hmac
 import secrets
 from base64 import b32encode
 from dataclasses import dataclass, field
+from functools import cache
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -25,6 +27,8 @@ SECRET_ACCESS_KEY = secrets.token_urlsafe(30)
 # AWS's prefix for the access keys of roles, and the length of an access key id.
 _ROLE_KEY_PREFIX = "ASIALOCAL"
 _KEY_ID_LENGTH = 20
+
+_SESSION_LOCK = Lock()
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,9 @@ def client(
 ) -> Client:
     """Make a client of a simulated service.
 
-    Each client has its own session, because boto3's shared session is not thread-safe.
+    All clients have one session, because a session reads the models of AWS's services. boto3's
+    clients are thread-safe, and its sessions are not.
     """
-    session = boto3.Session(
-        aws_access_key_id=access_key.id,
-        aws_secret_access_key=access_key.secret,
-        region_name=REGION,
-    )
     config = Config(
         connect_timeout=5, read_timeout=read_timeout_seconds, retries={"total_max_attempts": 1}
     )
@@ -85,5 +85,17 @@ def client(
         # In this region botocore signs URLs with version 2 by default. S3 refuses that for new
         # buckets.
         config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "path"}))
-    make_client: Any = session.client
-    return make_client(service, endpoint_url=endpoint_url, config=config)
+    with _SESSION_LOCK:
+        make_client: Any = _session().client
+        return make_client(
+            service,
+            endpoint_url=endpoint_url,
+            aws_access_key_id=access_key.id,
+            aws_secret_access_key=access_key.secret,
+            config=config,
+        )
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session(region_name=REGION)
