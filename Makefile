@@ -8,6 +8,9 @@ UV := .tools/bin/uv
 # sam build searches the path for python3.13, which is in the virtual environment.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# Some container images forbid Python to keep compiled modules. Each process of the tests then
+# compiles a thousand modules, and rewrites the assertions of all tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 SOURCES := template.yaml workflow.asl.yaml tools/deployment/api_descriptions.py tools/deployment/build.py $(shell find functions shared layers -name '*.py' -o -name '*.toml' -o -name requirements.txt -o -path '*/api/*.json' -o -path '*/api/docs/*')
