@@ -2,7 +2,6 @@
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, settings
 
 ENVIRONMENT = {
@@ -41,18 +40,4 @@ settings.register_profile(
 )
 settings.load_profile("untimed")
 
-pytest_plugins = ["tests.aws", "tests.markers", "tests.reports"]
-
-# The first file mostly waits, so other tests run at the same time. The second one has a test of a
-# minute. At the end of a run, the other processes would wait for it.
-LONGEST = ("test_chaos.py", "test_schedules.py")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest test files first."""
-    items.sort(key=_position)
-
-
-def _position(item: pytest.Item) -> int:
-    name = item.path.name
-    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+pytest_plugins = ["tests.aws", "tests.markers", "tests.order", "tests.reports"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,21 @@ BY_FIXTURE: dict[str, tuple[str, ...]] = {
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark a test by its folder, its file and its fixtures."""
-    path = item.path.relative_to(ROOT)
-    for pattern, names in BY_PATH.items():
-        if any(fnmatchcase(str(place), pattern) for place in (path, *path.parents)):
-            _mark(item, names)
+    _mark(item, _names_by_path(item.path))
     for fixture in getattr(item, "fixturenames", ()):
         _mark(item, BY_FIXTURE.get(fixture, ()))
+
+
+@cache
+def _names_by_path(file: Path) -> tuple[str, ...]:
+    path = file.relative_to(ROOT)
+    places = [str(place) for place in (path, *path.parents)]
+    return tuple(
+        name
+        for pattern, names in BY_PATH.items()
+        if any(fnmatchcase(place, pattern) for place in places)
+        for name in names
+    )
 
 
 def _mark(item: pytest.Item, names: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Each marker is declared, and each pattern for markers matches a path."""
+"""Each marker is declared, and each pattern and file of the plugins exists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from tests import markers
+from tests import markers, order
 from tests.aws import ROOT
 
 DECLARED = {
@@ -26,3 +26,8 @@ def test_each_declared_marker_is_set_somewhere() -> None:
     used = {*markers.BY_PATH.values(), *markers.BY_FIXTURE.values()}
 
     assert {name for names in used for name in names} == DECLARED
+
+
+@pytest.mark.parametrize("name", order.LONGEST)
+def test_each_of_the_longest_files_is_a_file(name: str) -> None:
+    assert (order.ROOT / name).is_file()
