@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from io import BytesIO
 from random import Random
@@ -58,6 +59,24 @@ def test_a_file_without_its_last_bytes_is_corrupt(name: str) -> None:
 
     with pytest.raises(CorruptOutput):
         decode(FILES[name][:-missing])
+
+
+def test_a_jpeg_with_half_of_its_end_is_corrupt() -> None:
+    """libjpeg has all pixels then, and says nothing about some of these files."""
+    for side in range(8, 72, 4):
+        whole = encoded(photo(side, side), "JPEG")
+        assert decode(whole).width == side
+        with pytest.raises(CorruptOutput):
+            decode(whole[:-1])
+
+
+def test_an_avif_that_is_cut_behind_its_shown_image_is_corrupt() -> None:
+    """An AVIF file can have other images, such as a gain map, which libvips does not read."""
+    other = struct.pack(">I4s", 108, b"mdat") + bytes(100)
+
+    assert decode(FILES["avif"] + other).width == 320
+    with pytest.raises(CorruptOutput):
+        decode(FILES["avif"] + other[:-1])
 
 
 @pytest.mark.parametrize("name", ["gif", "animated-gif"])

@@ -66,6 +66,15 @@ def test_zeros_after_the_end_do_not_matter(name: str) -> None:
     assert is_whole(FILES[name] + bytes(8), FILES[name])
 
 
+@pytest.mark.parametrize("filler", [b"\0" * 70_000, b"\xff\0" * 9, b"\xff\xd0", b"text"])
+def test_bytes_after_the_start_of_a_jpeg_do_not_matter(filler: bytes) -> None:
+    body = FILES["jpeg"]
+    with_filler = body[:2] + filler + body[2:]
+
+    assert is_whole(with_filler, body)
+    assert not is_whole(with_filler[:-1], body)
+
+
 def test_a_jpeg_with_a_whole_preview_in_its_header_can_be_cut() -> None:
     body = FILES["jpeg"]
     with_preview = body[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + body[2:]

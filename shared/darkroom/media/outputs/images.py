@@ -50,9 +50,6 @@ _LIMITED = (file_types.JPEG, file_types.PNG, file_types.AVIF)
 _ANIMATED = (file_types.GIF, file_types.WEBP)
 # These decoders read while they decode. The others map the whole file first.
 _READ_IN_PIECES = (file_types.JPEG, file_types.PNG)
-# These decoders accept a file without its end: all pixels can be there, and a GIF image without its
-# last frames is a shorter animation.
-_ACCEPTED_WITHOUT_END = (file_types.PNG, file_types.GIF)
 
 pyvips.cache_set_max(0)
 pyvips.concurrency_set(1)
@@ -90,8 +87,9 @@ def decode(
     if found.width * found.height > _pixels_max(file_type, found):
         raise DecodeBudgetExceeded(f"{found.width} × {found.height} pixels")
     with _translated_errors(file, deadline):
-        if file_type in _ACCEPTED_WITHOUT_END:
-            check_end(file, file_type)
+        # A decoder does not need the end of a PNG, a GIF or some JPEG files, and reads one image of
+        # an AVIF file only.
+        check_end(file, file_type)
         image = _decode_strictly(file, file_type, found, deadline)
         if found.frames:
             _decode_frames(file, file_type, found, deadline)
