@@ -133,7 +133,9 @@ bench: .aws-sam/local/.ready ## Measure cold starts, jobs, queues, links, and im
 	PYTHONPATH=shared python -m tests.bench.queue
 	PYTHONPATH=shared python -m tests.bench.links
 	PYTHONPATH=shared python -m tests.bench.decoding
+	PYTHONPATH=shared python -m tests.bench.video_decoding
 	PYTHONPATH=shared python -m tests.bench.compare_with_sharp
+	PYTHONPATH=shared python -m tests.bench.sharp_costs
 
 ## Deploy
 

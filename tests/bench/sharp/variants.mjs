@@ -1,11 +1,12 @@
 // Makes the variants of each file that standard input lists as JSON, with sharp.
-// Prints the milliseconds of each file, or its error.
+// Prints as JSON what each file needed, or its error.
+// Arguments: the folder of sharp's modules, the folder of the results, and the variants (default: all).
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
-const [modules, outputs] = process.argv.slice(2)
+const [modules, outputs, ...wanted] = process.argv.slice(2)
 const sharp = createRequire(join(modules, 'node_modules/'))('sharp')
 
 sharp.concurrency(1)
@@ -22,14 +23,26 @@ function preview (image, side) {
   return image.resize(side, side, { fit: 'inside', withoutEnlargement: true }).webp({ quality: 80 })
 }
 
+async function makeVariants (path, name) {
+  for (const [variant, make] of Object.entries(variants)) {
+    if (wanted.length === 0 || wanted.includes(variant)) {
+      await make(sharp(path).autoOrient()).toFile(join(outputs, `${name}.${variant}`))
+    }
+  }
+}
+
 const results = {}
 for (const { name, path } of JSON.parse(await text(process.stdin))) {
   const start = performance.now()
+  const startCpu = process.cpuUsage()
   try {
-    for (const [variant, make] of Object.entries(variants)) {
-      await make(sharp(path).autoOrient()).toFile(join(outputs, `${name}.${variant}`))
+    await makeVariants(path, name)
+    const { user, system } = process.cpuUsage(startCpu)
+    results[name] = {
+      milliseconds: performance.now() - start,
+      cpu_milliseconds: (user + system) / 1_000,
+      peak_kilobytes: process.resourceUsage().maxRSS
     }
-    results[name] = { milliseconds: performance.now() - start }
   } catch (error) {
     results[name] = { error: error.message }
   }
