@@ -64,11 +64,11 @@ CASES = {
 
 
 def make(case: Case, path: Path) -> None:
-    """Encode the video of a case: a picture that moves by eight pixels in each frame."""
-    picture = scene(case.width + _STEP_PIXELS * case.frames, case.height)
+    """Encode the video of a case: an image that moves by eight pixels in each frame."""
+    image = scene(case.width + _STEP_PIXELS * case.frames, case.height)
     frame_of: Any = av.VideoFrame.from_image  # PyAV states no types for it
     frames = (
-        frame_of(picture.crop((left, 0, left + case.width, case.height)))
+        frame_of(image.crop((left, 0, left + case.width, case.height)))
         for left in range(0, _STEP_PIXELS * case.frames, _STEP_PIXELS)
     )
     how = Encoding(

@@ -104,7 +104,7 @@ def _frame(size: tuple[int, int], colour: str) -> av.VideoFrame:
 
 
 def textured(count: int = 24, size: tuple[int, int] = (160, 120)) -> list[av.VideoFrame]:
-    """Return frames of a picture that moves, with details that an encoder must keep."""
+    """Return frames of an image that moves, with details that an encoder must keep."""
     width, height = size
     noise = Image.frombytes("RGB", (40, 30), Random(1).randbytes(40 * 30 * 3))
     scene = noise.resize((2 * width, 2 * height), Image.Resampling.BICUBIC)
