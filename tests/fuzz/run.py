@@ -56,7 +56,8 @@ def fuzz(stack: LocalStack, *, examples: int, options: tuple[str, ...] = ()) -> 
 
 def _upload(client: Client) -> str:
     file = BytesIO()
-    Image.new("RGB", (64, 64), "tomato").save(file, "PNG")
+    # Every template accepts an image of this size.
+    Image.new("RGB", (512, 512), "tomato").save(file, "PNG")
     form = client.post("/uploads", {"content_type": "image/png", "bytes": len(file.getvalue())})
     requests.post(
         form["url"], data=form["fields"], files={"file": file.getvalue()}, timeout=10

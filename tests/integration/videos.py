@@ -71,7 +71,8 @@ def encode(frames: Iterable[av.VideoFrame], how: Encoding) -> bytes:
             stream: Any = None
             for number, frame in enumerate(frames):
                 stream = stream or _stream(container, frame, how)
-                converted = frame.reformat(format=how.pixel_format)
+                # PyAV keeps the threads of a conversion. A process that forks later would hang.
+                converted = frame.reformat(format=how.pixel_format, threads=1)
                 converted.pts = number
                 container.mux(stream.encode(converted))
             container.mux(stream.encode(None))
@@ -162,7 +163,7 @@ def sound_alone(*, with_cover: bool = False, extension: str = "mp4") -> bytes:
             if cover:
                 cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
                 cover.disposition = 1 << 10  # attached_pic
-                frame = _frame((64, 48), "teal").reformat(format="yuvj420p")
+                frame = _frame((64, 48), "teal").reformat(format="yuvj420p", threads=1)
                 for packet in [*cover.encode(frame), *cover.encode(None)]:
                     container.mux(packet)
             for number in range(8):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -22,16 +23,16 @@ def noise(file_format: str, mode: str = "RGB", **save: Any) -> bytes:
     return buffer.getvalue()
 
 
-FILES = {
-    "jpeg": noise("JPEG"),
-    "progressive jpeg": noise("JPEG", progressive=True),
-    "png": noise("PNG"),
-    "webp": noise("WEBP"),
-    "gif": noise("GIF", "P"),
-    "avif": noise("AVIF"),
-    "mp4": video(colours=("teal",) * 3),
-    "mov": video(colours=("teal",) * 3, extension="mov"),
-    "webm": video(colours=("teal",) * 3, codec="libvpx-vp9", extension="webm"),
+FILES: dict[str, Callable[[], bytes]] = {
+    "jpeg": lambda: noise("JPEG"),
+    "progressive jpeg": lambda: noise("JPEG", progressive=True),
+    "png": lambda: noise("PNG"),
+    "webp": lambda: noise("WEBP"),
+    "gif": lambda: noise("GIF", "P"),
+    "avif": lambda: noise("AVIF"),
+    "mp4": lambda: video(colours=("teal",) * 3),
+    "mov": lambda: video(colours=("teal",) * 3, extension="mov"),
+    "webm": lambda: video(colours=("teal",) * 3, codec="libvpx-vp9", extension="webm"),
 }
 
 
@@ -45,7 +46,7 @@ def is_whole(body: bytes, head: bytes) -> bool:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_whole_file_passes_and_a_cut_file_does_not(name: str) -> None:
-    body = FILES[name]
+    body = FILES[name]()
     cuts = [len(body) * percent // 100 for percent in (50, 75, 90, 95, 99)]
 
     assert is_whole(body, body)
@@ -54,7 +55,7 @@ def test_a_whole_file_passes_and_a_cut_file_does_not(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FILES.keys() - {"gif"}))
 def test_a_missing_last_byte_is_found_without_a_decoder(name: str) -> None:
-    body = FILES[name]
+    body = FILES[name]()
 
     check_end(BytesIO(body), identify(body[:HEAD_BYTES]))
     with pytest.raises(CorruptOutput):
@@ -63,12 +64,14 @@ def test_a_missing_last_byte_is_found_without_a_decoder(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["jpeg", "webp", "gif", "mp4"])
 def test_zeros_after_the_end_do_not_matter(name: str) -> None:
-    assert is_whole(FILES[name] + bytes(8), FILES[name])
+    body = FILES[name]()
+
+    assert is_whole(body + bytes(8), body)
 
 
 @pytest.mark.parametrize("filler", [b"\0" * 70_000, b"\xff\0" * 9, b"\xff\xd0", b"text"])
 def test_bytes_after_the_start_of_a_jpeg_do_not_matter(filler: bytes) -> None:
-    body = FILES["jpeg"]
+    body = FILES["jpeg"]()
     with_filler = body[:2] + filler + body[2:]
 
     assert is_whole(with_filler, body)
@@ -76,7 +79,7 @@ def test_bytes_after_the_start_of_a_jpeg_do_not_matter(filler: bytes) -> None:
 
 
 def test_a_jpeg_with_a_whole_preview_in_its_header_can_be_cut() -> None:
-    body = FILES["jpeg"]
+    body = FILES["jpeg"]()
     with_preview = body[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + body[2:]
 
     assert is_whole(with_preview, body)
@@ -84,7 +87,7 @@ def test_a_jpeg_with_a_whole_preview_in_its_header_can_be_cut() -> None:
 
 
 def test_bytes_between_the_segments_of_a_jpeg_do_not_matter() -> None:
-    jpeg = FILES["jpeg"]
+    jpeg = FILES["jpeg"]()
     end = 4 + int.from_bytes(jpeg[4:6])
     body = jpeg[:end] + b"\0\2\x7f\xff\0\xff" + jpeg[end:]
 
