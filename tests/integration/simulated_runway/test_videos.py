@@ -64,7 +64,7 @@ class TestVideos:
                 "r",
                 format="mp4",
             ) as container:
-                first = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
+                first = next(container.decode(video=0)).to_image(threads=1)  # type: ignore[no-untyped-call]
             reds.append(ImageStat.Stat(first).mean[0])
 
         assert reds[0] > reds[1] + 60
