@@ -2,37 +2,23 @@
 
     python -m tests.bench.decoding [CASE …]
 
-Each image has 100 megapixels, the default of `output_pixels_max`. An AVIF image has 40. The
-decoding runs in a process of its own, with all variants. The memory is the peak of that process,
-with Python and libvips. The seconds are those of the processor. `make bench` runs this.
+Each image has 100 megapixels, the default of `output_pixels_max`. An AVIF image has 40.
+`make bench` runs this.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import resource
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyvips
 
-import tests.conftest  # noqa: F401 (sets the environment before another import reads it)
-from darkroom.domain.file_types import HEAD_BYTES, identify
-from darkroom.domain.outputs import DecodeBudgetExceeded
-from darkroom.media.outputs import images
-from darkroom.media.outputs.variants import make_variants
+from tests.bench.decoding_costs import run
 
-# Of StoreOutputFunction in template.yaml. The peak must leave room for the download.
-FUNCTION_MEGABYTES = 2_048
 SIDE = 10_000
-DECODE_SECONDS = 60
-XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
 
 
 def pattern(bands: int, *, width: int = SIDE, height: int = SIDE, block: int = 8) -> pyvips.Image:
@@ -95,56 +81,5 @@ def make(case: str, path: Path) -> None:
     Path(f"{path}.{extension}").rename(path)
 
 
-def measure(path: Path) -> dict[str, float | str]:
-    """Decode a file and make its variants. Returns seconds, megabytes, and what happened."""
-    give_up_at, started = time.monotonic() + DECODE_SECONDS, time.process_time()
-    with path.open("rb") as file:
-        file_type = identify(file.read(HEAD_BYTES))
-        try:
-            _, image = images.decode(file, file_type, give_up_at=give_up_at)
-            make_variants(image, xmp=XMP)
-            result = "decoded"
-        except DecodeBudgetExceeded as error:
-            result = str(error)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "seconds": time.process_time() - started,
-        "megabytes": kilobytes * 1_024 / 1_000_000,
-        "bytes": path.stat().st_size,
-        "result": result,
-    }
-
-
-def _in_child(*arguments: str) -> str:
-    command = [sys.executable, "-m", "tests.bench.decoding", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def main() -> int:
-    """Run the command. Returns the exit status: 1 if a case needs more than the function has."""
-    match sys.argv[1:]:
-        case ["--make", case, path]:
-            make(case, Path(path))
-            return 0
-        case ["--measure", path]:
-            print(json.dumps(measure(Path(path))))  # noqa: T201
-            return 0
-    good = True
-    print("case                             file MB  seconds  peak MB  result")  # noqa: T201
-    with tempfile.TemporaryDirectory() as folder:
-        for case in sys.argv[1:] or CASES:
-            path = f"{folder}/{case}"
-            _in_child("--make", case, path)
-            found = json.loads(_in_child("--measure", path))
-            Path(path).unlink()
-            good &= found["megabytes"] < FUNCTION_MEGABYTES
-            print(  # noqa: T201
-                f"{case:31} {found['bytes'] / 1_000_000:8.1f} {found['seconds']:8.1f} "
-                f"{found['megabytes']:8.0f}  {found['result']}",
-                flush=True,
-            )
-    return 0 if good else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("tests.bench.decoding", CASES, make))
