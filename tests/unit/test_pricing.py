@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.domain.prices import Prices
-from darkroom.domain.pricing import Multiplier, Price, cost_in_credits
+from darkroom.domain.pricing import Addition, Multiplier, Price, cost_in_credits
 
 PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 BASES = st.integers(min_value=1, max_value=10_000)
@@ -131,6 +131,90 @@ class TestPricesOfATemplate:
         assert priced({"duration": 10}, multipliers=multipliers) == 11
         assert priced({"duration": 10, "sound": True}, multipliers=multipliers) == 13
         assert priced({"duration": 6, "sound": False}, multipliers=multipliers) == 10
+
+
+class TestImpliedMultipliers:
+    """High quality and 4k raise the price only where the template names no price for them."""
+
+    @pytest.mark.parametrize(
+        ("name", "value", "other"), [("quality", "high", "medium"), ("resolution", "4k", "720p")]
+    )
+    @pytest.mark.parametrize(
+        ("condition", "expected"),
+        [
+            (lambda value, _: {"const": value}, 30),
+            (lambda value, other: {"enum": [other, value]}, 30),
+            (lambda _, other: {"not": {"const": other}}, 30),
+            (lambda *_: {}, 30),
+            (lambda _, other: {"const": other}, 15),
+        ],
+    )
+    def test_a_multiplier_of_the_value_replaces_the_implied_one(
+        self, name: str, value: str, other: str, condition: Any, expected: int
+    ) -> None:
+        multipliers = (Multiplier({name: condition(value, other)}, Decimal(3)),)
+
+        assert priced({name: value}, multipliers=multipliers) == expected
+
+    def test_a_multiplier_of_1_keeps_the_price(self) -> None:
+        multipliers = (Multiplier({"quality": {"const": "high"}}, Decimal(1)),)
+
+        assert priced({"quality": "high"}, multipliers=multipliers) == 10
+
+    def test_a_price_with_a_second_condition_is_a_price_for_the_value(self) -> None:
+        when = {"quality": {"const": "high"}, "images": {}}
+        multipliers = (Multiplier(when, Decimal(2)),)
+
+        assert priced({"quality": "high", "images": ["a"]}, multipliers=multipliers) == 20
+        assert priced({"quality": "high"}, multipliers=multipliers) == 10
+
+    def test_an_addition_for_the_value_replaces_the_implied_multiplier(self) -> None:
+        additions = (Addition(Decimal(3), {"resolution": {"const": "4k"}}),)
+
+        assert priced({"resolution": "4k"}, additions=additions) == 13
+        assert priced({"quality": "high", "resolution": "4k"}, additions=additions) == 18
+
+    def test_the_two_implied_multipliers_are_independent(self) -> None:
+        multipliers = (Multiplier({"quality": {"const": "high"}}, Decimal(2)),)
+
+        assert priced({"quality": "high", "resolution": "4k"}, multipliers=multipliers) == 30
+
+    def test_a_condition_for_high_quality_applies_beside_a_multiplier(self) -> None:
+        multipliers = (Multiplier({"quality": {"const": "high"}}, Decimal(2)),)
+        when = {"mode": {"const": "pro"}}
+
+        def cost_with(**parameters: object) -> int:
+            return priced(parameters, multipliers=multipliers, high_quality_when=when)
+
+        assert cost_with(quality="high") == 20
+        assert cost_with(mode="pro") == 15
+        assert cost_with(mode="pro", quality="high") == 30
+
+
+class TestAdditions:
+    IMAGES = (Addition(Decimal("2.5"), per_item_of="images"),)
+
+    @pytest.mark.parametrize(("count", "expected"), [(0, 10), (1, 13), (2, 15), (3, 18)])
+    def test_an_amount_for_each_item_is_rounded_up_once(self, count: int, expected: int) -> None:
+        assert priced({"images": ["a"] * count}, additions=self.IMAGES) == expected
+
+    def test_a_missing_list_adds_nothing(self) -> None:
+        assert priced({}, additions=self.IMAGES) == 10
+
+    def test_an_addition_counts_once_for_all_outputs_and_is_not_multiplied(self) -> None:
+        price = Price(additions=(Addition(Decimal(3)), *self.IMAGES))
+        parameters = {"quality": "high", "images": ["a", "b"]}
+
+        total = cost_in_credits(10, parameters, outputs_count=4, prices=PRICES, price=price)
+
+        assert total == 4 * 15 + 3 + 5
+
+    def test_an_addition_needs_its_condition(self) -> None:
+        additions = (Addition(Decimal(3), {"sound": {"const": True}}),)
+
+        assert priced({"sound": True}, additions=additions) == 13
+        assert priced({"sound": False}, additions=additions) == 10
+        assert priced({}, additions=additions) == 10
 
 
 def priced(parameters: dict[str, object], **price: Any) -> int:

@@ -16,7 +16,9 @@ from jsonschema.exceptions import SchemaError
 from pydantic import TypeAdapter, ValidationError
 
 from darkroom.domain.conditions import Condition
+from darkroom.domain.costs import Cost
 from darkroom.domain.input_rules import ImageRules
+from darkroom.domain.pricing import Price
 from darkroom.domain.templates import IMAGE_RULES, Template, image_schema
 from darkroom.domain.uploads import SIDES
 
@@ -142,7 +144,10 @@ def _errors_in_conditions(template: Template) -> Iterator[str]:
         ("price", price.high_quality_when),
         ("price", price.resolution_4k_when),
         *(("price.multipliers", each.when) for each in price.multipliers),
+        *(("price.additions", each.when) for each in price.additions),
+        *(("cost_usd.tiers", each.when) for each in template.cost_usd.tiers),
         *(("cost_usd.multipliers", each.when) for each in template.cost_usd.multipliers),
+        *(("cost_usd.additions", each.when) for each in template.cost_usd.additions),
         *(("presets", each.when) for each in template.presets),
         *(("rules", condition) for rule in template.rules for condition in (rule.when, rule.then)),
     ]
@@ -182,9 +187,7 @@ def _errors_in_price(template: Template) -> Iterator[str]:
     seconds = price.seconds_parameter
     if seconds is not None and "default" not in template.parameters[seconds]:
         yield f"parameters.{seconds}: needs a default, because the price depends on it"
-    for each in price.multipliers:
-        if not each.when or each.multiplier <= 0:
-            yield "price.multipliers: each needs a condition and a multiplier above 0"
+    yield from _errors_in_factors("price", price, template)
 
 
 def _errors_in_cost(template: Template) -> Iterator[str]:
@@ -202,9 +205,22 @@ def _errors_in_cost(template: Template) -> Iterator[str]:
     seconds = cost.seconds_parameter
     if seconds is not None and "default" not in template.parameters[seconds]:
         yield f"cost_usd.seconds_parameter: {seconds} needs a default"
-    for each in cost.multipliers:
+    for tier in cost.tiers:
+        if not tier.when or not (tier.usd.is_finite() and tier.usd >= 0):
+            yield "cost_usd.tiers: each needs a condition and an amount of USD, at least 0"
+    yield from _errors_in_factors("cost_usd", cost, template)
+
+
+def _errors_in_factors(key: str, priced: Price | Cost, template: Template) -> Iterator[str]:
+    for each in priced.multipliers:
         if not each.when or each.multiplier <= 0:
-            yield "cost_usd.multipliers: each needs a condition and a multiplier above 0"
+            yield f"{key}.multipliers: each needs a condition and a multiplier above 0"
+    for addition in priced.additions:
+        if not (addition.amount.is_finite() and addition.amount > 0):
+            yield f"{key}.additions: each needs an amount above 0"
+        name = addition.per_item_of
+        if name is not None and template.parameters[name].get("type") != "array":
+            yield f"{key}.additions: {name} must be a list"
 
 
 def _errors_in_moderation(template: Template) -> Iterator[str]:

@@ -1,4 +1,8 @@
-"""The price of a job, in credits."""
+"""The price of a job, in credits.
+
+The modules `pricing` and `costs` have the same parts: the amount of one output, multipliers of this
+amount, and additions.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +28,44 @@ class Multiplier:
 
 
 @dataclass(frozen=True, slots=True)
+class Addition:
+    """An amount that a job costs once, whatever the number of its outputs, if the condition is met.
+
+    The empty condition is always met. With `per_item_of`, the amount counts once for each item of
+    this list of images. A missing list has no items. The unit is that of the table: credits or USD.
+    """
+
+    amount: Decimal
+    when: Condition = field(default_factory=dict)
+    per_item_of: str | None = None
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
+
+    @property
+    def names(self) -> set[str]:
+        """The parameters that this addition names."""
+        return {*self.when, *filter(None, [self.per_item_of])}
+
+    def total(self, parameters: Mapping[str, Any]) -> Decimal:
+        """Return the amount for these checked parameters. It is 0 if the condition is not met."""
+        if not is_met(self.when, parameters):
+            return Decimal(0)
+        if self.per_item_of is None:
+            return self.amount
+        return self.amount * len(parameters.get(self.per_item_of, ()))
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """A template's deviations from the price of its category.
 
     `credits` is the price of one output. `credits_per_second` is the price of one second of an
     output. The parameter `seconds_parameter` contains the seconds.
 
-    The parameters `quality = "high"` and `resolution = "4k"` raise the price of every template. If
-    the model's parameters have other names or values, `high_quality_when` and `resolution_4k_when`
-    describe them. Each of the two surcharges applies at most once.
+    The parameters `quality = "high"` and `resolution = "4k"` raise the price of a template that
+    names no price for these values. If the model's parameters have other names or values,
+    `high_quality_when` and `resolution_4k_when` describe them. Each of the two surcharges applies
+    at most once.
     """
 
     credits: int | None = None
@@ -41,6 +74,7 @@ class Price:
     high_quality_when: Condition = field(default_factory=dict)
     resolution_4k_when: Condition = field(default_factory=dict)
     multipliers: tuple[Multiplier, ...] = ()
+    additions: tuple[Addition, ...] = ()
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
@@ -52,8 +86,19 @@ class Price:
             self.resolution_4k_when,
             *(multiplier.when for multiplier in self.multipliers),
         )
-        return {name for condition in conditions for name in condition} | (
-            {self.seconds_parameter} if self.seconds_parameter else set()
+        return (
+            {name for condition in conditions for name in condition}
+            | {name for addition in self.additions for name in addition.names}
+            | {*filter(None, [self.seconds_parameter])}
+        )
+
+    def has_price_of(self, name: str, value: object) -> bool:
+        """Return whether a multiplier or an addition names this value, also a multiplier of 1."""
+        conditions = [each.when for each in self.multipliers] + [
+            each.when for each in self.additions
+        ]
+        return any(
+            name in when and is_met({name: when[name]}, {name: value}) for when in conditions
         )
 
 
@@ -69,7 +114,8 @@ def cost_in_credits(
 
     `base` is the price of one output, unless `price` has its own. The multipliers apply one after
     the other: high quality, 4k (1.5), then those of the template. The amount is rounded up after
-    each. The result is the price of one output times `outputs_count`.
+    each. The result is the price of one output times `outputs_count`, plus the sum of the
+    additions, rounded up.
     """
     price = price or Price()
     credits_each = Decimal(price.credits or base)
@@ -79,16 +125,17 @@ def cost_in_credits(
         )
     for multiplier in _multipliers(price, parameters, prices):
         credits_each = _ceil(credits_each * multiplier)
-    return int(_ceil(credits_each)) * outputs_count
+    additions = sum((each.total(parameters) for each in price.additions), Decimal(0))
+    return int(_ceil(credits_each)) * outputs_count + int(_ceil(additions))
 
 
 def _multipliers(price: Price, parameters: Mapping[str, Any], prices: Prices) -> list[Decimal]:
     found = []
-    if parameters.get("quality") == "high" or _is_named_and_met(
+    if _is_implied(price, parameters, "quality", "high") or _is_named_and_met(
         price.high_quality_when, parameters
     ):
         found.append(prices.high_quality_multiplier)
-    if parameters.get("resolution") == "4k" or _is_named_and_met(
+    if _is_implied(price, parameters, "resolution", "4k") or _is_named_and_met(
         price.resolution_4k_when, parameters
     ):
         found.append(_RESOLUTION_4K_MULTIPLIER)
@@ -97,6 +144,10 @@ def _multipliers(price: Price, parameters: Mapping[str, Any], prices: Prices) ->
         for multiplier in price.multipliers
         if is_met(multiplier.when, parameters)
     ]
+
+
+def _is_implied(price: Price, parameters: Mapping[str, Any], name: str, value: str) -> bool:
+    return parameters.get(name) == value and not price.has_price_of(name, value)
 
 
 def _is_named_and_met(condition: Condition, parameters: Mapping[str, Any]) -> bool:

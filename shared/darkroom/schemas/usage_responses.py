@@ -16,18 +16,40 @@ class CostMultiplierResponse(TypedDict):
     multiplier: float
 
 
+class CostTierResponse(TypedDict):
+    """A price in USD that replaces `per_output` or `per_second`, if all of `when` matches."""
+
+    when: dict[str, Any]
+    usd: float
+
+
+class CostAdditionResponse(TypedDict):
+    """An amount in USD that is billed once for each prediction, if all of `when` matches.
+
+    If `per_item_of` is not null, the amount is billed for each item of this list.
+    """
+
+    when: dict[str, Any]
+    amount: float
+    per_item_of: str | None
+
+
 class CostResponse(TypedDict):
     """What the provider bills for a job, in USD.
 
     Either `per_output` or `per_second` is a number. The parameter `seconds_parameter` has the
-    seconds. `by_default` is the cost of a job with the default parameters. `estimated` is true if
-    the provider publishes no price: then the cost is an upper bound.
+    seconds. The first of the `tiers` that matches replaces this number, `multipliers` multiply it,
+    and `additions` are added. `by_default` is the cost of a job with the default parameters.
+    `estimated` is true if the provider does not publish every price: then the cost is an upper
+    bound.
     """
 
     per_output: float | None
     per_second: float | None
     seconds_parameter: str | None
+    tiers: list[CostTierResponse]
     multipliers: list[CostMultiplierResponse]
+    additions: list[CostAdditionResponse]
     by_default: float
     estimated: bool
     source: str

@@ -28,9 +28,18 @@ def cost_response(template: Template) -> CostResponse:
         "per_output": None if cost.per_output is None else float(cost.per_output),
         "per_second": None if cost.per_second is None else float(cost.per_second),
         "seconds_parameter": cost.seconds_parameter,
+        "tiers": [{"when": dict(each.when), "usd": float(each.usd)} for each in cost.tiers],
         "multipliers": [
             {"when": dict(each.when), "multiplier": float(each.multiplier)}
             for each in cost.multipliers
+        ],
+        "additions": [
+            {
+                "when": dict(each.when),
+                "amount": float(each.amount),
+                "per_item_of": each.per_item_of,
+            }
+            for each in cost.additions
         ],
         "by_default": usd_of(template.cost_micro_usd(template.defaults)),
         "estimated": cost.estimated,
