@@ -4,7 +4,8 @@
 
 The environment variables DEFAULT_IMAGE_CREDIT_COST, DEFAULT_VIDEO_CREDIT_COST and
 HIGH_QUALITY_MULTIPLIER set the prices, as for the functions. The column USD is what the provider
-bills for a job with the default parameters. `≤` marks an upper bound.
+bills for a job with the default parameters. `≤` marks an upper bound. The column after it divides
+the credits of this job by the USD.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _COLUMNS = (
     "credits",
     "credits for more",
     "USD",
+    "credits per USD",
     "expected",
     "at most",
     "use",
@@ -71,6 +73,7 @@ def _row(template: Template, prices: Prices) -> tuple[str, ...]:
             f"{values}: {price}" for values, price in _other_prices(template, prices).items()
         ),
         _usd(template),
+        _credits_per_usd(template, prices),
         f"{template.expected_seconds} s",
         f"{template.seconds_max} s",
         "any" if template.commercial_use else "non-commercial",
@@ -80,6 +83,13 @@ def _row(template: Template, prices: Prices) -> tuple[str, ...]:
 def _usd(template: Template) -> str:
     bound = "≤ " if template.cost_usd.estimated else ""
     return f"{bound}{usd_of(template.cost_micro_usd(template.defaults)):.3f}"
+
+
+def _credits_per_usd(template: Template, prices: Prices) -> str:
+    micro_usd = template.cost_micro_usd(template.defaults)
+    return (
+        f"{template.cost(template.defaults, prices) / usd_of(micro_usd):.0f}" if micro_usd else ""
+    )
 
 
 def _other_prices(template: Template, prices: Prices) -> dict[str, int]:
@@ -112,9 +122,11 @@ def _required_by_rules(template: Template, parameters: dict[str, Any]) -> dict[s
 
 
 def _values(schema: Any) -> list[Any]:  # noqa: ANN401 (a JSON Schema)
-    """Return the values of an enum, or the limits of a number."""
+    """Return the values of an enum or of a boolean, or the limits of a number."""
     if "enum" in schema:
         return list(schema["enum"])
+    if schema.get("type") == "boolean":
+        return [True, False]
     return [schema[limit] for limit in ("minimum", "maximum") if limit in schema]
 
 

@@ -209,7 +209,8 @@ def test_the_page_lists_at_most_four_files_which_exist() -> None:
 @pytest.mark.parametrize("provider", SPELLINGS)
 def test_no_unlisted_file_of_the_product_names_the_provider(provider: str) -> None:
     naming_files = {
-        str(path.relative_to(ROOT))
+        # A past version of a template is the same file of an earlier release.
+        str(path.relative_to(ROOT)).replace("/catalog/past/", "/catalog/")
         for part in PRODUCT
         for path in ([ROOT / part] if (ROOT / part).is_file() else (ROOT / part).rglob("*.*"))
         if path.suffix in (".py", ".toml", ".yaml", ".json", "")

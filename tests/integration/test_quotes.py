@@ -150,7 +150,7 @@ def test_quote_uses_the_prices_of_the_deployment(monkeypatch: pytest.MonkeyPatch
     )
     assert quote("wan-2.2-t2v-fast", {"prompt": "a", "resolution": "720p"}) == (
         200,
-        {"credits": 39},
+        {"credits": 62},
     )
 
 
@@ -182,3 +182,23 @@ class TestTemplateVersions:
 
         assert call_api("GET", f"/jobs/{job.job_id}")[1]["template"]["version"] == 1
         assert stored(job).model_input == old.model_input(parameters)
+
+    def test_accepted_job_keeps_its_price_and_cost_after_a_change(self) -> None:
+        parameters = {"prompt": "a", "start_image": URL, "mode": "pro"}
+        old = catalog.template("kling-v2.1", 1)
+        job = new_job(
+            old,
+            check_parameters(old, parameters, prompt_characters_max=100),
+            account=ANN,
+            job_id=str(uuid7()),
+            prices=settings().prices,
+            queue_seconds_max=settings().queue_seconds_max,
+            now=datetime.now(UTC),
+        )
+        open_account(100)
+        ledger.hold(job, key=None, now=job.created_at)
+
+        assert quote("kling-v2.1", parameters) == (200, {"credits": 90})
+        assert call_api("GET", f"/jobs/{job.job_id}")[1]["credits"]["quoted"] == 75
+        assert ledger.balance(ANN).held == 75
+        assert stored(job).cost_micro_usd == 450_000

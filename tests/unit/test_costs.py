@@ -10,8 +10,8 @@ import pytest
 
 from darkroom import catalog
 from darkroom.catalog.parsing import BrokenTemplate, parse_template
-from darkroom.domain.costs import Cost, micro_usd_of, usd_of
-from darkroom.domain.pricing import Multiplier
+from darkroom.domain.costs import Cost, Tier, micro_usd_of, usd_of
+from darkroom.domain.pricing import Addition, Multiplier
 from tests.unit.catalog_samples import checked_sample
 from tests.unit.test_templates import DOCUMENT
 
@@ -32,7 +32,7 @@ PUBLISHED = Cost(source="A price list.", checked_on=date(2026, 11, 29))
         ("veo-3.1", {"generate_audio": False}, 1_600_000),
         ("hailuo-02", {}, 490_000),
         ("hailuo-02", {"resolution": "768p", "duration": 10}, 560_000),
-        ("wan-2.2-i2v-fast", {"resolution": "720p", "interpolate_output": True}, 145_200),
+        ("wan-2.2-i2v-fast", {"resolution": "720p", "interpolate_output": True}, 145_000),
         ("sd-webui", {"num_outputs": 4}, 0),
         ("sd-webui-img2img", {}, 0),
     ],
@@ -68,6 +68,43 @@ def test_the_multipliers_apply_together_and_are_rounded_up_once() -> None:
     assert cost.micro_usd({"size": "s", "n": 1}, outputs_count=1) == 2
     assert cost.micro_usd({"size": "l", "n": 2}, outputs_count=2) == 4
     assert cost.micro_usd({}, outputs_count=10) == 11
+
+
+def test_the_first_tier_that_matches_is_the_unit_of_the_multipliers() -> None:
+    tiers = (
+        Tier({"size": {"const": "l"}, "n": {"const": 2}}, Decimal("0.05")),
+        Tier({"size": {"const": "l"}}, Decimal("0.03")),
+        Tier({"size": {"const": "free"}}, Decimal(0)),
+    )
+    cost = Cost(
+        source=PUBLISHED.source,
+        checked_on=PUBLISHED.checked_on,
+        per_second=Decimal("0.01"),
+        seconds_parameter="seconds",
+        tiers=tiers,
+        multipliers=(Multiplier({"n": {"const": 2}}, Decimal("1.5")),),
+    )
+
+    def micro_usd(**parameters: object) -> int:
+        return cost.micro_usd({"seconds": 2, **parameters}, outputs_count=1)
+
+    assert micro_usd() == 20_000
+    assert micro_usd(size="l") == 60_000
+    assert micro_usd(size="l", n=2) == 150_000
+    assert micro_usd(n=2) == 30_000
+    assert micro_usd(size="free") == 0
+
+
+def test_an_addition_is_billed_once_and_for_each_item_of_a_list() -> None:
+    cost = Cost(
+        source=PUBLISHED.source,
+        checked_on=PUBLISHED.checked_on,
+        per_output=Decimal("0.015"),
+        additions=(Addition(Decimal("0.01")), Addition(Decimal("0.002"), per_item_of="images")),
+    )
+
+    assert cost.micro_usd({}, outputs_count=1) == 25_000
+    assert cost.micro_usd({"images": ["a", "b"]}, outputs_count=2) == 44_000
 
 
 def test_usd_and_micro_usd_are_the_same_amount() -> None:
@@ -106,6 +143,16 @@ def test_usd_and_micro_usd_are_the_same_amount() -> None:
             {"multipliers": [{"when": {"n": {"minimum": "two"}}, "multiplier": 2}]},
             "cost_usd.multipliers: ",
         ),
+        ({"tiers": [{"when": {}, "usd": 0.1}]}, "cost_usd.tiers: "),
+        ({"tiers": [{"when": {"n": {"const": 2}}, "usd": -0.1}]}, "cost_usd.tiers: "),
+        ({"tiers": [{"when": {"n": {"minimum": "two"}}, "usd": 0.1}]}, "cost_usd.tiers: "),
+        ({"tiers": [{"when": {"n": {"const": 2}}}]}, "cost_usd.tiers.0.usd: "),
+        ({"tiers": [{"when": {"wings": {}}, "usd": 0.1}]}, "parameters: wings is used"),
+        ({"additions": [{"amount": 0}]}, "cost_usd.additions: each needs"),
+        ({"additions": [{"amount": 1, "per_item_of": "n"}]}, "cost_usd.additions: n must be"),
+        ({"additions": [{"amount": 1, "per_item_of": "wings"}]}, "parameters: wings is used"),
+        ({"additions": [{"amount": 1, "when": {"n": {"type": "x"}}}]}, "cost_usd.additions: "),
+        ({"additions": [{"when": {"n": {}}}]}, "cost_usd.additions.0.amount: "),
     ],
 )
 def test_a_wrong_cost_is_refused_by_its_field(change: dict[str, Any], field: str) -> None:
