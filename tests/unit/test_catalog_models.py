@@ -40,7 +40,7 @@ def wrong_names(template: Template, model: Model) -> Iterator[str]:
     not require.
     """
     sent = template.parameters.keys() - set(template.own_parameters)
-    if never_offered := NEVER_OFFERED & template.parameters.keys():
+    if never_offered := (NEVER_OFFERED & template.parameters.keys()) - template.fixed.keys():
         yield f"must not be offered: {never_offered}"
     if unknown := sent - model.inputs.keys():
         yield f"unknown to the model: {unknown}"
@@ -51,7 +51,7 @@ def wrong_names(template: Template, model: Model) -> Iterator[str]:
 def wrong_schemas(template: Template, model: Model) -> Iterator[str]:
     """Yield the differences between the schemas of a template's and its model's parameters."""
     common = (model.inputs.keys() & template.parameters.keys()) - set(template.own_parameters)
-    for name in common:
+    for name in common - template.fixed.keys():
         ours, theirs = dict(template.parameters[name]), dict(model.inputs[name])
         if ours["type"] != theirs["type"]:
             yield f"{name}: type"
@@ -67,6 +67,13 @@ def wrong_schemas(template: Template, model: Model) -> Iterator[str]:
         is_uri = "uri" in (theirs.get("format"), theirs.get("items", {}).get("format"))
         if (name in template.image_parameters) != is_uri:
             yield f"{name}: image"
+
+
+def wrong_fixed_values(template: Template, model: Model) -> Iterator[str]:
+    """Yield the fixed parameters whose value the model refuses. It need not be the default."""
+    for name, value in template.fixed.items():
+        if not Draft202012Validator(model.inputs[name]).is_valid(value):
+            yield f"{name}: value"
 
 
 def is_narrower(limit: str, ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
@@ -92,7 +99,7 @@ def test_templates_have_the_types_values_defaults_and_limits_of_their_models() -
     wrong = [
         f"{template.code}: {difference}"
         for template, model in templates_and_models()
-        for difference in wrong_schemas(template, model)
+        for difference in (*wrong_schemas(template, model), *wrong_fixed_values(template, model))
     ]
 
     assert not wrong, "\n".join(wrong)

@@ -121,7 +121,7 @@ def _errors_in_parameters(template: Template) -> Iterator[str]:
         *template.price.names,
         *template.cost_usd.names,
         *(each.parameter for each in template.moderation),
-        *(name for rule in template.rules for name in rule.names),
+        *template.names_of_rules,
     }
     named |= {name for preset in template.presets for name in (*preset.when, *preset.sets)} | {
         *filter(None, [template.outputs_parameter, template.scale_parameter])
@@ -167,6 +167,8 @@ def _errors_in_presets_and_rules(template: Template) -> Iterator[str]:
         if not Draft202012Validator(template.parameters[name]).is_valid(value):
             yield f"presets: {value} is not a valid {name}"
     preset = {name for preset in template.presets for name in preset.sets}
+    for name in sorted(template.fixed.keys() & (preset | template.names_of_rules)):
+        yield f"parameters.{name}: has one value only, so no preset and no rule may name it"
     for rule in template.rules:
         if not rule.when:
             yield "rules: a rule needs a condition"

@@ -46,10 +46,19 @@ def check_parameters(
     """Return the parameters with presets and defaults filled in.
 
     Raises InvalidRequest, which names every wrong field. An unknown parameter is an error, because
-    Replicate ignores unknown parameters and bills the prediction.
+    Replicate ignores unknown parameters and bills the prediction. The value of a fixed parameter is
+    accepted, because the parameters of an earlier job contain it.
     """
     # Presets and rules are checked only for parameters that match their own schemas.
-    _refuse([*_value_errors(given), *_schema_errors(template, given, prompt_characters_max)])
+    fixed = {name: value for name, value in given.items() if name in template.fixed}
+    chosen = {name: value for name, value in given.items() if name not in fixed}
+    _refuse(
+        [
+            *_value_errors(given),
+            *_fixed_errors(template, fixed),
+            *_schema_errors(template, chosen, prompt_characters_max),
+        ]
+    )
     preset = template.preset(given)
     parameters = {
         name: _to_integer(template.parameters[name], value)
@@ -94,6 +103,14 @@ def _value_errors(given: Mapping[str, Any]) -> Iterator[FieldError]:
             yield FieldError(f"parameters.{name}", "Must be a finite number.")
 
 
+def _fixed_errors(template: Template, fixed: Mapping[str, Any]) -> Iterator[FieldError]:
+    for name, value in fixed.items():
+        if not Draft202012Validator(template.parameters[name]).is_valid(value):
+            yield FieldError(
+                f"parameters.{name}", "The template sets this parameter. Omit the parameter."
+            )
+
+
 def _schema_errors(
     template: Template, given: Mapping[str, Any], prompt_characters_max: int
 ) -> Iterator[FieldError]:
@@ -119,7 +136,7 @@ def _field_errors(
 ) -> Iterator[FieldError]:
     match error.validator:
         case "additionalProperties":
-            known = ", ".join(template.parameters)
+            known = ", ".join(name for name in template.parameters if name not in template.fixed)
             for name in sorted(given.keys() - template.parameters.keys()):
                 yield FieldError(
                     f"parameters.{name}", f"This template has no such parameter. It has: {known}."

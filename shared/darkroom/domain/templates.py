@@ -72,11 +72,32 @@ class Template:
             if "default" in schema
         }
 
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The values that the template itself sets, by parameter. Users cannot choose another.
+
+        A parameter is fixed if its enum has one value, which is its default. A parameter that the
+        operator's moderation limits reduce to one value is not fixed.
+        """
+        limited = {each.parameter for each in self.moderation}
+        return {
+            name: schema["default"]
+            for name, schema in self.parameters.items()
+            if schema.get("enum") == [schema.get("default")] and name not in limited
+        }
+
+    @property
+    def names_of_rules(self) -> set[str]:
+        """Every parameter that a rule names."""
+        return {name for rule in self.rules for name in rule.names}
+
     def schema(self, *, prompt_characters_max: int) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of the parameters, for example for forms of clients.
 
-        It includes the presets and rules: parameters that match the schema are accepted.
+        It includes the presets and rules: parameters that match the schema are accepted. Fixed
+        parameters are not in it, because they are not a choice.
         """
+        fixed = self.fixed
         together = [preset.schema(self.defaults) for preset in self.presets] + [
             rule.schema(self.defaults) for rule in self.rules
         ]
@@ -86,6 +107,7 @@ class Template:
             "properties": {
                 name: _with_image_rules(_with_length_limit(schema, prompt_characters_max))
                 for name, schema in self.parameters.items()
+                if name not in fixed
             },
             "required": list(self.required),
             "additionalProperties": False,
