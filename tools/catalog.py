@@ -51,6 +51,7 @@ def main() -> int:
     )
     try:
         available, past = catalog.templates(), catalog.past_templates()
+        retired = catalog.retired()
     except BrokenTemplate as error:
         sys.stderr.write(f"broken template: {error}\n")
         return 1
@@ -59,6 +60,8 @@ def main() -> int:
         table.add_row(*_row(template, prices))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     sys.stdout.write(f"{len(available)} available templates, {len(past)} past versions.\n")
+    for code, successor in retired.items():
+        sys.stdout.write(f"{code} is retired. Its successor is {successor}.\n")
     return 0
 
 

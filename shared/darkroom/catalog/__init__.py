@@ -1,8 +1,9 @@
 """The built-in templates: one TOML file for each.
 
 The file of a current version is `<code>.toml`. The file of an earlier version, which is no longer
-available for new jobs, is `past/<code>.<version>.toml`. A file is parsed on its first use, so an
-invocation that accepts a job parses one file only.
+available for new jobs, is `past/<code>.<version>.toml`. A retired template has past versions only,
+and the last of them names its successor. A file is parsed on its first use, so an invocation that
+accepts a job parses one file only.
 """
 
 import tomllib
@@ -43,6 +44,41 @@ def template(code: str, version: int | None = None) -> Template:
     raise NotFound("template")
 
 
+def last_version(code: str) -> Template:
+    """Return the current version of a template, or the last version of a retired one.
+
+    Raises NotFound if there is none, and BrokenTemplate if its file is not valid.
+    """
+    past = [name.rpartition(".") for name in _names("past")]
+    versions = [int(version) for name, _, version in past if name == code]
+    return template(code, None if code in codes() else max(versions, default=None))
+
+
+def retired() -> dict[str, str]:
+    """Return the retired codes, each with the code of its successor.
+
+    Raises BrokenTemplate if a retired template names no current template as its successor.
+    """
+    past = {name.rpartition(".")[0] for name in _names("past")}
+    found = {}
+    for code in sorted(past - set(codes())):
+        successor = successor_of(code)
+        if successor is None or successor not in codes():
+            raise BrokenTemplate(f"past/{code}: the last version must name a current successor")
+        found[code] = successor
+    return found
+
+
+def successor_of(code: str) -> str | None:
+    """Return the code of the successor of a retired template, or None if it is not retired."""
+    if code in codes():
+        return None
+    try:
+        return last_version(code).successor
+    except NotFound:
+        return None
+
+
 @cache
 def _names(folder: str) -> tuple[str, ...]:
     return tuple(
@@ -65,4 +101,6 @@ def _read(name: str) -> Template:
     if name not in (found.code, f"past/{found.code}.{found.version}"):
         current, past = f"{found.code}.toml", f"past/{found.code}.{found.version}.toml"
         raise BrokenTemplate(f"{name}.toml: must be named {current} or {past}")
+    if name == found.code and found.successor is not None:
+        raise BrokenTemplate(f"{name}.toml: successor: only a retired template has one")
     return found

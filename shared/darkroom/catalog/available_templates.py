@@ -6,7 +6,7 @@ Their parameters have only the values that the moderation limits of this deploym
 from __future__ import annotations
 
 from darkroom import catalog
-from darkroom.domain.errors import NotFound
+from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
 from darkroom.domain.templates import Template
 from darkroom.settings import settings
 
@@ -33,3 +33,20 @@ def available_template(code: str, version: int | None = None) -> Template:
     if found.provider not in settings().providers:
         raise NotFound("template")
     return found.limited(settings().moderation_limits)
+
+
+def require_not_retired(code: str, *, field: str) -> None:
+    """Raise InvalidRequest if the template is retired.
+
+    The message names the successor, if it is available in this deployment.
+    """
+    successor = catalog.successor_of(code)
+    if successor is None:
+        return
+    try:
+        available_template(successor)
+    except NotFound:
+        advice = "GET /templates lists the available ones."
+    else:
+        advice = f"Use {successor} instead."
+    raise InvalidRequest([FieldError(field, f"The template {code} is retired. {advice}")])

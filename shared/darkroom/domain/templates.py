@@ -30,6 +30,7 @@ class Template:
     are not sent to the model. `outputs_parameter` is the parameter with the number of outputs.
     `scale_parameter` is the factor by which the model multiplies the width and height of its image.
     `cost_usd` is what the provider bills. `moderation` has the parameters that users can relax.
+    `successor` is the code of the template that replaces a retired one.
 
     Both times are in seconds from the acceptance of a job: `expected_seconds` is the usual time
     until its end, and `seconds_max` is its deadline.
@@ -55,6 +56,7 @@ class Template:
     presets: tuple[Preset, ...] = ()
     rules: tuple[Rule, ...] = ()
     moderation: tuple[Moderation, ...] = ()
+    successor: str | None = None
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 

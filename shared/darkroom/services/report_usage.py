@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from darkroom import catalog
-from darkroom.domain.errors import FieldError, InvalidRequest
+from darkroom.domain.errors import FieldError, InvalidRequest, NotFound
 from darkroom.domain.usage import DAYS_MAX, TemplateSpend
 from darkroom.storage import spend
 
@@ -39,8 +39,10 @@ def spend_of_days(first: date, last: date) -> list[TemplateSpend]:
 
 def is_estimated(spent: TemplateSpend) -> bool:
     """Return whether the cost of the template is an upper bound. A removed template has no cost."""
-    template = catalog.templates().get(spent.template)
-    return template is None or template.cost_usd.estimated
+    try:
+        return catalog.last_version(spent.template).cost_usd.estimated
+    except NotFound:
+        return True
 
 
 def _parse(field: str, text: str) -> date:

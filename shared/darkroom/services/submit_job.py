@@ -10,7 +10,11 @@ from typing import Any
 from uuid6 import uuid7
 
 from darkroom.aws import step_functions
-from darkroom.catalog.available_templates import available_template, available_templates
+from darkroom.catalog.available_templates import (
+    available_template,
+    available_templates,
+    require_not_retired,
+)
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, Paused, ProviderPaused
 from darkroom.domain.ids import is_id
@@ -89,11 +93,12 @@ def build_job(request: JobRequest, account: AccountId, *, now: datetime) -> Job:
             [FieldError("callback_url", "Must be an https URL of at most 2000 ASCII characters.")]
         )
     code, requested = _template_and_parameters(request.kind, account)
+    field = "rerun_of" if request.rerun_of else "template"
+    require_not_retired(code, field=field)
     try:
         template = available_template(code)
     except NotFound:
         known = ", ".join(template.code for template in available_templates())
-        field = "rerun_of" if request.rerun_of else "template"
         raise InvalidRequest(
             [FieldError(field, f"There is no template {code}. Available templates: {known}.")]
         ) from None

@@ -15,7 +15,11 @@ from darkroom.api.auth import User
 from darkroom.api.json_text import json_text
 from darkroom.api.openapi import JSON_BODY, SIGNED_IN, links, problems, response
 from darkroom.api.responses import KnownTags, cacheable_response, json_response
-from darkroom.catalog.available_templates import available_template, available_templates
+from darkroom.catalog.available_templates import (
+    available_template,
+    available_templates,
+    require_not_retired,
+)
 from darkroom.domain import errors
 from darkroom.domain.limits import Act
 from darkroom.domain.templates import Template
@@ -97,7 +101,7 @@ def read_template(code: Code, version: PastVersion = None) -> Response[str]:
     summary="Quote a price",
     description=(
         "Checks the parameters and returns the price of a job with them. Creates no job and holds "
-        "no credits."
+        "no credits. A retired template is refused with a 422 that names its successor."
     ),
     tags=["templates"],
     responses={
@@ -108,6 +112,7 @@ def read_template(code: Code, version: PastVersion = None) -> Response[str]:
 def quote(code: Code, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
     """Check the parameters and return the price of a job with them."""
     account, now = routes.user().account, clock.now()
+    require_not_retired(code, field="code")
     template = available_template(code)
     rate_limits.count(account, Act.QUOTES, now=now)
     return json_response(
