@@ -34,6 +34,8 @@ RUN_BY = {
     ("adding-a-template.md", "toml rule"): "tests/unit/test_docs_template.py",
     ("adding-a-template.md", "toml tolerance"): "tests/unit/test_docs_template.py",
     ("adding-a-template.md", "toml strictness"): "tests/unit/test_docs_template.py",
+    ("adding-a-template.md", "toml fixed"): "tests/unit/test_docs_template.py",
+    ("prices.md", "toml sum"): "tests/unit/test_docs_prices.py",
     ("adding-a-provider.md", "python"): "tests/integration/test_adding_a_provider.py",
     ("adding-a-provider.md", "python settings"): "tests/integration/test_adding_a_provider.py",
     ("adding-a-provider.md", "toml"): "tests/integration/test_adding_a_provider.py",

@@ -94,5 +94,15 @@ def test_the_image_has_the_rules_of_the_page() -> None:
     assert {field.name for field in fields(ImageRules)} <= documented
 
 
+def test_the_fixed_value_is_sent_and_not_published() -> None:
+    template = parse_template(tomllib.loads(block("toml") + block("toml fixed")))
+
+    parameters = check_parameters(template, {"prompt": "a cat"}, prompt_characters_max=100)
+
+    assert template.model_input(parameters).input["allow_fallback_model"] is False
+    properties = template.schema(prompt_characters_max=100)["properties"]
+    assert "allow_fallback_model" not in properties
+
+
 def test_the_local_stack_simulates_the_model(template: Template) -> None:
     assert find_by_name(template.model)
