@@ -1,6 +1,8 @@
 """The HTTP API under `/v1`, with the faults of requests and responses."""
 
 import re
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
@@ -11,9 +13,10 @@ from werkzeug.wrappers import Response
 from local.simulators.common.clock import Clock
 from local.simulators.common.routing import JsonRequest, Router, json_response
 from local.simulators.runway import problems
-from local.simulators.runway.faults import Faults
+from local.simulators.runway.assets import AssetInvalid, fetch_image
+from local.simulators.runway.faults import Fault, Faults
 from local.simulators.runway.lifecycle import Lifecycle
-from local.simulators.runway.model import MODELS, Inputs, find_model
+from local.simulators.runway.model import MODELS, Inputs, find_model, image_uris
 from local.simulators.runway.outcomes import decide_outcome
 from local.simulators.runway.outputs import Outputs
 from local.simulators.runway.tasks import Status, Task, TaskStore
@@ -21,6 +24,14 @@ from local.simulators.runway.tasks import Status, Task, TaskStore
 VERSION = "2024-11-06"
 
 _KEY = re.compile(r"Bearer key_\S+")
+_REFUSALS: Mapping[Fault, Callable[[], problems.Problem]] = {
+    "unauthenticated": problems.unauthenticated,
+    "bad_gateway": problems.bad_gateway,
+    "unavailable": problems.unavailable,
+    "gateway_timeout": problems.gateway_timeout,
+    "server_error": problems.server_error,
+    "throttle": problems.throttled,
+}
 
 
 @dataclass(eq=False, kw_only=True)
@@ -58,20 +69,19 @@ class Api:
             return problems.unauthenticated()
         if request.headers.get("X-Runway-Version") != VERSION:
             return problems.unknown_version()
-        if self.faults.happens("unavailable"):
-            return problems.unavailable()
-        if self.faults.happens("server_error"):
-            return problems.server_error()
-        if self.faults.happens("throttle"):
-            return problems.throttled()
-        return None
+        happened = (refuse() for fault, refuse in _REFUSALS.items() if self.faults.happens(fault))
+        return next(happened, None)
 
     def _create(self, request: JsonRequest, endpoint: str) -> Response:
         body = request.document()
         model, inputs = find_model(endpoint, body)
+        if model.name == self.faults.settings.retired_model:
+            raise problems.no_such_model(model.name)
         if self.faults.happens("no_credits"):
             raise problems.no_credits()
-        outcome = decide_outcome(inputs, self.faults)
+        if self.faults.happens("daily_limit"):
+            raise problems.daily_limit()
+        outcome = decide_outcome(inputs, self.faults, sources=_fetch_images(inputs))
         task = Task(
             endpoint=endpoint,
             body=cast("Inputs", body),
@@ -81,6 +91,9 @@ class Api:
             status=Status.THROTTLED if outcome.throttled_seconds else Status.PENDING,
         )
         self.lifecycle.begin(task)
+        time.sleep(self.faults.settings.create_seconds)
+        if self.faults.happens("late_gateway_timeout"):
+            raise problems.gateway_timeout()
         if self.faults.happens("lost_create_answer"):
             raise ConnectionAbortedError
         return json_response({"id": task.id, "estimatedCost": {"credits": task.cost}})
@@ -98,3 +111,11 @@ class Api:
         if task is None:
             raise problems.no_task()
         return task
+
+
+def _fetch_images(inputs: Inputs) -> tuple[bytes, ...]:
+    """Fetch the input images. Raises a Problem that says why an image cannot be used."""
+    try:
+        return tuple(fetch_image(uri) for uri in image_uris(inputs))
+    except AssetInvalid as error:
+        raise problems.unusable_asset("promptImage", str(error)) from error

@@ -1,10 +1,11 @@
-"""The input images of a video. The running task fetches them, with Runway's conditions.
+"""The input images of a video. A create request fetches them, with Runway's conditions.
 
 - The server must respond to HEAD too. A presigned URL of S3 does not.
 - Runway follows no redirects.
 - The content type must be an image's.
 
-Source: docs.dev.runwayml.com, "API Input Parameters" and "API Troubleshooting Guide".
+Sources: docs.dev.runwayml.com, "API Input Parameters" and "API Troubleshooting Guide". The words
+about the content type are those of github.com/runwayml/sdk-python/issues/81.
 """
 
 from base64 import b64decode
@@ -23,7 +24,7 @@ _FORMATS = {"image/jpeg": "JPEG", "image/jpg": "JPEG", "image/png": "PNG", "imag
 
 
 class AssetInvalid(Exception):
-    """The image cannot be used. The message is the task's failure."""
+    """The image cannot be used. The message is the reason that the response gives."""
 
 
 def fetch_image(uri: str) -> bytes:
@@ -89,7 +90,9 @@ def _refuse(response: requests.Response) -> None:
             f'Failed to fetch asset. Received HTTP response code "{response.status_code}".'
         )
     if _content_type(response) not in _FORMATS:
-        raise AssetInvalid(f"Unsupported Content-Type: {_content_type(response) or 'none'}")
+        raise AssetInvalid(
+            f'Unsupported Content-Type response header: "{_content_type(response)}".'
+        )
     length = response.headers.get("Content-Length", "")
     if not length.isdigit():
         raise AssetInvalid("Missing or invalid Content-Length.")

@@ -1,15 +1,11 @@
 """The states of a task: throttled, pending, running, and three final ones."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from threading import Thread
 
 from local.simulators.common.clock import Clock
 from local.simulators.common.scheduler import Scheduler
-from local.simulators.common.videos import OutputVideo
-from local.simulators.runway.assets import AssetInvalid, fetch_image
-from local.simulators.runway.outcomes import ASSET_INVALID, Failure
 from local.simulators.runway.tasks import OPEN, Status, Task, TaskStore
 
 _RUNNING = frozenset({Status.RUNNING})
@@ -54,44 +50,21 @@ class Lifecycle:
             status=Status.RUNNING,
             started_at=self.clock(),
         )
-        if started is None:
-            return
-        if started.outcome.image_uris:
-            # A host that does not respond must not delay the other tasks.
-            Thread(
-                target=self._fetch_and_run,
-                args=(started,),
-                name="simulated-runway-model",
-                daemon=True,
-            ).start()
-        else:
-            self._later(
-                started.outcome.run_seconds,
-                partial(self._finish, video=started.outcome.video),
-                started,
-            )
+        if started is not None:
+            self._later(started.outcome.run_seconds, self._finish, started)
 
-    def _fetch_and_run(self, task: Task) -> None:
-        try:
-            sources = tuple(fetch_image(uri) for uri in task.outcome.image_uris)
-        except AssetInvalid as error:
-            self._fail(task, Failure(str(error), ASSET_INVALID))
-            return
-        video = None if task.outcome.video is None else replace(task.outcome.video, sources=sources)
-        self._later(task.outcome.run_seconds, partial(self._finish, video=video), task)
-
-    def _finish(self, task: Task, *, video: OutputVideo | None) -> None:
-        if task.outcome.cancelled:
+    def _finish(self, task: Task) -> None:
+        outcome = task.outcome
+        if outcome.cancelled:
             self._cancel(task)
-        elif task.outcome.failure is not None:
-            self._fail(task, task.outcome.failure)
+        elif outcome.failure is not None:
+            self.store.change(
+                task.id, only_from=_RUNNING, status=Status.FAILED, failure=outcome.failure, cost=0
+            )
         else:
-            self.store.change(task.id, only_from=_RUNNING, status=Status.SUCCEEDED, video=video)
-
-    def _fail(self, task: Task, failure: Failure) -> None:
-        self.store.change(
-            task.id, only_from=_RUNNING, status=Status.FAILED, failure=failure, cost=0
-        )
+            self.store.change(
+                task.id, only_from=_RUNNING, status=Status.SUCCEEDED, video=outcome.video
+            )
 
     def _cancel(self, task: Task) -> None:
         """Cancel an open task. As Runway does, refund its credits only if it is not running yet."""

@@ -1,7 +1,9 @@
 """The error responses of the API, with the texts of the real API.
 
 Sources: docs.dev.runwayml.com, "HTTP Errors" and "API Troubleshooting Guide", and published
-responses of the real API.
+responses of the real API: issues 23, 81 and 139 of github.com/runwayml/sdk-python, and issue 28 of
+github.com/runwayml/sdk-node. No source has the texts of 500, 502, 503 and 504, and of a 429 that is
+not about the daily limit.
 """
 
 import json
@@ -70,17 +72,42 @@ def no_credits() -> Problem:
     )
 
 
+def unusable_asset(field: str, reason: str) -> Problem:
+    """400: an input image cannot be used. The text names the field. There is no `issues`."""
+    return Problem(HTTPStatus.BAD_REQUEST, f"{field}: {reason}")
+
+
+def no_such_model(model: str) -> Problem:
+    """403: the model is unknown, retired, or not open to this account."""
+    return Problem(HTTPStatus.FORBIDDEN, f"Model variant {model} is not available")
+
+
 def no_task() -> Problem:
     """404: the task is unknown or deleted."""
     return Problem(HTTPStatus.NOT_FOUND, "Could not find Task")
 
 
 def throttled() -> Problem:
-    """429: there are too many tasks within 24 hours.
+    """429: there are too many requests.
 
     This is not the limit of concurrent tasks: tasks above that limit wait as THROTTLED.
     """
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests.")
+
+
+def daily_limit() -> Problem:
+    """429: the account has reached its number of tasks within 24 hours."""
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, "Your daily task limit has been reached.")
+
+
+def bad_gateway() -> Problem:
+    """502: the load is too high. The request is refused before any work."""
+    return Problem(HTTPStatus.BAD_GATEWAY, "Bad gateway")
+
+
+def gateway_timeout() -> Problem:
+    """504: the load is too high, or a gateway waited too long for the response."""
+    return Problem(HTTPStatus.GATEWAY_TIMEOUT, "Gateway timeout")
 
 
 def unavailable() -> Problem:

@@ -14,7 +14,15 @@ NO_CREDITS = "You do not have enough credits to run this task."
 
 class TestFaults:
     @pytest.mark.parametrize(
-        ("fault", "status"), [("throttle", 429), ("unavailable", 503), ("server_error", 500)]
+        ("fault", "status"),
+        [
+            ("throttle", 429),
+            ("bad_gateway", 502),
+            ("unavailable", 503),
+            ("gateway_timeout", 504),
+            ("server_error", 500),
+            ("unauthenticated", 401),
+        ],
     )
     def test_request_fault_creates_and_deletes_nothing(
         self, api: Api, fault: str, status: int
@@ -28,9 +36,8 @@ class TestFaults:
             api.request("DELETE", f"/v1/tasks/{task_id}"),
         ]
 
-        assert [(response.status_code, list(response.json())) for response in responses] == [
-            (status, ["error"])
-        ] * 3
+        assert [response.status_code for response in responses] == [status] * 3
+        assert all("error" in response.json() for response in responses)
         assert [(each["id"], each["deleted"]) for each in api.all()] == [(task_id, False)]
 
     def test_missing_credits_have_the_status_of_an_invalid_input(self, api: Api) -> None:
@@ -44,6 +51,39 @@ class TestFaults:
         )
         assert api.post(ratio="16:9").json()["error"] == "Validation of body failed"
         assert api.all() == []
+
+    @pytest.mark.parametrize(
+        ("fault", "status", "error"),
+        [
+            ({"daily_limit": 1}, 429, "Your daily task limit has been reached."),
+            ({"retired_model": "gen4.5"}, 403, "Model variant gen4.5 is not available"),
+        ],
+    )
+    def test_refusal_of_the_account_or_model_creates_nothing(
+        self, api: Api, fault: dict[str, object], status: int, error: str
+    ) -> None:
+        task_id = api.create()
+        api.set_faults(**fault)
+
+        response = api.post()
+
+        assert (response.status_code, response.json()) == (status, {"error": error})
+        assert [each["id"] for each in api.all()] == [task_id]
+        assert api.finished(task_id)["status"] == "SUCCEEDED"
+
+    def test_other_models_remain_after_one_is_retired(self, api: Api) -> None:
+        api.set_faults(retired_model="gen4_turbo")
+
+        assert api.post().status_code == 200
+
+    def test_late_gateway_timeout_creates_a_task(self, api: Api) -> None:
+        api.set_faults(late_gateway_timeout=1, create_seconds=0.2)
+
+        response = api.post()
+
+        assert (response.status_code, response.elapsed.total_seconds() >= 0.2) == (504, True)
+        [task] = api.all()
+        assert api.finished(task["id"])["status"] == "SUCCEEDED"
 
     def test_lost_response_creates_a_task(self, api: Api) -> None:
         api.set_faults(lost_create_answer=1)
@@ -84,6 +124,18 @@ class TestFaults:
             if name not in {"id", "createdAt", "failure"}
         } == end
         assert ("failure" in done) == (done["status"] == "FAILED")
+
+    @pytest.mark.parametrize("code", ["ASSET.INVALID", "INPUT_PREPROCESSING.SAFETY.THIRD_PARTY"])
+    def test_task_fails_with_the_given_code(self, api: Api, code: str) -> None:
+        api.set_faults(failure_code=code)
+
+        done = api.finished(api.create())
+
+        assert (done["status"], done["failureCode"], done["cost"]) == (
+            "FAILED",
+            code,
+            {"credits": 0},
+        )
 
     @pytest.mark.parametrize("prompt", ["please flag me now", "Flag me"])
     def test_flagged_prompt_always_fails(self, api: Api, prompt: str) -> None:

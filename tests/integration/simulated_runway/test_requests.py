@@ -40,15 +40,13 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
         "image_to_video",
         {"promptImage": [{"uri": data_uri(image_file()), "position": "first"}]},
     ),
-    ("image_to_video", {"promptImage": "https://example.com/a.png"}),
-    ("image_to_video", {"promptImage": "http://127.0.0.1:9/a.png"}),
     (
         "image_to_video",
         {
             "model": "veo3.1",
             "duration": 8,
             "promptImage": [
-                {"uri": "https://example.com/a", "position": p} for p in ("last", "first")
+                {"uri": data_uri(image_file()), "position": p} for p in ("last", "first")
             ],
         },
     ),

@@ -99,9 +99,7 @@ class TestInputImages:
         ("form", "content_type"),
         [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")],
     )
-    def test_fetches_the_image_when_the_task_runs(
-        self, api: Api, form: str, content_type: str
-    ) -> None:
+    def test_create_request_fetches_the_image(self, api: Api, form: str, content_type: str) -> None:
         received: list[Received] = []
         api.set_faults(queue_seconds=3600)
 
@@ -112,12 +110,6 @@ class TestInputImages:
         ) as base:
             frames = [{"uri": f"{base}/a?signed=1", "position": "first"}]
             api.create("image_to_video", promptImage=frames)
-            assert received == []
-            api.set_faults()
-            assert (
-                api.finished(api.create("image_to_video", promptImage=frames))["status"]
-                == "SUCCEEDED"
-            )
 
         assert [(each.method, each.path) for each in received] == [
             ("HEAD", "/a?signed=1"),
@@ -145,7 +137,7 @@ class TestInputImages:
         assert paths == ["/first", "/first", "/last", "/last"]
 
     @pytest.mark.parametrize(
-        ("reply", "failure"),
+        ("reply", "reason"),
         [
             (
                 Reply(404, b"", {"Content-Type": "image/png"}),
@@ -157,7 +149,7 @@ class TestInputImages:
             ),
             (
                 Reply(200, image_file(), {"Content-Type": "application/octet-stream"}),
-                "Unsupported Content-Type: application/octet-stream",
+                'Unsupported Content-Type response header: "application/octet-stream".',
             ),
             (Reply(200, b"a text", {"Content-Type": "image/png"}), "Failed to read asset."),
             (
@@ -182,17 +174,15 @@ class TestInputImages:
             ),
         ],
     )
-    def test_unusable_image_fails_the_task(self, api: Api, reply: Reply, failure: str) -> None:
+    def test_refuses_an_unusable_image_with_the_reason(
+        self, api: Api, reply: Reply, reason: str
+    ) -> None:
         with server(answering(reply)) as base:
-            done = api.finished(api.create("image_to_video", promptImage=f"{base}/a.png"))
+            refused = api.post("image_to_video", promptImage=f"{base}/a.png")
 
-        assert (done["status"], done["failureCode"], done["cost"]) == (
-            "FAILED",
-            "ASSET.INVALID",
-            {"credits": 0},
-        )
-        assert done["failure"].startswith(failure)
-        assert "output" not in done
+        assert (refused.status_code, list(refused.json())) == (400, ["error"])
+        assert refused.json()["error"].startswith(f"promptImage: {reason}")
+        assert api.all() == []
 
     def test_image_must_be_readable_by_head(self, api: Api) -> None:
         def respond(request: Received) -> Reply:
@@ -201,16 +191,19 @@ class TestInputImages:
             )
 
         with server(respond) as base:
-            assert (
-                api.finished(api.create("image_to_video", promptImage=f"{base}/a.png"))[
-                    "failureCode"
-                ]
-                == "ASSET.INVALID"
-            )
+            refused = api.post("image_to_video", promptImage=f"{base}/a.png")
 
-    @pytest.mark.parametrize("uri", ["http://127.0.0.1:9/nothing.png", data_uri(b"a text")])
-    def test_missing_or_invalid_image_fails_the_task(self, api: Api, uri: str) -> None:
-        assert (
-            api.finished(api.create("image_to_video", promptImage=uri))["failureCode"]
-            == "ASSET.INVALID"
-        )
+        assert refused.json()["error"].endswith('Received HTTP response code "403".')
+
+    @pytest.mark.parametrize(
+        ("uri", "reason"),
+        [
+            ("http://127.0.0.1:9/nothing.png", "Failed to fetch asset."),
+            (data_uri(b"a text"), "Failed to read asset."),
+        ],
+    )
+    def test_refuses_a_missing_or_invalid_image(self, api: Api, uri: str, reason: str) -> None:
+        refused = api.post("image_to_video", promptImage=uri)
+
+        assert refused.status_code == 400
+        assert refused.json()["error"].startswith(f"promptImage: {reason}")
