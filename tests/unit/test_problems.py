@@ -21,7 +21,7 @@ INTERNAL = {
     errors.ProviderQueueFull, errors.RetryLater, errors.ProviderUnavailable,
     errors.OutputUnavailable,
     errors.GenerationFailed, errors.LookupUnsupported, errors.ProviderUnreachable,
-    errors.LimitReached,
+    errors.LimitReached, errors.ProviderAccountRefused,
 }  # fmt: skip
 ERRORS = {
     kind

@@ -30,7 +30,8 @@ DarkroomError
 ├── WebhookSecretMissing   the webhook's sender: 503
 ├── WorkflowUnavailable    the webhook's sender: 503; recovery starts or resumes the execution
 ├── ProviderBusy           RequestPrediction: becomes RetryLater
-│   └── ProviderUnreachable  the same, and a metric counts it
+│   ├── ProviderUnreachable  the same, and a metric counts it
+│   └── ProviderAccountRefused  the same, and an alarm reports it
 ├── LookupUnsupported      RequestPrediction: sends no second request
 ├── RetryLater             the workflow: waits until a time and enters RequestPrediction again
 ├── ProviderQueueFull      the workflow: waits for a provider slot and enters it again
@@ -247,11 +248,17 @@ class ProviderUnreachable(ProviderBusy):
     """The provider could not be reached, or its gateway reported an error. It created nothing."""
 
 
-class LookupUnsupported(DarkroomError):
-    """The provider has no way to find the prediction of an attempt.
+class ProviderAccountRefused(ProviderBusy):
+    """The provider refuses Darkroom's account: token, bill or limit. It created nothing."""
 
-    It is unknown whether the prediction exists.
-    """
+    def __init__(self, reason: str, *, retry_after_seconds: float) -> None:
+        """Store a short reason, and how long to wait before the next request."""
+        super().__init__(retry_after_seconds)
+        self.reason = reason
+
+
+class LookupUnsupported(DarkroomError):
+    """The provider cannot tell whether the prediction of an attempt exists."""
 
 
 class RetryLater(DarkroomError):
@@ -271,10 +278,7 @@ class ProviderQueueFull(DarkroomError):
 
 
 class ProviderUnavailable(DarkroomError):
-    """The provider did not respond, or reported an error of its own.
-
-    It is unknown whether the request took effect.
-    """
+    """The provider did not respond, or reported an error. The effect of the request is unknown."""
 
     def __init__(self, cause: str, *, unknown_seconds: float = UNKNOWN_SECONDS) -> None:
         """Store the cause, and for how many seconds a created prediction may stay unlisted."""

@@ -13,7 +13,9 @@ class FailureCode(StrEnum):
     NO_OUTPUT = "no_output"
     OUTPUT_REJECTED = "output_rejected"
     OUTPUT_UNAVAILABLE = "output_unavailable"
+    OUTPUT_HOST_REFUSED = "output_host_refused"
     PREDICTION_FAILED = "prediction_failed"
+    MODEL_UNAVAILABLE = "model_unavailable"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     QUEUE_TIMEOUT = "queue_timeout"
     DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -41,8 +43,16 @@ _MESSAGES = {
         "The output could not be downloaded from the provider as a whole file. "
         "Nothing was charged. Submit the job again."
     ),
+    FailureCode.OUTPUT_HOST_REFUSED: (
+        "The provider delivered the output from a host that Darkroom does not download from. "
+        "Nothing was charged. Choose another template until the operator has allowed the host."
+    ),
     FailureCode.PREDICTION_FAILED: (
         "The model failed while it processed the job. Nothing was charged. Submit the job again."
+    ),
+    FailureCode.MODEL_UNAVAILABLE: (
+        "The provider does not offer this model any more, or has changed it. "
+        "Nothing was charged. Choose another template."
     ),
     FailureCode.PROVIDER_UNAVAILABLE: (
         "The provider of this model is not available at the moment. "
@@ -60,8 +70,13 @@ _MESSAGES = {
     ),
 }
 _OF_THE_USER = {FailureCode.REFUSED, FailureCode.INVALID_INPUT, FailureCode.CANCELED}
-# The same parameters lead to an output of the same type.
-_NOT_RETRYABLE = {*_OF_THE_USER, FailureCode.OUTPUT_REJECTED}
+# The same job ends the same way: by its parameters, or until the operator acts.
+_NOT_RETRYABLE = {
+    *_OF_THE_USER,
+    FailureCode.OUTPUT_REJECTED,
+    FailureCode.OUTPUT_HOST_REFUSED,
+    FailureCode.MODEL_UNAVAILABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from darkroom.domain.predictions import (
     links_in,
 )
 from darkroom.observability import Metric, count, logger
+from darkroom.providers.provider_texts import log_refusal
 from darkroom.settings import settings
 
 SUPPORTS_WEBHOOKS = True
@@ -227,6 +228,7 @@ def _as_unavailable() -> Iterator[None]:
 def _refusal(error: replicate.APIStatusError) -> Exception:
     """Return the exception for an error response to a create request."""
     status = error.status_code
+    log_refusal(status, error.response.text)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         # 503 means that the request was not handled (RFC 9110). If it still created a prediction,
         # the prediction appears soon.

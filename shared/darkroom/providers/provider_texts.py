@@ -1,0 +1,155 @@
+"""The texts of providers: what they tell the user, what they tell the operator, what they mean.
+
+A provider's text is never passed on as it is. It may contain links, keys and ids of accounts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from darkroom.domain.errors import ProviderAccountRefused
+from darkroom.domain.failures import Failure, FailureCode, failure
+from darkroom.observability import Metric, count, logger
+
+_TEXT_CHARACTERS_MAX = 5_000
+_LOGGED_CHARACTERS_MAX = 500
+
+
+class Flagged(StrEnum):
+    """What the moderation of a provider refused."""
+
+    PROMPT = "prompt"
+    IMAGE = "image"
+    OUTPUT = "output"
+    AUDIO = "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A provider's words for a refusal of what the user sent or of what the model made from it.
+
+    `flagged` is None if the words do not tell what was refused. `source` is where the words are
+    quoted.
+    """
+
+    pattern: re.Pattern[str]
+    code: FailureCode
+    flagged: Flagged | None
+    source: str
+
+
+def quoted(text: str, characters_max: int = 300) -> str:
+    """Return a provider's own words in one line, fit for a user.
+
+    Links, keys, tokens, e-mail addresses, ids, IP addresses and paths of files are replaced. The
+    result has at most `characters_max` characters.
+    """
+    words = text[:_TEXT_CHARACTERS_MAX]
+    if len(text) > _TEXT_CHARACTERS_MAX:
+        # The last word may be the beginning of a key.
+        words = words.rpartition(" ")[0]
+    for pattern, replacement in _REPLACED:
+        words = pattern.sub(replacement, words)
+    words = " ".join("".join(_printable(words)).split())
+    return words if len(words) <= characters_max else words[: characters_max - 1].rstrip() + "…"
+
+
+def refusal_of(text: str) -> Failure | None:
+    """Return the failure if a text is a known refusal of the user's input or of the output."""
+    wording = wording_of(text)
+    return _failure_of(wording, text) if wording else None
+
+
+def wording_of(text: str) -> Wording | None:
+    """Return the first wording of the table that a text contains."""
+    return next((wording for wording in WORDINGS if wording.pattern.search(text)), None)
+
+
+def invalid_input(words: str, field: str | None = None) -> Failure:
+    """Return the failure for parameters that the provider did not accept.
+
+    `words` are the provider's own, `field` is the parameter that they are about, if known.
+    """
+    refused = f"`{quoted(field, 60)}`" if field else "these parameters"
+    return failure(
+        FailureCode.INVALID_INPUT,
+        f"The model did not accept {refused}{_quotation(words)}. Nothing was charged. "
+        "Change the parameters and submit the job again.",
+    )
+
+
+def log_refusal(status: int | str, answer: str) -> None:
+    """Log a refusal of a provider: the status, and 500 characters of the answer.
+
+    The job's input is not logged.
+    """
+    logger.warning(
+        "provider refused", status=status, provider_answer=quoted(answer, _LOGGED_CHARACTERS_MAX)
+    )
+
+
+def account_refused(
+    reason: str, *, status: int | None = None, retry_after_seconds: float
+) -> ProviderAccountRefused:
+    """Log and count that a provider refuses Darkroom's account. Return the error to raise."""
+    logger.error("the provider rejects Darkroom's account", status=status, reason=reason)
+    count(Metric.PROVIDER_ACCOUNT_REFUSED)
+    return ProviderAccountRefused(reason, retry_after_seconds=retry_after_seconds)
+
+
+def _failure_of(wording: Wording, text: str) -> Failure:
+    if wording.code is not FailureCode.REFUSED:
+        return invalid_input(text)
+    refused, advice = _REFUSED[wording.flagged]
+    return failure(
+        FailureCode.REFUSED, f"{refused}{_quotation(text)}. Nothing was charged. {advice}"
+    )
+
+
+def _quotation(text: str) -> str:
+    words = quoted(text).rstrip(".")
+    return f": {words}" if words else ""
+
+
+def _printable(text: str) -> list[str]:
+    return [character if character.isprintable() else " " for character in text]
+
+
+_CHANGE_PROMPT = "Change the prompt and submit the job again."
+_CHANGE_IMAGE = "Use another input image and submit the job again."
+_REFUSED = {
+    Flagged.PROMPT: ("The model refused the prompt", _CHANGE_PROMPT),
+    Flagged.IMAGE: ("The model refused the input image", _CHANGE_IMAGE),
+    Flagged.OUTPUT: ("The provider withheld the output", _CHANGE_PROMPT),
+    Flagged.AUDIO: ("The provider withheld the audio of the output", _CHANGE_PROMPT),
+    None: (
+        "The model refused the prompt, the input image or the output",
+        "Change the prompt or the input image, and submit the job again.",
+    ),
+}
+
+_REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"data:[a-z0-9.+/-]*[;,]\S*", re.IGNORECASE), "[file]"),
+    (re.compile(r"\b[a-z][a-z0-9+.-]{1,9}://\S+|\bwww\.\S+", re.IGNORECASE), "[link]"),
+    (re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})+"), "[e-mail address]"),
+    (re.compile(r"\b(Bearer|Token|Basic)\s+\S{8,}", re.IGNORECASE), r"\1 [key]"),
+    (re.compile(r"\b(r8|key|sk|pk|org|acct|user|proj|hf|team)[_-]\w{8,}[\w-]*"), "[id]"),
+    (re.compile(r"\beyJ[\w.-]{8,}"), "[key]"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "[id]"),
+    # At least 16 characters with letters and digits are a key or an id.
+    (re.compile(r"\b(?=[A-Za-z]{0,64}\d)(?=\d{0,64}[A-Za-z])[A-Za-z0-9+/]{16,}={0,2}"), "[id]"),
+    (re.compile(r"\b\d{9,}\b"), "[id]"),
+    (re.compile(r"\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b"), "[address]"),
+    (re.compile(r"(?<![\w/])(?:[A-Za-z]:\\|/|~/)[\w.@-]+(?:[/\\][\w.@-]+)+"), "[path]"),
+)
+
+WORDINGS: tuple[Wording, ...] = (
+    Wording(
+        re.compile(r"\(E005\)"),
+        FailureCode.REFUSED,
+        None,
+        "replicate.com/docs/reference/error-codes",
+    ),
+)
