@@ -1,14 +1,13 @@
 """Provider Runway, called through its SDK. A prediction is a task of Runway.
 
-The facts are from docs.dev.runwayml.com, errors/errors and errors/task-failures. The types of the
-SDK define the parameters of each model.
+The types of the SDK define the parameters of each model. `runway_responses` tells what error
+responses and failure codes mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -16,15 +15,21 @@ import runwayml
 
 from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
 from darkroom.domain.errors import (
-    GenerationFailed,
     LookupUnsupported,
-    ProviderBusy,
+    ProviderAccountRefused,
     ProviderUnavailable,
     ProviderUnreachable,
 )
-from darkroom.domain.failures import Failure, FailureCode, failure
-from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
-from darkroom.observability import Metric, count, logger
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.predictions import (
+    Prediction,
+    PredictionRequest,
+    PredictionStatus,
+    links_in,
+)
+from darkroom.observability import logger
+from darkroom.providers import runway_responses
+from darkroom.providers.provider_texts import account_refused, log_refusal, quoted
 from darkroom.settings import settings
 
 SUPPORTS_WEBHOOKS = False
@@ -33,14 +38,12 @@ SUPPORTS_WEBHOOKS = False
 INLINE_INPUT_BYTES_MAX = 3_700_000
 
 # Seconds. Shorter than the Timeout of each calling function, so the function can record the error.
-# tests/unit/test_dependent_numbers.py compares both numbers.
+# tests/unit/test_dependent_numbers.py compares these numbers.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
+# Runway fetches the input image before it responds, so a slow host delays the response. The SDK's
+# default is 60 seconds too.
+_CREATE_TIMEOUT = httpx.Timeout(60.0, connect=2.0)
 _UNREACHABLE_SECONDS = 5.0
-_SHEDDING_LOAD_SECONDS = 10.0
-# Status 429 means that the daily quota is used up. Runway queues tasks above the concurrency limit.
-_THROTTLED_SECONDS = 30.0
-_SHEDDING_LOAD = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
-_OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _FIELDS = {"prompt": "prompt_text", "image": "prompt_image"}
 _TRANSIENT_FAILURES = (None, "INTERNAL", "INPUT_PREPROCESSING.INTERNAL", "THIRD_PARTY.UNAVAILABLE")
 
@@ -54,10 +57,20 @@ def create(request: PredictionRequest) -> Prediction:
     endpoint, _, model = request.model_input.model.partition("/")
     fields = {_FIELDS.get(name, name): value for name, value in request.model_input.input.items()}
     try:
-        task = _call(lambda client: _resource(client, endpoint).create(model=model, **fields))
+        task = _call(
+            lambda client: _resource(client, endpoint).create(
+                model=model, timeout=_CREATE_TIMEOUT, **fields
+            )
+        )
     except runwayml.APIStatusError as error:
-        raise _refusal(error) from error
-    return Prediction(task.id, PredictionStatus.RUNNING)
+        raise runway_responses.refusal(error) from error
+    except ValueError as error:
+        raise ProviderUnavailable(type(error).__name__) from error
+    # The SDK returns the text of a response that is not JSON.
+    task_id = getattr(task, "id", None)
+    if not isinstance(task_id, str):
+        raise ProviderUnavailable("no task id")
+    return Prediction(task_id, PredictionStatus.RUNNING)
 
 
 def get(prediction_id: str) -> Prediction:
@@ -69,9 +82,12 @@ def get(prediction_id: str) -> Prediction:
         lambda client: client.tasks.with_raw_response.retrieve(prediction_id)
     )
     try:
-        return _to_prediction(prediction_id, response.http_response.json())
+        task = response.http_response.json()
     except ValueError as error:
         raise ProviderUnavailable(type(error).__name__) from error
+    if not isinstance(task, Mapping):
+        raise ProviderUnavailable("no task")
+    return _to_prediction(prediction_id, task)
 
 
 def cancel(prediction_id: str) -> None:
@@ -95,26 +111,26 @@ def _resource(client: runwayml.RunwayML, endpoint: str) -> Any:  # noqa: ANN401 
 
 def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
     match task.get("status"):
-        case "SUCCEEDED" if links := tuple(
-            link for link in task.get("output") or () if isinstance(link, str)
-        ):
+        case "SUCCEEDED" if links := tuple(links_in(task.get("output"))):
             return Prediction(prediction_id, PredictionStatus.SUCCEEDED, links)
         case "SUCCEEDED":
             return Prediction(
                 prediction_id, PredictionStatus.FAILED, failure=failure(FailureCode.NO_OUTPUT)
             )
         case "FAILED":
-            code = task.get("failureCode")
+            code, words = task.get("failureCode"), str(task.get("failure") or "")
             logger.info(
                 "prediction failed",
                 prediction_id=prediction_id,
-                provider_error=f"{code}: {task.get('failure')}"[:500],
+                provider_error=quoted(f"{code}: {words}", 500),
             )
+            failed = runway_responses.failure_of_task(code, words)
             return Prediction(
                 prediction_id,
                 PredictionStatus.FAILED,
-                failure=_failure_of(code),
-                retryable=code in _TRANSIENT_FAILURES,
+                failure=failed,
+                retryable=failed.code is FailureCode.PREDICTION_FAILED
+                and code in _TRANSIENT_FAILURES,
             )
         case "CANCELLED":
             return Prediction(
@@ -127,23 +143,10 @@ def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
             return Prediction(prediction_id, PredictionStatus.RUNNING)
 
 
-def _failure_of(code: str | None) -> Failure:
-    parts = (code or "").split(".")
-    if "SAFETY" in parts:
-        return failure(FailureCode.REFUSED)
-    if parts[0] == "ASSET":
-        return failure(
-            FailureCode.INVALID_INPUT,
-            "The model could not use the input image. Nothing was charged. "
-            "Submit the job again with another image.",
-        )
-    return failure(FailureCode.PREDICTION_FAILED)
-
-
 def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the SDK's)
     """Call Runway. Raises ProviderBusy, ProviderUnavailable, or the SDK's APIStatusError.
 
-    APIStatusError is any error response except 429, 502 and 503.
+    APIStatusError is an error response that does not mean that Runway is busy.
     """
     try:
         try:
@@ -151,14 +154,10 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the
         except runwayml.AuthenticationError:
             # The key may have been rotated. A request with status 401 had no effect.
             return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
-    except runwayml.RateLimitError as error:
-        raise ProviderBusy(_THROTTLED_SECONDS) from error
     except runwayml.APIStatusError as error:
-        if error.status_code in _SHEDDING_LOAD:
-            raise ProviderUnreachable(_SHEDDING_LOAD_SECONDS) from error
-        if error.status_code in _OUR_ACCOUNT or _lacks_credits(error):
-            logger.error("the provider rejects Darkroom's account", status=error.status_code)
-            count(Metric.PROVIDER_ACCOUNT_REFUSED)
+        log_refusal(error.status_code, error.response.text)
+        if busy := runway_responses.busy(error):
+            raise busy from error
         raise
     except runwayml.APIConnectionError as error:
         if isinstance(
@@ -175,38 +174,27 @@ def _call_about_task(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: 
     """
     try:
         return _call(call)
+    except ProviderAccountRefused as error:
+        raise ProviderUnavailable(error.reason) from error
     except runwayml.APIError as error:
         raise ProviderUnavailable(type(error).__name__) from error
-
-
-def _refusal(error: runwayml.APIStatusError) -> Exception:
-    """Return the exception for an error response to a create request."""
-    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status_code in (
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.CONFLICT,
-    ):
-        return ProviderUnavailable(str(error.status_code))
-    if error.status_code in _OUR_ACCOUNT or _lacks_credits(error):
-        return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
-    logger.info("the provider rejects the input", provider_error=str(error.body)[:500])
-    return GenerationFailed(failure(FailureCode.INVALID_INPUT))
-
-
-def _lacks_credits(error: runwayml.APIStatusError) -> bool:
-    # The status is 400, as for an invalid field. Only the message differs.
-    message = error.body.get("error") if isinstance(error.body, Mapping) else None
-    return error.status_code == HTTPStatus.BAD_REQUEST and "enough credits" in str(message)
 
 
 def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> runwayml.RunwayML:
     keys = secret_values(settings().runway_key_secret, age_seconds_max=age_seconds_max)
     if not keys:
-        logger.error("no Runway key is set", secret=settings().runway_key_secret)
-        count(Metric.PROVIDER_ACCOUNT_REFUSED)
-        raise ProviderBusy(_UNREACHABLE_SECONDS)
+        raise account_refused("no key is set", retry_after_seconds=_UNREACHABLE_SECONDS)
     return _client_with(keys[0], settings().runway_base_url)
 
 
 @cache
 def _client_with(key: str, base_url: str) -> runwayml.RunwayML:
-    return runwayml.RunwayML(api_key=key, base_url=base_url, timeout=_TIMEOUT, max_retries=0)
+    # A followed redirect would send the request with its input to another host.
+    http_client = runwayml.DefaultHttpxClient(follow_redirects=False)
+    return runwayml.RunwayML(
+        api_key=key,
+        base_url=base_url,
+        timeout=_TIMEOUT,
+        max_retries=0,
+        http_client=http_client,
+    )
