@@ -19,7 +19,7 @@ from darkroom.domain.conditions import Condition
 from darkroom.domain.costs import Cost
 from darkroom.domain.input_rules import ImageRules
 from darkroom.domain.pricing import Price
-from darkroom.domain.templates import IMAGE_RULES, Template, image_schema
+from darkroom.domain.templates import IMAGE_RULES, UTF16_LENGTH_MAX, Template, image_schema
 from darkroom.domain.uploads import SIDES
 
 _CODE = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
@@ -67,6 +67,7 @@ def _errors(template: Template) -> Iterator[str]:
     # The order matters: each check relies on the ones before it.
     yield from _errors_in_conditions(template)
     yield from _errors_in_image_rules(template)
+    yield from _errors_in_text_lengths(template)
     yield from _errors_in_parameters(template)
     yield from _errors_in_scale(template)
     yield from _errors_in_presets_and_rules(template)
@@ -98,6 +99,15 @@ def _errors_in_image_rules(template: Template) -> Iterator[str]:
             yield f"{key}: each number must be above 0"
         if rules.aspect_ratio_max is not None and rules.aspect_ratio_max < 1:
             yield f"{key}.aspect_ratio_max: must be at least 1"
+
+
+def _errors_in_text_lengths(template: Template) -> Iterator[str]:
+    for name, schema in template.parameters.items():
+        length_max = schema.get(UTF16_LENGTH_MAX, 1)
+        if UTF16_LENGTH_MAX in schema and schema.get("type") != "string":
+            yield f"parameters.{name}.{UTF16_LENGTH_MAX}: the parameter is not a text"
+        elif type(length_max) is not int or length_max < 1:
+            yield f"parameters.{name}.{UTF16_LENGTH_MAX}: must be a whole number above 0"
 
 
 def _errors_in_scale(template: Template) -> Iterator[str]:

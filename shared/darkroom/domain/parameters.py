@@ -9,10 +9,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from darkroom.domain.errors import FieldError, InvalidRequest
 from darkroom.domain.ids import is_id
-from darkroom.domain.templates import IMAGE_FORMAT, Template
+from darkroom.domain.templates import IMAGE_FORMAT, UTF16_LENGTH_MAX, Template
 from darkroom.domain.urls import is_safe_url
 
 _SENTENCES = {
@@ -24,6 +25,7 @@ _SENTENCES = {
     "type": "Must be of type {}.",
     "minLength": "Must not be empty.",
     "maxLength": "The maximum is {} characters.",
+    UTF16_LENGTH_MAX: "The maximum is {} UTF-16 code units. Most emoji count as two or more.",
     "pattern": "Must not be empty.",
     "format": (
         "Must be the id of one of your uploads, or an https URL of at most 2000 ASCII characters."
@@ -119,9 +121,21 @@ def _schema_errors(
         for key, value in template.schema(prompt_characters_max=prompt_characters_max).items()
         if key != "allOf"
     }
-    errors = Draft202012Validator(without_conditions, format_checker=_formats()).iter_errors(given)
+    errors = _validator()(without_conditions, format_checker=_formats()).iter_errors(given)
     for error in sorted(errors, key=lambda error: error.validator != "type"):
         yield from _field_errors(template, given, error)
+
+
+@cache
+def _validator() -> Any:  # noqa: ANN401 (jsonschema's type of validator classes is a protocol)
+    return extend(Draft202012Validator, {UTF16_LENGTH_MAX: _utf16_errors})
+
+
+def _utf16_errors(
+    _validator: object, length_max: int, text: object, _schema: object
+) -> Iterator[ValidationError]:
+    if isinstance(text, str) and len(text.encode("utf-16-le", "surrogatepass")) // 2 > length_max:
+        yield ValidationError("too long")
 
 
 @cache

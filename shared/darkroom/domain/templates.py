@@ -20,6 +20,11 @@ IMAGE_FORMAT = "image"
 """The JSON Schema `format` of a parameter that is an image: an upload id or an https URL."""
 IMAGE_RULES = "x-image"
 """The key of an image's JSON Schema that has its ImageRules. Validators ignore the key."""
+UTF16_LENGTH_MAX = "x-max-length-utf16"
+"""The key of a text's JSON Schema with its maximum length in UTF-16 code units.
+
+`maxLength` counts characters. Validators ignore this key, and `check_parameters` checks it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
