@@ -148,9 +148,9 @@ def upload_expiry() -> Number:
     )
 
 
-def provider_call(module: ModuleType) -> Number:
+def provider_call(module: ModuleType, name: str = "_TIMEOUT") -> Number:
     """Return the longest time of a call of a provider's API."""
-    timeouts: httpx.Timeout = vars(module)["_TIMEOUT"]
+    timeouts: httpx.Timeout = vars(module)[name]
     assert timeouts.connect
     assert timeouts.read
-    return Number(f"{module.__name__}._TIMEOUT", timeouts.connect + timeouts.read)
+    return Number(f"{module.__name__}.{name}", timeouts.connect + timeouts.read)

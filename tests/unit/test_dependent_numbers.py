@@ -7,16 +7,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from darkroom import catalog
+import runwayml
+
 from darkroom.aws import secrets
 from darkroom.domain import audit, callback_retries, errors, jobs, prediction_step, recovery
-from darkroom.providers import replicate, runway, stable_diffusion
+from darkroom.providers import replicate, runway, runway_responses, stable_diffusion
 from darkroom.services import audit_accounts, delete_job, recover_jobs
 from darkroom.storage import deliveries, transactions
 from local.api_gateway import routes
 from local.lambda_runtime import invocations
 from local.simulators.replicate import create_request, server
 from tests.simulation import promises
+from tests.unit.catalog_numbers import RUNWAY_WAIT, TEMPLATE_OUTPUTS, TEMPLATE_SECONDS
 from tests.unit.number_sources import (
     FUNCTIONS,
     PARAMETERS_WITH_SETTINGS,
@@ -71,23 +73,6 @@ PROVIDER_FUNCTIONS = [
     if {"Ref": "ProviderAccess"} in properties["Policies"]
 ]
 ALL_FUNCTIONS = [timeout(name) for name in FUNCTIONS]
-TEMPLATES = catalog.templates().values()
-TEMPLATE_SECONDS = largest(
-    [
-        Number(f"catalog: {template.code}.seconds_max", template.seconds_max)
-        for template in TEMPLATES
-    ]
-)
-TEMPLATE_OUTPUTS = largest(
-    [
-        Number(
-            f"catalog: {template.code}.{template.outputs_parameter}",
-            template.parameters[template.outputs_parameter]["maximum"],
-        )
-        for template in TEMPLATES
-        if template.outputs_parameter
-    ]
-)
 # "Maximum integration timeout":
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 HTTP_API_SECONDS = external("the integration timeout of an HTTP API", 30)
@@ -224,6 +209,28 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "==",
         minimum,
         "the simulated Replicate has the limit of the real one",
+    )
+    create = provider_call(runway, "_CREATE_TIMEOUT")
+    yield Dependency(
+        2 * create + aws_call("_BRIEF"),
+        "<",
+        timeout("RequestPredictionFunction"),
+        "the function must not time out during a create, also with a rotated key: it records it",
+    )
+    yield Dependency(
+        create, "<", RUNWAY_WAIT, "a state does not time out during a create request to Runway"
+    )
+    yield Dependency(
+        external("the read timeout of Runway's SDK", runwayml.DEFAULT_TIMEOUT.read or 0),
+        "<=",
+        create,
+        "a create waits as long as Runway's own SDK, because Runway fetches the images first",
+    )
+    yield Dependency(
+        constant(runway_responses, "SHEDDING_LOAD_SECONDS_MAX"),
+        "<",
+        external("the shortest timeout of a gateway, of Amazon API Gateway", 29),
+        "a gateway error after this time does not count as refused, because the task may exist",
     )
     yield Dependency(
         constant(jobs, "WAIT_SECONDS_MIN"),
