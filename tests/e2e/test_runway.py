@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +22,13 @@ def runway(stack: LocalStack) -> Iterator[LocalStack]:
     set_faults(stack)
 
 
-def set_faults(stack: LocalStack, **faults: float) -> None:
+def set_faults(stack: LocalStack, **faults: float | str) -> None:
     requests.put(f"{stack.runway_url}/faults", json=faults, timeout=5).raise_for_status()
+
+
+def logs() -> str:
+    """Return the logs of all functions."""
+    return "".join(path.read_text(errors="replace") for path in Path(".aws-sam/logs").glob("*"))
 
 
 def tasks_of(stack: LocalStack, prompt: str) -> list[dict[str, Any]]:
@@ -64,8 +70,6 @@ def test_an_uploaded_image_becomes_a_video(actor: Actor, stack: LocalStack) -> N
         ("flag", "refused", 1),
         ("cancel", "prediction_failed", 1),
         ("no_output", "no_output", 1),
-        ("no_credits", "provider_unavailable", 0),
-        ("server_error", "provider_unavailable", 0),
     ],
 )
 def test_a_failed_video_is_refunded_and_requested_at_most_once(
@@ -73,12 +77,7 @@ def test_a_failed_video_is_refunded_and_requested_at_most_once(
 ) -> None:
     set_faults(stack, **{fault: 1})
 
-    job_id = actor.submit("runway-gen4.5", prompt=f"what fails: {fault}", duration=2)
-    if fault == "server_error":
-        # The effect of the request stays unknown, so the job waits until it is canceled.
-        actor.client.post(f"/jobs/{job_id}/cancel", {})
-        code = "canceled"
-    job = actor.ended(job_id)
+    job = actor.ended(actor.submit("runway-gen4.5", prompt=f"what fails: {fault}", duration=2))
 
     assert (job["error"]["code"], job["credits"]["refunded"], job["credits"]["charged"]) == (
         code,
@@ -87,6 +86,48 @@ def test_a_failed_video_is_refunded_and_requested_at_most_once(
     )
     assert len(tasks_of(stack, f"what fails: {fault}")) == tasks_count
     actor.must_have_a_balanced_ledger()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("no_credits", "You do not have enough credits"),
+        ("daily_limit", "Your daily task limit has been reached"),
+        ("server_error", "An unexpected error occurred"),
+    ],
+)
+def test_a_job_waits_without_a_task_and_can_be_canceled(
+    actor: Actor, stack: LocalStack, fault: str, words: str
+) -> None:
+    set_faults(stack, **{fault: 1})
+
+    job_id = actor.submit("runway-gen4.5", prompt=f"waits: {fault}", duration=2)
+    until(lambda: words in logs())
+    assert actor.client.get(f"/jobs/{job_id}")["status"] in ("pending", "processing")
+    actor.client.post(f"/jobs/{job_id}/cancel", {})
+
+    job = actor.ended(job_id)
+    assert (job["status"], job["credits"]["refunded"]) == ("canceled", 30)
+    assert tasks_of(stack, f"waits: {fault}") == []
+
+
+def test_a_retired_model_fails_the_job_without_a_task(actor: Actor, stack: LocalStack) -> None:
+    set_faults(stack, retired_model="gen4.5")
+
+    job = actor.ended(actor.submit("runway-gen4.5", prompt="too late", duration=2))
+
+    assert (job["error"]["code"], job["error"]["retryable"]) == ("model_unavailable", False)
+    assert job["credits"]["refunded"] == 30
+    assert tasks_of(stack, "too late") == []
+
+
+def test_user_reads_why_an_image_was_refused(actor: Actor, stack: LocalStack) -> None:
+    url = "https://nowhere.invalid/a.png"
+    job = actor.ended(actor.submit("runway-gen4-turbo", prompt="it moves", image=url, duration=2))
+
+    assert (job["error"]["code"], job["credits"]["refunded"]) == ("invalid_input", 20)
+    assert job["error"]["message"].startswith("The model did not accept `image`: Failed to fetch")
+    assert tasks_of(stack, "it moves") == []
 
 
 def test_after_runway_is_available_again_a_video_is_requested_once(

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 
 from local.stack import LocalStack
 from tests.builders import until
@@ -63,6 +64,22 @@ def test_a_provider_without_a_token(operator: Operator, stack: LocalStack, user:
         operator.cancel(user, job_id)
 
     assert operator.state("ProviderUnavailableAlarm") == "OK"
+
+
+@pytest.mark.parametrize("fault", ["unauthenticated", "no_credits", "daily_limit"])
+def test_runway_rejects_the_account_or_has_used_up_its_day(
+    operator: Operator, stack: LocalStack, user: str, fault: str
+) -> None:
+    faults_url = f"{stack.runway_url}/faults"
+    body = {"template": "runway-gen4.5", "parameters": {"prompt": "the sea", "duration": 2}}
+    assert operator.state("ProviderAccountRefusedAlarm") == "OK"
+    requests.put(faults_url, json={fault: 1}, timeout=5).raise_for_status()
+
+    submitted = operator.call("POST", "/jobs", user, json=body)
+
+    operator.must_ring("ProviderAccountRefusedAlarm")
+    operator.cancel(user, submitted.json()["id"])
+    requests.put(faults_url, json={}, timeout=5).raise_for_status()
 
 
 def test_a_provider_that_is_down(operator: Operator, user: str) -> None:

@@ -50,9 +50,9 @@ def failed_task(api: Runway, **fields: object) -> Prediction:
     return runway.get(TASK["id"])
 
 
-@pytest.mark.parametrize(("code", "expected", "is_repeated", "shown"), CODES)
+@pytest.mark.parametrize(("code", "expected", "is_repeated", "message"), CODES)
 def test_every_failure_code_has_one_meaning(
-    api: Runway, code: object, expected: FailureCode, *, is_repeated: bool, shown: str
+    api: Runway, code: object, expected: FailureCode, *, is_repeated: bool, message: str
 ) -> None:
     prediction = failed_task(api, failure="Words for engineers.", failureCode=code)
 
@@ -60,7 +60,7 @@ def test_every_failure_code_has_one_meaning(
     assert failure
     assert (failure.code, prediction.retryable) == (expected, is_repeated)
     assert (failure.retryable, failure.is_fault) == (expected is FAILED, expected is FAILED)
-    assert shown in failure.message
+    assert message in failure.message
     assert "Nothing was charged." in failure.message
     assert ("engineers" in failure.message) is (expected is INVALID)
     assert metrics.metric_set == {}

@@ -209,12 +209,12 @@ def test_every_status_has_one_meaning(
 def test_every_wording_has_one_meaning(
     api: Runway, caplog: pytest.LogCaptureFixture, wording: Wording
 ) -> None:
-    status, body, meaning, shown = wording
+    status, body, meaning, expected_words = wording
     api.responds(status, body)
 
     message = must_mean(meaning, status, caplog)
 
-    assert [words for words in shown if words not in message] == []
+    assert [words for words in expected_words if words not in message] == []
     assert "prompt" not in message or "promptText" not in message
 
 
