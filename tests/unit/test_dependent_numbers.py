@@ -11,7 +11,7 @@ import runwayml
 
 from darkroom.aws import secrets
 from darkroom.domain import audit, callback_retries, errors, jobs, prediction_step, recovery
-from darkroom.providers import replicate, runway, runway_responses, stable_diffusion
+from darkroom.providers import replicate, runway, runway_errors, stable_diffusion
 from darkroom.services import audit_accounts, delete_job, recover_jobs
 from darkroom.storage import deliveries, transactions
 from local.api_gateway import routes
@@ -227,7 +227,7 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "a create waits as long as Runway's own SDK, because Runway fetches the images first",
     )
     yield Dependency(
-        constant(runway_responses, "SHEDDING_LOAD_SECONDS_MAX"),
+        constant(runway_errors, "SHEDDING_LOAD_SECONDS_MAX"),
         "<",
         external("the shortest timeout of a gateway, of Amazon API Gateway", 29),
         "a gateway error after this time does not count as refused, because the task may exist",

@@ -1,6 +1,6 @@
 """Provider Runway, called through its SDK. A prediction is a task of Runway.
 
-The types of the SDK define the parameters of each model. `runway_responses` tells what error
+The types of the SDK define the parameters of each model. `runway_errors` tells what error
 responses and failure codes mean.
 """
 
@@ -27,9 +27,8 @@ from darkroom.domain.predictions import (
     PredictionStatus,
     links_in,
 )
-from darkroom.observability import logger
-from darkroom.providers import runway_responses
-from darkroom.providers.provider_texts import account_refused, log_refusal, quoted
+from darkroom.providers import runway_errors
+from darkroom.providers.provider_texts import account_refused, log_refusal
 from darkroom.settings import settings
 
 SUPPORTS_WEBHOOKS = False
@@ -63,7 +62,7 @@ def create(request: PredictionRequest) -> Prediction:
             )
         )
     except runwayml.APIStatusError as error:
-        raise runway_responses.refusal(error) from error
+        raise runway_errors.refusal(error) from error
     except ValueError as error:
         raise ProviderUnavailable(type(error).__name__) from error
     # The SDK returns the text of a response that is not JSON.
@@ -119,12 +118,8 @@ def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
             )
         case "FAILED":
             code, words = task.get("failureCode"), str(task.get("failure") or "")
-            logger.info(
-                "prediction failed",
-                prediction_id=prediction_id,
-                provider_error=quoted(f"{code}: {words}", 500),
-            )
-            failed = runway_responses.failure_of_task(code, words)
+            log_refusal("failed", f"{code}: {words}")
+            failed = runway_errors.failure_of_task(code, words)
             return Prediction(
                 prediction_id,
                 PredictionStatus.FAILED,
@@ -156,7 +151,7 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the
             return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
     except runwayml.APIStatusError as error:
         log_refusal(error.status_code, error.response.text)
-        if busy := runway_responses.busy(error):
+        if busy := runway_errors.busy(error):
             raise busy from error
         raise
     except runwayml.APIConnectionError as error:

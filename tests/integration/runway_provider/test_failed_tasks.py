@@ -83,9 +83,10 @@ def test_user_and_log_get_no_link(api: Runway, caplog: pytest.LogCaptureFixture)
         api, failure="No image at https://ann.example/a?sig=x", failureCode="ASSET.INVALID"
     )
 
-    (logged,) = [vars(each) for each in caplog.records if each.message == "prediction failed"]
-    assert logged["provider_error"].startswith("ASSET.INVALID: No image at")
+    (logged,) = [vars(each) for each in caplog.records if each.message == "provider refused"]
+    assert logged["status"] == "failed"
+    assert logged["provider_answer"].startswith("ASSET.INVALID: No image at")
     assert prediction.failure
-    for text in (prediction.failure.message, logged["provider_error"]):
+    for text in (prediction.failure.message, logged["provider_answer"]):
         assert "No image at" in text
         assert "ann.example" not in text

@@ -154,6 +154,10 @@ WORDINGS: list[Wording] = [
     (400, invalid(issue([], 'Unrecognized key: "x"')), INVALID, ('Unrecognized key: "x"',)),
     (400, invalid(issue(["model"], "Invalid input")), NO_MODEL, ()),
     (400, invalid(issue(["duration"], "Too big"), issue(["model"], "Invalid")), NO_MODEL, ()),
+    # Words of the account or the model that are not at the beginning may be the user's.
+    (400, sentence("promptText: You do not have enough credits"), INVALID, ("`prompt`",)),
+    (400, sentence("No: Model variant x is not available"), INVALID, ("Model variant x",)),
+    (403, sentence("No: Model variant x is not available"), ACCOUNT, ()),
     # A wording of the common table, which test_provider_texts.py tests.
     (400, sentence("The input was refused (E005)"), REFUSED, ("(E005)",)),
     # Bodies of another shape.

@@ -19,7 +19,7 @@ from darkroom.domain.errors import (
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import ModelInput
 from darkroom.domain.predictions import PredictionRequest, PredictionStatus
-from darkroom.providers import runway, runway_responses
+from darkroom.providers import runway, runway_errors
 from tests.integration.runway_provider.scripted import REQUEST
 from tests.integration.servers import Reply, answering, server
 from tests.integration.simulated_runway.wire import Api, data_uri, image_file
@@ -93,7 +93,7 @@ class TestSlowCreates:
     def test_late_gateway_timeout_may_have_created_a_task(
         self, simulator: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(runway_responses, "SHEDDING_LOAD_SECONDS_MAX", 0.2)
+        monkeypatch.setattr(runway_errors, "SHEDDING_LOAD_SECONDS_MAX", 0.2)
         simulator.set_faults(late_gateway_timeout=1, create_seconds=0.3)
 
         with pytest.raises(ProviderUnavailable):

@@ -24,7 +24,7 @@ from darkroom.providers.provider_texts import account_refused, invalid_input, re
 
 _SHEDDING_LOAD_SECONDS = 10.0
 _THROTTLED_SECONDS = 30.0
-_ACCOUNT_REFUSED_SECONDS = 300.0
+_ACCOUNT_REFUSED_SECONDS = 60.0
 # Runway says that 502, 503 and 504 are safe to retry. A gateway that waits in vain for a response
 # sends these too, and then the task may exist. Gateways wait 29 seconds or longer.
 _SHEDDING_LOAD = {
@@ -40,15 +40,16 @@ _WRONG_INPUT = {
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 _NO_SUCH_MODEL = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
+# The beginnings of sentences, because a sentence may quote the user further on.
 # 403 "Model variant gen3_alphaturbo is not available": github.com/runwayml/sdk-python/issues/139.
 # A version of the API that Runway does not know has status 400.
-_NOT_AVAILABLE = re.compile(r"^Model variant \S+ is not available|X-Runway-Version")
+_NOT_AVAILABLE = re.compile(r"Model variant \S+ is not available|The API version")
 # 400 "You do not have enough credits …": github.com/runwayml/sdk-node/issues/28.
-_NO_CREDITS = re.compile(r"enough credits")
+_NO_CREDITS = re.compile(r"You (do not|don't) have enough credits")
 # 429 "Your daily task limit has been reached.": github.com/runwayml/sdk-python/issues/23.
-_LIMIT_REACHED = re.compile(r"limit has been reached")
+_LIMIT_REACHED = re.compile(r"Your [\w ]{1,60} limit has been reached")
 # 400 "promptImage: Unsupported Content-Type …": github.com/runwayml/sdk-python/issues/81.
-_NAMES_FIELD = re.compile(r"(?P<field>[A-Za-z]\w*)(\[\d+\]|\.\w+)*: (?P<reason>.+)", re.DOTALL)
+_NAMES_FIELD = re.compile(r"(?P<field>[a-z]\w*)(\[\d+\]|\.\w+)*: (?P<reason>.+)", re.DOTALL)
 _PARAMETERS = {"promptText": "prompt", "promptImage": "image"}
 
 
@@ -80,7 +81,7 @@ def refusal(error: runwayml.APIStatusError) -> GenerationFailed | ProviderUnavai
         status < HTTPStatus.BAD_REQUEST
         or status in _NO_SUCH_MODEL
         or "model" in {field for field, _ in issues}
-        or _NOT_AVAILABLE.search(_sentence(error))
+        or _NOT_AVAILABLE.match(_sentence(error))
     ):
         return GenerationFailed(failure(FailureCode.MODEL_UNAVAILABLE))
     if status not in _WRONG_INPUT:
@@ -115,11 +116,11 @@ def _account_refusal(status: int, sentence: str) -> str | None:
             return "key"
         case HTTPStatus.PAYMENT_REQUIRED:
             return "credits"
-        case HTTPStatus.BAD_REQUEST if _NO_CREDITS.search(sentence):
+        case HTTPStatus.BAD_REQUEST if _NO_CREDITS.match(sentence):
             return "credits"
-        case HTTPStatus.FORBIDDEN if not _NOT_AVAILABLE.search(sentence):
+        case HTTPStatus.FORBIDDEN if not _NOT_AVAILABLE.match(sentence):
             return "forbidden"
-        case HTTPStatus.TOO_MANY_REQUESTS if _LIMIT_REACHED.search(sentence):
+        case HTTPStatus.TOO_MANY_REQUESTS if _LIMIT_REACHED.match(sentence):
             return "limit"
         case _:
             return None
