@@ -131,6 +131,20 @@ def test_quote_and_job_refuse_the_same_parameters(parameters: object, field: str
         assert [error["field"] for error in problem["errors"]] == [field]
 
 
+def test_quote_and_job_refuse_a_prompt_that_is_too_long_in_utf16_units() -> None:
+    open_account(100)
+    parameters = {"prompt": "\U0001f98a" * 501}
+
+    for status, problem in (
+        quote("runway-gen4.5", parameters),
+        call_api("POST", "/jobs", body={"template": "runway-gen4.5", "parameters": parameters})[:2],
+    ):
+        assert status == 422
+        assert [error["field"] for error in problem["errors"]] == ["parameters.prompt"]
+    assert ledger.balance(ANN).held == 0
+    assert quote("runway-gen4.5", {"prompt": "\U0001f98a" * 500})[0] == 200
+
+
 def test_refuses_unknown_template_and_unsigned_caller() -> None:
     assert quote("no-such", {"prompt": "a"})[0] == 404
     assert quote("flux-schnell", {"prompt": "a"}, user=None)[0] == 401
