@@ -62,6 +62,6 @@ class Router:
             return self._error_response(error)
 
 
-def json_response(document: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+def json_response(document: object, status: int = HTTPStatus.OK) -> Response:
     """Return a document as an HTTP response."""
     return Response(json.dumps(document), status, content_type="application/json")

@@ -16,7 +16,7 @@ from local.simulators.common.routing import Refusal, json_response
 class Problem(Refusal):
     """An error response with a JSON document."""
 
-    def __init__(self, status: HTTPStatus, document: dict[str, Any], **headers: str) -> None:
+    def __init__(self, status: int, document: dict[str, Any], **headers: str) -> None:
         """Store the status, the document and the headers of the response."""
         super().__init__(status)
         self.status, self.document, self.headers = status, document, headers
@@ -62,9 +62,27 @@ def out_of_memory() -> Problem:
     )
 
 
-def bad_gateway() -> Problem:
-    """502: a proxy responds because the WebUI behind it is down."""
-    return Problem(HTTPStatus.BAD_GATEWAY, {})
+def no_checkpoint() -> Problem:
+    """500: the server has no model."""
+    return Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        {
+            "error": "FileNotFoundError",
+            "detail": "",
+            "body": "",
+            "errors": "No checkpoints found. When searching for checkpoints, looked at: /models",
+        },
+    )
+
+
+def gateway_error(status: int) -> Problem:
+    """Return a gateway's own error. Cloudflare uses statuses that HTTP does not define."""
+    return Problem(status, {})
+
+
+def throttled() -> Problem:
+    """429: a gateway allows fewer requests."""
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, {}, **{"Retry-After": "2"})
 
 
 def error_response(error: HTTPException) -> Response:
