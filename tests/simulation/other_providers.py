@@ -68,7 +68,19 @@ class Runway:
         )
 
 
+_WEBUI_ANSWERS: dict[str, Any] = {
+    "/sdapi/v1/samplers": [{"name": "DPM++ 2M", "aliases": []}],
+    "/sdapi/v1/schedulers": [{"name": "karras", "label": "Karras"}],
+    "/sdapi/v1/options": {"sd_model_checkpoint": "a model"},
+    "/sdapi/v1/progress": {"state": {"interrupted": False, "job_count": 0}},
+    "/internal/progress": {"active": False, "queued": False, "completed": False},
+}
+
+
 def webui_response(request: requests.PreparedRequest) -> tuple[int, bytes]:
-    """Return the status and the document of one run, with the requested number of images."""
+    """Return the status and the document of a run, with the requested images, or of a query."""
+    path = urlsplit(str(request.url)).path
+    if path in _WEBUI_ANSWERS:
+        return 200, json.dumps(_WEBUI_ANSWERS[path]).encode()
     count = int(json.loads(request.body or "{}").get("n_iter", 1))
     return 200, json.dumps({"images": [base64.b64encode(small_image()).decode()] * count}).encode()

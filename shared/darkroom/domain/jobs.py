@@ -73,6 +73,8 @@ class Attempt:
     Until `lease_until` the request may still be in progress, or the provider may not list its
     prediction yet. `requests_count` includes repetitions of the request. `abandoned` means that no
     request of this attempt has created a prediction. The nonce is part of the webhook's URL.
+    `finished_outputs` are the keys of the outputs of a prediction that needs a request for each.
+    Since the last of them, `unanswered_count` requests got no response.
     """
 
     number: int
@@ -84,6 +86,8 @@ class Attempt:
     abandoned: bool = False
     prediction_id: str | None = None
     finished_at: datetime | None = None
+    finished_outputs: tuple[str, ...] = ()
+    unanswered_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

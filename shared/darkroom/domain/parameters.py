@@ -171,6 +171,10 @@ def _field_errors(
 def _sentence(error: ValidationError) -> str:
     limit = error.validator_value
     match error.validator:
+        case "pattern" if error.schema.get("format") == IMAGE_FORMAT:
+            return "Must be the id of one of your uploads. This template accepts no links."
+        case "not" if "pattern" in limit:
+            return f"Must not contain {limit['pattern']}."
         case "enum":
             return f"Must be one of {', '.join(map(str, limit))}."
         case str(validator) if validator in _SENTENCES:

@@ -36,6 +36,8 @@ class Event(Enum):
     """The poll got no response. The status of the prediction is unknown."""
     CREATE_UNANSWERED = auto()
     """The create request got no response. It may have created a prediction."""
+    OUTPUT_FINISHED = auto()
+    """The create request made one of several outputs. The next one needs another request."""
     ATTEMPT_CLOSED = auto()
     """The attempt's prediction was interrupted, and the attempt is closed."""
     QUEUE_FULL = auto()
@@ -139,6 +141,8 @@ def next_action(  # noqa: C901, PLR0911 (one case for each observation)
             return Fail(late) if late else Wait(RECHECK_SECONDS)
         case Event.CREATE_UNANSWERED:
             return Wait(_AFTER_LOST_RESPONSE_SECONDS)
+        case Event.OUTPUT_FINISHED:
+            return Wait(0)
         case Event.ATTEMPT_CLOSED:
             return _create(job, now=now)
         case Event.QUEUE_FULL:

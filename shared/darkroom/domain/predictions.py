@@ -18,7 +18,8 @@ class PredictionRequest:
     A search for the attempt's prediction may ignore predictions created before `created_after`. If
     a provider responds with files instead of links, its adapter stores them in the bucket under
     `key_prefix`, as `0.png`, `1.png`, and so on. The provider should cancel a prediction that still
-    runs after `cancel_after_seconds`.
+    runs after `cancel_after_seconds`. `finished_outputs` are the outputs of the last
+    PartialPrediction. Since then, `unanswered_count` requests got no response.
     """
 
     model_input: ModelInput
@@ -26,6 +27,8 @@ class PredictionRequest:
     key_prefix: str
     created_after: datetime
     cancel_after_seconds: int
+    finished_outputs: tuple[str, ...] = ()
+    unanswered_count: int = 0
 
 
 class PredictionStatus(StrEnum):
@@ -51,6 +54,16 @@ class Prediction:
     failure: Failure | None = None
     webhook_url: str | None = None
     retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartialPrediction:
+    """The finished outputs of a prediction that needs one more request for each further output.
+
+    `outputs` are the keys of all files that the adapter has stored so far.
+    """
+
+    outputs: tuple[str, ...]
 
 
 # With less time before the deadline, a second prediction would probably be paid and not used.

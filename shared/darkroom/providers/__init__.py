@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from darkroom.domain.errors import ProviderUnavailable, ProviderUnreachable
-from darkroom.domain.predictions import Prediction, PredictionRequest
+from darkroom.domain.predictions import PartialPrediction, Prediction, PredictionRequest
 from darkroom.observability import Metric, count
 
 
@@ -27,10 +27,11 @@ class Provider(Protocol):
     SUPPORTS_WEBHOOKS: bool
     INLINE_INPUT_BYTES_MAX: int
 
-    def create(self, request: PredictionRequest) -> Prediction:
+    def create(self, request: PredictionRequest) -> Prediction | PartialPrediction:
         """Create one prediction, and never a second one.
 
-        If the provider supports deadlines, the prediction ends at the deadline of the request.
+        If the provider supports deadlines, the prediction ends at the deadline of the request. A
+        provider that makes one output in a request returns a PartialPrediction until the last one.
         """
         ...
 
@@ -47,6 +48,18 @@ class Provider(Protocol):
 
         Raises LookupUnsupported if nothing on a prediction identifies its request. Then Darkroom
         sends no second request.
+        """
+        ...
+
+
+@runtime_checkable
+class CancelsRequests(Protocol):
+    """A provider that runs a prediction inside the request, so the prediction has no id yet."""
+
+    def cancel_request(self, key_prefix: str, finished_outputs: Sequence[str]) -> None:
+        """Cancel the run of the next output, if it is known to be this job's run.
+
+        Both arguments are those of the PredictionRequest.
         """
         ...
 

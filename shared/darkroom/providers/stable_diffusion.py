@@ -1,46 +1,65 @@
 """Provider Stable Diffusion WebUI, self-hosted, called through its API.
 
 Source: github.com/AUTOMATIC1111/stable-diffusion-webui, modules/api/api.py. The WebUI responds at
-the end of a run, with the images in the response, and stores nothing. Darkroom stores the images in
-the bucket. A prediction is the set of these objects.
+the end of a run, with the image in the response, and stores nothing. Darkroom requests one image at
+a time and stores it in the bucket. A prediction is the set of these objects.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from functools import cache
-from http import HTTPStatus
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
-import requests
-
-from darkroom.aws.secrets import secret_values
-from darkroom.domain.errors import GenerationFailed, ProviderUnavailable, ProviderUnreachable
+from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
+from darkroom.domain.predictions import (
+    PartialPrediction,
+    Prediction,
+    PredictionRequest,
+    PredictionStatus,
+)
 from darkroom.media import bucket
-from darkroom.observability import Metric, count, logger
-from darkroom.settings import settings
+from darkroom.observability import logger
+from darkroom.providers import webui_answers, webui_server
 
 SUPPORTS_WEBHOOKS = False
 INLINE_INPUT_BYTES_MAX = 20_000_000
 
-_CONNECT_SECONDS = 2.0
-# Shorter than the Timeout of RequestPredictionFunction in template.yaml (150 s), as
-# tests/unit/test_dependent_numbers.py verifies. The images of a longer run are lost.
+# With the waits of the other calls, shorter than the Timeout of RequestPredictionFunction in
+# template.yaml (150 s), as tests/unit/test_dependent_numbers.py verifies. The image of a longer run
+# is lost.
 _RUN_SECONDS_MAX = 120.0
-_UNREACHABLE_SECONDS = 10.0
-_UNREACHABLE = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-_FIELDS = {"num_outputs": "n_iter", "sampler": "sampler_name"}
+_RUNNING_SECONDS = 5.0
+# If the answers to so many requests for one image are lost, a gateway waits too short a time.
+_UNANSWERED_MAX = 3
+_SEED_COUNT = 2**32
+# stable-diffusion.cpp reads members of the request from this tag in a prompt, also the size and the
+# number of images (examples/server/routes_sdapi.cpp).
+_REFUSED_TAG = "<sd_cpp_extra_args"
+_FIELDS = {"image": "init_images"}
 
 
-def create(request: PredictionRequest) -> Prediction:
-    """Run the template's model (`txt2img` or `img2img`) and store the images in the bucket."""
-    images = _images(_run(request))
-    for number, image in enumerate(images[: request.model_input.outputs_count]):
-        bucket.put(_key(request.key_prefix, number), image, "image/png")
-    return get(_id_of(request.key_prefix, min(len(images), request.model_input.outputs_count)))
+def create(request: PredictionRequest) -> Prediction | PartialPrediction:
+    """Make the next image of the prediction with the template's model, and store it.
+
+    The model is `txt2img` or `img2img`. If an image fails after others were stored, the prediction
+    ends with those.
+    """
+    finished = request.finished_outputs
+    try:
+        image = _make_image(request)
+    except GenerationFailed as error:
+        if not finished:
+            raise
+        logger.warning("image failed, the others are delivered", code=error.failure.code)
+        return _prediction(request, len(finished))
+    key = _key(request.key_prefix, len(finished))
+    bucket.put(key, image, "image/png")
+    outputs = (*finished, key)
+    if len(outputs) < request.model_input.outputs_count:
+        return PartialPrediction(outputs)
+    return _prediction(request, len(outputs))
 
 
 def get(prediction_id: str) -> Prediction:
@@ -55,97 +74,132 @@ def get(prediction_id: str) -> Prediction:
 
 
 def cancel(prediction_id: str) -> None:
-    """Do nothing. The WebUI has no ids for runs, so an interrupt could stop another job's run."""
+    """Do nothing. A prediction has an id when its runs have ended."""
+
+
+def cancel_request(key_prefix: str, finished_outputs: Sequence[str]) -> None:
+    """Interrupt the run of the next image, if this run is on the graphics card."""
+    task_id = _task_id(key_prefix, finished_outputs)
+    if webui_server.interrupt(task_id):
+        logger.info("run interrupted", task_id=task_id)
 
 
 def find(request: PredictionRequest) -> Prediction | None:
     """Find the images of the job in the bucket.
 
-    A run whose response was lost left no images. It runs again, because a self-hosted run costs
-    nothing.
+    After the deadline, the finished images are the prediction. Raises ProviderBusy while the run of
+    an unanswered request is on the card or waits for it. If the server cannot tell, or the run has
+    ended, its image is lost and is requested again, because a self-hosted run costs nothing.
     """
-    found = get(_id_of(request.key_prefix, request.model_input.outputs_count))
-    return found if found.status is PredictionStatus.SUCCEEDED else None
+    found = _prediction(request, request.model_input.outputs_count)
+    if found.status is PredictionStatus.SUCCEEDED:
+        return found
+    if request.finished_outputs and request.cancel_after_seconds <= 0:
+        return _prediction(request, len(request.finished_outputs))
+    if webui_server.is_running(_task_id(request.key_prefix, request.finished_outputs)):
+        raise ProviderBusy(_RUNNING_SECONDS)
+    return None
+
+
+def _make_image(request: PredictionRequest) -> bytes:
+    if request.unanswered_count >= _UNANSWERED_MAX:
+        logger.error(
+            "the answers to the runs of an image were lost: a gateway in front of the WebUI must "
+            "wait longer than a run",
+            requests=request.unanswered_count,
+        )
+        raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
+    document = _run(request)
+    image = webui_answers.image_in(document)
+    if webui_server.is_interrupted():
+        # The image is half drawn. The WebUI responds with it as with a whole one.
+        raise ProviderUnavailable("interrupted", unknown_seconds=0)
+    return image
 
 
 def _run(request: PredictionRequest) -> dict[str, Any]:
-    fields = {_FIELDS.get(name, name): value for name, value in request.model_input.input.items()}
-    if "image" in fields:
-        fields["init_images"] = [fields.pop("image")]
+    fields = _fields(request)
+    seconds_max = min(_RUN_SECONDS_MAX, max(request.cancel_after_seconds, 1))
     try:
-        response = _session().post(
-            f"{settings().stable_diffusion_url}/sdapi/v1/{request.model_input.model}",
-            json={**fields, "batch_size": 1, "send_images": True, "save_images": False},
-            auth=_login(),
-            timeout=(_CONNECT_SECONDS, _RUN_SECONDS_MAX),
-            allow_redirects=False,
+        return webui_server.run(request.model_input.model, fields, seconds_max=seconds_max)
+    except GenerationFailed as error:
+        is_failed = error.failure.code is FailureCode.PREDICTION_FAILED
+        if is_failed and webui_server.capabilities().checkpoint == "":
+            # Forge responds to every exception with the same words.
+            raise webui_answers.unavailable() from error
+        raise
+
+
+def _fields(request: PredictionRequest) -> dict[str, Any]:
+    """Return the request for the next image, which the WebUI makes alone."""
+    given = dict(request.model_input.input)
+    _check(given)
+    given.pop("num_outputs", None)
+    fields = {_FIELDS.get(name, name): value for name, value in given.items()}
+    capabilities = webui_server.capabilities()
+    if sampler := fields.pop("sampler", None):
+        known = capabilities.sampler_fields(str(sampler))
+        if known is None:
+            logger.error("the WebUI has no such sampler", sampler=sampler)
+            raise webui_answers.unavailable(
+                f"The server has no sampler {sampler}. Nothing was charged. "
+                "Choose another sampler or another template."
+            )
+        fields |= known
+    if image := fields.pop("init_images", None):
+        fields |= {"init_images": [image], "resize_mode": capabilities.crop_mode}
+    first_seed = fields.get("seed", _seed_of(request))
+    return {
+        **fields,
+        "seed": (first_seed + len(request.finished_outputs)) % _SEED_COUNT,
+        "n_iter": 1,
+        "batch_size": 1,
+        "send_images": True,
+        "save_images": False,
+        "force_task_id": _task_id(request.key_prefix, request.finished_outputs),
+    }
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Refuse what a server would use to leave the limits of the template.
+
+    The templates of the catalog refuse both at the submit.
+    """
+    for name in ("prompt", "negative_prompt"):
+        if _REFUSED_TAG in str(given.get(name, "")).lower():
+            raise GenerationFailed(
+                failure(
+                    FailureCode.INVALID_INPUT,
+                    f"The text of `{name}` contains the tag {_REFUSED_TAG}>, which is not allowed. "
+                    "Nothing was charged. Remove the tag and submit the job again.",
+                )
+            )
+    # A WebUI fetches links itself, inside the operator's network.
+    if not str(given.get("image", "data:")).startswith("data:"):
+        raise GenerationFailed(
+            failure(
+                FailureCode.INVALID_INPUT,
+                "This template accepts uploads only, no links. Nothing was charged. "
+                "Upload the image and submit the job again.",
+            )
         )
-    except requests.ConnectTimeout as error:
-        raise ProviderUnreachable(_UNREACHABLE_SECONDS) from error
-    except requests.RequestException as error:
-        if _is_connection_refused(error):
-            raise ProviderUnreachable(_UNREACHABLE_SECONDS) from error
-        raise ProviderUnavailable(type(error).__name__, unknown_seconds=0) from error
-    if response.status_code != HTTPStatus.OK:
-        raise _refusal(response)
-    document: dict[str, Any] = response.json()
-    return document
 
 
-def _is_connection_refused(error: requests.RequestException) -> bool:
-    """Return whether no connection was made, so no run has begun."""
-    return isinstance(error, requests.ConnectionError) and "NewConnectionError" in repr(error)
-
-
-def _refusal(response: requests.Response) -> Exception:
-    if response.status_code in _UNREACHABLE:
-        return ProviderUnreachable(_UNREACHABLE_SECONDS)
-    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        logger.error("the provider rejects Darkroom's account", status=response.status_code)
-        count(Metric.PROVIDER_ACCOUNT_REFUSED)
-        return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
-    logger.info(
-        "prediction failed", status=response.status_code, provider_error=response.text[:500]
-    )
-    is_input = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    return GenerationFailed(
-        failure(FailureCode.INVALID_INPUT if is_input else FailureCode.PREDICTION_FAILED)
-    )
-
-
-def _images(document: dict[str, Any]) -> list[bytes]:
-    try:
-        images = [base64.b64decode(image) for image in document.get("images") or ()]
-    except (binascii.Error, TypeError) as error:
-        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
-    if not images:
-        raise GenerationFailed(failure(FailureCode.NO_OUTPUT))
-    return images
-
-
-def _id_of(key_prefix: str, count: int) -> str:
-    return f"{count}@{key_prefix}"
+def _prediction(request: PredictionRequest, count: int) -> Prediction:
+    return get(f"{count}@{request.key_prefix}")
 
 
 def _key(key_prefix: str, number: int) -> str:
     return f"{key_prefix}{number}.png"
 
 
-def _login() -> tuple[str, str] | None:
-    """Return the user and the password of `--api-auth`, or None if the secret has no value."""
-    values = (
-        secret_values(settings().stable_diffusion_login_secret)
-        if settings().stable_diffusion_login_secret
-        else ()
-    )
-    if not values:
-        return None
-    user, _, password = values[0].partition(":")
-    return user, password
+def _task_id(key_prefix: str, finished_outputs: Sequence[str]) -> str:
+    """Return the name of the run of the next image. Repeated requests have the same name."""
+    job_id = key_prefix.rstrip("/").rpartition("/")[2]
+    return f"task(darkroom-{job_id}-{len(finished_outputs)})"
 
 
-@cache
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
-    return session
+def _seed_of(request: PredictionRequest) -> int:
+    """Return the seed of a job without one. A repeated request makes the same image."""
+    digest = hashlib.sha256(request.key_prefix.encode()).digest()
+    return int.from_bytes(digest[:4], "big")

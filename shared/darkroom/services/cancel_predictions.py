@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote
 
-from darkroom.domain.jobs import Job
+from darkroom.domain.jobs import Attempt, Job
+from darkroom.media import bucket
 from darkroom.observability import Metric, count, logger
-from darkroom.providers import load_provider
+from darkroom.providers import CancelsRequests, load_provider
 
 
 def cancel_predictions(job: Job) -> None:
@@ -17,6 +18,18 @@ def cancel_predictions(job: Job) -> None:
         if attempt.prediction_id and not attempt.finished_at:
             with _log_errors(attempt.prediction_id):
                 load_provider(job.model_input.provider).cancel(attempt.prediction_id)
+        elif attempt.prediction_id is None and not attempt.abandoned:
+            _cancel_request(job, attempt)
+
+
+def _cancel_request(job: Job, attempt: Attempt) -> None:
+    """Cancel what an unanswered request may still run, if the provider can tell."""
+    with _log_errors(f"attempt {attempt.number}"):
+        provider = load_provider(job.model_input.provider)
+        if isinstance(provider, CancelsRequests):
+            provider.cancel_request(
+                bucket.prefix_of(job.account, job.job_id), attempt.finished_outputs
+            )
 
 
 def cancel_orphan(job: Job, prediction_id: str) -> None:

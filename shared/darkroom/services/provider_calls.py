@@ -24,7 +24,7 @@ from darkroom.domain.prediction_step import (
     Event,
     Observation,
 )
-from darkroom.domain.predictions import Prediction, PredictionRequest
+from darkroom.domain.predictions import PartialPrediction, Prediction, PredictionRequest
 from darkroom.domain.references import Reference
 from darkroom.media import bucket
 from darkroom.observability import logger
@@ -103,9 +103,16 @@ class ProviderCalls:
             )
             now = clock.now()
             attempts.expire_lease(
-                self.job, attempt, until=now + timedelta(seconds=error.unknown_seconds), now=now
+                self.job,
+                attempt,
+                until=now + timedelta(seconds=error.unknown_seconds),
+                now=now,
+                is_unanswered=True,
             )
             return Event.CREATE_UNANSWERED
+        if isinstance(created, PartialPrediction):
+            attempts.record_outputs(self.job, attempt, created.outputs, now=clock.now())
+            return Event.OUTPUT_FINISHED
         return CreateResponse(self._record_prediction(attempt, created))
 
     def _record_attempt(self) -> Attempt | None:
@@ -160,6 +167,8 @@ class ProviderCalls:
             key_prefix=bucket.prefix_of(self.job.account, self.job.job_id),
             created_after=self.job.created_at - _CLOCK_SKEW,
             cancel_after_seconds=self._cancel_after_seconds,
+            finished_outputs=attempt.finished_outputs,
+            unanswered_count=attempt.unanswered_count,
         )
 
     @property

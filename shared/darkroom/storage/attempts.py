@@ -5,6 +5,7 @@ Each update is one conditional write, as in `jobs.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -104,15 +105,45 @@ def abandon_attempt(job: Job, attempt: Attempt, *, now: datetime) -> bool:
     )
 
 
-def expire_lease(job: Job, attempt: Attempt, *, until: datetime, now: datetime) -> bool:
-    """Record that the request got no response. After `until`, an invocation may repeat the request.
+def expire_lease(
+    job: Job, attempt: Attempt, *, until: datetime, now: datetime, is_unanswered: bool = False
+) -> bool:
+    """Record that the request created no prediction that is known.
 
-    The job waits from now on, unless it already waits.
+    After `until`, an invocation may repeat the request. `is_unanswered` tells whether the request
+    got no response. The job waits from now on, unless it already waits.
+    """
+    row = _attempt_row(attempt)
+    unanswered = row.unanswered_count.set(attempt.unanswered_count + 1)
+    return jobs.try_update(
+        job,
+        [
+            row.lease_until.set(until),
+            JobRow.waiting_since.set(JobRow.waiting_since | now),
+            *([unanswered] if is_unanswered else []),
+        ],
+        jobs.IS_OPEN
+        & (row.requests_count == attempt.requests_count)
+        & row.prediction_id.does_not_exist(),
+    )
+
+
+def record_outputs(job: Job, attempt: Attempt, outputs: Sequence[str], *, now: datetime) -> bool:
+    """Record the finished outputs of an attempt that needs a request for each output.
+
+    The lease ends, so the next invocation may request the next output. The job is then processing.
     """
     row = _attempt_row(attempt)
     return jobs.try_update(
         job,
-        [row.lease_until.set(until), JobRow.waiting_since.set(JobRow.waiting_since | now)],
+        [
+            row.finished_outputs.set(list(outputs)),
+            row.unanswered_count.set(0),
+            row.lease_until.set(now),
+            JobRow.status.set(JobStatus.PROCESSING.value),
+            JobRow.started_at.set(JobRow.started_at | now),
+            JobRow.waiting_since.remove(),
+        ],
         jobs.IS_OPEN
         & (row.requests_count == attempt.requests_count)
         & row.prediction_id.does_not_exist(),

@@ -45,6 +45,10 @@ class AttemptMap(MapAttribute[str, Any]):
     abandoned = BooleanAttribute(default=False)
     prediction_id = UnicodeAttribute(null=True)
     finished_at = UTCDateTimeAttribute(null=True)
+    finished_outputs: ListAttribute[UnicodeAttribute] = ListAttribute(
+        of=UnicodeAttribute, null=True
+    )
+    unanswered_count = NumberAttribute(null=True)
 
 
 class PreviewMap(MapAttribute[str, Any]):
@@ -121,6 +125,8 @@ def to_attempt(row: AttemptMap) -> Attempt:
         abandoned=bool(row.abandoned),
         prediction_id=row.prediction_id,
         finished_at=row.finished_at,
+        finished_outputs=tuple(str(key) for key in row.finished_outputs or ()),
+        unanswered_count=int(row.unanswered_count or 0),
     )
 
 
