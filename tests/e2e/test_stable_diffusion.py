@@ -23,7 +23,7 @@ def webui(stack: LocalStack) -> Iterator[None]:
     set_faults(stack)
 
 
-def set_faults(stack: LocalStack, **faults: float) -> None:
+def set_faults(stack: LocalStack, **faults: float | str) -> None:
     requests.put(f"{stack.stable_diffusion_url}/faults", json=faults, timeout=5).raise_for_status()
 
 
@@ -55,16 +55,20 @@ def test_a_prompt_becomes_images(actor: Actor, stack: LocalStack) -> None:
     assert Image.open(
         BytesIO(requests.get(job["outputs"][0]["thumbnail_url"], timeout=10).content)
     ).size == (200, 200)
-    (run,) = runs_of(stack, "a lighthouse of our own")
+    found = runs_of(stack, "a lighthouse of our own")
     expected = {
         "negative_prompt": "low quality, blurry, distorted",
         "steps": 20,
         "cfg_scale": 7,
-        "sampler_name": "DPM++ 2M Karras",
-        "n_iter": 2,
+        "sampler_name": "DPM++ 2M",
+        "scheduler": "karras",
+        "n_iter": 1,
     }
-    assert run["kind"] == "txt2img"
-    assert {name: run["input"][name] for name in expected} == expected
+    assert [(run["kind"], run["input"]["seed"]) for run in found] == [
+        ("txt2img", 7),
+        ("txt2img", 8),
+    ]
+    assert [{name: run["input"][name] for name in expected} for run in found] == [expected] * 2
     actor.must_have_a_balanced_ledger()
 
 
@@ -80,6 +84,39 @@ def test_an_uploaded_image_becomes_an_image(actor: Actor, stack: LocalStack) -> 
     assert (job["status"], len(job["outputs"])) == ("completed", 1)
     (run,) = runs_of(stack, "as it was painted")
     assert (run["kind"], run["input"]["denoising_strength"]) == ("img2img", 0.7)
+    assert run["input"]["resize_mode"] == 1
+
+
+@pytest.mark.parametrize(
+    ("template", "parameters", "message"),
+    [
+        (
+            "sd-webui-img2img",
+            {"image": "https://photos.example/a.png"},
+            "Must be the id of one of your uploads. This template accepts no links.",
+        ),
+        (
+            "sd-webui",
+            {"prompt": "<sd_cpp_extra_args>{}</sd_cpp_extra_args>"},
+            "Must not contain <sd_cpp_extra_args.",
+        ),
+        (
+            "sd-webui",
+            {"width": 2048, "height": 2048, "steps": 21},
+            "With width and height above 1024, steps must be at most 20.",
+        ),
+    ],
+)
+def test_what_a_webui_must_not_get_is_refused_before_payment(
+    actor: Actor, template: str, parameters: dict[str, Any], message: str
+) -> None:
+    body = {"template": template, "parameters": {"prompt": "a lighthouse", **parameters}}
+
+    refused = actor.refused("POST", "/jobs", json=body)
+
+    assert refused.status_code == 422
+    assert [error["message"] for error in refused.json()["errors"]] == [message]
+    actor.must_have_a_balanced_ledger()
 
 
 @pytest.mark.parametrize(
@@ -87,6 +124,7 @@ def test_an_uploaded_image_becomes_an_image(actor: Actor, stack: LocalStack) -> 
     [
         ("out_of_memory", "prediction_failed"),
         ("no_output", "no_output"),
+        ("empty_output", "no_output"),
         ("torn_output", "output_rejected"),
     ],
 )
@@ -127,6 +165,30 @@ def test_a_run_longer_than_the_state_timeout_is_requested_once(
 
     assert job["status"] == "completed"
     assert len(runs_of(stack, "slowly")) == 1
+
+
+@pytest.mark.parametrize("fault", ["no_api", "login_redirect", "login_page", "no_checkpoint"])
+def test_a_server_without_the_api_is_the_operators_fault(
+    actor: Actor, stack: LocalStack, fault: str
+) -> None:
+    set_faults(stack, **{fault: 1})
+
+    job = actor.ended(actor.submit("sd-webui", prompt=f"a server with {fault}"))
+
+    assert (job["error"]["code"], job["error"]["retryable"]) == ("model_unavailable", False)
+    assert job["credits"]["refunded"] == 10
+
+
+def test_a_run_behind_a_gateway_that_gives_up_is_not_repeated_while_it_goes_on(
+    actor: Actor, stack: LocalStack
+) -> None:
+    set_faults(stack, gateway_seconds=1, run_seconds=6)
+    job_id = actor.submit("sd-webui", prompt="behind a gateway")
+    until(lambda: actor.client.get(f"/jobs/{job_id}")["waiting_since"])
+    set_faults(stack)
+
+    assert actor.ended(job_id)["status"] == "completed"
+    assert len(runs_of(stack, "behind a gateway")) == 2
 
 
 def test_the_login_is_not_exposed(actor: Actor, stack: LocalStack) -> None:
