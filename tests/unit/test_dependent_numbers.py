@@ -11,7 +11,7 @@ import runwayml
 
 from darkroom.aws import secrets
 from darkroom.domain import audit, callback_retries, errors, jobs, prediction_step, recovery
-from darkroom.providers import replicate, runway, runway_errors, webui_server
+from darkroom.providers import replicate, runway, runway_errors
 from darkroom.services import audit_accounts, delete_job, recover_jobs
 from darkroom.storage import deliveries, transactions
 from local.api_gateway import routes
@@ -194,30 +194,6 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
             constant(jobs, "WAIT_SECONDS_MIN"),
             "a state does not time out during a request",
         )
-    connect, query = (constant(webui_server, name) for name in ("CONNECT_SECONDS", "QUERY_SECONDS"))
-    run = constant(stable_diffusion, "_RUN_SECONDS_MAX")
-    yield Dependency(
-        # Two queries find a run, three read the capabilities, one asks for an interrupt.
-        6 * (connect + query) + connect + run,
-        "<",
-        timeout("RequestPredictionFunction"),
-        "the function must not time out during a run of the WebUI: it stores the image",
-    )
-    yield Dependency(
-        3 * (connect + query),
-        "<",
-        smallest(PROVIDER_FUNCTIONS),
-        "a function must not time out while it interrupts a run of the WebUI",
-    )
-    for found in catalog.templates().values():
-        if found.provider == "stable_diffusion":
-            count = int(found.parameters["num_outputs"]["maximum"])
-            yield Dependency(
-                count * run,
-                "<",
-                external(f"{found.code}: seconds_max", found.seconds_max),
-                "the runs of all images of a job must end before its deadline",
-            )
     minimum = constant(create_request, "CANCEL_AFTER_SECONDS_MIN")
     yield Dependency(
         constant(replicate, "_CANCEL_AFTER_SECONDS_MIN"),

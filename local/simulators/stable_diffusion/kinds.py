@@ -2,7 +2,7 @@
 
 Sources: AUTOMATIC1111/stable-diffusion-webui (modules/sd_samplers.py, modules/api/api.py),
 lllyasviel/stable-diffusion-webui-forge (the same modules), vladmandic/sdnext
-(modules/api/helpers.py, modules/api/endpoints.py, modules/images_resize.py),
+(modules/api/helpers.py, modules/sd_samplers_diffusers.py, modules/images_resize.py),
 leejet/stable-diffusion.cpp (examples/server/routes_sdapi.cpp) and LostRuins/koboldcpp
 (otherarch/sdcpp/sdtype_adapter.cpp).
 """
@@ -77,6 +77,10 @@ _SAMPLERS = (
 )  # fmt: skip
 # Before version 1.9, the name of a sampler included its schedule.
 _JOINED = ("DPM++ 2M Karras", "DPM++ SDE Karras", "DPM++ 2M SDE Karras")
+_SD_NEXT_SAMPLERS = (
+    "UniPC", "DDIM", "Euler", "Euler a", "DPM++", "DPM++ 2M", "DPM++ 3M", "DPM++ 1S", "DPM++ SDE",
+    "DPM++ 2M SDE", "DPM SDE", "Heun", "LMSD", "LCM",
+)  # fmt: skip
 _CPP_SAMPLERS = (
     "default", "euler", "euler_a", "heun", "dpm2", "dpm++2m", "lcm", "ddim_trailing", "dpm++2m_sde",
 )  # fmt: skip
@@ -107,7 +111,7 @@ KINDS: Mapping[str, Kind] = {
         options=_WEBUI_OPTIONS,
     ),
     "sdnext": Kind(
-        samplers=("UniPC", "DDIM", "Euler", "Euler a", "Heun", "DPM++", "DPM++ 2M", "DPM++ 2M SDE"),
+        samplers=_SD_NEXT_SAMPLERS,
         resizes=(Resize.NONE, Resize.STRETCH, Resize.CROP, Resize.FILL),
         options={**_WEBUI_OPTIONS, "diffusers_offload_mode": "balanced"},
     ),

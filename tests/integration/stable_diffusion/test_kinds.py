@@ -21,7 +21,7 @@ SAMPLERS = catalog.template("sd-webui").parameters["sampler"]["enum"]
 MISSING = {
     "forge": set[str](),
     "automatic1111-1.8": set[str](),
-    "sdnext": {"DPM++ SDE Karras"},
+    "sdnext": set[str](),
     "stable-diffusion.cpp": {"DPM++ SDE Karras", "UniPC"},
     "koboldcpp": {"DPM++ SDE Karras", "DPM++ 2M SDE Karras", "UniPC"},
 }
