@@ -35,6 +35,14 @@ _OTHER_NAMES = {"ddim": "ddimtrailing"}
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """The URL of a server, and the user and the password of `--api-auth`, if it has one."""
+
+    url: str
+    login: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a server offers.
 
@@ -77,7 +85,7 @@ def run(model: str, fields: Mapping[str, Any], *, seconds_max: float) -> dict[st
     Raises ProviderBusy if no run began, ProviderUnavailable if a run may have begun and its images
     are lost, and GenerationFailed.
     """
-    response = _call("POST", f"/sdapi/v1/{model}", fields, seconds_max=seconds_max)
+    response = _call(_connection(), "POST", f"/sdapi/v1/{model}", fields, seconds_max=seconds_max)
     if response.status_code != HTTPStatus.OK:
         raise webui_answers.error_of(response)
     return webui_answers.document_of(response)
@@ -88,14 +96,14 @@ def capabilities() -> Capabilities:
 
     Raises ProviderBusy if the server does not answer.
     """
-    url, now = settings().stable_diffusion_url, clock.now()
-    known = _known.get(url)
+    connection, now = _connection(), clock.now()
+    known = _known.get(connection.url)
     if known is not None and now - known[0] < _CAPABILITIES_AGE_MAX:
         return known[1]
-    found = _read_capabilities()
+    found = read_capabilities(connection)
     if found.samplers:
         # A server without lists may be one that starts, so it is asked again.
-        _known[url] = (now, found)
+        _known[connection.url] = (now, found)
     return found
 
 
@@ -114,7 +122,7 @@ def is_running(task_id: str) -> bool:
     one begins (modules/progress.py), so the state of the card decides. Raises ProviderBusy if the
     server does not answer.
     """
-    progress = _query("POST", "/internal/progress", {"id_task": task_id, "live_preview": False})
+    progress = _progress(task_id)
     if not isinstance(progress, dict):
         return False
     return bool(progress.get("queued")) or (
@@ -140,19 +148,20 @@ def interrupt(task_id: str) -> bool:
     The server interrupts whatever runs, so nothing is sent for a run that waits or has ended. A run
     of somebody else can begin between the two calls.
     """
-    progress = _query("POST", "/internal/progress", {"id_task": task_id, "live_preview": False})
+    progress = _progress(task_id)
     if not (isinstance(progress, dict) and progress.get("active")):
         return False
     if _state().get("job_count") == 0:
         return False
-    _query("POST", "/sdapi/v1/interrupt", {})
+    _query(_connection(), "POST", "/sdapi/v1/interrupt", {})
     return True
 
 
-def _read_capabilities() -> Capabilities:
-    samplers = _query("GET", "/sdapi/v1/samplers")
-    schedulers = _query("GET", "/sdapi/v1/schedulers")
-    options = _query("GET", "/sdapi/v1/options")
+def read_capabilities(connection: Connection) -> Capabilities:
+    """Ask a server what it offers. Raises ProviderBusy if the server does not answer."""
+    samplers = _query(connection, "GET", "/sdapi/v1/samplers")
+    schedulers = _query(connection, "GET", "/sdapi/v1/schedulers")
+    options = _query(connection, "GET", "/sdapi/v1/options")
     options = options if isinstance(options, dict) else {}
     # SD.Next counts the modes from 0 as none, stretch, crop (modules/images_resize.py).
     is_sd_next = any(str(name).startswith("diffusers_") for name in options)
@@ -181,20 +190,27 @@ def _names(document: object) -> tuple[str, ...] | None:
     return tuple(name for name in found if isinstance(name, str))
 
 
+def _progress(task_id: str) -> object:
+    document = {"id_task": task_id, "live_preview": False}
+    return _query(_connection(), "POST", "/internal/progress", document)
+
+
 def _state() -> Mapping[str, Any]:
-    document = _query("GET", "/sdapi/v1/progress?skip_current_image=true")
+    document = _query(_connection(), "GET", "/sdapi/v1/progress?skip_current_image=true")
     state = document.get("state") if isinstance(document, dict) else None
     return state if isinstance(state, dict) else {}
 
 
-def _query(method: str, path: str, document: Mapping[str, Any] | None = None) -> object:
+def _query(
+    connection: Connection, method: str, path: str, document: Mapping[str, Any] | None = None
+) -> object:
     """Return the JSON value of an answer about the server, or None if it does not tell.
 
     A server without the route can answer with 404, a page in HTML or a redirect. What its answer
     means for a job, the answer to the run decides. Raises ProviderBusy.
     """
     try:
-        response = _call(method, path, document, seconds_max=QUERY_SECONDS)
+        response = _call(connection, method, path, document, seconds_max=QUERY_SECONDS)
     except ProviderUnavailable as error:
         raise ProviderUnreachable(UNREACHABLE_SECONDS) from error
     status = response.status_code
@@ -212,14 +228,19 @@ def _query(method: str, path: str, document: Mapping[str, Any] | None = None) ->
 
 
 def _call(
-    method: str, path: str, document: Mapping[str, Any] | None, *, seconds_max: float
+    connection: Connection,
+    method: str,
+    path: str,
+    document: Mapping[str, Any] | None,
+    *,
+    seconds_max: float,
 ) -> requests.Response:
     try:
         return _session().request(
             method,
-            f"{settings().stable_diffusion_url}{path}",
+            f"{connection.url}{path}",
             json=document,
-            auth=_login(),
+            auth=connection.login,
             timeout=(CONNECT_SECONDS, seconds_max),
             allow_redirects=False,
         )
@@ -241,16 +262,16 @@ def _normalized(sampler: str) -> str:
     return sampler.lower().translate(_SEPARATORS)
 
 
-def _login() -> tuple[str, str] | None:
-    """Return the user and the password of `--api-auth`, or None if the secret has no value."""
-    values = (
-        secret_values(settings().stable_diffusion_login_secret)
-        if settings().stable_diffusion_login_secret
-        else ()
-    )
-    if not values:
-        return None
-    user, _, password = values[0].partition(":")
+def _connection() -> Connection:
+    """Return the connection of this deployment. Without a value, the secret means no login."""
+    secret = settings().stable_diffusion_login_secret
+    values = secret_values(secret) if secret else ()
+    return Connection(settings().stable_diffusion_url, parse_login(values[0]) if values else None)
+
+
+def parse_login(text: str) -> tuple[str, str]:
+    """Return the user and the password in a text `user:password`."""
+    user, _, password = text.partition(":")
     return user, password
 
 
