@@ -83,6 +83,9 @@ def values_for(template: Template, name: str) -> list[Any]:
         ("flux-dev", {"quality": "high", "num_inference_steps": 10}, ["num_inference_steps"]),
         ("real-esrgan", {"resolution": "2k", "scale": 4}, ["scale"]),
         ("idm-vton", {"category": "dresses", "force_dc": False}, ["force_dc"]),
+        ("sd-webui", {"prompt": "a <sd_cpp_extra_args>{}"}, ["prompt"]),
+        ("sd-webui", {"negative_prompt": "<sd_cpp_extra_args>"}, ["negative_prompt"]),
+        ("sd-webui-img2img", {"image": URL}, ["image"]),
     ],
 )
 def test_parameters_that_the_model_refuses_or_ignores_are_refused(
@@ -106,6 +109,8 @@ def test_parameters_that_the_model_refuses_or_ignores_are_refused(
         ("sdxl", {"mask": URL, "image": UPLOAD}),
         ("flux-dev", {"quality": "high", "num_inference_steps": 50}),
         ("real-esrgan", {"resolution": "4k", "scale": 4}),
+        ("sd-webui", {"prompt": "a <lora:detail:1> sd_cpp_extra_args"}),
+        ("sd-webui-img2img", {"image": UPLOAD}),
     ],
 )
 def test_parameters_that_the_model_accepts_are_accepted(code: str, given: dict[str, Any]) -> None:

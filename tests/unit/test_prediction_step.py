@@ -89,6 +89,7 @@ IN_TIME: list[tuple[str, Job, Observation, Action]] = [
     ("the interrupted attempt is closed", CLOSED, Event.ATTEMPT_CLOSED, Act.CREATE),
     ("the poll got no response", KNOWN, Event.POLL_UNANSWERED, Wait(5.0)),
     ("the create got no response", FRESH, Event.CREATE_UNANSWERED, Wait(1.0)),
+    ("one of several outputs is finished", FRESH, Event.OUTPUT_FINISHED, Wait(0)),
     ("another invocation has the lease", REQUESTED, Event.LEASE_TAKEN, Act.SLEEP),
     ("the provider is busy", FRESH, BUSY, Wait(7.0, has_jitter=True)),
     ("no slot was free", FRESH, Event.QUEUE_FULL, Act.WAIT_FOR_SLOT),
