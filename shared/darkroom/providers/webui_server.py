@@ -17,7 +17,7 @@ from urllib3.exceptions import NewConnectionError, SSLError
 
 from darkroom import clock
 from darkroom.aws.secrets import secret_values
-from darkroom.domain.errors import ProviderUnavailable, ProviderUnreachable
+from darkroom.domain.errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable
 from darkroom.providers import webui_answers
 from darkroom.providers.webui_answers import UNREACHABLE_SECONDS
 from darkroom.settings import settings
@@ -137,7 +137,7 @@ def is_interrupted() -> bool:
     """
     try:
         state = _state()
-    except ProviderUnreachable:
+    except ProviderBusy:
         return False
     return bool(state.get("interrupted")) or bool(state.get("skipped"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +17,7 @@ from darkroom.domain.failures import FailureCode
 from darkroom.domain.predictions import PartialPrediction, PredictionStatus
 from darkroom.providers import stable_diffusion
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
+from tests.integration.servers import Received, Reply, server
 from tests.integration.stable_diffusion.webui import (
     PREFIX,
     REQUEST,
@@ -26,7 +28,7 @@ from tests.integration.stable_diffusion.webui import (
     set_faults,
     stored_object,
 )
-from tests.integration.steps import BUCKET
+from tests.integration.steps import BUCKET, with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -181,6 +183,24 @@ def test_a_response_without_an_image_is_no_output(
 
     assert failed.value.failure.code is FailureCode.NO_OUTPUT
     assert keys() == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_whole_image_is_stored_if_the_server_does_not_tell_about_interrupts(
+    aws: None, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    def respond(received: Received) -> Reply:
+        if received.path.startswith("/sdapi/v1/progress"):
+            return Reply(status)
+        image = data_url(Image.new("RGB", (8, 8))).partition(",")[2]
+        is_run = received.path.endswith("txt2img")
+        return Reply(200, json.dumps({"images": [image]} if is_run else []).encode())
+
+    with server(respond) as url:
+        with_setting(monkeypatch, "STABLE_DIFFUSION_URL", url)
+        stable_diffusion.create(REQUEST)
+
+    assert keys() == [f"{PREFIX}0.png"]
 
 
 def test_a_half_drawn_image_is_not_stored(webui: SimulatedStableDiffusion) -> None:
