@@ -71,6 +71,14 @@ def _scenarios(template: str, **parameters: Any) -> tuple[Scenario, ...]:
 PROVIDER_SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {
     "replicate": _scenarios("flux-schnell", prompt="a lighthouse"),
     "runway": _scenarios("runway-gen4.5", prompt="the sea", duration=2),
-    "stable_diffusion": _scenarios("sd-webui", prompt="a lighthouse", num_outputs=2),
+    "stable_diffusion": (
+        *_scenarios("sd-webui", prompt="a lighthouse", num_outputs=2),
+        # The only request makes the whole prediction, so the end of the job frees the slot.
+        Scenario(
+            "sd-webui completes with one image",
+            _complete("sd-webui", prompt="a lighthouse"),
+            expected_statuses=("completed",),
+        ),
+    ),
 }
 """The scenarios by the name of the provider's module."""
