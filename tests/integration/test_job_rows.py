@@ -35,6 +35,7 @@ SPECIAL = {
     "status": "completed",
     "failure_code": "refused",
     "images": ["image"],
+    "finished_outputs": ["media/web/ann/1/0.png"],
 }
 
 

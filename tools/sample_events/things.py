@@ -22,7 +22,7 @@ from darkroom.aws import step_functions
 from darkroom.aws.clients import client
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Attempt, Job, state_entry_name
-from darkroom.domain.predictions import PredictionRequest, PredictionStatus
+from darkroom.domain.predictions import PartialPrediction, PredictionRequest, PredictionStatus
 from darkroom.media import bucket
 from darkroom.providers import load_provider
 from darkroom.schemas.requests import JobRequest
@@ -148,6 +148,8 @@ def with_prediction(job: Job) -> Job:
             cancel_after_seconds=int(VALIDITY.total_seconds()),
         )
     )
+    if isinstance(created, PartialPrediction):
+        raise TypeError(f"job {job.job_id} needs another request")
     until(lambda: provider.get(created.prediction_id).status is PredictionStatus.SUCCEEDED)
     return _recorded(job, attempt, created.prediction_id)
 
