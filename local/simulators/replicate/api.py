@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from werkzeug.routing import Rule
@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from local.simulators.common.clock import Clock
 from local.simulators.common.routing import JsonRequest, Router, json_response
 from local.simulators.replicate import problems
+from local.simulators.replicate.create_refusals import REFUSALS
 from local.simulators.replicate.create_request import parse_create_request, parse_prefer
 from local.simulators.replicate.faults import Faults
 from local.simulators.replicate.files import Files
@@ -119,13 +120,15 @@ class Api:
     def _create_prediction(self, request: JsonRequest, model: Model | None) -> Response:
         if self.faults.happens("no_credit"):
             raise problems.insufficient_credit()
+        if self.faults.happens("refuse"):
+            raise REFUSALS[self.faults.settings.refusal]
         if self.faults.happens("low_credit") and (seconds_left := self._low_credit.seconds_left()):
             raise problems.throttled(seconds_left)
         wait_seconds = parse_prefer(request.headers.get("Prefer"))
         create_request = parse_create_request(
             request.document(), model=model, cancel_after=request.headers.get("Cancel-After")
         )
-        now = self.clock()
+        now = _milliseconds(self.clock())
         outcome = decide_outcome(create_request.model, create_request.input, self.faults)
         seconds = 0 if outcome.ends_early == "aborted" else create_request.cancel_after_seconds
         prediction = Prediction(
@@ -160,6 +163,9 @@ class Api:
             url=f"{self.base_url}/v1/predictions",
             document=self.lifecycle.document,
         )
+        if self.faults.happens("list_without_webhook"):
+            for each in page["results"]:
+                each.pop("webhook", None)
         return json_response(page)
 
     def _get(self, _request: JsonRequest, prediction_id: str) -> Response:
@@ -211,6 +217,10 @@ class Api:
 
     def _get_webhook_secret(self, _request: JsonRequest) -> Response:
         return json_response({"key": self.webhook_secret})
+
+
+def _milliseconds(time: datetime) -> datetime:
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def _find_model(owner: str, name: str) -> Model:

@@ -4,7 +4,7 @@ import secrets
 import threading
 from collections import deque
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from werkzeug.routing import Rule
@@ -12,6 +12,8 @@ from werkzeug.wrappers import Request, Response
 
 from local.simulators.common.clock import Clock
 from local.simulators.replicate import problems
+from local.simulators.replicate.download_answers import DOWNLOAD_ANSWERS, WITH_TOKEN_ONLY
+from local.simulators.replicate.faults import Faults
 from local.simulators.replicate.outputs import Output
 
 REQUESTS_RECORDED_MAX = 10_000
@@ -27,22 +29,30 @@ class DeliveryRequest:
     carried_authorization: bool
 
 
+@dataclass(frozen=True)
+class _File:
+    output: Output
+    published_at: datetime
+    expires_at: datetime
+
+
 class Deliveries:
     """Stores the description of each file. A file is drawn when a client fetches it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, faults: Faults) -> None:
         """Start without files."""
         self._clock = clock
+        self._faults = faults
         self._lock = threading.Lock()
-        self._files: dict[str, tuple[Output, datetime]] = {}
+        self._files: dict[str, _File] = {}
         self._requests: deque[DeliveryRequest] = deque(maxlen=REQUESTS_RECORDED_MAX)
 
-    def publish(self, output: Output, *, expires_at: datetime) -> str:
+    def publish(self, output: Output, *, published_at: datetime, expires_at: datetime) -> str:
         """Publish a file until `expires_at`. Returns the path of its URL."""
         path = f"/delivery/{secrets.token_urlsafe(32)}/{output.file_name}"
         with self._lock:
             self._delete_expired()
-            self._files[path] = (output, expires_at)
+            self._files[path] = _File(output, published_at, expires_at)
         return path
 
     def rules(self) -> list[Rule]:
@@ -57,21 +67,36 @@ class Deliveries:
     def _fetch(self, request: Request, _file: str) -> Response:
         with self._lock:
             self._delete_expired()
-            output, _ = self._files.get(request.path, (None, None))
-            status = 404 if output is None else 200
+            file = self._files.get(request.path)
+        response = self._response(request, file) if file else problems.not_found().response()
+        with self._lock:
             self._requests.append(
                 DeliveryRequest(
-                    request.method, request.path, status, "Authorization" in request.headers
+                    request.method,
+                    request.path,
+                    response.status_code,
+                    "Authorization" in request.headers,
                 )
             )
-        if output is None:
-            raise problems.not_found()
-        return Response(output.render(), content_type=output.content_type)
+        return response
+
+    def _response(self, request: Request, file: _File) -> Response:
+        body = file.output.render()
+        answer = self._faults.settings.download_answer
+        if self._is_broken(file) and not (
+            answer in WITH_TOKEN_ONLY and "Authorization" in request.headers
+        ):
+            return DOWNLOAD_ANSWERS[answer](body)
+        return Response(body, content_type=file.output.content_type)
+
+    def _is_broken(self, file: _File) -> bool:
+        unready = timedelta(seconds=self._faults.settings.unready_seconds)
+        return self._clock() < file.published_at + unready or self._faults.happens("break_download")
 
     def _delete_expired(self) -> None:
         now = self._clock()
-        for path, (_, expires_at) in list(self._files.items()):
-            if expires_at > now:
+        for path, file in list(self._files.items()):
+            if file.expires_at > now:
                 # All files have the same retention, so the remaining files expire later.
                 break
             del self._files[path]

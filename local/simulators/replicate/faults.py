@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from local.simulators.common import faults as common
 from local.simulators.replicate import problems
+from local.simulators.replicate.create_refusals import REFUSALS
+from local.simulators.replicate.download_answers import DOWNLOAD_ANSWERS
+from local.simulators.replicate.output_shapes import SHAPES
 from local.simulators.replicate.validation import invalid_fields
 
 type Fault = Literal[
@@ -21,6 +24,8 @@ type Fault = Literal[
     "server_error",
     "not_yet",
     "lost_create_answer",
+    "refuse",
+    "list_without_webhook",
     "fail",
     "flag_sensitive",
     "cancel",
@@ -28,6 +33,7 @@ type Fault = Literal[
     "no_output",
     "data_removed",
     "drop_output",
+    "break_download",
 ]
 
 
@@ -50,6 +56,8 @@ class FaultSettings(common.FaultSettings):
     - no_credit: 402 for a create.
     - lost_create_answer: the prediction is created, and the connection closes without a response.
     - not_yet: 404 for a prediction younger than a minute.
+    - refuse: a create is refused as the text `refusal` says (create_refusals.py).
+    - list_without_webhook: no prediction in a list has the field `webhook`.
 
     Predictions:
 
@@ -61,12 +69,26 @@ class FaultSettings(common.FaultSettings):
     - data_removed: the prediction succeeds, and its data is removed at once, so its output is null.
     - drop_output: a file is missing from the output. This is decided for each file.
     - output_shape: the form of the output. Empty: the model's own form. string: the first file.
-      list: every file. object: the first file as `image`, the others as `info.more`. text: a
-      sentence without a file. empty_list: an empty list.
+      list: every file. object: the first file as `image`, the others as `info.more`. page: an
+      object that begins with two links that are no output. repeated: a list that has each link
+      twice. text: a sentence without a file. empty_list: an empty list.
+    - delivery_host: the host in the links of the output, as if the files had moved. Empty: the
+      simulator's own address.
     - queue_seconds, run_seconds: how long a prediction is starting, and then processing.
+
+    Downloads:
+
+    - break_download: a download gets the answer of this name: `download_answer`
+      (download_answers.py).
+    - unready_seconds: for so long after the end of a prediction, each download of its output gets
+      that answer.
     """
 
-    TEXTS = {"output_shape": ("", "string", "list", "object", "text", "empty_list")}  # noqa: RUF012
+    TEXTS = {  # noqa: RUF012
+        "output_shape": ("", *SHAPES),
+        "refusal": tuple(REFUSALS),
+        "download_answer": tuple(DOWNLOAD_ANSWERS),
+    }
 
     lose_webhook: float = 0.0
     duplicate_webhook: float = 0.0
@@ -81,6 +103,9 @@ class FaultSettings(common.FaultSettings):
     server_error: float = 0.0
     not_yet: float = 0.0
     lost_create_answer: float = 0.0
+    refuse: float = 0.0
+    refusal: str = "invalid_version"
+    list_without_webhook: float = 0.0
     fail: float = 0.0
     error: str = "Prediction interrupted; please retry (code: PA)"
     flag_sensitive: float = 0.0
@@ -90,8 +115,12 @@ class FaultSettings(common.FaultSettings):
     data_removed: float = 0.0
     drop_output: float = 0.0
     output_shape: str = ""
+    delivery_host: str = ""
     queue_seconds: float = 0.1
     run_seconds: float = 1.0
+    break_download: float = 0.0
+    download_answer: str = "not_found"
+    unready_seconds: float = 0.0
 
 
 class Faults(common.FaultInjector[FaultSettings, Fault]):

@@ -12,6 +12,7 @@ from local.simulators.common.clock import Clock
 from local.simulators.common.scheduler import Scheduler
 from local.simulators.replicate.deliveries import Deliveries
 from local.simulators.replicate.files import Files
+from local.simulators.replicate.output_shapes import shaped_output
 from local.simulators.replicate.predictions import (
     OPEN,
     Changes,
@@ -170,28 +171,22 @@ class Lifecycle:
     def _publish(self, prediction: Prediction) -> Any:  # noqa: ANN401 (any JSON)
         if prediction.outcome.outputs is None:
             return None
-        expires_at = self.clock() + self.retention
+        now = self.clock()
+        host = prediction.outcome.delivery_host
+        base_url = f"https://{host}" if host else self.base_url
         urls = [
-            self.base_url + self.deliveries.publish(output, expires_at=expires_at)
+            base_url
+            + self.deliveries.publish(output, published_at=now, expires_at=now + self.retention)
             for output in prediction.outcome.outputs
         ]
-        match prediction.outcome.shape or (
-            "list" if prediction.model.output == "uri[]" else "string"
-        ):
-            case "list":
-                return urls
-            case "object":
-                return (
-                    {"image": urls[0], "info": {"seed": prediction.outcome.seed, "more": urls[1:]}}
-                    if urls
-                    else {}
-                )
-            case "text":
-                return "A lighthouse stands at dawn."
-            case "empty_list":
-                return []
-            case _:
-                return urls[0] if urls else None
+        own_shape = "list" if prediction.model.output == "uri[]" else "string"
+        return shaped_output(
+            prediction.outcome.shape or own_shape,
+            urls,
+            prediction_id=prediction.id,
+            seed=prediction.outcome.seed,
+            image=prediction.input.get("image"),
+        )
 
     def _send_webhook(self, prediction: Prediction, event: Event) -> None:
         events = prediction.webhook_events_filter or DEFAULT_EVENTS

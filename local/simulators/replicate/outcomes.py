@@ -26,6 +26,7 @@ class Outcome:
     - ends_early: the final state of a run that does not finish.
     - is_removed: whether the data is removed as soon as the prediction is final.
     - shape: the form of the output, or empty for the model's own form.
+    - delivery_host: the host in the links of the output, or empty for the simulator's own.
     """
 
     queue_seconds: float
@@ -37,6 +38,7 @@ class Outcome:
     ends_early: Literal["", "canceled", "aborted"] = ""
     is_removed: bool = False
     shape: str = ""
+    delivery_host: str = ""
 
 
 def decide_outcome(model: Model, given: Inputs, faults: Faults) -> Outcome:
@@ -55,6 +57,7 @@ def decide_outcome(model: Model, given: Inputs, faults: Faults) -> Outcome:
         ends_early=_early_end(faults),
         is_removed=faults.happens("data_removed"),
         shape=faults.settings.output_shape,
+        delivery_host=faults.settings.delivery_host,
     )
 
 

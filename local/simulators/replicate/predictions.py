@@ -53,9 +53,12 @@ class Prediction:
     def document(self, base_url: str, *, data_removed: bool = False) -> dict[str, Any]:
         """Return the prediction's document in the API.
 
-        With `data_removed`, the document has no input, output and logs.
+        The forms of the times and of `metrics` are those of a recorded webhook
+        (github.com/JessYan0913/turan, README.md). With `data_removed`, the document has no input,
+        output and logs.
         """
         url = f"{base_url}/v1/predictions/{self.id}"
+        urls = {"get": url, "cancel": f"{url}/cancel", "web": f"{base_url}/p/{self.id}"}
         document = {
             "id": self.id,
             "model": self.model.full_name,
@@ -66,15 +69,15 @@ class Prediction:
             "logs": "" if data_removed else self.logs,
             "error": self.error,
             "metrics": self._metrics(),
-            "created_at": _timestamp(self.created_at),
-            "started_at": _timestamp(self.started_at),
-            "completed_at": _timestamp(self.completed_at),
+            "created_at": _milliseconds(self.created_at),
+            "started_at": _nanoseconds(self.started_at),
+            "completed_at": _nanoseconds(self.completed_at),
             "source": "api",
             "data_removed": data_removed,
-            "urls": {"get": url, "cancel": f"{url}/cancel", "web": f"{base_url}/p/{self.id}"},
+            "urls": {**urls, "stream": f"{base_url}/stream/{self.id}"},
         }
         if self.deadline is not None:
-            document["deadline"] = _timestamp(self.deadline)
+            document["deadline"] = _milliseconds(self.deadline)
         if self.webhook is not None:
             document["webhook"] = self.webhook
         if self.webhook_events_filter is not None:
@@ -82,20 +85,22 @@ class Prediction:
         return document
 
     def _metrics(self) -> dict[str, float]:
-        if self.completed_at is None:
+        if self.completed_at is None or self.started_at is None:
             return {}
-        metrics = {"total_time": (self.completed_at - self.created_at).total_seconds()}
-        if self.started_at is not None:
-            metrics["predict_time"] = (self.completed_at - self.started_at).total_seconds()
-        return metrics
+        return {"predict_time": (self.completed_at - self.started_at).total_seconds()}
 
 
-def _timestamp(time: datetime | None) -> str | None:
-    return (
-        None
-        if time is None
-        else time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    )
+def _milliseconds(time: datetime) -> str:
+    return f"{_utc(time, 'milliseconds')}Z"
+
+
+def _nanoseconds(time: datetime | None) -> str | None:
+    """Return a time with nine decimals. Python's clock has six, so the last three are made up."""
+    return None if time is None else f"{_utc(time, 'microseconds')}{time.microsecond % 1000:03}Z"
+
+
+def _utc(time: datetime, timespec: str) -> str:
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=timespec)
 
 
 class Changes(TypedDict, total=False):

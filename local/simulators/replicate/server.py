@@ -52,7 +52,7 @@ class SimulatedReplicate(Simulator):
         self.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
         faults = Faults(FaultSettings(run_seconds=self.run_seconds))
         store = PredictionStore()
-        deliveries = Deliveries(self.clock)
+        deliveries = Deliveries(self.clock, faults)
         self._outbox = Outbox(
             secret=self.webhook_secret,
             faults=faults,
