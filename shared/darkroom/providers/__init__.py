@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Protocol, cast, runtime_checkable
@@ -67,6 +67,15 @@ class CancelsRequests(Protocol):
 def load_provider(name: str) -> Provider:
     """Import a provider's module at its first use, because the provider SDKs import slowly."""
     return cast("Provider", import_module(f"{__name__}.{name}"))
+
+
+def output_headers(name: str, url: str) -> Mapping[str, str]:
+    """Return the headers with which a provider's own host sends an output that it refuses without.
+
+    A provider's module may have such a function. Only Replicate's module has it.
+    """
+    headers_of = getattr(load_provider(name), "output_headers", None)
+    return headers_of(url) if headers_of else {}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from darkroom.domain.errors import ProviderAccountRefused
 from darkroom.domain.failures import Failure, FailureCode, failure
@@ -80,14 +81,18 @@ def invalid_input(words: str, field: str | None = None) -> Failure:
     )
 
 
-def log_refusal(status: int | str, answer: str) -> None:
+def log_refusal(
+    status: int | str,
+    answer: str,
+    **details: Any,  # noqa: ANN401 (fields of the log line)
+) -> None:
     """Log a refusal of a provider: the status, and 500 characters of the answer.
 
-    The job's input is not logged.
+    The status is that of the response, or that of a failed prediction. The job's input is not
+    logged.
     """
-    logger.warning(
-        "provider refused", status=status, provider_answer=quoted(answer, _LOGGED_CHARACTERS_MAX)
-    )
+    answer = quoted(answer, _LOGGED_CHARACTERS_MAX)
+    logger.warning("provider refused", status=status, provider_answer=answer, **details)
 
 
 def account_refused(
@@ -145,11 +150,67 @@ _REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<![\w/])(?:[A-Za-z]:\\|/|~/)[\w.@-]+(?:[/\\][\w.@-]+)+"), "[path]"),
 )
 
+
+def _refused(words: str, flagged: Flagged | None, source: str) -> Wording:
+    return Wording(re.compile(words, re.IGNORECASE), FailureCode.REFUSED, flagged, source)
+
+
+_MAY_CONTAIN = r".{0,60}\bmay (contain|be related)"
+# The first wording that matches decides, so those that name what was flagged come first.
 WORDINGS: tuple[Wording, ...] = (
-    Wording(
-        re.compile(r"\(E005\)"),
-        FailureCode.REFUSED,
-        None,
-        "replicate.com/docs/reference/error-codes",
+    _refused(
+        rf"InputTextSensitiveContent|\binput text\b{_MAY_CONTAIN}",
+        Flagged.PROMPT,
+        "github.com/vm0-ai/vm0/issues/30959",
     ),
+    _refused(
+        rf"InputImageSensitiveContent|\binput image\b{_MAY_CONTAIN}",
+        Flagged.IMAGE,
+        "github.com/vm0-ai/vm0/issues/30959",
+    ),
+    _refused(
+        rf"OutputAudioSensitiveContent|\boutput audio\b{_MAY_CONTAIN}",
+        Flagged.AUDIO,
+        "github.com/Comfy-Org/ComfyUI/issues/13883",
+    ),
+    _refused(
+        rf"Output(Image|Video|Text)SensitiveContent|\boutput (image|video|text)\b{_MAY_CONTAIN}",
+        Flagged.OUTPUT,
+        "github.com/BlockRunAI/blockrun-mcp/issues/24",
+    ),
+    _refused(
+        r"\bNSFW (content|concept)|\bNSFW\b.{0,40}\bdetected",
+        Flagged.OUTPUT,
+        "github.com/replicate/cog-stable-diffusion/issues/24",
+    ),
+    _refused(
+        r"moderation_stage\W{1,6}output",
+        Flagged.OUTPUT,
+        "github.com/ucx0204/CarrotMangaTranslator/issues/122",
+    ),
+    _refused(
+        r"\(E005\)|flagged as sensitive",
+        None,
+        "github.com/pollinations/pollinations/issues/10801",
+    ),
+    _refused(r"content[ _-]polic(y|ies)", None, "github.com/HeyPuter/puter/issues/3719"),
+    _refused(
+        r"may contain sensitive information", None, "github.com/BlockRunAI/blockrun-mcp/issues/24"
+    ),
+    _refused(
+        r"safety violation|blocked due to safety",
+        None,
+        "github.com/openstory-so/openstory/issues/1505",
+    ),
+    _refused(
+        r"flagged by (a|the|our) content checker",
+        None,
+        "github.com/openstory-so/openstory/issues/1373",
+    ),
+    _refused(
+        r"rejected (by|as a result of) (the|our) safety system|moderation_blocked",
+        None,
+        "github.com/danny-avila/LibreChat/issues/7291",
+    ),
+    _refused(r"pass the risk control system", None, "the field task_status_msg of Kling's API"),
 )

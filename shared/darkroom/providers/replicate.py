@@ -5,14 +5,13 @@ The facts are from its HTTP reference (replicate.com/docs/reference/http) and th
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import replicate
@@ -20,9 +19,7 @@ from replicate.types import Prediction as ReplicatePrediction
 
 from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
 from darkroom.domain.errors import (
-    GenerationFailed,
     LookupUnsupported,
-    ProviderBusy,
     ProviderUnavailable,
     ProviderUnreachable,
 )
@@ -34,8 +31,13 @@ from darkroom.domain.predictions import (
     is_final_at_replicate,
     links_in,
 )
-from darkroom.observability import Metric, count, logger
 from darkroom.providers.provider_texts import log_refusal
+from darkroom.providers.replicate_errors import (
+    busy_or_account_refused,
+    failure_of_run,
+    no_token,
+    refusal_of_create,
+)
 from darkroom.settings import settings
 
 SUPPORTS_WEBHOOKS = True
@@ -45,20 +47,9 @@ INLINE_INPUT_BYTES_MAX = 0
 # tests/unit/test_dependent_numbers.py compares both numbers.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _CANCEL_AFTER_SECONDS_MIN = 5
-_RETRY_AFTER_SECONDS_DEFAULT = 10.0
-_RETRY_AFTER_SECONDS_MAX = 120.0
 _UNREACHABLE_SECONDS = 5.0
-_UNHANDLED_SECONDS = 10.0
 _FIND_MAX = 500
-_RESETS_IN = re.compile(r"~?(\d+)s")
-_REFUSED = re.compile(r"\(E005\)|flagged as sensitive|NSFW", re.IGNORECASE)
-# Real-ESRGAN's error for an image with too many pixels. An image at an https URL can have more than
-# its template allows, because Darkroom never fetches it.
-_TOO_LARGE = re.compile(r"greater than the max size that fits in GPU memory")
-# The prediction was interrupted or did not start, and its input is not the cause. Codes E#### are
-# from replicate.com/docs/reference/error-codes. PA, E9828 and E004 are reported by users only.
-_INTERRUPTED = re.compile(r"\((code: PA|E1000|E6716|E8367|E8765|E9828|E004)\)")
-_OUR_ACCOUNT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN}
+_OWN_HOSTS = (".replicate.com", ".replicate.delivery")
 
 
 def create(request: PredictionRequest) -> Prediction:
@@ -84,18 +75,25 @@ def create(request: PredictionRequest) -> Prediction:
             )
         )
     except replicate.APIStatusError as error:
-        raise _refusal(error) from error
+        raise refusal_of_create(error) from error
 
 
 def get(prediction_id: str) -> Prediction:
     """Read the state of a prediction.
 
-    A 404 immediately after a create means "not yet", so 404 raises ProviderUnavailable.
+    A 404 immediately after a create means "not yet", so 404 raises ProviderUnavailable. After a
+    410, the prediction does not come back.
     """
-    with _as_unavailable():
-        return _to_prediction(
-            _call(lambda client: client.predictions.get(prediction_id=prediction_id))
-        )
+    try:
+        with _as_unavailable():
+            return _to_prediction(
+                _call(lambda client: client.predictions.get(prediction_id=prediction_id))
+            )
+    except ProviderUnavailable as error:
+        if not _is_gone(error.__cause__):
+            raise
+        gone = failure(FailureCode.OUTPUT_UNAVAILABLE)
+        return Prediction(prediction_id, PredictionStatus.FAILED, failure=gone)
 
 
 def cancel(prediction_id: str) -> None:
@@ -107,7 +105,9 @@ def cancel(prediction_id: str) -> None:
 def find(request: PredictionRequest) -> Prediction | None:
     """Find the prediction with this webhook URL among the latest 500 predictions.
 
-    Inputs are not compared, because two jobs can have the same input.
+    Inputs are not compared, because two jobs can have the same input. Replicate's specification
+    does not promise the field `webhook` in a list. If no listed prediction has it, the list cannot
+    tell whether the prediction exists, and LookupUnsupported is raised.
     """
     if request.webhook_url is None:
         raise LookupUnsupported
@@ -120,17 +120,39 @@ def find(request: PredictionRequest) -> Prediction | None:
                 )
             )
         )
-    return next(
-        (
-            _to_prediction(prediction)
-            for prediction in listed
-            if getattr(prediction, "webhook", None) == request.webhook_url
-        ),
-        None,
-    )
+    webhook_urls = [getattr(prediction, "webhook", None) for prediction in listed]
+    if listed and not any(webhook_urls):
+        raise LookupUnsupported
+    if request.webhook_url not in webhook_urls:
+        return None
+    return _to_prediction(listed[webhook_urls.index(request.webhook_url)])
+
+
+def output_headers(url: str) -> Mapping[str, str]:
+    """Return the header with the token for a file on Replicate's own hosts, {} for another host.
+
+    Replicate's specification (openapi.json, predictions.get) requires the token for output files.
+    Its page about output files does not: replicate.com/docs/topics/predictions/output-files.
+    """
+    parts = urlsplit(url)
+    is_own = parts.scheme == "https" and f".{parts.hostname}".endswith(_OWN_HOSTS)
+    if not is_own and not url.startswith(f"{_origin(settings().replicate_base_url)}/"):
+        return {}
+    tokens = secret_values(settings().replicate_token_secret)
+    return {"Authorization": f"Bearer {tokens[0]}"} if tokens else {}
+
+
+def _origin(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
 
 def _to_prediction(prediction: ReplicatePrediction) -> Prediction:
+    """Convert a prediction. Raises ProviderUnavailable for a response that is no prediction.
+
+    The SDK returns the text of a response that is not JSON, and leaves out missing fields.
+    """
+    if not all(isinstance(getattr(prediction, name, None), str) for name in ("id", "status")):
+        raise ProviderUnavailable("no prediction in the response")
     status: str = prediction.status
     webhook_url = getattr(prediction, "webhook", None)
     if not is_final_at_replicate(status):
@@ -140,42 +162,30 @@ def _to_prediction(prediction: ReplicatePrediction) -> Prediction:
         return Prediction(
             prediction.id, PredictionStatus.SUCCEEDED, outputs, webhook_url=webhook_url
         )
-    failed = _failure_of(prediction, status)
-    interrupted = (
-        failed.code is FailureCode.PREDICTION_FAILED
-        and _INTERRUPTED.search(str(getattr(prediction, "error", ""))) is not None
-    )
+    failed, is_interrupted = _failure_of(prediction, status)
     return Prediction(
         prediction.id,
         PredictionStatus.FAILED,
         failure=failed,
         webhook_url=webhook_url,
-        retryable=interrupted,
+        retryable=is_interrupted,
     )
 
 
-def _failure_of(prediction: ReplicatePrediction, status: str) -> Failure:
+def _failure_of(prediction: ReplicatePrediction, status: str) -> tuple[Failure, bool]:
+    """Return the failure of a prediction, and whether another prediction may succeed."""
     if status == "succeeded":
-        return failure(
-            FailureCode.OUTPUT_UNAVAILABLE
-            if getattr(prediction, "data_removed", False)
-            else FailureCode.NO_OUTPUT
-        )
+        is_removed = getattr(prediction, "data_removed", False)
+        code = FailureCode.OUTPUT_UNAVAILABLE if is_removed else FailureCode.NO_OUTPUT
+        return failure(code), False
     if status in ("canceled", "aborted"):
-        return failure(
-            FailureCode.DEADLINE_EXCEEDED
-            if status == "aborted" or _reached_deadline(prediction)
-            else FailureCode.PREDICTION_FAILED
-        )
-    error = str(getattr(prediction, "error", ""))
-    logger.info("prediction failed", prediction_id=prediction.id, provider_error=error[:500])
-    if _TOO_LARGE.search(error):
-        return failure(
-            FailureCode.INVALID_INPUT,
-            "The input image has too many pixels for the model. Nothing was charged. "
-            "Submit the job again with a smaller image, or with an upload.",
-        )
-    return failure(FailureCode.REFUSED if _REFUSED.search(error) else FailureCode.PREDICTION_FAILED)
+        is_late = status == "aborted" or _reached_deadline(prediction)
+        code = FailureCode.DEADLINE_EXCEEDED if is_late else FailureCode.PREDICTION_FAILED
+        return failure(code), False
+    error = str(getattr(prediction, "error", None) or "")
+    log_refusal("failed", error, prediction_id=prediction.id)
+    given = getattr(prediction, "input", None)
+    return failure_of_run(error, given if isinstance(given, dict) else ())
 
 
 def _reached_deadline(prediction: ReplicatePrediction) -> bool:
@@ -189,7 +199,7 @@ def _reached_deadline(prediction: ReplicatePrediction) -> bool:
 def _call[Result](call: Callable[[replicate.Client], Result]) -> Result:
     """Call Replicate. Raises ProviderBusy, ProviderUnavailable, or the SDK's APIStatusError.
 
-    APIStatusError is any error response except 429.
+    APIStatusError is any error response that does not tell Darkroom to wait.
     """
     try:
         try:
@@ -197,13 +207,10 @@ def _call[Result](call: Callable[[replicate.Client], Result]) -> Result:
         except replicate.AuthenticationError:
             # The token may have been rotated. A request with status 401 had no effect.
             return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
-    except replicate.RateLimitError as error:
-        raise ProviderBusy(_retry_after_seconds(error)) from error
     except replicate.APIStatusError as error:
-        if error.status_code in _OUR_ACCOUNT:
-            # The token was revoked or a bill is unpaid. The metric triggers an alarm.
-            logger.error("the provider rejects Darkroom's account", status=error.status_code)
-            count(Metric.PROVIDER_ACCOUNT_REFUSED)
+        busy = busy_or_account_refused(error)
+        if busy:
+            raise busy from error
         raise
     except replicate.APIConnectionError as error:
         if isinstance(
@@ -222,72 +229,26 @@ def _as_unavailable() -> Iterator[None]:
     try:
         yield
     except replicate.APIError as error:
+        if isinstance(error, replicate.APIStatusError):
+            log_refusal(error.status_code, error.response.text)
         raise ProviderUnavailable(type(error).__name__) from error
 
 
-def _refusal(error: replicate.APIStatusError) -> Exception:
-    """Return the exception for an error response to a create request."""
-    status = error.status_code
-    log_refusal(status, error.response.text)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        # 503 means that the request was not handled (RFC 9110). If it still created a prediction,
-        # the prediction appears soon.
-        return ProviderUnavailable(str(status), unknown_seconds=_UNHANDLED_SECONDS)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.CONFLICT,
-    ):
-        return ProviderUnavailable(str(status))
-    if status in _OUR_ACCOUNT:
-        return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
-    return GenerationFailed(failure(FailureCode.INVALID_INPUT, _invalid_input_message(error.body)))
-
-
-def _invalid_input_message(body: object) -> str | None:
-    fields = body.get("invalid_fields") if isinstance(body, dict) else None
-    if not isinstance(fields, list):
-        return None
-    described = "; ".join(
-        str(field.get("description", "")) for field in fields if isinstance(field, dict)
-    )
-    if not described:
-        return None
-    return (
-        f"The model did not accept these parameters: {described[:500]}. Nothing was charged. "
-        "Change the parameters and submit the job again."
-    )
-
-
-def _retry_after_seconds(error: replicate.RateLimitError) -> float:
-    """Return the delay from the header, else from `retry_after`, else from 'resets in ~Ns'.
-
-    The delay is at least 1 and at most 120 seconds, or 10 seconds without a hint.
-    """
-    body = error.body if isinstance(error.body, dict) else {}
-    words = _RESETS_IN.search(str(body.get("detail", "")))
-    for hint in (
-        error.response.headers.get("retry-after"),
-        body.get("retry_after"),
-        words and words[1],
-    ):
-        try:
-            seconds = float(str(hint))
-        except ValueError:
-            continue
-        if math.isfinite(seconds):
-            return min(max(seconds, 1.0), _RETRY_AFTER_SECONDS_MAX)
-    return _RETRY_AFTER_SECONDS_DEFAULT
+def _is_gone(error: BaseException | None) -> bool:
+    return isinstance(error, replicate.APIStatusError) and error.status_code == HTTPStatus.GONE
 
 
 def _client(*, age_seconds_max: float = AGE_SECONDS_MAX) -> replicate.Client:
     tokens = secret_values(settings().replicate_token_secret, age_seconds_max=age_seconds_max)
     if not tokens:
-        logger.error("no Replicate token is set", secret=settings().replicate_token_secret)
-        count(Metric.PROVIDER_ACCOUNT_REFUSED)
-        raise ProviderBusy(_UNREACHABLE_SECONDS)
+        raise no_token()
     return _client_with(tokens[0], settings().replicate_base_url)
 
 
 @cache
 def _client_with(token: str, base_url: str) -> replicate.Client:
-    return replicate.Client(bearer_token=token, base_url=base_url, timeout=_TIMEOUT, max_retries=0)
+    # A followed redirect would send the token, and perhaps a create, to another address.
+    http_client = replicate.DefaultHttpxClient(timeout=_TIMEOUT, follow_redirects=False)
+    return replicate.Client(
+        bearer_token=token, base_url=base_url, max_retries=0, http_client=http_client
+    )

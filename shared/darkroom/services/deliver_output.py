@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, Any
 
 from darkroom import clock
+from darkroom.domain import file_types
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable
 from darkroom.domain.file_types import FileType
 from darkroom.domain.jobs import Decoding, Job, Output, StoredPreview
@@ -33,6 +35,8 @@ from darkroom.media.outputs import inspect, provenance
 from darkroom.media.outputs.download import fetch_output
 from darkroom.media.outputs.variants import make_variants
 from darkroom.observability import Metric, count, logger
+from darkroom.providers import output_headers
+from darkroom.services.choose_outputs import is_stored
 from darkroom.storage import jobs
 
 
@@ -109,19 +113,23 @@ def _deliver_decoded(job: Job, decoding: Decoding, outputs: Sequence[str]) -> Jo
 
 def _open(job: Job, output: str) -> IO[bytes]:
     """Open an output: read it from the bucket if the provider stored it there, or download it."""
-    return bucket.open_object(output) if _is_stored(job, output) else fetch_output(output)
-
-
-def _is_stored(job: Job, output: str) -> bool:
-    """Return whether an output is an object. Only the job's own prefix is read from the bucket."""
-    return output.startswith(bucket.prefix_of(job.account, job.job_id))
+    if is_stored(job, output):
+        return bucket.open_object(output)
+    return fetch_output(output, partial(output_headers, job.model_input.provider))
 
 
 def _identify(file: IO[bytes]) -> FileType:
+    """Return the type of a file. Raises OutputUnavailable for a file that may come later.
+
+    A delivery host may send nothing, or a page, until it has the file.
+    """
     try:
-        return inspect.identify(file)
+        file_type = inspect.identify(file)
     except CorruptOutput as error:
         raise OutputUnavailable("empty") from error
+    if file_type is file_types.HTML:
+        raise OutputUnavailable(file_type.name)
+    return file_type
 
 
 def _key_for(job: Job, number: int, output: str, file_type: FileType) -> str:
@@ -129,7 +137,7 @@ def _key_for(job: Job, number: int, output: str, file_type: FileType) -> str:
     is_named = output.endswith(f".{file_type.extension}")
     return (
         output
-        if _is_stored(job, output) and is_named
+        if is_stored(job, output) and is_named
         else bucket.new_output_key(job, number, file_type.extension)
     )
 

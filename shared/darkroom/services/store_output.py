@@ -18,6 +18,7 @@ from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry
 from darkroom.observability import logger
 from darkroom.providers import counting_outages, load_provider
+from darkroom.services.choose_outputs import choose_outputs
 from darkroom.services.deliver_output import deliver_output
 from darkroom.storage import jobs
 
@@ -86,7 +87,7 @@ def _store_all(job: Job, prediction: Prediction) -> None:
     """
     unavailable: OutputUnavailable | None = None
     rejected: GenerationFailed | None = None
-    outputs = prediction.outputs[: job.model_input.outputs_count]
+    outputs = choose_outputs(job, prediction)
     for number in range(len(outputs)):
         try:
             job = deliver_output(job, number, outputs)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cache
 from http import HTTPStatus
 from typing import IO
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -20,39 +22,71 @@ from darkroom.http_guard import (
     AddressRefused,
     guarded_session,
 )
+from darkroom.observability import logger
 from darkroom.settings import settings
 
 _CHUNK_BYTES = 1 << 16
 _MEMORY_BYTES_MAX = 8 << 20
-_GONE = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+_ASKS_FOR_TOKEN = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
-def fetch_output(url: str) -> IO[bytes]:
+def fetch_output(url: str, token_headers: Callable[[str], Mapping[str, str]]) -> IO[bytes]:
     """Download a whole output. Return the file at its start. The caller closes it.
 
     The request has no provider token: the delivery hosts do not require one
-    (replicate.com/docs/topics/predictions/output-files). Raises OutputUnavailable if a retry may
-    help. Raises GenerationFailed if the link has expired, if the host is not a delivery host, or if
-    the output is larger than `output_bytes_max`.
+    (replicate.com/docs/topics/predictions/output-files). If a host answers 401 or 403, the request
+    is repeated with the headers that `token_headers` returns for the URL, if it returns any.
+
+    Raises OutputUnavailable if a retry may help, also for 403 and 404, because a file may come
+    later than its link. Raises GenerationFailed if no retry helps, if the host is not a delivery
+    host, or if the output is larger than `output_bytes_max`.
     """
-    if not is_delivery_url(url, settings().delivery_hosts, settings().private_hosts):
-        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED))
+    if not _is_delivery_url(url):
+        raise _host_refused(url, "not a delivery host")
     try:
-        with _session().get(
-            url,
-            stream=True,
-            allow_redirects=False,
-            timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
-        ) as response:
-            if response.status_code in _GONE:
-                raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE))
-            if response.status_code != HTTPStatus.OK:
-                raise OutputUnavailable(str(response.status_code))
-            return _read_body(response)
+        with _get(url, {}) as response:
+            if response.status_code not in _ASKS_FOR_TOKEN or not (headers := token_headers(url)):
+                return _whole_file(response)
+        with _get(url, headers) as response:
+            return _whole_file(response)
     except AddressRefused as error:
-        raise GenerationFailed(failure(FailureCode.OUTPUT_REJECTED)) from error
+        raise _host_refused(url, "an address that Darkroom does not call") from error
     except requests.exceptions.RequestException as error:
         raise OutputUnavailable(type(error).__name__) from error
+
+
+def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
+    return _session().get(
+        url,
+        headers=headers,
+        stream=True,
+        allow_redirects=False,
+        timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+    )
+
+
+def _whole_file(response: requests.Response) -> IO[bytes]:
+    status = response.status_code
+    if status == HTTPStatus.OK:
+        return _read_body(response)
+    logger.warning("output not sent", status=status, host=urlsplit(response.url).netloc)
+    target = urljoin(response.url, response.headers.get("Location", ""))
+    if response.is_redirect and not _is_delivery_url(target):
+        raise _host_refused(target, "a redirect")
+    if status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.GONE:
+        # A later request would get the same answer.
+        raise GenerationFailed(failure(FailureCode.OUTPUT_UNAVAILABLE))
+    raise OutputUnavailable(str(status))
+
+
+def _is_delivery_url(url: str) -> bool:
+    return is_delivery_url(url, settings().delivery_hosts, settings().private_hosts)
+
+
+def _host_refused(url: str, cause: str) -> GenerationFailed:
+    """Log the host of a URL, and return the error to raise. The operator may have to allow it."""
+    logger.error("output host refused", host=urlsplit(url).netloc.rpartition("@")[2], cause=cause)
+    return GenerationFailed(failure(FailureCode.OUTPUT_HOST_REFUSED))
 
 
 def _read_body(response: requests.Response) -> IO[bytes]:
