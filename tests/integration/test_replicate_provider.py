@@ -13,72 +13,29 @@ from darkroom.domain.errors import (
     DarkroomError,
     GenerationFailed,
     LookupUnsupported,
+    ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,
+    RetryLater,
 )
-from darkroom.domain.failures import FailureCode
-from darkroom.domain.jobs import ModelInput
-from darkroom.domain.predictions import Prediction, PredictionRequest, PredictionStatus
-from darkroom.observability import metrics
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.predictions import Prediction, PredictionStatus
 from darkroom.providers import replicate
 from tests.aws import CONTEXT, TEMPLATE, handler_of
 from tests.builders import NOON, held_job, stored
-from tests.integration.servers import Received, Reply, server
-from tests.integration.steps import key, sends, with_setting
+from tests.integration.replicate_responses import PREDICTION, REQUEST, Replicate, replicate_api
+from tests.integration.steps import key, sends
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-REQUEST = PredictionRequest(
-    model_input=ModelInput("replicate", "a/model", {"prompt": "a lighthouse"}, 1, ()),
-    webhook_url="https://api.example.com/webhooks/replicate?job=x",
-    key_prefix="media/web/ann/x/",
-    created_after=NOON,
-    cancel_after_seconds=60,
-)
 LINK = "https://replicate.delivery/xezq/a/out-0.png"
 RESETS_IN_30_SECONDS = "Request was throttled. Your rate limit resets in ~30s."
-PREDICTION: dict[str, Any] = {
-    "id": "p1",
-    "model": "a/model",
-    "version": "hidden",
-    "status": "starting",
-    "input": {},
-    "output": None,
-    "error": None,
-    "logs": "",
-    "created_at": "2026-01-02T12:00:00Z",
-    "urls": {
-        "get": "https://api.replicate.com/v1/predictions/p1",
-        "cancel": "https://api.replicate.com/v1/x",
-    },
-}
-
-
-class Replicate:
-    """A Replicate that sends the same response to every request."""
-
-    def __init__(self) -> None:
-        self.reply = Reply()
-        self.received: list[Received] = []
-
-    def responds(self, status: int, document: object, **headers: str) -> None:
-        self.reply = Reply(
-            status, json.dumps(document).encode(), {"Content-Type": "application/json"} | headers
-        )
-
-    def answer(self, request: Received) -> Reply:
-        self.received.append(request)
-        return self.reply
 
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicate]:
-    api = Replicate()
-    with server(api.answer) as url:
-        with_setting(monkeypatch, "REPLICATE_BASE_URL", f"{url}/v1")
+    with replicate_api(monkeypatch) as api:
         yield api
-    # Metrics that a test adds outside of a handler must not reach the next test.
-    metrics.clear_metrics()
 
 
 def get_prediction(api: Replicate, **fields: Any) -> Prediction:
@@ -112,14 +69,10 @@ class TestCreate:
                 ProviderUnavailable,
             ),
             ({429: {"detail": "x"}}, ProviderBusy),
+            ({402: {"title": "Insufficient credit"}, 403: {}}, ProviderAccountRefused),
             (
                 {
                     400: {},
-                    402: {
-                        "title": "Insufficient credit",
-                        "detail": "You have no credit.",
-                        "status": 402,
-                    },
                     404: {"detail": "The requested resource could not be found.", "status": 404},
                     422: {
                         "title": "Input validation failed",
@@ -168,22 +121,19 @@ class TestCreate:
         )
 
     @pytest.mark.parametrize("status", [401, 402, 403])
-    def test_refused_account_raises_an_alarm_and_hides_the_reason(
+    def test_refused_account_raises_an_alarm_and_the_job_waits(
         self, api: Replicate, status: int, capsys: pytest.CaptureFixture[str]
     ) -> None:
         detail = "Go to https://replicate.com/account/billing to purchase credit."
         api.responds(status, {"title": "Insufficient credit", "detail": detail, "status": status})
         job = held_job()
 
-        with sends(GenerationFailed):
+        with sends(RetryLater):
             handler_of("request_prediction")(
                 key(job, task_token="t", entered_at=NOON.isoformat(), retry_count=0), CONTEXT
             )
 
-        recorded = stored(job).failure
-        assert recorded
-        assert recorded.code is FailureCode.PROVIDER_UNAVAILABLE
-        assert "credit" not in recorded.message
+        assert stored(job).failure is None
         alarm = TEMPLATE["Resources"]["ProviderAccountRefusedAlarm"]["Properties"]
         emitted = [
             json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line
@@ -269,75 +219,6 @@ class TestGet:
         assert failed.code is FailureCode.OUTPUT_UNAVAILABLE
 
     @pytest.mark.parametrize(
-        ("errors", "code", "retryable"),
-        [
-            (
-                [
-                    (
-                        "The input or output was flagged as sensitive. "
-                        "Please try again with different inputs. (E005) (abc)"
-                    ),
-                    "NSFW content detected. Try running it again, or try a different prompt.",
-                ],
-                FailureCode.REFUSED,
-                False,
-            ),
-            (
-                [
-                    "Prediction interrupted; please retry (code: PA)",
-                    "Unknown error (E1000)",
-                    "Timeout starting prediction (E6716)",
-                    "Prediction stopped (E8367)",
-                    "Model unhealthy (E8765)",
-                    "Director: unexpected error handling prediction (E9828)",
-                    "Service is temporarily unavailable. Please try again later. (E004)",
-                ],
-                FailureCode.PREDICTION_FAILED,
-                True,
-            ),
-            (
-                [
-                    "CUDA out of memory (E1001)",
-                    "Model start error (E9243)",
-                    "Prediction failed: ",
-                    None,
-                    {"title": "an error that is no text"},
-                ],
-                FailureCode.PREDICTION_FAILED,
-                False,
-            ),
-            (
-                [
-                    (
-                        "Input image of dimensions (1536, 2048, 3) has a total number of pixels "
-                        "3145728 greater than the max size that fits in GPU memory on this "
-                        "hardware, 2096704. Resize input image and try again."
-                    )
-                ],
-                FailureCode.INVALID_INPUT,
-                False,
-            ),
-        ],
-        ids=["refused", "retryable", "not retryable", "input too large"],
-    )
-    def test_maps_each_error_to_its_failure_code(
-        self,
-        api: Replicate,
-        subtests: pytest.Subtests,
-        errors: list[object],
-        code: FailureCode,
-        *,
-        retryable: bool,
-    ) -> None:
-        for error in errors:
-            with subtests.test(error=error):
-                prediction = get_prediction(api, status="failed", error=error)
-
-                assert prediction.failure
-                assert (prediction.failure.code, prediction.retryable) == (code, retryable)
-                assert str(error) not in prediction.failure.message, "only the log has the error"
-
-    @pytest.mark.parametrize(
         ("fields", "code"),
         [
             ({"status": "aborted"}, FailureCode.DEADLINE_EXCEEDED),
@@ -372,7 +253,7 @@ class TestGet:
         self, api: Replicate, subtests: pytest.Subtests
     ) -> None:
         """Right after a create, a 404 means that the prediction is not available yet."""
-        for status in (401, 402, 403, 404, 422, 500, 502, 503):
+        for status in (308, 404, 422, 500, 502, 503):
             with subtests.test(status=status):
                 api.responds(status, {"detail": "no"})
 
@@ -383,7 +264,56 @@ class TestGet:
                 with pytest.raises(ProviderUnavailable):
                     replicate.find(REQUEST)
 
+    def test_a_deleted_prediction_has_no_output(self, api: Replicate) -> None:
+        api.responds(410, {"detail": "gone"})
+
+        prediction = replicate.get("p1")
+
+        assert prediction.failure == failure(FailureCode.OUTPUT_UNAVAILABLE)
+        with pytest.raises(ProviderUnavailable):
+            replicate.cancel("p1")
+
+    def test_response_that_is_no_prediction_leaves_the_effect_unknown(
+        self, api: Replicate, subtests: pytest.Subtests
+    ) -> None:
+        documents: list[object] = ["<html>", [], None, {}, {"status": "starting"}, {"id": 7}]
+        for document in documents:
+            with subtests.test(document=document):
+                api.responds(201, document)
+
+                with pytest.raises(ProviderUnavailable):
+                    replicate.create(REQUEST)
+                with pytest.raises(ProviderUnavailable):
+                    replicate.get("p1")
+
+
+class TestFind:
     def test_lookup_needs_a_webhook_url(self, api: Replicate) -> None:
         with pytest.raises(LookupUnsupported):
             replicate.find(dataclasses.replace(REQUEST, webhook_url=None))
         assert api.received == []
+
+    def test_finds_the_prediction_with_its_webhook_url(self, api: Replicate) -> None:
+        others = [
+            PREDICTION | {"id": "p2"},
+            PREDICTION | {"id": "p3", "webhook": "https://b.example"},
+        ]
+        api.responds(200, {"results": [*others, PREDICTION | {"webhook": REQUEST.webhook_url}]})
+
+        found = replicate.find(REQUEST)
+
+        assert found
+        assert (found.prediction_id, found.webhook_url) == ("p1", REQUEST.webhook_url)
+
+    def test_a_list_with_webhooks_of_others_proves_that_there_is_none(self, api: Replicate) -> None:
+        for results in ([], [PREDICTION | {"webhook": "https://b.example"}, PREDICTION]):
+            api.responds(200, {"results": results})
+
+            assert replicate.find(REQUEST) is None
+
+    def test_a_list_without_webhooks_cannot_tell(self, api: Replicate) -> None:
+        """Darkroom would pay twice if it took such a list for a proof."""
+        api.responds(200, {"results": [PREDICTION, PREDICTION | {"webhook": None}]})
+
+        with pytest.raises(LookupUnsupported):
+            replicate.find(REQUEST)

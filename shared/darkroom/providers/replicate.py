@@ -31,6 +31,7 @@ from darkroom.domain.predictions import (
     is_final_at_replicate,
     links_in,
 )
+from darkroom.domain.urls import is_delivery_url
 from darkroom.providers.provider_texts import log_refusal
 from darkroom.providers.replicate_errors import (
     busy_or_account_refused,
@@ -49,7 +50,7 @@ _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 _CANCEL_AFTER_SECONDS_MIN = 5
 _UNREACHABLE_SECONDS = 5.0
 _FIND_MAX = 500
-_OWN_HOSTS = (".replicate.com", ".replicate.delivery")
+_OWN_HOSTS = ("replicate.com", "*.replicate.com", "replicate.delivery", "*.replicate.delivery")
 
 
 def create(request: PredictionRequest) -> Prediction:
@@ -134,9 +135,10 @@ def output_headers(url: str) -> Mapping[str, str]:
     Replicate's specification (openapi.json, predictions.get) requires the token for output files.
     Its page about output files does not: replicate.com/docs/topics/predictions/output-files.
     """
-    parts = urlsplit(url)
-    is_own = parts.scheme == "https" and f".{parts.hostname}".endswith(_OWN_HOSTS)
-    if not is_own and not url.startswith(f"{_origin(settings().replicate_base_url)}/"):
+    # The second condition is for a simulated Replicate.
+    if not is_delivery_url(url, _OWN_HOSTS, ()) and not url.startswith(
+        f"{_origin(settings().replicate_base_url)}/"
+    ):
         return {}
     tokens = secret_values(settings().replicate_token_secret)
     return {"Authorization": f"Bearer {tokens[0]}"} if tokens else {}

@@ -20,7 +20,6 @@ from functools import partial
 from typing import IO, Any
 
 from darkroom import clock
-from darkroom.domain import file_types
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable
 from darkroom.domain.file_types import FileType
 from darkroom.domain.jobs import Decoding, Job, Output, StoredPreview
@@ -119,17 +118,10 @@ def _open(job: Job, output: str) -> IO[bytes]:
 
 
 def _identify(file: IO[bytes]) -> FileType:
-    """Return the type of a file. Raises OutputUnavailable for a file that may come later.
-
-    A delivery host may send nothing, or a page, until it has the file.
-    """
     try:
-        file_type = inspect.identify(file)
+        return inspect.identify(file)
     except CorruptOutput as error:
-        raise OutputUnavailable("empty") from error
-    if file_type is file_types.HTML:
-        raise OutputUnavailable(file_type.name)
-    return file_type
+        raise OutputUnavailable(str(error)) from error
 
 
 def _key_for(job: Job, number: int, output: str, file_type: FileType) -> str:

@@ -56,9 +56,17 @@ class ReplicateWithFiles:
 
     @contextmanager
     def returning(
-        self, output: object, files: dict[str, Reply] | None = None, **prediction: Any
+        self,
+        output: object,
+        files: dict[str, Reply] | None = None,
+        *,
+        files_with_token: dict[str, Reply] | None = None,
+        **prediction: Any,
     ) -> Iterator[None]:
-        """Serve a prediction with this output. A path in the output becomes the URL of a file."""
+        """Serve a prediction with this output. A path in the output becomes the URL of a file.
+
+        A request with a token gets `files_with_token`, if given.
+        """
 
         def respond(request: Received) -> Reply:
             if request.path.startswith("/v1/predictions/"):
@@ -73,7 +81,9 @@ class ReplicateWithFiles:
                     200, json.dumps(document).encode(), {"Content-Type": "application/json"}
                 )
             self.downloads.append(request)
-            return (files or {}).get(request.path, Reply(404))
+            has_token = "authorization" in request.headers
+            served = (files_with_token if has_token else files) or files or {}
+            return served.get(request.path, Reply(404))
 
         with server(respond) as base_url:
             self._monkeypatch.setenv("REPLICATE_BASE_URL", f"{base_url}/v1")

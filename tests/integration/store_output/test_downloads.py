@@ -54,10 +54,34 @@ def test_download_does_not_send_the_provider_token(replicate: ReplicateWithFiles
     ] == [set()]
 
 
-@pytest.mark.parametrize("status", [403, 404, 410])
-def test_dead_link_is_not_retried(replicate: ReplicateWithFiles, status: int) -> None:
-    with replicate.returning("/a", {"/a": Reply(status)}):
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(410),
+        Reply(204),
+        Reply(206, image()),
+        Reply(302, headers={"Location": "/b"}),
+        Reply(308),
+    ],
+)
+def test_download_that_cannot_succeed_is_not_retried(
+    replicate: ReplicateWithFiles, reply: Reply
+) -> None:
+    with replicate.returning("/a", {"/a": reply, "/b": Reply(200, image())}):
         assert recorded_failure(processing_job()) is FailureCode.OUTPUT_UNAVAILABLE
+
+    assert [request.path for request in replicate.downloads] == ["/a"]
+
+
+def test_redirect_to_another_host_names_the_host(
+    replicate: ReplicateWithFiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    moved = Reply(302, headers={"Location": "https://files.moved.example/a.png?token=abc"})
+    with replicate.returning("/a", {"/a": moved}):
+        assert recorded_failure(processing_job()) is FailureCode.OUTPUT_HOST_REFUSED
+
+    (line,) = [vars(each) for each in caplog.records if each.msg == "output host refused"]
+    assert (line["host"], line["cause"]) == ("files.moved.example", "a redirect")
 
 
 @pytest.mark.parametrize(
@@ -66,17 +90,23 @@ def test_dead_link_is_not_retried(replicate: ReplicateWithFiles, status: int) ->
         Reply(500),
         Reply(503),
         Reply(429),
-        Reply(302, headers={"Location": "/b"}),
+        Reply(401),
+        Reply(403),
+        Reply(404),
+        Reply(200, b""),
         Reply(200, b"half", content_length=99),
+        Reply(200, b"<!DOCTYPE html><p>One moment"),
     ],
 )
 def test_temporary_failure_is_retried(replicate: ReplicateWithFiles, reply: Reply) -> None:
-    with replicate.returning("/a", {"/a": reply, "/b": Reply(200, image())}):
+    files = {"/a": reply}
+    with replicate.returning("/a", files):
         job = processing_job()
         with pytest.raises(OutputUnavailable):
             store(job)
-
-    assert (stored(job).failure, len(replicate.downloads)) == (None, 1)
+        assert stored(job).failure is None
+        files["/a"] = Reply(200, image())
+        assert len(store(job).outputs) == 1
 
 
 def test_does_not_connect_to_another_host(replicate: ReplicateWithFiles) -> None:
@@ -94,7 +124,7 @@ def test_does_not_connect_to_another_host(replicate: ReplicateWithFiles) -> None
         with replicate.returning(link):
             codes[link] = recorded_failure(processing_job())
 
-    assert codes == dict.fromkeys(links, FailureCode.OUTPUT_REJECTED)
+    assert codes == dict.fromkeys(links, FailureCode.OUTPUT_HOST_REFUSED)
     assert replicate.downloads == []
 
 
@@ -107,7 +137,7 @@ def test_does_not_connect_to_a_private_address(
         with replicate.returning(f"https://{host}/a"):
             with_setting(monkeypatch, "DELIVERY_HOSTS", host)
 
-            assert recorded_failure(processing_job()) is FailureCode.OUTPUT_REJECTED
+            assert recorded_failure(processing_job()) is FailureCode.OUTPUT_HOST_REFUSED
 
     assert received == []
 

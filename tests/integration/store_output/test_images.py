@@ -71,7 +71,6 @@ def encoded(mode: str, size: tuple[int, int], file_format: str) -> bytes:
 @pytest.mark.parametrize(
     ("body", "name"),
     [
-        (b"<html>expired</html>", "an HTML page"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG image"),
         (b"ID3\x04" + bytes(100), "an MP3 audio file"),
         (b'{"detail": "not found"}', "a JSON file"),

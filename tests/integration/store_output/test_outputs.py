@@ -119,14 +119,15 @@ def test_fewer_outputs_are_a_partial_delivery(replicate: ReplicateWithFiles) -> 
 
 
 def test_ignores_outputs_beyond_the_requested_count(replicate: ReplicateWithFiles) -> None:
-    with replicate.returning(["/a", "/a", "/a"], {"/a": Reply(200, image())}):
+    files = {"/a": Reply(200, image()), "/b": Reply(200, image())}
+    with replicate.returning(["/a", "/b"], files):
         job = store(processing_job())
 
     assert (len(job.outputs), len(replicate.downloads)) == (1, 1)
 
 
 def test_invalid_output_does_not_affect_the_others(replicate: ReplicateWithFiles) -> None:
-    files = {"/a": Reply(200, b"nothing"), "/b": Reply(200, image())}
+    files = {"/a": Reply(200, b"nothing"), "/b": Reply(200, image()), "/dead": Reply(410)}
     with replicate.returning(["/a", "/b", "/dead"], files):
         job = store(processing_job(num_outputs=3))
 

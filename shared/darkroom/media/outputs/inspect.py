@@ -29,11 +29,12 @@ DELIVERED = (
 def identify(file: IO[bytes]) -> FileType:
     """Return the type of an output, by its first bytes.
 
-    Raises CorruptOutput for an empty file. Raises GenerationFailed if Darkroom does not deliver
-    files of this type. The message names the type.
+    Raises CorruptOutput for an empty file and for an HTML page: a delivery host may send them until
+    it has the file. Raises GenerationFailed if Darkroom does not deliver files of this type. The
+    message names the type.
     """
     found = file_types.identify(_head(file))
-    if found is file_types.EMPTY:
+    if found in (file_types.EMPTY, file_types.HTML):
         raise CorruptOutput(found.name)
     if found in DELIVERED:
         return found
