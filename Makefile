@@ -22,7 +22,7 @@ COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint format lock \
-	requirements build build-local deploy deploy-built deploy-check admin token smoke audit repair variables catalog problems openapi lint-openapi sizes \
+	requirements build build-local deploy deploy-built deploy-check admin token smoke audit repair variables catalog problems failures openapi lint-openapi sizes \
 	secrets soak chaos fuzz sabotage bench clean linux scan licenses vulnerabilities sbom
 
 help: ## Show this list
@@ -90,6 +90,9 @@ catalog: .venv/.ready ## Check all templates and print their prices
 
 problems: .venv/.ready ## Write docs/problems.md
 	PYTHONPATH=shared python -m tools.problems > docs/problems.md
+
+failures: .venv/.ready ## Write docs/failures.md
+	PYTHONPATH=shared python -m tools.failures > docs/failures.md
 
 openapi: .venv/.ready ## Write docs/openapi.json
 	PYTHONPATH=shared python -m tools.openapi

@@ -14,8 +14,9 @@ from tests.e2e.actors import Actor, predictions_of, set_faults
 @pytest.mark.parametrize(
     ("faults", "ends_as", "charged", "predictions_count"),
     [
-        ({"no_credit": 1}, "provider_unavailable", 0, 0),
-        ({"unauthenticated": 1}, "provider_unavailable", 0, 0),
+        ({"refuse": 1, "refusal": "invalid_version"}, "model_unavailable", 0, 0),
+        ({"refuse": 1, "refusal": "moved"}, "model_unavailable", 0, 0),
+        ({"refuse": 1, "refusal": "detail_only"}, "invalid_input", 0, 0),
         ({"cancel": 1}, "prediction_failed", 0, 1),
         ({"abort": 1}, "deadline_exceeded", 0, 1),
         ({"flag_sensitive": 1}, "refused", 0, 1),
@@ -27,6 +28,13 @@ from tests.e2e.actors import Actor, predictions_of, set_faults
         ({"output_shape": "empty_list"}, "no_output", 0, 1),
         ({"output_shape": "object"}, None, 20, 1),
         ({"output_shape": "string"}, None, 10, 1),
+        ({"output_shape": "page"}, None, 20, 1),
+        ({"output_shape": "repeated"}, None, 20, 1),
+        ({"delivery_host": "files.moved.example"}, "output_host_refused", 0, 1),
+        ({"break_download": 1, "download_answer": "gone"}, "output_unavailable", 0, 1),
+        ({"break_download": 1, "download_answer": "moved"}, "output_host_refused", 0, 1),
+        ({"break_download": 1, "download_answer": "needs_token"}, None, 20, 1),
+        ({"unready_seconds": 4, "download_answer": "page"}, None, 20, 1),
         ({"lose_webhook": 1}, None, 20, 1),
         ({"duplicate_webhook": 1, "reorder": 1}, None, 20, 1),
         ({"lost_create_answer": 1}, None, 20, 1),
@@ -54,6 +62,20 @@ def test_under_each_fault_a_job_ends_and_only_its_outputs_are_charged(
     assert job["credits"]["charged"] + job["credits"]["refunded"] == job["credits"]["quoted"]
     assert len(predictions_of(stack, prompt)) == predictions_count
     actor.must_have_a_balanced_ledger()
+
+
+@pytest.mark.parametrize("fault", ["no_credit", "unauthenticated"])
+def test_a_job_waits_while_the_account_is_refused(
+    actor: Actor, stack: LocalStack, fault: str
+) -> None:
+    set_faults(stack, **{fault: 1})
+    prompt = f"our fault: {fault}"
+    job_id = actor.submit(prompt=prompt)
+
+    until(lambda: actor.client.get(f"/jobs/{job_id}")["waiting_since"])
+    assert actor.client.get(f"/jobs/{job_id}")["error"] is None
+    assert predictions_of(stack, prompt) == []
+    actor.client.post(f"/jobs/{job_id}/cancel", None)
 
 
 @pytest.mark.parametrize("fault", ["throttle", "low_credit", "unavailable", "not_yet"])

@@ -107,7 +107,7 @@ class Operator:
         """Cancel a job, so that its retries do not count in the next test."""
         self.call("POST", f"/jobs/{job_id}/cancel", user).raise_for_status()
 
-    def set_faults(self, **faults: float) -> None:
+    def set_faults(self, **faults: float | str) -> None:
         """Set the faults of the simulated Replicate. Without arguments: no faults."""
         url = f"{self.stack.replicate_url}/faults"
         requests.put(url, json=faults, timeout=5).raise_for_status()

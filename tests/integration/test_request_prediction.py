@@ -338,19 +338,17 @@ class TestRequestPrediction:
 
         assert len(self.predictions()) == 1
 
-    def test_refused_token_is_recorded_as_our_fault(self) -> None:
+    def test_a_refused_token_makes_the_job_wait(self) -> None:
         client("secretsmanager").put_secret_value(
             SecretId=os.environ["REPLICATE_TOKEN_SECRET"], SecretString="wrong"
         )
         forget_settings()
         job = held_job()
 
-        with sends(GenerationFailed):
+        with sends(RetryLater):
             self.enter(job)
 
-        recorded = stored(job).failure
-        assert recorded
-        assert (recorded.code, recorded.is_fault) == (FailureCode.PROVIDER_UNAVAILABLE, True)
+        assert (stored(job).failure, stored(job).deadline_at) == (None, None)
 
     def test_requests_nothing_after_queue_until(self, monkeypatch: pytest.MonkeyPatch) -> None:
         job = held_job()

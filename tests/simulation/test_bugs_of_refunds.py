@@ -173,7 +173,11 @@ class TestNoRefundAtAll:
 
     @pytest.mark.parametrize(
         ("status", "code"),
-        [(401, "provider_unavailable"), (402, "provider_unavailable"), (422, "invalid_input")],
+        [
+            (404, "model_unavailable"),
+            (422, "invalid_input"),
+            (451, "provider_unavailable"),
+        ],
     )
     def test_a_request_refused_by_the_provider_is_refunded(
         self, backend: Backend, status: int, code: str, monkeypatch: pytest.MonkeyPatch

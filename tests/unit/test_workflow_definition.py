@@ -11,6 +11,7 @@ import yaml
 from samcli.yamlhelper import yaml_parse
 
 from darkroom.domain import errors
+from darkroom.domain.jobs import STORING_SECONDS_MAX
 from tests.aws import ROOT, TEMPLATE, folder_of
 
 TEXT = (ROOT / "workflow.asl.yaml").read_text()
@@ -199,3 +200,18 @@ def test_the_states_pass_on_only_the_job_and_the_retry_time() -> None:
     assert all(state["ResultPath"] is None for name, state in TASKS.items() if name != "RefundJob")
     waiting = {name for name, state in STATES.items() if "task_token" in json.dumps(state)}
     assert waiting == {"RequestPrediction", "WaitForSlot"}
+
+
+def test_an_output_is_downloaded_again_until_the_job_gives_up() -> None:
+    (rule,) = [
+        rule
+        for rule in STATES["StoreOutput"]["Retry"]
+        if "OutputUnavailable" in rule["ErrorEquals"]
+    ]
+    waits = [
+        min(rule["IntervalSeconds"] * rule["BackoffRate"] ** number, rule["MaxDelaySeconds"])
+        for number in range(rule["MaxAttempts"])
+    ]
+
+    assert "JitterStrategy" not in rule, "jitter would shorten the waits"
+    assert sum(waits) >= STORING_SECONDS_MAX

@@ -8,19 +8,14 @@ from typing import Any
 from darkroom.aws import event_bus
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
-from darkroom.domain.failures import Failure, FailureCode, failure_of_error
+from darkroom.domain.failures import Failure, failure_of_error
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.observability import Metric, count, logger
 from darkroom.services import spend
 from darkroom.services.cancel_predictions import cancel_predictions
 from darkroom.services.dispatch import dispatch
+from darkroom.services.failure_metrics import count_failure
 from darkroom.storage import jobs, ledger
-
-FAILURE_METRICS = {
-    FailureCode.MODEL_UNAVAILABLE: Metric.MODELS_UNAVAILABLE,
-    FailureCode.OUTPUT_HOST_REFUSED: Metric.OUTPUT_HOSTS_REFUSED,
-}
-"""The failures that an operator must end. Each has an alarm on its own metric."""
 
 
 def finish(account: AccountId, job_id: str, *, reason: Failure | None = None, now: datetime) -> Job:
@@ -70,6 +65,6 @@ def finish_step(
         **fields,
     )
     count(Metric(f"Jobs{job.status.title()}"))
-    if job.failure and job.failure.code in FAILURE_METRICS:
-        count(FAILURE_METRICS[job.failure.code])
+    if job.failure:
+        count_failure(job.failure)
     return job

@@ -53,6 +53,37 @@ def test_a_provider_that_rejects_the_account(operator: Operator, user: str, faul
     operator.must_ring("ProviderAccountRefusedAlarm")
     operator.set_faults()
     operator.cancel(user, job_id)
+    assert operator.counted("JobsFailed") == 0, "the job waits"
+
+
+def test_a_model_that_is_retired(operator: Operator, user: str) -> None:
+    operator.set_faults(refuse=1, refusal="detail_only")
+    operator.submit(user)
+    until(lambda: operator.counted("JobsFailed"))
+    assert operator.state("ModelsUnavailableAlarm") == "OK"
+
+    operator.set_faults(refuse=1)
+    operator.submit(user)
+
+    operator.must_ring("ModelsUnavailableAlarm")
+    *_, line = operator.lines("job ended")
+    assert (line["template"], line["failure"]) == ("flux-schnell", "model_unavailable")
+    assert [each["status"] for each in operator.lines("provider refused")] == [422, 422]
+    operator.set_faults()
+
+
+def test_a_provider_that_moves_its_files(operator: Operator, user: str) -> None:
+    operator.set_faults(break_download=1, download_answer="gone")
+    operator.submit(user)
+    until(lambda: operator.counted("JobsFailed"))
+    assert operator.state("OutputHostsRefusedAlarm") == "OK"
+
+    operator.set_faults(delivery_host="files.moved.example")
+    operator.submit(user)
+
+    operator.must_ring("OutputHostsRefusedAlarm")
+    assert [each["hosts"] for each in operator.lines("links ignored")] == [["files.moved.example"]]
+    operator.set_faults()
 
 
 def test_a_provider_without_a_token(operator: Operator, stack: LocalStack, user: str) -> None:
