@@ -140,7 +140,8 @@ _REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b[a-z][a-z0-9+.-]{1,9}://\S+|\bwww\.\S+", re.IGNORECASE), "[link]"),
     (re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})+"), "[e-mail address]"),
     (re.compile(r"\b(Bearer|Token|Basic)\s+\S{8,}", re.IGNORECASE), r"\1 [key]"),
-    (re.compile(r"\b(r8|key|sk|pk|org|acct|user|proj|hf|team)[_-]\w{8,}[\w-]*"), "[id]"),
+    (re.compile(r"\b((r8|hf|key|acct)_\w{8,}|(sk|pk|rk|org|proj)-[\w-]{8,})"), "[id]"),
+    (re.compile(r"\b(user|team|org|proj)_(?=\w{0,64}\d)\w{8,}"), "[id]"),
     (re.compile(r"\beyJ[\w.-]{8,}"), "[key]"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "[id]"),
     # At least 16 characters with letters and digits are a key or an id.
