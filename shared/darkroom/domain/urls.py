@@ -7,6 +7,7 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 _URL_CHARACTERS_MAX = 2_000
+_HOST_CHARACTERS_MAX = 255
 # Two URL parsers may disagree about a backslash or a control character. Then the host that was
 # checked would not be the host that is called.
 _PLAIN = re.compile(r"[!-\[\]-~]+")
@@ -46,3 +47,11 @@ def is_delivery_url(
         host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
         for allowed in delivery_hosts
     )
+
+
+def host_of(url: str) -> str:
+    """Return the host and the port of a URL, for the log. Empty if the URL has none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2][:_HOST_CHARACTERS_MAX]
+    except ValueError:
+        return ""

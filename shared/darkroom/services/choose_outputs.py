@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job
 from darkroom.domain.predictions import Prediction
-from darkroom.domain.urls import is_delivery_url
+from darkroom.domain.urls import host_of, is_delivery_url
 from darkroom.media import bucket
 from darkroom.observability import logger
 from darkroom.settings import settings
@@ -41,11 +39,3 @@ def is_output(job: Job, output: str) -> bool:
 def is_stored(job: Job, output: str) -> bool:
     """Return whether an output is an object. Only the job's own prefix is read from the bucket."""
     return output.startswith(bucket.prefix_of(job.account, job.job_id))
-
-
-def host_of(url: str) -> str:
-    """Return the host and the port of a URL, for the log. Empty for a URL that has none."""
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2][:255]
-    except ValueError:
-        return ""

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from darkroom.domain.errors import OutputUnavailable
+from darkroom.domain.errors import GenerationFailed, OutputUnavailable
 from darkroom.domain.failures import FailureCode
+from darkroom.media.outputs.download import fetch_output
 from tests.builders import stored
 from tests.integration.servers import Received, Reply, answering, server
 from tests.integration.steps import at, with_setting
@@ -126,6 +127,13 @@ def test_does_not_connect_to_another_host(replicate: ReplicateWithFiles) -> None
 
     assert codes == dict.fromkeys(links, FailureCode.OUTPUT_HOST_REFUSED)
     assert replicate.downloads == []
+
+
+def test_the_download_itself_refuses_another_host() -> None:
+    with pytest.raises(GenerationFailed) as refused:
+        fetch_output("https://evil.example/a.png", lambda _: {})
+
+    assert refused.value.failure.code is FailureCode.OUTPUT_HOST_REFUSED
 
 
 def test_does_not_connect_to_a_private_address(

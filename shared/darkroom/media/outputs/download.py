@@ -9,13 +9,12 @@ from contextlib import ExitStack
 from functools import cache
 from http import HTTPStatus
 from typing import IO
-from urllib.parse import urljoin, urlsplit
 
 import requests
 
 from darkroom.domain.errors import GenerationFailed, OutputUnavailable
 from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.urls import is_delivery_url
+from darkroom.domain.urls import host_of, is_delivery_url
 from darkroom.http_guard import (
     CONNECT_TIMEOUT_SECONDS,
     READ_TIMEOUT_SECONDS,
@@ -69,9 +68,10 @@ def _whole_file(response: requests.Response) -> IO[bytes]:
     status = response.status_code
     if status == HTTPStatus.OK:
         return _read_body(response)
-    logger.warning("output not sent", status=status, host=urlsplit(response.url).netloc)
-    target = urljoin(response.url, response.headers.get("Location", ""))
-    if response.is_redirect and not _is_delivery_url(target):
+    logger.warning("output not sent", status=status, host=host_of(response.url))
+    target = response.headers.get("Location", "")
+    # A target without a host stays on this host.
+    if host_of(target) and not _is_delivery_url(target):
         raise _host_refused(target, "a redirect")
     if status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.GONE:
         # A later request would get the same answer.
@@ -85,7 +85,7 @@ def _is_delivery_url(url: str) -> bool:
 
 def _host_refused(url: str, cause: str) -> GenerationFailed:
     """Log the host of a URL, and return the error to raise. The operator may have to allow it."""
-    logger.error("output host refused", host=urlsplit(url).netloc.rpartition("@")[2], cause=cause)
+    logger.error("output host refused", host=host_of(url), cause=cause)
     return GenerationFailed(failure(FailureCode.OUTPUT_HOST_REFUSED))
 
 
