@@ -104,7 +104,7 @@ def too_large() -> Problem:
     """413: the file is too large."""
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        {"title": "File too large", "detail": "The file exceeds the maximum of 100 MB."},
+        {"title": "File too large", "detail": "Files must be less than 100MB in size"},
     )
 
 

@@ -19,9 +19,10 @@ class Provider(Protocol):
     INLINE_INPUT_BYTES_MAX: input images of at most this many bytes are sent as data URLs. Larger
     images are sent as signed links.
 
-    Each function may raise ProviderBusy (nothing was done, retry later) and ProviderUnavailable
-    (the effect of the request is unknown). Only `create` may raise GenerationFailed (no retry
-    helps), because a refused request does not change an existing prediction.
+    Each function may raise ProviderBusy (nothing was done, retry later), ProviderAccountRefused
+    (the same, because of Darkroom's account) and ProviderUnavailable (the effect of the request is
+    unknown). Only `create` may raise GenerationFailed (no retry helps), because a refused request
+    does not change an existing prediction.
     """
 
     SUPPORTS_WEBHOOKS: bool
