@@ -43,7 +43,7 @@ def test_output_of_the_job_is_read() -> None:
 def test_output_of_another_job_is_rejected(account: AccountId) -> None:
     other = output_of(image_job(account=account))
 
-    assert failure_of(image_job(), other) is FailureCode.OUTPUT_REJECTED
+    assert failure_of(image_job(), other) is FailureCode.OUTPUT_HOST_REFUSED
 
 
 def test_output_larger_than_the_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,6 +172,8 @@ class TestFailures:
         assert {code for code in FailureCode if not failure(code).is_fault} == of_the_user
         assert {code for code in FailureCode if not failure(code).retryable} == {
             *of_the_user,
+            FailureCode.MODEL_UNAVAILABLE,
+            FailureCode.OUTPUT_HOST_REFUSED,
             FailureCode.OUTPUT_REJECTED,
         }
 
