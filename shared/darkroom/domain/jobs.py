@@ -104,7 +104,7 @@ class StoredPreview:
 class Output:
     """One stored image or video.
 
-    `number` is the index in the prediction's list of outputs. `width` and `height` are in pixels,
+    `number` is the index among the outputs that Darkroom chose. `width` and `height` are in pixels,
     as the file is shown. `seconds` is the length of a video or an animation, `frames` the number of
     images in an animation. `placeholder` is a data URL of a tiny image. `previews` begin with the
     smallest. `c2pa` says whether the file contains a C2PA manifest. The outputs of earlier releases
@@ -129,7 +129,7 @@ class Output:
 class Decoding:
     """An output whose object is in the bucket and is being decoded.
 
-    `number` is the index in the prediction's list of outputs, `key` the key of the object. No other
+    `number` is the index among the chosen outputs, `key` the key of the object. No other
     try to store this output has the same key, so the key also names the try.
     """
 
