@@ -25,7 +25,7 @@ from samtranslator.policy_template_processor.processor import PolicyTemplatesPro
 
 from darkroom.aws import secrets
 from darkroom.media.outputs import download
-from darkroom.providers import webui_server
+from darkroom.providers.stable_diffusion import server
 from darkroom.settings import settings
 from darkroom.storage import accounts
 from local.cloudformation.state_machines import start_by_alias
@@ -52,7 +52,7 @@ def forget_settings() -> None:
     for cached in (settings, download._session):
         cached.cache_clear()
     secrets._cache.clear()
-    webui_server.forget_capabilities()
+    server.forget_capabilities()
     accounts._recorded.clear()
 
 

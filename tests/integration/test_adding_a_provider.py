@@ -217,7 +217,7 @@ def test_no_unlisted_file_of_the_product_names_the_provider(provider: str) -> No
         and re.search(SPELLINGS[provider], path.read_text(), re.IGNORECASE)
     }
 
-    assert f"shared/darkroom/providers/{provider}.py" in naming_files
+    assert f"shared/darkroom/providers/{provider}/__init__.py" in naming_files
     assert [
         name
         for name in naming_files

@@ -11,7 +11,8 @@ import runwayml
 
 from darkroom.aws import secrets
 from darkroom.domain import audit, callback_retries, errors, jobs, prediction_step, recovery
-from darkroom.providers import replicate, runway, runway_errors
+from darkroom.providers import replicate, runway
+from darkroom.providers.runway import errors as runway_errors
 from darkroom.services import audit_accounts, delete_job, recover_jobs
 from darkroom.storage import deliveries, transactions
 from local.api_gateway import routes

@@ -8,12 +8,13 @@ from darkroom import catalog
 from darkroom.domain.errors import InvalidRequest
 from darkroom.domain.parameters import check_parameters
 from darkroom.domain.templates import Template
-from darkroom.providers import stable_diffusion, webui_server
+from darkroom.providers import stable_diffusion
+from darkroom.providers.stable_diffusion import server
 from tests.unit.catalog_samples import PROMPT_CHARACTERS_MAX, sample_parameters
 from tests.unit.number_sources import timeout
 
-QUERY = webui_server.CONNECT_SECONDS + webui_server.QUERY_SECONDS
-RUN = webui_server.CONNECT_SECONDS + stable_diffusion._RUN_SECONDS_MAX
+QUERY = server.CONNECT_SECONDS + server.QUERY_SECONDS
+RUN = server.CONNECT_SECONDS + stable_diffusion._RUN_SECONDS_MAX
 TEMPLATES = [each for each in catalog.templates().values() if each.provider == "stable_diffusion"]
 PIXEL_STEPS_MAX = 2048 * 2048 * 20
 

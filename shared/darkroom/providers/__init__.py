@@ -1,4 +1,4 @@
-"""The providers. Each is one module with the same functions. The catalog names the module."""
+"""The providers. Each is a module or package with the same functions, and the catalog names it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from darkroom.domain.errors import (
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import ModelInput
 from darkroom.domain.predictions import PredictionRequest, PredictionStatus
-from darkroom.providers import runway, runway_errors
+from darkroom.providers import runway
+from darkroom.providers.runway import errors as runway_errors
 from tests.integration.runway_provider.scripted import REQUEST
 from tests.integration.servers import Reply, answering, server
 from tests.integration.simulated_runway.wire import Api, data_uri, image_file

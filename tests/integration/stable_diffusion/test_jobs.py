@@ -12,7 +12,7 @@ import pytest
 from darkroom.domain.errors import GenerationFailed, RetryLater
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.providers import webui_answers
+from darkroom.providers.stable_diffusion import answers
 from darkroom.storage import attempts, jobs
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.aws import CONTEXT, handler_of
@@ -210,7 +210,7 @@ def test_a_refused_login_keeps_the_job_waiting(
     with sends(RetryLater) as sent:
         enter(job)
 
-    assert sent.at - datetime.now(UTC) >= timedelta(seconds=webui_answers._ACCOUNT_SECONDS - 1)
+    assert sent.at - datetime.now(UTC) >= timedelta(seconds=answers._ACCOUNT_SECONDS - 1)
     waiting = stored(job)
     assert waiting.attempt
     assert (waiting.status, waiting.attempt.abandoned) == (JobStatus.PENDING, True)

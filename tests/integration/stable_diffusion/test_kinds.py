@@ -10,7 +10,8 @@ from PIL import Image
 from darkroom import catalog
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode
-from darkroom.providers import stable_diffusion, webui_server
+from darkroom.providers import stable_diffusion
+from darkroom.providers.stable_diffusion import server
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from local.simulators.stable_diffusion.kinds import KINDS
 from tests.integration.stable_diffusion.test_images import data_url
@@ -91,12 +92,12 @@ def test_the_server_crops_the_initial_image(
 
 
 def test_the_server_is_asked_about_itself_once(webui: SimulatedStableDiffusion) -> None:
-    before = webui_server.capabilities()
+    before = server.capabilities()
     set_faults(webui, server="koboldcpp")
 
-    assert webui_server.capabilities() is before
-    webui_server.forget_capabilities()
-    assert webui_server.capabilities().schedulers is None
+    assert server.capabilities() is before
+    server.forget_capabilities()
+    assert server.capabilities().schedulers is None
     assert "karras" in (before.schedulers or ())
     assert before.checkpoint == "v1-5-pruned-emaonly.safetensors [6ce0161689]"
 

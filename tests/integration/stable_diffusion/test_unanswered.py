@@ -14,7 +14,8 @@ from darkroom.domain.errors import (
     ProviderUnreachable,
 )
 from darkroom.domain.failures import FailureCode
-from darkroom.providers import stable_diffusion, webui_answers
+from darkroom.providers import stable_diffusion
+from darkroom.providers.stable_diffusion import answers
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.builders import until
 from tests.integration.servers import Received, Reply, server
@@ -63,7 +64,7 @@ def test_a_late_502_is_an_unanswered_run(
     with pytest.raises(ProviderUnreachable):
         stable_diffusion.create(REQUEST)
 
-    monkeypatch.setattr(webui_answers, "_IMMEDIATE_SECONDS", 0.1)
+    monkeypatch.setattr(answers, "_IMMEDIATE_SECONDS", 0.1)
 
     with pytest.raises(ProviderUnavailable):
         stable_diffusion.create(REQUEST)

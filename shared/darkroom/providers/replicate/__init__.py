@@ -33,7 +33,7 @@ from darkroom.domain.predictions import (
 )
 from darkroom.domain.urls import is_delivery_url
 from darkroom.providers.provider_texts import log_refusal
-from darkroom.providers.replicate_errors import (
+from darkroom.providers.replicate.errors import (
     busy_or_account_refused,
     failure_of_run,
     no_token,

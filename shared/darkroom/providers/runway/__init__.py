@@ -1,6 +1,6 @@
 """Provider Runway, called through its SDK. A prediction is a task of Runway.
 
-The types of the SDK define the parameters of each model. `runway_errors` tells what error
+The types of the SDK define the parameters of each model. The module `errors` tells what error
 responses and failure codes mean.
 """
 
@@ -27,8 +27,8 @@ from darkroom.domain.predictions import (
     PredictionStatus,
     links_in,
 )
-from darkroom.providers import runway_errors
 from darkroom.providers.provider_texts import account_refused, log_refusal
+from darkroom.providers.runway import errors
 from darkroom.settings import settings
 
 SUPPORTS_WEBHOOKS = False
@@ -62,7 +62,7 @@ def create(request: PredictionRequest) -> Prediction:
             )
         )
     except runwayml.APIStatusError as error:
-        raise runway_errors.refusal(error) from error
+        raise errors.refusal(error) from error
     except ValueError as error:
         raise ProviderUnavailable(type(error).__name__) from error
     # The SDK returns the text of a response that is not JSON.
@@ -119,7 +119,7 @@ def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
         case "FAILED":
             code, words = task.get("failureCode"), str(task.get("failure") or "")
             log_refusal("failed", f"{code}: {words}")
-            failed = runway_errors.failure_of_task(code, words)
+            failed = errors.failure_of_task(code, words)
             return Prediction(
                 prediction_id,
                 PredictionStatus.FAILED,
@@ -151,7 +151,7 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the
             return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
     except runwayml.APIStatusError as error:
         log_refusal(error.status_code, error.response.text)
-        if busy := runway_errors.busy(error):
+        if busy := errors.busy(error):
             raise busy from error
         raise
     except runwayml.APIConnectionError as error:

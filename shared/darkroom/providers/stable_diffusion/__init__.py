@@ -21,7 +21,7 @@ from darkroom.domain.predictions import (
 )
 from darkroom.media import bucket
 from darkroom.observability import logger
-from darkroom.providers import webui_answers, webui_server
+from darkroom.providers.stable_diffusion import answers, server
 
 SUPPORTS_WEBHOOKS = False
 INLINE_INPUT_BYTES_MAX = 20_000_000
@@ -80,7 +80,7 @@ def cancel(prediction_id: str) -> None:
 def cancel_request(key_prefix: str, finished_outputs: Sequence[str]) -> None:
     """Interrupt the run of the next image, if this run is on the graphics card."""
     task_id = _task_id(key_prefix, finished_outputs)
-    if webui_server.interrupt(task_id):
+    if server.interrupt(task_id):
         logger.info("run interrupted", task_id=task_id)
 
 
@@ -96,7 +96,7 @@ def find(request: PredictionRequest) -> Prediction | None:
         return found
     if request.finished_outputs and request.cancel_after_seconds <= 0:
         return _prediction(request, len(request.finished_outputs))
-    if webui_server.is_running(_task_id(request.key_prefix, request.finished_outputs)):
+    if server.is_running(_task_id(request.key_prefix, request.finished_outputs)):
         raise ProviderBusy(_RUNNING_SECONDS)
     return None
 
@@ -110,8 +110,8 @@ def _make_image(request: PredictionRequest) -> bytes:
         )
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
     document = _run(request)
-    image = webui_answers.image_in(document)
-    if webui_server.is_interrupted():
+    image = answers.image_in(document)
+    if server.is_interrupted():
         # The image is half drawn. The WebUI responds with it as with a whole one.
         raise ProviderUnavailable("interrupted", unknown_seconds=0)
     return image
@@ -121,12 +121,12 @@ def _run(request: PredictionRequest) -> dict[str, Any]:
     fields = _fields(request)
     seconds_max = min(_RUN_SECONDS_MAX, max(request.cancel_after_seconds, 1))
     try:
-        return webui_server.run(request.model_input.model, fields, seconds_max=seconds_max)
+        return server.run(request.model_input.model, fields, seconds_max=seconds_max)
     except GenerationFailed as error:
         is_failed = error.failure.code is FailureCode.PREDICTION_FAILED
-        if is_failed and webui_server.capabilities().checkpoint == "":
+        if is_failed and server.capabilities().checkpoint == "":
             # Forge responds to every exception with the same words.
-            raise webui_answers.unavailable() from error
+            raise answers.unavailable() from error
         raise
 
 
@@ -136,12 +136,12 @@ def _fields(request: PredictionRequest) -> dict[str, Any]:
     _check(given)
     given.pop("num_outputs", None)
     fields = {_FIELDS.get(name, name): value for name, value in given.items()}
-    capabilities = webui_server.capabilities()
+    capabilities = server.capabilities()
     if sampler := fields.pop("sampler", None):
         known = capabilities.sampler_fields(str(sampler))
         if known is None:
             logger.error("the WebUI has no such sampler", sampler=sampler)
-            raise webui_answers.unavailable(
+            raise answers.unavailable(
                 f"The server has no sampler {sampler}. Nothing was charged. "
                 "Choose another sampler or another template."
             )

@@ -1,6 +1,6 @@
 """The calls to a server that offers the API of the Stable Diffusion WebUI.
 
-The sources of the API are those of `webui_answers.py`.
+The sources of the API are those of `answers.py`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from urllib3.exceptions import NewConnectionError, SSLError
 from darkroom import clock
 from darkroom.aws.secrets import secret_values
 from darkroom.domain.errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable
-from darkroom.providers import webui_answers
-from darkroom.providers.webui_answers import UNREACHABLE_SECONDS
+from darkroom.providers.stable_diffusion import answers
+from darkroom.providers.stable_diffusion.answers import UNREACHABLE_SECONDS
 from darkroom.settings import settings
 
 CONNECT_SECONDS = 2.0
@@ -87,8 +87,8 @@ def run(model: str, fields: Mapping[str, Any], *, seconds_max: float) -> dict[st
     """
     response = _call(_connection(), "POST", f"/sdapi/v1/{model}", fields, seconds_max=seconds_max)
     if response.status_code != HTTPStatus.OK:
-        raise webui_answers.error_of(response)
-    return webui_answers.document_of(response)
+        raise answers.error_of(response)
+    return answers.document_of(response)
 
 
 def capabilities() -> Capabilities:
@@ -221,7 +221,7 @@ def _query(
             return None
         return found
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise webui_answers.error_of(response)
+        raise answers.error_of(response)
     if HTTPStatus.INTERNAL_SERVER_ERROR <= status != HTTPStatus.NOT_IMPLEMENTED:
         raise ProviderUnreachable(UNREACHABLE_SECONDS)
     return None
