@@ -30,7 +30,8 @@ from tests.integration.steps import with_setting
 
 PAGE = (ROOT / "docs/adding-a-provider.md").read_text(encoding="utf-8")
 # Patterns for the name of a provider in code, in templates and in prose.
-SPELLINGS = {"runway": r"runway", "stable_diffusion": r"stable.?diffusion|webui"}
+# `cog-stable-diffusion` is a model of Replicate.
+SPELLINGS = {"runway": r"runway", "stable_diffusion": r"(?<!cog-)stable.?diffusion|webui"}
 PRODUCT = (
     "shared",
     "functions",
