@@ -1,5 +1,6 @@
 """The output images that simulated models make from input images and a prompt."""
 
+import math
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -16,6 +17,13 @@ def open_image(source: bytes) -> Image.Image:
         return ImageOps.exif_transpose(image).convert(
             "RGBA" if image.has_transparency_data else "RGB"
         )
+
+
+def shaped_like(source: bytes, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size with the same number of pixels and the shape of an image."""
+    image = open_image(source)
+    factor = math.sqrt(size[0] * size[1] / (image.width * image.height))
+    return max(1, round(image.width * factor)), max(1, round(image.height * factor))
 
 
 def blend(landscape: Image.Image, sources: Sequence[bytes]) -> Image.Image:

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +20,39 @@ class ModelFileInvalid(ValueError):
 
 
 def read_models[Model: BaseModel](
-    folder: Path, model_type: type[Model], *, group: str
+    folder: Path,
+    model_type: type[Model],
+    *,
+    group: str,
+    known: Callable[[str, str], Mapping[str, Any]] = lambda _group, _name: {},
 ) -> tuple[Model, ...]:
     """Read every `<folder>/<group>/<name>.toml`, in the order of their paths.
 
     The model's field `name` gets the name of the file. The field that `group` names gets the name
-    of the file's folder. Raises ModelFileInvalid if a file is not TOML or not a valid model.
+    of the file's folder. `known` returns more fields for these two names. Raises ModelFileInvalid
+    if a file is not TOML, repeats such a field, or is not a valid model.
     """
     paths = sorted(folder.glob("*/*.toml"))
     return tuple(
-        _read(path, model_type, {group: path.parent.name, "name": path.stem}) for path in paths
+        _read(
+            path,
+            model_type,
+            {group: path.parent.name, "name": path.stem, **known(path.parent.name, path.stem)},
+        )
+        for path in paths
     )
 
 
-def _read[Model: BaseModel](path: Path, model_type: type[Model], names: dict[str, str]) -> Model:
+def _read[Model: BaseModel](path: Path, model_type: type[Model], fields: dict[str, Any]) -> Model:
     try:
         document = tomllib.loads(path.read_text())
-        if repeated := sorted(document.keys() & names.keys()):
+        if repeated := sorted(document.keys() & fields.keys()):
             raise ModelFileInvalid(
-                f"{path}: {', '.join(repeated)}: the path of the file already sets this;"
-                " remove the key from the file"
+                f"{path}: {', '.join(repeated)}: the path of the file or its schema already sets"
+                " this; remove the key from the file"
             )
         # In strict mode pydantic converts a list to a tuple only if the document is JSON.
-        return model_type.model_validate_json(json.dumps(names | document), strict=True)
+        return model_type.model_validate_json(json.dumps(fields | document), strict=True)
     except ValidationError as error:
         found = error.errors()[0]
         key = ".".join(map(str, found["loc"]))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from PIL import Image
 
-from local.simulators.common.image_transform import blend, cut_out, enlarge
+from local.simulators.common.image_transform import blend, cut_out, enlarge, shaped_like
 from local.simulators.common.landscape import draw_landscape
 
 type Format = Literal["webp", "png", "jpg"]
@@ -24,7 +24,8 @@ _PILLOW_FORMATS = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
 class OutputImage:
     """An image. The same values produce the same bytes.
 
-    `quality` is from 0 to 100. PNG ignores it. `sources` are the input images.
+    `quality` is from 0 to 100. PNG ignores it. `sources` are the input images. With
+    `matches_source`, the image has the shape of the first of them.
     """
 
     prompt: str
@@ -36,6 +37,7 @@ class OutputImage:
     quality: int
     makes: Literal["image", "enlargement", "cutout"] = "image"
     scale: float = 1
+    matches_source: bool = False
     sources: tuple[bytes, ...] = ()
 
     @property
@@ -72,5 +74,8 @@ def _draw(image: OutputImage) -> Image.Image:
             return enlarge(image.sources[0], image.scale)
         case "cutout":
             return cut_out(image.sources[0])
-    landscape = draw_landscape(image.prompt, image.seed, image.index, (image.width, image.height))
+    size = image.width, image.height
+    if image.matches_source and image.sources:
+        size = shaped_like(image.sources[0], size)
+    landscape = draw_landscape(image.prompt, image.seed, image.index, size)
     return blend(landscape, image.sources) if image.sources else landscape

@@ -24,6 +24,7 @@ from local.simulators.replicate.sources import (
     SourceUnusable,
     check_image,
     check_pixels,
+    check_plain_links,
     fetch_source,
 )
 from local.simulators.replicate.webhooks import Event, Message, Outbox
@@ -94,6 +95,8 @@ class Lifecycle:
 
     def _fetch_and_run(self, prediction: Prediction) -> None:
         try:
+            if prediction.model.plain_links_only:
+                check_plain_links(prediction.outcome.source_urls)
             sources = tuple(self._source(url) for url in prediction.outcome.source_urls)
             for source in sources:
                 check_pixels(source, prediction.model.pixels_max)

@@ -13,27 +13,6 @@ from local.simulators.replicate.validation import Schema
 
 type Inputs = Mapping[str, Any]
 
-PIXELS_BY_ASPECT_RATIO = {
-    "1:1": (1024, 1024),
-    "16:9": (1344, 768),
-    "21:9": (1536, 640),
-    "3:2": (1216, 832),
-    "2:3": (832, 1216),
-    "4:5": (896, 1088),
-    "5:4": (1088, 896),
-    "4:3": (1152, 896),
-    "3:4": (896, 1152),
-    "9:16": (768, 1344),
-    "9:21": (640, 1536),
-    "2:1": (1408, 704),
-    "1:2": (704, 1408),
-    "16:10": (1280, 800),
-    "10:16": (800, 1280),
-    "3:1": (1536, 512),
-    "1:3": (512, 1536),
-}
-LINES_BY_RESOLUTION = {"480p": 480, "512p": 512, "720p": 720, "768p": 768, "1080p": 1080}
-
 
 class Rejection(BaseModel, frozen=True, extra="forbid"):
     """Inputs that a model accepts at first, and for which its run fails.
@@ -60,12 +39,14 @@ class Rejection(BaseModel, frozen=True, extra="forbid"):
 
 
 class Model(BaseModel, frozen=True, extra="forbid"):
-    """A model, read from its file `models/<owner>/<name>.toml`.
+    """A model, read from its file `models/<owner>/<name>.toml` and from its schema file.
 
-    A run fails if an input image has more than `pixels_max` pixels.
+    A run fails if an input image has more than `pixels_max` pixels. With `plain_links_only`, a run
+    fails if the link of an input image has a query, or no file extension. `file_format` is the
+    format of the output if no input sets it.
 
-    Only an official model can be called without its version. The file of an official model has no
-    version. No client needs the real id, so a hash of the model's name replaces it.
+    Only an official model can be called without its version. A TOML file of an official model has
+    no version. No client needs the real id, so a hash of the model's name replaces it.
     """
 
     owner: str
@@ -78,6 +59,9 @@ class Model(BaseModel, frozen=True, extra="forbid"):
     inputs: Mapping[str, Schema]
     required: tuple[str, ...] = ()
     pixels_max: int | None = None
+    plain_links_only: bool = False
+    file_format: Literal["webp", "png", "jpg"] = "png"
+    openapi_schema: Mapping[str, Any] | None = None
     rejections: tuple[Rejection, ...] = ()
 
     @field_validator("version", mode="before")
@@ -141,22 +125,6 @@ def source_urls(model: Model, inputs: Inputs) -> list[str]:
     return found
 
 
-def size_in_pixels(inputs: Inputs) -> tuple[int, int]:
-    """Return the width and the height of the output. `inputs` must include the defaults.
-
-    A video's resolution is the length of its shorter side.
-    """
-    ratio = inputs.get("aspect_ratio", "custom")
-    if lines := LINES_BY_RESOLUTION.get(inputs.get("resolution", "")):
-        across, down = (int(part) for part in (ratio if ":" in ratio else "16:9").split(":"))
-        shorter = min(across, down)
-        return 2 * round(lines * across / shorter / 2), 2 * round(lines * down / shorter / 2)
-    if ratio not in PIXELS_BY_ASPECT_RATIO:
-        return inputs.get("width", 1024), inputs.get("height", 1024)
-    width, height = PIXELS_BY_ASPECT_RATIO[ratio]
-    return (width // 2, height // 2) if inputs.get("megapixels") == "0.25" else (width, height)
-
-
 def model_document(model: Model, base_url: str) -> dict[str, Any]:
     """Return the response of `GET /v1/models/{owner}/{name}`."""
     return {
@@ -191,6 +159,8 @@ def version_document(model: Model) -> dict[str, Any]:
 
 def _openapi_schema(model: Model) -> dict[str, Any]:
     """Return the OpenAPI schema, with a separate schema for each enumeration, as Cog writes it."""
+    if model.openapi_schema is not None:
+        return dict(model.openapi_schema)
     properties: dict[str, Any] = {}
     enumerations: dict[str, Any] = {}
     for order, (name, schema) in enumerate(model.inputs.items()):

@@ -1,11 +1,12 @@
-"""The simulated models. To add a model, add a file in `models/`."""
+"""The simulated models. To add a model, add a file in `models/`, and its schema in `schemas/`."""
 
 from pathlib import Path
 
 from local.simulators.common.model_files import read_models
 from local.simulators.replicate.model import Model
+from local.simulators.replicate.schema_files import read_schema
 
-MODELS = read_models(Path(__file__).parent / "models", Model, group="owner")
+MODELS = read_models(Path(__file__).parent / "models", Model, group="owner", known=read_schema)
 
 _BY_NAME = {model.full_name: model for model in MODELS}
 _BY_VERSION = {model.version: model for model in MODELS}

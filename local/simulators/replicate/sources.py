@@ -1,7 +1,9 @@
 """The input files of a model. The run fetches them, or reads them from data URLs."""
 
 from base64 import b64decode
+from collections.abc import Iterable
 from io import BytesIO
+from urllib.parse import urlsplit
 
 import requests
 from PIL import Image
@@ -39,6 +41,17 @@ def check_pixels(body: bytes, pixels_max: int | None) -> None:
             f"pixels {width * height} greater than the max size that fits in GPU memory on this "
             f"hardware, {pixels_max}. Resize input image and try again."
         )
+
+
+def check_plain_links(urls: Iterable[str]) -> None:
+    """Raise SourceUnusable for a link with a query, or without a file extension.
+
+    Users of Seedance report this limit. The text of the real error is not known.
+    """
+    for url in urls:
+        link = urlsplit(url)
+        if link.scheme != "data" and (link.query or "." not in link.path.rpartition("/")[2]):
+            raise SourceUnusable("The image URL is not supported. Use a direct link to a file.")
 
 
 def _from_data_url(url: str) -> bytes:

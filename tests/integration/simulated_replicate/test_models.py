@@ -84,8 +84,10 @@ def test_each_model_makes_its_kind_of_file(
     for model in MODELS:
         with subtests.test(model=model.full_name):
             # The real Kling also fails without a start image.
-            needs_image = model.full_name == "kwaivgi/kling-v2.1"
-            inputs = {"start_image": data_url(png())} if needs_image else {}
+            inputs = {
+                "kwaivgi/kling-v2.1": {"start_image": data_url(png())},
+                "ideogram-ai/ideogram-4-5": {"size": "1024x1024"},
+            }.get(model.full_name, {})
 
             prediction = ended(replicate, model, **inputs)
 
