@@ -1,4 +1,4 @@
-"""Check every template, and print the available ones with their prices.
+"""Check every template, and print the current ones with their prices.
 
     PYTHONPATH=shared python -m tools.catalog
 
@@ -40,7 +40,7 @@ _COLUMNS = (
 
 
 def main() -> int:
-    """Read every file, also those of past versions, and print the available templates.
+    """Read every file, also those of past versions, and print the current templates.
 
     Returns the exit status: 1 if a file is broken.
     """
@@ -59,7 +59,10 @@ def main() -> int:
     for template in available.values():
         table.add_row(*_row(template, prices))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    sys.stdout.write(f"{len(available)} available templates, {len(past)} past versions.\n")
+    sys.stdout.write(f"{len(available)} templates, {len(past)} past versions.\n")
+    for template in available.values():
+        if template.off_by_default:
+            sys.stdout.write(f"{template.code} is off by default. EnabledTemplates enables it.\n")
     for code, successor in retired.items():
         sys.stdout.write(f"{code} is retired. Its successor is {successor}.\n")
     return 0

@@ -108,6 +108,8 @@ class Settings:
     """The largest tolerance that users may set, for models with such a number."""
     moderation_min: Strictness = Strictness.LOW
     """The least strictness that users may set: `low`, `medium` or `high`."""
+    enabled_templates: tuple[str, ...] = ()
+    """The codes of the templates that are off by default and available in this deployment."""
 
     # Limits.
 

@@ -103,4 +103,6 @@ def _read(name: str) -> Template:
         raise BrokenTemplate(f"{name}.toml: must be named {current} or {past}")
     if name == found.code and found.successor is not None:
         raise BrokenTemplate(f"{name}.toml: successor: only a retired template has one")
+    if name == found.code and found.checked is None:
+        raise BrokenTemplate(f"{name}.toml: checked: must say where the parameters were read")
     return found

@@ -1,6 +1,7 @@
 """The available templates: those in the catalog whose provider is configured in this deployment.
 
-Their parameters have only the values that the moderation limits of this deployment allow.
+A template that is off by default is available only if the deployment enables it. The parameters
+have only the values that the moderation limits of this deployment allow.
 """
 
 from __future__ import annotations
@@ -20,19 +21,24 @@ def available_templates() -> list[Template]:
     return [
         template.limited(limits)
         for template in catalog.templates().values()
-        if template.provider in settings().providers
+        if _is_available(template)
     ]
 
 
 def available_template(code: str, version: int | None = None) -> Template:
     """Return an available template: its current version, or the version given.
 
-    Raises NotFound if there is none, or if its provider is not configured.
+    Raises NotFound if there is none, or if this deployment does not offer it.
     """
     found = catalog.template(code, version)
-    if found.provider not in settings().providers:
+    if not _is_available(found):
         raise NotFound("template")
     return found.limited(settings().moderation_limits)
+
+
+def _is_available(template: Template) -> bool:
+    is_enabled = not template.off_by_default or template.code in settings().enabled_templates
+    return is_enabled and template.provider in settings().providers
 
 
 def require_not_retired(code: str, *, field: str) -> None:

@@ -23,6 +23,7 @@ from darkroom.domain.templates import IMAGE_RULES, UTF16_LENGTH_MAX, Template, i
 from darkroom.domain.uploads import SIDES
 
 _CODE = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+_FACTOR = re.compile(r"\d+(\.\d+)?x?")
 
 
 class BrokenTemplate(ValueError):
@@ -67,12 +68,15 @@ def _errors(template: Template) -> Iterator[str]:
     # The order matters: each check relies on the ones before it.
     yield from _errors_in_conditions(template)
     yield from _errors_in_image_rules(template)
+    yield from _errors_in_inline_inputs(template)
     yield from _errors_in_text_lengths(template)
     yield from _errors_in_parameters(template)
     yield from _errors_in_scale(template)
     yield from _errors_in_presets_and_rules(template)
     yield from _errors_in_price(template)
     yield from _errors_in_cost(template)
+    if template.checked is not None and not template.checked.source.strip():
+        yield "checked.source: must say where the parameters were read"
     yield from _errors_in_moderation(template)
 
 
@@ -101,6 +105,18 @@ def _errors_in_image_rules(template: Template) -> Iterator[str]:
             yield f"{key}.aspect_ratio_max: must be at least 1"
 
 
+def _errors_in_inline_inputs(template: Template) -> Iterator[str]:
+    bytes_max = template.inline_inputs_bytes_max
+    if bytes_max is None:
+        return
+    if bytes_max < 1:
+        yield "inline_inputs_bytes_max: must be at least 1"
+    for name in template.image_parameters:
+        # Darkroom has no copy of an image at an https URL, and never fetches it.
+        if "pattern" not in (image_schema(template.parameters[name]) or {}):
+            yield f"parameters.{name}: needs the pattern of an upload's id, to be sent inline"
+
+
 def _errors_in_text_lengths(template: Template) -> Iterator[str]:
     for name, schema in template.parameters.items():
         length_max = schema.get(UTF16_LENGTH_MAX, 1)
@@ -114,8 +130,15 @@ def _errors_in_scale(template: Template) -> Iterator[str]:
     name = template.scale_parameter
     if name is None:
         return
-    if not {"maximum", "default"} <= template.parameters[name].keys():
-        yield f"parameters.{name}: needs a maximum and a default, because it sets the size"
+    schema = template.parameters[name]
+    has_value = "default" in schema or name in template.required
+    if not ({"maximum", "enum"} & schema.keys() and has_value):
+        yield (
+            f"parameters.{name}: needs a maximum or an enum, and a default unless it is required, "
+            "because it sets the size"
+        )
+    if not all(_FACTOR.fullmatch(str(value)) for value in schema.get("enum", ())):
+        yield f"parameters.{name}: each value must be a factor, such as 2x"
     if len(template.image_parameters) != 1:
         yield "scale_parameter: needs exactly one image"
 
@@ -245,6 +268,8 @@ def _errors_in_moderation(template: Template) -> Iterator[str]:
             yield f"{key} needs a minimum and a maximum"
         elif each.strictness and set(each.strictness) != set(schema.get("enum", ())):
             yield f"{key} needs the strictness of each value of its enum, and of no other"
+        if each.is_fixed and (each.is_tolerance or "default" not in schema):
+            yield f"{key} is fixed, so it needs strictness and a default"
         if each.parameter in preset:
             # A preset would set a value that the operator's limits exclude.
             yield f"{key} is set by a preset"

@@ -83,12 +83,15 @@ class Candidates:
         return fitting[-1] if fitting else self.images[0]
 
 
-def choose(candidates: Mapping[str, Candidates]) -> dict[str, FittedImage]:
+def choose(
+    candidates: Mapping[str, Candidates], *, total_bytes_max: int | None = None
+) -> dict[str, FittedImage]:
     """Return the image that the model receives, for each field of a job.
 
     All images of a job are of the same one of SIDES, so a photo and its mask of equal size stay
-    equal. It is the largest that every parameter wants and accepts. Raises InvalidRequest, with
-    the reason for each image that the model refuses.
+    equal. It is the largest that every parameter wants and accepts, and at which all images
+    together have at most `total_bytes_max` bytes. Raises InvalidRequest, with the reason for each
+    image that the model refuses.
     """
     side_max = min((each.rules.max_side for each in candidates.values()), default=SIDES[0])
     refusals: list[FieldError] = []
@@ -98,10 +101,32 @@ def choose(candidates: Mapping[str, Candidates]) -> dict[str, FittedImage]:
             FieldError(field, message)
             for field, image in chosen.items()
             if (message := candidates[field].rules.refusal(image)) is not None
-        ]
+        ] or _refusals_of_total(chosen, total_bytes_max)
         if not refusals:
             return chosen
     raise InvalidRequest(refusals)
+
+
+def _refusals_of_total(
+    chosen: Mapping[str, FittedImage], bytes_max: int | None
+) -> list[FieldError]:
+    total = sum(image.bytes or 0 for image in chosen.values())
+    if bytes_max is None or total <= bytes_max:
+        return []
+    largest = max(chosen, key=lambda field: chosen[field].bytes or 0)
+    return [
+        FieldError(
+            largest,
+            f"The images have {total / _BYTES_PER_MB:.1f} MB together after Darkroom has prepared "
+            f"them. This model accepts at most {bytes_max / _BYTES_PER_MB:.1f} MB. "
+            "Use fewer or smaller images, or JPEGs. This image is the largest.",
+        )
+    ]
+
+
+def scale_of(value: object) -> float:
+    """Return the factor of a scale parameter: a number, or a text such as `2x`."""
+    return float(str(value).removesuffix("x"))
 
 
 def check_enlargement(

@@ -56,7 +56,8 @@ class ModelInput:
 
     The job stores it, so later changes of the catalog have no effect. `images` has the names of the
     inputs that are images. The value of such an input is an https URL, the key of an object in
-    Darkroom's bucket, or a list of these.
+    Darkroom's bucket, or a list of these. An image of at most `inline_bytes_max` bytes is sent
+    inside the request. A larger limit of the provider applies instead.
     """
 
     provider: str
@@ -64,6 +65,7 @@ class ModelInput:
     input: Mapping[str, Any]
     outputs_count: int
     images: tuple[str, ...] = ()
+    inline_bytes_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,12 +38,14 @@ class Moderation:
     """A parameter that relaxes the model's moderation.
 
     A number with `is_tolerance` is more permissive the larger it is. For an enum, `strictness` has
-    the strictness of each value.
+    the strictness of each value. With `is_fixed`, users cannot choose: the default is sent, or the
+    most permissive value that the limits allow.
     """
 
     parameter: str
     is_tolerance: bool = False
     strictness: Mapping[str, Strictness] = field(default_factory=dict)
+    is_fixed: bool = False
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 

@@ -107,7 +107,8 @@ def _value_errors(given: Mapping[str, Any]) -> Iterator[FieldError]:
 
 def _fixed_errors(template: Template, fixed: Mapping[str, Any]) -> Iterator[FieldError]:
     for name, value in fixed.items():
-        if not Draft202012Validator(template.parameters[name]).is_valid(value):
+        is_valid = Draft202012Validator(template.parameters[name]).is_valid(value)
+        if not is_valid or value != template.fixed[name]:
             yield FieldError(
                 f"parameters.{name}", "The template sets this parameter. Omit the parameter."
             )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.conditions import Preset, Rule, Schema, is_met
 from darkroom.domain.costs import Cost
-from darkroom.domain.input_rules import ImageRules
+from darkroom.domain.input_rules import ImageRules, scale_of
 from darkroom.domain.jobs import Job, ModelInput, TemplateVersion, wait_seconds_for
 from darkroom.domain.moderation import Moderation, ModerationLimits
 from darkroom.domain.prices import Prices
@@ -28,6 +28,16 @@ UTF16_LENGTH_MAX = "x-max-length-utf16"
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """The source from which a template's parameters were read, and the date of this source."""
+
+    source: str
+    checked_on: date
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """A model with its parameters and its price: one entry of the catalog.
 
@@ -35,7 +45,11 @@ class Template:
     are not sent to the model. `outputs_parameter` is the parameter with the number of outputs.
     `scale_parameter` is the factor by which the model multiplies the width and height of its image.
     `cost_usd` is what the provider bills. `moderation` has the parameters that users can relax.
-    `successor` is the code of the template that replaces a retired one.
+    `successor` is the code of the template that replaces a retired one. A template that is
+    `off_by_default` is available only in a deployment that enables it.
+
+    With `inline_inputs_bytes_max`, all images of a job are sent inside the request to the provider,
+    and together have at most this many bytes. It is for models that refuse signed links.
 
     Both times are in seconds from the acceptance of a job: `expected_seconds` is the usual time
     until its end, and `seconds_max` is its deadline.
@@ -62,6 +76,9 @@ class Template:
     rules: tuple[Rule, ...] = ()
     moderation: tuple[Moderation, ...] = ()
     successor: str | None = None
+    checked: Checked | None = None
+    off_by_default: bool = False
+    inline_inputs_bytes_max: int | None = None
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
@@ -83,14 +100,15 @@ class Template:
     def fixed(self) -> dict[str, Any]:
         """The values that the template itself sets, by parameter. Users cannot choose another.
 
-        A parameter is fixed if its enum has one value, which is its default. A parameter that the
-        operator's moderation limits reduce to one value is not fixed.
+        A parameter is fixed if its enum has one value, which is its default, or if its moderation
+        is fixed. A parameter that the operator's moderation limits reduce to one value is not.
         """
-        limited = {each.parameter for each in self.moderation}
+        moderated = {each.parameter: each.is_fixed for each in self.moderation}
         return {
             name: schema["default"]
             for name, schema in self.parameters.items()
-            if schema.get("enum") == [schema.get("default")] and name not in limited
+            if "default" in schema
+            and moderated.get(name, schema.get("enum") == [schema["default"]])
         }
 
     @property
@@ -135,6 +153,14 @@ class Template:
             if (found := image_schema(schema)) is not None
         }
 
+    @property
+    def scale_max(self) -> float:
+        """The largest factor of `scale_parameter`. Raises LookupError without this parameter."""
+        if self.scale_parameter is None:
+            raise LookupError(f"{self.code} has no scale_parameter")
+        schema = self.parameters[self.scale_parameter]
+        return max(scale_of(value) for value in schema.get("enum", [schema.get("maximum")]))
+
     def preset(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that the presets set. The defaults need not be filled in."""
         known = self.defaults | dict(parameters)
@@ -178,7 +204,12 @@ class Template:
             if name in sent
         }
         return ModelInput(
-            self.provider, self.model, sent | images, self.outputs_count(parameters), tuple(images)
+            self.provider,
+            self.model,
+            sent | images,
+            self.outputs_count(parameters),
+            tuple(images),
+            self.inline_inputs_bytes_max or 0,
         )
 
     def cost(self, parameters: Mapping[str, Any], prices: Prices) -> int:

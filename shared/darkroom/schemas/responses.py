@@ -11,7 +11,7 @@ from typing import Any, NotRequired, TypedDict
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import JobStatus
 from darkroom.schemas.formats import Time, Url, defer_builds
-from darkroom.schemas.usage_responses import CostResponse
+from darkroom.schemas.usage_responses import CheckedResponse, CostResponse
 
 
 class TemplateVersionResponse(TypedDict):
@@ -192,7 +192,8 @@ class TemplateResponse(TypedDict):
     """A template: a model with its parameters.
 
     `parameters` is a JSON Schema (2020-12). A client can build its input form from it.
-    Administrators see `cost_usd`, what the provider bills.
+    Administrators see `cost_usd`, what the provider bills, and `checked`, the source of the
+    parameters. `checked` is null for a past version without a recorded source.
     """
 
     code: str
@@ -205,6 +206,7 @@ class TemplateResponse(TypedDict):
     commercial_use: bool
     parameters: dict[str, Any]
     cost_usd: NotRequired[CostResponse]
+    checked: NotRequired[CheckedResponse | None]
 
 
 class TemplatesResponse(TypedDict):

@@ -56,6 +56,13 @@ class CostResponse(TypedDict):
     checked_on: Date
 
 
+class CheckedResponse(TypedDict):
+    """The source from which a template's parameters were read, and the date of this source."""
+
+    source: str
+    checked_on: Date
+
+
 class TemplateSpendResponse(TypedDict):
     """What a provider bills on one day (UTC) for one template, in estimated USD.
 

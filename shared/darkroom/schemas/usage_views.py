@@ -10,6 +10,7 @@ from darkroom.domain.usage import AccountUsage, TemplateSpend
 from darkroom.schemas.responses import TemplateResponse
 from darkroom.schemas.usage_responses import (
     AccountUsageResponse,
+    CheckedResponse,
     CostResponse,
     TemplateSpendResponse,
 )
@@ -18,7 +19,19 @@ from darkroom.schemas.views import template_response, time_text
 
 def priced_template_response(template: Template) -> TemplateResponse:
     """Build the response for a template as administrators see it."""
-    return {**template_response(template), "cost_usd": cost_response(template)}
+    return {
+        **template_response(template),
+        "cost_usd": cost_response(template),
+        "checked": checked_response(template),
+    }
+
+
+def checked_response(template: Template) -> CheckedResponse | None:
+    """Build the response for the source of a template's parameters."""
+    checked = template.checked
+    if checked is None:
+        return None
+    return {"source": checked.source, "checked_on": checked.checked_on.isoformat()}
 
 
 def cost_response(template: Template) -> CostResponse:

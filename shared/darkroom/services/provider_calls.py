@@ -83,7 +83,9 @@ class ProviderCalls:
         if not provider_queue.take(self.job, now=self.entered_at):
             return Event.QUEUE_FULL
         inline_bytes_max = max(
-            self.provider.INLINE_INPUT_BYTES_MAX, settings().inline_input_bytes_max
+            self.provider.INLINE_INPUT_BYTES_MAX,
+            settings().inline_input_bytes_max,
+            self.job.model_input.inline_bytes_max,
         )
         model_input = bucket.link_inputs(self.job.model_input, inline_bytes_max=inline_bytes_max)
         attempt = self._record_attempt()

@@ -18,7 +18,7 @@ from darkroom.catalog.available_templates import (
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, Paused, ProviderPaused
 from darkroom.domain.ids import is_id
-from darkroom.domain.input_rules import Candidates, check_enlargement, choose
+from darkroom.domain.input_rules import Candidates, check_enlargement, choose, scale_of
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.parameters import check_parameters, images_in, parameter_of
 from darkroom.domain.templates import Template, new_job
@@ -156,7 +156,8 @@ def _choose_keys(
         {
             field: Candidates(rules[parameter_of(field)], upload.images)
             for field, upload in found.items()
-        }
+        },
+        total_bytes_max=template.inline_inputs_bytes_max,
     )
     if (scale := template.scale_parameter) is not None:
         for field, image in chosen.items():
@@ -164,8 +165,8 @@ def _choose_keys(
             check_enlargement(
                 image,
                 found[field].original_size or (largest.width, largest.height),
-                scale=parameters[scale],
-                scale_max=template.parameters[scale]["maximum"],
+                scale=scale_of(parameters[scale]),
+                scale_max=template.scale_max,
                 field=f"parameters.{template.set_by(scale, requested)}",
             )
     return {upload.upload_id: upload.key(chosen[field]) for field, upload in found.items()}

@@ -87,6 +87,7 @@ class JobRow(Row):
     input = JsonTextAttribute()
     outputs_count = NumberAttribute()
     images = JsonTextAttribute(null=True)
+    inline_bytes_max = NumberAttribute(null=True)
     quoted = NumberAttribute()
     held = NumberAttribute(default=0)
     charged = NumberAttribute(default=0)
@@ -156,6 +157,7 @@ def row_of(job: Job, *, next_check_at: datetime) -> JobRow:
         input=dict(job.model_input.input),
         outputs_count=job.model_input.outputs_count,
         images=list(job.model_input.images) or None,
+        inline_bytes_max=job.model_input.inline_bytes_max or None,
         quoted=job.quoted,
         held=job.quoted,
         expected_seconds=job.expected_seconds,
@@ -183,7 +185,12 @@ def to_job(row: JobRow) -> Job:
         ),
         parameters=whole_parameters(row.parameters, row.parameter_names, row.input),
         model_input=ModelInput(
-            row.provider, row.model, row.input, int(row.outputs_count), tuple(row.images or ())
+            row.provider,
+            row.model,
+            row.input,
+            int(row.outputs_count),
+            tuple(row.images or ()),
+            int(row.inline_bytes_max or 0),
         ),
         quoted=int(row.quoted),
         created_at=row.created_at,

@@ -54,7 +54,7 @@ def _respond_to(user: User) -> Callable[[Template], TemplateResponse]:
     summary="List the templates",
     description=(
         "Lists every available template with the JSON Schema of its parameters. Administrators "
-        "also see `cost_usd`."
+        "also see `cost_usd` and `checked`."
     ),
     tags=["templates"],
     responses={
