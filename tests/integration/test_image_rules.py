@@ -135,9 +135,9 @@ def test_an_image_that_a_model_refuses_is_refused_before_it_is_paid(
 
 
 def test_the_refused_image_of_a_list_is_named() -> None:
-    images = [upload_of(PHOTO), upload_of((300, 300)), "https://example.com/a.png"]
+    images = [upload_of(PHOTO), upload_of((300, 300)), upload_of(PHOTO)]
 
-    found = refusals("seedance-1-lite", {"prompt": "a", "reference_images": images})
+    found = refusals("seedance-2.0-fast", {"prompt": "a", "reference_images": images})
 
     assert list(found) == ["parameters.reference_images.1"]
 

@@ -91,13 +91,13 @@ class TestCounters:
     def test_a_prediction_adds_the_cost_of_its_parameters_to_its_day_and_template(self) -> None:
         record(2)
         record(1, template="flux-schnell", num_outputs=4)
-        record(1, template="seedance-1-lite", duration=2, resolution="1080p")
+        record(1, template="seedance-2.0-fast", duration=4, resolution="480p")
         record(1, template="sd-webui")
 
         assert spent() == [
             TemplateSpend(TODAY, "replicate", "flux-dev", 2, 50_000),
             TemplateSpend(TODAY, "replicate", "flux-schnell", 1, 12_000),
-            TemplateSpend(TODAY, "replicate", "seedance-1-lite", 1, 144_000),
+            TemplateSpend(TODAY, "replicate", "seedance-2.0-fast", 1, 280_000),
         ]
         assert spent("stable_diffusion") == [
             TemplateSpend(TODAY, "stable_diffusion", "sd-webui", 1)

@@ -9,7 +9,7 @@ from darkroom.domain.templates import Template
 # PNG with alpha that does not compress: https://www.w3.org/TR/png-3/ (filters), RFC 1951 (stored).
 IMAGE_BYTES_PER_PIXEL = 4.01
 # Blu-ray Disc allows 40 Mbit/s of video, which is 0.8 bits a pixel for 1080 lines at 24 frames.
-VIDEO_BITS_PER_PIXEL = 1
+VIDEO_BITS_PER_PIXEL = 0.8
 FRAMES_PER_SECOND = 30
 WIDEST_RATIO = 16 / 9
 # The largest output of the models whose parameters do not state it, in pixels.
@@ -24,13 +24,20 @@ IMAGE_PIXELS = {
     "ideogram-v3-turbo": 1_060_000,
     # 768 × 1024, or with `crop` the size of the image of the person.
     "idm-vton": 1024 * 1024,
-    # Google's reference of Imagen 4: up to 1408 × 768.
-    "imagen-4-fast": 1408 * 768,
+    # The texts of the inputs: 2560 × 1440 pixels or less, if no larger size is named.
+    "gpt-image-2": 2560 * 1440,
+    # The size `source`: that of an upload. See also the size of a URL.
+    "ideogram-4-5": 2048 * 2048,
+    # 4K has about 16 megapixels of any ratio. The bound has room for rounded sides.
+    "nano-banana-2": 20_000_000,
+    "nano-banana-pro": 20_000_000,
+    # The largest of `size` is 1280 × 896. An aspect_ratio has about the same number of pixels.
+    "recraft-v4": 1280 * 896,
     # The model's page: "1 megapixel".
     "stable-diffusion-3.5-large": 1_060_000,
 }
 # The models whose lines are set by a parameter other than `resolution`.
-VIDEO_LINES = {"kling-v2.1": 1080}
+VIDEO_LINES = {"kling-v2.1": 1080, "kling-v3-video": 1080}
 
 
 @dataclass(frozen=True)
@@ -53,14 +60,15 @@ def largest_output(template: Template) -> LargestOutput:
 
 def image_pixels(template: Template) -> float:
     parameters, found = template.parameters, [IMAGE_PIXELS.get(template.code, 0.0)]
-    if scale := template.scale_parameter:
+    if template.scale_parameter:
         (rules,) = template.image_rules.values()
         largest_input = rules.pixels_max or rules.max_side**2
-        found.append(largest_input * parameters[scale]["maximum"] ** 2)
+        found.append(largest_input * template.scale_max**2)
     if {"width", "height"} <= parameters.keys():
         found.append(parameters["width"]["maximum"] * parameters["height"]["maximum"])
-    if "megapixels" in parameters:
-        found.append(max(map(float, parameters["megapixels"]["enum"])) * 1_060_000)
+    for name in {"megapixels", "output_megapixels", "resolution"} & parameters.keys():
+        megapixels = [each.removesuffix(" MP") for each in parameters[name].get("enum", ())]
+        found += [float(each) * 1_060_000 for each in megapixels if each.replace(".", "").isdigit()]
     if not any(found):
         raise LookupError(f"{template.code}: state the largest output in IMAGE_PIXELS")
     return max(found)
@@ -84,7 +92,7 @@ def widest_ratio(template: Template) -> float:
     ratios = [WIDEST_RATIO]
     ratios += [rules.aspect_ratio_max or 1 for rules in template.image_rules.values()]
     for ratio in template.parameters.get("aspect_ratio", {}).get("enum", []):
-        width, height = map(int, ratio.split(":"))
+        width, height = map(int, ratio.split(":")) if ":" in ratio else (1, 1)
         ratios += [width / height, height / width]
     return max(ratios)
 

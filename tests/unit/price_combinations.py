@@ -11,7 +11,7 @@ from typing import Any
 from darkroom.domain.errors import InvalidRequest
 from darkroom.domain.prices import Prices
 from darkroom.domain.templates import Template
-from tests.unit.catalog_samples import URL, check, sample_parameters
+from tests.unit.catalog_samples import check, image_sample, sample_parameters
 
 PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 OMIT = object()
@@ -51,9 +51,10 @@ def values_of(template: Template, name: str) -> list[Any]:
     is_set_by_preset = any(name in preset.sets for preset in template.presets)
     omitted = [OMIT] if "default" not in schema or is_set_by_preset else []
     if name in template.image_parameters:
+        image = image_sample(template, name)
         if schema["type"] != "array":
-            return [*omitted, URL]
-        return [*omitted, *([URL] * n for n in range(schema["minItems"], schema["maxItems"] + 1))]
+            return [*omitted, image]
+        return [*omitted, *([image] * n for n in range(schema["minItems"], schema["maxItems"] + 1))]
     if "enum" in schema:
         return [*omitted, *schema["enum"]]
     if schema["type"] == "boolean":

@@ -82,6 +82,30 @@ def real_esrgan(parameters: Mapping[str, Any]) -> tuple[Decimal, int]:
     return seconds_of_gpu(10), 15 if parameters["scale"] > 2 else 10
 
 
+def flux_2_pro(parameters: Mapping[str, Any]) -> tuple[Decimal, int]:
+    """0.015 USD a run and as much for each megapixel of the output and of the input images.
+
+    Each count is rounded up. An input image has at most 2 megapixels. 200 credits are one USD.
+    """
+    megapixels = {"0.5 MP": 1, "1 MP": 1, "2 MP": 2, "4 MP": 4}[parameters["resolution"]]
+    units = 1 + megapixels + 2 * len(parameters.get("input_images", ()))
+    return units * Decimal("0.015"), 3 * units
+
+
+def flux_2_klein(parameters: Mapping[str, Any]) -> tuple[Decimal, int]:
+    """0.001 USD for each megapixel of the output and of the input images. 1,000 credits a USD."""
+    megapixels = {"0.25": 1, "0.5": 1, "1": 1, "2": 2, "4": 4}[parameters["output_megapixels"]]
+    units = megapixels + 2 * len(parameters.get("images", ()))
+    return units * Decimal("0.001"), units
+
+
+def ideogram_4_5(parameters: Mapping[str, Any]) -> tuple[Decimal, int]:
+    with_images = {"low": ("0.03", 6), "medium": ("0.06", 12), "high": ("0.22", 44)}
+    without = with_images | {"high": ("0.10", 20)}
+    usd, credits_each = (with_images if "images" in parameters else without)[parameters["quality"]]
+    return Decimal(usd) * parameters["num_images"], credits_each * parameters["num_images"]
+
+
 # `billingConfig` of the model's page at Replicate, 2026-10-05 to 2026-10-07, unless said otherwise.
 PUBLISHED: dict[str, Callable[[Mapping[str, Any]], tuple[Decimal, int]]] = {
     "flux-schnell": Published(
@@ -94,18 +118,59 @@ PUBLISHED: dict[str, Callable[[Mapping[str, Any]], tuple[Decimal, int]]] = {
     "flux-kontext-pro": flat("0.04", 15).job,
     "ideogram-v3-turbo": flat("0.03", 10).job,
     "stable-diffusion-3.5-large": flat("0.065", 15).job,
-    # Replicate publishes no price any more. This is an upper bound.
-    "imagen-4-fast": flat("0.04", 10).job,
+    "gpt-image-2": Published(
+        (
+            tier("0.012", 3, quality="low"),
+            tier("0.047", 10, quality="medium"),
+            tier("0.128", 26, quality="high"),
+        ),
+        outputs="number_of_images",
+    ).job,
+    "nano-banana-pro": Published((tier("0.30", 60, resolution="4K"), tier("0.15", 30))).job,
+    "nano-banana-2": Published(
+        (
+            tier("0.067", 14, resolution="1K"),
+            tier("0.101", 21, resolution="2K"),
+            tier("0.151", 31, resolution="4K"),
+        )
+    ).job,
+    "seedream-4.5": flat("0.04", 8).job,
+    "flux-2-pro": flux_2_pro,
+    "flux-2-klein-4b": flux_2_klein,
+    "ideogram-4-5": ideogram_4_5,
+    "recraft-v4": flat("0.04", 8).job,
+    # An output of up to 24 megapixels.
+    "topaz-image-upscale": flat("0.05", 10).job,
     "kling-v2.1": Published(
         (tier("0.09", 18, mode="pro"), tier("0.05", 10, mode="standard")), seconds="duration"
     ).job,
-    "seedance-1-lite": Published(
+    "kling-v3-video": Published(
         (
-            tier("0.018", 3, resolution="480p"),
-            tier("0.036", 6, resolution="720p"),
-            tier("0.072", 12, resolution="1080p"),
+            tier("0.168", 34, mode="standard", generate_audio=False),
+            tier("0.252", 51, mode="standard", generate_audio=True),
+            tier("0.224", 45, mode="pro", generate_audio=False),
+            tier("0.336", 68, mode="pro", generate_audio=True),
         ),
         seconds="duration",
+    ).job,
+    "seedance-2.0-fast": Published(
+        (tier("0.07", 14, resolution="480p"), tier("0.15", 30, resolution="720p")),
+        seconds="duration",
+    ).job,
+    # 2026-04-06.
+    "hailuo-2.3": Published(
+        (
+            tier("0.28", 56, resolution="768p", duration=6),
+            tier("0.56", 112, resolution="768p", duration=10),
+            tier("0.49", 98, resolution="1080p", duration=6),
+        )
+    ).job,
+    "hailuo-2.3-fast": Published(
+        (
+            tier("0.19", 38, resolution="768p", duration=6),
+            tier("0.32", 64, resolution="768p", duration=10),
+            tier("0.33", 66, resolution="1080p", duration=6),
+        )
     ).job,
     "veo-3.1": Published(
         (tier("0.40", 40, generate_audio=True), tier("0.20", 20, generate_audio=False)),
@@ -157,9 +222,14 @@ PUBLISHED: dict[str, Callable[[Mapping[str, Any]], tuple[Decimal, int]]] = {
 BILLED_BY = (
     "duration",
     "generate_audio",
+    "images",
+    "input_images",
     "interpolate_output",
     "mode",
+    "num_images",
     "num_outputs",
+    "number_of_images",
+    "output_megapixels",
     "quality",
     "resolution",
 )

@@ -46,7 +46,7 @@ def test_the_largest_output_of_a_template_can_be_stored(template: Template) -> N
         ("real-esrgan", "scale", {"maximum": 10}),
         ("real-esrgan", "image", {"x-image": {"max_side": 2048}}),
         ("sdxl", "width", {"maximum": 20_000}),
-        ("seedance-1-lite", "duration", {"maximum": 20}),
+        ("kling-v3-video", "duration", {"maximum": 20}),
     ],
 )
 def test_a_template_with_larger_outputs_is_found(code: str, name: str, schema: Any) -> None:
@@ -58,7 +58,7 @@ def test_a_template_with_larger_outputs_is_found(code: str, name: str, schema: A
 
 def test_a_template_whose_outputs_have_no_stated_size_is_found() -> None:
     with pytest.raises(LookupError, match="new-model"):
-        largest_output(replace(catalog.template("imagen-4-fast"), code="new-model"))
+        largest_output(replace(catalog.template("recraft-v4"), code="new-model"))
 
 
 def test_an_image_inside_the_request_has_at_most_the_bytes_of_its_provider() -> None:

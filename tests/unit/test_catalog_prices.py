@@ -9,7 +9,7 @@ import pytest
 
 from darkroom import catalog
 from darkroom.domain.prices import Prices
-from tests.unit.catalog_samples import checked_sample
+from tests.unit.catalog_samples import UPLOAD, URL, checked_sample
 
 PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
 
@@ -28,7 +28,22 @@ PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
         ("sdxl", {}, 10),
         ("sdxl", {"quality": "high", "num_outputs": 2}, 40),
         ("stable-diffusion-3.5-large", {}, 15),
-        ("imagen-4-fast", {}, 10),
+        ("flux-2-klein-4b", {}, 1),
+        ("flux-2-klein-4b", {"output_megapixels": "4", "images": [UPLOAD] * 5}, 14),
+        ("flux-2-pro", {}, 6),
+        ("flux-2-pro", {"resolution": "4 MP", "input_images": [UPLOAD] * 3}, 33),
+        ("gpt-image-2", {}, 10),
+        ("gpt-image-2", {"quality": "low"}, 3),
+        ("gpt-image-2", {"quality": "high"}, 26),
+        ("ideogram-4-5", {}, 12),
+        ("ideogram-4-5", {"quality": "high", "num_images": 8}, 160),
+        ("ideogram-4-5", {"quality": "high", "images": [URL]}, 44),
+        ("nano-banana-2", {"resolution": "4K"}, 31),
+        ("nano-banana-pro", {}, 30),
+        ("nano-banana-pro", {"resolution": "4K"}, 60),
+        ("recraft-v4", {}, 8),
+        ("seedream-4.5", {"size": "4K"}, 8),
+        ("topaz-image-upscale", {"upscale_factor": "4x"}, 10),
         ("ideogram-v3-turbo", {}, 10),
         ("real-esrgan", {"resolution": "2k"}, 10),
         ("real-esrgan", {"resolution": "4k"}, 15),
@@ -56,9 +71,15 @@ PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
         ("kling-v2.1", {}, 50),
         ("kling-v2.1", {"mode": "pro"}, 90),
         ("kling-v2.1", {"mode": "pro", "duration": 10}, 180),
-        ("seedance-1-lite", {}, 30),
-        ("seedance-1-lite", {"duration": 2, "resolution": "480p"}, 6),
-        ("seedance-1-lite", {"duration": 11, "resolution": "1080p"}, 132),
+        ("hailuo-2.3", {}, 56),
+        ("hailuo-2.3", {"resolution": "1080p"}, 98),
+        ("hailuo-2.3-fast", {"duration": 10}, 64),
+        ("kling-v3-video", {}, 225),
+        ("kling-v3-video", {"duration": 3, "mode": "standard"}, 102),
+        ("kling-v3-video", {"duration": 15, "generate_audio": True}, 1_020),
+        ("seedance-2.0-fast", {}, 150),
+        ("seedance-2.0-fast", {"duration": 4, "resolution": "480p"}, 56),
+        ("seedance-2.0-fast", {"duration": 15}, 450),
     ],
 )
 def test_the_price_list(code: str, given: dict[str, Any], expected: int) -> None:

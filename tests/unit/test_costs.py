@@ -12,7 +12,7 @@ from darkroom import catalog
 from darkroom.catalog.parsing import BrokenTemplate, parse_template
 from darkroom.domain.costs import Cost, Tier, micro_usd_of, usd_of
 from darkroom.domain.pricing import Addition, Multiplier
-from tests.unit.catalog_samples import checked_sample
+from tests.unit.catalog_samples import UPLOAD, check, checked_sample, sample_parameters
 from tests.unit.test_templates import DOCUMENT
 
 COST = {"per_output": 0.01, "source": "A price list.", "checked_on": "2026-11-29"}
@@ -26,8 +26,11 @@ PUBLISHED = Cost(source="A price list.", checked_on=date(2026, 11, 29))
         ("flux-schnell", {"num_outputs": 4}, 12_000),
         ("kling-v2.1", {}, 250_000),
         ("kling-v2.1", {"mode": "pro", "duration": 10}, 900_000),
-        ("seedance-1-lite", {"duration": 2, "resolution": "480p"}, 36_000),
-        ("seedance-1-lite", {"duration": 2, "resolution": "1080p"}, 144_000),
+        ("seedance-2.0-fast", {"duration": 4, "resolution": "480p"}, 280_000),
+        ("seedance-2.0-fast", {"duration": 15}, 2_250_000),
+        ("flux-2-pro", {}, 30_000),
+        ("flux-2-pro", {"resolution": "4 MP", "input_images": [UPLOAD] * 3}, 165_000),
+        ("gpt-image-2", {"quality": "high", "number_of_images": 10}, 1_280_000),
         ("veo-3.1", {}, 3_200_000),
         ("veo-3.1", {"generate_audio": False}, 1_600_000),
         ("hailuo-02", {}, 490_000),
@@ -49,7 +52,7 @@ def test_each_cost_of_the_catalog_has_a_date_and_a_source() -> None:
         assert len(template.cost_usd.source) > 20, template.code
         is_bound = "upper bound" in template.cost_usd.source
         assert template.cost_usd.estimated == is_bound, template.code
-        is_free = template.cost_micro_usd(checked_sample(template.code)) == 0
+        is_free = template.cost_micro_usd(check(template, sample_parameters(template))) == 0
         assert is_free == (template.provider == "stable_diffusion"), template.code
 
 

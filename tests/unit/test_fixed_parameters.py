@@ -110,4 +110,4 @@ def test_no_rule_and_no_preset_may_name_it(change: dict[str, Any]) -> None:
 
 
 def test_the_catalog_sends_its_fixed_values() -> None:
-    assert catalog.template("seedance-1-lite").fixed == {"fps": 24}
+    assert catalog.template("seedance-1-lite", 2).fixed == {"fps": 24}

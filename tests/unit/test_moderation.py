@@ -20,8 +20,11 @@ NUMBER = {"type": "integer", "minimum": 1, "maximum": 6, "default": 2}
 WORD = {"type": "string", "enum": ["auto", "low"], "default": "auto"}
 
 
-def limited(code: str, *, tolerance: int = 6, strictness: str = "low") -> Template:
-    return catalog.template(code).limited(ModerationLimits(tolerance, Strictness(strictness)))
+def limited(
+    code: str, *, tolerance: int = 6, strictness: str = "low", version: int | None = None
+) -> Template:
+    limits = ModerationLimits(tolerance, Strictness(strictness))
+    return catalog.template(code, version).limited(limits)
 
 
 def refused_message(template: Template, **given: Any) -> str | None:
@@ -77,14 +80,34 @@ def test_the_strictest_number_of_a_model_stays_although_the_limit_is_lower() -> 
 def test_a_word_must_be_at_least_as_strict_as_the_limit(
     strictness: str, allowed: list[str], default: str
 ) -> None:
-    template = limited("imagen-4-fast", strictness=strictness)
+    template = limited("imagen-4-fast", strictness=strictness, version=1)
 
     assert template.parameters["safety_filter_level"]["enum"] == allowed
     assert check(template, sample_parameters(template))["safety_filter_level"] == default
-    for value in catalog.template("imagen-4-fast").parameters["safety_filter_level"]["enum"]:
+    for value in catalog.template("imagen-4-fast", 1).parameters["safety_filter_level"]["enum"]:
         message = refused_message(template, safety_filter_level=value)
         expected = f"Must be one of {', '.join(allowed)}."
         assert message == (None if value in allowed else expected)
+
+
+@pytest.mark.parametrize(
+    ("strictness", "sent"),
+    [
+        ("low", "block_only_high"),
+        ("medium", "block_medium_and_above"),
+        ("high", "block_low_and_above"),
+    ],
+)
+def test_a_fixed_strictness_follows_the_limit_and_is_no_choice(strictness: str, sent: str) -> None:
+    template = limited("nano-banana-pro", strictness=strictness)
+    other = "block_low_and_above" if sent == "block_only_high" else "block_only_high"
+
+    assert check(template, sample_parameters(template))["safety_filter_level"] == sent
+    assert "safety_filter_level" not in template.schema(prompt_characters_max=9)["properties"]
+    assert refused_message(template, safety_filter_level=sent) is None
+    assert refused_message(template, safety_filter_level=other) == (
+        "The template sets this parameter. Omit the parameter."
+    )
 
 
 def test_the_published_schema_has_the_limit() -> None:
@@ -115,7 +138,8 @@ def test_each_parameter_of_the_catalog_that_relaxes_moderation_can_be_limited() 
         choices = template.parameters.keys() - template.fixed.keys()
         relaxing = {name for name in choices if "safety" in name or "moder" in name}
 
-        assert {each.parameter for each in template.moderation} == relaxing, template.code
+        limited = {each.parameter for each in template.moderation if not each.is_fixed}
+        assert limited == relaxing, template.code
 
 
 @pytest.mark.parametrize(
@@ -130,6 +154,11 @@ def test_each_parameter_of_the_catalog_that_relaxes_moderation_can_be_limited() 
         (WORD, {"strictness": {"auto": "high", "low": "lowest"}}),
         (WORD, {"strictness": {"auto": "high", "low": "low"}, "colour": "red"}),
         (NUMBER, {"parameter": "wings", "is_tolerance": True}),
+        (NUMBER, {"is_tolerance": True, "is_fixed": True}),
+        (
+            {"type": "string", "enum": ["auto", "low"]},
+            {"strictness": {"auto": "high", "low": "low"}, "is_fixed": True},
+        ),
     ],
 )
 def test_an_inconsistent_moderation_is_refused(

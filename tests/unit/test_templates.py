@@ -216,6 +216,20 @@ class TestBrokenImages:
         with pytest.raises(BrokenTemplate, match=name if name == "wings" else "one image"):
             parse_template(DOCUMENT | {"scale_parameter": name})
 
+    @pytest.mark.parametrize("values", [["2x", "4x"], [2, 4]])
+    def test_a_scale_may_be_required_and_have_factors_as_texts(self, values: list[Any]) -> None:
+        factor = {"type": "string" if values[0] == "2x" else "integer", "enum": values}
+        document = self.document({"type": "string", "format": "image"}, scale_parameter="factor")
+        document["parameters"] |= {"factor": factor}
+        document["required"] = [*document["required"], "factor"]
+
+        assert parse_template(document).scale_max == 4
+        with pytest.raises(BrokenTemplate, match=r"^parameters\.factor: each value must be"):
+            parse_template(
+                document
+                | {"parameters": document["parameters"] | {"factor": factor | {"enum": ["big"]}}}
+            )
+
     @pytest.mark.parametrize("name", ["strength", "fast"])
     def test_a_scale_needs_a_maximum_and_a_default(self, name: str) -> None:
         image = {"type": "string", "format": "image"}

@@ -11,11 +11,60 @@ from tests.builders import (
     call_api,
 )
 from tests.integration.api.calls import (
+    ADMIN,
     assert_is_problem,
     error_fields,
 )
+from tests.integration.steps import with_setting
 
 pytestmark = pytest.mark.usefixtures("aws")
+
+
+class TestOffByDefault:
+    """nano-banana-2 is off by default."""
+
+    def test_a_template_that_is_off_is_not_offered(self) -> None:
+        body = {"template": "nano-banana-2", "parameters": {"prompt": "a"}}
+
+        listed = call_api("GET", "/templates")[1]["templates"]
+        status, problem, _ = call_api("POST", "/jobs", body=body)
+
+        assert "nano-banana-2" not in [template["code"] for template in listed]
+        assert call_api("GET", "/templates/nano-banana-2")[0] == 404
+        assert call_api("GET", "/templates/nano-banana-2", query="version=1")[0] == 404
+        assert call_api("POST", "/templates/nano-banana-2/quote", body={"parameters": {}})[0] == 404
+        assert (status, error_fields(problem)) == (422, ["template"])
+        assert "There is no template nano-banana-2" in problem["errors"][0]["message"]
+        assert "nano-banana-2," not in problem["errors"][0]["message"].partition("templates:")[2]
+
+    @pytest.mark.parametrize("enabled", ["nano-banana-2", "no-such, nano-banana-2"])
+    def test_a_deployment_can_enable_it(
+        self, enabled: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_setting(monkeypatch, "ENABLED_TEMPLATES", enabled)
+        body = {"parameters": {"prompt": "a", "resolution": "2K"}}
+
+        listed = call_api("GET", "/templates")[1]["templates"]
+        status, quoted, _ = call_api("POST", "/templates/nano-banana-2/quote", body=body)
+
+        assert [template["code"] for template in listed] == list(catalog.codes())
+        assert (status, quoted) == (200, {"credits": 21})
+
+
+class TestChecked:
+    def test_administrators_see_the_source_of_the_parameters_and_others_do_not(self) -> None:
+        listed = call_api("GET", "/templates", **ADMIN)[1]["templates"]
+        past = call_api("GET", "/templates/flux-schnell", query="version=1", **ADMIN)[1]
+
+        for template in listed:
+            checked = catalog.template(template["code"]).checked
+            assert checked
+            assert template["checked"] == {
+                "source": checked.source,
+                "checked_on": checked.checked_on.isoformat(),
+            }
+        assert past["checked"] is None
+        assert "checked" not in call_api("GET", "/templates/flux-schnell")[1]
 
 
 class TestTemplates:
@@ -23,7 +72,8 @@ class TestTemplates:
         status, document, _ = call_api("GET", "/templates")
 
         assert status == 200
-        assert [template["code"] for template in document["templates"]] == list(catalog.codes())
+        codes = [template["code"] for template in document["templates"]]
+        assert codes == [code for code in catalog.codes() if code != "nano-banana-2"]
         for template in document["templates"]:
             assert template["parameters"]["additionalProperties"] is False
             assert call_api("GET", f"/templates/{template['code']}")[1] == template

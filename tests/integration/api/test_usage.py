@@ -37,7 +37,7 @@ class TestCosts:
         _, document, _ = call_api("GET", "/templates", **ADMIN)
 
         costs = {template["code"]: template["cost_usd"] for template in document["templates"]}
-        assert set(costs) == set(catalog.codes())
+        assert set(costs) == set(catalog.codes()) - {"nano-banana-2"}
         assert costs["veo-3.1"] == {
             "per_output": None,
             "per_second": 0.2,
@@ -80,8 +80,10 @@ class TestModeration:
         ]
         status, job = submit_with("flux-1.1-pro")
         assert (status, job["parameters"]["safety_tolerance"]) == (202, 1)
-        status, problem = submit_with("imagen-4-fast", safety_filter_level="block_only_high")
+        status, problem = submit_with("nano-banana-pro", safety_filter_level="block_only_high")
         assert (status, error_fields(problem)) == (422, ["parameters.safety_filter_level"])
+        status, job = submit_with("nano-banana-pro")
+        assert (status, job["parameters"]["safety_filter_level"]) == (202, "block_low_and_above")
 
 
 class TestReport:
