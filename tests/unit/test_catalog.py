@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -126,6 +127,27 @@ def test_every_version_before_the_current_one_is_a_past_version() -> None:
     }
 
     assert set(catalog.past_templates()) == earlier
+
+
+def test_a_current_template_without_the_source_of_its_parameters_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "shared/darkroom/catalog/flux-schnell.toml").read_text()
+    without = re.sub(r"\[checked\]\n(.+\n)+", "", text)
+    (tmp_path / "flux-schnell.toml").write_text(without)
+    (tmp_path / "past").mkdir()
+    (tmp_path / "past/flux-schnell.2.toml").write_text(without)
+    monkeypatch.setattr(catalog, "files", lambda _: tmp_path)
+
+    for cached in (catalog._names, catalog._read):
+        cached.cache_clear()
+    try:
+        assert catalog._read("past/flux-schnell.2").checked is None
+        with pytest.raises(BrokenTemplate, match=r"flux-schnell\.toml: checked"):
+            catalog._read("flux-schnell")
+    finally:
+        for cached in (catalog._names, catalog._read):
+            cached.cache_clear()
 
 
 def test_a_file_with_a_wrong_name_or_broken_content_is_refused(

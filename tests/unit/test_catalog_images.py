@@ -99,3 +99,16 @@ def test_the_public_schema_shows_the_rules_of_each_image() -> None:
             schema = properties[name].get("items", properties[name])
             assert schema["x-image"] == rules.public()
             assert schema["x-image"]["max_side"] in SIDES
+
+
+def test_images_inside_a_request_fit_into_the_webhook_that_repeats_them() -> None:
+    webhook_bytes_max = setting("webhook_body_bytes_max").value
+    inline = {t.code: t.inline_inputs_bytes_max for t in TEMPLATES if t.inline_inputs_bytes_max}
+
+    # Base64 has 4 characters for 3 bytes. The rest is for the prompt and the links.
+    too_large = [
+        code for code, found in inline.items() if found * 4 / 3 + 200_000 > webhook_bytes_max
+    ]
+
+    assert list(inline) == ["seedance-2.0-fast"]
+    assert not too_large

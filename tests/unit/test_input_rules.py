@@ -66,6 +66,33 @@ class TestChoice:
 
         assert [found["image"], found["mask"].width] == [fitted(1448, 1086), 1448]
 
+    def test_the_images_of_a_job_fit_together_so_each_becomes_smaller(self) -> None:
+        rules = ImageRules(max_side=2048)
+        photo = [fitted(1024, 768, 300), fitted(1448, 1086, 600), fitted(2048, 1536, 900)]
+        both = {"a": Candidates(rules, photo), "b": Candidates(rules, photo)}
+
+        found = {
+            bound: choose(both, total_bytes_max=bound)["a"].width for bound in (1_800, 1_799, 600)
+        }
+
+        assert found == {1_800: 2048, 1_799: 1448, 600: 1024}
+        with pytest.raises(InvalidRequest) as refused:
+            choose(both, total_bytes_max=599)
+        assert [error.field for error in refused.value.errors] == ["a"]
+
+    def test_the_rules_of_each_image_count_before_the_total(self) -> None:
+        small = Candidates(ImageRules(min_side=300), [fitted(200, 200, 900)])
+
+        with pytest.raises(InvalidRequest) as refused:
+            choose({"a": small}, total_bytes_max=1)
+
+        assert "needs at least 300" in refused.value.errors[0].message
+
+    def test_an_image_of_an_earlier_release_has_no_known_bytes(self) -> None:
+        old = Candidates(ImageRules(), [fitted(200, 200, None)])
+
+        assert choose({"a": old}, total_bytes_max=1)["a"].bytes is None
+
     def test_a_job_without_uploads_needs_no_choice(self) -> None:
         assert choose({}) == {}
 

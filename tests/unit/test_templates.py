@@ -239,6 +239,31 @@ class TestBrokenImages:
         assert parse_template(self.document(image, scale_parameter="n")).scale_parameter == "n"
 
 
+class TestSourceAndInlineImages:
+    def test_images_inside_a_request_must_be_uploads(self) -> None:
+        image = {"type": "string", "format": "image"}
+        upload = image | {"pattern": "^[0-9a-f-]{36}$"}
+        documents = [
+            TestBrokenImages.document(schema, inline_inputs_bytes_max=9)
+            for schema in (upload, {"type": "array", "items": upload})
+        ]
+
+        for document in documents:
+            assert parse_template(document).inline_inputs_bytes_max == 9
+            with pytest.raises(BrokenTemplate, match="must be at least 1"):
+                parse_template(document | {"inline_inputs_bytes_max": 0})
+        with pytest.raises(BrokenTemplate, match=r"^parameters\.image: needs the pattern"):
+            parse_template(TestBrokenImages.document(image, inline_inputs_bytes_max=9))
+
+    def test_a_source_has_words_and_a_date(self) -> None:
+        checked = {"source": "A price list.", "checked_on": "2026-11-29"}
+
+        assert parse_template(DOCUMENT | {"checked": checked}).checked
+        for change in ({"source": " "}, {"checked_on": "soon"}, {"colour": "red"}):
+            with pytest.raises(BrokenTemplate, match=r"^checked"):
+                parse_template(DOCUMENT | {"checked": checked | change})
+
+
 class TestParameters:
     def test_defaults_are_filled_in(self) -> None:
         assert checked(prompt="a") == {"prompt": "a", "n": 1, "size": "s"}
