@@ -202,3 +202,32 @@ class TestRealEsrgan:
         found = refusals("real-esrgan", {"image": "https://example.com/a.png", "scale": scale})
 
         assert list(found) == ["parameters.scale"]
+
+
+class TestTopaz:
+    def test_a_photo_that_would_not_become_larger_is_refused(self) -> None:
+        found = refusals("topaz-image-upscale", {"image": upload_of(PHOTO), "upscale_factor": "2x"})
+
+        message = found["parameters.upscale_factor"]
+        assert "2048 × 1536, no more than your image has (4032 × 3024)" in message
+
+    @pytest.mark.parametrize(
+        ("size", "end"),
+        [
+            ((4032, 3024), ".jpg"),
+            ((4272, 2848), ".1448.jpg"),
+            ((3464, 3464), ".jpg"),
+            ((1500, 1000), ".2048.jpg"),
+            ((1501, 1000), ".1448.jpg"),
+        ],
+    )
+    def test_an_output_has_at_most_24_megapixels(self, size: tuple[int, int], end: str) -> None:
+        upload = upload_of(size)
+        images = uploads.read(ANN, upload, now=datetime.now(UTC))
+
+        found = sent("topaz-image-upscale", {"image": upload, "upscale_factor": "4x"})
+
+        (received,) = [each for each in images.images if images.key(each) == found["image"]]
+        assert found["image"] == f"uploads/web/ann/{upload}{end}"
+        assert received.width * received.height * 16 <= 24_000_000
+        assert received.width * 4 > size[0]
