@@ -22,7 +22,12 @@ NEVER_OFFERED = {
     "replicate_weights",
 }
 # Limits that are narrower than the model's: every output can be stored, and has a known price.
-NARROWER = {("real-esrgan", "scale"), ("seedance-2.0-fast", "duration")}
+NARROWER = {
+    ("gpt-image-2", "number_of_images"),
+    ("ideogram-4-5", "num_images"),
+    ("real-esrgan", "scale"),
+    ("seedance-2.0-fast", "duration"),
+}
 # Values that are left out. The comments of the templates say why.
 FEWER_VALUES = {
     ("flux-2-pro", "aspect_ratio"),

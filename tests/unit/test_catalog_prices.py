@@ -36,7 +36,7 @@ PRICES = Prices(image=10, video=50, high_quality_multiplier=Decimal("1.5"))
         ("gpt-image-2", {"quality": "low"}, 3),
         ("gpt-image-2", {"quality": "high"}, 26),
         ("ideogram-4-5", {}, 12),
-        ("ideogram-4-5", {"quality": "high", "num_images": 8}, 160),
+        ("ideogram-4-5", {"quality": "high", "num_images": 4}, 80),
         ("ideogram-4-5", {"quality": "high", "images": [URL]}, 44),
         ("nano-banana-2", {"resolution": "4K"}, 31),
         ("nano-banana-pro", {}, 30),

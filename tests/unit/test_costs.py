@@ -30,7 +30,7 @@ PUBLISHED = Cost(source="A price list.", checked_on=date(2026, 11, 29))
         ("seedance-2.0-fast", {"duration": 15}, 2_250_000),
         ("flux-2-pro", {}, 30_000),
         ("flux-2-pro", {"resolution": "4 MP", "input_images": [UPLOAD] * 3}, 165_000),
-        ("gpt-image-2", {"quality": "high", "number_of_images": 10}, 1_280_000),
+        ("gpt-image-2", {"quality": "high", "number_of_images": 4}, 512_000),
         ("veo-3.1", {}, 3_200_000),
         ("veo-3.1", {"generate_audio": False}, 1_600_000),
         ("hailuo-02", {}, 490_000),

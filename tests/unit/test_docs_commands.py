@@ -31,6 +31,7 @@ RUN_BY = {
     ("api.md", "javascript receiver"): "tests/e2e/test_docs_api.py",
     ("adding-a-template.md", "toml"): "tests/unit/test_docs_template.py",
     ("adding-a-template.md", "toml image"): "tests/unit/test_docs_template.py",
+    ("adding-a-template.md", "toml images"): "tests/unit/test_docs_template.py",
     ("adding-a-template.md", "toml rule"): "tests/unit/test_docs_template.py",
     ("adding-a-template.md", "toml tolerance"): "tests/unit/test_docs_template.py",
     ("adding-a-template.md", "toml strictness"): "tests/unit/test_docs_template.py",

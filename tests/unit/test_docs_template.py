@@ -94,6 +94,25 @@ def test_the_image_has_the_rules_of_the_page() -> None:
     assert {field.name for field in fields(ImageRules)} <= documented
 
 
+def test_a_list_of_the_page_takes_three_images_in_their_order() -> None:
+    template = parse_template(tomllib.loads(block("toml") + block("toml images")))
+    urls = [f"https://example.com/{number}.png" for number in (2, 1, 3)]
+
+    parameters = check_parameters(
+        template, {"prompt": "a cat", "input_images": urls}, prompt_characters_max=100
+    )
+
+    assert template.model_input(parameters).input["input_images"] == urls
+    assert template.image_rules["input_images"].max_side == 2048
+    with pytest.raises(InvalidRequest):
+        cost(template, input_images=[*urls, urls[0]])
+
+
+def test_the_source_of_the_page_is_valid(template: Template) -> None:
+    assert template.checked
+    assert template.checked.source == "The schema on the model's page at Replicate."
+
+
 def test_the_fixed_value_is_sent_and_not_published() -> None:
     template = parse_template(tomllib.loads(block("toml") + block("toml fixed")))
 
