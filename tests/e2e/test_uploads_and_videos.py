@@ -100,3 +100,53 @@ def test_the_upload_form_accepts_only_the_announced_file(actor: Actor) -> None:
     assert sent(upload, b"x").status_code == 204
     refused = actor.refused("POST", f"/uploads/{upload['upload_id']}/complete", json={})
     assert (refused.status_code, refused.json()["charged"]) == (422, 0)
+
+
+def completed(actor: Actor, body: bytes) -> str:
+    upload = announced(actor, bytes=len(body))
+    assert sent(upload, body).status_code == 204
+    actor.client.post(f"/uploads/{upload['upload_id']}/complete", {})
+    return str(upload["upload_id"])
+
+
+def test_several_images_become_the_input_of_a_job_with_two_outputs(
+    actor: Actor, stack: LocalStack
+) -> None:
+    uploads = [completed(actor, image((300 + number, 200))) for number in range(3)]
+    prompt = f"all together {uploads[0]}"
+
+    job = actor.ended(
+        actor.submit("gpt-image-2", prompt=prompt, input_images=uploads, number_of_images=2)
+    )
+
+    assert (job["status"], job["credits"]["charged"]) == ("completed", 20)
+    assert [output["content_type"] for output in job["outputs"]] == ["image/webp"] * 2
+    (prediction,) = predictions_of(stack, prompt)
+    links = prediction["input"]["input_images"]
+    images = [Image.open(BytesIO(requests.get(link, timeout=10).content)) for link in links]
+    assert [image.width for image in images] == [300, 301, 302]
+
+
+def test_a_job_with_megabytes_inside_its_request_ends_by_a_webhook(
+    actor: Actor, stack: LocalStack
+) -> None:
+    noise = BytesIO()
+    Image.merge("RGB", [Image.effect_noise((1_000, 900), 90)] * 3).save(noise, "JPEG", quality=95)
+    upload = completed(actor, noise.getvalue())
+    prompt = f"the noise moves {upload}"
+
+    job = actor.ended(
+        actor.submit(
+            "seedance-2.0-fast",
+            prompt=prompt,
+            reference_images=[upload] * 4,
+            duration=4,
+            resolution="480p",
+        )
+    )
+
+    assert (job["status"], job["credits"]["charged"]) == ("completed", 56)
+    (prediction,) = predictions_of(stack, prompt)
+    sent_images = prediction["input"]["reference_images"]
+    assert {each.partition(",")[0] for each in sent_images} == {"data:image/jpeg;base64"}
+    assert 1_500_000 < sum(map(len, sent_images)) < 4_500_000
