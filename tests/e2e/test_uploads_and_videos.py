@@ -150,3 +150,6 @@ def test_a_job_with_megabytes_inside_its_request_ends_by_a_webhook(
     sent_images = prediction["input"]["reference_images"]
     assert {each.partition(",")[0] for each in sent_images} == {"data:image/jpeg;base64"}
     assert 1_500_000 < sum(map(len, sent_images)) < 4_500_000
+    webhooks = requests.get(f"{stack.replicate_url}/sim/webhooks", timeout=10).json()["webhooks"]
+    mine = [each for each in webhooks if each["prediction_id"] == prediction["id"]]
+    assert {each["status_code"] for each in mine if each["status"] == "succeeded"} == {200}
