@@ -51,6 +51,32 @@ class TestOffByDefault:
         assert (status, quoted) == (200, {"credits": 21})
 
 
+@pytest.mark.parametrize(
+    ("code", "version", "successor"),
+    [
+        ("imagen-4-fast", 1, "flux-2-klein-4b"),
+        ("seedance-1-lite", 2, "seedance-2.0-fast"),
+    ],
+)
+def test_a_retired_template_of_the_catalog_names_its_successor(
+    code: str, version: int, successor: str
+) -> None:
+    body = {"parameters": {"prompt": "a"}}
+    message = f"The template {code} is retired. Use {successor} instead."
+
+    listed = [template["code"] for template in call_api("GET", "/templates")[1]["templates"]]
+    answers = [
+        call_api("POST", "/jobs", body=body | {"template": code}),
+        call_api("POST", f"/templates/{code}/quote", body=body),
+    ]
+
+    assert successor in listed
+    assert code not in listed
+    for status, problem, _ in answers:
+        assert (status, [error["message"] for error in problem["errors"]]) == (422, [message])
+    assert call_api("GET", f"/templates/{code}", query=f"version={version}")[0] == 200
+
+
 class TestChecked:
     def test_administrators_see_the_source_of_the_parameters_and_others_do_not(self) -> None:
         listed = call_api("GET", "/templates", **ADMIN)[1]["templates"]
