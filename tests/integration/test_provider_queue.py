@@ -8,7 +8,7 @@ import pytest
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.domain.provider_queue import PauseReason
+from darkroom.domain.provider_health import PauseReason
 from darkroom.services import delete_job
 from darkroom.storage import jobs, ledger, provider_queue, provider_slots, provider_state
 from darkroom.storage.queue_rows import QueueEntryRow, SlotRow

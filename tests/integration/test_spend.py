@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from darkroom.domain.jobs import Job
-from darkroom.domain.provider_queue import PauseReason, ProviderState
+from darkroom.domain.provider_health import PauseReason, ProviderState
 from darkroom.domain.usage import TemplateSpend
 from darkroom.observability import Metric, metrics
 from darkroom.services import spend as spend_service

@@ -10,7 +10,7 @@ import requests
 
 from darkroom.domain.errors import ProviderQueueFull, RetryLater
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.domain.provider_queue import PauseReason
+from darkroom.domain.provider_health import PauseReason
 from darkroom.services import receive_webhook
 from darkroom.storage import attempts, jobs, ledger, provider_queue, provider_slots, provider_state
 from darkroom.storage.queue_rows import SlotRow

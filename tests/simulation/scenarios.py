@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from darkroom.domain.provider_queue import PauseReason
+from darkroom.domain.provider_health import PauseReason
 from darkroom.storage import provider_state
 from tests.simulation.environment import Environment
 from tests.simulation.http_response import Response

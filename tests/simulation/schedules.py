@@ -12,7 +12,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition
 
-from darkroom.domain.provider_queue import PauseReason
+from darkroom.domain.provider_health import PauseReason
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
 from darkroom.services.dispatch import dispatch
 from darkroom.storage import provider_state

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.domain.accounts import AccountId
+from darkroom.domain.provider_health import PauseReason, ProviderState
 from darkroom.domain.provider_queue import (
-    PauseReason,
-    ProviderState,
     QueueEntry,
     Slot,
     entry_key,

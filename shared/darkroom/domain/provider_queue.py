@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from darkroom.domain.accounts import AccountId
+from darkroom.domain.provider_health import ProviderState
 
 # With a limit for each account, the first entries may belong to accounts at their limit.
 HEADS_MAX = 50
@@ -26,26 +26,6 @@ _START_DIGITS = 17
 _COARSE_AFTER_SECONDS = 120
 _FINE_SECONDS = 10
 _COARSE_SECONDS = 60
-
-
-class PauseReason(StrEnum):
-    """Why a provider is paused."""
-
-    SPEND = "spend"
-    """The provider has reached the daily ceiling in USD."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderState:
-    """The virtual time of a provider's queue, and its pause."""
-
-    virtual_time: int = 0
-    paused_until: datetime | None = None
-    pause_reason: PauseReason | None = None
-
-    def is_paused(self, now: datetime) -> bool:
-        """Return whether the provider gets no new requests now."""
-        return self.paused_until is not None and now < self.paused_until
 
 
 @dataclass(frozen=True, slots=True)

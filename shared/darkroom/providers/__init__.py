@@ -52,6 +52,20 @@ class Provider(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Call the provider about Darkroom's account, to end a pause. It creates nothing.
+
+        Returns if the provider accepts the account. Otherwise the errors above are raised.
+        """
+        ...
+
+    def is_offered(self, model: str) -> bool:
+        """Return whether the provider offers the model of a template now.
+
+        Returns True if the provider has no such question, because a job then gives the answer.
+        """
+        ...
+
 
 @runtime_checkable
 class CancelsRequests(Protocol):

@@ -15,7 +15,7 @@ from typing import Any
 from darkroom.domain.costs import micro_usd_of, usd_of
 from darkroom.domain.errors import ProviderPaused
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.domain.provider_queue import PauseReason
+from darkroom.domain.provider_health import PauseReason
 from darkroom.domain.usage import end_of_day
 from darkroom.observability import Metric, count, logger
 from darkroom.settings import settings

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job
-from darkroom.domain.provider_queue import ProviderState, Slot
+from darkroom.domain.provider_health import ProviderState
+from darkroom.domain.provider_queue import Slot
 from darkroom.storage import jobs, provider_state
 from darkroom.storage.provider_state import STATE_SORT_KEY
 from darkroom.storage.queue_rows import ProviderStateRow, SlotRow, to_slot

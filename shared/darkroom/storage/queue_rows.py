@@ -12,6 +12,7 @@ from pynamodb.attributes import (
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.provider_queue import QueueEntry, Slot
 from darkroom.storage.job_rows import partition
+from darkroom.storage.json_text import JsonTextAttribute
 from darkroom.storage.table import Row
 
 
@@ -54,9 +55,10 @@ class FlowRow(Row):
 
 
 class ProviderStateRow(SlotRow):
-    """The state of a provider: the virtual time of its queue in milliseconds, and its pause.
+    """The state of a provider: the virtual time of its queue in milliseconds, and its health.
 
-    The row is in the partition of the provider's slots. One query returns the slots and the state
+    `faults` has the members of a FaultRow. `unavailable` and `drifting` have an entry for each
+    template. The row is in the partition of the provider's slots. One query returns the slots and the state
     as rows of this class.
     """
 
@@ -65,6 +67,10 @@ class ProviderStateRow(SlotRow):
     virtual_time = NumberAttribute(null=True)
     paused_until = UTCDateTimeAttribute(null=True)
     pause_reason = UnicodeAttribute(null=True)
+    pauses_count = NumberAttribute(null=True)
+    faults = JsonTextAttribute(null=True)
+    unavailable = JsonTextAttribute(null=True)
+    drifting = JsonTextAttribute(null=True)
 
 
 def to_slot(row: ProviderStateRow) -> Slot:

@@ -8,7 +8,7 @@ import pytest
 
 from darkroom import clock
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.provider_queue import PauseReason
+from darkroom.domain.provider_health import PauseReason
 from darkroom.services.queue_positions import positions
 from darkroom.storage import provider_queue, provider_state
 from tests.builders import call_api, held_job, stored
