@@ -27,7 +27,7 @@ from darkroom.aws import secrets
 from darkroom.media.outputs import download
 from darkroom.providers.stable_diffusion import server
 from darkroom.settings import settings
-from darkroom.storage import accounts
+from darkroom.storage import accounts, provider_state
 from local.cloudformation.state_machines import start_by_alias
 from local.cloudformation.task_failures import task_failures
 from local.simulators.replicate import SimulatedReplicate
@@ -45,7 +45,7 @@ _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexe
 
 
 def forget_settings() -> None:
-    """Clear the cached settings, secrets and accounts.
+    """Clear the cached settings, secrets, accounts and states of providers.
 
     AWS clients stay cached, because they start slowly.
     """
@@ -54,6 +54,7 @@ def forget_settings() -> None:
     secrets._cache.clear()
     server.forget_capabilities()
     accounts._recorded.clear()
+    provider_state._recent_states.clear()
 
 
 @cache

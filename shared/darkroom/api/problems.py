@@ -46,6 +46,8 @@ def document_of(error: errors.DarkroomError) -> ProblemResponse:
             }
         case errors.InternalError():
             document["request_id"] = error.request_id
+        case errors.ModelUnavailable():
+            document["template"] = error.template
     return document
 
 
@@ -62,7 +64,7 @@ def headers_of(error: errors.DarkroomError) -> dict[str, str]:
             headers["Accept-Encoding"] = "identity"
     seconds = (
         error.retry_after_seconds
-        if isinstance(error, errors.LimitReached | errors.ProviderPaused)
+        if isinstance(error, errors.LimitReached | errors.ProviderPaused | errors.ModelUnavailable)
         else problem_of(error).retry_after_seconds
     )
     if seconds is not None:

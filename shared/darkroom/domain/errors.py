@@ -23,6 +23,7 @@ DarkroomError
 │   │   ├── TooManyUploads     too many uploads, checks of files, or bytes
 │   │   └── TooManyCancels     too many canceled jobs
 │   ├── Paused               503
+│   ├── ModelUnavailable     503  the provider does not offer the template's model
 │   └── ProviderPaused       503  the provider has reached the daily ceiling in USD
 ├── Unavailable            the API's caller: 503, the effect of the request is unknown
 ├── InternalError          the API's caller: 500, a bug; the log has the details
@@ -31,7 +32,7 @@ DarkroomError
 ├── WorkflowUnavailable    the webhook's sender: 503; recovery starts or resumes the execution
 ├── ProviderBusy           RequestPrediction: becomes RetryLater
 │   ├── ProviderUnreachable  the same, and a metric counts it
-│   └── ProviderAccountRefused  the same, and an alarm reports it
+│   └── ProviderAccountRefused  pauses the provider, and an alarm reports it
 ├── LookupUnsupported      RequestPrediction: sends no second request
 ├── RetryLater             the workflow: waits until a time and enters RequestPrediction again
 ├── ProviderQueueFull      the workflow: waits for a provider slot and enters it again
@@ -163,6 +164,16 @@ class ProviderPaused(RequestError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class ModelUnavailable(RequestError):
+    """The provider does not offer the template's model at the moment."""
+
+    def __init__(self, template: str, retry_after_seconds: int) -> None:
+        """Store the template's code, and the seconds until the next check of the model."""
+        super().__init__(f"{template}, next check in {retry_after_seconds} seconds")
+        self.template = template
+        self.retry_after_seconds = retry_after_seconds
+
+
 class JobIsFinal(RequestError):
     """The job has ended and cannot be canceled. The message is its status."""
 
@@ -291,9 +302,14 @@ class OutputUnavailable(DarkroomError):
 
 
 class GenerationFailed(DarkroomError):
-    """The job cannot be completed. `failure` is the reason."""
+    """The job cannot be completed. `failure` is the reason.
 
-    def __init__(self, failure: Failure) -> None:
+    `concerns_template` is False if a job of the same template with other parameters can succeed
+    although the model is unavailable for this job.
+    """
+
+    def __init__(self, failure: Failure, *, concerns_template: bool = True) -> None:
         """Store the failure. The message is its code only."""
         super().__init__(failure.code)
         self.failure = failure
+        self.concerns_template = concerns_template

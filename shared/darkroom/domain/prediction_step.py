@@ -17,6 +17,7 @@ from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry,
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
 
 RECHECK_SECONDS = 5.0
+PAUSED_SECONDS = 60.0
 # During the lease, a delayed invocation may still send its request, or the provider may not list
 # the prediction of a sent request yet.
 LEASE_SECONDS = FUNCTION_TIMEOUT_SECONDS_MAX + UNKNOWN_SECONDS
@@ -42,6 +43,8 @@ class Event(Enum):
     """The attempt's prediction was interrupted, and the attempt is closed."""
     QUEUE_FULL = auto()
     """All provider slots are in use, other jobs come first, or the provider is paused."""
+    PROVIDER_PAUSED = auto()
+    """The provider is paused, and the job holds a slot. No request was sent."""
     LEASE_TAKEN = auto()
     """Another invocation holds the lease of the attempt, and requests the prediction."""
 
@@ -89,6 +92,8 @@ class Act(Enum):
     """Acquire a slot, record an attempt, and request a prediction."""
     RESUME = auto()
     """Resume the workflow: the prediction has ended, and StoreOutput reads it."""
+    RETURN_SLOT = auto()
+    """Give the slot back, and put the job in the queue, where it was before."""
     WAIT_FOR_SLOT = auto()
     """Make the workflow wait in the provider's queue, then enter the state again."""
     SLEEP = auto()
@@ -116,7 +121,7 @@ class Fail:
 type Action = Poll | CloseAttempt | Act | Wait | Fail
 
 
-def next_action(  # noqa: C901, PLR0911 (one case for each observation)
+def next_action(  # noqa: C901, PLR0911, PLR0912 (one case for each observation)
     job: Job, seen: Observation, *, state_entry: str, receives_webhooks: bool, now: datetime
 ) -> Action:
     """Decide what to do after an observation.
@@ -147,6 +152,8 @@ def next_action(  # noqa: C901, PLR0911 (one case for each observation)
             return _create(job, now=now)
         case Event.QUEUE_FULL:
             return Act.WAIT_FOR_SLOT
+        case Event.PROVIDER_PAUSED:
+            return _while_paused(job, now)
         case Event.LEASE_TAKEN:
             return Act.SLEEP
         case Busy(seconds):
@@ -196,6 +203,17 @@ def _after_lookup(job: Job, seen: Event, *, state_entry: str, now: datetime) -> 
 def _create(job: Job, *, now: datetime) -> Action:
     late = _late(job, now)
     return Fail(late) if late else Act.CREATE
+
+
+def _while_paused(job: Job, now: datetime) -> Action:
+    """Decide about a job that must not request while it holds a slot.
+
+    A job without a deadline waits in the queue. A job with a deadline keeps its slot, because the
+    end of the deadline would not wake it in the queue.
+    """
+    if late := _late(job, now):
+        return Fail(late)
+    return Act.RETURN_SLOT if job.deadline_at is None else Wait(PAUSED_SECONDS, has_jitter=True)
 
 
 def _late(job: Job, now: datetime) -> FailureCode | None:

@@ -26,14 +26,45 @@ class ProviderQueueResponse(TypedDict):
     waiting_since: Time | None
 
 
+class FaultsResponse(TypedDict):
+    """The faults of a provider since its last success, and some of their templates."""
+
+    in_a_row: int
+    templates: list[str]
+
+
+class UnavailableTemplateResponse(TypedDict):
+    """A template whose model the provider does not offer, and the time of the next check."""
+
+    template: str
+    since: Time
+    reason: str
+    next_check_at: Time
+
+
+class DriftingTemplateResponse(TypedDict):
+    """A template that differs from the provider's model, and what differs."""
+
+    template: str
+    difference: str
+
+
 class ProviderResponse(TypedDict):
-    """A provider. A paused provider gets no requests for new predictions until `paused_until`."""
+    """A provider. A paused provider gets no requests for new predictions.
+
+    `pause_reason` is `spend`, `account` or `faults`. A pause with the reason `spend` ends at
+    `paused_until`. The other pauses end when a check of the provider succeeds, and `paused_until`
+    is the time of the next check.
+    """
 
     name: str
     slots: SlotsResponse
     queue: ProviderQueueResponse
     paused_until: Time | None
     pause_reason: str | None
+    faults: FaultsResponse
+    unavailable_templates: list[UnavailableTemplateResponse]
+    drifting_templates: list[DriftingTemplateResponse]
 
 
 class ProvidersResponse(TypedDict):

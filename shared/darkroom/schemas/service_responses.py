@@ -47,7 +47,8 @@ class ProblemResponse(TypedDict):
 
     `type` identifies the kind of problem. It is the path of a page that says what to do.
     `retryable` is true if the same request may succeed later. `charged` is 0 if the request was
-    refused. It is absent if the result of the request is unknown.
+    refused. It is absent if the result of the request is unknown. `template` is the code of a
+    template whose model is not available.
     """
 
     type: str
@@ -61,6 +62,7 @@ class ProblemResponse(TypedDict):
     available: NotRequired[int]
     missing: NotRequired[int]
     request_id: NotRequired[str]
+    template: NotRequired[str]
 
 
 class MessageResponse(TypedDict):

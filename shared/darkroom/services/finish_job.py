@@ -11,7 +11,7 @@ from darkroom.domain.errors import NotFound
 from darkroom.domain.failures import Failure, failure_of_error
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.observability import Metric, count, logger
-from darkroom.services import spend
+from darkroom.services import provider_health, spend
 from darkroom.services.cancel_predictions import cancel_predictions
 from darkroom.services.dispatch import dispatch
 from darkroom.services.failure_metrics import count_failure
@@ -36,6 +36,7 @@ def finish(account: AccountId, job_id: str, *, reason: Failure | None = None, no
     # Only one call moves the job out of the queue, so a repeated end is not counted again.
     if jobs.leave_open_jobs(job):
         spend.record_cancel(job, now=now)
+        provider_health.record_end(job, now=now)
     return job
 
 

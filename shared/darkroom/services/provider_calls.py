@@ -5,6 +5,8 @@ Each attempt is recorded on the job, with a lease, before its request is sent.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -12,8 +14,10 @@ from urllib.parse import quote
 
 from darkroom import clock
 from darkroom.domain.errors import (
+    GenerationFailed,
     LookupUnsupported,
     NotFound,
+    ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,
 )
@@ -29,10 +33,10 @@ from darkroom.domain.references import Reference
 from darkroom.media import bucket
 from darkroom.observability import logger
 from darkroom.providers import Provider, counting_outages, load_provider
-from darkroom.services import spend
+from darkroom.services import provider_health, spend
 from darkroom.services.cancel_predictions import cancel_orphan
 from darkroom.settings import settings
-from darkroom.storage import attempts, jobs, provider_queue
+from darkroom.storage import attempts, jobs, provider_queue, provider_state
 
 # The provider's clock may be this much behind.
 _CLOCK_SKEW = timedelta(minutes=1)
@@ -41,7 +45,8 @@ _CLOCK_SKEW = timedelta(minutes=1)
 class ProviderCalls:
     """The calls for one job. Each method returns what it observed.
 
-    A method may raise ProviderBusy, and GenerationFailed if no retry helps.
+    A method may raise ProviderBusy, and GenerationFailed if no retry helps. If the provider refuses
+    Darkroom's account, it is paused.
     """
 
     def __init__(self, job: Job, state_entry: str, entered_at: datetime) -> None:
@@ -63,7 +68,7 @@ class ProviderCalls:
     def poll(self, prediction_id: str) -> Observation:
         """Read the status of a prediction."""
         try:
-            with counting_outages():
+            with counting_outages(), self._pausing_refused_account():
                 return self.provider.get(prediction_id)
         except ProviderUnavailable:
             return Event.POLL_UNANSWERED
@@ -72,7 +77,7 @@ class ProviderCalls:
         """Search for a prediction that an earlier request may have created."""
         attempt = self._attempt
         try:
-            with counting_outages():
+            with counting_outages(), self._pausing_refused_account():
                 found = self.provider.find(self._request(attempt))
         except LookupUnsupported:
             return Event.LOOKUP_UNSUPPORTED
@@ -80,8 +85,8 @@ class ProviderCalls:
 
     def create(self) -> Observation:
         """Take a slot, record the attempt, and request a prediction."""
-        if not provider_queue.take(self.job, now=self.entered_at):
-            return Event.QUEUE_FULL
+        if reason := self._reason_to_wait():
+            return reason
         inline_bytes_max = max(
             self.provider.INLINE_INPUT_BYTES_MAX,
             settings().inline_input_bytes_max,
@@ -92,12 +97,19 @@ class ProviderCalls:
         if attempt is None:
             return Event.LEASE_TAKEN
         try:
-            with counting_outages():
+            with counting_outages(), self._pausing_refused_account():
                 created = self.provider.create(
                     replace(self._request(attempt), model_input=model_input)
                 )
+        except ProviderAccountRefused:
+            self._give_up_request(attempt)
+            self.job = jobs.read(self.job.account, self.job.job_id)
+            return Event.PROVIDER_PAUSED
         except ProviderBusy:
             self._give_up_request(attempt)
+            raise
+        except GenerationFailed as error:
+            provider_health.record_refused_create(self.job, error, now=clock.now())
             raise
         except ProviderUnavailable as error:
             logger.warning(
@@ -116,6 +128,31 @@ class ProviderCalls:
             attempts.record_outputs(self.job, attempt, created.outputs, now=clock.now())
             return Event.OUTPUT_FINISHED
         return CreateResponse(self._record_prediction(attempt, created))
+
+    def _reason_to_wait(self) -> Event | None:
+        """Take a slot. Return why the job must not request yet, or None.
+
+        A job that holds a slot does not read the state of the provider before its first request, if
+        the provider was healthy when the job got the slot. Raises GenerationFailed if the provider
+        does not offer the job's model.
+        """
+        if self.job.slot and (self.job.attempts or self.job.provider_impaired):
+            state = provider_state.read_state(self.job.model_input.provider)
+            provider_state.require_offered(self.job, state)
+            if state.is_paused(clock.now()):
+                return Event.PROVIDER_PAUSED
+        is_taken = provider_queue.take(self.job, now=self.entered_at)
+        return None if is_taken else Event.QUEUE_FULL
+
+    @contextmanager
+    def _pausing_refused_account(self) -> Iterator[None]:
+        try:
+            yield
+        except ProviderAccountRefused as error:
+            provider_health.pause_refused(
+                self.job.model_input.provider, error.reason, now=clock.now()
+            )
+            raise
 
     def _record_attempt(self) -> Attempt | None:
         """Begin the next attempt, or retry the current attempt if it has no prediction.

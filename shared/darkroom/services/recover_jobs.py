@@ -1,7 +1,8 @@
 """Recovers jobs, once a minute.
 
 Starts jobs that never started, ends jobs whose execution stopped, deletes jobs whose retention is
-over, releases leaked provider slots, and gives free slots to waiting jobs.
+over, releases leaked provider slots, checks impaired providers, and gives free slots to waiting
+jobs.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
 from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS, Action, decide
 from darkroom.observability import Metric, count, logger, record_seconds
-from darkroom.services import delete_job
+from darkroom.services import delete_job, provider_health
 from darkroom.services.dispatch import dispatch
 from darkroom.services.finish_job import finish
 from darkroom.settings import settings
-from darkroom.storage import checks, jobs, provider_queue, provider_slots, provider_state
+from darkroom.storage import checks, jobs, provider_queue, provider_slots
 from darkroom.storage.checks import DueCheck
 from darkroom.storage.job_rows import CheckQueue
 
@@ -32,7 +33,7 @@ _ONE_JOB_MILLISECONDS = 15_000
 
 
 def recover_jobs(remaining_milliseconds: Callable[[], int]) -> None:
-    """Check the jobs that are due until the time is over. Then check provider slots and queues.
+    """Check the jobs that are due until the time is over. Then check the providers.
 
     Two concurrent runs are safe, because each write has a condition.
     """
@@ -59,6 +60,8 @@ def _run(is_late: Callable[[], bool]) -> None:
             return
         with _isolate_errors("slots not checked", provider=provider):
             _release_leaked_slots(provider, is_late)
+        with _isolate_errors("health not checked", provider=provider):
+            provider_health.check_provider(provider, is_late)
         with _isolate_errors("queue not checked", provider=provider):
             _check_queue(provider)
 
@@ -148,7 +151,7 @@ def _release_leaked_slots(provider: str, is_late: Callable[[], bool]) -> None:
 def _check_queue(provider: str) -> None:
     """Give free slots to waiting jobs, because an invocation may have crashed before it did so.
 
-    Record how long the first job has waited, and whether the provider is paused.
+    Record how long the first job has waited.
     """
     now = clock.now()
     heads = provider_queue.entries_before(provider, None, limit=1)
@@ -156,5 +159,3 @@ def _check_queue(provider: str) -> None:
         dispatch(provider, grants_max=settings().in_flight_max(provider))
     age_seconds = (now - heads[0].enqueued_at).total_seconds() if heads else 0
     record_seconds(Metric.QUEUE_AGE_SECONDS, age_seconds)
-    is_paused = provider_state.read_state(provider).is_paused(now)
-    count(Metric.PROVIDERS_PAUSED, int(is_paused))

@@ -41,7 +41,7 @@ from darkroom.domain.recovery import running_check_at
 from darkroom.observability import logger
 from darkroom.services import dispatch, wait_for_slot
 from darkroom.services.provider_calls import ProviderCalls
-from darkroom.storage import attempts, jobs, provider_queue
+from darkroom.storage import attempts, jobs, provider_queue, provider_slots
 
 _JITTER_FACTOR_MAX = 1.5
 _RETRY_SECONDS_WITHOUT_QUEUE_STATE = 20.0
@@ -126,8 +126,8 @@ class _Step(ProviderCalls):
             case Act.RESUME:
                 self._resume(seen)
                 return None
-            case Act.WAIT_FOR_SLOT:
-                return self._wait_for_slot()
+            case Act.WAIT_FOR_SLOT | Act.RETURN_SLOT:
+                return self._wait_for_slot(returns_slot=action is Act.RETURN_SLOT)
             case CloseAttempt(prediction_id):
                 return self._close_attempt(prediction_id)
             case _:
@@ -167,12 +167,15 @@ class _Step(ProviderCalls):
         if is_freed and attempt:
             dispatch.dispatch_after(self.job, attempt, now=now)
 
-    def _wait_for_slot(self) -> NoReturn:
-        """Make the workflow wait for a slot.
+    def _wait_for_slot(self, *, returns_slot: bool) -> NoReturn:
+        """Make the workflow wait for a slot. `returns_slot`: the job gives its slot back first.
 
-        An execution of release 0.1.0 has no state for this. It enters this state again every
-        20 seconds, and the job keeps its place in the queue.
+        If the job has changed, the slot stays, and the next state reads the job again. An execution
+        of release 0.1.0 has no state for the wait. It enters this state again every 20 seconds, and
+        the job keeps its place in the queue.
         """
+        if returns_slot:
+            provider_slots.return_slot(self.job, now=clock.now())
         if self.has_queue_state:
             raise ProviderQueueFull
         if not wait_for_slot.must_not_wait(self.job):

@@ -15,7 +15,7 @@ from typing import Any
 from darkroom.domain.costs import micro_usd_of, usd_of
 from darkroom.domain.errors import ProviderPaused
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.domain.provider_health import PauseReason
+from darkroom.domain.provider_health import PauseReason, ProviderState
 from darkroom.domain.usage import end_of_day
 from darkroom.observability import Metric, count, logger
 from darkroom.settings import settings
@@ -59,14 +59,11 @@ def record_cancel(job: Job, *, now: datetime) -> None:
         spend.add_canceled(job.model_input.provider, job.template.code, micro_usd, now=now)
 
 
-def require_below_ceiling(provider: str, *, now: datetime) -> None:
-    """Raise ProviderPaused if the provider is paused because of the daily ceiling.
+def require_below_ceiling(state: ProviderState, *, now: datetime) -> None:
+    """Raise ProviderPaused if the provider with this state is paused by the daily ceiling.
 
     A provider that is paused for another reason accepts jobs: they wait in its queue.
     """
-    if not settings().daily_spend_usd_max:
-        return
-    state = provider_state.read_state(provider)
     if state.paused_until and state.is_paused(now) and state.pause_reason is PauseReason.SPEND:
         raise ProviderPaused(math.ceil((state.paused_until - now).total_seconds()))
 

@@ -16,7 +16,14 @@ from darkroom.catalog.available_templates import (
     require_not_retired,
 )
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import FieldError, InvalidRequest, NotFound, Paused, ProviderPaused
+from darkroom.domain.errors import (
+    FieldError,
+    InvalidRequest,
+    ModelUnavailable,
+    NotFound,
+    Paused,
+    ProviderPaused,
+)
 from darkroom.domain.ids import is_id
 from darkroom.domain.input_rules import Candidates, check_enlargement, choose, scale_of
 from darkroom.domain.jobs import Job, JobStatus
@@ -26,7 +33,7 @@ from darkroom.domain.uploads import Upload
 from darkroom.domain.urls import is_safe_url
 from darkroom.observability import logger
 from darkroom.schemas.requests import JobRequest, NewJob, Rerun
-from darkroom.services import spend
+from darkroom.services import provider_health
 from darkroom.settings import settings
 from darkroom.storage import feature_flags, idempotency, jobs, ledger, uploads
 from darkroom.storage.idempotency import IdempotencyKey
@@ -46,9 +53,9 @@ def submit(
     """Hold the credits, record the job, and start its workflow.
 
     The job is durable after the hold. If the start fails, recovery starts the job. Raises
-    InvalidRequest, Paused, ProviderPaused, IdempotencyKeyReused, Suspended, InsufficientCredits,
-    TooManyJobs or RateLimited. Raises NotFound if the job of the key was deleted. After an error,
-    nothing is written.
+    InvalidRequest, Paused, ProviderPaused, ModelUnavailable, IdempotencyKeyReused, Suspended,
+    InsufficientCredits, TooManyJobs or RateLimited. Raises NotFound if the job of the key was
+    deleted. After an error, nothing is written.
     """
     # Read the flag before the key. Then a repeated request returns its job, even if another request
     # accepted the job between the two reads and new jobs are paused after that.
@@ -75,8 +82,8 @@ def submit(
 
 def _hold_new(job: Job, *, key: IdempotencyKey | None, now: datetime) -> Accepted:
     try:
-        spend.require_below_ceiling(job.model_input.provider, now=now)
-    except ProviderPaused:
+        provider_health.require_accepted(job.template.code, job.model_input.provider, now=now)
+    except (ProviderPaused, ModelUnavailable):
         # Another request with this key may have been accepted since the first look.
         if key and (existing := idempotency.find_accepted(job.account, key, now=now)):
             return Accepted(existing, is_repeat=True)

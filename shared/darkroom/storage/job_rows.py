@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pynamodb.attributes import (
+    BooleanAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UTCDateTimeAttribute,
@@ -116,6 +117,7 @@ class JobRow(Row):
     slot = UnicodeAttribute(null=True)
     queue_key = UnicodeAttribute(null=True)
     cost_micro_usd = NumberAttribute(null=True)
+    provider_impaired = BooleanAttribute(null=True)
     revision = NumberAttribute(default=0)
     check_queue = UnicodeAttribute(null=True)
     next_check_at = UTCDateTimeAttribute(null=True)
@@ -222,6 +224,7 @@ def to_job(row: JobRow) -> Job:
         slot=row.slot,
         queue_key=row.queue_key,
         cost_micro_usd=int(row.cost_micro_usd or 0),
+        provider_impaired=bool(row.provider_impaired),
         revision=int(row.revision),
     )
 

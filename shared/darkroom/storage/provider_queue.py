@@ -13,9 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job
+from darkroom.domain.provider_health import ProviderState
 from darkroom.domain.provider_queue import (
     QueueEntry,
     entry_key,
@@ -55,12 +57,14 @@ _MAY_HOLD_SLOT = (
 def take(job: Job, *, now: datetime) -> bool:
     """Take a free slot for an open job, if no other job waits for it.
 
-    Returns whether the job holds a slot now. A paused provider gives no slot.
+    Returns whether the job holds a slot now. A paused provider gives no slot. Raises
+    GenerationFailed if the provider does not offer the template's model.
     """
     if job.slot:
         return True
     provider = job.model_input.provider
     rows = read_provider(provider)
+    provider_state.require_offered(job, rows.state)
     free = free_names(rows.slots, settings().in_flight_max(provider))
     per_account_max = settings().predictions_in_flight_per_account_max
     if (
@@ -79,7 +83,7 @@ def take(job: Job, *, now: datetime) -> bool:
                     "slot": put_slot(provider, name, holder_of(job), finish=finish, now=now),
                     "job": Update(
                         key_of(job.account, job.job_id),
-                        [JobRow.slot.set(name), JobRow.revision.add(1)],
+                        [JobRow.slot.set(name), *_impairment(rows.state), JobRow.revision.add(1)],
                         _MAY_HOLD_SLOT & JobRow.queue_key.does_not_exist(),
                     ),
                 }
@@ -182,7 +186,8 @@ def grant_next(provider: str, *, now: datetime) -> tuple[Job | None, int]:
         entry = pick(rows.slots, _heads(provider), per_account_max)
         if entry is None:
             return None, len(free)
-        if (granted := _grant(provider, random.choice(free), entry, now=now)) is None:  # noqa: S311
+        name = random.choice(free)  # noqa: S311 (spreads the writes)
+        if (granted := _grant(provider, name, entry, rows.state, now=now)) is None:
             continue
         if entry.start > rows.state.virtual_time:
             # Outside the transaction, because otherwise all grants would conflict on this row.
@@ -233,7 +238,9 @@ def own_starts(account: AccountId, provider: str) -> list[int]:
     return list(map(int, _starts(flow)))
 
 
-def _grant(provider: str, name: str, entry: QueueEntry, *, now: datetime) -> Job | None:
+def _grant(
+    provider: str, name: str, entry: QueueEntry, state: ProviderState, *, now: datetime
+) -> Job | None:
     account = AccountId.parse(entry.account)
     row = entry_row_key(provider, entry.key)
     holder = f"{entry.account}/{entry.job_id}"
@@ -246,6 +253,7 @@ def _grant(provider: str, name: str, entry: QueueEntry, *, now: datetime) -> Job
                     key_of(account, entry.job_id),
                     [
                         JobRow.slot.set(name),
+                        *_impairment(state),
                         JobRow.queue_key.remove(),
                         JobRow.next_check_at.set(now + timedelta(seconds=_RESUME_SECONDS_MAX)),
                         JobRow.revision.add(1),
@@ -260,6 +268,10 @@ def _grant(provider: str, name: str, entry: QueueEntry, *, now: datetime) -> Job
             row.delete()
         return None
     return jobs.read(account, entry.job_id)
+
+
+def _impairment(state: ProviderState) -> list[Action]:
+    return [JobRow.provider_impaired.set(True)] if state.is_impaired else []
 
 
 def _heads(provider: str) -> list[QueueEntry]:

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound
 from darkroom.domain.jobs import Job
 from darkroom.domain.provider_health import ProviderState
-from darkroom.domain.provider_queue import Slot
+from darkroom.domain.provider_queue import Slot, entry_key
 from darkroom.storage import jobs, provider_state
+from darkroom.storage.job_rows import JobRow, key_of
 from darkroom.storage.provider_state import STATE_SORT_KEY
-from darkroom.storage.queue_rows import ProviderStateRow, SlotRow, to_slot
-from darkroom.storage.transactions import Delete, Put, Refused, transact
+from darkroom.storage.queue_rows import (
+    ProviderStateRow,
+    QueueEntryRow,
+    SlotRow,
+    queue_partition,
+    to_slot,
+)
+from darkroom.storage.transactions import Delete, Put, Refused, Update, transact
 
 _AGE_MIN = timedelta(seconds=60)
 
@@ -54,6 +61,52 @@ def release_write(job: Job) -> Delete | None:
         SlotRow(provider_state.partition(job.model_input.provider), job.slot),
         SlotRow.holder == holder_of(job),
     )
+
+
+def return_slot(job: Job, *, now: datetime) -> bool:
+    """Give the job's slot back, and put the job in the queue with the virtual start it had.
+
+    The caller makes the workflow wait for a slot. Returns False if the job has changed.
+    """
+    provider, release = job.model_input.provider, release_write(job)
+    held = [slot for slot in read_provider(provider).slots if slot.name == job.slot]
+    if release is None or not held:
+        return False
+    finish = held[0].finish
+    start = max(finish - job.expected_seconds * 1_000, 0)
+    key = entry_key(start, now.astimezone(UTC), job.job_id)
+    entry = QueueEntryRow(
+        queue_partition(provider),
+        key,
+        holder=holder_of(job),
+        start=start,
+        finish=finish,
+        enqueued_at=now,
+    )
+    try:
+        transact(
+            {
+                "slot": release,
+                "entry": Put(entry, QueueEntryRow.pk.does_not_exist()),
+                "job": Update(
+                    key_of(job.account, job.job_id),
+                    [
+                        JobRow.slot.remove(),
+                        JobRow.queue_key.set(key),
+                        JobRow.waiting_since.set(JobRow.waiting_since | now),
+                        JobRow.next_check_at.set(job.queue_until),
+                        JobRow.revision.add(1),
+                    ],
+                    jobs.IS_OPEN
+                    & (JobRow.slot == job.slot)
+                    & JobRow.queue_key.does_not_exist()
+                    & JobRow.cancel_requested_at.does_not_exist(),
+                ),
+            }
+        )
+    except Refused:
+        return False
+    return True
 
 
 def possibly_leaked(provider: str, *, now: datetime) -> Iterator[Slot]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.expressions.update import Action
 
+from darkroom import catalog
+from darkroom.domain.errors import GenerationFailed, NotFound
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.jobs import Job
 from darkroom.domain.provider_health import (
     FaultRow,
     PauseReason,
@@ -26,6 +30,7 @@ from darkroom.storage.transactions import update
 STATE_SORT_KEY = "state"
 # The writers of one attribute are few: the jobs that fail at the same moment, and recovery.
 _TRIES_MAX = 5
+_RECENT = timedelta(seconds=10)
 
 
 def partition(provider: str) -> str:
@@ -36,6 +41,34 @@ def partition(provider: str) -> str:
 def read_state(provider: str) -> ProviderState:
     """Return the state of a provider, with a strongly consistent read."""
     return to_state(_read(provider))
+
+
+def recent_state(provider: str, *, now: datetime) -> ProviderState:
+    """Return the state of a provider as this process read it at most ten seconds ago."""
+    known = _recent_states.get(provider)
+    if known is None or not now - _RECENT <= known[0] <= now:
+        known = _recent_states[provider] = (now, read_state(provider))
+    return known[1]
+
+
+_recent_states: dict[str, tuple[datetime, ProviderState]] = {}
+
+
+def require_offered(job: Job, state: ProviderState) -> None:
+    """Raise GenerationFailed if the provider does not offer the model of a job."""
+    if job.template.code in state.unavailable and has_current_model(job):
+        raise GenerationFailed(failure(FailureCode.MODEL_UNAVAILABLE))
+
+
+def has_current_model(job: Job) -> bool:
+    """Return whether the job's model is that of the current version of its template.
+
+    A job that waited during a deployment may have another one.
+    """
+    try:
+        return catalog.template(job.template.code).model == job.model_input.model
+    except NotFound:
+        return False
 
 
 def pause(provider: str, *, until: datetime, reason: PauseReason, now: datetime) -> bool:
@@ -74,8 +107,8 @@ def extend_pause(provider: str, state: ProviderState, *, now: datetime) -> bool:
 
     Returns False if the pause is not the one in `state`.
     """
-    return bool(state.pause_reason) and _schedule_check(
-        provider, state, PauseReason(state.pause_reason), now=now
+    return state.pause_reason is not None and _schedule_check(
+        provider, state, state.pause_reason, now=now
     )
 
 

@@ -58,8 +58,8 @@ class ProviderStateRow(SlotRow):
     """The state of a provider: the virtual time of its queue in milliseconds, and its health.
 
     `faults` has the members of a FaultRow. `unavailable` and `drifting` have an entry for each
-    template. The row is in the partition of the provider's slots. One query returns the slots and the state
-    as rows of this class.
+    template. The row is in the partition of the provider's slots, so one query returns the slots
+    and the state as rows of this class.
     """
 
     holder = UnicodeAttribute(null=True)

@@ -43,6 +43,26 @@ SERVICE: dict[type[errors.DarkroomError], Problem] = {
         ),
         retry_after_seconds=PAUSED_RETRY_AFTER_SECONDS,
     ),
+    errors.ModelUnavailable: Problem(
+        slug="model-unavailable",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        title="The model is not available",
+        meaning=(
+            "The provider does not offer the model of the template at the moment. `template` is "
+            "the template's code. Jobs of the template that wait end as failed when their turn "
+            "comes, and are refunded."
+        ),
+        advice=(
+            "Use another template. Darkroom checks the model again and again, for the next time "
+            "after the seconds in Retry-After."
+        ),
+        detail=(
+            "No job was created and nothing was charged. The provider does not offer the model of "
+            "the template {template} at the moment. Use another template, or try again in "
+            "{retry_after_seconds} seconds."
+        ),
+        retry_after_seconds=PAUSED_RETRY_AFTER_SECONDS,
+    ),
     errors.Unavailable: Problem(
         slug="unavailable",
         status=HTTPStatus.SERVICE_UNAVAILABLE,

@@ -21,8 +21,9 @@ routes = Routes()
     operation_id="list_providers",
     summary="Show the providers",
     description=(
-        "Shows the slots, the queue and the pause of each provider. A job waits in the queue while "
-        "all slots are in use, while other jobs come first, or while the provider is paused."
+        "Shows the slots, the queue and the health of each provider. A job waits in the queue "
+        "while all slots are in use, while other jobs come first, or while the provider is paused. "
+        "Jobs of an unavailable template are refused."
     ),
     tags=["administration"],
     responses={
@@ -31,7 +32,7 @@ routes = Routes()
     },
 )
 def list_providers() -> Response[str]:
-    """Return the providers with their slots and queues."""
+    """Return the providers with their slots, queues and health."""
     administrator = routes.administrator()
     described = describe_providers(now=clock.now())
     log_act("providers read", administrator)

@@ -112,6 +112,7 @@ _EXAMPLES: Any = {
             errors.RateLimited,
             errors.Paused,
             errors.ProviderPaused,
+            errors.ModelUnavailable,
             errors.NotFound,
         ),
     },

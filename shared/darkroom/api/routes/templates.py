@@ -27,6 +27,7 @@ from darkroom.schemas.requests import QuoteRequest, Version
 from darkroom.schemas.responses import QuoteResponse, TemplateResponse, TemplatesResponse
 from darkroom.schemas.usage_views import priced_template_response
 from darkroom.schemas.views import template_response
+from darkroom.services import provider_health
 from darkroom.services.submit_job import price
 from darkroom.storage import rate_limits
 
@@ -101,12 +102,19 @@ def read_template(code: Code, version: PastVersion = None) -> Response[str]:
     summary="Quote a price",
     description=(
         "Checks the parameters and returns the price of a job with them. Creates no job and holds "
-        "no credits. A retired template is refused with a 422 that names its successor."
+        "no credits. A retired template is refused with a 422 that names its successor. A template "
+        "whose model the provider does not offer at the moment is refused with a 503."
     ),
     tags=["templates"],
     responses={
         200: response("The price in credits.", QuoteResponse),
-        **problems(*SIGNED_IN, *JSON_BODY, errors.NotFound, errors.TooManyRequests),
+        **problems(
+            *SIGNED_IN,
+            *JSON_BODY,
+            errors.NotFound,
+            errors.TooManyRequests,
+            errors.ModelUnavailable,
+        ),
     },
 )
 def quote(code: Code, request: Annotated[QuoteRequest, Body()]) -> Response[str]:
@@ -115,6 +123,6 @@ def quote(code: Code, request: Annotated[QuoteRequest, Body()]) -> Response[str]
     require_not_retired(code, field="code")
     template = available_template(code)
     rate_limits.count(account, Act.QUOTES, now=now)
-    return json_response(
-        HTTPStatus.OK, {"credits": price(template, request.parameters, account, now=now)}
-    )
+    credits_needed = price(template, request.parameters, account, now=now)
+    provider_health.require_offered(template.code, template.provider, now=now)
+    return json_response(HTTPStatus.OK, {"credits": credits_needed})

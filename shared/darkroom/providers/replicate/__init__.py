@@ -36,6 +36,7 @@ from darkroom.providers.provider_texts import log_refusal
 from darkroom.providers.replicate.errors import (
     busy_or_account_refused,
     failure_of_run,
+    is_no_model,
     no_token,
     refusal_of_create,
 )
@@ -47,6 +48,7 @@ INLINE_INPUT_BYTES_MAX = 0
 # Seconds. Shorter than the Timeout of each calling function, so the function can record the error.
 # tests/unit/test_dependent_numbers.py compares both numbers.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
+_CHECK_TIMEOUT = httpx.Timeout(4.0, connect=2.0)
 _CANCEL_AFTER_SECONDS_MIN = 5
 _UNREACHABLE_SECONDS = 5.0
 _FIND_MAX = 500
@@ -127,6 +129,41 @@ def find(request: PredictionRequest) -> Prediction | None:
     if request.webhook_url not in webhook_urls:
         return None
     return _to_prediction(listed[webhook_urls.index(request.webhook_url)])
+
+
+def check() -> None:
+    """Read the account. Raises ProviderAccountRefused if Replicate refuses the token."""
+    with _as_unavailable():
+        _call(lambda client: client.account.get(timeout=_CHECK_TIMEOUT))
+
+
+def is_offered(model: str) -> bool:
+    """Return whether Replicate has a model, `owner/name`, or its version, `owner/name:version`."""
+    name, _, version_id = model.partition(":")
+    owner, _, name = name.partition("/")
+    try:
+        with _as_unavailable():
+            if version_id:
+                _call(
+                    lambda client: client.models.versions.get(
+                        model_owner=owner,
+                        model_name=name,
+                        version_id=version_id,
+                        timeout=_CHECK_TIMEOUT,
+                    )
+                )
+            else:
+                _call(
+                    lambda client: client.models.get(
+                        model_owner=owner, model_name=name, timeout=_CHECK_TIMEOUT
+                    )
+                )
+    except ProviderUnavailable as error:
+        cause = error.__cause__
+        if isinstance(cause, replicate.APIStatusError) and is_no_model(cause.status_code):
+            return False
+        raise
+    return True
 
 
 def output_headers(url: str) -> Mapping[str, str]:

@@ -120,6 +120,14 @@ def failure_of_run(text: str, input_names: Collection[str]) -> tuple[Failure, bo
     return failure(FailureCode.PREDICTION_FAILED), _INTERRUPTED.search(text) is not None
 
 
+def is_no_model(status: int) -> bool:
+    """Return whether a status, which is no success, means that a model does not exist.
+
+    A redirect means that the model was renamed.
+    """
+    return status < HTTPStatus.BAD_REQUEST or status in _NO_MODEL
+
+
 def no_token() -> ProviderAccountRefused:
     """Return the error for a stack without a token."""
     return _account_refused("no token", None)
@@ -133,7 +141,7 @@ def _failure_of_refusal(status: int, body: object) -> Failure:
     """Return the failure for a create that Replicate refused, and did not carry out."""
     fields = _invalid_fields(body)
     names = {name.lower() for name, _ in fields}
-    if status < HTTPStatus.BAD_REQUEST or status in _NO_MODEL:
+    if is_no_model(status):
         return failure(FailureCode.MODEL_UNAVAILABLE)
     if "version" in names or _says_no_model(body):
         return failure(FailureCode.MODEL_UNAVAILABLE)

@@ -42,6 +42,7 @@ _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 # Runway fetches the input image before it responds, so a slow host delays the response. The SDK's
 # default is 60 seconds too.
 _CREATE_TIMEOUT = httpx.Timeout(60.0, connect=2.0)
+_CHECK_TIMEOUT = httpx.Timeout(4.0, connect=2.0)
 _UNREACHABLE_SECONDS = 5.0
 _FIELDS = {"prompt": "prompt_text", "image": "prompt_image"}
 _TRANSIENT_FAILURES = (None, "INTERNAL", "INPUT_PREPROCESSING.INTERNAL", "THIRD_PARTY.UNAVAILABLE")
@@ -101,6 +102,36 @@ def cancel(prediction_id: str) -> None:
 def find(request: PredictionRequest) -> Prediction | None:  # noqa: ARG001 (part of the interface)
     """Raise LookupUnsupported. Runway has no list of tasks and no field for a reference."""
     raise LookupUnsupported
+
+
+def check() -> None:
+    """Read the organization. Raises ProviderAccountRefused if it has no credits."""
+    balance = _organization().get("creditBalance")
+    if isinstance(balance, int) and balance <= 0:
+        raise account_refused("credits", retry_after_seconds=_UNREACHABLE_SECONDS)
+
+
+def is_offered(model: str) -> bool:
+    """Return whether the organization's tier has limits for a model.
+
+    Returns True if Runway names no limits, because nothing else lists the models.
+    """
+    tier = _organization().get("tier")
+    limits = tier.get("models") if isinstance(tier, Mapping) else None
+    return not limits or model.partition("/")[2] in limits
+
+
+def _organization() -> Mapping[str, Any]:
+    try:
+        response = _call(
+            lambda client: client.organization.with_raw_response.retrieve(timeout=_CHECK_TIMEOUT)
+        )
+        document = response.http_response.json()
+    except (runwayml.APIError, ValueError) as error:
+        raise ProviderUnavailable(type(error).__name__) from error
+    if not isinstance(document, Mapping):
+        raise ProviderUnavailable("no organization")
+    return document
 
 
 def _resource(client: runwayml.RunwayML, endpoint: str) -> Any:  # noqa: ANN401 (types differ)

@@ -101,6 +101,18 @@ def find(request: PredictionRequest) -> Prediction | None:
     return None
 
 
+def check() -> None:
+    """Ask the server for its options. Raises ProviderAccountRefused if it refuses the login."""
+    server.check()
+
+
+def is_offered(model: str) -> bool:  # noqa: ARG001 (one API has all models)
+    """Return whether the server has the API and a checkpoint."""
+    server.forget_capabilities()
+    capabilities = server.capabilities()
+    return bool(capabilities.samplers or capabilities.checkpoint) and capabilities.checkpoint != ""
+
+
 def _make_image(request: PredictionRequest) -> bytes:
     if request.unanswered_count >= _UNANSWERED_MAX:
         logger.error(
@@ -143,7 +155,8 @@ def _fields(request: PredictionRequest) -> dict[str, Any]:
             logger.error("the WebUI has no such sampler", sampler=sampler)
             raise answers.unavailable(
                 f"The server has no sampler {sampler}. Nothing was charged. "
-                "Choose another sampler or another template."
+                "Choose another sampler or another template.",
+                concerns_template=False,
             )
         fields |= known
     if image := fields.pop("init_images", None):

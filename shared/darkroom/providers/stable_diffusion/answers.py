@@ -51,10 +51,12 @@ _NO_API = {
     HTTPStatus.GONE,
     HTTPStatus.NOT_IMPLEMENTED,
 }
-# AUTOMATIC1111 and SD.Next: a sampler is missing. AUTOMATIC1111: no checkpoint, or an unknown one.
-# stable-diffusion.cpp: the loaded model makes videos only.
+# AUTOMATIC1111 and SD.Next: the sampler of the job is missing.
+_NO_SAMPLER = re.compile("Sampler not found", re.IGNORECASE)
+# AUTOMATIC1111: no checkpoint, or an unknown one. stable-diffusion.cpp: the loaded model makes
+# videos only.
 _NO_MODEL = re.compile(
-    r"Sampler not found|No checkpoints found|model '[^']{1,200}' not found"
+    r"No checkpoints found|model '[^']{1,200}' not found"
     r"|does not support img_gen",
     re.IGNORECASE,
 )
@@ -132,15 +134,22 @@ def is_html(response: requests.Response) -> bool:
     return "html" in content_type.lower() or response.text.lstrip()[:1] == "<"
 
 
-def unavailable(message: str | None = None) -> GenerationFailed:
-    """Return the failure of a server that does not offer the template's model."""
-    return GenerationFailed(failure(FailureCode.MODEL_UNAVAILABLE, message))
+def unavailable(message: str | None = None, *, concerns_template: bool = True) -> GenerationFailed:
+    """Return the failure of a server that does not offer the template's model.
+
+    `concerns_template` is False if only a parameter of the job is not offered.
+    """
+    return GenerationFailed(
+        failure(FailureCode.MODEL_UNAVAILABLE, message), concerns_template=concerns_template
+    )
 
 
 def _failure_of(response: requests.Response) -> GenerationFailed:
     status = response.status_code
     is_error_of_server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     words, field = _words_and_field(response)
+    if _NO_SAMPLER.search(words):
+        return unavailable(concerns_template=False)
     if (
         status < HTTPStatus.BAD_REQUEST
         or status in _NO_API

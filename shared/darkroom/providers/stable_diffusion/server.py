@@ -17,7 +17,12 @@ from urllib3.exceptions import NewConnectionError, SSLError
 
 from darkroom import clock
 from darkroom.aws.secrets import secret_values
-from darkroom.domain.errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable
+from darkroom.domain.errors import (
+    GenerationFailed,
+    ProviderBusy,
+    ProviderUnavailable,
+    ProviderUnreachable,
+)
 from darkroom.providers.stable_diffusion import answers
 from darkroom.providers.stable_diffusion.answers import UNREACHABLE_SECONDS
 from darkroom.settings import settings
@@ -113,6 +118,18 @@ _known: dict[str, tuple[datetime, Capabilities]] = {}
 def forget_capabilities() -> None:
     """Ask the server again at the next call of `capabilities`."""
     _known.clear()
+
+
+def check() -> None:
+    """Call the server about its options. Raises ProviderBusy and ProviderUnavailable.
+
+    A server without the route accepts the login, and `capabilities` tells what it offers.
+    """
+    response = _call(_connection(), "GET", "/sdapi/v1/options", None, seconds_max=QUERY_SECONDS)
+    if response.status_code != HTTPStatus.OK:
+        error = answers.error_of(response)
+        if not isinstance(error, GenerationFailed):
+            raise error
 
 
 def is_running(task_id: str) -> bool:
