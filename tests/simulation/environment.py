@@ -72,6 +72,7 @@ class Environment:
             self._on_webhook,
             lambda prediction: self.broken.extend(self.on_creation(prediction)),
         )
+        self.replicate.on_create_request = self._check_create_request
         self.runway = Runway(self.event_queue)
         self.fault_at = fault_at
         self.webhooks = "sent"
@@ -88,6 +89,8 @@ class Environment:
         # Returns the promises that a new prediction breaks.
         self.on_creation: Callable[[Prediction], Iterable[str]] = lambda _: ()
         self._running: list[Invocation] = []
+        # The pause of Replicate at the beginning of each invocation.
+        self._pauses: dict[int, str | None] = {}
         self.event_queue.after(60, "every minute", self._run_scheduled_recovery, recurs=True)
 
     @contextmanager
@@ -129,8 +132,26 @@ class Environment:
             lambda: self._seconds_until(times_out_at),
         )
         self.invocations.append(invocation)
+        self._pauses[invocation.number] = self.pause_of_replicate()
         self._continue(invocation, times_out_at, on_end)
         return invocation
+
+    def pause_of_replicate(self) -> str | None:
+        """Return `paused_until` of Replicate while it is paused, and None otherwise."""
+        item = self.cloud.table.items.get(("SLOT#replicate", "state"), {})
+        if "paused_until" not in item:
+            return None
+        until: str = item["paused_until"]["S"]
+        is_over = datetime.strptime(until, "%Y-%m-%dT%H:%M:%S.%f%z") <= self.event_queue.now
+        return None if is_over and item["pause_reason"]["S"] == "spend" else until
+
+    def _check_create_request(self) -> None:
+        """Record a request for a prediction that was sent although the provider was paused."""
+        if not self._running:
+            return
+        pause = self._pauses[self._running[-1].number]
+        if pause is not None and pause == self.pause_of_replicate():
+            self.broken.append(f"{self._running[-1]} requests a prediction during a pause")
 
     def _seconds_until(self, time: datetime) -> float:
         return (time - self.event_queue.now).total_seconds()

@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 
 from darkroom.aws import secrets
 from darkroom.observability import metrics
+from darkroom.storage import provider_state
 from tests.aws import CONTEXT, handler_of
 from tests.simulation.calls import Call, Fault, FaultKind, Killed, Request
 
@@ -21,7 +22,7 @@ _EVENT_OF_ROUTER = ("current_event", "lambda_context")
 
 
 class Invocation:
-    """One invocation in a cold execution environment: no secret is cached."""
+    """One invocation in a cold execution environment: no secret and no state is cached."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Invocation:
     def run(self) -> None:
         """Run until the handler ends or pauses."""
         secrets._cache.clear()
+        provider_state._recent_states.clear()
         metrics.clear_metrics()
         saved = {name: vars(BaseRouter).get(name) for name in _EVENT_OF_ROUTER}
         for name, value in self._router_attributes.items():

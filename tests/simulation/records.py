@@ -72,11 +72,6 @@ class Records:
         """Return the provider slots in use of the last reading."""
         return [row for row in self._rows("SLOT#") if row["sk"] != "state"]
 
-    def paused_until(self) -> str | None:
-        """Return until when the provider is paused, in the last reading."""
-        states = [row for row in self._rows("SLOT#") if row["sk"] == "state"]
-        return next((row.get("paused_until") for row in states), None)
-
     def queue_entries(self) -> list[Mapping[str, Any]]:
         """Return the queue entries of the last reading."""
         return self._rows("QUEUE#")

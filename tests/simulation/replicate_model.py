@@ -48,8 +48,9 @@ _ERRORS = {"fails": "CUDA out of memory", "is flagged": SENSITIVE, "is interrupt
 class FaultProfile:
     """The provider's faults.
 
-    `responses` applies to every request; "creates throttled", "unavailable, but created" and
-    "create response lost" only to creates. `outcomes` applies to the next predictions, in order;
+    `responses` applies to every request; "creates throttled", "creates refused" (a bill is unpaid),
+    "unavailable, but created" and "create response lost" only to creates. "model retired" applies
+    to creates and to the model. `outcomes` applies to the next predictions, in order;
     then `outcome` applies. A new prediction is visible in the list and by its id after
     `visible_after_seconds`, and after at most nine seconds if the create's response was a 503.
     `files` is "normal", "unavailable", "cut", or "cut once" for the first download of each file.
@@ -132,6 +133,8 @@ class Replicate:
         self._created = created
         self._messages = 0
         self._downloaded = set[str]()
+        # Called with each create request, before the response.
+        self.on_create_request: Callable[[], None] = lambda: None
 
     def respond(self, request: httpx.Request) -> httpx.Response:
         """Respond to one request of the SDK. Raises httpx's own errors for a lost response."""
@@ -143,6 +146,17 @@ class Replicate:
             action = "get" if path else "list"
         verb = f"{request.method} {action}"
         self.requests_count[verb] += 1
+        if refusal := self._refusal(request):
+            return refusal
+        if path == "v1/account":
+            return _json(200, {"type": "user", "username": "darkroom", "name": "Darkroom"})
+        if path.startswith("v1/models/"):
+            return self._model(path)
+        if verb == "POST create":
+            return self._create(request)
+        return self._list(request) if verb == "GET list" else self._one(prediction_id, verb)
+
+    def _refusal(self, request: httpx.Request) -> httpx.Response | None:
         match self.fault_profile.responses:
             case "throttled":
                 detail = "Request was throttled. Your rate limit resets in ~7s."
@@ -153,13 +167,14 @@ class Replicate:
                 return _unavailable()
             case "connection refused":
                 raise httpx.ConnectError("refused", request=request)
-        if verb == "POST create":
-            return self._create(request)
-        if verb == "GET list":
-            return self._list(request)
+            case "account refused":
+                return _json(401, {"title": "Unauthenticated", "detail": "No valid token."})
+        return None
+
+    def _one(self, prediction_id: str, verb: str) -> httpx.Response:
         prediction = self.predictions.get(prediction_id)
         if prediction is None or prediction.visible_at > self._event_queue.now:
-            return _json(404, {"detail": "The requested resource could not be found."})
+            return _not_found()
         if verb == "POST cancel":
             self._end(prediction, "canceled", only_from=OPEN)
         return _json(200, self.document(prediction))
@@ -211,7 +226,14 @@ class Replicate:
         optional = {"deadline": _time(prediction.deadline), "webhook": prediction.webhook}
         return document | {name: value for name, value in optional.items() if value is not None}
 
+    def _model(self, path: str) -> httpx.Response:
+        if self.fault_profile.responses == "model retired":
+            return _not_found()
+        _, _, owner, name, *_ = path.split("/")
+        return _json(200, {"owner": owner, "name": name, "latest_version": {"id": "hidden"}})
+
     def _create(self, request: httpx.Request) -> httpx.Response:
+        self.on_create_request()
         if self.fault_profile.responses == "creates throttled":
             return _json(
                 429,
@@ -221,6 +243,10 @@ class Replicate:
                     "retry_after": 7,
                 },
             )
+        if self.fault_profile.responses == "creates refused":
+            return _json(402, {"title": "Insufficient credit", "detail": "Add a payment method."})
+        if self.fault_profile.responses == "model retired":
+            return _not_found()
         prediction = self._new_prediction(request, is_duplicate=False)
         if self.fault_profile.duplicate_creates:
             self.fault_profile.duplicate_creates -= 1
@@ -353,6 +379,10 @@ def small_image() -> bytes:
     file = BytesIO()
     Image.new("RGB", (4, 3), "teal").save(file, "PNG")
     return file.getvalue()
+
+
+def _not_found() -> httpx.Response:
+    return _json(404, {"detail": "The requested resource could not be found."})
 
 
 def _unavailable() -> httpx.Response:

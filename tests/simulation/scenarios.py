@@ -185,6 +185,33 @@ def _submit_during_a_provider_pause(environment: Environment) -> None:
     _submit(environment)
 
 
+def _submit_to_a_refused_account(environment: Environment) -> None:
+    _submit(environment)
+    environment.event_queue.advance(70)
+    environment.replicate.fault_profile.responses = "normal"
+
+
+def _cancel_at_a_refused_account(environment: Environment) -> None:
+    job_id = _submit(environment)
+    environment.event_queue.advance(2)
+    assert call_with_retries(environment, "POST", f"/jobs/{job_id}/cancel").status in (202, 409)
+    environment.event_queue.advance(5)
+    environment.replicate.fault_profile.responses = "normal"
+
+
+def _submit_to_a_retired_model(environment: Environment) -> None:
+    _submit(environment)
+    environment.event_queue.advance(2)
+    refused = call_with_retries(environment, "POST", "/jobs", **submission(key="second"))
+    # After a crash, the first job has not reached the provider yet.
+    assert refused.status in (202, 503)
+    environment.replicate.fault_profile.responses = "normal"
+    environment.event_queue.advance(200)
+    if refused.status == 503:
+        assert refused.document["template"] == "flux-schnell"
+        _submit(environment, key="second")
+
+
 def _cancel_the_first_of_two(environment: Environment) -> None:
     job_id = _submit(environment)
     call_with_retries(environment, "POST", f"/jobs/{job_id}/cancel")
@@ -364,6 +391,24 @@ SCENARIOS = (
         "during a pause of the provider",
         _submit_during_a_provider_pause,
         expected_statuses=("completed",),
+    ),
+    Scenario(
+        "account refused, then accepted",
+        _submit_to_a_refused_account,
+        expected_statuses=("completed",),
+        fault_profile={"responses": "account refused"},
+    ),
+    Scenario(
+        "canceled while the account is refused",
+        _cancel_at_a_refused_account,
+        expected_statuses=("canceled",),
+        fault_profile={"responses": "account refused"},
+    ),
+    Scenario(
+        "model retired, then offered again",
+        _submit_to_a_retired_model,
+        expected_statuses=None,
+        fault_profile={"responses": "model retired"},
     ),
     Scenario("canceled before it runs", _cancel_after(0), expected_statuses=None),
     Scenario("canceled while it runs", _cancel_after(2), expected_statuses=None),

@@ -150,8 +150,8 @@ class Job:
     The jobs of release 0.1.0 have no `seconds_max`, and their deadline is set at their creation.
     `decoding` is the output that an invocation decodes, or decoded when it was killed.
     `cost_micro_usd` is what the provider bills for one prediction. It is 0 for a job that an
-    earlier release accepted. `provider_impaired` tells that the provider had faults or missed a
-    model when the job got its slot.
+    earlier release accepted. `provider_impaired` tells that the provider had failed, or was
+    paused, since its last success when the job got its slot.
     """
 
     account: AccountId

@@ -119,12 +119,11 @@ class ProviderState:
 
     @property
     def is_impaired(self) -> bool:
-        """Whether the provider has failed since its last success, or misses a model.
+        """Whether the provider has failed or was paused since its last success.
 
-        A job that gets a slot then is marked: its success clears the faults, and it reads the state
-        again before its request.
+        A job that gets a slot then is marked, and its success clears the faults.
         """
-        return bool(self.faults.count or self.pauses_count or self.unavailable)
+        return bool(self.faults.count or self.pauses_count)
 
 
 def until_check(count: int) -> timedelta:

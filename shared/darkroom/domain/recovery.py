@@ -86,7 +86,7 @@ def decide(
         must_resume = (
             job.cancel_wins
             or (job.queue_key is not None and now >= job.queue_until)
-            or (job.slot is not None and not job.attempts)
+            or (job.slot is not None and (job.attempt is None or job.attempt.abandoned))
         )
         return (
             Decision(Action.RESUME, soon)

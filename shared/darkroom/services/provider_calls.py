@@ -132,17 +132,15 @@ class ProviderCalls:
     def _reason_to_wait(self) -> Event | None:
         """Take a slot. Return why the job must not request yet, or None.
 
-        A job that holds a slot does not read the state of the provider before its first request, if
-        the provider was healthy when the job got the slot. Raises GenerationFailed if the provider
-        does not offer the job's model.
+        Raises GenerationFailed if the provider does not offer the job's model.
         """
-        if self.job.slot and (self.job.attempts or self.job.provider_impaired):
-            state = provider_state.read_state(self.job.model_input.provider)
-            provider_state.require_offered(self.job, state)
-            if state.is_paused(clock.now()):
-                return Event.PROVIDER_PAUSED
-        is_taken = provider_queue.take(self.job, now=self.entered_at)
-        return None if is_taken else Event.QUEUE_FULL
+        if not self.job.slot:
+            is_taken = provider_queue.take(self.job, now=self.entered_at)
+            return None if is_taken else Event.QUEUE_FULL
+        # The provider may have been paused since the job got its slot.
+        state = provider_state.read_state(self.job.model_input.provider)
+        provider_state.require_offered(self.job, state)
+        return Event.PROVIDER_PAUSED if state.is_paused(clock.now()) else None
 
     @contextmanager
     def _pausing_refused_account(self) -> Iterator[None]:

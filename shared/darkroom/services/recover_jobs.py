@@ -103,18 +103,19 @@ def _recover(account: AccountId, job_id: str, now: datetime) -> None:
     )
     if decision.action is Action.CHECK_LATER:
         checks.schedule_check(account, job_id, decision.next_check_at)
-    else:
-        _act(job, decision.action, now)
+    elif _act(job, decision.action, now):
         logger.info("job recovered", job_id=job_id, action=decision.action.name)
         count(Metric.JOBS_RECOVERED)
 
 
-def _act(job: Job, action: Action, now: datetime) -> None:
+def _act(job: Job, action: Action, now: datetime) -> bool:
+    """Act on a job. Return False if its execution did not wait for the resume."""
     match action:
         case Action.START:
             step_functions.start(job)
         case Action.RESUME if job.task_token:
-            step_functions.resume(job.task_token)
+            # A job that retries at a busy provider holds a slot too, and its token is not valid.
+            return step_functions.resume(job.task_token)
         case Action.STOP:
             step_functions.stop(job.job_id)
         case Action.END:
@@ -127,6 +128,7 @@ def _act(job: Job, action: Action, now: datetime) -> None:
                 refunded=ended.refunded,
             )
             count(Metric.JOBS_ENDED_BY_RECOVERY)
+    return True
 
 
 def _delete_expired(account: AccountId, job_id: str, now: datetime) -> None:
