@@ -120,9 +120,16 @@ class Atelier:
         self.next_fault = ""
         self.final_state = "done"
         self.canceled: list[str] = []
+        self.accepts_account = True
 
     def respond(self, request: Received) -> Reply:
-        kind, work_id = request.path.strip("/").split("/")
+        kind, _, work_id = request.path.strip("/").partition("/")
+        if kind == "account":
+            return Reply(200 if self.accepts_account else 401)
+        if kind == "models":
+            return Reply(200 if work_id == "pencil" else 404)
+        if not self.accepts_account:
+            return Reply(401)
         if kind == "files":
             file = BytesIO()
             Image.new("RGB", (64, 48), "tomato").save(file, "PNG")

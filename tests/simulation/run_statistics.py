@@ -20,6 +20,8 @@ class RunStatistics(Counter[str]):
             for _, fault in invocation.faults:
                 self[_NAMES[fault.kind]] += 1
             self["crashes"] += isinstance(invocation.error, TimeoutError)
+            checks = [call.name for call in invocation.calls if call.name.startswith(_CHECK)]
+            self["checks of accounts and models"] += len(checks)
         self["predictions"] += len(environment.replicate.predictions)
         self["webhooks lost"] += environment.lost_webhooks
         for status, count in ends.items():
@@ -30,6 +32,7 @@ class RunStatistics(Counter[str]):
         return ", ".join(f"{count:,} {name}" for name, count in self.items())
 
 
+_CHECK = ("provider GET account", "provider GET models/")
 _NAMES = {
     FaultKind.KILL: "crashes",
     FaultKind.ERROR: "conflicts and errors of AWS",

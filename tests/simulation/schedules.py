@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import timedelta
+from unittest import mock
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition
 
+from darkroom.domain import provider_health
 from darkroom.domain.provider_health import PauseReason
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
 from darkroom.services.dispatch import dispatch
@@ -48,6 +50,9 @@ RESPONSES = (
     "unavailable, but created",
     "connection refused",
     "create response lost",
+    "account refused",
+    "creates refused",
+    "model retired",
 )
 _WRITES = ("dynamodb.UpdateItem", "dynamodb.TransactWriteItems")
 _CREATE = "provider POST predictions"
@@ -94,6 +99,9 @@ class Schedule(RuleBasedStateMachine):
             QUEUE_SECONDS_MAX=str(queue_seconds_max),
         )
         self.activation.__enter__()
+        # Two faults of one template pause the provider, so that short schedules reach such a pause.
+        self.limits = mock.patch.multiple(provider_health, FAULTS_MIN=2, FAULT_TEMPLATES_MIN=1)
+        self.limits.start()
         self.actors = Actors(self.environment, welcome_credits=welcome_credits)
         for user, opening in (("ann", 60), ("bob", 200)):
             self.actors.open_account(user, opening)
@@ -341,6 +349,7 @@ class Schedule(RuleBasedStateMachine):
             self.actors.check_quiet()
         finally:
             STATISTICS.add_environment(self.environment, self.promises.ended())
+            self.limits.stop()
             self.activation.__exit__(None, None, None)
 
     def _set_slots(self, count: int) -> None:

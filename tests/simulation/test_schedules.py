@@ -31,3 +31,4 @@ def test_no_schedule_breaks_a_promise() -> None:
     )
 
     assert STATISTICS["steps"] >= STEPS_MIN
+    assert STATISTICS["checks of accounts and models"]

@@ -23,6 +23,7 @@ from local.simulators.runway.tasks import Status, Task, TaskStore
 
 VERSION = "2024-11-06"
 
+_CREDITS = 10_000
 _KEY = re.compile(r"Bearer key_\S+")
 _REFUSALS: Mapping[Fault, Callable[[], problems.Problem]] = {
     "unauthenticated": problems.unauthenticated,
@@ -55,6 +56,7 @@ class Api:
                 ),
                 Rule("/v1/tasks/<task_id>", methods=["GET"], endpoint=self._get),
                 Rule("/v1/tasks/<task_id>", methods=["DELETE"], endpoint=self._delete),
+                Rule("/v1/organization", methods=["GET"], endpoint=self._get_organization),
             ],
             problems.error_response,
         )
@@ -105,6 +107,21 @@ class Api:
     def _delete(self, _request: JsonRequest, task_id: str) -> Response:
         self.lifecycle.delete(self._find_task(task_id))
         return Response(status=HTTPStatus.NO_CONTENT)
+
+    def _get_organization(self, _request: JsonRequest) -> Response:
+        names = {name for models in MODELS.values() for name in models}
+        names.discard(self.faults.settings.retired_model)
+        limits = {"maxConcurrentGenerations": 5, "maxDailyGenerations": 1_000}
+        return json_response(
+            {
+                "creditBalance": 0 if self.faults.happens("no_credits") else _CREDITS,
+                "tier": {
+                    "maxMonthlyCreditSpend": 1_000_000,
+                    "models": {name: limits for name in sorted(names)},
+                },
+                "usage": {"models": {name: {"dailyGenerations": 0} for name in sorted(names)}},
+            }
+        )
 
     def _find_task(self, task_id: str) -> Task:
         task = self.store.find(task_id)

@@ -34,8 +34,10 @@ class FaultSettings(common.FaultSettings):
 
     - throttle: 429. bad_gateway: 502. unavailable: 503. gateway_timeout: 504. server_error: 500.
       unauthenticated: 401. They refuse the request before any work.
-    - no_credits: 400 for a new task. daily_limit: 429 for a new task.
-    - retired_model: the name of a model. A new task of this model gets 403.
+    - no_credits: 400 for a new task, and the organization has no credits. daily_limit: 429 for a
+      new task.
+    - retired_model: the name of a model. A new task of this model gets 403, and the limits of the
+      organization do not name it.
     - create_seconds: how long the response to a create request takes. The task already runs.
     - lost_create_answer: the task is created, and the connection closes without a response.
     - late_gateway_timeout: the task is created, and the response is 504 after `create_seconds`.

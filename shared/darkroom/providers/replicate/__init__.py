@@ -134,7 +134,7 @@ def find(request: PredictionRequest) -> Prediction | None:
 def check() -> None:
     """Read the account. Raises ProviderAccountRefused if Replicate refuses the token."""
     with _as_unavailable():
-        _call(lambda client: client.account.get(timeout=_CHECK_TIMEOUT))
+        _require_json(_call(lambda client: client.account.get(timeout=_CHECK_TIMEOUT)))
 
 
 def is_offered(model: str) -> bool:
@@ -144,7 +144,7 @@ def is_offered(model: str) -> bool:
     try:
         with _as_unavailable():
             if version_id:
-                _call(
+                found: object = _call(
                     lambda client: client.models.versions.get(
                         model_owner=owner,
                         model_name=name,
@@ -153,17 +153,24 @@ def is_offered(model: str) -> bool:
                     )
                 )
             else:
-                _call(
+                found = _call(
                     lambda client: client.models.get(
                         model_owner=owner, model_name=name, timeout=_CHECK_TIMEOUT
                     )
                 )
+            _require_json(found)
     except ProviderUnavailable as error:
         cause = error.__cause__
         if isinstance(cause, replicate.APIStatusError) and is_no_model(cause.status_code):
             return False
         raise
     return True
+
+
+def _require_json(found: object) -> None:
+    """Raise ProviderUnavailable for a text: the SDK returns the text of a web page, for example."""
+    if isinstance(found, str):
+        raise ProviderUnavailable("no JSON in the response")
 
 
 def output_headers(url: str) -> Mapping[str, str]:
