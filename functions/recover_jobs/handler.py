@@ -1,4 +1,4 @@
-"""Every minute: recover jobs whose execution did not start or end, and delete expired jobs."""
+"""Every minute: recover jobs, delete expired jobs, and check slots, queues and providers."""
 
 from __future__ import annotations
 

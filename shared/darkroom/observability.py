@@ -43,7 +43,10 @@ class Metric(StrEnum):
     LIMITS_REACHED = "LimitsReached"
     """Requests that were refused because an account reached a limit of an act. The log has each."""
     MODELS_UNAVAILABLE = "ModelsUnavailable"
-    """Jobs that failed because the provider does not offer the template's model any more."""
+    """Jobs that failed because the provider does not offer the template's model any more.
+
+    Each run of recovery also counts the templates that are refused for this reason.
+    """
     ORPHAN_PREDICTIONS = "OrphanPredictions"
     """Predictions of a provider that belong to no open attempt. The provider bills them."""
     OUTPUT_HOSTS_REFUSED = "OutputHostsRefused"

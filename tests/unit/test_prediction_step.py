@@ -57,6 +57,7 @@ FRESH = job(deadline_at=None, queue_until=DEADLINE)
 REFUSED = job(attempt(abandoned=True), deadline_at=None, queue_until=DEADLINE)
 REQUESTED = job(attempt())
 ABANDONED = job(attempt(abandoned=True))
+PAUSED_WAIT = Wait(60.0, has_jitter=True)
 KNOWN = job(attempt(prediction_id="p1"))
 SECOND = job(attempt(prediction_id="p0", finished_at=NOON), attempt(number=2, prediction_id="p1"))
 CLOSED = job(attempt(prediction_id="p1", finished_at=NOON))
@@ -93,6 +94,10 @@ IN_TIME: list[tuple[str, Job, Observation, Action]] = [
     ("another invocation has the lease", REQUESTED, Event.LEASE_TAKEN, Act.SLEEP),
     ("the provider is busy", FRESH, BUSY, Wait(7.0, has_jitter=True)),
     ("no slot was free", FRESH, Event.QUEUE_FULL, Act.WAIT_FOR_SLOT),
+    ("paused before the first request", FRESH, Event.PROVIDER_PAUSED, Act.RETURN_SLOT),
+    ("paused after a refused request", REFUSED, Event.PROVIDER_PAUSED, Act.RETURN_SLOT),
+    ("paused while the deadline runs", REQUESTED, Event.PROVIDER_PAUSED, PAUSED_WAIT),
+    ("paused before a second prediction", CLOSED, Event.PROVIDER_PAUSED, PAUSED_WAIT),
 ]
 LATE: list[tuple[str, Job, Observation, Action]] = [
     ("nothing was requested", FRESH, Event.ENTERED, QUEUE_TIMEOUT),
@@ -109,6 +114,8 @@ LATE: list[tuple[str, Job, Observation, Action]] = [
     ("the create got no response", FRESH, Event.CREATE_UNANSWERED, Wait(1.0)),
     ("the provider is busy at the first request", REFUSED, BUSY, QUEUE_TIMEOUT),
     ("the provider is busy at a later request", REQUESTED, BUSY, UNAVAILABLE),
+    ("paused before the first request", REFUSED, Event.PROVIDER_PAUSED, QUEUE_TIMEOUT),
+    ("paused while the deadline runs", REQUESTED, Event.PROVIDER_PAUSED, UNAVAILABLE),
 ]
 
 

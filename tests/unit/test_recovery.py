@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from darkroom.domain.failures import FailureCode, failure, failure_of_error
-from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.jobs import Attempt, Job, JobStatus
 from darkroom.domain.recovery import Action, Decision, decide, over_at
 from tests.builders import NOON, image_job
 
@@ -18,6 +18,8 @@ QUEUE_UNTIL = NOON + timedelta(seconds=3_600)
 WAITING = replace(
     JOB, deadline_at=None, queue_until=QUEUE_UNTIL, queue_key="entry", task_token="token"
 )
+REQUESTED = Attempt(number=1, nonce="n", state_entry="entry", requested_at=NOON, lease_until=NOON)
+ABANDONED = replace(REQUESTED, abandoned=True)
 CHECK_INTERVAL = timedelta(seconds=60)
 RUNNING_CHECK_INTERVAL = timedelta(seconds=120)
 FUNCTION_TIMEOUT = timedelta(seconds=150)
@@ -66,12 +68,31 @@ def test_a_job_that_was_not_requested_is_overdue_after_its_time_in_the_queue() -
             Decision(Action.RESUME, NOON + CHECK_INTERVAL),
         ),
         (
+            replace(WAITING, queue_key=None, slot="000", attempts=(ABANDONED,)),
+            NOON,
+            Decision(Action.RESUME, NOON + CHECK_INTERVAL),
+        ),
+        (
+            replace(WAITING, queue_key=None, slot="000", attempts=(REQUESTED,)),
+            NOON,
+            Decision(Action.CHECK_LATER, NOON + RUNNING_CHECK_INTERVAL),
+        ),
+        (
             replace(WAITING, queue_key=None, slot=None),
             NOON,
             Decision(Action.CHECK_LATER, NOON + RUNNING_CHECK_INTERVAL),
         ),
     ],
-    ids=["waits", "waits a moment less", "too long", "without a token", "has a slot", "enters"],
+    ids=[
+        "waits",
+        "waits a moment less",
+        "too long",
+        "without a token",
+        "has a slot",
+        "has a slot after a pause",
+        "has requested",
+        "enters",
+    ],
 )
 def test_a_waiting_job_is_resumed_at_queue_until_or_with_a_slot(
     job: Job, now: datetime, expected: Decision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,12 +14,15 @@ from local.stack import LocalStack
 from tests.builders import until
 from tests.integration.operator_view import Operator, Table, failing_aws
 
+SCHNELL = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
+STATE = {"pk": {"S": "SLOT#replicate"}, "sk": {"S": "state"}}
+RUNWAY_STATE = {"pk": {"S": "SLOT#runway"}, "sk": {"S": "state"}}
+
 
 def test_a_provider_that_reaches_the_daily_ceiling(
     operator: Operator, table: Table, user: str
 ) -> None:
     key = {"pk": {"S": "SPEND#replicate"}, "sk": {"S": f"{datetime.now(UTC):%Y-%m-%d}"}}
-    state = {"pk": {"S": "SLOT#replicate"}, "sk": {"S": "state"}}
 
     def submit_after(micro_usd: int) -> None:
         """Submit an image of 3,000 micro-USD after this spend, and wait until it is counted."""
@@ -35,28 +39,51 @@ def test_a_provider_that_reaches_the_daily_ceiling(
     submit_after(997_000)
     operator.must_ring("SpendCeilingReachedAlarm")
 
-    body = {"template": "flux-schnell", "parameters": {"prompt": "a lighthouse"}}
-    refused = operator.call("POST", "/jobs", user, json=body)
+    refused = operator.call("POST", "/jobs", user, json=SCHNELL)
     assert (refused.status_code, refused.json()["type"]) == (503, "/problems/provider-paused")
     table.put({**key, "micro_usd": {"N": "0"}})
-    table.put(state)
+    table.put(STATE)
     operator.submit(user)
 
 
 @pytest.mark.parametrize("fault", ["unauthenticated", "no_credit"])
-def test_a_provider_that_rejects_the_account(operator: Operator, user: str, fault: str) -> None:
+def test_a_provider_that_rejects_the_account(
+    operator: Operator, table: Table, user: str, fault: str
+) -> None:
     assert operator.state("ProviderAccountRefusedAlarm") == "OK"
 
     operator.set_faults(**{fault: 1})
     job_id = operator.submit(user)
 
     operator.must_ring("ProviderAccountRefusedAlarm")
+    assert table.item(STATE)["pause_reason"]["S"] == "account"
     operator.set_faults()
     operator.cancel(user, job_id)
     assert operator.counted("JobsFailed") == 0, "the job waits"
+    assert operator.state("ProvidersPausedAlarm") == "OK"
+    operator.run_recovery()
+    operator.must_ring("ProvidersPausedAlarm")
+    table.put(STATE)
 
 
-def test_a_model_that_is_retired(operator: Operator, user: str) -> None:
+def test_faults_in_a_row_over_three_templates(operator: Operator, table: Table, user: str) -> None:
+    faults = {"count": 9, "templates": ["flux-dev", "sdxl"], "accounts": ["web/a", "web/b"]}
+    table.put(STATE | {"faults": {"S": json.dumps(faults, separators=(",", ":"))}})
+    operator.run_recovery()
+    assert operator.state("ProvidersPausedAlarm") == "OK"
+
+    operator.set_faults(no_output=1)
+    operator.submit(user)
+    until(lambda: operator.counted("JobsFailed"))
+    operator.run_recovery()
+
+    operator.must_ring("ProvidersPausedAlarm")
+    assert table.item(STATE)["pause_reason"]["S"] == "faults"
+    operator.set_faults()
+    table.put(STATE)
+
+
+def test_a_model_that_is_retired(operator: Operator, table: Table, user: str) -> None:
     operator.set_faults(refuse=1, refusal="detail_only")
     operator.submit(user)
     until(lambda: operator.counted("JobsFailed"))
@@ -66,10 +93,14 @@ def test_a_model_that_is_retired(operator: Operator, user: str) -> None:
     operator.submit(user)
 
     operator.must_ring("ModelsUnavailableAlarm")
+    refused = operator.call("POST", "/jobs", user, json=SCHNELL)
+    # The API may have read the state of the provider up to ten seconds before.
+    assert refused.status_code == 202 or refused.json()["template"] == "flux-schnell"
     *_, line = operator.lines("job ended")
     assert (line["template"], line["failure"]) == ("flux-schnell", "model_unavailable")
     assert [each["status"] for each in operator.lines("provider refused")] == [422, 422]
     operator.set_faults()
+    table.put(STATE)
 
 
 def test_a_provider_that_moves_its_files(operator: Operator, user: str) -> None:
@@ -86,7 +117,9 @@ def test_a_provider_that_moves_its_files(operator: Operator, user: str) -> None:
     operator.set_faults()
 
 
-def test_a_provider_without_a_token(operator: Operator, stack: LocalStack, user: str) -> None:
+def test_a_provider_without_a_token(
+    operator: Operator, stack: LocalStack, table: Table, user: str
+) -> None:
     stack.kill_execution_environments("RequestPredictionFunction")  # They cache the token.
 
     with failing_aws("secretsmanager.GetSecretValue", "ResourceNotFoundException"):
@@ -95,11 +128,12 @@ def test_a_provider_without_a_token(operator: Operator, stack: LocalStack, user:
         operator.cancel(user, job_id)
 
     assert operator.state("ProviderUnavailableAlarm") == "OK"
+    table.put(STATE)
 
 
 @pytest.mark.parametrize("fault", ["unauthenticated", "no_credits", "daily_limit"])
 def test_runway_rejects_the_account_or_has_used_up_its_day(
-    operator: Operator, stack: LocalStack, user: str, fault: str
+    operator: Operator, stack: LocalStack, table: Table, user: str, fault: str
 ) -> None:
     faults_url = f"{stack.runway_url}/faults"
     body = {"template": "runway-gen4.5", "parameters": {"prompt": "the sea", "duration": 2}}
@@ -111,6 +145,7 @@ def test_runway_rejects_the_account_or_has_used_up_its_day(
     operator.must_ring("ProviderAccountRefusedAlarm")
     operator.cancel(user, submitted.json()["id"])
     requests.put(faults_url, json={}, timeout=5).raise_for_status()
+    table.put(RUNWAY_STATE)
 
 
 def test_a_provider_that_is_down(operator: Operator, user: str) -> None:
@@ -174,7 +209,7 @@ def test_a_job_that_waits_too_long(operator: Operator, table: Table) -> None:
 def test_a_paused_provider(operator: Operator, table: Table) -> None:
     operator.run_recovery()
     assert operator.state("ProvidersPausedAlarm") == "OK"
-    state = {"pk": {"S": "SLOT#runway"}, "sk": {"S": "state"}, "pause_reason": {"S": "spend"}}
+    state = RUNWAY_STATE | {"pause_reason": {"S": "spend"}}
 
     table.put(state | {"paused_until": {"S": "2100-01-01T00:00:00.000000+0000"}})
     operator.run_recovery()
