@@ -12,6 +12,7 @@ from local.client import Client
 from local.stack import LocalStack
 from tests.e2e.actors import Actor, signed_in
 from tests.fuzz.run import PARAMETERS
+from tests.healthy_providers import make_providers_healthy
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
 
@@ -35,6 +36,7 @@ def admin(stack: LocalStack) -> Client:
 
 @pytest.fixture(autouse=True)
 def no_faults(stack: LocalStack) -> Iterator[None]:
-    """Remove the faults of the simulated Replicate after each test."""
+    """Remove the faults of the simulated Replicate, and their effects, after each test."""
     yield
     requests.put(f"{stack.replicate_url}/faults", json={}, timeout=5).raise_for_status()
+    make_providers_healthy(stack)

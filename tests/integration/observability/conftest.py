@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from local.stack import LocalStack
+from tests.healthy_providers import make_providers_healthy
 from tests.integration.operator_view import Operator, Table
 
 BUILD_DIRECTORY = Path(".aws-sam/local")
@@ -24,6 +25,13 @@ def stack(log_dir: Path) -> Iterator[LocalStack]:
     parameters = {"DailySpendUsdMax": "1"}
     with LocalStack(BUILD_DIRECTORY, log_dir=log_dir, parameters=parameters) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def healthy_providers(stack: LocalStack) -> Iterator[None]:
+    """End the pauses that a test has caused."""
+    yield
+    make_providers_healthy(stack)
 
 
 @pytest.fixture
