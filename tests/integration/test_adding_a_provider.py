@@ -20,13 +20,15 @@ from darkroom import catalog, providers
 from darkroom import settings as settings_module
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.storage import jobs, ledger
+from darkroom.providers import load_provider
+from darkroom.services import provider_health
+from darkroom.storage import jobs, ledger, provider_state
 from local.cloudformation.intrinsics import Resolver, parameter_values, pseudo_parameters
 from local.cloudformation.template import translate
 from tests.aws import ROOT, Workflow, client
 from tests.builders import ANN, call_api, open_account, until
 from tests.integration.servers import Received, Reply, server
-from tests.integration.steps import with_setting
+from tests.integration.steps import at, with_setting
 
 PAGE = (ROOT / "docs/adding-a-provider.md").read_text(encoding="utf-8")
 # Patterns for the name of a provider in code, in templates and in prose.
@@ -295,6 +297,24 @@ def test_refunds_a_failed_job(
     assert job.failure
     assert (job.status, job.failure.code, job.charged) == (JobStatus.FAILED, code, 0)
     assert (ledger.balance(ANN).available, ledger.balance(ANN).held) == (100, 0)
+
+
+def test_the_provider_is_paused_while_it_refuses_the_account(atelier: Atelier) -> None:
+    atelier.accepts_account = False
+    status, accepted = submit()
+    assert status == 202
+    until(lambda: provider_state.read_state("atelier").pause_reason)
+    state = provider_state.read_state("atelier")
+    assert state.paused_until
+    atelier.accepts_account = True
+
+    with pytest.MonkeyPatch.context() as patch:
+        at(patch, state.paused_until)
+        provider_health.check_provider("atelier", lambda: False)
+
+    until(lambda: jobs.read(ANN, accepted["id"]).status is JobStatus.COMPLETED)
+    assert load_provider("atelier").is_offered("pencil")
+    assert not load_provider("atelier").is_offered("brush")
 
 
 def test_a_deployment_without_the_provider_does_not_offer_its_template(
