@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import Protocol, cast, runtime_checkable
 
 from darkroom.domain.errors import ProviderUnavailable, ProviderUnreachable
+from darkroom.domain.model_descriptions import ModelDescription
 from darkroom.domain.predictions import PartialPrediction, Prediction, PredictionRequest
+from darkroom.domain.templates import Template
 from darkroom.observability import Metric, count
 
 
@@ -75,6 +77,19 @@ class CancelsRequests(Protocol):
         """Cancel the run of the next output, if it is known to be this job's run.
 
         Both arguments are those of the PredictionRequest.
+        """
+        ...
+
+
+@runtime_checkable
+class DescribesModels(Protocol):
+    """A provider that says which models it offers. Without it, no template is compared."""
+
+    def describe(self, template: Template) -> ModelDescription:
+        """Describe the template's model as it is today. Nothing is created.
+
+        Raises ProviderBusy or ProviderUnavailable if the provider does not answer the question. An
+        answer that the model is gone is a description.
         """
         ...
 
