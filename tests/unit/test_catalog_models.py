@@ -75,7 +75,8 @@ def wrong_schemas(template: Template, model: Model) -> Iterator[str]:
             yield f"{name}: type"
         has_fewer = set(values_in(ours)) < set(values_in(theirs))
         is_expected = (template.code, name) in FEWER_VALUES
-        if has_fewer != is_expected or not set(values_in(ours)) <= set(values_in(theirs)):
+        has_more = "enum" in theirs and not set(values_in(ours)) <= set(values_in(theirs))
+        if has_fewer != is_expected or has_more:
             yield f"{name}: values"
         # An empty list is a missing list.
         has_default = theirs.get("default") if theirs.get("default") != [] else None

@@ -17,7 +17,7 @@ from local.simulators.replicate.faults import Faults
 from local.simulators.replicate.files import Files
 from local.simulators.replicate.lifecycle import Lifecycle
 from local.simulators.replicate.model import Model, model_document, version_document
-from local.simulators.replicate.model_table import find_by_name
+from local.simulators.replicate.model_table import ModelTable
 from local.simulators.replicate.outcomes import decide_outcome
 from local.simulators.replicate.paging import page_of_predictions
 from local.simulators.replicate.predictions import OPEN, Prediction, PredictionStore
@@ -42,6 +42,7 @@ class Api:
     lifecycle: Lifecycle
     faults: Faults
     files: Files
+    models: ModelTable
     clock: Clock
 
     def __post_init__(self) -> None:
@@ -112,8 +113,8 @@ class Api:
         return self._create_prediction(request, None)
 
     def _create_of_model(self, request: JsonRequest, owner: str, name: str) -> Response:
-        model = find_by_name(f"{owner}/{name}")
-        if model is None or not model.official:
+        model = self._find_model(owner, name, "/predictions")
+        if not model.official:
             raise problems.not_found()
         return self._create_prediction(request, model)
 
@@ -126,7 +127,10 @@ class Api:
             raise problems.throttled(seconds_left)
         wait_seconds = parse_prefer(request.headers.get("Prefer"))
         create_request = parse_create_request(
-            request.document(), model=model, cancel_after=request.headers.get("Cancel-After")
+            request.document(),
+            models=self.models,
+            model=model,
+            cancel_after=request.headers.get("Cancel-After"),
         )
         now = _milliseconds(self.clock())
         outcome = decide_outcome(create_request.model, create_request.input, self.faults)
@@ -185,24 +189,35 @@ class Api:
         return prediction
 
     def _get_model(self, _request: JsonRequest, owner: str, name: str) -> Response:
-        return json_response(model_document(_find_model(owner, name), self.base_url))
+        return json_response(model_document(self._find_model(owner, name), self.base_url))
 
     def _list_versions(self, _request: JsonRequest, owner: str, name: str) -> Response:
         return json_response(
             {
                 "next": None,
                 "previous": None,
-                "results": [version_document(_find_model(owner, name))],
+                "results": [version_document(self._find_model(owner, name, "/versions"))],
             }
         )
 
     def _get_version(
         self, _request: JsonRequest, owner: str, name: str, version_id: str
     ) -> Response:
-        model = _find_model(owner, name)
-        if model.version != version_id:
+        self._find_model(owner, name, f"/versions/{version_id}")
+        model = self.models.find_by_version(f"{owner}/{name}:{version_id}")
+        if model is None:
             raise problems.not_found()
         return json_response(version_document(model))
+
+    def _find_model(self, owner: str, name: str, rest: str = "") -> Model:
+        """Return a model. Raises a Problem: 404, or a redirect for a renamed model."""
+        new_name = self.models.moved_to(f"{owner}/{name}")
+        if new_name is not None:
+            raise problems.moved(f"{self.base_url}/v1/models/{new_name}{rest}")
+        model = self.models.find_by_name(f"{owner}/{name}")
+        if model is None:
+            raise problems.not_found()
+        return model
 
     def _get_account(self, _request: JsonRequest) -> Response:
         return json_response(
@@ -221,10 +236,3 @@ class Api:
 
 def _milliseconds(time: datetime) -> datetime:
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
-
-
-def _find_model(owner: str, name: str) -> Model:
-    model = find_by_name(f"{owner}/{name}")
-    if model is None:
-        raise problems.not_found()
-    return model

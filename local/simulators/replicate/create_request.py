@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from local.simulators.replicate import problems
 from local.simulators.replicate.model import Model
-from local.simulators.replicate.model_table import find_by_version
+from local.simulators.replicate.model_table import ModelTable
 from local.simulators.replicate.validation import InvalidField, Schema, invalid_fields
 
 CANCEL_AFTER_SECONDS_MIN = 5
@@ -55,7 +55,7 @@ class CreateRequest:
 
 
 def parse_create_request(
-    body: object, *, model: Model | None, cancel_after: str | None
+    body: object, *, models: ModelTable, model: Model | None, cancel_after: str | None
 ) -> CreateRequest:
     """Parse a request. Raises a Problem that names every invalid field.
 
@@ -63,7 +63,7 @@ def parse_create_request(
     """
     _refuse(invalid_fields(body, _BODY_OF_A_MODEL if model else _BODY_OF_A_VERSION))
     members = cast("dict[str, Any]", body)
-    model = model or find_by_version(members["version"])
+    model = model or models.find_by_version(members["version"])
     if model is None:
         raise problems.invalid_version()
     _refuse(invalid_fields(members["input"], model.input_schema, within="input"))

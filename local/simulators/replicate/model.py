@@ -145,10 +145,7 @@ def model_document(model: Model, base_url: str) -> dict[str, Any]:
 
 
 def version_document(model: Model) -> dict[str, Any]:
-    """Return the response of `GET /v1/models/{owner}/{name}/versions/{id}`.
-
-    A simulated model has only one version.
-    """
+    """Return the response of `GET /v1/models/{owner}/{name}/versions/{id}`."""
     return {
         "id": model.version,
         "created_at": "2024-08-01T00:00:00.000000Z",

@@ -40,6 +40,15 @@ def not_found() -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, {"detail": "The requested resource could not be found."})
 
 
+def moved(location: str) -> Problem:
+    """308: the model has another name. The real answer is not known."""
+    return Problem(
+        HTTPStatus.PERMANENT_REDIRECT,
+        {"title": "Permanent redirect", "detail": "The model was renamed."},
+        {"Location": location},
+    )
+
+
 def invalid_version() -> Problem:
     """422: the version is unknown, or it is only the name of a model that is not official."""
     return Problem(

@@ -13,7 +13,20 @@ from typing import Any
 FOLDER = Path(__file__).parent / "schemas"
 
 # The keywords of an input that its JSON Schema has in the simulator. The others are for people.
-_KEYWORDS = {"type", "format", "items", "enum", "default", "minimum", "maximum"}
+_KEYWORDS = {
+    "type",
+    "format",
+    "items",
+    "enum",
+    "default",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "multipleOf",
+}
 
 
 def read_schema(owner: str, name: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from local.simulators.replicate.deliveries import Deliveries
 from local.simulators.replicate.faults import Faults, FaultSettings
 from local.simulators.replicate.files import Files
 from local.simulators.replicate.lifecycle import Lifecycle
+from local.simulators.replicate.model_table import ModelTable
 from local.simulators.replicate.predictions import PredictionStore
 from local.simulators.replicate.problems import error_response
 from local.simulators.replicate.webhooks import Outbox
@@ -62,6 +63,7 @@ class SimulatedReplicate(Simulator):
             timeout_seconds=self.webhook_timeout_seconds,
         )
         files = Files(self.base_url, self.clock)
+        models = ModelTable()
         lifecycle = Lifecycle(
             store=store,
             scheduler=self._scheduler,
@@ -79,6 +81,7 @@ class SimulatedReplicate(Simulator):
             lifecycle=lifecycle,
             faults=faults,
             files=files,
+            models=models,
             clock=self.clock,
         )
         control = Control(
@@ -87,6 +90,7 @@ class SimulatedReplicate(Simulator):
             store=store,
             outbox=self._outbox,
             deliveries=deliveries,
+            models=models,
         )
         self._others = Router([*deliveries.rules(), *control.rules()], error_response)
 

@@ -16,6 +16,8 @@ _TYPE_AND_DESCRIPTION = {
     "enum": ("enum", "{field} must be one of the following: {limit}"),
     "minimum": ("number_gte", "Must be greater than or equal to {limit}"),
     "maximum": ("number_lte", "Must be less than or equal to {limit}"),
+    "minLength": ("string_gte", "String length must be greater than or equal to {limit}"),
+    "maxLength": ("string_lte", "String length must be less than or equal to {limit}"),
     "minItems": ("array_min_items", "Array must have at least {limit} items"),
     "maxItems": ("array_max_items", "Array must have at most {limit} items"),
     "multipleOf": ("multiple_of", "Must be a multiple of {limit}"),
