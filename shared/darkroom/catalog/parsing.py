@@ -78,6 +78,8 @@ def _errors(template: Template) -> Iterator[str]:
     if template.checked is not None and not template.checked.source.strip():
         yield "checked.source: must say where the parameters were read"
     yield from _errors_in_moderation(template)
+    for name in template.defaults.keys() & template.model_defaults.keys():
+        yield f"model_defaults.{name}: the parameter has a default, so Darkroom always sends it"
 
 
 def _errors_in_image_rules(template: Template) -> Iterator[str]:

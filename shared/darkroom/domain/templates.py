@@ -46,7 +46,8 @@ class Template:
     `scale_parameter` is the factor by which the model multiplies the width and height of its image.
     `cost_usd` is what the provider bills. `moderation` has the parameters that users can relax.
     `successor` is the code of the template that replaces a retired one. A template that is
-    `off_by_default` is available only in a deployment that enables it.
+    `off_by_default` is available only in a deployment that enables it. `model_defaults` has the
+    defaults of the model for inputs that Darkroom does not always send.
 
     With `inline_inputs_bytes_max`, all images of a job are sent inside the request to the provider,
     and together have at most this many bytes. It is for models that refuse signed links.
@@ -79,6 +80,7 @@ class Template:
     checked: Checked | None = None
     off_by_default: bool = False
     inline_inputs_bytes_max: int | None = None
+    model_defaults: Mapping[str, Any] = field(default_factory=dict)
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (for Pydantic, not a field)
 
