@@ -24,6 +24,7 @@ from darkroom.domain.errors import (
     ProviderUnreachable,
 )
 from darkroom.domain.failures import Failure, FailureCode, failure
+from darkroom.domain.model_descriptions import ModelDescription
 from darkroom.domain.predictions import (
     Prediction,
     PredictionRequest,
@@ -31,8 +32,10 @@ from darkroom.domain.predictions import (
     is_final_at_replicate,
     links_in,
 )
+from darkroom.domain.templates import Template
 from darkroom.domain.urls import is_delivery_url
 from darkroom.providers.provider_texts import log_refusal
+from darkroom.providers.replicate import descriptions
 from darkroom.providers.replicate.errors import (
     busy_or_account_refused,
     failure_of_run,
@@ -139,32 +142,53 @@ def check() -> None:
 
 def is_offered(model: str) -> bool:
     """Return whether Replicate has a model, `owner/name`, or its version, `owner/name:version`."""
-    name, _, version_id = model.partition(":")
-    owner, _, name = name.partition("/")
+    return _description_of(model).gone is None
+
+
+def describe(template: Template) -> ModelDescription:
+    """Describe the template's model by its document at Replicate."""
+    return _description_of(template.model)
+
+
+def _description_of(model: str) -> ModelDescription:
+    full_name, _, version_id = model.partition(":")
+    owner, _, name = full_name.partition("/")
     try:
         with _as_unavailable():
             if version_id:
-                found: object = _call(
-                    lambda client: client.models.versions.get(
-                        model_owner=owner,
-                        model_name=name,
-                        version_id=version_id,
-                        timeout=_CHECK_TIMEOUT,
+                return descriptions.description_of_version(
+                    _read_document(
+                        lambda client: client.models.versions.with_raw_response.get(
+                            model_owner=owner,
+                            model_name=name,
+                            version_id=version_id,
+                            timeout=_CHECK_TIMEOUT,
+                        )
                     )
                 )
-            else:
-                found = _call(
-                    lambda client: client.models.get(
+            return descriptions.description_of_model(
+                _read_document(
+                    lambda client: client.models.with_raw_response.get(
                         model_owner=owner, model_name=name, timeout=_CHECK_TIMEOUT
                     )
                 )
-            _require_json(found)
+            )
     except ProviderUnavailable as error:
         cause = error.__cause__
         if isinstance(cause, replicate.APIStatusError) and is_no_model(cause.status_code):
-            return False
+            return descriptions.gone(model, cause.status_code)
         raise
-    return True
+
+
+def _read_document(call: Callable[[replicate.Client], Any]) -> Mapping[str, Any]:
+    """Return the JSON object of a raw response. Raises ProviderUnavailable."""
+    try:
+        document = _call(call).http_response.json()
+    except ValueError as error:
+        raise ProviderUnavailable(type(error).__name__) from error
+    if not isinstance(document, Mapping):
+        raise ProviderUnavailable("no object in the response")
+    return document
 
 
 def _require_json(found: object) -> None:

@@ -21,12 +21,14 @@ from darkroom.domain.errors import (
     ProviderUnreachable,
 )
 from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.model_descriptions import ModelDescription
 from darkroom.domain.predictions import (
     Prediction,
     PredictionRequest,
     PredictionStatus,
     links_in,
 )
+from darkroom.domain.templates import Template
 from darkroom.providers.provider_texts import account_refused, log_refusal
 from darkroom.providers.runway import errors
 from darkroom.settings import settings
@@ -116,9 +118,30 @@ def is_offered(model: str) -> bool:
 
     Returns True if Runway names no limits, because nothing else lists the models.
     """
+    return _description_of(model).gone is None
+
+
+def describe(template: Template) -> ModelDescription:
+    """Describe the template's model by the limits of the organization's tier.
+
+    Runway's API does not publish the fields of a model.
+    """
+    return _description_of(template.model)
+
+
+def _description_of(model: str) -> ModelDescription:
     tier = _organization().get("tier")
-    limits = tier.get("models") if isinstance(tier, Mapping) else None
-    return not limits or model.partition("/")[2] in limits
+    models = tier.get("models") if isinstance(tier, Mapping) else None
+    if not models or not isinstance(models, Mapping):
+        return ModelDescription(facts={"models": "not published"})
+    name = model.partition("/")[2]
+    if name not in models:
+        return ModelDescription(
+            gone="The tier of Runway's organization does not have the model.",
+            facts={"models": ", ".join(map(str, models))},
+        )
+    limits = models[name] if isinstance(models[name], Mapping) else {}
+    return ModelDescription(facts={str(key): str(value) for key, value in limits.items()})
 
 
 def _organization() -> Mapping[str, Any]:

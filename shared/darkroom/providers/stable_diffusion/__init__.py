@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
 from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.model_descriptions import ModelDescription
 from darkroom.domain.predictions import (
     PartialPrediction,
     Prediction,
     PredictionRequest,
     PredictionStatus,
 )
+from darkroom.domain.templates import Template
 from darkroom.media import bucket
 from darkroom.observability import logger
 from darkroom.providers.stable_diffusion import answers, server
@@ -38,6 +41,7 @@ _SEED_COUNT = 2**32
 # number of images (examples/server/routes_sdapi.cpp).
 _REFUSED_TAG = "<sd_cpp_extra_args"
 _FIELDS = {"image": "init_images"}
+_SAMPLER = "sampler"
 
 
 def create(request: PredictionRequest) -> Prediction | PartialPrediction:
@@ -108,9 +112,37 @@ def check() -> None:
 
 def is_offered(model: str) -> bool:  # noqa: ARG001 (one API has all models)
     """Return whether the server has the API and a checkpoint."""
+    return _read_description().gone is None
+
+
+def describe(template: Template) -> ModelDescription:
+    """Describe the server: its samplers, its schedules and its selected checkpoint.
+
+    Of the inputs, the server lists only the samplers. The description has the template's samplers
+    that the server can use.
+    """
+    description = _read_description()
+    offered = template.parameters.get(_SAMPLER, {}).get("enum", ())
+    capabilities = server.capabilities()
+    known = [name for name in offered if capabilities.sampler_fields(name) is not None]
+    inputs = {_SAMPLER: {"enum": known}} if offered else {}
+    return replace(description, inputs=inputs)
+
+
+def _read_description() -> ModelDescription:
     server.forget_capabilities()
     capabilities = server.capabilities()
-    return bool(capabilities.samplers or capabilities.checkpoint) and capabilities.checkpoint != ""
+    facts = {
+        "samplers": ", ".join(capabilities.samplers) or "not listed",
+        "schedules": ", ".join(capabilities.schedulers or ()) or "not listed",
+        "checkpoint": "unknown" if capabilities.checkpoint is None else capabilities.checkpoint,
+        "resize_mode that crops": str(capabilities.crop_mode),
+    }
+    if capabilities.checkpoint == "":
+        return ModelDescription(gone="The server has no checkpoint.", facts=facts)
+    if not (capabilities.samplers or capabilities.checkpoint):
+        return ModelDescription(gone="The server does not offer the API.", facts=facts)
+    return ModelDescription(facts=facts)
 
 
 def _make_image(request: PredictionRequest) -> bytes:
@@ -149,7 +181,7 @@ def _fields(request: PredictionRequest) -> dict[str, Any]:
     given.pop("num_outputs", None)
     fields = {_FIELDS.get(name, name): value for name, value in given.items()}
     capabilities = server.capabilities()
-    if sampler := fields.pop("sampler", None):
+    if sampler := fields.pop(_SAMPLER, None):
         known = capabilities.sampler_fields(str(sampler))
         if known is None:
             logger.error("the WebUI has no such sampler", sampler=sampler)
