@@ -22,7 +22,7 @@ COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint format lock \
-	requirements build build-local deploy deploy-built deploy-check admin token smoke audit repair variables catalog problems failures openapi lint-openapi sizes \
+	requirements build build-local deploy deploy-built deploy-check admin token smoke audit repair variables catalog catalog-check problems failures openapi lint-openapi sizes \
 	secrets soak chaos fuzz sabotage bench clean linux scan licenses vulnerabilities sbom
 
 help: ## Show this list
@@ -87,6 +87,9 @@ lock: .tools/.ready ## Update uv.lock and the requirements of the layers after a
 
 catalog: .venv/.ready ## Check all templates and print their prices
 	PYTHONPATH=shared python -m tools.catalog
+
+catalog-check: .venv/.ready ## Compare each template with its provider's model (REPLICATE_API_TOKEN=r8_…, or STACK as in `audit`)
+	@PYTHONPATH=shared python -m tools.check_catalog $(NAMED_STACK)
 
 problems: .venv/.ready ## Write docs/problems.md
 	PYTHONPATH=shared python -m tools.problems > docs/problems.md

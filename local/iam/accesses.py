@@ -126,6 +126,10 @@ def _events(operation: str, parameters: Parameters) -> Iterator[Access]:
         yield Access("events:PutEvents", _whole_arn("events", "event-bus/", bus))
 
 
+def _sns(operation: str, parameters: Parameters) -> Iterator[Access]:
+    yield Access(f"sns:{operation}", parameters.get("TopicArn", EVERY_RESOURCE))
+
+
 def _sqs(operation: str, parameters: Parameters) -> Iterator[Access]:
     name = parameters.get("QueueName") or parameters.get("QueueUrl", "").rpartition("/")[2]
     yield Access(
@@ -159,5 +163,6 @@ _SERVICES: Mapping[str, Callable[[str, Parameters], Iterator[Access]]] = {
     "lambda": _lambda,
     "s3": _s3,
     "secretsmanager": _secrets_manager,
+    "sns": _sns,
     "sqs": _sqs,
 }

@@ -74,7 +74,9 @@ def read_call(request: Request) -> AwsCall:
         return AwsCall(service, operation, json.loads(request.get_data() or b"{}"))
     scope = _SCOPE.search(request.headers.get("Authorization", ""))
     name = operation or request.form.get("Action") or f"{request.method} {request.path}"
-    return AwsCall(scope["service"] if scope else "unknown", name)
+    # A service with the query protocol, such as SNS, has its parameters in a form.
+    form = {key: value for key, value in request.form.items() if key not in ("Action", "Version")}
+    return AwsCall(scope["service"] if scope else "unknown", name, form)
 
 
 def read_s3_call(request: Request) -> AwsCall:

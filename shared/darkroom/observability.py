@@ -6,6 +6,7 @@ import warnings
 from enum import StrEnum
 
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 # Most invocations count nothing, and the warning would be on each of their logs.
 warnings.filterwarnings("ignore", message="No application metrics to publish")
@@ -77,6 +78,13 @@ class Metric(StrEnum):
     """Jobs that were canceled after their prediction had started."""
     STARTED_CANCEL_USD = "StartedCancelUsd"
     """The estimated USD that the providers bill for the predictions of these jobs."""
+    TEMPLATE_DRIFT = "TemplateDrift"
+    """The templates that differ from the provider's model at the last check of the catalog.
+
+    A second dimension, `template`, has the code of each such template.
+    """
+    TEMPLATES_CHECKED = "TemplatesChecked"
+    """The templates that a check of the catalog compared with the provider's model."""
     TRANSIENT_ERRORS = "TransientErrors"
     """Requests that the API answered with 503, because AWS failed or throttled a call."""
     UNHANDLED_ERRORS = "UnhandledErrors"
@@ -95,3 +103,14 @@ def record_seconds(metric: Metric, seconds: float) -> None:
 def count(metric: Metric, number: float = 1) -> None:
     """Add a number to a metric. CloudWatch reads metrics from the log after the invocation."""
     metrics.add_metric(metric.value, "Count", number)
+
+
+def count_for_template(metric: Metric, template_code: str) -> None:
+    """Count 1 in a metric of one template: with the dimension `template` beside `service`."""
+    with single_metric(
+        name=metric.value,
+        unit=MetricUnit.Count,
+        value=1,
+        default_dimensions={"service": logger.service},
+    ) as single:
+        single.add_dimension("template", template_code)

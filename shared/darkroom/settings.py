@@ -42,6 +42,8 @@ class Settings:
     """The URL of the SQS queue of callbacks."""
     state_machine_arn: str
     """The ARN of the workflow."""
+    alarm_topic_arn: str = ""
+    """The ARN of the SNS topic that names the templates that differ from their models."""
 
     # Providers. Each provider has one block of settings, with its module's name as their prefix.
 

@@ -48,7 +48,7 @@ def data(tmp_path: Path) -> Path:
     for path in ALL.iterdir():
         if path.is_file():
             shutil.copy(path, data)
-        elif path.name in (*SERVICES, "ecr", "sns", "dynamodbstreams"):
+        elif path.name in (*SERVICES, "ecr", "ses", "dynamodbstreams"):
             shutil.copytree(path, data / path.name)
     remove_unused(tmp_path)
     return data

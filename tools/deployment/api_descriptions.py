@@ -14,6 +14,7 @@ SERVICES = (
     "events",
     "s3",
     "secretsmanager",
+    "sns",
     "sqs",
     "stepfunctions",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from darkroom.aws.clients import client
@@ -21,6 +22,12 @@ class _CachedSecret:
 
 
 _cache: dict[str, _CachedSecret] = {}
+_given: dict[str, str] = {}
+
+
+def use_values(values: Mapping[str, str]) -> None:
+    """Use these values, by secret id, instead of the secrets of a stack. For commands."""
+    _given.update(values)
 
 
 def secret_values(secret_id: str, *, age_seconds_max: float = AGE_SECONDS_MAX) -> tuple[str, ...]:
@@ -28,6 +35,8 @@ def secret_values(secret_id: str, *, age_seconds_max: float = AGE_SECONDS_MAX) -
 
     Cached values are returned if they are at most `age_seconds_max` old.
     """
+    if secret_id in _given:
+        return (_given[secret_id],)
     cached = _cache.get(secret_id)
     if cached is None or time.monotonic() - cached.fetched_at > age_seconds_max:
         values = tuple(value for stage in _STAGES if (value := _fetch(secret_id, stage)))

@@ -7,6 +7,7 @@ Source: replicate.com/docs/reference/http. A version has an OpenAPI document, wh
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from darkroom.domain.conditions import Schema
@@ -19,8 +20,13 @@ _KEYWORDS = {
 
 
 def gone(model: str, status: int) -> ModelDescription:
-    """Return the description of a model, or of a version, that Replicate does not have."""
+    """Return the description of a model, or of a version, that Replicate does not have.
+
+    A redirect means that the model was renamed.
+    """
     kind = "version" if ":" in model else "model"
+    if status < HTTPStatus.BAD_REQUEST:
+        return ModelDescription(gone=f"The model has another name now (status {status}).")
     return ModelDescription(gone=f"Replicate has no such {kind} any more (status {status}).")
 
 
@@ -54,7 +60,7 @@ def description_of_version(document: Mapping[str, Any]) -> ModelDescription:
         inputs=inputs,
         required=tuple(map(str, required)) if isinstance(required, list) else (),
         is_complete=True,
-        facts=facts | {"inputs": ", ".join(inputs)},
+        facts=facts,
     )
 
 
