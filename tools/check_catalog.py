@@ -4,8 +4,9 @@
 
 With a stack, the command asks the providers of the stack with the stack's keys. Otherwise it asks
 the providers whose keys or URLs are in the environment, and without any, those of the local stack
-that `make run` started. It creates no predictions and changes nothing. The exit status is 0 if no
-template differs, 1 if one differs, and 2 if one could not be compared.
+that `make run` started. It compares every template of these providers, also one that the stack does
+not offer. It creates no predictions and changes nothing. The exit status is 0 if no template
+differs, 1 if one differs, and 2 if one could not be compared.
 """
 
 from __future__ import annotations
@@ -42,13 +43,17 @@ def check(environment: ProviderEnvironment) -> int:
     # These modules read the environment at import.
     from darkroom.aws import secrets  # noqa: PLC0415
     from darkroom.observability import logger  # noqa: PLC0415
-    from darkroom.services.check_catalog import check_available_templates  # noqa: PLC0415
+    from darkroom.services.check_catalog import check_template  # noqa: PLC0415
+    from darkroom.settings import settings  # noqa: PLC0415
 
     secrets.use_values(environment.secrets)
     # What a provider refuses is in the result.
     logger.setLevel("CRITICAL")
     checked_count = drifting_count = unknown_count = 0
-    for checked in check_available_templates():
+    for template in catalog.templates().values():
+        if template.provider not in settings().providers:
+            continue
+        checked = check_template(template)
         sys.stdout.write("\n".join(_lines(checked)) + "\n")
         checked_count += checked.error is None
         drifting_count += bool(checked.differences)
