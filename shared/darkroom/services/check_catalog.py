@@ -52,6 +52,9 @@ def check_template(template: Template) -> CheckedTemplate:
         description = provider.describe(template)
     except (ProviderBusy, ProviderUnavailable) as error:
         return CheckedTemplate(template, error=f"The provider does not answer: {error!r}")
+    except Exception as error:  # noqa: BLE001 (the other templates must be compared)
+        logger.exception("template not compared", template=template.code)
+        return CheckedTemplate(template, error=f"The check failed: {error!r}")
     characters_max = settings().prompt_characters_max
     found = differences(template, description, prompt_characters_max=characters_max)
     return CheckedTemplate(template, description, found)
