@@ -26,8 +26,13 @@ _SECRETS = {
     "RunwayKeySecret": "runway-key",
     "StableDiffusionLoginSecret": "webui-login",
 }
-# Parameters with which every provider is available.
-_PARAMETERS = {"RunwayBaseUrl": "https://runway.test", "StableDiffusionUrl": "https://webui.test"}
+ALARM_TOPIC = arn("sns", "alarms")
+# Parameters with which every provider is available, and the alarms have a topic.
+_PARAMETERS = {
+    "RunwayBaseUrl": "https://runway.test",
+    "StableDiffusionUrl": "https://webui.test",
+    "AlarmTopicArn": ALARM_TOPIC,
+}
 # The prefix of a service in policies, if it is not the name of the service in boto3.
 _PREFIXES = {"stepfunctions": "states"}
 

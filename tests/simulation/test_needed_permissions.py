@@ -16,7 +16,13 @@ from local.iam.policies import Access, Statement, parse_document
 from local.iam.roles import Policies, Role
 from tests.simulation.environment import Environment
 from tests.simulation.patching import FUNCTIONS
-from tests.simulation.permissions import SimulatedResources, needs_of, policies, role_of
+from tests.simulation.permissions import (
+    ALARM_TOPIC,
+    SimulatedResources,
+    needs_of,
+    policies,
+    role_of,
+)
 from tests.simulation.provider_scenarios import PROVIDER_SCENARIOS
 from tests.simulation.scenarios import SCENARIOS
 
@@ -46,6 +52,12 @@ _OTHER_NEEDS: Mapping[str, tuple[Access, ...]] = {
     ),
     # The audit marks an account that has no attribute of the index yet.
     "audit_accounts": (_of_row("dynamodb:UpdateItem", "ACCOUNT#web#ann"),),
+    # No scenario checks the catalog: it has no jobs.
+    "check_catalog": (
+        _of_row("dynamodb:GetItem", "SLOT#replicate"),
+        _of_row("dynamodb:UpdateItem", "SLOT#replicate"),
+        Access("sns:Publish", ALARM_TOPIC),
+    ),
     # An upload whose file is missing.
     "prepare_upload": (Access("s3:ListBucket", _BUCKET, {"s3:prefix": ("uploads/a",)}),),
     "request_prediction": (Access("s3:GetObject", f"{_BUCKET}/uploads/a"),),

@@ -14,7 +14,7 @@ from tests.aws import ROOT
 from tests.simulation.calls import KILL_AFTER, Call
 from tests.simulation.environment import Environment
 from tests.simulation.patching import FUNCTIONS
-from tests.simulation.permissions import forbidden, is_allowed
+from tests.simulation.permissions import ALARM_TOPIC, forbidden, is_allowed
 from tests.simulation.promises import BrokenPromise, Promises
 from tests.simulation.provider_scenarios import PROVIDER_SCENARIOS
 from tests.simulation.run_scenario import fault_points, run_scenario
@@ -102,6 +102,10 @@ def test_a_function_may_only_do_what_its_policies_allow() -> None:
         ("notify_client", write("DELIVERY#1", action="PutItem"), True),
         ("notify_client", write(ann, action="PutItem"), False),
         ("notify_client", Access("sqs:ChangeMessageVisibility", QUEUE), True),
+        ("check_catalog", write("SLOT#replicate"), True),
+        ("check_catalog", write(ann), False),
+        ("check_catalog", Access("sns:Publish", ALARM_TOPIC), True),
+        ("check_catalog", Access("sns:Publish", f"{ALARM_TOPIC}2"), False),
         ("recover_jobs", Access("dynamodb:Query", INDEX), True),
         ("api", Access("dynamodb:Query", INDEX), True),
         ("api", Access("dynamodb:Query", f"{TABLE}/index/lookup"), True),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import runwayml
 
+from darkroom import catalog
 from darkroom.aws import secrets
 from darkroom.domain import audit, callback_retries, errors, jobs, prediction_step, recovery
 from darkroom.providers import replicate, runway
@@ -297,6 +298,19 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "==",
         schedule("AuditAccountsFunction", "EveryDay"),
         "the alarm expects one audit per period",
+    )
+    # With a rotated token, the call for a template is repeated once.
+    yield Dependency(
+        2 * len(catalog.codes()) * provider_call(replicate, "_CHECK_TIMEOUT"),
+        "<",
+        timeout("CheckCatalogFunction"),
+        "a check has enough time for every template",
+    )
+    yield Dependency(
+        template("CatalogCheckMissingAlarm", "Period"),
+        "==",
+        schedule("CheckCatalogFunction", "EveryDay"),
+        "the alarm expects one check per period",
     )
 
     # Callbacks

@@ -129,6 +129,7 @@ def test_the_dashboard_shows_each_metric_and_each_alarm() -> None:
     [
         ("RecoveryMissingAlarm", "RecoverJobsFunctionEveryMinute"),
         ("AuditMissingAlarm", "AuditAccountsFunctionEveryDay"),
+        ("CatalogCheckMissingAlarm", "CheckCatalogFunctionEveryDay"),
     ],
 )
 def test_an_alarm_on_missing_runs_is_created_after_the_schedule(

@@ -55,7 +55,12 @@ def test_every_exception_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule", ["RecoverJobsFunctionEveryMinute", "AuditAccountsFunctionEveryDay"]
+    "schedule",
+    [
+        "RecoverJobsFunctionEveryMinute",
+        "AuditAccountsFunctionEveryDay",
+        "CheckCatalogFunctionEveryDay",
+    ],
 )
 def test_a_schedule_has_no_fixed_name(schedule: str) -> None:
     assert "Name" not in resolved(PARAMETERS)[schedule]["Properties"]

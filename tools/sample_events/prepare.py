@@ -252,6 +252,10 @@ def _audit_every_day(event: Event) -> Prepared:
     return Prepared(event, lambda answer: answer is None)
 
 
+def _check_every_day(event: Event) -> Prepared:
+    return Prepared(event, lambda answer: answer is None)
+
+
 def _job_ended(event: Event) -> Prepared:
     job = things.open_job(callback_url=_callbacks_url())
     job = things.ended(things.with_outputs(things.with_prediction(job)))
@@ -276,6 +280,7 @@ PREPARATIONS: Mapping[str, Callable[[Any], Prepared]] = {
     "api/read_job": _read_job,
     "api/submit_job": _submit_job,
     "audit_accounts/every_day": _audit_every_day,
+    "check_catalog/every_day": _check_every_day,
     "complete_job/outputs_stored": _outputs_stored,
     "notify_client/job_ended": _job_ended,
     "prepare_upload/complete_upload": _complete_upload,
