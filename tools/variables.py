@@ -36,6 +36,7 @@ _RESOURCES = {
     "QUEUE": "CallbackQueue",
     "DEAD_LETTERS": "CallbackDeadLetters",
     "AUDIT": "AuditAccountsFunction",
+    "CATALOG_CHECK": "CheckCatalogFunction",
     "RECOVERY": "RecoverJobsFunction",
 }
 

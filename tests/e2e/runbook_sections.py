@@ -13,6 +13,8 @@ HARMLESS = (
     "Recovery missing",
     "Audit failed",
     "Audit missing",
+    "Template drift",
+    "Catalog check missing",
     "Callback age",
     "Delete the stack",
 )

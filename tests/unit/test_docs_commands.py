@@ -62,6 +62,7 @@ COMMANDS_RUN_BY = {
 MARKERS = {
     "needs AWS",
     "needs AWS and a Replicate token",
+    "needs a Replicate token",
     "needs Docker",
     "takes long",
     "runs the tests",

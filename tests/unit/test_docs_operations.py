@@ -39,6 +39,7 @@ VARIABLES = {
     "LAST_GOOD_COMMIT": "v1",
     "RECOVERY": "recovery",
     "AUDIT": "audit",
+    "CATALOG_CHECK": "catalog-check",
 }
 # Programs that a block calls. Each records its words, and `aws` prints a word for the others.
 RECORDING = """\

@@ -27,7 +27,7 @@ _CHANGES: Schema = {
         "properties": {
             "retired": {"type": "boolean"},
             "renamed_to": {"type": "string"},
-            "version_withdrawn": {"type": "boolean"},
+            "version_removed": {"type": "boolean"},
             "official": {"type": "boolean"},
             "required": {"type": "array", "items": {"type": "string"}},
             "inputs": {"type": "object", "additionalProperties": {"type": ["object", "null"]}},
@@ -43,13 +43,13 @@ class ModelTable:
 
     - retired: the model does not exist any more.
     - renamed_to: the model has another name. The old name redirects to it.
-    - version_withdrawn: the version before the change does not exist any more.
+    - version_removed: the version before the change does not exist any more.
     - official: whether the model can run without a version.
     - required: the inputs that the model requires.
     - inputs: the JSON Schemas that replace those of these inputs. Null removes an input.
 
     A change of the last three makes a new version. The version before it stays, unless it is
-    withdrawn, because a version never changes.
+    removed, because a version never changes.
     """
 
     def __init__(self, models: Sequence[Model] = MODELS) -> None:
@@ -99,7 +99,7 @@ class ModelTable:
                 continue
             changed = _changed(model, change)
             current.append(changed)
-            versions += [changed] if change.get("version_withdrawn") else [model, changed]
+            versions += [changed] if change.get("version_removed") else [model, changed]
         self._changes = changes
         self._by_name = {model.full_name: model for model in current}
         self._by_version = {model.version: model for model in versions}

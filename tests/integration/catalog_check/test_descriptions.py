@@ -51,7 +51,7 @@ class TestReplicate:
             (VEO, {"renamed_to": "google/veo-4"}, "The model has another name now (status 308)."),
             (VEO, {"official": False}, "The model is not official any more"),
             (SDXL, {"retired": True}, "Replicate has no such version any more (status 404)."),
-            (SDXL, {"version_withdrawn": True}, "Replicate has no such version any more"),
+            (SDXL, {"version_removed": True}, "Replicate has no such version any more"),
         ],
     )
     def test_a_model_that_cannot_run_is_gone(

@@ -84,13 +84,13 @@ def test_a_renamed_model_redirects_from_its_old_name(
     )
 
 
-def test_a_version_stays_until_it_is_withdrawn(simulated_replicate: SimulatedReplicate) -> None:
+def test_a_version_stays_until_it_is_removed(simulated_replicate: SimulatedReplicate) -> None:
     path = f"/v1/models/{SDXL}/versions/{version_of(SDXL)}"
 
     change(simulated_replicate, SDXL, inputs={"seed": None})
     assert described(simulated_replicate, SDXL)["latest_version"]["id"] != version_of(SDXL)
     assert call(simulated_replicate, "GET", path).status_code == 200
-    change(simulated_replicate, SDXL, version_withdrawn=True)
+    change(simulated_replicate, SDXL, version_removed=True)
 
     assert call(simulated_replicate, "GET", path).status_code == 404
     assert create(simulated_replicate, f"{SDXL}:{version_of(SDXL)}") == 422
