@@ -242,6 +242,7 @@ def test_only_these_functions_may_read_secrets() -> None:
     }
 
     assert readers == {
+        "CheckCatalogFunction",
         "RequestPredictionFunction",
         "ReceivePredictionFunction",
         "StoreOutputFunction",
@@ -266,6 +267,7 @@ def test_functions_that_call_providers_share_one_policy() -> None:
     )
 
     assert callers == {
+        "CheckCatalogFunction",
         "RequestPredictionFunction",
         "ReceivePredictionFunction",
         "StoreOutputFunction",

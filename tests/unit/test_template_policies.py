@@ -27,6 +27,7 @@ def functions_with(action: str, resource: str) -> set[str]:
 
 def test_only_functions_that_call_providers_write_outputs() -> None:
     assert functions_with("s3:PutObject", "/media/*") == {
+        "CheckCatalogFunction",
         "ReceivePredictionFunction",
         "RecoverJobsFunction",
         "RefundJobFunction",
