@@ -153,6 +153,7 @@ class TestDynamoDb:
         ("secretsmanager", "GetSecretValue", {"SecretId": "a"}, None, "secretsmanager::secret:a"),
         ("events", "PutEvents", {"Entries": [{"EventBusName": "b"}]}, None, "events::event-bus/b"),
         ("events", "PutEvents", {"Entries": [{}]}, None, "events::event-bus/default"),
+        ("sns", "Publish", {"TopicArn": "arn:t", "Message": "m"}, None, "arn:t"),
         ("sqs", "DeleteMessage", {"QueueUrl": "http://a/1/q"}, None, "sqs::q"),
         ("sqs", "SendMessageBatch", {"QueueUrl": "http://a/1/q"}, "sqs:SendMessage", "sqs::q"),
         ("cognito-idp", "AdminGetUser", {"UserPoolId": "p"}, None, "cognito-idp::userpool/p"),
@@ -255,6 +256,9 @@ def test_a_bucket_may_be_in_the_host() -> None:
 def test_the_call_in_a_request() -> None:
     scope = "AWS4-HMAC-SHA256 Credential=a/20261130/us-east-1/logs/aws4_request"
     form = request("POST", "/", b"Action=GetCallerIdentity", Authorization=scope, Content_Type=FORM)
+    body = b"Action=Publish&Version=2010-03-31&TopicArn=arn%3At"
+    sns = scope.replace("logs", "sns")
+    publish = request("POST", "/", body, Authorization=sns, Content_Type=FORM)
     named = request("POST", "/", b'{"a": 1}', X_Amz_Target="DynamoDB_20120810.PutItem")
     other = request("POST", "/", b"", X_Amz_Target="Logs_1.PutLogEvents", Authorization=scope)
     invocation = request("POST", "/2015-03-31/functions/arn%3Af/invocations?Qualifier=live")
@@ -262,6 +266,7 @@ def test_the_call_in_a_request() -> None:
     assert read_call(named) == AwsCall("dynamodb", "PutItem", {"a": 1})
     assert read_call(other) == AwsCall("logs", "PutLogEvents")
     assert read_call(form) == AwsCall("logs", "GetCallerIdentity")
+    assert read_call(publish) == AwsCall("sns", "Publish", {"TopicArn": "arn:t"})
     assert read_call(invocation) == AwsCall(
         "lambda", "Invoke", {"FunctionName": "arn:f", "Qualifier": "live"}
     )
