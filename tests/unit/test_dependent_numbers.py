@@ -293,25 +293,16 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
     yield Dependency(
         margin, "<", timeout("AuditAccountsFunction"), "an audit has enough time for one account"
     )
-    yield Dependency(
-        template("AuditMissingAlarm", "Period"),
-        "==",
-        schedule("AuditAccountsFunction", "EveryDay"),
-        "the alarm expects one audit per period",
-    )
+    for alarm, function in (
+        ("AuditMissingAlarm", "AuditAccountsFunction"),
+        ("CatalogCheckMissingAlarm", "CheckCatalogFunction"),
+    ):
+        period, interval = template(alarm, "Period"), schedule(function, "EveryDay")
+        yield Dependency(period, "==", interval, "the alarm expects one run per period")
     # With a rotated token, the call for a template is repeated once.
-    yield Dependency(
-        2 * len(catalog.codes()) * provider_call(replicate, "_CHECK_TIMEOUT"),
-        "<",
-        timeout("CheckCatalogFunction"),
-        "a check has enough time for every template",
-    )
-    yield Dependency(
-        template("CatalogCheckMissingAlarm", "Period"),
-        "==",
-        schedule("CheckCatalogFunction", "EveryDay"),
-        "the alarm expects one check per period",
-    )
+    calls = 2 * len(catalog.codes()) * provider_call(replicate, "_CHECK_TIMEOUT")
+    check = timeout("CheckCatalogFunction")
+    yield Dependency(calls, "<", check, "a check has enough time for every template")
 
     # Callbacks
     yield Dependency(

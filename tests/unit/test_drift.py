@@ -234,7 +234,7 @@ def test_the_prompt_limit_of_the_deployment_bounds_what_is_sent() -> None:
     assert found(short, parameters=limited) == []
 
 
-def test_a_default_of_the_model_is_recorded_only_for_an_input_that_is_not_always_sent() -> None:
+def test_the_default_of_an_input_that_is_always_sent_cannot_be_recorded() -> None:
     with pytest.raises(BrokenTemplate, match=r"model_defaults.ratio: the parameter has a default"):
         template(model_defaults={"ratio": "1:1"})
 

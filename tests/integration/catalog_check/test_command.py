@@ -86,12 +86,12 @@ def test_a_changed_model_is_named_and_the_status_is_1() -> None:
 
 def test_a_webui_shows_what_it_offers_and_one_that_is_down_has_status_2() -> None:
     with SimulatedStableDiffusion() as webui:
-        shown = run(STABLE_DIFFUSION_URL=webui.base_url)
+        printed = run(STABLE_DIFFUSION_URL=webui.base_url)
         set_faults(webui, unavailable=1)
         down = run(STABLE_DIFFUSION_URL=webui.base_url)
 
-    assert shown.status == 0, shown.error
-    verdict, *lines = shown.lines_of("sd-webui")
+    assert printed.status == 0, printed.error
+    verdict, *lines = printed.lines_of("sd-webui")
     assert verdict == "ok"
     assert {line.partition(":")[0] for line in lines} >= {"samplers", "schedules", "checkpoint"}
     assert down.status == 2

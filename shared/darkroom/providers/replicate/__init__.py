@@ -39,7 +39,6 @@ from darkroom.providers.replicate import descriptions
 from darkroom.providers.replicate.errors import (
     busy_or_account_refused,
     failure_of_run,
-    is_no_model,
     no_token,
     refusal_of_create,
 )
@@ -51,7 +50,7 @@ INLINE_INPUT_BYTES_MAX = 0
 # Seconds. Shorter than the Timeout of each calling function, so the function can record the error.
 # tests/unit/test_dependent_numbers.py compares both numbers.
 _TIMEOUT = httpx.Timeout(8.0, connect=2.0)
-_CHECK_TIMEOUT = httpx.Timeout(4.0, connect=2.0)
+_CHECK_TIMEOUT = descriptions.TIMEOUT
 _CANCEL_AFTER_SECONDS_MIN = 5
 _UNREACHABLE_SECONDS = 5.0
 _FIND_MAX = 500
@@ -142,50 +141,21 @@ def check() -> None:
 
 def is_offered(model: str) -> bool:
     """Return whether Replicate has a model, `owner/name`, or its version, `owner/name:version`."""
-    return _description_of(model).gone is None
+    return descriptions.read_description(model, _read_object).gone is None
 
 
 def describe(template: Template) -> ModelDescription:
     """Describe the template's model by its document at Replicate."""
-    return _description_of(template.model)
+    return descriptions.read_description(template.model, _read_object)
 
 
-def _description_of(model: str) -> ModelDescription:
-    full_name, _, version_id = model.partition(":")
-    owner, _, name = full_name.partition("/")
-    try:
-        with _as_unavailable():
-            if version_id:
-                return descriptions.description_of_version(
-                    _read_document(
-                        lambda client: client.models.versions.with_raw_response.get(
-                            model_owner=owner,
-                            model_name=name,
-                            version_id=version_id,
-                            timeout=_CHECK_TIMEOUT,
-                        )
-                    )
-                )
-            return descriptions.description_of_model(
-                _read_document(
-                    lambda client: client.models.with_raw_response.get(
-                        model_owner=owner, model_name=name, timeout=_CHECK_TIMEOUT
-                    )
-                )
-            )
-    except ProviderUnavailable as error:
-        cause = error.__cause__
-        if isinstance(cause, replicate.APIStatusError) and is_no_model(cause.status_code):
-            return descriptions.gone(model, cause.status_code)
-        raise
-
-
-def _read_document(call: Callable[[replicate.Client], Any]) -> Mapping[str, Any]:
-    """Return the JSON object of a raw response. Raises ProviderUnavailable."""
-    try:
-        document = _call(call).http_response.json()
-    except ValueError as error:
-        raise ProviderUnavailable(type(error).__name__) from error
+def _read_object(call: Callable[[replicate.Client], Any]) -> Mapping[str, Any]:
+    """Return the JSON object in a raw response. Raises ProviderUnavailable."""
+    with _as_unavailable():
+        try:
+            document = _call(call).http_response.json()
+        except ValueError as error:
+            raise ProviderUnavailable(type(error).__name__) from error
     if not isinstance(document, Mapping):
         raise ProviderUnavailable("no object in the response")
     return document

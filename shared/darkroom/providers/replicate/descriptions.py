@@ -6,20 +6,54 @@ Source: replicate.com/docs/reference/http. A version has an OpenAPI document, wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from darkroom.domain.conditions import Schema
-from darkroom.domain.model_descriptions import ModelDescription
+import httpx
+import replicate
 
+from darkroom.domain.conditions import Schema
+from darkroom.domain.errors import ProviderUnavailable
+from darkroom.domain.model_descriptions import ModelDescription
+from darkroom.providers.replicate.errors import is_no_model
+
+TIMEOUT = httpx.Timeout(4.0, connect=2.0)
+"""Seconds for a call that checks the account or a model."""
 _KEYWORDS = {
     "type", "enum", "default", "items", "minimum", "maximum", "minItems", "maxItems", "minLength",
     "maxLength", "multipleOf",
 }  # fmt: skip
 
 
-def gone(model: str, status: int) -> ModelDescription:
+def read_description(
+    model: str, read: Callable[[Callable[[replicate.Client], Any]], Mapping[str, Any]]
+) -> ModelDescription:
+    """Describe a model, `owner/name`, or its version, `owner/name:version`.
+
+    `read` makes a call and returns the object in its raw response. Raises the errors of `read`,
+    unless they say that the model does not exist.
+    """
+    full_name, _, version_id = model.partition(":")
+    owner, _, name = full_name.partition("/")
+    names: dict[str, Any] = {"model_owner": owner, "model_name": name, "timeout": TIMEOUT}
+    try:
+        if not version_id:
+            return description_of_model(
+                read(lambda client: client.models.with_raw_response.get(**names))
+            )
+        names["version_id"] = version_id
+        return description_of_version(
+            read(lambda client: client.models.versions.with_raw_response.get(**names))
+        )
+    except ProviderUnavailable as error:
+        cause = error.__cause__
+        if isinstance(cause, replicate.APIStatusError) and is_no_model(cause.status_code):
+            return _gone(model, cause.status_code)
+        raise
+
+
+def _gone(model: str, status: int) -> ModelDescription:
     """Return the description of a model, or of a version, that Replicate does not have.
 
     A redirect means that the model was renamed.
