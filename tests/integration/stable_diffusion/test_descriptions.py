@@ -49,7 +49,7 @@ def test_a_server_without_a_checkpoint_does_not_offer_its_templates(
     webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = replace(KINDS["forge"], options={"sd_model_checkpoint": ""})
-    monkeypatch.setitem(KINDS, "forge", bare)  # type: ignore[arg-type]
+    monkeypatch.setitem(KINDS, "forge", bare)
     set_faults(webui, server="forge")
 
     assert check_template(TEMPLATE).differences == ("The server has no checkpoint.",)
