@@ -21,7 +21,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.failures import FailureCode
 from darkroom.observability import metrics
-from darkroom.providers.stable_diffusion.answers import document_of, error_of, image_in
+from darkroom.providers.stable_diffusion.responses import document_of, error_of, image_in
 
 ACCOUNT = {401, 402, 403, 407}
 UNREACHABLE = {502, 503, 521, 523, 525, 526, 530}

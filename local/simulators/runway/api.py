@@ -117,7 +117,7 @@ class Api:
                 "creditBalance": 0 if self.faults.happens("no_credits") else _CREDITS,
                 "tier": {
                     "maxMonthlyCreditSpend": 1_000_000,
-                    "models": {name: limits for name in sorted(names)},
+                    "models": dict.fromkeys(sorted(names), limits),
                 },
                 "usage": {"models": {name: {"dailyGenerations": 0} for name in sorted(names)}},
             }

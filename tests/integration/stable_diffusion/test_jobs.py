@@ -12,7 +12,7 @@ import pytest
 from darkroom.domain.errors import GenerationFailed, RetryLater
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.providers.stable_diffusion import answers
+from darkroom.providers.stable_diffusion import responses
 from darkroom.storage import attempts, jobs
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.aws import CONTEXT, handler_of
@@ -210,7 +210,7 @@ def test_a_refused_login_keeps_the_job_waiting(
     with sends(RetryLater) as sent:
         enter(job)
 
-    assert sent.at - datetime.now(UTC) >= timedelta(seconds=answers._ACCOUNT_SECONDS - 1)
+    assert sent.at - datetime.now(UTC) >= timedelta(seconds=responses._ACCOUNT_SECONDS - 1)
     waiting = stored(job)
     assert waiting.attempt
     assert (waiting.status, waiting.attempt.abandoned) == (JobStatus.PENDING, True)
@@ -255,7 +255,7 @@ def test_a_failed_run_of_a_server_without_a_checkpoint_is_the_operators_fault(
         "/sdapi/v1/samplers": Reply(200, b'[{"name": "DPM++ 2M Karras"}]'),
         "/sdapi/v1/schedulers": Reply(404),
     }
-    with server(lambda received: answers.get(received.path) or plain_error(received)) as url:
+    with server(lambda received: responses.get(received.path) or plain_error(received)) as url:
         with_setting(monkeypatch, "STABLE_DIFFUSION_URL", url)
         with sends(GenerationFailed):
             enter(job)

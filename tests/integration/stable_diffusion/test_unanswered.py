@@ -15,7 +15,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.failures import FailureCode
 from darkroom.providers import stable_diffusion
-from darkroom.providers.stable_diffusion import answers
+from darkroom.providers.stable_diffusion import responses
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.builders import until
 from tests.integration.servers import Received, Reply, server
@@ -64,7 +64,7 @@ def test_a_late_502_is_an_unanswered_run(
     with pytest.raises(ProviderUnreachable):
         stable_diffusion.create(REQUEST)
 
-    monkeypatch.setattr(answers, "_IMMEDIATE_SECONDS", 0.1)
+    monkeypatch.setattr(responses, "_IMMEDIATE_SECONDS", 0.1)
 
     with pytest.raises(ProviderUnavailable):
         stable_diffusion.create(REQUEST)

@@ -24,7 +24,7 @@ from darkroom.domain.predictions import (
 from darkroom.domain.templates import Template
 from darkroom.media import bucket
 from darkroom.observability import logger
-from darkroom.providers.stable_diffusion import answers, server
+from darkroom.providers.stable_diffusion import responses, server
 
 SUPPORTS_WEBHOOKS = False
 INLINE_INPUT_BYTES_MAX = 20_000_000
@@ -34,7 +34,7 @@ INLINE_INPUT_BYTES_MAX = 20_000_000
 # is lost.
 _RUN_SECONDS_MAX = 120.0
 _RUNNING_SECONDS = 5.0
-# If the answers to so many requests for one image are lost, a gateway waits too short a time.
+# If the responses to so many requests for one image are lost, a gateway waits too short a time.
 _UNANSWERED_MAX = 3
 _SEED_COUNT = 2**32
 # stable-diffusion.cpp reads members of the request from this tag in a prompt, also the size and the
@@ -148,13 +148,13 @@ def _read_description() -> ModelDescription:
 def _make_image(request: PredictionRequest) -> bytes:
     if request.unanswered_count >= _UNANSWERED_MAX:
         logger.error(
-            "the answers to the runs of an image were lost: a gateway in front of the WebUI must "
+            "the responses to the runs of an image were lost: a gateway in front of the WebUI must "
             "wait longer than a run",
             requests=request.unanswered_count,
         )
         raise GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
     document = _run(request)
-    image = answers.image_in(document)
+    image = responses.image_in(document)
     if server.is_interrupted():
         # The image is half drawn. The WebUI responds with it as with a whole one.
         raise ProviderUnavailable("interrupted", unknown_seconds=0)
@@ -170,7 +170,7 @@ def _run(request: PredictionRequest) -> dict[str, Any]:
         is_failed = error.failure.code is FailureCode.PREDICTION_FAILED
         if is_failed and server.capabilities().checkpoint == "":
             # Forge responds to every exception with the same words.
-            raise answers.unavailable() from error
+            raise responses.unavailable() from error
         raise
 
 
@@ -185,7 +185,7 @@ def _fields(request: PredictionRequest) -> dict[str, Any]:
         known = capabilities.sampler_fields(str(sampler))
         if known is None:
             logger.error("the WebUI has no such sampler", sampler=sampler)
-            raise answers.unavailable(
+            raise responses.unavailable(
                 f"The server has no sampler {sampler}. Nothing was charged. "
                 "Choose another sampler or another template.",
                 concerns_template=False,

@@ -1,6 +1,6 @@
 """The calls to a server that offers the API of the Stable Diffusion WebUI.
 
-The sources of the API are those of `answers.py`.
+The sources of the API are those of `responses.py`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from darkroom.domain.errors import (
     ProviderUnavailable,
     ProviderUnreachable,
 )
-from darkroom.providers.stable_diffusion import answers
-from darkroom.providers.stable_diffusion.answers import UNREACHABLE_SECONDS
+from darkroom.providers.stable_diffusion import responses
+from darkroom.providers.stable_diffusion.responses import UNREACHABLE_SECONDS
 from darkroom.settings import settings
 
 CONNECT_SECONDS = 2.0
@@ -92,8 +92,8 @@ def run(model: str, fields: Mapping[str, Any], *, seconds_max: float) -> dict[st
     """
     response = _call(_connection(), "POST", f"/sdapi/v1/{model}", fields, seconds_max=seconds_max)
     if response.status_code != HTTPStatus.OK:
-        raise answers.error_of(response)
-    return answers.document_of(response)
+        raise responses.error_of(response)
+    return responses.document_of(response)
 
 
 def capabilities() -> Capabilities:
@@ -127,7 +127,7 @@ def check() -> None:
     """
     response = _call(_connection(), "GET", "/sdapi/v1/options", None, seconds_max=QUERY_SECONDS)
     if response.status_code != HTTPStatus.OK:
-        error = answers.error_of(response)
+        error = responses.error_of(response)
         if not isinstance(error, GenerationFailed):
             raise error
 
@@ -238,7 +238,7 @@ def _query(
             return None
         return found
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise answers.error_of(response)
+        raise responses.error_of(response)
     if HTTPStatus.INTERNAL_SERVER_ERROR <= status != HTTPStatus.NOT_IMPLEMENTED:
         raise ProviderUnreachable(UNREACHABLE_SECONDS)
     return None
