@@ -27,8 +27,8 @@ def test_a_job_calls_its_handlers_and_receives_two_webhooks() -> None:
 
 
 # The rows of jobs, their lists, the records of attempts and the provider queue are modules of their
-# own, because each of them is one subject. So are the costs, the moderation, the daily spend and the
-# health of a provider, and of an output: its link, its type, its parts, its completeness, its
+# own, because each of them is one subject. So are the costs, the moderation, the daily spend and
+# the health of a provider, and of an output: its link, its type, its parts, its completeness, its
 # provenance, its variants, and the steps that store it.
 FILES_MAX = 78
 

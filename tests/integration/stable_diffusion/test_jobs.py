@@ -255,7 +255,7 @@ def test_a_failed_run_of_a_server_without_a_checkpoint_is_the_operators_fault(
         "/sdapi/v1/samplers": Reply(200, b'[{"name": "DPM++ 2M Karras"}]'),
         "/sdapi/v1/schedulers": Reply(404),
     }
-    with server(lambda received: responses.get(received.path) or plain_error(received)) as url:
+    with server(lambda received: answers.get(received.path) or plain_error(received)) as url:
         with_setting(monkeypatch, "STABLE_DIFFUSION_URL", url)
         with sends(GenerationFailed):
             enter(job)
