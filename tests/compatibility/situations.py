@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.simulation.calls import KILL_AFTER, KILL_BEFORE, THROTTLED, Call, Fault, FaultKind
 from tests.simulation.environment import Environment
-from tests.simulation.scenarios import ADMIN, call_with_retries, submission
+from tests.simulation.scenario_steps import ADMIN, call_with_retries, submission
 
 type Steps = Callable[[Environment], object]
 

@@ -25,7 +25,7 @@ from darkroom.storage import (
 from tests.compatibility.runs import restored, view
 from tests.compatibility.snapshot import Mode, Snapshot, releases
 from tests.simulation.environment import Environment
-from tests.simulation.scenarios import ADMIN
+from tests.simulation.scenario_steps import ADMIN
 
 ANN = AccountId("web", "ann")
 RELEASES = releases()

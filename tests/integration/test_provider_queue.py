@@ -10,7 +10,14 @@ from darkroom.domain.accounts import AccountId
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.domain.provider_health import PauseReason
 from darkroom.services import delete_job
-from darkroom.storage import jobs, ledger, provider_queue, provider_slots, provider_state
+from darkroom.storage import (
+    jobs,
+    ledger,
+    provider_queue,
+    provider_slots,
+    provider_state,
+    queue_flows,
+)
 from darkroom.storage.queue_rows import QueueEntryRow, SlotRow
 from tests.builders import NOON, held_job, stored
 from tests.integration.provider_slots import (
@@ -306,8 +313,8 @@ class TestLeave:
 
 def test_the_flow_of_an_account_is_corrected_if_it_exists() -> None:
     waiting, newcomer = enqueued("a"), job_of("b")
-    provider_queue.correct_flow(waiting, 5_000)
-    provider_queue.correct_flow(newcomer, 5_000)
+    queue_flows.correct(waiting, 5_000)
+    queue_flows.correct(newcomer, 5_000)
 
     second, first_of_b = enqueued("a"), enqueued("b")
 

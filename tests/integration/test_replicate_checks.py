@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from darkroom.domain.errors import ProviderAccountRefused, ProviderBusy, ProviderUnavailable
+from darkroom.domain.provider_errors import (
+    ProviderAccountRefused,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.observability import metrics
 from darkroom.providers import replicate
 from local.simulators.replicate import SimulatedReplicate

@@ -9,17 +9,15 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import (
-    DarkroomError,
-    GenerationFailed,
+from darkroom.domain.errors import DarkroomError, GenerationFailed, RetryLater
+from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.predictions import Prediction, PredictionStatus
+from darkroom.domain.provider_errors import (
     LookupUnsupported,
     ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,
-    RetryLater,
 )
-from darkroom.domain.failures import FailureCode, failure
-from darkroom.domain.predictions import Prediction, PredictionStatus
 from darkroom.providers import replicate
 from tests.aws import CONTEXT, TEMPLATE, handler_of
 from tests.builders import NOON, held_job, stored

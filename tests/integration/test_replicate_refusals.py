@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import (
-    DarkroomError,
-    GenerationFailed,
+from darkroom.domain.errors import DarkroomError, GenerationFailed
+from darkroom.domain.failures import Failure, FailureCode
+from darkroom.domain.provider_errors import (
     ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,
 )
-from darkroom.domain.failures import Failure, FailureCode
 from darkroom.observability import metrics
 from darkroom.providers import counting_outages, replicate
 from tests.integration.replicate_responses import PREDICTION, REQUEST, Replicate, replicate_api

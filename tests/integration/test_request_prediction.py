@@ -11,9 +11,10 @@ import pytest
 import requests
 
 from darkroom.aws import secrets
-from darkroom.domain.errors import GenerationFailed, ProviderUnavailable, RetryLater
+from darkroom.domain.errors import GenerationFailed, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.provider_errors import ProviderUnavailable
 from darkroom.storage import attempts, jobs, ledger
 from local.simulators.replicate import SimulatedReplicate
 from tests.aws import CONTEXT, client, forget_settings, handler_of

@@ -10,7 +10,7 @@ from typing import Any
 from tests.simulation.environment import Environment
 from tests.simulation.http_response import Response
 from tests.simulation.records import FINAL
-from tests.simulation.scenarios import ADMIN, CALLBACK_URL
+from tests.simulation.scenario_steps import ADMIN, CALLBACK_URL
 
 TRIES_MAX = 4
 

@@ -23,6 +23,14 @@ VISIBILITY_SECONDS = TEMPLATE["Resources"]["CallbackQueue"]["Properties"]["Visib
 RECEIVES_MAX = TEMPLATE["Resources"]["CallbackQueue"]["Properties"]["RedrivePolicy"][
     "maxReceiveCount"
 ]
+# secretlint-disable-next-line -- a secret of the simulation
+WEBHOOK_SECRET = "whsec_c2ltdWxhdGVkLXNlY3JldC1zaW11bGF0ZWQ="
+_SECRETS = {
+    "replicate-token": "r8_test",
+    "replicate-webhook": WEBHOOK_SECRET,
+    "runway-key": "key_test",
+    "webui-login": "ann:secret",
+}
 
 
 class Cloud:
@@ -32,7 +40,6 @@ class Cloud:
         self,
         event_queue: EventQueue,
         states: StepFunctions,
-        secrets: Mapping[str, str],
         on_message: Callable[[dict[str, Any]], None],
     ) -> None:
         indexes = {
@@ -44,7 +51,6 @@ class Cloud:
         }
         self.table = MemoryTable(os.environ["TABLE_NAME"], indexes)
         self.objects: dict[str, bytes] = {}
-        self.secrets = dict(secrets)
         self.events: list[dict[str, Any]] = []
         self.hidden_seconds: dict[str, int] = {}
         self.metrics: list[dict[str, Any]] = []
@@ -105,7 +111,7 @@ class Cloud:
             raise KeyError(operation)
         if request.get("VersionStage", "AWSCURRENT") != "AWSCURRENT":
             raise TableError("ResourceNotFoundException")
-        return {"SecretString": self.secrets[request["SecretId"]]}
+        return {"SecretString": _SECRETS[request["SecretId"]]}
 
     def _sqs(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         match operation:

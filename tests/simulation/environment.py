@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,7 +24,7 @@ from darkroom.storage import grants
 from tests.aws import TEMPLATE
 from tests.builders import http_event
 from tests.simulation.calls import Call, Fault, Killed, Request
-from tests.simulation.cloud import RECEIVES_MAX, VISIBILITY_SECONDS, Cloud
+from tests.simulation.cloud import RECEIVES_MAX, VISIBILITY_SECONDS, WEBHOOK_SECRET, Cloud
 from tests.simulation.event_queue import EventQueue
 from tests.simulation.http_response import Response, response_of
 from tests.simulation.interpreter import Fail, StepFunctions
@@ -32,9 +32,8 @@ from tests.simulation.invocations import Invocation
 from tests.simulation.other_providers import Runway
 from tests.simulation.patching import FUNCTIONS, patched_environment
 from tests.simulation.replicate_model import Message, Prediction, Replicate
+from tests.simulation.table_items import has_open_checks, pause_of_replicate
 
-# secretlint-disable-next-line -- a secret of the simulation
-WEBHOOK_SECRET = "whsec_c2ltdWxhdGVkLXNlY3JldC1zaW11bGF0ZWQ="
 QUIET_SECONDS_MAX = 6 * 3600
 _RETRY_SECONDS = (5, 10, 20, 40, 80)
 TIMEOUTS = {
@@ -60,13 +59,7 @@ class Environment:
         self.rng = Random(seed)
         self.event_queue = EventQueue()
         self.states = StepFunctions(self.event_queue, self.rng, self._invoke_step)
-        secrets = {
-            "replicate-token": "r8_test",
-            "replicate-webhook": WEBHOOK_SECRET,
-            "runway-key": "key_test",
-            "webui-login": "ann:secret",
-        }
-        self.cloud = Cloud(self.event_queue, self.states, secrets, self._notify)
+        self.cloud = Cloud(self.event_queue, self.states, self._notify)
         self.replicate = Replicate(
             self.event_queue,
             self._on_webhook,
@@ -132,25 +125,18 @@ class Environment:
             lambda: self._seconds_until(times_out_at),
         )
         self.invocations.append(invocation)
-        self._pauses[invocation.number] = self.pause_of_replicate()
+        self._pauses[invocation.number] = pause_of_replicate(
+            self.cloud.table, self.event_queue.now
+        )
         self._continue(invocation, times_out_at, on_end)
         return invocation
-
-    def pause_of_replicate(self) -> str | None:
-        """Return `paused_until` of Replicate while it is paused, and None otherwise."""
-        item = self.cloud.table.items.get(("SLOT#replicate", "state"), {})
-        if "paused_until" not in item:
-            return None
-        until: str = item["paused_until"]["S"]
-        is_over = datetime.strptime(until, "%Y-%m-%dT%H:%M:%S.%f%z") <= self.event_queue.now
-        return None if is_over and item["pause_reason"]["S"] == "spend" else until
 
     def _check_create_request(self) -> None:
         """Record a request for a prediction that was sent although the provider was paused."""
         if not self._running:
             return
         pause = self._pauses[self._running[-1].number]
-        if pause is not None and pause == self.pause_of_replicate():
+        if pause and pause == pause_of_replicate(self.cloud.table, self.event_queue.now):
             self.broken.append(f"{self._running[-1]} requests a prediction during a pause")
 
     def _seconds_until(self, time: datetime) -> float:
@@ -395,11 +381,7 @@ class Environment:
     @property
     def is_quiet(self) -> bool:
         """Return whether no job is open, no purge is pending and no event is scheduled."""
-        has_open_checks = any(
-            "check_queue" in item and not _is_retained(item)
-            for item in self.cloud.table.items.values()
-        )
-        return self.event_queue.is_idle and not has_open_checks
+        return self.event_queue.is_idle and not has_open_checks(self.cloud.table)
 
     def settle(self) -> None:
         """Process events until the environment is quiet.
@@ -413,7 +395,3 @@ class Environment:
                 f"not quiet after {QUIET_SECONDS_MAX} seconds: "
                 f"{list(self.states.executions.values())}"
             )
-
-
-def _is_retained(item: Mapping[str, Any]) -> bool:
-    return bool(item["check_queue"]["S"] == "ended" and item["sk"]["S"].startswith("JOB#"))

@@ -7,7 +7,8 @@ from typing import Any
 
 from tests.simulation.environment import Environment
 from tests.simulation.interpreter import execution_arn
-from tests.simulation.scenarios import Scenario, Steps, call_with_retries
+from tests.simulation.scenario_steps import Steps, call_with_retries
+from tests.simulation.scenarios import Scenario
 
 
 def _submit(environment: Environment, template: str, parameters: Mapping[str, Any]) -> str:

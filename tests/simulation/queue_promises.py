@@ -10,6 +10,7 @@ from darkroom.domain.recovery import CHECK_INTERVAL_SECONDS
 from darkroom.settings import settings
 from tests.simulation.environment import Environment
 from tests.simulation.records import FINAL, Partition, Records
+from tests.simulation.table_items import pause_of_replicate
 
 # Recovery gives a free slot to a waiting job within a minute. One run may be killed.
 IDLE_SECONDS_MAX = 2 * CHECK_INTERVAL_SECONDS + 5
@@ -70,7 +71,7 @@ class QueuePromises:
         self._slots_max = max(self._slots_max, in_flight_max)
         if slots_count > self._slots_max:
             yield f"{slots_count} slots are in use, but there are {self._slots_max}"
-        is_paused = self._environment.pause_of_replicate() is not None
+        is_paused = pause_of_replicate(self._environment.cloud.table, now) is not None
         if not waiting or slots_count >= in_flight_max or is_paused:
             self._idle_since = None
         elif self._idle_since is None:

@@ -22,8 +22,6 @@ from tests.aws import forget_settings
 from tests.simulation.actors import Actors
 from tests.simulation.calls import (
     CONFLICT,
-    KILL_AFTER,
-    KILL_BEFORE,
     LOST_RESPONSE,
     REPEAT,
     THROTTLED,
@@ -35,6 +33,14 @@ from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
 from tests.simulation.replicate_model import OUTCOMES, FaultProfile
 from tests.simulation.schedule_steps import STATISTICS, step
+from tests.simulation.schedule_strategies import (
+    faults,
+    indexes,
+    keys,
+    pauses,
+    recovery_calls,
+    users,
+)
 
 SLOTS = 3
 ENVIRONMENT = {"JOBS_IN_FLIGHT_MAX": "4", "PREDICTIONS_IN_FLIGHT_MAX": str(SLOTS)}
@@ -59,21 +65,6 @@ _CREATE = "provider POST predictions"
 # The assumed number of calls of a function that was not invoked yet.
 _CALLS = 4
 _WRONG_SECRET = "whsec_bm90LXRoZS1zZWNyZXQtYXQtYWxs"
-
-# From the first query to the last call for the first due job.
-recovery_calls = st.integers(0, 10)
-users = st.sampled_from(("ann", "bob", "eve"))
-keys = st.sampled_from((None, None, "one", "two", "three"))
-indexes = st.integers(0, 30)
-pauses = st.sampled_from((1, 6, 20, 50, 130)).map(
-    lambda seconds: Fault(FaultKind.PAUSE, after=True, seconds=seconds)
-)
-faults = st.one_of(
-    st.sampled_from(
-        (KILL_BEFORE, KILL_AFTER, KILL_AFTER, REPEAT, LOST_RESPONSE, CONFLICT, THROTTLED)
-    ),
-    pauses,
-)
 
 
 class Schedule(RuleBasedStateMachine):

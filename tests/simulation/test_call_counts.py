@@ -6,7 +6,7 @@ from collections import Counter
 
 from darkroom.settings import settings
 from tests.simulation.environment import Environment
-from tests.simulation.scenarios import submission
+from tests.simulation.scenario_steps import submission
 
 
 def calls_of_recovery(environment: Environment) -> Counter[str]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tests.simulation.environment import Environment
 from tests.simulation.memory_table import Key, MemoryTable
-from tests.simulation.scenarios import submission
+from tests.simulation.scenario_steps import submission
 
 # Shorter than the time-out of RequestPrediction, so that no state polls the provider.
 RUN_SECONDS = 10

@@ -13,7 +13,7 @@ from tests.simulation.calls import KILL_AFTER, KILL_BEFORE, Call, Fault
 from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
 from tests.simulation.records import to_python
-from tests.simulation.scenarios import submission
+from tests.simulation.scenario_steps import submission
 
 # The retries of the state StoreOutput after such a kill, in workflow.asl.yaml.
 RETRIES_MAX = 8

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.calls import KILL_AFTER, Call, Fault, FaultKind
 from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
-from tests.simulation.scenarios import submission
+from tests.simulation.scenario_steps import submission
 
 CREATE = "provider POST predictions"
 UNKNOWN_SECONDS = 60

@@ -18,7 +18,8 @@ from tests.simulation.permissions import ALARM_TOPIC, forbidden, is_allowed
 from tests.simulation.promises import BrokenPromise, Promises
 from tests.simulation.provider_scenarios import PROVIDER_SCENARIOS
 from tests.simulation.run_scenario import fault_points, run_scenario
-from tests.simulation.scenarios import Scenario, submission
+from tests.simulation.scenario_steps import submission
+from tests.simulation.scenarios import Scenario
 
 # Each provider's module defines SUPPORTS_WEBHOOKS; helper modules do not.
 PROVIDERS = {

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
-from tests.simulation.scenarios import submission
+from tests.simulation.scenario_steps import submission
 
 JOBS = 12
 

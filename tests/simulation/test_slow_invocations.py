@@ -13,7 +13,7 @@ from tests.simulation.documents import Item
 from tests.simulation.environment import Environment
 from tests.simulation.promises import Promises
 from tests.simulation.records import parse_time
-from tests.simulation.scenarios import submission
+from tests.simulation.scenario_steps import submission
 
 QUICK = timedelta(seconds=12)
 

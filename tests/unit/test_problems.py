@@ -10,22 +10,24 @@ import pytest
 from darkroom.api.problem_types import PROBLEMS
 from darkroom.api.problem_types.problem import Problem
 from darkroom.api.problems import problem_of
-from darkroom.domain import errors
+from darkroom.domain import errors, provider_errors
 from tests.aws import ROOT
 from tests.builders import call_api
 from tools.problems import problems_text
 
 # Errors that no client of the API receives.
 INTERNAL = {
-    errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable, errors.ProviderBusy,
-    errors.ProviderQueueFull, errors.RetryLater, errors.ProviderUnavailable,
+    errors.DarkroomError, errors.RequestError, errors.WorkflowUnavailable,
+    provider_errors.ProviderBusy,
+    errors.ProviderQueueFull, errors.RetryLater, provider_errors.ProviderUnavailable,
     errors.OutputUnavailable,
-    errors.GenerationFailed, errors.LookupUnsupported, errors.ProviderUnreachable,
-    errors.LimitReached, errors.ProviderAccountRefused,
+    errors.GenerationFailed, provider_errors.LookupUnsupported, provider_errors.ProviderUnreachable,
+    errors.LimitReached, provider_errors.ProviderAccountRefused,
 }  # fmt: skip
 ERRORS = {
     kind
-    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    for module in (errors, provider_errors)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, errors.DarkroomError)
 }
 MARKUP = re.compile(r"<script|<link|<img|<iframe|\bon\w+=|https?://(?!\S*127)", re.IGNORECASE)

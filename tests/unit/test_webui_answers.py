@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.domain.errors import (
-    GenerationFailed,
+from darkroom.domain.errors import GenerationFailed
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.provider_errors import (
     ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,
     ProviderUnreachable,
 )
-from darkroom.domain.failures import FailureCode
 from darkroom.observability import metrics
 from darkroom.providers.stable_diffusion.responses import document_of, error_of, image_in
 

@@ -53,10 +53,6 @@ from datetime import datetime
 
 from darkroom.domain.failures import Failure
 
-# After a lost response, the provider may omit the new prediction from its list for this long. Until
-# then Darkroom searches for the prediction and sends no second request.
-UNKNOWN_SECONDS = 60.0
-
 
 class DarkroomError(Exception):
     """The base class of the exceptions in this module and in `storage`."""
@@ -246,32 +242,6 @@ class WebhookSecretMissing(DarkroomError):
     """Webhooks cannot be verified, because the stack has no webhook secret yet."""
 
 
-class ProviderBusy(DarkroomError):
-    """The provider refused the request because it is busy. It created nothing."""
-
-    def __init__(self, retry_after_seconds: float) -> None:
-        """Store how long to wait before the next request."""
-        super().__init__(str(retry_after_seconds))
-        self.retry_after_seconds = retry_after_seconds
-
-
-class ProviderUnreachable(ProviderBusy):
-    """The provider could not be reached, or its gateway reported an error. It created nothing."""
-
-
-class ProviderAccountRefused(ProviderBusy):
-    """The provider refuses Darkroom's account: token, bill or limit. It created nothing."""
-
-    def __init__(self, reason: str, *, retry_after_seconds: float) -> None:
-        """Store a short reason, and how long to wait before the next request."""
-        super().__init__(retry_after_seconds)
-        self.reason = reason
-
-
-class LookupUnsupported(DarkroomError):
-    """The provider cannot tell whether the prediction of an attempt exists."""
-
-
 class RetryLater(DarkroomError):
     """The workflow must wait, then enter RequestPrediction again.
 
@@ -286,15 +256,6 @@ class RetryLater(DarkroomError):
 
 class ProviderQueueFull(DarkroomError):
     """The job must wait in the provider's queue, then enter RequestPrediction again."""
-
-
-class ProviderUnavailable(DarkroomError):
-    """The provider did not respond, or reported an error. The effect of the request is unknown."""
-
-    def __init__(self, cause: str, *, unknown_seconds: float = UNKNOWN_SECONDS) -> None:
-        """Store the cause, and for how many seconds a created prediction may stay unlisted."""
-        super().__init__(cause)
-        self.unknown_seconds = unknown_seconds
 
 
 class OutputUnavailable(DarkroomError):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from darkroom.domain.errors import UNKNOWN_SECONDS
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job, is_same_state_entry
 from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry, poll_seconds
+from darkroom.domain.provider_errors import UNKNOWN_SECONDS
 from darkroom.domain.recovery import FUNCTION_TIMEOUT_SECONDS_MAX
 
 RECHECK_SECONDS = 5.0

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Protocol, cast, runtime_checkable
 
-from darkroom.domain.errors import ProviderUnavailable, ProviderUnreachable
 from darkroom.domain.model_descriptions import ModelDescription
 from darkroom.domain.predictions import PartialPrediction, Prediction, PredictionRequest
+from darkroom.domain.provider_errors import ProviderUnavailable, ProviderUnreachable
 from darkroom.domain.templates import Template
 from darkroom.observability import Metric, count
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from darkroom.domain.errors import ProviderAccountRefused
 from darkroom.domain.failures import Failure, FailureCode, failure
+from darkroom.domain.provider_errors import ProviderAccountRefused
 from darkroom.observability import Metric, count, logger
 
 _TEXT_CHARACTERS_MAX = 5_000

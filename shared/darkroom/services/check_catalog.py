@@ -13,8 +13,8 @@ from datetime import datetime
 from darkroom.aws import alarm_topic
 from darkroom.catalog.available_templates import available_templates
 from darkroom.domain.drift import differences
-from darkroom.domain.errors import ProviderBusy, ProviderUnavailable
 from darkroom.domain.model_descriptions import ModelDescription
+from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable
 from darkroom.domain.templates import Template
 from darkroom.observability import Metric, count, count_for_template, logger
 from darkroom.providers import DescribesModels, load_provider

@@ -10,7 +10,7 @@ from darkroom.domain.errors import WorkflowUnavailable
 from darkroom.domain.jobs import Attempt, Job
 from darkroom.domain.provider_queue import flow_correction
 from darkroom.observability import Metric, count, logger
-from darkroom.storage import provider_queue
+from darkroom.storage import provider_queue, queue_flows
 
 _GRANTS_MAX = 3
 
@@ -50,7 +50,7 @@ def dispatch_after(job: Job, attempt: Attempt, *, now: datetime) -> None:
         seconds_max=job.seconds_max,
     )
     try:
-        provider_queue.correct_flow(job, correction)
+        queue_flows.correct(job, correction)
     except Exception:  # noqa: BLE001 (the estimate of a later job is then less exact)
         logger.exception("flow not corrected", job_id=job.job_id)
 

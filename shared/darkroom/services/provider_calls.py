@@ -13,14 +13,7 @@ from functools import cached_property
 from urllib.parse import quote
 
 from darkroom import clock
-from darkroom.domain.errors import (
-    GenerationFailed,
-    LookupUnsupported,
-    NotFound,
-    ProviderAccountRefused,
-    ProviderBusy,
-    ProviderUnavailable,
-)
+from darkroom.domain.errors import GenerationFailed, NotFound
 from darkroom.domain.jobs import Attempt, Job
 from darkroom.domain.prediction_step import (
     LEASE_SECONDS,
@@ -29,6 +22,12 @@ from darkroom.domain.prediction_step import (
     Observation,
 )
 from darkroom.domain.predictions import PartialPrediction, Prediction, PredictionRequest
+from darkroom.domain.provider_errors import (
+    LookupUnsupported,
+    ProviderAccountRefused,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.domain.references import Reference
 from darkroom.media import bucket
 from darkroom.observability import logger

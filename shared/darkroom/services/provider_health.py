@@ -11,15 +11,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from darkroom import catalog, clock
-from darkroom.domain.errors import (
-    GenerationFailed,
-    ModelUnavailable,
-    NotFound,
-    ProviderBusy,
-    ProviderUnavailable,
-)
+from darkroom.domain.errors import GenerationFailed, ModelUnavailable, NotFound
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job, JobStatus
+from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable
 from darkroom.domain.provider_health import PROVIDER_FAULTS, PauseReason, ProviderState
 from darkroom.observability import Metric, count, logger
 from darkroom.providers import load_provider

@@ -8,7 +8,7 @@ from datetime import datetime
 from darkroom.domain.jobs import Job
 from darkroom.domain.provider_queue import Position, position, start_of_key
 from darkroom.settings import settings
-from darkroom.storage import provider_queue, provider_state
+from darkroom.storage import provider_queue, provider_state, queue_flows
 
 # The estimate extrapolates from this many entries. They are about 25 KB, which DynamoDB reads in
 # one page.
@@ -41,7 +41,7 @@ def _positions_at(provider: str, waiting: list[Job], now: datetime) -> dict[str,
         own = [entry.start for entry in entries if entry.account == str(account)]
     else:
         # The first entries are not all. The flow also has starts of jobs that wait no more.
-        starts = provider_queue.own_starts(account, provider)
+        starts = list(map(int, queue_flows.starts_of(queue_flows.read(account, provider))))
         own = [start for start in starts if start > state.virtual_time]
     return {
         job_id: position(

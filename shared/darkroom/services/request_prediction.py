@@ -15,12 +15,7 @@ from typing import Literal, NoReturn
 from darkroom import clock
 from darkroom.aws import step_functions
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import (
-    GenerationFailed,
-    ProviderBusy,
-    ProviderQueueFull,
-    RetryLater,
-)
+from darkroom.domain.errors import GenerationFailed, ProviderQueueFull, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job
 from darkroom.domain.prediction_step import (
@@ -37,6 +32,7 @@ from darkroom.domain.prediction_step import (
     next_action,
 )
 from darkroom.domain.predictions import Prediction, may_retry
+from darkroom.domain.provider_errors import ProviderBusy
 from darkroom.domain.recovery import running_check_at
 from darkroom.observability import logger
 from darkroom.services import dispatch, wait_for_slot

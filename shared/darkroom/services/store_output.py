@@ -6,16 +6,11 @@ from datetime import timedelta
 
 from darkroom import clock
 from darkroom.domain.accounts import AccountId
-from darkroom.domain.errors import (
-    GenerationFailed,
-    OutputUnavailable,
-    ProviderBusy,
-    ProviderUnavailable,
-    RetryLater,
-)
+from darkroom.domain.errors import GenerationFailed, OutputUnavailable, RetryLater
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import STORING_SECONDS_MAX, Job
 from darkroom.domain.predictions import Prediction, PredictionStatus, may_retry
+from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable
 from darkroom.observability import logger
 from darkroom.providers import counting_outages, load_provider
 from darkroom.services.choose_outputs import choose_outputs

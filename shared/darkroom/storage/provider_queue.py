@@ -8,9 +8,7 @@ succeeded, or at its end.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -28,7 +26,7 @@ from darkroom.domain.provider_queue import (
     virtual_start,
 )
 from darkroom.settings import settings
-from darkroom.storage import jobs, provider_state
+from darkroom.storage import jobs, provider_state, queue_flows
 from darkroom.storage.job_rows import JobRow, key_of
 from darkroom.storage.provider_slots import holder_of, put_slot, read_provider
 from darkroom.storage.queue_rows import (
@@ -102,7 +100,7 @@ def enqueue(job: Job, task_token: str, state_entry: str, *, now: datetime) -> bo
     Returns False if the job or the account's flow has changed. The caller reads the job again.
     """
     provider = job.model_input.provider
-    flow = _read_flow(job.account, provider)
+    flow = queue_flows.read(job.account, provider)
     rows = read_provider(provider)
     start = virtual_start(
         rows.state, rows.slots, job.account, previous_finish=int(flow.finish) if flow else 0
@@ -117,7 +115,7 @@ def enqueue(job: Job, task_token: str, state_entry: str, *, now: datetime) -> bo
         finish=finish,
         enqueued_at=now,
     )
-    pending = [each for each in _starts(flow) if each >= rows.state.virtual_time]
+    pending = [each for each in queue_flows.starts_of(flow) if each >= rows.state.virtual_time]
     starts = [*pending, start][-_STARTS_MAX:]
     same_flow = FlowRow.version == flow.version if flow else FlowRow.pk.does_not_exist()
     try:
@@ -216,26 +214,11 @@ def leave(job: Job) -> bool:
     return True
 
 
-def correct_flow(job: Job, correction: int) -> None:
-    """Change the finish of the account's flow after a prediction, if the account has a flow."""
-    update(
-        flow_key(job.account, job.model_input.provider),
-        [FlowRow.finish.add(correction), FlowRow.version.add(1)],
-        FlowRow.pk.exists(),
-    )
-
-
 def entries_before(provider: str, key: str | None, *, limit: int) -> list[QueueEntry]:
     """Return up to `limit` of the first entries, ahead of `key`. The read may be a second old."""
     before = QueueEntryRow.sk < key if key else None
     found = QueueEntryRow.query(queue_partition(provider), before, limit=limit, page_size=limit)
     return [to_queue_entry(row) for row in found if row.holder]
-
-
-def own_starts(account: AccountId, provider: str) -> list[int]:
-    """Return the virtual starts of the account's entries, some of which have left the queue."""
-    flow = _read_flow(account, provider)
-    return list(map(int, _starts(flow)))
 
 
 def _grant(
@@ -298,15 +281,3 @@ def _heads(provider: str) -> list[QueueEntry]:
 def _is_latest(state_entry: str) -> Condition:
     is_latest: Condition = JobRow.state_entry.does_not_exist() | (JobRow.state_entry <= state_entry)
     return is_latest
-
-
-def _read_flow(account: AccountId, provider: str) -> FlowRow | None:
-    key = flow_key(account, provider)
-    try:
-        return FlowRow.get(key.pk, key.sk, consistent_read=True)
-    except FlowRow.DoesNotExist:
-        return None
-
-
-def _starts(flow: FlowRow | None) -> Sequence[Any]:
-    return flow.starts if flow else []

@@ -23,6 +23,7 @@ from darkroom.storage.queue_rows import (
     QueueEntryRow,
     SlotRow,
     queue_partition,
+    to_provider_state,
     to_slot,
 )
 from darkroom.storage.transactions import Delete, Put, Refused, Update, transact
@@ -44,7 +45,7 @@ def read_provider(provider: str) -> ProviderRows:
     state = ProviderState()
     for row in ProviderStateRow.query(provider_state.partition(provider), consistent_read=True):
         if row.sk == STATE_SORT_KEY:
-            state = provider_state.to_state(row)
+            state = to_provider_state(row)
         else:
             slots.append(to_slot(row))
     return ProviderRows(tuple(slots), state)

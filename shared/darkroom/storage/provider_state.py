@@ -24,7 +24,11 @@ from darkroom.domain.provider_health import (
     UnavailableTemplate,
     until_check,
 )
-from darkroom.storage.queue_rows import ProviderStateRow
+from darkroom.storage.queue_rows import (
+    ProviderStateRow,
+    to_provider_state,
+    unavailable_attribute,
+)
 from darkroom.storage.transactions import update
 
 STATE_SORT_KEY = "state"
@@ -40,7 +44,7 @@ def partition(provider: str) -> str:
 
 def read_state(provider: str) -> ProviderState:
     """Return the state of a provider, with a strongly consistent read."""
-    return to_state(_read(provider))
+    return to_provider_state(_read(provider))
 
 
 def recent_state(provider: str, *, now: datetime) -> ProviderState:
@@ -165,7 +169,7 @@ def mark_unavailable(provider: str, template_code: str, reason: str, now: dateti
     def add(state: ProviderState) -> dict[str, Any]:
         nonlocal is_new
         is_new = template_code not in state.unavailable
-        return _unavailable_map({template_code: added, **state.unavailable})
+        return unavailable_attribute({template_code: added, **state.unavailable})
 
     _rewrite(provider, "unavailable", add)
     return is_new
@@ -178,7 +182,7 @@ def delay_check(provider: str, template_code: str, now: datetime) -> None:
         known = dict(state.unavailable)
         if template_code in known:
             known[template_code] = known[template_code].after_failed_check(now)
-        return _unavailable_map(known)
+        return unavailable_attribute(known)
 
     _rewrite(provider, "unavailable", delay)
 
@@ -190,7 +194,7 @@ def clear_unavailable(provider: str, template_code: str) -> bool:
     def remove(state: ProviderState) -> dict[str, Any]:
         nonlocal was_unavailable
         was_unavailable = template_code in state.unavailable
-        return _unavailable_map(
+        return unavailable_attribute(
             {code: each for code, each in state.unavailable.items() if code != template_code}
         )
 
@@ -213,32 +217,6 @@ def advance(provider: str, virtual_time: int) -> None:
         [ProviderStateRow.virtual_time.set(virtual_time)],
         ProviderStateRow.virtual_time.does_not_exist()
         | (ProviderStateRow.virtual_time < virtual_time),
-    )
-
-
-def to_state(row: ProviderStateRow) -> ProviderState:
-    """Return the state in a row."""
-    faults = row.faults or {}
-    return ProviderState(
-        virtual_time=int(row.virtual_time or 0),
-        paused_until=row.paused_until,
-        pause_reason=PauseReason(row.pause_reason) if row.pause_reason else None,
-        pauses_count=int(row.pauses_count or 0),
-        faults=FaultRow(
-            int(faults.get("count", 0)),
-            tuple(faults.get("templates", ())),
-            tuple(faults.get("accounts", ())),
-        ),
-        unavailable={
-            code: UnavailableTemplate(
-                since=datetime.fromisoformat(stored["since"]),
-                reason=stored["reason"],
-                next_check_at=datetime.fromisoformat(stored["next_check_at"]),
-                checks_count=int(stored["checks_count"]),
-            )
-            for code, stored in (row.unavailable or {}).items()
-        },
-        drifting=row.drifting or {},
     )
 
 
@@ -282,7 +260,7 @@ def _rewrite(
     """
     for _ in range(_TRIES_MAX):
         row = _read(provider)
-        before, after = getattr(row, name), change(to_state(row))
+        before, after = getattr(row, name), change(to_provider_state(row))
         if after == (before or {}):
             break
         path = getattr(ProviderStateRow, name)
@@ -290,19 +268,7 @@ def _rewrite(
         if update(_row(provider), [path.set(after)], is_same):
             setattr(row, name, after)
             break
-    return to_state(row)
-
-
-def _unavailable_map(templates: Mapping[str, UnavailableTemplate]) -> dict[str, Any]:
-    return {
-        code: {
-            "since": each.since.isoformat(),
-            "reason": each.reason,
-            "next_check_at": each.next_check_at.isoformat(),
-            "checks_count": each.checks_count,
-        }
-        for code, each in templates.items()
-    }
+    return to_provider_state(row)
 
 
 def _read(provider: str) -> ProviderStateRow:

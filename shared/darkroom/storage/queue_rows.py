@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 from pynamodb.attributes import (
     ListAttribute,
     NumberAttribute,
@@ -10,6 +14,12 @@ from pynamodb.attributes import (
 )
 
 from darkroom.domain.accounts import AccountId
+from darkroom.domain.provider_health import (
+    FaultRow,
+    PauseReason,
+    ProviderState,
+    UnavailableTemplate,
+)
 from darkroom.domain.provider_queue import QueueEntry, Slot
 from darkroom.storage.job_rows import partition
 from darkroom.storage.json_text import JsonTextAttribute
@@ -83,6 +93,45 @@ def to_queue_entry(row: QueueEntryRow) -> QueueEntry:
     """Return the entry in a row."""
     account, _, job_id = row.holder.rpartition("/")
     return QueueEntry(row.sk, account, job_id, int(row.start), int(row.finish), row.enqueued_at)
+
+
+def to_provider_state(row: ProviderStateRow) -> ProviderState:
+    """Return the state in a row of a provider's state."""
+    faults = row.faults or {}
+    return ProviderState(
+        virtual_time=int(row.virtual_time or 0),
+        paused_until=row.paused_until,
+        pause_reason=PauseReason(row.pause_reason) if row.pause_reason else None,
+        pauses_count=int(row.pauses_count or 0),
+        faults=FaultRow(
+            int(faults.get("count", 0)),
+            tuple(faults.get("templates", ())),
+            tuple(faults.get("accounts", ())),
+        ),
+        unavailable={
+            code: UnavailableTemplate(
+                since=datetime.fromisoformat(stored["since"]),
+                reason=stored["reason"],
+                next_check_at=datetime.fromisoformat(stored["next_check_at"]),
+                checks_count=int(stored["checks_count"]),
+            )
+            for code, stored in (row.unavailable or {}).items()
+        },
+        drifting=row.drifting or {},
+    )
+
+
+def unavailable_attribute(templates: Mapping[str, UnavailableTemplate]) -> dict[str, Any]:
+    """Return the unavailable templates as the attribute `unavailable` stores them."""
+    return {
+        code: {
+            "since": each.since.isoformat(),
+            "reason": each.reason,
+            "next_check_at": each.next_check_at.isoformat(),
+            "checks_count": each.checks_count,
+        }
+        for code, each in templates.items()
+    }
 
 
 def flow_key(account: AccountId, provider: str) -> FlowRow:

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from darkroom import catalog
-from darkroom.domain.errors import ProviderAccountRefused, ProviderBusy, ProviderUnavailable
+from darkroom.domain.provider_errors import (
+    ProviderAccountRefused,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.domain.templates import Template
 from darkroom.providers import DescribesModels, load_provider, replicate, runway
 from darkroom.providers.replicate.descriptions import description_of_version

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import (
-    GenerationFailed,
+from darkroom.domain.errors import GenerationFailed
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.jobs import ModelInput
+from darkroom.domain.predictions import Prediction, PredictionStatus
+from darkroom.domain.provider_errors import (
     LookupUnsupported,
     ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,
 )
-from darkroom.domain.failures import FailureCode
-from darkroom.domain.jobs import ModelInput
-from darkroom.domain.predictions import Prediction, PredictionStatus
 from darkroom.observability import metrics
 from darkroom.providers import runway
 from tests.aws import client

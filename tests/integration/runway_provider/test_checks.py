@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from darkroom.domain.errors import (
+from darkroom.domain.provider_errors import (
     ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,

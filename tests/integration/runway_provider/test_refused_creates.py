@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import (
-    DarkroomError,
-    GenerationFailed,
+from darkroom.domain.errors import DarkroomError, GenerationFailed
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.provider_errors import (
     ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,
     ProviderUnreachable,
 )
-from darkroom.domain.failures import FailureCode
 from darkroom.observability import metrics
 from darkroom.providers import counting_outages, runway
 from tests.integration.runway_provider.scripted import REQUEST, Runway

@@ -8,17 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from darkroom.domain.errors import (
-    DarkroomError,
-    GenerationFailed,
+from darkroom.domain.errors import DarkroomError, GenerationFailed
+from darkroom.domain.failures import FailureCode
+from darkroom.domain.jobs import ModelInput
+from darkroom.domain.predictions import PredictionRequest, PredictionStatus
+from darkroom.domain.provider_errors import (
     ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,
     ProviderUnreachable,
 )
-from darkroom.domain.failures import FailureCode
-from darkroom.domain.jobs import ModelInput
-from darkroom.domain.predictions import PredictionRequest, PredictionStatus
 from darkroom.providers import runway
 from darkroom.providers.runway import errors as runway_errors
 from tests.integration.runway_provider.scripted import REQUEST

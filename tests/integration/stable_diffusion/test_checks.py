@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from darkroom.domain.errors import ProviderAccountRefused, ProviderBusy, ProviderUnreachable
+from darkroom.domain.provider_errors import (
+    ProviderAccountRefused,
+    ProviderBusy,
+    ProviderUnreachable,
+)
 from darkroom.providers import stable_diffusion
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.aws import client

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from darkroom import catalog
-from darkroom.domain.errors import ProviderBusy
+from darkroom.domain.provider_errors import ProviderBusy
 from darkroom.providers import stable_diffusion
 from darkroom.services.check_catalog import check_template
 from local.simulators.stable_diffusion import SimulatedStableDiffusion

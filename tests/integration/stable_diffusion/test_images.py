@@ -12,9 +12,10 @@ import boto3
 import pytest
 from PIL import Image, ImageStat
 
-from darkroom.domain.errors import GenerationFailed, ProviderUnavailable
+from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.predictions import PartialPrediction, PredictionStatus
+from darkroom.domain.provider_errors import ProviderUnavailable
 from darkroom.providers import stable_diffusion
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.integration.servers import Received, Reply, server

@@ -7,13 +7,9 @@ import time
 
 import pytest
 
-from darkroom.domain.errors import (
-    GenerationFailed,
-    ProviderBusy,
-    ProviderUnavailable,
-    ProviderUnreachable,
-)
+from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode
+from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable
 from darkroom.providers import stable_diffusion
 from darkroom.providers.stable_diffusion import responses
 from local.simulators.stable_diffusion import SimulatedStableDiffusion

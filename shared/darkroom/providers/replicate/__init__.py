@@ -18,11 +18,6 @@ import replicate
 from replicate.types import Prediction as ReplicatePrediction
 
 from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
-from darkroom.domain.errors import (
-    LookupUnsupported,
-    ProviderUnavailable,
-    ProviderUnreachable,
-)
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.model_descriptions import ModelDescription
 from darkroom.domain.predictions import (
@@ -31,6 +26,11 @@ from darkroom.domain.predictions import (
     PredictionStatus,
     is_final_at_replicate,
     links_in,
+)
+from darkroom.domain.provider_errors import (
+    LookupUnsupported,
+    ProviderUnavailable,
+    ProviderUnreachable,
 )
 from darkroom.domain.templates import Template
 from darkroom.domain.urls import is_delivery_url

@@ -14,8 +14,8 @@ import httpx
 import replicate
 
 from darkroom.domain.conditions import Schema
-from darkroom.domain.errors import ProviderUnavailable
 from darkroom.domain.model_descriptions import ModelDescription
+from darkroom.domain.provider_errors import ProviderUnavailable
 from darkroom.providers.replicate.errors import is_no_model
 
 TIMEOUT = httpx.Timeout(4.0, connect=2.0)

@@ -14,13 +14,13 @@ from typing import Any
 
 import replicate
 
-from darkroom.domain.errors import (
-    GenerationFailed,
+from darkroom.domain.errors import GenerationFailed
+from darkroom.domain.failures import Failure, FailureCode, failure
+from darkroom.domain.provider_errors import (
     ProviderAccountRefused,
     ProviderBusy,
     ProviderUnavailable,
 )
-from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.providers.provider_texts import (
     account_refused,
     invalid_input,

@@ -14,12 +14,6 @@ import httpx
 import runwayml
 
 from darkroom.aws.secrets import AGE_SECONDS_MAX, REFETCH_SECONDS_MIN, secret_values
-from darkroom.domain.errors import (
-    LookupUnsupported,
-    ProviderAccountRefused,
-    ProviderUnavailable,
-    ProviderUnreachable,
-)
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.model_descriptions import ModelDescription
 from darkroom.domain.predictions import (
@@ -27,6 +21,12 @@ from darkroom.domain.predictions import (
     PredictionRequest,
     PredictionStatus,
     links_in,
+)
+from darkroom.domain.provider_errors import (
+    LookupUnsupported,
+    ProviderAccountRefused,
+    ProviderUnavailable,
+    ProviderUnreachable,
 )
 from darkroom.domain.templates import Template
 from darkroom.providers.provider_texts import account_refused, log_refusal

@@ -13,13 +13,9 @@ from typing import Any
 
 import runwayml
 
-from darkroom.domain.errors import (
-    GenerationFailed,
-    ProviderBusy,
-    ProviderUnavailable,
-    ProviderUnreachable,
-)
+from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import Failure, FailureCode, failure
+from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable
 from darkroom.providers.provider_texts import account_refused, invalid_input, refusal_of
 
 _SHEDDING_LOAD_SECONDS = 10.0

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from darkroom.domain.errors import GenerationFailed, ProviderBusy, ProviderUnavailable
+from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.model_descriptions import ModelDescription
 from darkroom.domain.predictions import (
@@ -21,6 +21,7 @@ from darkroom.domain.predictions import (
     PredictionRequest,
     PredictionStatus,
 )
+from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable
 from darkroom.domain.templates import Template
 from darkroom.media import bucket
 from darkroom.observability import logger

@@ -17,13 +17,9 @@ from typing import Any
 
 import requests
 
-from darkroom.domain.errors import (
-    GenerationFailed,
-    ProviderBusy,
-    ProviderUnavailable,
-    ProviderUnreachable,
-)
+from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
+from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable
 from darkroom.providers.provider_texts import account_refused, invalid_input, log_refusal
 
 UNREACHABLE_SECONDS = 10.0

@@ -17,12 +17,8 @@ from urllib3.exceptions import NewConnectionError, SSLError
 
 from darkroom import clock
 from darkroom.aws.secrets import secret_values
-from darkroom.domain.errors import (
-    GenerationFailed,
-    ProviderBusy,
-    ProviderUnavailable,
-    ProviderUnreachable,
-)
+from darkroom.domain.errors import GenerationFailed
+from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable
 from darkroom.providers.stable_diffusion import responses
 from darkroom.providers.stable_diffusion.responses import UNREACHABLE_SECONDS
 from darkroom.settings import settings
