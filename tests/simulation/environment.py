@@ -125,9 +125,7 @@ class Environment:
             lambda: self._seconds_until(times_out_at),
         )
         self.invocations.append(invocation)
-        self._pauses[invocation.number] = pause_of_replicate(
-            self.cloud.table, self.event_queue.now
-        )
+        self._pauses[invocation.number] = pause_of_replicate(self.cloud.table, self.event_queue.now)
         self._continue(invocation, times_out_at, on_end)
         return invocation
 

@@ -11,7 +11,14 @@ import runwayml
 
 from darkroom import catalog
 from darkroom.aws import secrets
-from darkroom.domain import audit, callback_retries, errors, jobs, prediction_step, recovery
+from darkroom.domain import (
+    audit,
+    callback_retries,
+    jobs,
+    prediction_step,
+    provider_errors,
+    recovery,
+)
 from darkroom.providers import replicate, runway
 from darkroom.providers.runway import errors as runway_errors
 from darkroom.services import audit_accounts, delete_job, recover_jobs
@@ -151,7 +158,7 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
     yield Dependency(
         constant(prediction_step, "LEASE_SECONDS"),
         "==",
-        timeout("RequestPredictionFunction") + constant(errors, "UNKNOWN_SECONDS"),
+        timeout("RequestPredictionFunction") + constant(provider_errors, "UNKNOWN_SECONDS"),
         "a lease lasts until its invocation has ended and the provider lists its prediction",
     )
     bound = constant(jobs, "STORING_SECONDS_MAX") + function_timeout
