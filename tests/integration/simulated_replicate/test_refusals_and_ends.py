@@ -230,7 +230,12 @@ def test_aborted_prediction_has_a_deadline(replicate: Replicate) -> None:
     assert replicate.create(**{"Cancel-After": "1h"}).json()["status"] == "starting"
     aborted = replicate.ended()
 
-    assert aborted["created_at"] == aborted["deadline"] <= aborted["completed_at"]
+    # The created time and the deadline have milliseconds, and the completed time nanoseconds.
+    created_at, completed_at = (
+        datetime.fromisoformat(aborted[name]) for name in ("created_at", "completed_at")
+    )
+    assert aborted["created_at"] == aborted["deadline"]
+    assert created_at <= completed_at
     replicate.faults()
     assert "deadline" not in replicate.ended()
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.errors import GenerationFailed, RetryLater
+from darkroom.domain.errors import GenerationFailed, ProviderQueueFull, RetryLater
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.providers.stable_diffusion import responses
-from darkroom.storage import attempts, jobs
+from darkroom.domain.provider_health import PauseReason
+from darkroom.storage import attempts, jobs, provider_state
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.aws import CONTEXT, handler_of
 from tests.builders import held_job, stored, until
@@ -31,7 +31,7 @@ def enter(job: Job) -> None:
     """Enter the state RequestPrediction at this moment."""
     entered_at = datetime.now(UTC).isoformat()
     event = key(job, task_token="token", entered_at=entered_at, retry_count=0)
-    handler_of("request_prediction")(event, CONTEXT)
+    handler_of("request_prediction")(event | {"has_queue_state": True}, CONTEXT)
 
 
 def end(job: Job, function: str = "complete_job") -> Job:
@@ -207,14 +207,15 @@ def test_a_refused_login_keeps_the_job_waiting(
     job = webui_job()
     with_setting(monkeypatch, "STABLE_DIFFUSION_LOGIN_SECRET", "")
 
-    with sends(RetryLater) as sent:
+    with sends(ProviderQueueFull):
         enter(job)
 
-    assert sent.at - datetime.now(UTC) >= timedelta(seconds=responses._ACCOUNT_SECONDS - 1)
+    assert provider_state.read_state("stable_diffusion").pause_reason is PauseReason.ACCOUNT
     waiting = stored(job)
     assert waiting.attempt
     assert (waiting.status, waiting.attempt.abandoned) == (JobStatus.PENDING, True)
-    assert (waiting.deadline_at, runs(webui)) == (None, [])
+    assert (waiting.deadline_at, waiting.slot, runs(webui)) == (None, None, [])
+    assert waiting.queue_key
 
 
 @pytest.mark.parametrize("fault", ["no_api", "login_redirect", "login_page", "no_checkpoint"])
