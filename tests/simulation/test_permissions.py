@@ -21,11 +21,9 @@ from tests.simulation.run_scenario import fault_points, run_scenario
 from tests.simulation.scenario_steps import submission
 from tests.simulation.scenarios import Scenario
 
-# Each provider's module defines SUPPORTS_WEBHOOKS; helper modules do not.
+# Each provider is a package. Modules beside them are helpers.
 PROVIDERS = {
-    path.stem
-    for path in (ROOT / "shared/darkroom/providers").glob("*.py")
-    if "\nSUPPORTS_WEBHOOKS =" in path.read_text()
+    path.parent.name for path in (ROOT / "shared/darkroom/providers").glob("*/__init__.py")
 }
 TABLE = arn("dynamodb", "table/darkroom-test")
 INDEX = f"{TABLE}/index/next-check"
