@@ -134,7 +134,26 @@ def test_invalid_input_names_the_field_and_quotes_the_words() -> None:
         ("ask jane.doe+x@mail.example.com", "ask [e-mail address]"),
         ("Authorization: Bearer abcdefgh.ijkl", "Authorization: Bearer [key]"),
         ("token r8_abcdefghijklmnop", "token [key]"),
-        ("the key r8_abcdefghijklmnop", "the key [id]"),
+        ("the key r8_abcdefghijklmnop", "the key [key]"),
+        ("the secret AbCdEfGhIjKlMnOpQr", "the secret [key]"),
+        ('{"api_key": "abc", "token":"x"}', '{"api_key": [key]", "token":[key]"}'),
+        (
+            "?X-Amz-Signature=3f&sig=a password: b",
+            "?X-Amz-Signature=[key]&sig=[key] password: [key]",
+        ),
+        ("by sk_live_4eC39HqLyjWDarjtT1zdp7dc", "by [id]"),
+        ("by ghp_16c7e42f292c6912e7710c838347ae178b4a", "by ghp_[id]"),
+        ("by AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY", "by [id]"),
+        ("provided: sk-proj-********1234", "provided: [id]"),
+        ("at http:\\/\\/x.example\\/a?b=c now", "at [link] now"),
+        ("at https%3A%2F%2Fx.example%2Fa now", "at [link] now"),
+        ("at //x.example/a?b=c now", "at [link] now"),
+        ("at pbxt.x.example/a/0.png now", "at [link] now"),
+        ("at ann:secret@x.example now", "at [link] now"),
+        ("from [2001:db8::1]:443 and 2001:db8:0:0:1::1", "from [address] and [address]"),
+        ("from localhost:7860 and ip-10-0-0-1.ec2.internal", "from [address] and [address]"),
+        ("from gpu.example.com:7860", "from [address]"),
+        ("in \\\\srv\\share", "in [path]"),
         ("user_2abcdefghijkl of team_1234567890ab", "[id] of [id]"),
         ("key_0123456789abcdef and sk-proj-abcdefgh1234", "[id] and [id]"),
         ("org-AbCdEfGhIjKl has no credit", "[id] has no credit"),
@@ -154,6 +173,9 @@ def test_invalid_input_names_the_field_and_quotes_the_words() -> None:
         ("OutputAudioSensitiveContentDetected", "OutputAudioSensitiveContentDetected"),
         ("user-provided key_frames, org-chart", "user-provided key_frames, org-chart"),
         ("ratio 16:9, version 3.5.1", "ratio 16:9, version 3.5.1"),
+        ("HTTP/1.1, image.png or .webp, video/mp4", "HTTP/1.1, image.png or .webp, video/mp4"),
+        ("too many tokens: 200 of 77", "too many tokens: 200 of 77"),
+        ("DPM++ 2M SDE Karras at 12:34:56", "DPM++ 2M SDE Karras at 12:34:56"),
         # One line of printable characters.
         ("- one\n- two\t\x00three\u202efour\r\n", "- one - two three four"),
     ],
@@ -175,7 +197,9 @@ def test_a_key_at_the_end_of_a_long_text_is_not_cut_in_two() -> None:
     assert quoted(text) == ""
 
 
-@pytest.mark.parametrize("part", ["a1", "a", "a-", "@.", "/a", "\\a", "data:", "key_", "may "])
+@pytest.mark.parametrize(
+    "part", ["a1", "a", "a-", "a.", "a:", "@.", "/a", "\\a", "data:", "key_", "aA1-", "may "]
+)
 def test_a_long_text_is_quoted_quickly(part: str) -> None:
     text, began = part * 50_000, time.perf_counter()
 

@@ -137,18 +137,56 @@ _REFUSED = {
 
 _REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"data:[a-z0-9.+/-]*[;,]\S*", re.IGNORECASE), "[file]"),
-    (re.compile(r"\b[a-z][a-z0-9+.-]{1,9}://\S+|\bwww\.\S+", re.IGNORECASE), "[link]"),
+    # Links, also with escaped slashes or none, with percent codes, and without a scheme.
+    (re.compile(r"[a-z][a-z0-9+.-]{1,9}:(\\?/){1,3}\S+|\bwww\.\S+", re.IGNORECASE), "[link]"),
+    (re.compile(r"\b[a-z]{2,10}%3A%2F%2F\S+", re.IGNORECASE), "[link]"),
+    (re.compile(r"\b[\w.+-]{1,64}:[^\s@:]{1,64}@\S+"), "[link]"),
     (re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})+"), "[e-mail address]"),
+    (re.compile(r"(?<![:/\w])//[\w.-]{1,255}/\S*"), "[link]"),
+    (
+        re.compile(r"\b([a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}(:\d{1,5})?/\S*", re.IGNORECASE),
+        "[link]",
+    ),
+    (
+        re.compile(
+            r"\b(X-Amz-[\w-]{1,40}|(\w{1,20}[_-])?(key|token|secret|password|signature)|sig)"
+            r"([\"']?\s?[=:]\s?)(?!\[)[\"']?[^\s\"'&,]+",
+            re.IGNORECASE,
+        ),
+        r"\1\4[key]",
+    ),
     (re.compile(r"\b(Bearer|Token|Basic)\s+\S{8,}", re.IGNORECASE), r"\1 [key]"),
-    (re.compile(r"\b((r8|hf|key|acct)_\w{8,}|(sk|pk|rk|org|proj)-[\w-]{8,})"), "[id]"),
+    (re.compile(r"\b(key|secret|password)\s+[\w*.-]{16,}", re.IGNORECASE), r"\1 [key]"),
+    (re.compile(r"\b((r8|hf|key|acct)_\w{8,}|(sk|pk|rk|org|proj)-[\w*-]{8,})"), "[id]"),
     (re.compile(r"\b(user|team|org|proj)_(?=\w{0,64}\d)\w{8,}"), "[id]"),
     (re.compile(r"\beyJ[\w.-]{8,}"), "[key]"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "[id]"),
-    # At least 16 characters with letters and digits are a key or an id.
-    (re.compile(r"\b(?=[A-Za-z]{0,64}\d)(?=\d{0,64}[A-Za-z])[A-Za-z0-9+/]{16,}={0,2}"), "[id]"),
+    # At least 16 characters with letters and digits are a key or an id. Hyphens may join them if
+    # both cases of letters occur, because names of models have one case.
+    (
+        re.compile(
+            r"(?<![\w-])(?=[\w-]{0,64}\d)(?=[\w-]{0,64}[A-Z])(?=[\w-]{0,64}[a-z])[\w-]{16,}"
+        ),
+        "[id]",
+    ),
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9])(?=[A-Za-z]{0,64}\d)(?=\d{0,64}[A-Za-z])[A-Za-z0-9+/]{16,}={0,2}"
+        ),
+        "[id]",
+    ),
     (re.compile(r"\b\d{9,}\b"), "[id]"),
     (re.compile(r"\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b"), "[address]"),
-    (re.compile(r"(?<![\w/])(?:[A-Za-z]:\\|/|~/)[\w.@-]+(?:[/\\][\w.@-]+)+"), "[path]"),
+    (re.compile(r"\[[0-9a-f:]{3,45}\](:\d+)?|\b([0-9a-f]{1,4}:){4,7}:?[0-9a-f]{0,4}"), "[address]"),
+    (
+        re.compile(
+            r"\b(localhost|([a-z0-9-]{1,63}\.){1,8}(internal|local|lan|corp))(:\d{1,5})?(/\S*)?"
+            r"|\b([a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}:\d{2,5}\b",
+            re.IGNORECASE,
+        ),
+        "[address]",
+    ),
+    (re.compile(r"(?<![\w/])(?:[A-Za-z]:\\|\\\\|/|~/)[\w.@-]+(?:[/\\][\w.@-]+)+"), "[path]"),
 )
 
 
