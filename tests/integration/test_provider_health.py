@@ -247,7 +247,12 @@ def end(job: Job, *, code: FailureCode | None) -> Job:
     return finish(job.account, job.job_id, reason=reason, now=clock.now())
 
 
-def fail(count: int, *, code: FailureCode = FailureCode.PREDICTION_FAILED, users: int = 1) -> None:
+def fail(
+    count: int,
+    *,
+    code: FailureCode = FailureCode.PREDICTION_FAILED,
+    users: int = 2,
+) -> None:
     for number in range(count):
         account = AccountId("web", f"user-{number % users}")
         end(held_job(account=account, template=CODES[number % 3]), code=code)
@@ -261,6 +266,27 @@ class TestFaultsInARow:
         fail(1)
 
         assert state().pause_reason is PauseReason.FAULTS
+
+    def test_the_faults_of_one_account_pause_nobody(self) -> None:
+        fail(20, users=1)
+
+        assert state().faults.count == 20
+        assert not state().is_paused(clock.now())
+
+    def test_a_provider_with_two_templates_is_paused_after_faults_of_both(self) -> None:
+        image = {"image": "https://example.com/a.png"}
+        jobs_of_runway: list[dict[str, Any]] = [
+            {"template": "runway-gen4.5"},
+            {"template": "runway-gen4-turbo", **image},
+        ]
+
+        for number in range(10):
+            account = AccountId("web", f"user-{number % 3}")
+            job = held_job(account=account, **jobs_of_runway[number % 2])
+            end(job, code=FailureCode.PREDICTION_FAILED)
+
+        runway = provider_state.read_state("runway")
+        assert runway.pause_reason is PauseReason.FAULTS
 
     @pytest.mark.parametrize(
         "code", [FailureCode.REFUSED, FailureCode.INVALID_INPUT, FailureCode.QUEUE_TIMEOUT]
@@ -314,7 +340,7 @@ class TestFaultsInARow:
     def test_after_a_check_one_more_fault_pauses_for_longer(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        fail(10, users=2)
+        fail(10)
         at(monkeypatch, now := clock.now() + MINUTE)
         check()
         assert not state().is_paused(now)

@@ -90,8 +90,10 @@ class Schedule(RuleBasedStateMachine):
             QUEUE_SECONDS_MAX=str(queue_seconds_max),
         )
         self.activation.__enter__()
-        # Two faults of one template pause the provider, so that short schedules reach such a pause.
-        self.limits = mock.patch.multiple(provider_health, FAULTS_MIN=2, FAULT_TEMPLATES_MIN=1)
+        # Two faults pause the provider, so that short schedules reach such a pause.
+        self.limits = mock.patch.multiple(
+            provider_health, FAULTS_MIN=2, FAULT_TEMPLATES_MIN=1, FAULT_ACCOUNTS_MIN=1
+        )
         self.limits.start()
         self.actors = Actors(self.environment, welcome_credits=welcome_credits)
         for user, opening in (("ann", 60), ("bob", 200)):

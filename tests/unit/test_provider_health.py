@@ -9,6 +9,7 @@ import pytest
 from darkroom.domain.failures import KINDS, FailureCode
 from darkroom.domain.provider_health import (
     CHECK_SECONDS,
+    FAULT_ACCOUNTS_MIN,
     FAULT_TEMPLATES_MIN,
     FAULTS_MIN,
     PROVIDER_FAULTS,
@@ -31,18 +32,32 @@ def row(*, faults: int, templates: int, accounts: int = 1) -> FaultRow:
 
 
 @pytest.mark.parametrize(
-    ("faults", "templates", "pauses"),
+    ("faults", "templates", "accounts", "pauses"),
     [
-        (FAULTS_MIN, FAULT_TEMPLATES_MIN, True),
-        (FAULTS_MIN - 1, FAULT_TEMPLATES_MIN, False),
-        (FAULTS_MIN, FAULT_TEMPLATES_MIN - 1, False),
-        (10 * FAULTS_MIN, 1, False),
+        (FAULTS_MIN, FAULT_TEMPLATES_MIN, FAULT_ACCOUNTS_MIN, True),
+        (FAULTS_MIN - 1, FAULT_TEMPLATES_MIN, FAULT_ACCOUNTS_MIN, False),
+        (FAULTS_MIN, FAULT_TEMPLATES_MIN - 1, FAULT_ACCOUNTS_MIN, False),
+        (10 * FAULTS_MIN, 1, FAULT_ACCOUNTS_MIN, False),
+        (10 * FAULTS_MIN, FAULT_TEMPLATES_MIN, FAULT_ACCOUNTS_MIN - 1, False),
     ],
 )
-def test_many_faults_over_several_templates_pause(
-    faults: int, templates: int, pauses: bool
+def test_many_faults_over_several_templates_and_accounts_pause(
+    faults: int, templates: int, accounts: int, pauses: bool
 ) -> None:
-    assert row(faults=faults, templates=templates).pauses is pauses
+    found = row(faults=faults, templates=templates, accounts=accounts)
+
+    assert found.pauses(templates_count=29) is pauses
+
+
+@pytest.mark.parametrize(
+    ("templates", "templates_count", "pauses"), [(2, 2, True), (1, 2, False), (1, 1, True)]
+)
+def test_a_provider_with_few_templates_is_paused_after_faults_of_all(
+    templates: int, templates_count: int, pauses: bool
+) -> None:
+    found = row(faults=FAULTS_MIN, templates=templates, accounts=2)
+
+    assert found.pauses(templates_count=templates_count) is pauses
 
 
 def test_a_row_of_faults_does_not_grow_without_bounds() -> None:

@@ -16,9 +16,9 @@ from darkroom.domain.failures import FailureCode
 
 FAULTS_MIN = 10
 FAULT_TEMPLATES_MIN = 3
+FAULT_ACCOUNTS_MIN = 2
 # The seconds until the first check, the second one, and so on. The last number repeats.
 CHECK_SECONDS = (60, 120, 240, 480, 900)
-_ACCOUNTS_STORED_MAX = 2
 # Failures that the provider or its model caused. A retired model has its own handling, and a
 # rejected output can follow from the user's parameters.
 PROVIDER_FAULTS = frozenset(
@@ -59,17 +59,25 @@ class FaultRow:
     def with_fault(self, template: str, account: str) -> FaultRow:
         """Return the row with one more fault."""
         templates = (*self.templates, template)[:FAULT_TEMPLATES_MIN]
-        accounts = (*self.accounts, account)[:_ACCOUNTS_STORED_MAX]
+        accounts = (*self.accounts, account)[:FAULT_ACCOUNTS_MIN]
         return FaultRow(
             self.count + 1,
             self.templates if template in self.templates else templates,
             self.accounts if account in self.accounts else accounts,
         )
 
-    @property
-    def pauses(self) -> bool:
-        """Whether the faults are many, and over several templates."""
-        return self.count >= FAULTS_MIN and len(self.templates) >= FAULT_TEMPLATES_MIN
+    def pauses(self, *, templates_count: int) -> bool:
+        """Return whether the faults are many, over several templates and of several accounts.
+
+        The faults of one account alone pause nobody. `templates_count` is the number of templates
+        of the provider. If it has fewer than FAULT_TEMPLATES_MIN, all of them must have faults.
+        """
+        templates_min = min(FAULT_TEMPLATES_MIN, templates_count)
+        return (
+            self.count >= FAULTS_MIN
+            and len(self.templates) >= templates_min
+            and len(self.accounts) >= FAULT_ACCOUNTS_MIN
+        )
 
 
 @dataclass(frozen=True, slots=True)

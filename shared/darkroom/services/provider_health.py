@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from darkroom import catalog, clock
+from darkroom.catalog.available_templates import available_templates
 from darkroom.domain.errors import GenerationFailed, ModelUnavailable, NotFound
 from darkroom.domain.failures import FailureCode
 from darkroom.domain.jobs import Job, JobStatus
@@ -117,7 +118,10 @@ def _record_success(provider: str) -> None:
 def _record_fault(job: Job, now: datetime) -> None:
     provider = job.model_input.provider
     faults = provider_state.record_fault(provider, job.template.code, str(job.account))
-    if faults.pauses and provider_state.pause_until_check(provider, PauseReason.FAULTS, now=now):
+    templates_count = sum(each.provider == provider for each in available_templates())
+    if faults.pauses(templates_count=templates_count) and provider_state.pause_until_check(
+        provider, PauseReason.FAULTS, now=now
+    ):
         logger.error(
             "provider paused after faults in a row",
             provider=provider,

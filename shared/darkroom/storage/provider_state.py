@@ -124,16 +124,12 @@ def resume(provider: str) -> None:
 def resume_after_check(provider: str, state: ProviderState) -> bool:
     """End the pause in `state`, whose check has succeeded. The caller dispatches the queue.
 
-    After faults of several accounts, the next fault pauses the provider again. One account alone
-    must not delay the others for long, so its faults are forgotten. Returns False if the pause is
+    After a pause by faults, the next fault pauses the provider again. Returns False if the pause is
     not the one in `state`.
     """
-    is_forgotten = (
-        state.pause_reason is PauseReason.FAULTS and len(state.faults.accounts) < 2  # noqa: PLR2004
-    )
     return update(
         _row(provider),
-        [*_END_OF_PAUSE, *(_END_OF_FAULTS if is_forgotten else ())],
+        _END_OF_PAUSE,
         ProviderStateRow.paused_until == state.paused_until,
     )
 
