@@ -206,9 +206,10 @@ PUBLISHED: dict[str, Callable[[Mapping[str, Any]], tuple[Decimal, int]]] = {
             tier("0.56", 100, resolution="768p", duration=10),
         )
     ).job,
-    # Runway's price of gen4.5, 2026-10-07. For gen4-turbo it is an upper bound.
+    # 12 and 5 of Runway's credits per second, at 0.01 USD each (github.com/runwayml/skills,
+    # 2026-04-21).
     "runway-gen4.5": Published((tier("0.12", 15),), seconds="duration").job,
-    "runway-gen4-turbo": Published((tier("0.12", 10),), seconds="duration").job,
+    "runway-gen4-turbo": Published((tier("0.05", 10),), seconds="duration").job,
     # Community models bill hardware seconds.
     "background-remover": lambda _: (seconds_of_gpu(6), 10),
     "idm-vton": lambda _: (seconds_of_gpu(25), 10),
