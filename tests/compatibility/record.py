@@ -15,7 +15,15 @@ import tests.conftest  # noqa: F401 (sets the environment before any other impor
 from tests.aws import ROOT, TEMPLATE
 from tests.compatibility.runs import run, view
 from tests.compatibility.situations import SITUATIONS, Situation
-from tests.compatibility.snapshot import Release, Snapshot, ends_of, modes, take, to_text
+from tests.compatibility.snapshot import (
+    Release,
+    Snapshot,
+    ends_of,
+    modes,
+    released_templates,
+    take,
+    to_text,
+)
 from tests.simulation.environment import Environment
 from tests.simulation.records import Records
 
@@ -26,6 +34,7 @@ def main(version: str) -> None:
     (release.folder / "snapshots").mkdir(parents=True)
     shutil.copy(ROOT / "workflow.asl.yaml", release.definition_file)
     release.functions_file.write_text(json.dumps(_functions(), indent=1) + "\n")
+    release.templates_file.write_text(to_text(released_templates()))
     for situation in SITUATIONS:
         snapshot = _record(situation)
         # The interpreter numbers its tokens. A recorded token must differ from each later one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.aws import ROOT as PROJECT
 from tests.simulation.environment import Environment
 from tests.simulation.interpreter import Execution, TaskTry, read_definition
 from tests.simulation.other_providers import _Task
@@ -21,6 +23,7 @@ from tests.simulation.records import Records
 from tests.simulation.replicate_model import Message, Prediction
 
 ROOT = Path(__file__).parent
+CATALOG = PROJECT / "shared/darkroom/catalog"
 
 type Snapshot = dict[str, Any]
 
@@ -45,6 +48,7 @@ class Release:
         self.folder = ROOT / name
         self.definition_file = self.folder / "workflow.asl.yaml"
         self.functions_file = self.folder / "functions.json"
+        self.templates_file = self.folder / "templates.json"
 
     @property
     def names(self) -> list[str]:
@@ -57,6 +61,12 @@ class Release:
         found: dict[str, str] = json.loads(self.functions_file.read_text())
         return found
 
+    @property
+    def templates(self) -> dict[str, dict[str, Any]]:
+        """What `released_templates` returned with the code of the release."""
+        found: dict[str, dict[str, Any]] = json.loads(self.templates_file.read_text())
+        return found
+
     @cache  # noqa: B019 (a test run has few releases)
     def definition(self) -> dict[str, Any]:
         """Return the definition, with the folders of the functions in place of their ARNs."""
@@ -67,6 +77,25 @@ class Release:
         """Read a snapshot. The caller must not change it."""
         found: Snapshot = json.loads((self.folder / "snapshots" / f"{name}.json").read_text())
         return found
+
+
+def released_templates() -> dict[str, dict[str, Any]]:
+    """Return what each version of each template promises, by `<code>.<version>`.
+
+    It promises its price, its required parameters, and the JSON Schemas of all parameters.
+    """
+    found = {}
+    for path in sorted(CATALOG.rglob("*.toml")):
+        document = tomllib.loads(path.read_text())
+        found[f"{document['code']}.{document['version']}"] = {
+            "price": document.get("price", {}),
+            "required": document["required"],
+            "parameters": {
+                name: {key: value for key, value in schema.items() if key != "description"}
+                for name, schema in document["parameters"].items()
+            },
+        }
+    return found
 
 
 def modes(snapshot: Snapshot) -> list[Mode]:

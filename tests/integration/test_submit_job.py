@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from uuid6 import uuid7
 
 from darkroom import catalog
 from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.accounts import AccountId
 from darkroom.domain.errors import NotFound, WorkflowUnavailable
 from darkroom.domain.jobs import Job
+from darkroom.domain.templates import new_job
 from darkroom.services import delete_job
+from darkroom.settings import settings
 from darkroom.storage import jobs, ledger
 from tests.builders import ANN, call_api, held_job, open_account, stored
 from tests.integration.steps import with_setting
@@ -69,6 +72,29 @@ class TestRerun:
         )
         assert rerun["metadata"] == {"order": 2}
         assert ledger.balance(ANN).held == 20
+
+    def test_rerun_names_the_value_that_the_model_no_longer_accepts(self) -> None:
+        open_account(100)
+        job = new_job(
+            catalog.template("flux-1.1-pro", 2),
+            {"prompt": "a lighthouse", "aspect_ratio": "21:9"},
+            account=ANN,
+            job_id=str(uuid7()),
+            prices=settings().prices,
+            now=datetime.now(UTC),
+            queue_seconds_max=60,
+        )
+        resolved(ledger.hold(job, key=None, now=job.created_at)[0])
+
+        status, problem, _ = submit({"rerun_of": job.job_id})
+        found = call_api("GET", f"/jobs/{job.job_id}")[1]
+
+        (error,) = problem["errors"]
+        assert (status, error["field"]) == (422, "parameters.aspect_ratio")
+        assert error["message"].startswith("Must be one of 1:1, 16:9, 3:2, ")
+        assert found["parameters"]["aspect_ratio"] == "21:9"
+        assert found["template"]["version"] == 2
+        assert ledger.balance(ANN).held == 0
 
     def test_refuses_rerun_of_an_open_job(self) -> None:
         job = held_job()
