@@ -135,6 +135,7 @@ def test_a_run_fails_on_the_inputs_that_the_model_does_not_combine(
     [
         ("openai/gpt-image-2", {"quality": "best"}, "input.quality"),
         ("openai/gpt-image-2", {"number_of_images": 11}, "input.number_of_images"),
+        ("bytedance/seedream-4.5", {"prompt": "a" * 4_001}, "input.prompt"),
         ("black-forest-labs/flux-2-klein-4b", {"output_megapixels": 1}, "input.output_megapixels"),
         ("kwaivgi/kling-v3-video", {"duration": 16}, "input.duration"),
         ("topazlabs/image-upscale", {"upscale_factor": "3x"}, "input.upscale_factor"),
