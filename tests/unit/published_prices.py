@@ -85,7 +85,8 @@ def real_esrgan(parameters: Mapping[str, Any]) -> tuple[Decimal, int]:
 def flux_2_pro(parameters: Mapping[str, Any]) -> tuple[Decimal, int]:
     """0.015 USD a run and as much for each megapixel of the output and of the input images.
 
-    Each count is rounded up. An input image has at most 2 megapixels. 200 credits are one USD.
+    Each count is rounded up, and 1024 × 1024 pixels are taken as one. An input image has at most 2
+    megapixels. 200 credits are one USD.
     """
     megapixels = {"0.5 MP": 1, "1 MP": 1, "2 MP": 2, "4 MP": 4}[parameters["resolution"]]
     units = 1 + megapixels + 2 * len(parameters.get("input_images", ()))
