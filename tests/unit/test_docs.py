@@ -29,7 +29,6 @@ _PATH = re.compile(
 _CREATED = (
     "shared/darkroom/catalog/sketch.toml",
     "shared/darkroom/catalog/atelier-sketch.toml",
-    "shared/darkroom/providers/atelier.py",
     "functions/record_seed",
 )
 _DECISION_HEADINGS = ["What", "Why", "Cost", "Alternatives"]
