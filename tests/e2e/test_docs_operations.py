@@ -196,6 +196,7 @@ def test_a_refused_token_is_replaced(operator: Operator, stack: LocalStack, acto
 
     assert operator.run("Provider account refused", 0) == "200\n"
     stack.kill_execution_environments("RequestPredictionFunction")
+    operator.run("Providers paused", 1)
     assert actor.ended(actor.submit())["status"] == "completed"
 
 
