@@ -37,8 +37,8 @@ _WORDINGS = """\
 ## Refusals by their words
 
 A provider may accept a request and refuse it later, in words. These patterns make the code
-`refused`. The first one that matches also tells what was refused. Upper and lower case count the
-same.
+`refused`. The first one that matches also names the refused input or output. Upper and lower case
+count the same.
 
 | refused | words | source |
 |---|---|---|

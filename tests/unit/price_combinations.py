@@ -29,9 +29,10 @@ _BESIDE = {
 def combinations(template: Template, *, more: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the accepted combinations of parameters, with presets and defaults filled in.
 
-    Every value of a parameter that the price, the cost or a preset names is combined with every
-    value of the others, and of the parameters in `more`. Every value of each other parameter is
-    tried alone. A number has the values on both sides of each condition, or its limits.
+    The price, the cost and the presets name some parameters. Every value of these, and of the
+    parameters in `more`, is combined with every value of the others. Every value of each other
+    parameter is tried alone. A number has the values on both sides of each condition, or its
+    limits.
     """
     names = sorted(_names_of(template) | {*more} & template.parameters.keys())
     values = [values_of(template, name) for name in names]

@@ -10,7 +10,7 @@ from tests.alarms import ALARMS
 from tests.aws import ROOT
 from tools.failures import failures_text
 
-# The user caused these, so no operator is told. Each other code is a fault.
+# The user caused these, so no alarm rings. Each other code is a fault.
 OF_THE_USER = {FailureCode.REFUSED, FailureCode.INVALID_INPUT, FailureCode.CANCELED}
 # The same job ends the same way.
 DETERMINISTIC = OF_THE_USER | {

@@ -1,6 +1,6 @@
 """Refusals of a create that a valid request can get. The fault `refuse` chooses one of them.
 
-Each body is a public report's, or has the form of the others where no report shows it.
+Each body is from a public report. Without a report, it has the form of the others.
 """
 
 from collections.abc import Mapping

@@ -80,7 +80,7 @@ class FaultSettings(common.FaultSettings):
 
     - break_download: a download gets the answer of this name: `download_answer`
       (download_answers.py).
-    - unready_seconds: for so long after the end of a prediction, each download of its output gets
+    - unready_seconds: for this time after the end of a prediction, each download of its output gets
       that answer.
     """
 

@@ -1,4 +1,4 @@
-"""The SNS topic of the alarms, for what an alarm itself cannot say."""
+"""The SNS topic of the alarms. Sends messages that an alarm cannot send."""
 
 from __future__ import annotations
 

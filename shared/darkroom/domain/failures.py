@@ -79,7 +79,10 @@ KINDS: Mapping[FailureCode, FailureKind] = {
         retryable=False,
     ),
     FailureCode.OUTPUT_UNAVAILABLE: FailureKind(
-        meaning="The output could not be downloaded whole, for two minutes or at all.",
+        meaning=(
+            "The output was not downloaded whole within two minutes, or the provider does not send "
+            "it."
+        ),
         message=(
             "The output could not be downloaded from the provider as a whole file. Nothing was "
             "charged. Submit the job again."
@@ -123,7 +126,7 @@ KINDS: Mapping[FailureCode, FailureKind] = {
         ),
     ),
     FailureCode.QUEUE_TIMEOUT: FailureKind(
-        meaning="The job got no place at the provider within its queue time.",
+        meaning="The job got no slot of the provider within its queue time.",
         message=(
             "The provider of this model was busy, so the job was not started in time. Nothing was "
             "charged. Submit the job again later."

@@ -21,10 +21,10 @@ class Provider(Protocol):
     INLINE_INPUT_BYTES_MAX: input images of at most this many bytes are sent as data URLs. Larger
     images are sent as signed links.
 
-    Each function may raise ProviderBusy (nothing was done, retry later), ProviderAccountRefused
-    (the same, because of Darkroom's account) and ProviderUnavailable (the effect of the request is
-    unknown). Only `create` may raise GenerationFailed (no retry helps), because a refused request
-    does not change an existing prediction.
+    Each function may raise ProviderBusy: nothing was done, retry later. ProviderAccountRefused says
+    the same, because of Darkroom's account. Each function may also raise ProviderUnavailable: the
+    effect of the request is unknown. Only `create` may raise GenerationFailed (no retry helps),
+    because a refused request does not change an existing prediction.
     """
 
     SUPPORTS_WEBHOOKS: bool
@@ -64,7 +64,7 @@ class Provider(Protocol):
     def is_offered(self, model: str) -> bool:
         """Return whether the provider offers the model of a template now.
 
-        Returns True if the provider has no such question, because a job then gives the answer.
+        Returns True if the provider cannot tell, because the next job gives the answer.
         """
         ...
 
@@ -100,9 +100,10 @@ def load_provider(name: str) -> Provider:
 
 
 def output_headers(name: str, url: str) -> Mapping[str, str]:
-    """Return the headers with which a provider's own host sends an output that it refuses without.
+    """Return the headers that a provider's own host may require for an output.
 
-    A provider's module may have such a function. Only Replicate's module has it.
+    A provider's module may have such a function. Only Replicate's module has it. The result is {}
+    for other providers and for other hosts.
     """
     headers_of = getattr(load_provider(name), "output_headers", None)
     return headers_of(url) if headers_of else {}

@@ -29,10 +29,10 @@ class Flagged(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A provider's words for a refusal of what the user sent or of what the model made from it.
+    """A provider's words for a refusal of the user's input or of the model's output.
 
-    `flagged` is None if the words do not tell what was refused. `source` is where the words are
-    quoted.
+    `flagged` is None if the words do not name the input or the output. `source` is where the words
+    are quoted.
     """
 
     pattern: re.Pattern[str]
@@ -195,7 +195,7 @@ def _refused(words: str, flagged: Flagged | None, source: str) -> Wording:
 
 
 _MAY_CONTAIN = r".{0,60}\bmay (contain|be related)"
-# The first wording that matches decides, so those that name what was flagged come first.
+# The first wording that matches decides, so those that name an input or the output come first.
 WORDINGS: tuple[Wording, ...] = (
     _refused(
         rf"InputTextSensitiveContent|\binput text\b{_MAY_CONTAIN}",

@@ -23,7 +23,7 @@ def cancel_predictions(job: Job) -> None:
 
 
 def _cancel_request(job: Job, attempt: Attempt) -> None:
-    """Cancel what an unanswered request may still run, if the provider can tell."""
+    """Cancel the run of an unanswered request, if the provider can tell that it runs."""
     with _log_errors(f"attempt {attempt.number}"):
         provider = load_provider(job.model_input.provider)
         if isinstance(provider, CancelsRequests):

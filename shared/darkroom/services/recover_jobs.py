@@ -1,7 +1,7 @@
 """Recovers jobs, once a minute.
 
-Starts jobs that never started, ends jobs whose execution stopped, deletes jobs whose retention is
-over, releases leaked provider slots, checks impaired providers, and gives free slots to waiting
+Starts jobs that never started, ends jobs whose execution stopped, and deletes jobs whose retention
+is over. Releases leaked provider slots, checks impaired providers, and gives free slots to waiting
 jobs.
 """
 

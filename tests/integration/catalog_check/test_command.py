@@ -32,7 +32,7 @@ class Result:
     error: str
 
     def lines_of(self, code: str) -> list[str]:
-        """Return the lines about a template: the verdict, and what is indented below it."""
+        """Return the lines about a template: the verdict, and the indented lines below it."""
         before, _, rest = self.output.partition(f"{code} (")
         assert not before or before.endswith("\n")
         first, *lines = rest.splitlines()

@@ -53,8 +53,8 @@ SERVICE: dict[type[errors.DarkroomError], Problem] = {
             "comes, and are refunded."
         ),
         advice=(
-            "Use another template. Darkroom checks the model again and again, for the next time "
-            "after the seconds in Retry-After."
+            "Use another template. Darkroom checks the model again after the seconds in "
+            "Retry-After."
         ),
         detail=(
             "No job was created and nothing was charged. The provider does not offer the model of "

@@ -21,8 +21,8 @@ from darkroom.providers.provider_texts import account_refused, invalid_input, re
 _SHEDDING_LOAD_SECONDS = 10.0
 _THROTTLED_SECONDS = 30.0
 _ACCOUNT_REFUSED_SECONDS = 60.0
-# Runway says that 502, 503 and 504 are safe to retry. A gateway that waits in vain for a response
-# sends these too, and then the task may exist. Gateways wait 29 seconds or longer.
+# Runway says that 502, 503 and 504 are safe to retry. A gateway that gets no response in time sends
+# these too, and then the task may exist. Gateways wait 29 seconds or longer.
 _SHEDDING_LOAD = {
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -168,7 +168,7 @@ def _with_our_names(text: str) -> str:
 
 
 def _moderation_message(parts: list[str]) -> str:
-    """Return the message for a refusal. Runway calls the input that a code names a best effort."""
+    """Return the message for a refusal. Runway says that a code names the input as a best effort."""
     refused, change = "an input", "the prompt or the input image"
     if "OUTPUT" in parts:
         refused = "the output"

@@ -35,7 +35,7 @@ INLINE_INPUT_BYTES_MAX = 20_000_000
 # is lost.
 _RUN_SECONDS_MAX = 120.0
 _RUNNING_SECONDS = 5.0
-# If the responses to so many requests for one image are lost, a gateway waits too short a time.
+# If this many responses for one image are lost, a gateway does not wait long enough.
 _UNANSWERED_MAX = 3
 _SEED_COUNT = 2**32
 # stable-diffusion.cpp reads members of the request from this tag in a prompt, also the size and the
@@ -207,7 +207,7 @@ def _fields(request: PredictionRequest) -> dict[str, Any]:
 
 
 def _check(given: dict[str, Any]) -> None:
-    """Refuse what a server would use to leave the limits of the template.
+    """Refuse a prompt that sets members of the request, and an image that is a link.
 
     The templates of the catalog refuse both at the submit.
     """

@@ -219,8 +219,8 @@ def _query(
 ) -> object:
     """Return the JSON value of an answer about the server, or None if it does not tell.
 
-    A server without the route can answer with 404, a page in HTML or a redirect. What its answer
-    means for a job, the answer to the run decides. Raises ProviderBusy.
+    A server without the route can answer with 404, a page in HTML or a redirect. This does not end
+    a job: the answer to the run decides. Raises ProviderBusy.
     """
     try:
         response = _call(connection, method, path, document, seconds_max=QUERY_SECONDS)
