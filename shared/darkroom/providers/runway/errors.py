@@ -168,7 +168,7 @@ def _with_our_names(text: str) -> str:
 
 
 def _moderation_message(parts: list[str]) -> str:
-    """Return the message for a refusal. Runway says that a code names the input as a best effort."""
+    """Return the message for a refusal. Runway calls the input in a code a best effort."""
     refused, change = "an input", "the prompt or the input image"
     if "OUTPUT" in parts:
         refused = "the output"
