@@ -105,14 +105,13 @@ def test_each_status_of_a_create_has_its_error_and_its_metric(
             # The end of the job counts a GenerationFailed.
             assert set(metrics.metric_set) == METRICS.get(type(error), set())
             lines = logged(caplog)
-            assert [line["status"] for line in lines] == ([] if status == 429 else [status])
+            logged_count = {403: 2, 429: 0}.get(status, 1)
+            assert [line["status"] for line in lines] == [status] * logged_count
             assert "lighthouse" not in repr(lines), "no input in the log"
-            # Only a 401 is repeated, because the token may have been rotated. No redirect is
-            # followed.
-            requests_count = 2 if status == 401 else 1
-            assert [request.path for request in api.received] == [
-                "/v1/predictions"
-            ] * requests_count
+            # Only a 401 is repeated, because the token may have been rotated. After a 403, the
+            # account is read. No redirect is followed.
+            more = {401: ["/v1/predictions"], 403: ["/v1/account"]}.get(status, [])
+            assert [request.path for request in api.received] == ["/v1/predictions", *more]
 
 
 REFUSALS: list[tuple[int, object, FailureCode, str]] = [
@@ -159,7 +158,7 @@ REFUSALS: list[tuple[int, object, FailureCode, str]] = [
         FailureCode.REFUSED,
         "The model refused the input image: The input image may contain",
     ),
-    (400, {"detail": f"bad image, {SECRETS}"}, INPUT, "bad image, see [link] key [id]"),
+    (400, {"detail": f"bad image, {SECRETS}"}, INPUT, "bad image, see [link] key [key]"),
 ]
 
 

@@ -174,6 +174,7 @@ def test_invalid_input_names_the_field_and_quotes_the_words() -> None:
         ("user-provided key_frames, org-chart", "user-provided key_frames, org-chart"),
         ("ratio 16:9, version 3.5.1", "ratio 16:9, version 3.5.1"),
         ("HTTP/1.1, image.png or .webp, video/mp4", "HTTP/1.1, image.png or .webp, video/mp4"),
+        ('Unrecognized key: "x"', 'Unrecognized key: "x"'),
         ("too many tokens: 200 of 77", "too many tokens: 200 of 77"),
         ("DPM++ 2M SDE Karras at 12:34:56", "DPM++ 2M SDE Karras at 12:34:56"),
         # One line of printable characters.

@@ -150,11 +150,17 @@ def test_the_users_own_words_do_not_make_the_model_unavailable() -> None:
     assert code_of(error_of(response(422, echoed))) is FailureCode.INVALID_INPUT
 
 
-@pytest.mark.parametrize("status", [302, 400, 404, 418, 422])
-def test_a_page_in_html_comes_from_no_webui(status: int) -> None:
-    page = response(status, HTML, Content_Type="text/html")
+@pytest.mark.parametrize(
+    ("status", "concerns_template"),
+    [(302, True), (404, True), (400, False), (406, False), (418, False), (422, False)],
+)
+def test_a_page_in_html_comes_from_no_webui(status: int, *, concerns_template: bool) -> None:
+    """A firewall in front of a WebUI answers with a page too. It may refuse one prompt only."""
+    error = error_of(response(status, HTML, Content_Type="text/html"))
 
-    assert code_of(error_of(page)) is FailureCode.MODEL_UNAVAILABLE
+    assert isinstance(error, GenerationFailed)
+    assert error.failure.code is FailureCode.MODEL_UNAVAILABLE
+    assert error.concerns_template is concerns_template
 
 
 def test_a_refused_field_is_named_as_the_parameter_of_the_template() -> None:

@@ -6,12 +6,17 @@ A provider's text is never passed on as it is. It may contain links, keys and id
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from darkroom.domain.failures import Failure, FailureCode, failure
-from darkroom.domain.provider_errors import ProviderAccountRefused
+from darkroom.domain.provider_errors import (
+    ProviderAccountRefused,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.observability import Metric, count, logger
 
 _TEXT_CHARACTERS_MAX = 5_000
@@ -104,6 +109,18 @@ def account_refused(
     return ProviderAccountRefused(reason, retry_after_seconds=retry_after_seconds)
 
 
+def is_account_accepted(check: Callable[[], None]) -> bool:
+    """Return whether a provider's `check` succeeds. Then a status 403 concerns one request only.
+
+    A firewall in front of a provider refuses single requests, for example because of their prompt.
+    """
+    try:
+        check()
+    except (ProviderBusy, ProviderUnavailable):
+        return False
+    return True
+
+
 def _failure_of(wording: Wording, text: str) -> Failure:
     if wording.code is not FailureCode.REFUSED:
         return invalid_input(text)
@@ -149,14 +166,14 @@ _REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(
-            r"\b(X-Amz-[\w-]{1,40}|(\w{1,20}[_-])?(key|token|secret|password|signature)|sig)"
-            r"([\"']?\s?[=:]\s?)(?!\[)[\"']?[^\s\"'&,]+",
+            r"\b(X-Amz-[\w-]{1,40}|(\w{1,20}[_-])?(token|secret|password|signature)|sig"
+            r"|(api|access|auth|private|secret)[ _-]?key)([\"']?\s?[=:]\s?)(?!\[)[\"']?[^\s\"'&,]+",
             re.IGNORECASE,
         ),
-        r"\1\4[key]",
+        r"\1\5[key]",
     ),
     (re.compile(r"\b(Bearer|Token|Basic)\s+\S{8,}", re.IGNORECASE), r"\1 [key]"),
-    (re.compile(r"\b(key|secret|password)\s+[\w*.-]{16,}", re.IGNORECASE), r"\1 [key]"),
+    (re.compile(r"\b(key|secret|password)(\s+|=)[\w*.-]{16,}", re.IGNORECASE), r"\1\2[key]"),
     (re.compile(r"\b((r8|hf|key|acct)_\w{8,}|(sk|pk|rk|org|proj)-[\w*-]{8,})"), "[id]"),
     (re.compile(r"\b(user|team|org|proj)_(?=\w{0,64}\d)\w{8,}"), "[id]"),
     (re.compile(r"\beyJ[\w.-]{8,}"), "[key]"),

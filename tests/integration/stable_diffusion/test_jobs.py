@@ -201,7 +201,7 @@ def test_a_canceled_job_without_a_run_interrupts_nothing(webui: SimulatedStableD
     assert not runs(webui)[0]["interrupted"]
 
 
-def test_a_refused_login_keeps_the_job_waiting(
+def test_a_refused_login_pauses_the_server_and_the_job_waits_in_the_queue(
     webui: SimulatedStableDiffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = webui_job()

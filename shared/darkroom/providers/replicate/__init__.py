@@ -76,7 +76,8 @@ def create(request: PredictionRequest) -> Prediction:
                     input=dict(request.model_input.input),
                     cancel_after=f"{max(request.cancel_after_seconds, _CANCEL_AFTER_SECONDS_MIN)}s",
                     **webhook,
-                )
+                ),
+                is_create=True,
             )
         )
     except replicate.APIStatusError as error:
@@ -236,10 +237,11 @@ def _reached_deadline(prediction: ReplicatePrediction) -> bool:
     return deadline is not None and (completed_at is None or completed_at >= deadline)
 
 
-def _call[Result](call: Callable[[replicate.Client], Result]) -> Result:
+def _call[Result](call: Callable[[replicate.Client], Result], *, is_create: bool = False) -> Result:
     """Call Replicate. Raises ProviderBusy, ProviderUnavailable, or the SDK's APIStatusError.
 
-    APIStatusError is any error response that does not tell Darkroom to wait.
+    APIStatusError is any error response that does not tell Darkroom to wait. A create that is
+    forbidden is such a response if Replicate accepts the account.
     """
     try:
         try:
@@ -248,7 +250,7 @@ def _call[Result](call: Callable[[replicate.Client], Result]) -> Result:
             # The token may have been rotated. A request with status 401 had no effect.
             return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
     except replicate.APIStatusError as error:
-        busy = busy_or_account_refused(error)
+        busy = busy_or_account_refused(error, check=check if is_create else None)
         if busy:
             raise busy from error
         raise

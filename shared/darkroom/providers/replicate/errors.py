@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +24,7 @@ from darkroom.domain.provider_errors import (
 from darkroom.providers.provider_texts import (
     account_refused,
     invalid_input,
+    is_account_accepted,
     log_refusal,
     refusal_of,
 )
@@ -84,14 +85,22 @@ def refusal_of_create(error: replicate.APIStatusError) -> Exception:
     return GenerationFailed(_failure_of_refusal(status, error.body))
 
 
-def busy_or_account_refused(error: replicate.APIStatusError) -> ProviderBusy | None:
+def busy_or_account_refused(
+    error: replicate.APIStatusError, *, check: Callable[[], None] | None = None
+) -> ProviderBusy | None:
     """Return the error for a response that tells Darkroom to wait, or None for another response.
 
-    Darkroom's account is refused by its statuses, or by words about its credit or its limit.
+    Darkroom's account is refused by its statuses, or by words about its credit or its limit. With
+    `check`, which calls Replicate about the account, a 403 may concern one request only.
     """
     title = _text(error.body, "title") or _text(error.body, "detail")
     is_refusal = error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    if error.status_code in _OUR_ACCOUNT or (is_refusal and _ACCOUNT_WORDS.match(title)):
+    is_of_account = is_refusal and _ACCOUNT_WORDS.match(title) is not None
+    if not is_of_account and error.status_code in _OUR_ACCOUNT:
+        is_of_account = not (
+            error.status_code == HTTPStatus.FORBIDDEN and check and is_account_accepted(check)
+        )
+    if is_of_account:
         log_refusal(error.status_code, error.response.text)
         return _account_refused(str(error.status_code), error.status_code)
     if error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
@@ -141,7 +150,7 @@ def _failure_of_refusal(status: int, body: object) -> Failure:
     """Return the failure for a create that Replicate refused, and did not carry out."""
     fields = _invalid_fields(body)
     names = {name.lower() for name, _ in fields}
-    if is_no_model(status):
+    if is_no_model(status) or (status == HTTPStatus.FORBIDDEN and isinstance(body, dict)):
         return failure(FailureCode.MODEL_UNAVAILABLE)
     if "version" in names or _says_no_model(body):
         return failure(FailureCode.MODEL_UNAVAILABLE)

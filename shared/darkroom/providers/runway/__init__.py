@@ -62,7 +62,8 @@ def create(request: PredictionRequest) -> Prediction:
         task = _call(
             lambda client: _resource(client, endpoint).create(
                 model=model, timeout=_CREATE_TIMEOUT, **fields
-            )
+            ),
+            is_create=True,
         )
     except runwayml.APIStatusError as error:
         raise errors.refusal(error) from error
@@ -192,10 +193,11 @@ def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
             return Prediction(prediction_id, PredictionStatus.RUNNING)
 
 
-def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the SDK's)
+def _call(call: Callable[[runwayml.RunwayML], Any], *, is_create: bool = False) -> Any:  # noqa: ANN401 (the SDK's)
     """Call Runway. Raises ProviderBusy, ProviderUnavailable, or the SDK's APIStatusError.
 
-    APIStatusError is an error response that does not mean that Runway is busy.
+    APIStatusError is an error response that does not mean that Runway is busy. A create that is
+    forbidden is such a response if Runway accepts the organization.
     """
     try:
         try:
@@ -205,7 +207,7 @@ def _call(call: Callable[[runwayml.RunwayML], Any]) -> Any:  # noqa: ANN401 (the
             return call(_client(age_seconds_max=REFETCH_SECONDS_MIN))
     except runwayml.APIStatusError as error:
         log_refusal(error.status_code, error.response.text)
-        if busy := errors.busy(error):
+        if busy := errors.busy(error, check=check if is_create else None):
             raise busy from error
         raise
     except runwayml.APIConnectionError as error:

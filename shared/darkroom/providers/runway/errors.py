@@ -7,7 +7,7 @@ docs.dev.runwayml.com. A comment names the source of words that these pages do n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +16,12 @@ import runwayml
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import Failure, FailureCode, failure
 from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable
-from darkroom.providers.provider_texts import account_refused, invalid_input, refusal_of
+from darkroom.providers.provider_texts import (
+    account_refused,
+    invalid_input,
+    is_account_accepted,
+    refusal_of,
+)
 
 _SHEDDING_LOAD_SECONDS = 10.0
 _THROTTLED_SECONDS = 30.0
@@ -49,10 +54,16 @@ _NAMES_FIELD = re.compile(r"(?P<field>[a-z]\w*)(\[\d+\]|\.\w+)*: (?P<reason>.+)"
 _PARAMETERS = {"promptText": "prompt", "promptImage": "image"}
 
 
-def busy(error: runwayml.APIStatusError) -> ProviderBusy | None:
-    """Return the exception if Runway did nothing, and a later request may succeed."""
+def busy(
+    error: runwayml.APIStatusError, *, check: Callable[[], None] | None = None
+) -> ProviderBusy | None:
+    """Return the exception if Runway did nothing, and a later request may succeed.
+
+    With `check`, which calls Runway about the organization, a 403 may concern one request only.
+    """
     status = error.status_code
-    if reason := _account_refusal(status, _sentence(error)):
+    reason = _account_refusal(status, _sentence(error))
+    if reason and not (status == HTTPStatus.FORBIDDEN and check and is_account_accepted(check)):
         return account_refused(reason, status=status, retry_after_seconds=_ACCOUNT_REFUSED_SECONDS)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return ProviderBusy(_THROTTLED_SECONDS)
@@ -76,6 +87,7 @@ def refusal(error: runwayml.APIStatusError) -> GenerationFailed | ProviderUnavai
     if (
         status < HTTPStatus.BAD_REQUEST
         or status in _NO_SUCH_MODEL
+        or (status == HTTPStatus.FORBIDDEN and isinstance(error.body, Mapping))
         or "model" in {field for field, _ in issues}
         or _NOT_AVAILABLE.match(_sentence(error))
     ):

@@ -84,6 +84,15 @@ def error_of(response: requests.Response) -> Exception:
     return _failure_of(response)
 
 
+def forbidden_run(response: requests.Response) -> GenerationFailed:
+    """Return the failure of a run that is forbidden although the login is accepted.
+
+    A firewall in front of the server refuses single requests. Logs the answer.
+    """
+    log_refusal(response.status_code, response.text)
+    return GenerationFailed(failure(FailureCode.PROVIDER_UNAVAILABLE))
+
+
 def document_of(response: requests.Response) -> dict[str, Any]:
     """Return the JSON object of a response with status 200.
 
@@ -146,13 +155,11 @@ def _failure_of(response: requests.Response) -> GenerationFailed:
     words, field = _words_and_field(response)
     if _NO_SAMPLER.search(words):
         return unavailable(concerns_template=False)
-    if (
-        status < HTTPStatus.BAD_REQUEST
-        or status in _NO_API
-        or _NO_MODEL.search(words)
-        or (not is_error_of_server and status != _TOO_LARGE and is_html(response))
-    ):
+    if status < HTTPStatus.BAD_REQUEST or status in _NO_API or _NO_MODEL.search(words):
         return unavailable()
+    if not is_error_of_server and status != _TOO_LARGE and is_html(response):
+        # A firewall in front of the server may refuse this request only.
+        return unavailable(concerns_template=False)
     if is_error_of_server:
         return GenerationFailed(failure(FailureCode.PREDICTION_FAILED))
     if status == _TOO_LARGE:

@@ -19,6 +19,7 @@ from darkroom import clock
 from darkroom.aws.secrets import secret_values
 from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.provider_errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable
+from darkroom.providers.provider_texts import is_account_accepted
 from darkroom.providers.stable_diffusion import responses
 from darkroom.providers.stable_diffusion.responses import UNREACHABLE_SECONDS
 from darkroom.settings import settings
@@ -87,6 +88,8 @@ def run(model: str, fields: Mapping[str, Any], *, seconds_max: float) -> dict[st
     are lost, and GenerationFailed.
     """
     response = _call(_connection(), "POST", f"/sdapi/v1/{model}", fields, seconds_max=seconds_max)
+    if response.status_code == HTTPStatus.FORBIDDEN and is_account_accepted(check):
+        raise responses.forbidden_run(response)
     if response.status_code != HTTPStatus.OK:
         raise responses.error_of(response)
     return responses.document_of(response)
