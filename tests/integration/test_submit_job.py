@@ -96,6 +96,24 @@ class TestRerun:
         assert found["template"]["version"] == 2
         assert ledger.balance(ANN).held == 0
 
+    @pytest.mark.parametrize(("before", "after"), [("low", "high"), ("high", "low")])
+    def test_rerun_sends_the_fixed_value_of_today(
+        self, monkeypatch: pytest.MonkeyPatch, before: str, after: str
+    ) -> None:
+        expected = {"low": "block_only_high", "high": "block_low_and_above"}
+        open_account(100)
+        with_setting(monkeypatch, "MODERATION_MIN", before)
+        parameters = {"prompt": "a", "resolution": "1K"}
+        first = submit({"template": "nano-banana-pro", "parameters": parameters})[1]
+        resolved(jobs.read(ANN, first["id"]))
+        with_setting(monkeypatch, "MODERATION_MIN", after)
+
+        status, rerun, _ = submit({"rerun_of": first["id"]})
+
+        assert first["parameters"]["safety_filter_level"] == expected[before]
+        assert status == 202
+        assert rerun["parameters"] == first["parameters"] | {"safety_filter_level": expected[after]}
+
     def test_refuses_rerun_of_an_open_job(self) -> None:
         job = held_job()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from uuid6 import uuid7
 
+from darkroom import catalog
 from darkroom.aws import step_functions
 from darkroom.catalog.available_templates import (
     available_template,
@@ -210,7 +211,9 @@ def _template_and_parameters(
 ) -> tuple[str, Mapping[str, Any]]:
     """Return the template's code and the parameters of the request or of the job to rerun.
 
-    Raises InvalidRequest if the job to rerun does not exist or has not ended.
+    A rerun has the parameters that the user could choose. The template sets the others again, as
+    the operator's limits are now. Raises InvalidRequest if the job to rerun does not exist or has
+    not ended.
     """
     if isinstance(request, NewJob):
         return request.template, request.parameters
@@ -226,4 +229,14 @@ def _template_and_parameters(
                 )
             ]
         )
-    return job.template.code, job.parameters
+    return job.template.code, _chosen_parameters(job)
+
+
+def _chosen_parameters(job: Job) -> dict[str, Any]:
+    """Return the parameters of a job without those that its template set."""
+    try:
+        fixed = catalog.template(job.template.code, job.template.version).fixed
+    except NotFound:
+        # The catalog has no such template any more. The caller refuses its code.
+        fixed = {}
+    return {name: value for name, value in job.parameters.items() if name not in fixed}
