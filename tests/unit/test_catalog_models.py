@@ -18,9 +18,15 @@ NEVER_OFFERED = {
     "disable_safety_checker",
     "lora_scale",
     "lora_scale_transformer",
+    "lora_scale_transformer_2",
     "lora_weights_transformer",
+    "lora_weights_transformer_2",
+    "openai_api_key",
     "replicate_weights",
+    "user_id",
 }
+# Inputs by which a model judges less, or is replaced by another model.
+SAFETY_WORDS = ("safety", "moderation", "fallback")
 # Limits that are narrower than the model's: every output can be stored, and has a known price.
 NARROWER = {
     ("gpt-image-2", "number_of_images"),
@@ -127,6 +133,20 @@ def test_templates_have_the_types_values_defaults_and_limits_of_their_models() -
     ]
 
     assert not wrong, "\n".join(wrong)
+
+
+def test_each_safety_switch_of_a_model_is_fixed_limited_or_known_by_its_default() -> None:
+    left = []
+    for template, model in templates_and_models():
+        limited = {each.parameter for each in template.moderation}
+        known = {*template.fixed, *template.model_defaults, *limited}
+        left += [
+            f"{template.code}: {name}"
+            for name in model.inputs.keys() - known
+            if any(word in name for word in SAFETY_WORDS)
+        ]
+
+    assert left == []
 
 
 def test_the_input_that_a_template_sends_is_valid_for_its_model() -> None:
