@@ -52,8 +52,12 @@ def size_in_pixels(inputs: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def matches_source(inputs: Mapping[str, Any]) -> bool:
-    """Return whether the output has the shape of the first input image."""
-    return "match_input_image" in inputs.values() or inputs.get("size") == "source"
+    """Return whether the output has the shape of the first input image.
+
+    Ideogram 4.5 ignores the size if there is a mask.
+    """
+    is_masked = {"images", "mask"} <= inputs.keys()
+    return is_masked or "match_input_image" in inputs.values() or inputs.get("size") == "source"
 
 
 def _one_megapixel(ratio: str) -> tuple[int, int]:

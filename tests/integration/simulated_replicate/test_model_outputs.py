@@ -72,6 +72,11 @@ def images_of(prediction: dict[str, Any]) -> list[Image.Image]:
             [("PNG", (640, 1536))] * 2,
         ),
         ("ideogram-ai/ideogram-4-5", {"images": [IMAGE]}, [("PNG", (1254, 836))]),
+        (
+            "ideogram-ai/ideogram-4-5",
+            {"images": [IMAGE], "mask": IMAGE, "size": "1024x1024"},
+            [("PNG", (1254, 836))],
+        ),
         ("recraft-ai/recraft-v4", {"size": "1536x768"}, [("WEBP", (1536, 768))]),
         (
             "recraft-ai/recraft-v4",
