@@ -14,8 +14,9 @@ from uuid6 import uuid7
 from darkroom import catalog
 from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.accounts import AccountId
+from darkroom.domain.jobs import Job
 from darkroom.domain.parameters import check_parameters
-from darkroom.domain.templates import new_job
+from darkroom.domain.templates import Template, new_job
 from darkroom.settings import settings
 from darkroom.storage import ledger
 from tests.builders import ANN, call_api, open_account, stored
@@ -168,6 +169,22 @@ def test_quote_uses_the_prices_of_the_deployment(monkeypatch: pytest.MonkeyPatch
     )
 
 
+def accepted_job(template: Template, parameters: dict[str, Any]) -> Job:
+    """Accept a job of a template, which may be a past version."""
+    job = new_job(
+        template,
+        parameters,
+        account=ANN,
+        job_id=str(uuid7()),
+        prices=settings().prices,
+        queue_seconds_max=settings().queue_seconds_max,
+        now=datetime.now(UTC),
+    )
+    open_account(100)
+    ledger.hold(job, key=None, now=job.created_at)
+    return job
+
+
 class TestTemplateVersions:
     def test_old_template_version_stays_readable(self) -> None:
         _, available, _ = call_api("GET", "/templates/flux-schnell")
@@ -182,17 +199,7 @@ class TestTemplateVersions:
     def test_job_keeps_its_template_version_and_model_input(self) -> None:
         old = catalog.template("flux-schnell", 1)
         parameters = check_parameters(old, {"prompt": "a"}, prompt_characters_max=100)
-        job = new_job(
-            old,
-            parameters,
-            account=ANN,
-            job_id=str(uuid7()),
-            prices=settings().prices,
-            queue_seconds_max=settings().queue_seconds_max,
-            now=datetime.now(UTC),
-        )
-        open_account(100)
-        ledger.hold(job, key=None, now=job.created_at)
+        job = accepted_job(old, parameters)
 
         assert call_api("GET", f"/jobs/{job.job_id}")[1]["template"]["version"] == 1
         assert stored(job).model_input == old.model_input(parameters)
@@ -200,17 +207,7 @@ class TestTemplateVersions:
     def test_accepted_job_keeps_its_price_and_cost_after_a_change(self) -> None:
         parameters = {"prompt": "a", "start_image": URL, "mode": "pro"}
         old = catalog.template("kling-v2.1", 1)
-        job = new_job(
-            old,
-            check_parameters(old, parameters, prompt_characters_max=100),
-            account=ANN,
-            job_id=str(uuid7()),
-            prices=settings().prices,
-            queue_seconds_max=settings().queue_seconds_max,
-            now=datetime.now(UTC),
-        )
-        open_account(100)
-        ledger.hold(job, key=None, now=job.created_at)
+        job = accepted_job(old, check_parameters(old, parameters, prompt_characters_max=100))
 
         assert quote("kling-v2.1", parameters) == (200, {"credits": 90})
         assert call_api("GET", f"/jobs/{job.job_id}")[1]["credits"]["quoted"] == 75

@@ -8,7 +8,7 @@ succeeded, or at its end.
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -18,7 +18,6 @@ from darkroom.domain.jobs import Job
 from darkroom.domain.provider_health import ProviderState
 from darkroom.domain.provider_queue import (
     QueueEntry,
-    entry_key,
     free_names,
     heads_count,
     is_at_limit,
@@ -28,7 +27,7 @@ from darkroom.domain.provider_queue import (
 from darkroom.settings import settings
 from darkroom.storage import jobs, provider_state, queue_flows
 from darkroom.storage.job_rows import JobRow, key_of
-from darkroom.storage.provider_slots import holder_of, put_slot, read_provider
+from darkroom.storage.provider_slots import holder_of, new_entry, put_slot, read_provider
 from darkroom.storage.queue_rows import (
     FlowRow,
     QueueEntryRow,
@@ -106,15 +105,7 @@ def enqueue(job: Job, task_token: str, state_entry: str, *, now: datetime) -> bo
         rows.state, rows.slots, job.account, previous_finish=int(flow.finish) if flow else 0
     )
     finish = start + job.expected_seconds * 1_000
-    key = entry_key(start, now.astimezone(UTC), job.job_id)
-    entry = QueueEntryRow(
-        queue_partition(provider),
-        key,
-        holder=holder_of(job),
-        start=start,
-        finish=finish,
-        enqueued_at=now,
-    )
+    entry = new_entry(job, start=start, finish=finish, now=now)
     pending = [each for each in queue_flows.starts_of(flow) if each >= rows.state.virtual_time]
     starts = [*pending, start][-_STARTS_MAX:]
     same_flow = FlowRow.version == flow.version if flow else FlowRow.pk.does_not_exist()
@@ -125,7 +116,7 @@ def enqueue(job: Job, task_token: str, state_entry: str, *, now: datetime) -> bo
                 "job": Update(
                     key_of(job.account, job.job_id),
                     [
-                        JobRow.queue_key.set(key),
+                        JobRow.queue_key.set(entry.sk),
                         JobRow.task_token.set(task_token),
                         JobRow.state_entry.set(state_entry),
                         JobRow.waiting_since.set(JobRow.waiting_since | now),

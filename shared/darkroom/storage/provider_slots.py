@@ -75,15 +75,7 @@ def return_slot(job: Job, *, now: datetime) -> bool:
         return False
     finish = held[0].finish
     start = max(finish - job.expected_seconds * 1_000, 0)
-    key = entry_key(start, now.astimezone(UTC), job.job_id)
-    entry = QueueEntryRow(
-        queue_partition(provider),
-        key,
-        holder=holder_of(job),
-        start=start,
-        finish=finish,
-        enqueued_at=now,
-    )
+    entry = new_entry(job, start=start, finish=finish, now=now)
     try:
         transact(
             {
@@ -93,7 +85,7 @@ def return_slot(job: Job, *, now: datetime) -> bool:
                     key_of(job.account, job.job_id),
                     [
                         JobRow.slot.remove(),
-                        JobRow.queue_key.set(key),
+                        JobRow.queue_key.set(entry.sk),
                         JobRow.waiting_since.set(JobRow.waiting_since | now),
                         JobRow.next_check_at.set(job.queue_until),
                         JobRow.revision.add(1),
@@ -150,6 +142,18 @@ def put_slot(provider: str, name: str, holder: str, *, finish: int, now: datetim
         provider_state.partition(provider), name, holder=holder, finish=finish, taken_at=now
     )
     return Put(row, SlotRow.pk.does_not_exist())
+
+
+def new_entry(job: Job, *, start: int, finish: int, now: datetime) -> QueueEntryRow:
+    """Return the row of a new queue entry, with its virtual start and finish."""
+    return QueueEntryRow(
+        queue_partition(job.model_input.provider),
+        entry_key(start, now.astimezone(UTC), job.job_id),
+        holder=holder_of(job),
+        start=start,
+        finish=finish,
+        enqueued_at=now,
+    )
 
 
 def holder_of(job: Job) -> str:

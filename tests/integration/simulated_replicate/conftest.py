@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 from replicate import Client
 
 from local.simulators.replicate import SimulatedReplicate
@@ -23,6 +24,14 @@ def simulator(clock: MovableClock) -> Iterator[SimulatedReplicate]:
         clock=clock,
     ) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def replicate(simulated_replicate: SimulatedReplicate) -> SimulatedReplicate:
+    requests.put(
+        f"{simulated_replicate.base_url}/faults", json={"run_seconds": 0}, timeout=5
+    ).raise_for_status()
+    return simulated_replicate
 
 
 @pytest.fixture

@@ -24,14 +24,6 @@ from tests.integration.simulated_replicate.test_models import (
 IMAGE = data_url(png())
 
 
-@pytest.fixture
-def replicate(simulated_replicate: SimulatedReplicate) -> SimulatedReplicate:
-    requests.put(
-        f"{simulated_replicate.base_url}/faults", json={"run_seconds": 0}, timeout=5
-    ).raise_for_status()
-    return simulated_replicate
-
-
 def images_of(prediction: dict[str, Any]) -> list[Image.Image]:
     assert prediction["status"] == "succeeded", prediction["error"]
     output = prediction["output"]

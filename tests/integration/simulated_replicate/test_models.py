@@ -34,14 +34,6 @@ def model_named(full_name: str) -> Model:
     return next(model for model in MODELS if model.full_name == full_name)
 
 
-@pytest.fixture
-def replicate(simulated_replicate: SimulatedReplicate) -> SimulatedReplicate:
-    requests.put(
-        f"{simulated_replicate.base_url}/faults", json={"run_seconds": 0}, timeout=5
-    ).raise_for_status()
-    return simulated_replicate
-
-
 def create(replicate: SimulatedReplicate, model: Model, **inputs: Any) -> requests.Response:
     version = model.full_name if model.official else model.version
     required = {

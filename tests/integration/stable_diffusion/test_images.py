@@ -23,13 +23,12 @@ from tests.integration.stable_diffusion.webui import (
     PREFIX,
     REQUEST,
     create_all,
-    keys,
     request,
     runs,
     set_faults,
-    stored_object,
 )
 from tests.integration.steps import BUCKET, with_setting
+from tests.integration.upload_requests import keys, object_at
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -41,7 +40,7 @@ def data_url(image: Image.Image) -> str:
 
 
 def image_at(key: str) -> Image.Image:
-    return Image.open(BytesIO(stored_object(key))).convert("RGB")
+    return Image.open(BytesIO(object_at(key))).convert("RGB")
 
 
 def test_each_request_makes_one_image_with_the_next_seed(webui: SimulatedStableDiffusion) -> None:
@@ -73,11 +72,11 @@ def test_a_repeated_request_without_a_seed_makes_the_same_image(
     webui: SimulatedStableDiffusion,
 ) -> None:
     stable_diffusion.create(REQUEST)
-    first = stored_object(f"{PREFIX}0.png")
+    first = object_at(f"{PREFIX}0.png")
 
     stable_diffusion.create(REQUEST)
 
-    assert stored_object(f"{PREFIX}0.png") == first
+    assert object_at(f"{PREFIX}0.png") == first
     seed = runs(webui)[0]["input"]["seed"]
     assert f"Seed: {seed}," in Image.open(BytesIO(first)).info["parameters"]
     other = dataclasses.replace(REQUEST, key_prefix="media/web/ann/another-job/")

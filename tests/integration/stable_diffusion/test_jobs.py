@@ -18,8 +18,9 @@ from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.aws import CONTEXT, handler_of
 from tests.builders import held_job, stored, until
 from tests.integration.servers import Reply, answering, server
-from tests.integration.stable_diffusion.webui import keys, runs, set_faults
+from tests.integration.stable_diffusion.webui import runs, set_faults
 from tests.integration.steps import at, key, sends, with_setting
+from tests.integration.upload_requests import keys
 
 
 def webui_job(**parameters: Any) -> Job:

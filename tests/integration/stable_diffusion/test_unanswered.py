@@ -18,13 +18,13 @@ from tests.integration.servers import Received, Reply, server
 from tests.integration.stable_diffusion.webui import (
     PREFIX,
     REQUEST,
-    keys,
     request,
     run_of_somebody,
     runs,
     set_faults,
 )
 from tests.integration.steps import with_setting
+from tests.integration.upload_requests import keys
 
 TASK = "task(darkroom-a-job-0)"
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
 import requests
 
 from darkroom.domain.jobs import ModelInput
@@ -16,7 +15,6 @@ from darkroom.domain.predictions import PartialPrediction, Prediction, Predictio
 from darkroom.providers import stable_diffusion
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from tests.builders import NOON, until
-from tests.integration.steps import BUCKET
 
 PREFIX = "media/web/ann/a-job/"
 REQUEST = PredictionRequest(
@@ -69,20 +67,6 @@ def runs(webui: SimulatedStableDiffusion) -> list[dict[str, Any]]:
         "runs"
     ]
     return found
-
-
-def keys() -> list[str]:
-    """Return the keys of all objects in the bucket."""
-    return sorted(
-        item["Key"]
-        for item in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
-    )
-
-
-def stored_object(key: str) -> bytes:
-    """Return the bytes of an object in the bucket."""
-    body: bytes = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
-    return body
 
 
 @contextmanager
