@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,7 +15,7 @@ from darkroom.observability import metrics
 from darkroom.providers import replicate
 from local.simulators.replicate import SimulatedReplicate
 from tests.integration.checks import result_of
-from tests.integration.replicate_responses import Replicate, replicate_api
+from tests.integration.replicate_responses import REQUEST, Replicate, replicate_api
 from tests.integration.servers import Reply
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -56,6 +56,19 @@ def test_a_web_page_is_no_account_and_no_model(api: Replicate) -> None:
 
     assert result_of(replicate.check) is ProviderUnavailable
     assert result_of(lambda: replicate.is_offered(OFFICIAL)) is ProviderUnavailable
+
+
+@pytest.mark.parametrize("body", [b"", b'{"results": [{"id', b"[]", b"null", b"<html>"])
+def test_no_call_fails_by_a_body_that_is_no_json_object(api: Replicate, body: bytes) -> None:
+    api.reply = Reply(200, body, {"Content-Type": "application/json"})
+    calls: list[Callable[[], object]] = [
+        lambda: replicate.create(REQUEST),
+        lambda: replicate.get("p1"),
+        lambda: replicate.find(REQUEST),
+        lambda: replicate.is_offered(OFFICIAL),
+    ]
+
+    assert [result_of(call) for call in calls] == [ProviderUnavailable] * len(calls)
 
 
 @pytest.mark.parametrize("model", [OFFICIAL, PINNED])

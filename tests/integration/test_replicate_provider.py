@@ -98,7 +98,8 @@ class TestCreate:
                 with pytest.raises(expected):
                     replicate.create(REQUEST)
 
-                assert len(api.received) == 1
+                creates = [each for each in api.received if each.method == "POST"]
+                assert len(creates) == 1
 
     def test_invalid_input_message_lists_the_fields(self, api: Replicate) -> None:
         fields = [

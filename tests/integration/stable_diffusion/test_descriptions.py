@@ -7,13 +7,19 @@ from dataclasses import replace
 import pytest
 
 from darkroom import catalog
-from darkroom.domain.provider_errors import ProviderBusy
+from darkroom.domain.provider_errors import (
+    ProviderAccountRefused,
+    ProviderBusy,
+    ProviderUnavailable,
+)
 from darkroom.providers import stable_diffusion
 from darkroom.services.check_catalog import check_template
 from local.simulators.stable_diffusion import SimulatedStableDiffusion
 from local.simulators.stable_diffusion.kinds import KINDS
+from tests.integration.servers import Reply, answering, server
 from tests.integration.stable_diffusion.test_kinds import MISSING
 from tests.integration.stable_diffusion.webui import set_faults
+from tests.integration.steps import with_setting
 
 TEMPLATE = catalog.template("sd-webui")
 
@@ -71,3 +77,25 @@ def test_a_server_that_is_down_says_nothing_about_its_templates(
     with pytest.raises(ProviderBusy):
         stable_diffusion.describe(TEMPLATE)
     assert check_template(TEMPLATE).differences == ()
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 407])
+def test_a_server_that_refuses_the_login_still_offers_its_templates(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    with server(answering(Reply(status))) as url:
+        with_setting(monkeypatch, "STABLE_DIFFUSION_URL", url)
+
+        with pytest.raises(ProviderAccountRefused):
+            stable_diffusion.describe(TEMPLATE)
+        with pytest.raises(ProviderAccountRefused):
+            stable_diffusion.is_offered("txt2img")
+        assert check_template(TEMPLATE).differences == ()
+
+
+def test_a_redirect_to_no_url_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(answering(Reply(302, headers={"Location": "https://[no-host"}))) as url:
+        with_setting(monkeypatch, "STABLE_DIFFUSION_URL", url)
+
+        with pytest.raises(ProviderUnavailable):
+            stable_diffusion.check()

@@ -94,6 +94,7 @@ def test_redirect_to_another_host_names_the_host(
         Reply(401),
         Reply(403),
         Reply(404),
+        Reply(302, headers={"Location": "https://[no-host"}),
         Reply(200, b""),
         Reply(200, b"half", content_length=99),
         Reply(200, b"<!DOCTYPE html><p>One moment"),

@@ -50,7 +50,8 @@ def fetch_output(url: str, token_headers: Callable[[str], Mapping[str, str]]) ->
             return _whole_file(response)
     except AddressRefused as error:
         raise _host_refused(url, "an address that Darkroom does not call") from error
-    except requests.exceptions.RequestException as error:
+    except (requests.exceptions.RequestException, ValueError) as error:
+        # A ValueError: the host redirects to a URL that cannot be parsed.
         raise OutputUnavailable(type(error).__name__) from error
 
 

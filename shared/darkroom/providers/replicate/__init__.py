@@ -260,6 +260,9 @@ def _call[Result](call: Callable[[replicate.Client], Result], *, is_create: bool
         ):
             raise ProviderUnreachable(_UNREACHABLE_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__) from error
+    except (ValueError, AttributeError) as error:
+        # The SDK raises these for a body that is cut off, and for a list that is no JSON object.
+        raise ProviderUnavailable(type(error).__name__) from error
 
 
 @contextmanager

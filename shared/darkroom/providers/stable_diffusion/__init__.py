@@ -131,6 +131,8 @@ def describe(template: Template) -> ModelDescription:
 
 
 def _read_description() -> ModelDescription:
+    # A server that refuses the login refuses every question. It still offers the API.
+    server.check()
     server.forget_capabilities()
     capabilities = server.capabilities()
     facts = {

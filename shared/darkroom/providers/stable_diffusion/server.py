@@ -262,13 +262,14 @@ def _call(
         )
     except requests.ConnectTimeout as error:
         raise ProviderUnreachable(UNREACHABLE_SECONDS) from error
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:
+        # A ValueError: the server redirects to a URL that cannot be parsed.
         if _is_connection_refused(error):
             raise ProviderUnreachable(UNREACHABLE_SECONDS) from error
         raise ProviderUnavailable(type(error).__name__, unknown_seconds=0) from error
 
 
-def _is_connection_refused(error: requests.RequestException) -> bool:
+def _is_connection_refused(error: Exception) -> bool:
     """Return whether no connection was made, so no run has begun."""
     cause = error.args[0] if error.args else None
     return isinstance(getattr(cause, "reason", None), NewConnectionError | SSLError)
