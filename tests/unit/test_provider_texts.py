@@ -53,6 +53,21 @@ SOURCES: list[tuple[str, Flagged | None]] = [
     ),
     ("Your request was rejected as a result of our safety system.", None),
     ("Failure to pass the risk control system", None),
+    ("output new_sensitive", Flagged.OUTPUT),
+    ("input new_sensitive", None),
+    (
+        "The prompt could not be submitted. Your current safety filter threshold prohibited one or "
+        "more words in this prompt.",
+        Flagged.PROMPT,
+    ),
+    (
+        "Unable to show generated images. Your current safety settings for people/face generation "
+        "filtered out images that appeared to include children.",
+        Flagged.OUTPUT,
+    ),
+    ("image generation failed: finishReason IMAGE_SAFETY", None),
+    ("Image blocked by safety filter", Flagged.OUTPUT),
+    ("Image Content Moderated", None),
 ]
 NOT_REFUSED = (
     "CUDA out of memory (E1001)",

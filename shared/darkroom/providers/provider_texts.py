@@ -269,4 +269,31 @@ WORDINGS: tuple[Wording, ...] = (
         "github.com/danny-avila/LibreChat/issues/7291",
     ),
     _refused(r"pass the risk control system", None, "the field task_status_msg of Kling's API"),
+    _refused(r"\boutput new_sensitive", Flagged.OUTPUT, "github.com/MiniMax-AI/cli/pull/256"),
+    _refused(r"\binput new_sensitive", None, "the field status_msg of MiniMax's API, code 1026"),
+    _refused(
+        r"prompt could not be submitted.{0,80}safety filter",
+        Flagged.PROMPT,
+        "github.com/google-marketing-solutions/adios/issues/62",
+    ),
+    _refused(
+        r"safety settings .{0,60}filtered out images",
+        Flagged.OUTPUT,
+        "github.com/obot-platform/obot/issues/2264",
+    ),
+    _refused(
+        r"\b(IMAGE_SAFETY|PROHIBITED_CONTENT)\b",
+        None,
+        "github.com/pollinations/pollinations/issues/4241",
+    ),
+    _refused(
+        r"blocked by (the )?safety filter",
+        Flagged.OUTPUT,
+        "github.com/Comfy-Org/docs/pull/1173",
+    ),
+    _refused(
+        r"\b(content|request) moderated\b",
+        None,
+        "github.com/black-forest-labs/flux/issues/489",
+    ),
 )
