@@ -193,7 +193,11 @@ def _to_prediction(prediction_id: str, task: Mapping[str, Any]) -> Prediction:
             return Prediction(prediction_id, PredictionStatus.RUNNING)
 
 
-def _call(call: Callable[[runwayml.RunwayML], Any], *, is_create: bool = False) -> Any:  # noqa: ANN401 (the SDK's)
+def _call(
+    call: Callable[[runwayml.RunwayML], Any],
+    *,
+    is_create: bool = False,
+) -> Any:  # noqa: ANN401 (the SDK's)
     """Call Runway. Raises ProviderBusy, ProviderUnavailable, or the SDK's APIStatusError.
 
     APIStatusError is an error response that does not mean that Runway is busy. A create that is
