@@ -14,6 +14,7 @@ from darkroom.domain.errors import GenerationFailed
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus
 from darkroom.observability import Metric, metrics
+from darkroom.providers import replicate
 from darkroom.services import provider_health
 from darkroom.services.finish_job import finish_step
 from darkroom.storage import ledger, provider_queue, provider_state
@@ -214,6 +215,28 @@ class TestMark:
 
         state = provider_state.read_state("replicate").unavailable[CODE]
         assert state.next_check_at == second + 4 * MINUTE
+
+    def test_a_check_that_crashes_does_not_stop_the_other_checks(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mark("flux-dev")
+        mark()
+        crashing = catalog.template("flux-dev").model
+        monkeypatch.setattr(
+            replicate, "is_offered", lambda model: 1 / 0 if model == crashing else True
+        )
+        metrics.clear_metrics()
+        at(monkeypatch, clock.now() + MINUTE)
+
+        provider_health.check_provider("replicate", lambda: False)
+
+        assert unavailable() == {"flux-dev"}
+        values = {name: found["Value"] for name, found in metrics.metric_set.items()}
+        assert values == {
+            Metric.PROVIDERS_PAUSED.value: [0],
+            Metric.MODELS_UNAVAILABLE.value: [1],
+            Metric.RECOVERIES_FAILED.value: [1],
+        }
 
     def test_a_template_that_a_deployment_removed_is_forgotten(
         self, monkeypatch: pytest.MonkeyPatch

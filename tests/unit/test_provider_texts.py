@@ -56,13 +56,11 @@ SOURCES: list[tuple[str, Flagged | None]] = [
     ("output new_sensitive", Flagged.OUTPUT),
     ("input new_sensitive", None),
     (
-        "The prompt could not be submitted. Your current safety filter threshold prohibited one or "
-        "more words in this prompt.",
+        "The prompt could not be submitted. Your current safety filter threshold prohibited it.",
         Flagged.PROMPT,
     ),
     (
-        "Unable to show generated images. Your current safety settings for people/face generation "
-        "filtered out images that appeared to include children.",
+        "Your current safety settings for people/face generation filtered out images.",
         Flagged.OUTPUT,
     ),
     ("image generation failed: finishReason IMAGE_SAFETY", None),

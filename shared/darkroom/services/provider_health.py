@@ -94,10 +94,10 @@ def check_provider(provider: str, is_late: Callable[[], bool]) -> None:
     unavailable = len(state.unavailable)
     if state.needs_check(now) and not is_late():
         is_paused = not _check_account(provider, state)
+    count(Metric.PROVIDERS_PAUSED, int(is_paused))
     for code, template in state.unavailable.items():
         if now >= template.next_check_at and not is_late():
             unavailable -= _check_template(provider, code)
-    count(Metric.PROVIDERS_PAUSED, int(is_paused))
     if unavailable:
         count(Metric.MODELS_UNAVAILABLE, unavailable)
 
@@ -155,6 +155,10 @@ def _check_template(provider: str, code: str) -> bool:
         is_offered = True
     except (ProviderBusy, ProviderUnavailable) as error:
         logger.warning("model not checked", template=code, cause=repr(error))
+        is_offered = False
+    except Exception:  # noqa: BLE001 (the other templates must be checked)
+        logger.exception("model not checked", template=code)
+        count(Metric.RECOVERIES_FAILED)
         is_offered = False
     if not is_offered:
         provider_state.delay_check(provider, code, clock.now())
