@@ -26,6 +26,7 @@ from darkroom.providers.stable_diffusion.responses import document_of, error_of,
 ACCOUNT = {401, 402, 403, 407}
 UNREACHABLE = {502, 503, 521, 523, 525, 526, 530}
 UNANSWERED = {408, 504, 520, 522, 524}
+INVALID_INPUT = {400, 413, 422}
 NO_MODEL = set(range(201, 400)) | {404, 405, 410, 501}
 STATUSES = sorted(
     {int(status) for status in HTTPStatus if status > HTTPStatus.OK} | UNREACHABLE | UNANSWERED
@@ -54,20 +55,18 @@ def response(
 
 def expected(status: int) -> type[Exception] | FailureCode:
     """Return the error of an answer without words, or the code of its failure."""
-    if status in ACCOUNT:
-        return ProviderAccountRefused
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return ProviderBusy
-    if status in UNREACHABLE:
-        return ProviderUnreachable
-    if status in UNANSWERED:
-        return ProviderUnavailable
-    if status in NO_MODEL:
-        return FailureCode.MODEL_UNAVAILABLE
-    return (
-        FailureCode.INVALID_INPUT
-        if status < HTTPStatus.INTERNAL_SERVER_ERROR
-        else FailureCode.PREDICTION_FAILED
+    meanings: dict[int, type[Exception] | FailureCode] = {
+        HTTPStatus.TOO_MANY_REQUESTS: ProviderBusy,
+        **dict.fromkeys(ACCOUNT, ProviderAccountRefused),
+        **dict.fromkeys(UNREACHABLE, ProviderUnreachable),
+        **dict.fromkeys(UNANSWERED, ProviderUnavailable),
+        **dict.fromkeys(NO_MODEL, FailureCode.MODEL_UNAVAILABLE),
+        **dict.fromkeys(INVALID_INPUT, FailureCode.INVALID_INPUT),
+    }
+    is_error_of_server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return meanings.get(
+        status,
+        FailureCode.PREDICTION_FAILED if is_error_of_server else FailureCode.PROVIDER_UNAVAILABLE,
     )
 
 
@@ -88,7 +87,9 @@ def test_each_status_has_one_meaning_and_is_logged(
         failed = error.failure
         is_input = wanted is FailureCode.INVALID_INPUT
         assert (failed.code, failed.is_fault) == (wanted, not is_input)
-        assert failed.retryable is (wanted is FailureCode.PREDICTION_FAILED)
+        assert failed.retryable is (
+            wanted in (FailureCode.PREDICTION_FAILED, FailureCode.PROVIDER_UNAVAILABLE)
+        )
         if is_input and status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             assert "words of the server" in failed.message
     else:

@@ -47,6 +47,7 @@ _NO_API = {
     HTTPStatus.GONE,
     HTTPStatus.NOT_IMPLEMENTED,
 }
+_REFUSED_INPUT = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 # AUTOMATIC1111 and SD.Next: the sampler of the job is missing.
 _NO_SAMPLER = re.compile("Sampler not found", re.IGNORECASE)
 # AUTOMATIC1111: no checkpoint, or an unknown one. stable-diffusion.cpp: the loaded model makes
@@ -160,8 +161,6 @@ def _failure_of(response: requests.Response) -> GenerationFailed:
     if not is_error_of_server and status != _TOO_LARGE and is_html(response):
         # A firewall in front of the server may refuse this request only.
         return unavailable(concerns_template=False)
-    if is_error_of_server:
-        return GenerationFailed(failure(FailureCode.PREDICTION_FAILED))
     if status == _TOO_LARGE:
         return GenerationFailed(
             failure(
@@ -170,7 +169,10 @@ def _failure_of(response: requests.Response) -> GenerationFailed:
                 "Submit the job again with a smaller image.",
             )
         )
-    return GenerationFailed(invalid_input(words, field))
+    if status in _REFUSED_INPUT:
+        return GenerationFailed(invalid_input(words, field))
+    code = FailureCode.PREDICTION_FAILED if is_error_of_server else FailureCode.PROVIDER_UNAVAILABLE
+    return GenerationFailed(failure(code))
 
 
 def _words_and_field(response: requests.Response) -> tuple[str, str | None]:
