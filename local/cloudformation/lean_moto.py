@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from moto.core.model_instances import model_data
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb import models
 from moto.dynamodb.models import DynamoDBBackend, Table
 from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.stepfunctions.parser.asl.antlr.runtime.ASLParser import ASLParser
+from moto.stepfunctions.parser.asl.parse import asl_parser
 from moto.stepfunctions.parser.asl.utils import json_path
 
 _SCALARS = ({"S"}, {"N"}, {"BOOL"}, {"NULL"})
@@ -27,6 +29,8 @@ def lean_moto() -> Iterator[None]:
     - moto's serializer calls itself for every DynamoDB value. The replacement returns a scalar
       value as it is.
     - moto parses a JSON path of a workflow at each use. The replacement caches the result.
+    - moto parses the definition of a workflow for each execution. The replacement caches the syntax
+      tree, which moto only reads, and makes new states from the tree.
 
     The caller must send one request at a time to DynamoDB.
     """
@@ -75,6 +79,28 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield models, "copy", SimpleNamespace(deepcopy=copied)
     yield BaseJSONSerializer, "_serialize_type_structure", written
     yield json_path, "parse", cache(json_path.parse)
+    yield asl_parser, "ASLParser", _CachingParser
+
+
+class _CachingParser:
+    """Parses each definition once. A definition with errors is parsed again each time."""
+
+    _trees: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 (moto's own)
+        self._parser = ASLParser(stream)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (moto's own)
+        return getattr(self._parser, name)
+
+    def state_machine(self) -> Any:  # noqa: ANN401 (moto's own)
+        definition = str(self._parser.getInputStream().tokenSource.inputStream)
+        if definition not in self._trees:
+            tree = self._parser.state_machine()
+            if self._parser.getNumberOfSyntaxErrors():
+                return tree
+            self._trees[definition] = tree
+        return self._trees[definition]
 
 
 def _copy_table(table: Any, named: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 (moto's own)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from moto.core.model_instances import model_data
+from moto.stepfunctions.parser.asl.parse.asl_parser import (
+    AmazonStateLanguageParser,
+    ASLParserException,
+)
 
 from local.cloudformation.lean_moto import lean_moto
 from tests.aws import client
@@ -116,3 +121,34 @@ def test_no_copy_stays_in_memory(aws: None, lean: None) -> None:
 
     assert sum(len(model.instances_tracked) for model in model_data["dynamodb"].values()) == 0
     assert len(all_items()) == 80
+
+
+def definition(seconds: int) -> str:
+    states = {
+        "Pause": {"Type": "Wait", "Seconds": seconds, "Next": "End"},
+        "End": {"Type": "Pass", "End": True},
+    }
+    return json.dumps({"StartAt": "Pause", "States": states})
+
+
+def test_executions_of_one_definition_share_no_state(lean: None) -> None:
+    first, second = (AmazonStateLanguageParser.parse(definition(1))[0] for _ in range(2))
+
+    assert first.states.states["Pause"] is not second.states.states["Pause"]
+
+
+def test_each_definition_has_its_own_states(lean: None) -> None:
+    seconds = [
+        AmazonStateLanguageParser.parse(definition(each))[0]
+        .states.states["Pause"]
+        .wait_function.seconds
+        for each in (1, 2, 1)
+    ]
+
+    assert seconds == [1, 2, 1]
+
+
+def test_a_definition_with_errors_is_refused_each_time(lean: None) -> None:
+    for _ in range(2):
+        with pytest.raises(ASLParserException, match="mismatched input '7'"):
+            AmazonStateLanguageParser.parse('{"StartAt": 7}')
