@@ -155,6 +155,7 @@ def test_invalid_input_names_the_field_and_quotes_the_words() -> None:
             "?X-Amz-Signature=[key]&sig=[key] password: [key]",
         ),
         ("by sk_live_4eC39HqLyjWDarjtT1zdp7dc", "by [id]"),
+        # secretlint-disable-next-line -- no real token
         ("by ghp_16c7e42f292c6912e7710c838347ae178b4a", "by ghp_[id]"),
         ("by AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY", "by [id]"),
         ("provided: sk-proj-********1234", "provided: [id]"),
