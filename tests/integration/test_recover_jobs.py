@@ -16,7 +16,7 @@ from darkroom.aws import step_functions as workflow_adapter
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Job, JobStatus, Output
 from darkroom.domain.recovery import over_at
-from darkroom.storage import jobs, ledger
+from darkroom.storage import jobs, ledger, provider_slots
 from darkroom.storage.queue_rows import SlotRow
 from tests.aws import CONTEXT, Workflow, client, handler_of
 from tests.builders import ANN, NOON, held_job, image_job, open_account, stored, until
@@ -204,7 +204,7 @@ class TestRecoverJobs:
         assert sum(is_open(job) for job in all_jobs) == 1
         recover()
         assert not any(is_open(job) for job in all_jobs)
-        assert list(SlotRow.query("SLOT#replicate")) == []
+        assert provider_slots.read_provider("replicate").slots == ()
 
     def test_starts_a_workflow_again_one_minute_after_an_error(
         self, monkeypatch: pytest.MonkeyPatch

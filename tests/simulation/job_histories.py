@@ -15,10 +15,17 @@ from darkroom.domain.errors import IdempotencyKeyReused, NotFound
 from darkroom.domain.failures import FailureCode, failure
 from darkroom.domain.jobs import Attempt, Job, JobStatus, Output
 from darkroom.services import delete_job
-from darkroom.storage import attempts, checks, grants, jobs, ledger, provider_queue
+from darkroom.storage import (
+    attempts,
+    checks,
+    grants,
+    jobs,
+    ledger,
+    provider_queue,
+    provider_slots,
+)
 from darkroom.storage.idempotency import IdempotencyKey
 from darkroom.storage.job_rows import CheckQueue
-from darkroom.storage.queue_rows import SlotRow
 from darkroom.storage.table import RequestRow
 from tests.builders import NOON, image_job, stored
 from tests.simulation.account_records import checked_records
@@ -106,7 +113,7 @@ class JobHistories:
                 == len(records.entries_of("hold"))
                 == expected.keys_count
             )
-        assert list(SlotRow.query("SLOT#replicate", consistent_read=True)) == []
+        assert provider_slots.read_provider("replicate").slots == ()
         assert [
             due for queue in CheckQueue for due in checks.due_checks(queue, now=_LATER, limit=1_000)
         ] == []

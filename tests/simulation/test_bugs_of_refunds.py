@@ -16,8 +16,7 @@ from darkroom.aws import clients as aws_adapter
 from darkroom.domain.accounts import AccountId, Balance
 from darkroom.domain.errors import InvalidRequest
 from darkroom.domain.jobs import Job, JobStatus
-from darkroom.storage import grants, jobs, ledger
-from darkroom.storage.queue_rows import SlotRow
+from darkroom.storage import grants, jobs, ledger, provider_slots
 from local.simulators.replicate.predictions import Status
 from tests.aws import CONTEXT, handler_of
 from tests.builders import ANN, NOON, call_api, held_job, image_job, open_account, stored, until
@@ -123,7 +122,7 @@ class TestNoRefundAtAll:
         assert (job.quoted, job.held, job.charged, job.refunded) == (10, 0, 0, 10)
         assert checked_balance() == Balance(available=100, granted=100, jobs_total=1)
         assert [entry.kind for entry in resolutions(job)] == ["release"]
-        assert list(SlotRow.query("SLOT#replicate")) == []
+        assert provider_slots.read_provider("replicate").slots == ()
         assert not [
             prediction
             for prediction in backend.provider_records("predictions")
