@@ -115,7 +115,15 @@ def needs_of(call: Call) -> Iterator[Access]:
 
 def is_allowed(function: str, access: Access) -> bool:
     """Return whether the policies of a function allow an access."""
-    return policies().allow(role_of(function), access)
+    context = tuple((key, tuple(values)) for key, values in access.context.items())
+    return _is_allowed(function, access.action, access.resource, context)
+
+
+@cache
+def _is_allowed(
+    function: str, action: str, resource: str, context: tuple[tuple[str, tuple[str, ...]], ...]
+) -> bool:
+    return policies().allow(role_of(function), Access(action, resource, dict(context)))
 
 
 @cache

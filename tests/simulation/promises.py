@@ -10,7 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -45,6 +45,8 @@ class Promises:
         self._records = Records()
         self._final: dict[str, Mapping[str, Any]] = {}
         self._entries: dict[str, Mapping[str, Any]] = {}
+        # The accounts without faults. An account without new rows is not checked again.
+        self._checked: dict[str, Partition] = {}
         self._prediction_ids: dict[str, str] = {}
         self._events_seen = 0
         self._announced: dict[str, set[str]] = defaultdict(set)
@@ -62,7 +64,11 @@ class Promises:
         broken = list(environment.broken)
         predictions = _by_nonce(environment.replicate.predictions.values())
         for name, partition in accounts.items():
-            broken += (f"{name}: {fault}" for fault in self._check_account(partition))
+            if self._checked.get(name) is not partition:
+                faults = [f"{name}: {fault}" for fault in self._check_account(partition)]
+                broken += faults
+                if not faults:
+                    self._checked[name] = partition
             for job_id, job in partition.jobs.items():
                 broken += (
                     f"{name}/{job_id}: {fault}"
@@ -378,7 +384,12 @@ def _reference_of(prediction: Prediction) -> tuple[str, str, str]:
     """Return the account, job and nonce of a prediction, from its webhook's URL."""
     if prediction.made_for:
         return prediction.made_for
-    reference = parse_qs(urlsplit(prediction.webhook or "").query)["job"][0]
+    return _reference_in(prediction.webhook or "")
+
+
+@cache
+def _reference_in(url: str) -> tuple[str, str, str]:
+    reference = parse_qs(urlsplit(url).query)["job"][0]
     front, _, nonce = reference.rpartition("/")
     account, _, job_id = front.rpartition("/")
     return account, job_id, nonce

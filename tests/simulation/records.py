@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from tests.simulation.documents import Item, Typed
@@ -28,6 +29,7 @@ def to_python(value: Typed) -> Any:
     return next(iter(value.values()))
 
 
+@cache
 def parse_time(text: str | None) -> datetime | None:
     """Parse a time as PynamoDB writes it."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC) if text else None
@@ -46,26 +48,36 @@ class Partition:
 class Records:
     """Reads the accounts of a table.
 
-    Items are replaced and never changed, so a row is converted again only if its item is new.
+    Items are replaced and never changed, so a row is converted again only if its item is new. A
+    partition stays the same object until one of its items is added, replaced or removed.
     """
 
     def __init__(self) -> None:
-        self._cache: dict[int, tuple[Item, Mapping[str, Any]]] = {}
+        self._cache: dict[tuple[str, str], tuple[Item, Mapping[str, Any]]] = {}
+        self._partitions: dict[str, Partition] = {}
 
     def accounts(self, items: Mapping[tuple[str, str], Item]) -> dict[str, Partition]:
         """Return each account's partition by its name, platform/user."""
+        changed = {_account_of(pk) for pk, _ in self._cache.keys() - items.keys()}
+        rows: dict[tuple[str, str], tuple[Item, Mapping[str, Any]]] = {}
+        for key, item in items.items():
+            cached = self._cache.get(key)
+            if cached and cached[0] is item:
+                rows[key] = cached
+            else:
+                rows[key] = item, {name: to_python(value) for name, value in item.items()}
+                changed.add(_account_of(key[0]))
+        self._cache = rows
         partitions: dict[str, Partition] = defaultdict(Partition)
-        previous, self._cache = self._cache, {}
-        for (pk, sk), item in items.items():
-            cached = previous.get(id(item))
-            row = (
-                cached[1]
-                if cached and cached[0] is item
-                else {name: to_python(value) for name, value in item.items()}
-            )
-            self._cache[id(item)] = item, row
-            if pk.startswith("ACCOUNT#"):
-                _add_row(partitions["/".join(pk.split("#")[1:])], sk, row)
+        for (pk, sk), (_, row) in rows.items():
+            if not pk.startswith("ACCOUNT#"):
+                continue
+            name = _account_of(pk)
+            if name in changed:
+                _add_row(partitions[name], sk, row)
+            elif name not in partitions:
+                partitions[name] = self._partitions[name]
+        self._partitions = dict(partitions)
         return partitions
 
     def slots(self) -> list[Mapping[str, Any]]:
@@ -78,6 +90,11 @@ class Records:
 
     def _rows(self, prefix: str) -> list[Mapping[str, Any]]:
         return [row for _, row in self._cache.values() if row["pk"].startswith(prefix)]
+
+
+@cache
+def _account_of(partition_key: str) -> str:
+    return "/".join(partition_key.split("#")[1:])
 
 
 def _add_row(partition: Partition, sk: str, row: Mapping[str, Any]) -> None:
