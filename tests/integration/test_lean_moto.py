@@ -125,22 +125,22 @@ def test_no_copy_stays_in_memory(aws: None, lean: None) -> None:
 
 def definition(seconds: int) -> str:
     states = {
-        "Pause": {"Type": "Wait", "Seconds": seconds, "Next": "End"},
+        "Delay": {"Type": "Wait", "Seconds": seconds, "Next": "End"},
         "End": {"Type": "Pass", "End": True},
     }
-    return json.dumps({"StartAt": "Pause", "States": states})
+    return json.dumps({"StartAt": "Delay", "States": states})
 
 
 def test_executions_of_one_definition_share_no_state(lean: None) -> None:
     first, second = (AmazonStateLanguageParser.parse(definition(1))[0] for _ in range(2))
 
-    assert first.states.states["Pause"] is not second.states.states["Pause"]
+    assert first.states.states["Delay"] is not second.states.states["Delay"]
 
 
 def test_each_definition_has_its_own_states(lean: None) -> None:
     seconds = [
         AmazonStateLanguageParser.parse(definition(each))[0]
-        .states.states["Pause"]
+        .states.states["Delay"]
         .wait_function.seconds
         for each in (1, 2, 1)
     ]
