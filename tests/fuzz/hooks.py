@@ -88,10 +88,23 @@ def _templates() -> dict[str, dict[str, Any]]:
     ).json()["templates"]
     return {
         template["code"]: {
-            name: part for name, part in template["parameters"].items() if name != "$schema"
+            name: _with_the_upload(part)
+            for name, part in template["parameters"].items()
+            if name != "$schema"
         }
         for template in listed
     }
+
+
+def _with_the_upload(schema: Any) -> Any:
+    """Return a schema in which an image that must be an upload can only be the existing one."""
+    if isinstance(schema, list):
+        return [_with_the_upload(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("format") == "image" and "pattern" in schema:
+        return {"enum": [os.environ["FUZZ_UPLOAD"]]}
+    return {name: _with_the_upload(part) for name, part in schema.items()}
 
 
 def _quote_of(quote: dict[str, Any], code: str, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,12 @@ def main() -> int:
             sys.stdout.write(f"{line}\n")
         sys.stdout.write(f"took {time.monotonic() - began_at:.0f} seconds, seed {arguments.seed}\n")
         broken = [
-            *broken_promises(stack, customers, table),
+            *broken_promises(
+                stack,
+                customers,
+                table,
+                store_output_kills_count=fault_profile.kills["StoreOutputFunction"],
+            ),
             *faults_not_seen(customers, fault_profile, faults),
         ]
     sys.stderr.writelines(f"BROKEN: {promise}\n" for promise in broken)

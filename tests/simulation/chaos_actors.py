@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -58,10 +58,14 @@ class _OpenJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The last state of a job, its missing files, its requests to the provider and its deletion."""
+    """The last state of a job, its missing files, its requests to the provider and its deletion.
+
+    `outputs_without_variants_count` counts the outputs without thumbnail, placeholder and previews.
+    """
 
     job: dict[str, Any]
     missing_files: tuple[str, ...]
+    outputs_without_variants_count: int
     requests_count: int
     deletion: HTTPStatus | None
 
@@ -195,15 +199,22 @@ class Customer:
 
     def _record_outcome(self, job: dict[str, Any], plan: Plan) -> None:
         missing = tuple(self._missing_files(job))
+        without_variants_count = sum(map(_has_no_variants, job["outputs"]))
         requests_count = self.requests_count_of(self.user, job["id"])
         self.outcomes[job["id"]] = Outcome(
-            job, missing, requests_count, self._delete(job) if plan.is_deleted else None
+            job,
+            missing,
+            without_variants_count,
+            requests_count,
+            self._delete(job) if plan.is_deleted else None,
         )
 
     def _missing_files(self, job: dict[str, Any]) -> list[str]:
         missing = []
         for number, output in enumerate(job["outputs"]):
             for name, bytes_count in (("url", output["bytes"]), ("thumbnail_url", None)):
+                if name == "thumbnail_url" and _has_no_variants(output):
+                    continue
                 response = requests.get(output[name], timeout=30) if output[name] else None
                 if (
                     response is None
@@ -248,3 +259,7 @@ class Customer:
             self.failed_calls_count += 1
             time.sleep(self._rng.uniform(0.1, 0.6))
         raise ApiUnavailable(f"{method} {path}")
+
+
+def _has_no_variants(output: Mapping[str, Any]) -> bool:
+    return not (output["thumbnail_url"] or output["placeholder"] or output["previews"])

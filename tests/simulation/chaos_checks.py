@@ -67,9 +67,12 @@ def predictions_by_job(stack: LocalStack) -> Mapping[str, Sequence[dict[str, Any
 
 
 def broken_promises(
-    stack: LocalStack, customers: Sequence[Customer], table: Table
+    stack: LocalStack, customers: Sequence[Customer], table: Table, *, store_output_kills_count: int
 ) -> Iterator[str]:
-    """Return every promise that does not hold."""
+    """Return every promise that does not hold.
+
+    An output is delivered without variants only if StoreOutput was killed while it decoded.
+    """
     predictions = predictions_by_job(stack)
     for customer in customers:
         yield from customer.violations
@@ -82,6 +85,13 @@ def broken_promises(
         for outcome in customer.outcomes.values():
             yield from _job_violations(outcome)
             yield from _provider_violations(outcome, predictions.get(outcome.job["id"], ()))
+    outcomes = [each for customer in customers for each in customer.outcomes.values()]
+    without_variants_count = sum(each.outputs_without_variants_count for each in outcomes)
+    if without_variants_count > store_output_kills_count:
+        yield (
+            f"{without_variants_count} outputs have no variants, "
+            f"but StoreOutput was killed {store_output_kills_count} times"
+        )
     known = {job_id for customer in customers for job_id in customer.outcomes}
     yield from (
         f"{job_id}: the provider has a prediction for a job that no customer submitted"

@@ -254,6 +254,13 @@ def audit(environment: Environment) -> None:
     assert sum(run.error is None for run in days) >= len(days) - 1
 
 
+def check_catalog(environment: Environment) -> None:
+    """Compare the templates with their models on two days."""
+    days = [environment.invoke("check_catalog", {}) for _ in range(2)]
+    # A crash may end one run. The next run compares all templates again.
+    assert any(run.error is None for run in days)
+
+
 def stop_by_hand(environment: Environment) -> None:
     job_id = submit(environment)
     environment.event_queue.advance(2)

@@ -163,6 +163,7 @@ SCENARIOS = (
     Scenario("granted and corrected", steps.grant_and_correct, expected_statuses=()),
     Scenario("paused", steps.pause, expected_statuses=("completed",)),
     Scenario("audited", steps.audit, expected_statuses=("completed",)),
+    Scenario("catalog checked", steps.check_catalog, expected_statuses=()),
     Scenario("execution stopped by hand", steps.stop_by_hand, expected_statuses=None),
     Scenario(
         "expired after its retention",
