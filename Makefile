@@ -21,8 +21,8 @@ NAMED_STACK = $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint format lock \
-	requirements build build-local deploy deploy-built deploy-check admin token smoke audit repair variables catalog catalog-check problems failures openapi lint-openapi sizes \
+.PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint lint-python lint-files format lock \
+	requirements build build-local builds deploy deploy-built deploy-check admin token smoke audit repair variables catalog catalog-check problems failures openapi lint-openapi sizes \
 	secrets soak chaos fuzz sabotage bench clean linux scan licenses vulnerabilities sbom
 
 help: ## Show this list
@@ -55,20 +55,27 @@ test: .aws-sam/local/.ready ## Run all tests (PYTEST_OPTIONS="tests/unit -x" sel
 test-fast: .venv/.ready ## Run the tests that are not slow, in less than a minute
 	python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/unit tests/integration $(PYTEST_OPTIONS)
 
-check: lint build coverage ## Run the gate: all of lint, build and coverage. A change that passes can be merged
+check: ## Run the gate: all of lint, build and coverage. A change that passes can be merged
+	$(MAKE) --no-print-directory lint-files
+	$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint-python scan builds
+	$(MAKE) --no-print-directory coverage
 
-lint: .venv/.ready ## Check format, lint, imports, types, lock file, template and GitHub workflows
+lint: lint-python lint-files scan ## Check format, lint, imports, types, lock file, template and GitHub workflows
+
+lint-python: .venv/.ready
 	ruff format --check .
 	ruff check .
 	PYTHONPATH=shared lint-imports --no-cache --no-logo
 	mypy
+
+# It writes the generated files again, so it runs before or after the builds and not beside them.
+lint-files: .venv/.ready
 	$(UV) lock --check
 	$(MAKE) --no-print-directory requirements && git diff --exit-code -- layers
 	$(MAKE) --no-print-directory openapi && git diff --exit-code -- shared/darkroom/api/openapi.json
 	$(MAKE) --no-print-directory lint-openapi
 	sam validate --lint --region us-east-1
 	zizmor --offline --strict-collection --quiet .github
-	$(MAKE) --no-print-directory scan
 
 coverage: ## Run all tests, list the branches that no test reaches, and fail below the minimum
 	rm -f .coverage .coverage.*
@@ -193,11 +200,15 @@ linux:
 
 build-local: .aws-sam/local/.ready
 
+# Both builds write .aws-sam/build.toml, so one follows the other.
+builds: .aws-sam/local/.ready
+	$(MAKE) --no-print-directory build
+
 # Run the tests that PYTEST_OPTIONS selects. The data is in $COVERAGE_FILE, or in .coverage. The
-# marker no_cover stops the tracer, but a run without a tracer is a fifth faster. Status 5 of pytest
-# means that it selected no test.
+# marker no_cover stops the tracer, but a run without a tracer is a fifth faster. Its tests wait for
+# servers, so that run has one process more. Status 5 of pytest means that it selected no test.
 coverage-data: .aws-sam/local/.ready
-	$(PYTEST) -m no_cover $(PYTEST_OPTIONS) || [ $$? -eq 5 ]
+	$(PYTEST) --numprocesses 4 -m no_cover $(PYTEST_OPTIONS) || [ $$? -eq 5 ]
 	$(PYTEST) -m "not no_cover" --cov --cov-report= --cov-fail-under=0 $(PYTEST_OPTIONS) || [ $$? -eq 5 ]
 
 # Combine the data files, if there are several, and report.
