@@ -43,6 +43,8 @@ DarkroomError
 Every other exception is an AWS error or a bug. The workflow retries it. If no retry succeeds, the
 workflow settles or releases the hold.
 
+`provider_errors.py` defines those from ProviderBusy to LookupUnsupported, and ProviderUnavailable.
+
 The workflow refers to the last five by their class names. Their messages are codes and times only,
 because an execution history stores them and users' data does not belong there.
 """
