@@ -216,7 +216,8 @@ def test_a_wrong_webhook_secret_is_replaced(
     stack.kill_execution_environments("ReceivePredictionFunction")
     before = len(webhook_tries(stack))
     assert actor.ended(actor.submit())["status"] == "completed"
-    assert 200 in [each["status_code"] for each in webhook_tries(stack)[before:]]
+    # The job can end before the provider records the response to its webhook.
+    until(lambda: 200 in [each["status_code"] for each in webhook_tries(stack)[before:]])
 
 
 def webhook_tries(stack: LocalStack) -> list[dict[str, Any]]:
