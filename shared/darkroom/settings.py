@@ -73,6 +73,8 @@ class Settings:
 
     # Addresses and tokens.
 
+    aws_endpoint_url: str = ""
+    """The URL of an emulator of AWS, for boto3 (local use only). Empty on AWS."""
     private_hosts: tuple[str, ...] = ()
     """The hosts that may be called by plain HTTP and at private addresses (local use only)."""
     public_url: str = ""

@@ -36,13 +36,16 @@ LOST_ANSWER = AwsError("InternalServerError", after_effect=True)
 def failing_calls(client: Any, operation: str, *errors: AwsError) -> Iterator[list[str]]:
     """Fail the next calls of one operation, one with each error in this order.
 
-    Yields a list with one item for each call so far: the error code, or "sent" without an error.
+    Yields a list with one item for each of its calls so far: the error code, or "sent" without an
+    error. The client may have other calls, which are neither failed nor listed.
     """
     remaining, outcomes, call = list(errors), list[str](), client._make_api_call
     was_patched = "_make_api_call" in vars(client)
 
     def call_with_errors(name: str, arguments: Any) -> Any:
-        if name != operation or not remaining:
+        if name != operation:
+            return call(name, arguments)
+        if not remaining:
             outcomes.append("sent")
             return call(name, arguments)
         error = remaining.pop(0)

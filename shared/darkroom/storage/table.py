@@ -43,33 +43,34 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UTCDateTimeAttribute,
 )
+from pynamodb.connection.table import TableConnection
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from darkroom.domain.accounts import Balance, Entry
 from darkroom.settings import settings
+from darkroom.storage.connections import share_client
 
 ENTRY_PREFIX = "ENTRY#"
 ACCOUNT_KEY = "ACCOUNT"
-# The timeouts and retries of each request to DynamoDB.
-CONNECT_TIMEOUT_SECONDS = 1
-READ_TIMEOUT_SECONDS = 2
-RETRIES_MAX = 1
 
 
 class Row(Model):
-    """The base class of all rows: the table's name, the timeouts and the two keys."""
+    """The base class of all rows: the table's name, the shared client and the two keys."""
 
     class Meta:
         """The table's settings for PynamoDB."""
 
         table_name = settings().table_name
-        connect_timeout_seconds = CONNECT_TIMEOUT_SECONDS
-        read_timeout_seconds = READ_TIMEOUT_SECONDS
-        max_retry_attempts = RETRIES_MAX
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
+
+    @classmethod
+    def _get_connection(cls) -> TableConnection:
+        connection = super()._get_connection()
+        share_client(connection.connection)
+        return connection
 
 
 class LookupIndex(GlobalSecondaryIndex[Any]):
@@ -200,6 +201,7 @@ class FlagRow(Row):
     is_enabled = BooleanAttribute()
     changed_at = UTCDateTimeAttribute()
     changed_by = UnicodeAttribute()
+    reason = UnicodeAttribute(null=True)
 
 
 class DeliveryRow(Row):

@@ -23,7 +23,8 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from darkroom.domain.errors import DarkroomError
-from darkroom.storage.table import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, RETRIES_MAX, Row
+from darkroom.storage.connections import share_client
+from darkroom.storage.table import Row
 
 _TRIES_MAX = 6
 _TRYING_SECONDS_MAX = 2.0
@@ -191,8 +192,4 @@ def _code_of(error: TransactWriteError | UpdateError) -> str | None:
 
 @cache
 def _connection() -> Connection:
-    return Connection(
-        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=READ_TIMEOUT_SECONDS,
-        max_retry_attempts=RETRIES_MAX,
-    )
+    return share_client(Connection())
