@@ -186,6 +186,7 @@ def test_a_template_response_has_the_schema_but_not_the_provider() -> None:
         "expected_seconds",
         "seconds_max",
         "commercial_use",
+        "credits",
         "parameters",
     }
     assert response["parameters"]["required"] == ["prompt"]

@@ -15,7 +15,9 @@ from darkroom.schemas.admin_responses import (
     AdminJobResponse,
 )
 from darkroom.schemas.job_response import job_response
+from darkroom.schemas.service_responses import PausedResponse
 from darkroom.schemas.views import balance_response, entry_response, time_text
+from darkroom.storage.feature_flags import PauseState
 from darkroom.storage.pagination import Page
 
 
@@ -34,6 +36,16 @@ def account_response(account: Account) -> AccountResponse:
         }
         if suspension
         else None,
+    }
+
+
+def paused_response(state: PauseState) -> PausedResponse:
+    """Build the response for the pause of new jobs."""
+    return {
+        "paused": state.paused,
+        "reason": state.reason,
+        "by": state.by,
+        "at": time_text(state.at),
     }
 
 

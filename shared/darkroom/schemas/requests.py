@@ -198,11 +198,12 @@ class CallbackTestRequest(BaseModel):
 
 
 class PauseRequest(BaseModel):
-    """Whether new jobs are paused."""
+    """Whether new jobs are paused, and why. Administrators see the `reason`, and users do not."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     paused: bool
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
 
 
 class SuspendRequest(BaseModel):

@@ -192,6 +192,8 @@ class TemplateResponse(TypedDict):
     """A template: a model with its parameters.
 
     `parameters` is a JSON Schema (2020-12). A client can build its input form from it.
+    `credits` is what a job with the default parameters and the smallest required inputs costs at
+    most. Other parameters cost more or less: a quote has the price.
     Administrators see `cost_usd`, what the provider bills, and `checked`, the source of the
     parameters. `checked` is null for a past version without a recorded source.
     """
@@ -204,6 +206,7 @@ class TemplateResponse(TypedDict):
     expected_seconds: int
     seconds_max: int
     commercial_use: bool
+    credits: int
     parameters: dict[str, Any]
     cost_usd: NotRequired[CostResponse]
     checked: NotRequired[CheckedResponse | None]

@@ -6,7 +6,7 @@ typing compiles each annotation at every cold start.
 
 from typing import Any, NotRequired, TypedDict
 
-from darkroom.schemas.formats import defer_builds
+from darkroom.schemas.formats import Time, defer_builds
 
 
 class NotedResponse(TypedDict):
@@ -16,9 +16,16 @@ class NotedResponse(TypedDict):
 
 
 class PausedResponse(TypedDict):
-    """Whether new jobs are paused."""
+    """Whether new jobs are paused.
+
+    `reason`, `by` and `at` belong to the last change. `by` is the account of the administrator, as
+    `platform/user`. All three are null if new jobs were never paused.
+    """
 
     paused: bool
+    reason: str | None
+    by: str | None
+    at: Time | None
 
 
 class DocumentResponse(TypedDict):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import cast, overload
 
 from darkroom.domain.accounts import Balance, Entry
+from darkroom.domain.starting_price import starting_price
 from darkroom.domain.templates import Template
 from darkroom.domain.uploads import Upload
 from darkroom.schemas.account_responses import (
@@ -80,6 +81,7 @@ def template_response(template: Template) -> TemplateResponse:
         "expected_seconds": template.expected_seconds,
         "seconds_max": template.seconds_max,
         "commercial_use": template.commercial_use,
+        "credits": starting_price(template, settings().prices),
         "parameters": template.schema(prompt_characters_max=settings().prompt_characters_max),
     }
 

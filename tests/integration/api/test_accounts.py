@@ -137,15 +137,18 @@ class TestGrants:
 class TestFirstRequest:
     def test_is_recorded_once_and_costs_one_read_for_each_environment(self) -> None:
         counts = []
-        with failing_calls(client_of_rows(), "GetItem") as calls:
+        with (
+            failing_calls(client_of_rows(), "GetItem") as reads,
+            failing_calls(client_of_rows(), "UpdateItem") as writes,
+        ):
             for _ in range(2):
                 call_api("GET", "/templates")
-                counts.append(len(calls))
+                counts.append((len(reads), len(writes)))
             accounts._recorded.clear()
             call_api("GET", "/templates")
-            counts.append(len(calls))
+            counts.append((len(reads), len(writes)))
 
-        assert counts == [2, 2, 3]
+        assert counts == [(1, 1), (1, 1), (2, 1)]
         assert row().seen_at
 
     def test_keeps_the_time_of_the_first_request(self) -> None:

@@ -34,7 +34,7 @@ UNSUPPORTED_METHODS = [
     ("POST", "/credits", "GET"),
     ("PATCH", "/jobs/x", "DELETE, GET"),
     ("GET", "/jobs/x/cancel", "POST"),
-    ("GET", "/admin/paused", "PUT"),
+    ("DELETE", "/admin/paused", "GET, PUT"),
     ("PUT", "/accounts/web/ann/credits", "POST"),
     ("HEAD", "/jobs", "GET, POST"),
     ("HEAD", "/health", "GET"),
