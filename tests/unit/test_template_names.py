@@ -11,6 +11,7 @@ from tests.unit.resolved_template import resolved
 # Every optional resource exists.
 PARAMETERS = {
     "ApiDeploymentPreference": "Canary10Percent5Minutes",
+    "Gallery": "true",
     "RunwayBaseUrl": "https://runway.example",
     "StableDiffusionUrl": "https://webui.example",
     "Revision": "abc123",
