@@ -21,8 +21,8 @@ NAMED_STACK = $(if $(filter-out file,$(origin STACK) $(origin CONFIG)),$(STACK))
 COMPILE := python -m compileall -q -f --invalidation-mode unchecked-hash
 PYTEST := python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo run events invoke sam-local test test-fast coverage coverage-data coverage-report check lint lint-python lint-files format lock \
-	requirements build build-local builds deploy deploy-built deploy-check admin token smoke audit repair variables catalog catalog-check problems failures openapi lint-openapi sizes \
+.PHONY: help setup demo run events invoke sam-local test test-fast browser coverage coverage-data coverage-report check lint lint-python lint-files lint-web generated format lock \
+	requirements build build-local builds deploy deploy-built deploy-check admin token smoke audit repair variables catalog catalog-check problems failures openapi lint-openapi vendor web-types web-examples screenshots web sizes \
 	secrets soak chaos fuzz sabotage bench clean linux scan licenses vulnerabilities sbom
 
 help: ## Show this list
@@ -55,12 +55,16 @@ test: .aws-sam/local/.ready ## Run all tests (PYTEST_OPTIONS="tests/unit -x" sel
 test-fast: .venv/.ready ## Run the tests that are not slow, in less than a minute
 	python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/unit tests/integration $(PYTEST_OPTIONS)
 
+browser: .aws-sam/local/.ready ## Test the gallery in Chromium, print sizes and times, and the scores of Lighthouse
+	python -m pytest -s tests/browser tests/browser/measure_times.py $(PYTEST_OPTIONS)
+	python -m tests.browser.lighthouse
+
 check: ## Run the gate: all of lint, build and coverage. A change that passes can be merged
-	$(MAKE) --no-print-directory lint-files
-	$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint-python scan builds
+	$(MAKE) --no-print-directory generated
+	$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint-files lint-python lint-web scan builds
 	$(MAKE) --no-print-directory coverage
 
-lint: lint-python lint-files scan ## Check format, lint, imports, types, lock file, template and GitHub workflows
+lint: generated lint-files lint-python lint-web scan ## Check generated files, format, lint, imports, types, lock file, template and GitHub workflows
 
 lint-python: .venv/.ready
 	ruff format --check .
@@ -68,14 +72,20 @@ lint-python: .venv/.ready
 	PYTHONPATH=shared lint-imports --no-cache --no-logo
 	mypy
 
-# It writes the generated files again, so it runs before or after the builds and not beside them.
+lint-web: .venv/.ready ## Check types, format and rules of the gallery (needs npm)
+	python -m tools.web.lint check
+
 lint-files: .venv/.ready
 	$(UV) lock --check
-	$(MAKE) --no-print-directory requirements && git diff --exit-code -- layers
-	$(MAKE) --no-print-directory openapi && git diff --exit-code -- shared/darkroom/api/openapi.json
 	$(MAKE) --no-print-directory lint-openapi
 	sam validate --lint --region us-east-1
 	zizmor --offline --strict-collection --quiet .github
+
+# It writes files, so it runs before the builds and not beside them.
+generated: .venv/.ready
+	$(MAKE) --no-print-directory requirements && git diff --exit-code -- layers
+	$(MAKE) --no-print-directory openapi && git diff --exit-code -- shared/darkroom/api/openapi.json
+	$(MAKE) --no-print-directory vendor web-types && git diff --exit-code -- web/vendor web/api.d.ts
 
 coverage: ## Run all tests, list the branches that no test reaches, and fail below the minimum
 	rm -f .coverage .coverage.*
@@ -85,6 +95,7 @@ coverage: ## Run all tests, list the branches that no test reaches, and fail bel
 format: .venv/.ready ## Format the code and apply the fixes of the linter
 	ruff check --fix-only -q .
 	ruff format .
+	python -m tools.web.lint format
 
 lock: .tools/.ready ## Update uv.lock and the requirements of the layers after a change of pyproject.toml
 	$(UV) lock
@@ -109,6 +120,18 @@ openapi: .venv/.ready ## Write docs/openapi.json
 
 lint-openapi: .venv/.ready ## Lint docs/openapi.json with Redocly and Spectral (needs npm)
 	python -m tools.lint_openapi
+
+vendor: .venv/.ready ## Fetch the packages of the gallery again, as web/vendor/vendor.json pins them (needs npm)
+	python -m tools.web.vendor
+
+web-types: .venv/.ready ## Write web/api.d.ts, the types of the API, from docs/openapi.json (needs npm)
+	python -m tools.web.lint types
+
+web-examples: .venv/.ready ## Draw the example images of the template cards again
+	PYTHONPATH=shared python -m tools.web.examples
+
+screenshots: .aws-sam/local/.ready ## Write the screenshots of the README (needs Chromium)
+	python -m tools.web.screenshots
 
 scan: .venv/.ready .tools/scan/.ready ## Scan for insecure settings, insecure code and secrets (needs npm)
 	python -m tools.scan
@@ -172,8 +195,11 @@ token: .venv/.ready ## Print an ID token of a user of the deployed stack (EMAIL=
 smoke: .venv/.ready ## Run one job on the deployed stack, and check its ledger and files
 	python -m tools.smoke $(STACK)
 
+web: .venv/.ready ## Upload the gallery to the deployed stack, and print its URL (needs Gallery=true)
+	PYTHONPATH=shared python -m tools.web.upload $(STACK)
+
 deploy-check: .aws-sam/local/.ready .tools/ministack/.ready ## Deploy to MiniStack, an emulator of AWS, and run a job there
-	python -m tools.deploy_check
+	PYTHONPATH=shared python -m tools.deploy_check
 
 sbom: .tools/.ready ## Write the list of the layers' packages to .aws-sam/sbom.json (CycloneDX 1.5)
 	mkdir -p .aws-sam
@@ -205,10 +231,10 @@ builds: .aws-sam/local/.ready
 	$(MAKE) --no-print-directory build
 
 # Run the tests that PYTEST_OPTIONS selects. The data is in $COVERAGE_FILE, or in .coverage. The
-# marker no_cover stops the tracer, but a run without a tracer is a fifth faster. Its tests wait for
-# servers, so that run has one process more. Status 5 of pytest means that it selected no test.
+# marker no_cover stops the tracer, but a run without a tracer is a fifth faster. Status 5 of pytest
+# means that it selected no test.
 coverage-data: .aws-sam/local/.ready
-	$(PYTEST) --numprocesses 4 -m no_cover $(PYTEST_OPTIONS) || [ $$? -eq 5 ]
+	$(PYTEST) -m no_cover $(PYTEST_OPTIONS) || [ $$? -eq 5 ]
 	$(PYTEST) -m "not no_cover" --cov --cov-report= --cov-fail-under=0 $(PYTEST_OPTIONS) || [ $$? -eq 5 ]
 
 # Combine the data files, if there are several, and report.

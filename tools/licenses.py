@@ -1,4 +1,4 @@
-"""Write docs/licenses.md from the installed packages of the layers: python -m tools.licenses."""
+"""Write docs/licenses.md from the packages of the layers and of web/: python -m tools.licenses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from textwrap import fill
 
+from tools.web.vendor import packages
+
 ROOT = Path(__file__).parents[1]
 LAYERS = ("dependencies", "media_inputs", "media_outputs")
 WITH_LIBRARIES = ("av", "pillow-heif", "pyvips-binary")
@@ -18,9 +20,9 @@ _LIBRARY = re.compile(r"(?P<name>lib[A-Za-z0-9-]+?)-[0-9a-f]{8}\.so[.\d]*")
 _INTRODUCTION = """\
 # Licenses
 
-The layers contain these third-party packages. `make licenses` writes this page from the metadata of
-the packages that `uv.lock` pins, and a test compares them. `make sbom` writes the same packages
-with their hashes as a CycloneDX document.
+The layers and the gallery contain these third-party packages. `make licenses` writes this page from
+the metadata of the packages that `uv.lock` pins, and from `web/vendor/vendor.json`. A test compares
+them. `make sbom` writes the packages of the layers with their hashes as a CycloneDX document.
 
 Darkroom itself is under the MIT license. Nothing here is legal advice.
 
@@ -64,6 +66,15 @@ def licenses_text() -> str:
             + "\n".join(rows)
             + "\n"
         )
+    parts.append(
+        "## The gallery\n\n`web/vendor` has the text of each license.\n\n"
+        "| package | version | license | text |\n|---|---|---|---|\n"
+        + "".join(
+            f"| {package['name']} | {package['version']} | {package['license']} "
+            f"| `{package['license_file']}` |\n"
+            for package in packages()
+        )
+    )
     return "\n".join(parts)
 
 

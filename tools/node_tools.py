@@ -19,7 +19,7 @@ _RUN_SECONDS_MAX = 300
 
 
 class NodeMissing(RuntimeError):
-    """npm is not installed, or it cannot install the programs."""
+    """Node.js or npm is not installed, or it cannot install the programs."""
 
 
 def installed(pinned: Path = _PINNED) -> Path:
@@ -44,6 +44,8 @@ def installed(pinned: Path = _PINNED) -> Path:
 
 def run(program: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run an installed program in `folder`. Raises NodeMissing."""
+    if shutil.which("node") is None:
+        raise NodeMissing("Node.js is not installed (Debian: apt-get install npm)")
     return subprocess.run(  # noqa: S603 (the program is pinned)
         [str(installed() / "node_modules/.bin" / program), *arguments],
         cwd=folder,

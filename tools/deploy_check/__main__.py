@@ -30,6 +30,7 @@ from tools.deployment.settings import read_deployment
 from tools.put_secrets import put_secrets, webhook_secret_of
 from tools.sign_in import sign_in
 from tools.smoke import smoke
+from tools.web.upload import ROOT, upload
 
 BUILD = Path(".aws-sam/local").resolve()
 DIRECTORY = Path(".aws-sam/deploy-check").resolve()
@@ -65,6 +66,8 @@ class DeploymentCheck:
             self._make_admin(FIRST)
         with _step("make smoke: one job through the deployed API"):
             self._smoke(FIRST)
+        with _step("make web, twice"):
+            self._upload_gallery(FIRST)
         self._change_a_parameter()
         with _step("deploy again, without a change"):
             self._deploy_unchanged()
@@ -93,6 +96,7 @@ class DeploymentCheck:
             "ReplicateBaseUrl": f"{self._replicate.base_url}/v1",
             "DeliveryHosts": simulator,
             "PrivateHosts": f"{simulator},127.0.0.1",
+            "Gallery": "true",
             **overrides,
         }
         text = " ".join(f"{name}={value}" for name, value in parameters.items())
@@ -129,6 +133,13 @@ class DeploymentCheck:
 
     def _smoke(self, stack: str) -> None:
         smoke(self._emulator.api_url(stack), self._token(stack), _say, poll_seconds=0.3)
+
+    def _upload_gallery(self, stack: str) -> None:
+        url = upload(stack, ROOT, _say)
+        _require(url.startswith("https://"), f"the gallery is at {url}")
+        again: list[str] = []
+        upload(stack, ROOT, again.append)
+        _require("the page is up to date" in again, f"the second run changed files: {again}")
 
     def _change_a_parameter(self) -> None:
         before = stacks.functions(FIRST)

@@ -216,6 +216,19 @@ def add_versions_of_state_machines() -> None:
     )
 
 
+def accept_styles_of_sign_in() -> None:
+    """Accept the style of a managed login. MiniStack has no such pages, so nothing is stored."""
+    provisioners: Any = import_module("ministack.services.cloudformation.provisioners")
+
+    def create(logical_id: str, _properties: dict[str, Any], _stack_name: str) -> Any:  # noqa: ANN401
+        return logical_id, {"ManagedLoginBrandingId": logical_id}
+
+    provisioners._RESOURCE_HANDLERS["AWS::Cognito::ManagedLoginBranding"] = {  # noqa: SLF001
+        "create": create,
+        "delete": lambda *_: None,
+    }
+
+
 def accept_metric_math() -> None:
     """Create each alarm on metric math with the definition of `on_first_metric`."""
     provisioners: Any = import_module("ministack.services.cloudformation.provisioners")
@@ -260,4 +273,5 @@ if __name__ == "__main__":
     repair_http_api()
     add_versions_of_state_machines()
     accept_metric_math()
+    accept_styles_of_sign_in()
     import_module("ministack.app").main()

@@ -92,7 +92,7 @@ def _started(host: str) -> Iterator[StackDescription]:
     with _LOG.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "local", "run"],
-            env={**environment, **ports, "HOST": host},
+            env={**environment, **ports, "HOST": host, "DEMO_DATA": "0"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

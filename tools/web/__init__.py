@@ -1,0 +1,1 @@
+"""The gallery in `web/`: which files are served, and with which headers."""
