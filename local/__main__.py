@@ -9,12 +9,16 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import Event
 from types import FrameType
 from urllib.parse import urlsplit
 
+from rich.text import Text
+
 from local.api_gateway.http_server import HOST, PortTaken
+from local.api_gateway.web_files import DEMO_ADMIN, DEMO_USERS
+from local.demo_data import DemoData
 from local.job_lines import JobLines
 from local.lambda_runtime.execution_environment import EmulatorUnavailable
 from local.real_replicate import InvalidVariable, RealReplicate
@@ -25,8 +29,11 @@ _PORT_MAX = 65_535
 _API_PORT, _AWS_PORT, _REPLICATE_PORT = 3000, 4566, 3001
 _IPV4 = 4
 _CONTAINERS = "   (start with HOST=172.17.0.1 make run: containers cannot reach 127.0.0.1)"
+_DEMO = "The demo data comes within a minute (without: DEMO_DATA=0)."
 # A backslash at the end of a line joins it with the next one: each command is printed as one line.
 _ADDRESSES = """\
+Open {api}/ in a browser: it is the gallery. {demo}
+
 API         {api}
 API docs    {api}/docs   (all routes)
 AWS         {aws}   (simulated; set AWS_ENDPOINT_URL to it; any credentials)
@@ -87,6 +94,8 @@ def _run() -> int:
     )
     webhook_port = _port("WEBHOOK_PORT", 3002)
     host = _host()
+    # The demo data must not cost anything at the real Replicate.
+    has_demo_data = _is_wanted("DEMO_DATA") and real is None
     print("Starting the stack from template.yaml …", flush=True)
     with (
         JobLines(sys.stdout) as lines,
@@ -101,15 +110,16 @@ def _run() -> int:
         _described(stack),
     ):
         signal.signal(signal.SIGINT, stop)
-        print(describe(stack, real), end="", flush=True)
+        print(describe(stack, real, has_demo_data=has_demo_data), end="", flush=True)
         stack.watch_table(lines.watch)
-        stopping.wait()
+        with _filled(stack, lines) if has_demo_data else nullcontext():
+            stopping.wait()
         stack.watch_table(None)
         print("\nStopping …", flush=True)
     return 0
 
 
-def describe(stack: LocalStack, real: RealReplicate | None) -> str:
+def describe(stack: LocalStack, real: RealReplicate | None, *, has_demo_data: bool = False) -> str:
     """Describe the addresses of a running stack, and the commands that try it."""
     aws_port = urlsplit(stack.aws_url).port
     simulated = f"simulated; PUT {stack.replicate_url}/faults injects faults"
@@ -117,6 +127,7 @@ def describe(stack: LocalStack, real: RealReplicate | None) -> str:
     api_url = f"http://{HOST}:{urlsplit(stack.api_url).port}"
     return _ADDRESSES.format(
         api=api_url,
+        demo=_DEMO if has_demo_data else f"Sign in as {DEMO_ADMIN} to grant credits.",
         aws=stack.aws_url,
         replicate=stack.replicate_url,
         runway=stack.runway_url,
@@ -138,6 +149,27 @@ def _described(stack: LocalStack) -> Iterator[None]:
         yield
     finally:
         description.remove()
+
+
+@contextmanager
+def _filled(stack: LocalStack, lines: JobLines) -> Iterator[None]:
+    """Fill the stack with the demo data. Print no lines for its users until it is there."""
+
+    def show() -> None:
+        lines.hide(())
+        lines.add(Text("The demo data is there."))
+
+    lines.hide(DEMO_USERS)
+    with DemoData(stack, on_end=show):
+        yield
+
+
+def _is_wanted(name: str) -> bool:
+    """Return whether a variable is not 0. Exits for another value than 0 and 1."""
+    value = os.environ.get(name) or "1"
+    if value not in ("0", "1"):
+        raise SystemExit(f"{name} must be 0 or 1.")
+    return value == "1"
 
 
 def _host() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import Full, Queue
@@ -62,6 +62,7 @@ class JobLines:
         """Prepare the stream. It gets colors only if it is a terminal."""
         self._console = Console(file=stream, highlight=False)
         self._lines = Queue[Text | None](LINES_WAITING_MAX)
+        self._hidden_users: Collection[str] = ()
         self._missing = 0
         self._missing_reported = 0
         self._thread = Thread(target=self._print, name="job lines", daemon=True)
@@ -84,10 +85,15 @@ class JobLines:
         The caller must send one request at a time to DynamoDB.
         """
         keys = jobs_of(request_body) if operation in _WRITES else []
-        before = {key: _row_of(key) for key in keys}
+        hidden = self._hidden_users
+        before = {key: _row_of(key) for key in keys if _user_of(key.pk) not in hidden}
         yield
         for key, old in before.items():
             self.add(line_of(key, old, _row_of(key), datetime.now(UTC)))
+
+    def hide(self, users: Collection[str]) -> None:
+        """Print no lines for the jobs of these users from now on."""
+        self._hidden_users = users
 
     def add(self, line: Text | None) -> None:
         """Print a line soon, but do not wait for the terminal. None is no line."""

@@ -17,12 +17,12 @@ from local.api_gateway.http_api import HttpApi, read_http_api
 from local.api_gateway.http_server import HOST, HttpServer, listen
 from local.api_gateway.seen_accounts import SeenAccounts
 from local.api_gateway.token_endpoint import TokenEndpoint, TokenIssuer, TokenRequest
+from local.api_gateway.web_files import WebFiles
 from local.api_gateway.webhook_endpoint import WebhookEndpoint
 from local.cloudformation.account import STACK_NAME, Client, client
 from local.cloudformation.aws_endpoint import LocalAws, RequestWatcher
 from local.cloudformation.described_stack import DescribedStack
 from local.cloudformation.queues import Pollers, poller_clients, read_mappings
-from local.cloudformation.real_secrets import RealSecrets
 from local.cloudformation.resources import Resources
 from local.cloudformation.schedules import ScheduleRunner, read_schedules
 from local.cloudformation.seeding import (
@@ -60,6 +60,7 @@ class LocalStack:
         parameters: Mapping[str, str] | None = None,
         real_replicate: RealReplicate | None = None,
         base_path: str = "",
+        web_dir: Path = Path("web"),
         runtime_dir: Path = Path(".aws-sam/runtime"),
         log_dir: Path = Path(".aws-sam/logs"),
     ) -> None:
@@ -73,7 +74,8 @@ class LocalStack:
         `real_replicate` replaces the simulated Replicate. Then `replicate_url` is its URL. If it
         has a public URL, `webhook_url` is the only port to which that URL may lead.
         `base_path` is the path of PublicUrl, as of a custom domain. `api_url` does not have it.
-        Each function logs to its own file in `log_dir`.
+        The port of the API also serves the gallery, the files of `web_dir`. Each function logs to
+        its own file in `log_dir`.
 
         Raises EmulatorUnavailable if AWS's emulator does not run on this machine. Raises PortTaken
         if a port is in use, FileNotFoundError if there is no build, and Unresolvable for an
@@ -88,6 +90,7 @@ class LocalStack:
             self._host = host
             self._real_replicate = real_replicate
             self._base_path = base_path
+            self._web_dir = web_dir.resolve()
             self._start(
                 build_dir.resolve(),
                 (api_port, aws_port, replicate_port, webhook_port),
@@ -232,7 +235,9 @@ class LocalStack:
                 STACK_NAME, self._resources.outputs(), values, self._resources.physical_ids
             )
         )
-        self._fill_secrets(replicate, aws)
+        aws.serve_real_secrets(
+            fill_secrets(self._resources, self.client("secretsmanager"), replicate)
+        )
         variables = self._real_replicate.environment if self._real_replicate else {}
         self._functions = read_functions(self._resources, build_dir, self.aws_url, variables)
 
@@ -253,7 +258,10 @@ class LocalStack:
         )
         seen = SeenAccounts.of_stack(self.client("dynamodb"), self._resources, self._functions)
         self._issuer = TokenIssuer(next(iter(api.authorizers.values())), seen)
-        api_server.serve(CallbackReceiver(TokenEndpoint(self._issuer, api)))
+        gallery = WebFiles(
+            api, root=self._web_dir, has_route=api.has_route, bucket_origin=self.aws_url
+        )
+        api_server.serve(CallbackReceiver(TokenEndpoint(self._issuer, gallery)))
         self.webhook_url: str | None = None
         if self._real_replicate and self._real_replicate.public_url:
             webhook_server = self._stop_later(HttpServer(webhook_port), HttpServer.stop)
@@ -277,22 +285,6 @@ class LocalStack:
     def _start_simulator[Part: Simulator](self, simulator: Part) -> Part:
         simulator.start()
         return self._stop_later(simulator, Simulator.stop)
-
-    def _fill_secrets(self, replicate: RealReplicate | SimulatedReplicate, aws: LocalAws) -> None:
-        simulated_secret = None
-        if isinstance(replicate, RealReplicate):
-            values = {
-                "ReplicateTokenSecret": replicate.token,
-                "ReplicateWebhookSecret": replicate.webhook_secret(),
-            }
-            aws.serve_real_secrets(
-                RealSecrets({self._resources.ref(name): value for name, value in values.items()})
-            )
-        else:
-            simulated_secret = replicate.webhook_secret
-        fill_secrets(
-            self._resources, self.client("secretsmanager"), webhook_secret=simulated_secret
-        )
 
     def _stop_later[Part](self, part: Part, end: Callable[[Part], None]) -> Part:
         self._exit_stack.callback(end, part)

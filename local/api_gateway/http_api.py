@@ -84,15 +84,17 @@ class HttpApi:
             self._cors.add_headers(request, response)
         return response(environ, start_response)
 
+    def has_route(self, method: str, path: str) -> bool:
+        """Return whether a route other than $default matches."""
+        match = self._find(method, path)
+        return match is not None and not match.route.is_default
+
     def close(self) -> None:
         """Send no more requests to the functions."""
         self._integrations.shutdown(wait=False, cancel_futures=True)
 
     def _respond(self, request: Request) -> Response:
-        path = request.path
-        if self._base_path and path.startswith(f"{self._base_path}/"):
-            path = path.removeprefix(self._base_path)
-        match = self._routes.find(request.method, path)
+        match = self._find(request.method, request.path)
         if (
             self._cors
             and self._cors.is_preflight(request)
@@ -106,6 +108,11 @@ class HttpApi:
             return self._integrate(match.route, self._payload(request, match, identity))
         except _Refused as refused:
             return refused.response
+
+    def _find(self, method: str, path: str) -> Match | None:
+        if self._base_path and path.startswith(f"{self._base_path}/"):
+            path = path.removeprefix(self._base_path)
+        return self._routes.find(method, path)
 
     def _payload(self, request: Request, match: Match, identity: Identity | None) -> bytes:
         if (request.content_length or 0) <= BODY_BYTES_MAX:

@@ -201,7 +201,7 @@ class LocalAws:
         """Run invocations in these execution environments from now on."""
         self._endpoint.environments = environments
 
-    def serve_real_secrets(self, real_secrets: RealSecrets) -> None:
+    def serve_real_secrets(self, real_secrets: RealSecrets | None) -> None:
         """Respond to requests for these secrets without moto from now on."""
         self._endpoint.real_secrets = real_secrets
 

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from werkzeug.wrappers import Request, Response
 
-from local.cloudformation.account import arn
+from local.cloudformation.intrinsics import stack_id
 
 _NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 _TIME = "2026-01-01T00:00:00Z"
@@ -54,7 +54,7 @@ class DescribedStack:
     def _stack(self) -> str:
         return (
             _element("StackName", self.name)
-            + _element("StackId", arn("cloudformation", f"stack/{self.name}/local"))
+            + _element("StackId", stack_id(self.name))
             + _element("CreationTime", _TIME)
             + _element("StackStatus", _STATUS)
             + _element("Outputs", _pairs("Output", self.outputs))

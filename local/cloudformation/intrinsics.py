@@ -10,8 +10,9 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
+from uuid import NAMESPACE_DNS, uuid5
 
-from local.cloudformation.account import ACCOUNT_ID, PARTITION, REGION, URL_SUFFIX
+from local.cloudformation.account import ACCOUNT_ID, PARTITION, REGION, URL_SUFFIX, arn
 
 # Any value of a template.
 type Value = Any
@@ -34,15 +35,19 @@ class Names(Protocol):
         """Return the value of Fn::GetAtt. Raises Unresolvable for an unknown attribute."""
 
 
+def stack_id(stack_name: str) -> str:
+    """Return the ARN of a stack. Like on AWS, it ends with a UUID that no other stack has."""
+    return arn("cloudformation", f"stack/{stack_name}/{uuid5(NAMESPACE_DNS, stack_name)}")
+
+
 def pseudo_parameters(stack_name: str) -> dict[str, Any]:
     """Return the values of AWS::Region and the other pseudo parameters."""
-    stack_id = f"arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{stack_name}/local"
     return {
         "AWS::AccountId": ACCOUNT_ID,
         "AWS::NotificationARNs": [],
         "AWS::Partition": PARTITION,
         "AWS::Region": REGION,
-        "AWS::StackId": stack_id,
+        "AWS::StackId": stack_id(stack_name),
         "AWS::StackName": stack_name,
         "AWS::URLSuffix": URL_SUFFIX,
     }

@@ -5,7 +5,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.cloudformation.account import Client
+from local.cloudformation.real_secrets import RealSecrets
 from local.cloudformation.resources import Resources
+from local.real_replicate import RealReplicate
+from local.simulators.replicate import SimulatedReplicate
 
 LOCAL_REPLICATE_TOKEN = "r8_local_token_of_the_simulated_replicate"  # noqa: S105
 LOCAL_RUNWAY_KEY = "key_of_the_simulated_runway"
@@ -40,20 +43,28 @@ def local_parameters(
 def fill_secrets(
     resources: Resources,
     secretsmanager: Client,
-    *,
-    webhook_secret: str | None,
-) -> None:
+    replicate: RealReplicate | SimulatedReplicate,
+) -> RealSecrets | None:
     """Put the secrets of the simulated providers into the secrets of the stack.
 
-    Replicate's secrets stay empty if `webhook_secret` is None.
+    The secrets of the real Replicate are not put there. They are returned.
     """
-    values = {
-        "ReplicateTokenSecret": LOCAL_REPLICATE_TOKEN if webhook_secret else None,
-        "ReplicateWebhookSecret": webhook_secret,
+    real = None
+    values: dict[str, str | None] = {
         "RunwayKeySecret": LOCAL_RUNWAY_KEY,
         "StableDiffusionLoginSecret": LOCAL_STABLE_DIFFUSION_LOGIN,
     }
+    if isinstance(replicate, RealReplicate):
+        of_replicate = {
+            "ReplicateTokenSecret": replicate.token,
+            "ReplicateWebhookSecret": replicate.webhook_secret(),
+        }
+        real = RealSecrets({resources.ref(name): value for name, value in of_replicate.items()})
+    else:
+        values["ReplicateTokenSecret"] = LOCAL_REPLICATE_TOKEN
+        values["ReplicateWebhookSecret"] = replicate.webhook_secret
     existing = resources.of_type("AWS::SecretsManager::Secret")
     for logical_id, value in values.items():
         if logical_id in existing and value:
             secretsmanager.put_secret_value(SecretId=resources.ref(logical_id), SecretString=value)
+    return real

@@ -5,7 +5,9 @@ files and writes S3 locations, which AWS's translator requires. Here each path b
 bucket `BUILD_BUCKET`, and `built_path` returns the file of a key.
 """
 
+import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ def read_template(build_dir: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"{path} does not exist. Build the stack first with `make build-local`."
         )
-    template: dict[str, Any] = yaml_parse(path.read_text())
+    template: dict[str, Any] = json.loads(_parsed(path.read_text()))
     return template
 
 
@@ -53,6 +55,12 @@ def translate(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[s
     # Unpublished metrics cause a warning at exit. Here, `publish` sends nothing.
     translator.metrics.publish()
     return translated
+
+
+# A process of the tests starts many stacks, and parsing is a quarter of a start.
+@cache
+def _parsed(text: str) -> str:
+    return json.dumps(yaml_parse(text))
 
 
 def _lists(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, list[str]]:

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 from local.simulators.common.seeded_random import seeded_random
 
@@ -44,6 +45,7 @@ class FaultInjector[Settings: FaultSettings, Fault: str]:
         self._lock = threading.Lock()
         self._settings = defaults
         self._random = seeded_random(defaults.seed)
+        self._of_next: dict[str, Self] = {}
 
     @property
     def settings(self) -> Settings:
@@ -63,6 +65,21 @@ class FaultInjector[Settings: FaultSettings, Fault: str]:
         with self._lock:
             self._settings = replace(self._defaults, **cast("dict[str, Any]", document))
             self._random = seeded_random(self._settings.seed)
+
+    def set_for_next(self, prompt: str, document: object) -> None:
+        """Use these settings for the outcome of the next prediction with this prompt only.
+
+        Raises the provider's Refusal, as `set`.
+        """
+        injector = cast("Self", copy(self))
+        injector.set(document)
+        with self._lock:
+            self._of_next[prompt] = injector
+
+    def of_next(self, prompt: str) -> Self:
+        """Return the faults of a new prediction with this prompt."""
+        with self._lock:
+            return self._of_next.pop(prompt, self)
 
     def happens(self, fault: Fault) -> bool:
         """Decide whether a fault happens.

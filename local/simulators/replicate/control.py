@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
-from local.simulators.common.control import fault_rule
+from local.simulators.common.control import fault_rule, next_fault_rule
 from local.simulators.common.routing import JsonRequest, json_response
 from local.simulators.replicate.deliveries import Deliveries
 from local.simulators.replicate.faults import Faults
@@ -29,6 +29,7 @@ class Control:
         """Return the routes."""
         return [
             fault_rule(self.faults),
+            next_fault_rule(self.faults),
             Rule("/sim/models", methods=["GET", "PUT"], endpoint=self._models),
             Rule("/sim/predictions", methods=["GET"], endpoint=self._get_predictions),
             Rule("/sim/webhooks", methods=["GET"], endpoint=self._get_webhooks),

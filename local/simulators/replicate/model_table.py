@@ -97,7 +97,7 @@ class ModelTable:
             change = changes.get(name, {})
             if change.get("retired"):
                 continue
-            changed = _changed(model, change)
+            changed = _changed(model, change) if change else model
             current.append(changed)
             versions += [changed] if change.get("version_removed") else [model, changed]
         self._changes = changes

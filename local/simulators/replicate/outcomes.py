@@ -44,6 +44,7 @@ class Outcome:
 def decide_outcome(model: Model, given: Inputs, faults: Faults) -> Outcome:
     """Decide the outcome of a new prediction. A prompt with the flagged phrase always fails."""
     inputs = model.with_defaults(given)
+    faults = faults.of_next(inputs.get("prompt", ""))
     seed = inputs.get("seed")
     if seed is None:
         seed = secrets.randbelow(2**31)

@@ -6,7 +6,7 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Response
 
 from local.simulators.common.clock import Clock
-from local.simulators.common.control import fault_rule
+from local.simulators.common.control import fault_rule, next_fault_rule
 from local.simulators.common.routing import JsonRequest, json_response
 from local.simulators.runway.faults import Faults
 from local.simulators.runway.outputs import Outputs
@@ -26,6 +26,7 @@ class Control:
         """Return the routes."""
         return [
             fault_rule(self.faults),
+            next_fault_rule(self.faults),
             Rule("/sim/tasks", methods=["GET"], endpoint=self._get_tasks),
         ]
 

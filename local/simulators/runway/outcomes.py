@@ -52,6 +52,7 @@ def decide_outcome(inputs: Inputs, faults: Faults, *, sources: tuple[bytes, ...]
 
     `sources` are the input images.
     """
+    faults = faults.of_next(inputs.get("promptText", ""))
     settings = faults.settings
     return Outcome(
         throttled_seconds=settings.throttled_seconds,

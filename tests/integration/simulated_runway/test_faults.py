@@ -180,3 +180,21 @@ class TestFaults:
         assert response.status_code == 400
         assert next(iter(invalid)) in response.text
         assert requests.get(f"{api.simulator.base_url}/faults", timeout=5).json() == before
+
+
+def test_the_faults_of_the_next_task_count_for_its_prompt_only(api: Api) -> None:
+    faults = {"failure_code": "INTERNAL.BAD_OUTPUT.CODE01"}
+    requests.put(
+        f"{api.simulator.base_url}/faults/next",
+        json={"prompt": "a slow boat", "faults": faults},
+        timeout=5,
+    ).raise_for_status()
+
+    other = api.finished(api.create(promptText="a fast boat"))
+    first, second = (api.finished(api.create(promptText="a slow boat")) for _ in range(2))
+
+    assert [other["status"], first["status"], second["status"]] == [
+        "SUCCEEDED",
+        "FAILED",
+        "SUCCEEDED",
+    ]
