@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent
 
 # Patterns of folders and files below tests/.
 BY_PATH: dict[str, tuple[str, ...]] = {
+    "browser": ("slow", "stack", "no_cover"),
     "compatibility": ("slow", "no_cover"),
     "e2e": ("slow", "stack", "no_cover"),
     "integration/api/test_transient_errors.py": ("slow",),
@@ -49,10 +50,24 @@ BY_PATH: dict[str, tuple[str, ...]] = {
     "unit/test_template_users.py": ("slow",),
     "unit/test_versions.py": ("slow",),
 }
+# Only a path sets this marker.
+NO_COVER = "no_cover"
 BY_FIXTURE: dict[str, tuple[str, ...]] = {
     "dynamodb_local": ("slow", "java", "npm"),
     "javascript_client": ("slow", "npm"),
 }
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import the files that `-m no_cover` or `-m "not no_cover"` excludes, to save time.
+
+    Returns None for all other files, so that other plugins decide.
+    """
+    if not fnmatchcase(collection_path.name, "test_*.py"):
+        return None
+    is_without_cover = NO_COVER in _names_by_path(collection_path)
+    is_excluded = {NO_COVER: not is_without_cover, f"not {NO_COVER}": is_without_cover}
+    return is_excluded.get(config.option.markexpr) or None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -23,6 +23,6 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if REPORTED:
-        terminalreporter.section("simulation")
+        terminalreporter.section("reports")
         for line in REPORTED:
             terminalreporter.write_line(line)

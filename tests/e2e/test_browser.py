@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request
 
 from local.cloudformation.aws_endpoint import AwsEndpoint
 from local.stack import LocalStack
-from tests.browser import NotHere, Visit, chromium, visit
+from tests.chromium import NotHere, Visit, chromium, visit
 from tests.e2e.actors import Actor
 
 PAGE = (Path(__file__).parent / "use_links.html").read_text(encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 import requests
 
@@ -62,11 +64,41 @@ def test_cors_exposes_the_headers_that_clients_need(stack: LocalStack, actor: Ac
     for response in responses:
         assert response.headers["Access-Control-Allow-Origin"] == "*"
         assert set(response.headers["Access-Control-Expose-Headers"].split(",")) >= {
+            "date",
             "etag",
             "idempotency-replayed",
             "location",
             "retry-after",
         }
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_gallery_may_read_files_and_send_uploads(
+    stack: LocalStack, actor: Actor, host: str
+) -> None:
+    page = f"http://{host}:{urlsplit(stack.api_url).port}"
+    form = actor.client.post("/uploads", {"content_type": "image/png", "bytes": 100})
+
+    responses = [
+        requests.options(
+            form["url"],
+            headers={"Origin": page, "Access-Control-Request-Method": method},
+            timeout=10,
+        )
+        for method in ("GET", "POST")
+    ]
+    policy = requests.get(f"{page}/config.json", timeout=10).headers["Content-Security-Policy"]
+
+    assert [response.status_code for response in responses] == [200, 200]
+    for response in responses:
+        assert response.headers["Access-Control-Allow-Origin"] in ("*", page)
+    assert f"connect-src 'self' {origin_of(form['url'])};" in policy
+    assert origin_of(form["url"]) == stack.aws_url
+
+
+def origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def test_paths_match_exactly(actor: Actor) -> None:

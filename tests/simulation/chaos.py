@@ -23,7 +23,13 @@ import requests
 from local.client import Client
 from local.stack import LocalStack
 from tests.simulation.chaos_actors import CREDITS_PER_JOB_MAX, Customer, Plan
-from tests.simulation.chaos_checks import Table, broken_promises, predictions_by_job
+from tests.simulation.chaos_checks import (
+    Table,
+    broken_promises,
+    causes_without_variants,
+    predictions_by_job,
+    unexplained_without_variants,
+)
 from tests.simulation.chaos_faults import FAULTS, FaultProfile, counted_faults
 
 ACCOUNTS_COUNT = 10
@@ -63,15 +69,16 @@ def main() -> int:
                 kill_points(arguments.jobs, arguments.jobs_per_kill, seed=arguments.seed),
             )
         wait_until(lambda: not list(table.left_over()), seconds=60)
-        for line in report(stack, customers, fault_profile, faults, Path(logs)):
+        messages = "".join(path.read_text(errors="replace") for path in Path(logs).iterdir())
+        for line in report(stack, customers, fault_profile, faults, messages):
             sys.stdout.write(f"{line}\n")
         sys.stdout.write(f"took {time.monotonic() - began_at:.0f} seconds, seed {arguments.seed}\n")
         broken = [
-            *broken_promises(
-                stack,
+            *broken_promises(stack, customers, table),
+            *unexplained_without_variants(
                 customers,
-                table,
-                store_output_kills_count=fault_profile.kills["StoreOutputFunction"],
+                Path(logs, "StoreOutputFunction.log").read_text(errors="replace"),
+                kills_count=fault_profile.kills["StoreOutputFunction"],
             ),
             *faults_not_seen(customers, fault_profile, faults),
         ]
@@ -159,7 +166,7 @@ def report(
     customers: Sequence[Customer],
     fault_profile: FaultProfile,
     faults: Counter[str],
-    logs: Path,
+    messages: str,
 ) -> Iterator[str]:
     """Return what happened, a line each."""
     outcomes = [outcome for customer in customers for outcome in customer.outcomes.values()]
@@ -183,7 +190,6 @@ def report(
     seconds = sorted(duration_seconds(outcome.job) for outcome in outcomes)
     refusals_count = sum(customer.refusals_count for customer in customers)
     failed_calls_count = sum(customer.failed_calls_count for customer in customers)
-    messages = "".join(path.read_text(errors="replace") for path in logs.iterdir())
     yield (
         f"jobs: {len(outcomes)} of {len(customers)} accounts; {format_counts(ends)}; "
         f"{deleted_count} deleted"
@@ -208,6 +214,7 @@ def report(
     kills = fault_profile.kills
     yield f"invocations: {kills.total()} killed ({format_counts(kills)})"
     yield (f"API: {refusals_count} submissions refused with 429, {failed_calls_count} calls failed")
+    yield f"outputs without variants: {format_counts(causes_without_variants(messages)) or 'none'}"
     for label, message in (
         ("orphan predictions", "orphan prediction"),
         ("jobs advanced by recovery", "job recovered"),

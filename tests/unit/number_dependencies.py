@@ -43,7 +43,6 @@ from tests.unit.number_sources import (
     setting,
     smallest,
     state_timeout,
-    table_call,
     template,
     timeout,
     upload_expiry,
@@ -183,7 +182,7 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
     )
     trying = constant(transactions, "_TRYING_SECONDS_MAX")
     yield Dependency(
-        trying + 2 * table_call(),
+        trying + 2 * aws_call("_BRIEF"),
         "<",
         smallest(ALL_FUNCTIONS),
         "a function must not time out during retries: it handles the error",
@@ -353,7 +352,7 @@ def dependencies() -> Iterator[Dependency]:  # noqa: PLR0915 (one row each)
         "SQS counts the age of a dead letter from its first enqueue",
     )
     yield Dependency(
-        setting("callback_seconds_max") + 2 * table_call(),
+        setting("callback_seconds_max") + 2 * aws_call("_BRIEF"),
         "<",
         timeout("NotifyClientFunction"),
         "the function must not time out during a callback: it reports the failed message",

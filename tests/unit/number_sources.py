@@ -13,7 +13,6 @@ from samcli.yamlhelper import yaml_parse
 
 from darkroom.aws import clients
 from darkroom.settings import Settings
-from darkroom.storage import table
 from tests.aws import ROOT, TEMPLATE
 
 STATES: dict[str, dict[str, Any]] = yaml_parse((ROOT / "workflow.asl.yaml").read_text())["States"]
@@ -122,18 +121,6 @@ def aws_call(name: str) -> Number:
     tries = config.retries["total_max_attempts"]
     seconds = config.connect_timeout + config.read_timeout
     return Number(f"darkroom.aws.clients.{name}", tries * seconds)
-
-
-def table_call() -> Number:
-    """Return the longest time of a DynamoDB call: all tries, without the pauses between them."""
-    tries = constant(table, "RETRIES_MAX") + external("the first try", 1)
-    return Number(
-        "darkroom.storage.table timeouts",
-        tries.value
-        * (
-            constant(table, "CONNECT_TIMEOUT_SECONDS") + constant(table, "READ_TIMEOUT_SECONDS")
-        ).value,
-    )
 
 
 def upload_expiry() -> Number:

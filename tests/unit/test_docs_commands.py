@@ -36,6 +36,7 @@ RUN_BY = {
     ("adding-a-template.md", "toml tolerance"): "tests/unit/test_docs_template.py",
     ("adding-a-template.md", "toml strictness"): "tests/unit/test_docs_template.py",
     ("adding-a-template.md", "toml fixed"): "tests/unit/test_docs_template.py",
+    ("gallery.md", "sh"): "tests/integration/simulated_replicate/test_faults_of_next.py",
     ("prices.md", "toml sum"): "tests/unit/test_docs_prices.py",
     ("adding-a-provider.md", "python"): "tests/integration/test_adding_a_provider.py",
     ("adding-a-provider.md", "python settings"): "tests/integration/test_adding_a_provider.py",
@@ -55,6 +56,7 @@ RUN_BY = {
 # Console commands without a marker, and where they run.
 COMMANDS_RUN_BY = {
     "make demo": "tests/e2e/test_demo.py",
+    "make run": "tests/e2e/test_demo_data.py",
     "make test": ".ci/run",
     "make catalog": "tests/unit/test_docs_commands.py",
     "make invoke FUNCTION=api EVENT=submit_job": "tests/e2e/test_invoke.py",
@@ -181,7 +183,7 @@ def test_the_options_for_pytest_select_tests(options: str) -> None:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *shlex.split(options)]
 
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
 
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.unit.number_sources import setting, table_call, template, timeout
+from tests.unit.number_sources import aws_call, setting, template, timeout
 
 # What Python, the libraries and the file itself need besides the conversion.
 FUNCTION_BYTES = 400_000_000
 
 
 def test_a_slow_file_is_refused_before_the_function_times_out() -> None:
-    seconds = setting("input_seconds_max") + table_call()
+    seconds = setting("input_seconds_max") + aws_call("_BRIEF")
 
     assert seconds.value < timeout("PrepareUploadFunction").value
 

@@ -42,7 +42,7 @@ EXCEPTIONS = {
     ("*", '"stray"'): "a public value of the response to the webhook of an orphan prediction",
     ("*", "NotedResponse"): "the public schema of the response to a webhook",
     ("shared/darkroom/schemas/service_responses.py", "noted"): "its public field",
-    ("tests/browser.py", '"--no-sandbox"'): "an option of Chromium",
+    ("tests/chromium.py", '"--no-sandbox"'): "an option of Chromium",
     ("template.yaml", "Pause"): "the event of the route PUT /admin/paused",
     ("tests/unit/test_vocabulary.py", "*"): "the examples below",
 }

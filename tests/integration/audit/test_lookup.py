@@ -83,7 +83,7 @@ def test_adds_each_row_once_and_changes_nothing_else() -> None:
     before = items()
     run_audit()
     added = items()
-    with failing_calls(rows_client(), "any") as calls:
+    with failing_calls(rows_client(), "UpdateItem") as calls:
         run_audit()
 
     assert {key: item.pop("lookup_key", None) for key, item in added.items()} == {

@@ -19,7 +19,7 @@ from tests.builders import until
 from tests.integration.servers import Received, Reply, server
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-_OPTIONS = (
+OPTIONS = (
     "--headless=new",
     # The only page is the test's own. The sandbox needs rights that containers do not have.
     "--no-sandbox",
@@ -70,7 +70,7 @@ def visit(page: str, home: Path, *, downloads_count: int) -> Visit:
 
     with server(respond) as url:
         process = subprocess.Popen(
-            [chromium(), *_OPTIONS, f"--user-data-dir={home}", url],
+            [chromium(), *OPTIONS, f"--user-data-dir={home}", url],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

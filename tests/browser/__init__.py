@@ -1,0 +1,1 @@
+"""Tests of the gallery in Chromium, against the local stack."""
