@@ -1,4 +1,4 @@
-import { html, useEffect, useRef, useState } from '../vendor/preact.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/preact.js';
 import { createStore, useStore } from './store.js';
 import { loadMoreTexts, t } from './text.js';
 
@@ -79,7 +79,8 @@ export function Lazy({ load, name, props }) {
 export function Dialog({ title, onClose, children, class: className }) {
   /** @type {{current: any}} */
   const dialog = useRef(null);
-  useEffect(() => {
+  // An effect after the paint would leave a moment in which no key reaches the dialog.
+  useLayoutEffect(() => {
     /** @type {any} */
     const opener = document.activeElement;
     dialog.current.showModal();
