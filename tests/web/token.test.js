@@ -4,6 +4,7 @@ import { installBrowser } from './browser.js';
 
 installBrowser();
 let token = 0;
+let signInBroke = false;
 /** What holds back the response to a path. */
 const held = {};
 const sent = [];
@@ -12,6 +13,7 @@ globalThis.fetch = async (address, { headers = {} } = {}) => {
   const json = (status, body) =>
     new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json' } });
   if (path === '/config.json') return json(200, { api: '', sign_in: { kind: 'local', users: [] } });
+  if (path === '/local/token' && signInBroke) throw new TypeError('Failed to fetch');
   if (path === '/local/token') return json(200, { token: `token ${++token}` });
   const used = headers.Authorization;
   sent.push([path, used]);
@@ -19,7 +21,7 @@ globalThis.fetch = async (address, { headers = {} } = {}) => {
   await held[path];
   return used === current && used !== 'Bearer token 1' ? json(200, {}) : json(401, {});
 };
-const { get, loadConfig, signIn } = await import('../../web/core/api.js');
+const { get, loadConfig, session, signIn } = await import('../../web/core/api.js');
 const { loadTexts } = await import('../../web/core/text.js');
 
 test('a late refusal of the old token leads to no second renewal', async () => {
@@ -43,4 +45,14 @@ test('a late refusal of the old token leads to no second renewal', async () => {
     ['/fast', 'Bearer token 2'],
     ['/slow', 'Bearer token 2'],
   ]);
+});
+
+test('a sign-in that does not respond is retried, and keeps the user signed in', async () => {
+  signInBroke = true;
+  token += 1;
+
+  await assert.rejects(get('/fast'), { status: 0, retryable: true });
+  assert.equal(session.get()?.user, 'ann');
+  signInBroke = false;
+  assert.deepEqual(await get('/fast'), {});
 });

@@ -123,18 +123,19 @@ export async function signOut() {
   else location.reload();
 }
 
-/** Get a new token after a 401. Returns false if the user must sign in again. */
+/** Get a new token after a 401. Returns false if the user must sign in again. Throws an ApiError with status 0
+ * if the sign-in page did not respond. */
 export function renew() {
   renewing ??= (async () => {
     try {
       if (oidc) session.set(await oidc.renew());
       else await signIn(session.get()?.user);
+      return session.get() !== null;
     } catch {
-      return false;
+      throw new ApiError(0);
     } finally {
       renewing = undefined;
     }
-    return session.get() !== null;
   })();
   return renewing;
 }
