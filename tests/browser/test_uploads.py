@@ -47,9 +47,11 @@ def rows(page: Page) -> Any:
     return page.locator(".images .row")
 
 
-def ids_in_draft(page: Page, code: str, name: str) -> Any:
-    draft = f"JSON.parse(sessionStorage.getItem('darkroom.draft.{code}')).values.{name}"
-    return page.evaluate(draft)
+def ids_in_draft(page: Page, code: str, name: str, *, count: int) -> list[str]:
+    """Return the uploads in a form's draft, once it has so many. It is stored after a render."""
+    draft = f"[JSON.parse(sessionStorage.getItem('darkroom.draft.{code}')).values.{name}].flat()"
+    page.wait_for_function(f"{draft}.filter(Boolean).length === {count}")
+    return list(page.evaluate(draft))
 
 
 def test_several_images_are_sent_ordered_and_removed(page: Page, actor: Actor) -> None:
@@ -59,14 +61,16 @@ def test_several_images_are_sent_ordered_and_removed(page: Page, actor: Actor) -
     )
     expect(rows(page)).to_have_count(2)
     expect(page.get_by_role("progressbar")).to_have_count(0, timeout=SENDING_MILLISECONDS_MAX)
-    first, second = ids_in_draft(page, "flux-2-pro", "input_images")
+    first, second = ids_in_draft(page, "flux-2-pro", "input_images", count=2)
     assert rows(page).first.locator("img").get_attribute("src").startswith("data:image/")
 
     page.get_by_role("button", name="Move to the front").click()
-    assert ids_in_draft(page, "flux-2-pro", "input_images") == [second, first]
+    page.wait_for_function(
+        f"sessionStorage.getItem('darkroom.draft.flux-2-pro').search('{second}.*{first}') > 0"
+    )
     page.get_by_role("button", name="Remove two.png").click()
     expect(rows(page)).to_have_count(1)
-    assert ids_in_draft(page, "flux-2-pro", "input_images") == [first]
+    assert ids_in_draft(page, "flux-2-pro", "input_images", count=1) == [first]
     page.get_by_label("prompt", exact=True).fill("a lighthouse")
     expect(page.locator(".submit p")).to_contain_text("12 credits")
 
@@ -78,7 +82,7 @@ def test_an_image_is_dropped_or_pasted(page: Page, actor: Actor) -> None:
     page.evaluate(_EVENT, ["paste", "body", list(png(color="red")), "pasted.png"])
     expect(rows(page)).to_contain_text(["dropped.png", "pasted.png"])
     expect(page.get_by_role("progressbar")).to_have_count(0, timeout=SENDING_MILLISECONDS_MAX)
-    assert len(ids_in_draft(page, "flux-2-pro", "input_images")) == 2
+    assert ids_in_draft(page, "flux-2-pro", "input_images", count=2)
 
 
 def test_images_that_a_model_refuses_are_not_sent(page: Page, actor: Actor) -> None:
@@ -129,7 +133,7 @@ def test_a_failed_upload_is_sent_again_by_a_button(page: Page, actor: Actor, wat
     again.click()
     expect(again).to_have_count(0)
     expect(page.get_by_role("progressbar")).to_have_count(0, timeout=SENDING_MILLISECONDS_MAX)
-    assert ids_in_draft(page, "background-remover", "image")
+    assert ids_in_draft(page, "background-remover", "image", count=1)
 
 
 def test_an_output_becomes_an_input(page: Page, actor: Actor) -> None:
