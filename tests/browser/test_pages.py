@@ -26,7 +26,8 @@ def row_of_account(page: Page, name: str) -> Locator:
     sign_in(page, ADMIN, "#/manage/accounts")
     found = row(page, name)
     more = page.get_by_role("button", name="Load more")
-    while not found.or_(more).first.wait_for() and not found.count():
+    expect(found.or_(more).first).to_be_visible()
+    while not found.count():
         rows = page.get_by_role("row").count()
         more.click()
         expect(page.get_by_role("row")).not_to_have_count(rows)
