@@ -50,7 +50,7 @@ def rows(page: Page) -> Any:
 def ids_in_draft(page: Page, code: str, name: str, *, count: int) -> list[str]:
     """Return the uploads in a form's draft, once it has so many. It is stored after a render."""
     draft = f"[JSON.parse(sessionStorage.getItem('darkroom.draft.{code}')).values.{name}].flat()"
-    page.wait_for_function(f"{draft}.filter(Boolean).length === {count}")
+    page.wait_for_function(f"() => {draft}.filter(Boolean).length === {count}")
     return list(page.evaluate(draft))
 
 
@@ -66,7 +66,7 @@ def test_several_images_are_sent_ordered_and_removed(page: Page, actor: Actor) -
 
     page.get_by_role("button", name="Move to the front").click()
     page.wait_for_function(
-        f"sessionStorage.getItem('darkroom.draft.flux-2-pro').search('{second}.*{first}') > 0"
+        f"() => sessionStorage.getItem('darkroom.draft.flux-2-pro').search('{second}.*{first}') > 0"
     )
     page.get_by_role("button", name="Remove two.png").click()
     expect(rows(page)).to_have_count(1)
