@@ -97,6 +97,15 @@ def stored_user(page: Page) -> Any:
     )
 
 
+def end_token(page: Page, gallery: Gallery) -> Any:
+    """Make the API refuse the user's token. Returns the stored user."""
+    user = stored_user(page)
+    # Two tokens of one second are equal.
+    time.sleep(max(0, user["profile"]["iat"] + 1 - time.time()))
+    gallery.ended_tokens.add(user["id_token"])
+    return user
+
+
 def test_a_user_signs_in_and_returns_to_the_wanted_view(page: Page, gallery: Gallery) -> None:
     authorizations = requests_of(page, "/auth")
     enter(page)
@@ -130,10 +139,7 @@ def test_a_reload_needs_neither_the_provider_nor_the_library(page: Page, gallery
 def test_an_ended_token_is_renewed_once_for_all_requests(page: Page, gallery: Gallery) -> None:
     enter(page)
     expect(page.get_by_role("link", name="90 credits")).to_be_visible()
-    first = stored_user(page)
-    # Two tokens of one second are equal.
-    time.sleep(max(0, first["profile"]["iat"] + 1 - time.time()))
-    gallery.ended_tokens.add(first["id_token"])
+    first = end_token(page, gallery)
     tokens = requests_of(page, "/token")
     page.goto("#/callbacks")
     page.goto("#/credits")
@@ -144,6 +150,24 @@ def test_an_ended_token_is_renewed_once_for_all_requests(page: Page, gallery: Ga
     assert "grant_type=refresh_token" in (tokens[0].post_data or "")
     assert stored_user(page)["id_token"] != first["id_token"]
     assert gallery.tokens[-1] == stored_user(page)["id_token"]
+
+
+def test_a_provider_that_is_gone_is_asked_again_after_a_pause(
+    page: Page, gallery: Gallery, watch: Watch
+) -> None:
+    watch.allow(r"/token")
+    enter(page)
+    end_token(page, gallery)
+    page.route(f"{gallery.issuer}/token", lambda route: route.abort())
+    tokens = requests_of(page, "/token")
+    page.goto("#/")
+    expect(page.get_by_role("main").get_by_text("The server does not respond")).to_be_visible()
+    page.wait_for_timeout(3000)
+
+    assert len(tokens) < 10, "the page asks without a pause"
+    page.unroute(f"{gallery.issuer}/token")
+    expect(page.get_by_role("main").get_by_role("link", name="Make")).to_be_visible()
+    expect(page.get_by_role("button", name="Account: ann")).to_be_visible()
 
 
 def test_an_expired_token_is_renewed_at_the_start(page: Page, gallery: Gallery) -> None:

@@ -26,11 +26,10 @@ def test_a_job_calls_its_handlers_and_receives_two_webhooks() -> None:
     assert all(0 < trace.cross_module_calls < trace.calls.total() for trace in traces)
 
 
-# The rows of jobs, their lists, the records of attempts and the provider queue are modules of their
-# own, because each of them is one subject. So are the costs, the moderation, the daily spend and
-# the health of a provider, and of an output: its link, its type, its parts, its completeness, its
-# provenance, its variants, and the steps that store it. The base class of all rows and the client
-# that they share run for each row.
+# A module has one subject, so a job enters many files. The storage has the rows of jobs, their
+# lists, the attempts and the provider queue. A provider has its costs, moderation, daily spend and
+# health. An output has its link, type, parts, completeness, provenance and variants, and the steps
+# that store it. The base class of all rows and their shared client run for each row.
 FILES_MAX = 80
 
 

@@ -21,7 +21,7 @@ globalThis.fetch = async (address, { headers = {} } = {}) => {
   await held[path];
   return used === current && used !== 'Bearer token 1' ? json(200, {}) : json(401, {});
 };
-const { get, loadConfig, session, signIn } = await import('../../web/core/api.js');
+const { get, loadConfig, online, session, signIn } = await import('../../web/core/api.js');
 const { loadTexts } = await import('../../web/core/text.js');
 
 test('a late refusal of the old token leads to no second renewal', async () => {
@@ -53,6 +53,9 @@ test('a sign-in that does not respond is retried, and keeps the user signed in',
 
   await assert.rejects(get('/fast'), { status: 0, retryable: true });
   assert.equal(session.get()?.user, 'ann');
+  // Whoever retries at once when the server is there waits instead.
+  assert.equal(online.get(), false);
   signInBroke = false;
   assert.deepEqual(await get('/fast'), {});
+  assert.equal(online.get(), true);
 });

@@ -76,7 +76,7 @@ async function send(method, path, { body, headers, signal, cache }) {
     const skewMs = Date.parse(response.headers.get('Date') ?? '') - sentMs;
     // The header has whole seconds, so a smaller difference is noise.
     if (Math.abs(skewMs) > 2000) clockSkewMs = skewMs;
-    online.set(true);
+    if (response.status !== 401) online.set(true);
     return response;
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -124,14 +124,16 @@ export async function signOut() {
 }
 
 /** Get a new token after a 401. Returns false if the user must sign in again. Throws an ApiError with status 0
- * if the sign-in page did not respond. */
+ * if the sign-in server did not respond. */
 export function renew() {
   renewing ??= (async () => {
     try {
       if (oidc) session.set(await oidc.renew());
       else await signIn(session.get()?.user);
+      online.set(true);
       return session.get() !== null;
     } catch {
+      online.set(false);
       throw new ApiError(0);
     } finally {
       renewing = undefined;
